@@ -1,0 +1,500 @@
+"""An embedded demo data set: drawn figures in garments, in the shape of FashionAI.
+
+It lets the whole way from label files to a prediction file run in minutes on any
+machine. As in the competition, the class is the height of a hem or cuff on the
+body; colours, fabrics, pose and background are independent of it, so that a
+network has to look at shape.
+
+Figures are drawn in body units: x = 0 is the body's axis, y = 0 the crown and
+y = 1 just below the soles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fashionai.files import write_text
+from fashionai.tasks import Task, find_task
+
+DEMO_TASKS = ("skirt_length_labels", "pant_length_labels", "sleeve_length_labels")
+
+# Where the hem of each visible class lies: for skirts and pants the share of the way
+# from hip to sole, for sleeves from shoulder to fingertip. The gaps keep neighbours apart.
+BANDS = {
+    "skirt_length_labels": ((0.20, 0.34), (0.43, 0.51), (0.60, 0.69), (0.78, 0.86), (0.99, 1.02)),
+    "pant_length_labels": ((0.16, 0.29), (0.39, 0.48), (0.58, 0.66), (0.75, 0.82), (0.93, 0.97)),
+    "sleeve_length_labels": (
+        *((0.0, 0.0), (0.10, 0.14), (0.24, 0.30), (0.40, 0.46)),
+        *((0.55, 0.61), (0.69, 0.74), (0.83, 0.87), (1.03, 1.08)),
+    ),
+}
+MAYBE_SHARE = 0.027
+SIDES = (160, 220)  # every image's width and height lie in this range
+
+SHOULDER, WAIST, HIP, SOLE = 0.185, 0.40, 0.48, 0.97
+SKIN_TONES = np.array([(205, 224, 250), (170, 200, 240), (130, 170, 220), (85, 125, 180), (50, 75, 115)])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row to draw: its file, its class and the class marked ``m``, if any."""
+
+    file: str
+    label: int
+    maybe: int | None
+
+    def letters(self, classes: int) -> str:
+        """The label file's text, such as ``nnymn``."""
+        marks = {self.maybe: "m", self.label: "y"}
+        return "".join(marks.get(index, "n") for index in range(classes))
+
+
+def write_demo(
+    folder: Path,
+    *,
+    train_per_task: int = 1200,
+    test_per_task: int = 240,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write the demo data set: ``base`` (training), ``rank`` (test) and the test's answers.
+
+    The same arguments give the same bytes. ``progress`` is called after each image
+    with the number written so far. The label files come last, so that a folder
+    which has them is complete.
+    """
+    tasks = [find_task(name) for name in DEMO_TASKS]
+    done = 0
+    tables: dict[str, list[str]] = {"base": [], "rank": []}
+    for split, count in (("base", train_per_task), ("rank", test_per_task)):
+        for task in tasks:
+            (folder / split / "Images" / task.name).mkdir(parents=True, exist_ok=True)
+            for sample, rng in _samples(task, split, count, seed):
+                name = f"Images/{task.name}/{sample.file}"
+                (folder / split / name).write_bytes(_jpeg(draw(task, sample, rng), rng))
+                tables[split].append(f"{name},{task.name},{sample.letters(len(task.classes))}\n")
+                done += 1
+                if progress is not None:
+                    progress(done)
+    questions = [row.rpartition(",")[0] + ",\n" for row in tables["rank"]]
+    write_text(folder / "rank/Tests/question.csv", "".join(questions))
+    write_text(folder / "fashionAI_attributes_answer_a_20180428.csv", "".join(tables["rank"]))
+    write_text(folder / "base/Annotations/label.csv", "".join(tables["base"]))
+
+
+def _samples(
+    task: Task, split: str, count: int, seed: int
+) -> Iterator[tuple[Sample, np.random.Generator]]:
+    """The rows of one split of one task, each with the generator that draws it."""
+    key = [seed, DEMO_TASKS.index(task.name), ("base", "rank").index(split)]
+    rng = np.random.default_rng(key)
+    labels = _labels(task, count, rng)
+    visible = np.flatnonzero(labels > 0)
+    unsure = set(rng.permutation(visible)[: round(MAYBE_SHARE * count)].tolist())
+    for index, label in enumerate(labels.tolist()):
+        text = f"{task.name}/{split}/{index}/{seed}"
+        file = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".jpg"
+        maybe = _neighbour(label, len(task.classes), rng) if index in unsure else None
+        yield Sample(file, label, maybe), np.random.default_rng([*key, index])
+
+
+def _labels(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Class indices in random order: about, not exactly, as many of each."""
+    first = 1 if task.name == "sleeve_length_labels" else 0  # sleeves are never Invisible
+    classes = len(task.classes)
+    even = np.arange(count - count // 5) % (classes - first) + first
+    return rng.permutation(np.concatenate([even, rng.integers(first, classes, count // 5)]))
+
+
+def _neighbour(label: int, classes: int, rng: np.random.Generator) -> int:
+    """A visible class next to ``label`` in the order of lengths."""
+    choices = [index for index in (label - 1, label + 1) if 1 <= index < classes]
+    return int(rng.choice(choices))
+
+
+def _jpeg(image: np.ndarray, rng: np.random.Generator) -> bytes:
+    quality = int(rng.integers(85, 96))
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+# --- drawing ------------------------------------------------------------------------------
+
+
+def draw(task: Task, sample: Sample, rng: np.random.Generator) -> np.ndarray:
+    """The picture (BGR) of one row."""
+    width = int(rng.integers(168, 201))
+    height = width if rng.random() < 0.25 else round(width * rng.uniform(1.0, 1.1))
+    palette = _palette(rng)
+    canvas = Canvas(_background((height, width), palette, rng))
+    hidden = sample.label == 0
+    close_up = hidden and rng.random() < 0.5
+    canvas.place(_view(task, close_up), rng)
+    hem = 0.5 if hidden else _hem(BANDS[task.name], sample.label - 1, sample.maybe, rng)
+    _floor(canvas, rng)
+    _figure(canvas, task, hem, palette, rng)
+    if hidden and not close_up:
+        _counter(canvas, rng)
+    elif rng.random() < 0.3:
+        _bystander(canvas, rng)
+    return _camera(canvas.image, rng)
+
+
+class Canvas:
+    """An image and the map from body units to its pixels."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.image = image
+        self.height, self.width = image.shape[:2]
+        self.linear, self.offset = np.eye(2), np.zeros(2)
+
+    def place(self, view: tuple[float, float], rng: np.random.Generator) -> None:
+        """Set the map so that the body between two heights fills the middle, with jitter."""
+        top, bottom = view
+        # Sides of the centred square, because that is what a centre crop keeps.
+        scale = 0.80 * min(self.image.shape[:2]) / (bottom - top) * rng.uniform(0.88, 1.02)
+        lean = np.deg2rad(rng.uniform(-5, 5))
+        turn = np.array([[np.cos(lean), -np.sin(lean)], [np.sin(lean), np.cos(lean)]])
+        self.linear = scale * turn @ np.diag([rng.choice([-1.0, 1.0]), 1.0])
+        shift = rng.uniform(-0.03, 0.03, 2) * (1.5, 1.0) * self.width
+        centre = np.array([self.width, self.height]) / 2 + shift
+        self.offset = centre - self.linear @ (0, (top + bottom) / 2)
+
+    def pixels(self, points: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
+        """Points in body units as pixel coordinates."""
+        return np.asarray(points, float) @ self.linear.T + self.offset
+
+    def fill(self, points: Sequence[Sequence[float]] | np.ndarray, paint: np.ndarray) -> None:
+        """Fill a polygon with a colour (3 numbers) or a fabric (an image as large as this)."""
+        corners = np.round(self.pixels(points) * 16).astype(np.int32)[None]
+        if paint.ndim == 1:
+            cv2.fillPoly(self.image, corners, paint.tolist(), cv2.LINE_AA, 4)
+            return
+        mask = np.zeros((self.height, self.width), np.uint8)
+        cv2.fillPoly(mask, corners, 255, cv2.LINE_AA, 4)
+        x, y, width, height = cv2.boundingRect(mask)
+        part = np.s_[y : y + height, x : x + width]
+        share = mask[part][..., None].astype(np.float32) / 255
+        under = self.image[part].astype(np.float32)
+        self.image[part] = (under + (paint[part] - under) * share + 0.5).astype(np.uint8)
+
+    def disc(self, centre: Sequence[float], radii: Sequence[float], paint: np.ndarray) -> None:
+        """Fill an ellipse."""
+        angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+        self.fill(np.add(centre, np.stack([np.cos(angle), np.sin(angle)], 1) * radii), paint)
+
+    def line(self, start: Sequence[float], end: Sequence[float], colour: np.ndarray) -> None:
+        """A thin line."""
+        a, b = np.round(self.pixels([start, end]) * 16).astype(int).tolist()
+        cv2.line(self.image, a, b, colour.tolist(), 1, cv2.LINE_AA, 4)
+
+
+def _view(task: Task, close_up: bool) -> tuple[float, float]:
+    """The heights of the body that an image shows."""
+    if close_up:
+        return 0.0, 0.36  # ends above the hip: no hem in sight
+    return (0.02, 0.64) if task.name == "sleeve_length_labels" else (0.0, 1.0)
+
+
+def _hem(
+    bands: Sequence[tuple[float, float]], index: int, maybe: int | None, rng: np.random.Generator
+) -> float:
+    """A hem in the band of a class; just beyond its edge if the neighbour may be right too."""
+    low, high = bands[index]
+    if maybe is None:
+        return float(rng.uniform(low, high))
+    if maybe - 1 > index:
+        return high + (bands[index + 1][0] - high) * float(rng.uniform(0.1, 0.4))
+    return low - (low - bands[index - 1][1]) * float(rng.uniform(0.1, 0.4))
+
+
+# --- colours and fabrics ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one picture; neighbouring things differ enough to be told apart."""
+
+    background: np.ndarray
+    skin: np.ndarray
+    garment: np.ndarray
+    other: np.ndarray
+    legs: np.ndarray
+    shoes: np.ndarray
+    hair: np.ndarray
+
+
+def _palette(rng: np.random.Generator) -> Palette:
+    skin = np.clip(SKIN_TONES[rng.integers(len(SKIN_TONES))] + rng.integers(-12, 13, 3), 0, 255)
+    background = _colour(rng, [skin])
+    legs = skin if rng.random() < 0.6 else _colour(rng, [background])
+    garment = _colour(rng, [background, skin, legs])
+    return Palette(
+        background=background,
+        skin=skin,
+        garment=garment,
+        other=_colour(rng, [background, skin, garment]),
+        legs=legs,
+        shoes=_colour(rng, [background, legs, garment]),
+        hair=_colour(rng, [background, skin]) // 2,
+    )
+
+
+def _colour(rng: np.random.Generator, avoid: Sequence[np.ndarray], distance: float = 85) -> np.ndarray:
+    """A random colour: the first far from those to avoid, else the farthest of twelve."""
+    candidates = rng.integers(10, 246, (12, 3))
+    nearest = np.min([np.linalg.norm(candidates - colour, axis=1) for colour in avoid], axis=0)
+    far = nearest >= distance
+    return candidates[int(np.argmax(far)) if far.any() else int(np.argmax(nearest))]
+
+
+def _fabric(colour: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A colour, or an image of a fabric: stripes, checks, dots or noise around that colour."""
+    kind = int(rng.integers(6))
+    if kind < 2:
+        return colour
+    second = np.clip(colour + rng.uniform(25, 60) * rng.choice([-1, 1], 3), 0, 255)
+    period, angle = rng.uniform(7, 14), rng.uniform(0, np.pi)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    u = np.sin(2 * np.pi / period * (np.cos(angle) * x + np.sin(angle) * y))
+    v = np.sin(2 * np.pi / period * (np.cos(angle) * y - np.sin(angle) * x))
+    share = {2: lambda: u > 0, 3: lambda: (u > 0) ^ (v > 0), 4: lambda: u + v > 1}.get(kind)
+    pattern = share() if share else cv2.resize(rng.random((24, 24)), shape[::-1])
+    return (colour + (second - colour) * pattern[..., None]).astype(np.float32)
+
+
+def _background(
+    shape: tuple[int, int], palette: Palette, rng: np.random.Generator
+) -> np.ndarray:
+    """A gradient, now and then with a coarse texture or blobs."""
+    base = palette.background
+    corners = base + rng.uniform(-25, 25, (2, 2, 1)) + rng.uniform(-8, 8, (2, 2, 3))
+    image = cv2.resize(corners.astype(np.float32), shape[::-1])
+    if rng.random() < 0.4:
+        grain = rng.uniform(-12, 12, (int(rng.integers(6, 40)),) * 2).astype(np.float32)
+        image += cv2.resize(grain, shape[::-1])[..., None]
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    for _ in range(int(rng.integers(0, 5))):
+        centre = rng.integers(0, shape[::-1]).tolist()
+        colour = np.clip(base + rng.uniform(-30, 30, 3), 0, 255).tolist()
+        cv2.circle(image, centre, int(rng.integers(6, 35)), colour, -1, cv2.LINE_AA)
+    return image
+
+
+# --- the figure ---------------------------------------------------------------------------
+
+
+def _figure(
+    canvas: Canvas, task: Task, hem: float, palette: Palette, rng: np.random.Generator
+) -> None:
+    """A person in the task's garment at that hem, and in other clothes of any length."""
+    shape = (canvas.height, canvas.width)
+    garment, other = (_fabric(c, shape, rng) for c in (palette.garment, palette.other))
+    legs, arms = _legs(rng), _arms(rng)
+    sleeve_task = task.name == "sleeve_length_labels"
+    top, bottom = (garment, other) if sleeve_task else (other, garment)
+    wears_skirt = rng.random() < 0.5 if sleeve_task else task.name == "skirt_length_labels"
+    if wears_skirt and rng.random() < 0.3:
+        top = bottom = garment  # a dress
+    sleeves = hem if sleeve_task else _hem(BANDS[DEMO_TASKS[2]], int(rng.integers(8)), None, rng)
+    length = float(rng.uniform(0.25, 0.9)) if sleeve_task else hem
+
+    _hair_behind(canvas, palette, rng)
+    for leg in legs:
+        _leg(canvas, leg, palette)
+    tucked = rng.random() < 0.5
+    if not tucked:
+        _bottom(canvas, wears_skirt, legs, length, bottom, rng)
+    _torso(canvas, top, palette, tucked, rng)
+    if tucked:
+        _bottom(canvas, wears_skirt, legs, length, bottom, rng)
+    width = rng.uniform(1.15, 1.7)
+    for arm in arms:
+        _arm(canvas, arm, sleeves, width, top, palette)
+    _head(canvas, palette, rng)
+
+
+def _legs(rng: np.random.Generator) -> list[np.ndarray]:
+    """Two legs as the points hip, knee, ankle."""
+    legs = []
+    for side in (-1, 1):
+        spread = rng.uniform(0.02, 0.075)
+        knee = side * (0.045 + spread * 0.4) + rng.uniform(-0.008, 0.008)
+        legs.append(np.array([(side * 0.047, HIP - 0.02), (knee, 0.71), (side * (0.03 + spread), 0.93)]))
+    return legs
+
+
+def _arms(rng: np.random.Generator) -> list[np.ndarray]:
+    """Two arms as the points shoulder, elbow, wrist, fingertip."""
+    arms = []
+    for side in (-1, 1):
+        upper = np.deg2rad(rng.uniform(16, 38))
+        lower = upper + np.deg2rad(rng.uniform(-16, 14))
+        steps = [(0.16, upper), (0.15, lower), (0.065, lower)]
+        points = [np.array([side * 0.1, SHOULDER + 0.015])]
+        for length, angle in steps:
+            points.append(points[-1] + length * np.array([side * np.sin(angle), np.cos(angle)]))
+        arms.append(np.array(points))
+    return arms
+
+
+def _outline(points: np.ndarray, widths: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The polygon of a limb: its middle line, thickened by a half width at each point."""
+    along = np.gradient(points, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    aside = along[:, ::-1] * (-1, 1) * np.asarray(widths)[:, None]
+    return np.concatenate([points + aside, (points - aside)[::-1]])
+
+
+def _upto(points: np.ndarray, distance: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """A polyline cut where the measure ``distance`` reaches ``end``, and the measure there."""
+    inner = distance < end
+    at = np.append(distance[inner], end)
+    last = points[-1] + (points[-1] - points[-2]) * max(
+        0.0, (end - distance[-1]) / (distance[-1] - distance[-2])
+    )
+    tip = [np.interp(end, distance, points[:, axis]) for axis in (0, 1)]
+    return np.vstack([points[inner], tip if end <= distance[-1] else last]), at
+
+
+def _leg(canvas: Canvas, leg: np.ndarray, palette: Palette) -> None:
+    canvas.fill(_outline(leg, (0.045, 0.031, 0.018)), palette.legs)
+    ankle = leg[-1]
+    toe = np.sign(ankle[0]) * 0.02
+    canvas.disc(ankle + (toe, 0.022), (0.036, 0.02), palette.shoes)
+    canvas.disc(ankle + (0, 0.012), (0.02, 0.022), palette.shoes)
+
+
+def _bottom(
+    canvas: Canvas,
+    skirt: bool,
+    legs: list[np.ndarray],
+    length: float,
+    fabric: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """A skirt or pants from the waist to ``length`` of the way from hip to sole."""
+    hem = HIP + (SOLE - HIP) * length
+    if skirt:
+        _skirt(canvas, legs, hem, fabric, rng)
+    else:
+        _pants(canvas, legs, hem, fabric, rng)
+
+
+def _skirt(
+    canvas: Canvas, legs: list[np.ndarray], hem: float, fabric: np.ndarray, rng: np.random.Generator
+) -> None:
+    reach = max(abs(np.interp(hem, leg[:, 1], leg[:, 0])) for leg in legs) + 0.03
+    half = max(0.095 + rng.uniform(0.02, 0.32) * (hem - HIP), reach)
+    curve = rng.uniform(0, 0.008)
+    canvas.fill(
+        [
+            *[(-0.068, WAIST), (0.068, WAIST), (0.095, HIP), (half, hem - curve)],
+            *[(half / 2, hem), (-half / 2, hem), (-half, hem - curve), (-0.095, HIP)],
+        ],
+        fabric,
+    )
+    shade = (fabric if fabric.ndim == 1 else fabric.mean((0, 1))) * 0.75
+    for share in np.linspace(-0.7, 0.7, int(rng.integers(0, 6))):
+        canvas.line((share * 0.08, HIP), (share * half, hem - 0.01), shade)
+
+
+def _pants(
+    canvas: Canvas, legs: list[np.ndarray], hem: float, fabric: np.ndarray, rng: np.random.Generator
+) -> None:
+    hips = [(-0.068, WAIST), (0.068, WAIST), (0.097, HIP), (0.094, 0.52), (0, 0.53), (-0.094, 0.52)]
+    canvas.fill([*hips, (-0.097, HIP)], fabric)
+    knee, ankle = rng.uniform(0.036, 0.05), rng.uniform(0.026, 0.055)
+    for leg in legs:
+        points, at = _upto(leg, leg[:, 1], hem)
+        canvas.fill(_outline(points, np.interp(at, (HIP, 0.71, 0.93), (0.051, knee, ankle))), fabric)
+    shade = (fabric if fabric.ndim == 1 else fabric.mean((0, 1))) * 0.7
+    canvas.line((0, WAIST + 0.01), (0, 0.53), shade)
+
+
+def _torso(
+    canvas: Canvas, fabric: np.ndarray, palette: Palette, tucked: bool, rng: np.random.Generator
+) -> None:
+    """Neck and top."""
+    canvas.fill([(-0.025, 0.11), (0.025, 0.11), (0.03, 0.2), (-0.03, 0.2)], palette.skin)
+    low = WAIST + 0.01 if tucked else rng.uniform(0.44, 0.475)
+    side = [(0.1, SHOULDER - 0.005), (0.106, 0.21), (0.085, 0.26), (0.07, WAIST), (0.09, low)]
+    mirrored = [(-x, y) for x, y in reversed(side)]
+    neck = [(-0.045, 0.165), (0, rng.uniform(0.175, 0.24)), (0.045, 0.165)]
+    canvas.fill([*side, *mirrored, *neck], fabric)
+
+
+def _arm(
+    canvas: Canvas, arm: np.ndarray, sleeve: float, width: float, fabric: np.ndarray, palette: Palette
+) -> None:
+    """An arm, in a sleeve to that share of the way from shoulder to fingertip."""
+    places, halves = (0, 0.16, 0.31, 0.33, 0.375), (0.031, 0.024, 0.018, 0.02, 0.012)
+    canvas.disc(arm[0], (0.031, 0.031), palette.skin)
+    canvas.fill(_outline(arm[:3], halves[:3]), palette.skin)
+    canvas.fill(_outline(np.array([arm[2], (arm[2] + arm[3]) / 2, arm[3]]), halves[2:]), palette.skin)
+    if sleeve <= 0:
+        return
+    distance = np.array([0, 0.16, 0.31, 0.375])
+    points, at = _upto(arm, distance, sleeve * 0.375)
+    half = np.interp(at, places[:3], halves[:3]) * np.interp(at, (0, 0.2), (1.15, width))
+    canvas.disc(arm[0], (0.036, 0.034), fabric)
+    canvas.fill(_outline(points, half), fabric)
+
+
+def _hair_behind(canvas: Canvas, palette: Palette, rng: np.random.Generator) -> None:
+    length = rng.choice([0.0, 0.06, 0.13])
+    canvas.disc((0, 0.065 + length / 2), (0.056, 0.062 + length / 2), palette.hair)
+
+
+def _head(canvas: Canvas, palette: Palette, rng: np.random.Generator) -> None:
+    canvas.disc((0, 0.075), (0.042, 0.055), palette.skin)
+    parting = rng.uniform(-0.02, 0.02)
+    canvas.disc((parting, 0.032), (0.044, 0.026), palette.hair)
+    for x in (-0.016, 0.016):
+        canvas.disc((x, 0.075), (0.005, 0.004), palette.hair)
+    canvas.line((-0.012, 0.105), (0.012, 0.105), np.array((60, 60, 160)))
+
+
+# --- what else is in the picture -----------------------------------------------------------
+
+
+def _floor(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A floor, in half of the pictures: everything below the feet a bit darker."""
+    if rng.random() < 0.5:
+        level = int(canvas.pixels([(0, rng.uniform(0.86, 0.99))])[0, 1])
+        below = canvas.image[max(level, 0) :]
+        below[:] = cv2.convertScaleAbs(below, alpha=rng.uniform(0.75, 0.92)) if below.size else below
+
+
+def _counter(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A counter across the picture that hides the body from the waist down."""
+    paint = _fabric(rng.integers(10, 246, 3), (canvas.height, canvas.width), rng)
+    top = rng.uniform(0.36, 0.44)
+    canvas.fill([(-2, top), (2, top), (2, 2), (-2, 2)], paint)
+
+
+def _bystander(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A post beside the figure or a bag across the chest, away from every hem."""
+    colour = rng.integers(10, 246, 3)
+    if rng.random() < 0.5:
+        x, width = rng.choice([-1, 1]) * rng.uniform(0.43, 0.5), rng.uniform(0.02, 0.06)
+        canvas.fill([(x, -1), (x + width, -1), (x + width, 2), (x, 2)], colour)
+        return
+    canvas.line((-0.06, 0.17), (0.05, 0.34), colour)
+    x, y, half = 0.03, rng.uniform(0.29, 0.33), rng.uniform(0.02, 0.032)
+    canvas.fill([(x - half, y), (x + half, y), (x + half, y + 0.05), (x - half, y + 0.05)], colour)
+
+
+def _camera(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Contrast, brightness, a slight blur and noise."""
+    image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.8, 1.1), beta=rng.uniform(0, 25))
+    if rng.random() < 0.5:
+        image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.8))
+    strength = int(rng.integers(1, 8))
+    noise = rng.integers(0, 2 * strength + 1, image.shape, dtype=np.uint8)
+    return cv2.subtract(cv2.add(image, noise), np.full_like(image, strength))

@@ -1,0 +1,61 @@
+"""Everything that can go wrong and is the user's to mend, as one tree of exceptions.
+
+The command line prints such an error as one line and exits with code 2; a
+traceback means a defect of the program.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FashionAIError(Exception):
+    """Base of all errors that a user can mend.
+
+    ``message`` says what was found and where; ``hint`` what to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class ConfigError(FashionAIError):
+    """A configuration file, an override or an option is wrong."""
+
+
+class DataError(FashionAIError):
+    """A label file, an image, a prediction file or a prepared folder is wrong."""
+
+
+class WeightsError(FashionAIError):
+    """Weights cannot be had or do not fit the network."""
+
+
+class RunError(FashionAIError):
+    """A run folder is missing, taken, unfinished or does not fit what is asked of it."""
+
+
+class TrainingError(FashionAIError):
+    """Training cannot go on, for instance because the loss is not finite."""
+
+
+class InstallationError(FashionAIError):
+    """The machine lacks something, or has two of it: MXNet, a driver, a GPU it can use."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """A hint that names the closest valid choice, or lists them all when none is close."""
+    choices = list(choices)
+    by_folded_name = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(name.lower(), by_folded_name, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean '{by_folded_name[close[0]]}'?"
+    return f"Choose from: {', '.join(choices)}"

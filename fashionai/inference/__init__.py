@@ -1,0 +1,1 @@
+"""From a finished run and images to probabilities and prediction files."""

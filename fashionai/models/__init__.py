@@ -1,0 +1,1 @@
+"""Networks of the Gluon and GluonCV zoos, and their weights."""

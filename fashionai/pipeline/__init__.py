@@ -1,0 +1,1 @@
+"""Image files to batches: decoding, augmentation, crops, the threaded loader."""

@@ -1,0 +1,201 @@
+"""How this machine runs MXNet: the only module that touches the environment.
+
+MXNet 1.9.1 is the last release. It asks for names that NumPy dropped, uses half
+of the cores unless told otherwise, and its CUDA build looks for libraries that
+only the ``nvidia-*-cu11`` wheels bring. All of that has to be settled before
+the import, so every module that needs MXNet gets it from :func:`import_mxnet`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.metadata
+import os
+import re
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fashionai.errors import InstallationError
+
+# Removed in NumPy 1.24, still read by MXNet 1.9.1 when it is imported.
+NUMPY_ALIASES = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "object": object,
+    "complex": complex,
+    "str": str,
+}
+
+# mxnet-cu112 1.9.1 holds code for 5.0, 6.0, 7.0, 8.0 and 8.6 and no PTX: code runs on
+# later minor versions of its major version, and on nothing else.
+OLDEST_COMPUTE_CAPABILITY = (5, 0)
+FIRST_UNSUPPORTED_COMPUTE_CAPABILITY = (9, 0)
+
+# Each library before those that need it.
+CUDA_WHEEL_FOLDERS = (
+    *("cuda_runtime", "cuda_nvrtc", "nvtx", "cublas", "cufft", "curand"),
+    *("cusparse", "cusolver", "cudnn", "nccl"),
+)
+
+CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
+CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
+
+
+@functools.lru_cache(maxsize=None)
+def import_mxnet() -> Any:
+    """The mxnet module, with the machine set up for it.
+
+    Raises InstallationError when no or more than one build is installed, when
+    NumPy is too new, or when a library that the build needs does not load.
+    """
+    build = _installed_build()
+    _check_numpy()
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    if build != "mxnet":
+        _load_driver()
+        _load_cuda_wheels()
+    try:
+        return importlib.import_module("mxnet")
+    except (ImportError, OSError) as error:
+        raise InstallationError(
+            f"{build} is installed but does not load: {error}",
+            "Run ./scripts/setup.sh, or ./scripts/setup.sh --cpu on a machine without a GPU",
+        ) from error
+
+
+def usable_cores() -> int:
+    """How many cores this process may use; a container's or taskset's limit counts."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
+    """The MXNet contexts to compute on.
+
+    ``device`` is auto (GPUs when there are any), cpu or gpu; ``gpus`` picks some
+    of them by index, all by default. Raises InstallationError for a GPU that is
+    not there or that this MXNet holds no code for.
+    """
+    mx = import_mxnet()
+    if device == "cpu":
+        if gpus:
+            raise InstallationError("--gpus does not go with --device cpu", "Give one of the two")
+        return [mx.cpu()]
+    available = mx.context.num_gpus()
+    if available == 0 and device == "auto" and not gpus:
+        return [mx.cpu()]
+    chosen = list(gpus) or list(range(available))
+    missing = [index for index in chosen if index >= available]
+    if missing or not chosen:
+        wanted = f"GPU {missing[0]} was asked for" if missing else "a GPU was asked for"
+        raise InstallationError(
+            f"{wanted} but MXNet ({_installed_build()}) finds {available}",
+            "Check nvidia-smi, install the GPU build with ./scripts/setup.sh --gpu, "
+            "or give --device cpu",
+        )
+    check_compute_capability(chosen, compute_capabilities())
+    return [mx.gpu(index) for index in chosen]
+
+
+def check_compute_capability(
+    gpus: Sequence[int], capabilities: Sequence[tuple[int, int]]
+) -> None:
+    """Raise InstallationError for the first GPU that mxnet-cu112 holds no code for."""
+    for index in gpus:
+        major, minor = capabilities[index]
+        if not OLDEST_COMPUTE_CAPABILITY <= (major, minor) < FIRST_UNSUPPORTED_COMPUTE_CAPABILITY:
+            raise InstallationError(
+                f"GPU {index} has compute capability {major}.{minor}, and mxnet-cu112 1.9.1 "
+                "holds code for 5.0 to 8.x only (Maxwell to Ada)",
+                "Choose another GPU with --gpus, or give --device cpu",
+            )
+
+
+def compute_capabilities(cuda: Any = None) -> list[tuple[int, int]]:
+    """Compute capability (major, minor) of every visible GPU, asked of the driver.
+
+    ``cuda`` is the driver's library, libcuda.so.1 by default.
+    """
+    cuda = cuda or _load_driver()
+    cuda.cuInit(0)
+    count = ctypes.c_int()
+    cuda.cuDeviceGetCount(ctypes.byref(count))
+    return [
+        (
+            _device_attribute(cuda, index, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
+            _device_attribute(cuda, index, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
+        )
+        for index in range(count.value)
+    ]
+
+
+def _device_attribute(cuda: Any, index: int, attribute: int) -> int:
+    value, device = ctypes.c_int(), ctypes.c_int()
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    cuda.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
+    return value.value
+
+
+def _installed_build() -> str:
+    """Name of the one MXNet distribution that is installed."""
+    names = (dist.metadata["Name"] or "" for dist in importlib.metadata.distributions())
+    builds = sorted({name.lower() for name in names if re.fullmatch(r"mxnet(-cu\d+)?", name.lower())})
+    if not builds:
+        raise InstallationError(
+            "MXNet is not installed",
+            "Run ./scripts/setup.sh, or pip install 'fashionai[cpu]' ([gpu] with an NVIDIA GPU)",
+        )
+    if len(builds) > 1:
+        raise InstallationError(
+            f"{' and '.join(builds)} are both installed and overwrite each other's files",
+            f"Run: pip uninstall -y {' '.join(builds)}, then ./scripts/setup.sh",
+        )
+    return builds[0]
+
+
+def _check_numpy() -> None:
+    """NumPy 2 is refused, and NumPy 1 gets the names back that MXNet reads."""
+    numpy = importlib.import_module("numpy")
+    if int(numpy.__version__.split(".")[0]) >= 2:
+        raise InstallationError(
+            f"NumPy {numpy.__version__} is installed, and MXNet 1.9.1 needs NumPy 1",
+            "Run: pip install 'numpy<2'",
+        )
+    for name, builtin in NUMPY_ALIASES.items():
+        if name not in vars(numpy):
+            setattr(numpy, name, builtin)
+
+
+def _load_driver() -> Any:
+    try:
+        return ctypes.CDLL("libcuda.so.1", mode=ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise InstallationError(
+            f"the GPU build of MXNet is installed but there is no NVIDIA driver ({error})",
+            "Install the driver, or the CPU build with ./scripts/setup.sh --cpu",
+        ) from error
+
+
+def _load_cuda_wheels() -> None:
+    """Load the CUDA libraries of the nvidia-*-cu11 wheels, so that MXNet finds them loaded.
+
+    A library that no wheel brings is left to the system's own loader.
+    """
+    root = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
+    for folder in CUDA_WHEEL_FOLDERS:
+        # cuDNN's parts depend on one another in no alphabetical order: libcudnn.so.8 opens
+        # them itself, by full path, once it is loaded.
+        for library in sorted((root / folder / "lib").glob("*.so*")):
+            try:
+                ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+            except OSError as error:
+                raise InstallationError(
+                    f"{library} does not load: {error}",
+                    "Run ./scripts/setup.sh --gpu again",
+                ) from error

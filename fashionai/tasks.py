@@ -1,0 +1,99 @@
+"""What can be learnt: the tasks, their classes, and the names people use for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fashionai.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True)
+class Task:
+    """One classification problem.
+
+    ``name`` is the label files' own name and the name of the prepared folder,
+    ``aliases`` are shorter names for the command line, ``classes`` are in label
+    order (a class's position is its index), and ``family`` names the reader of
+    its label files and the writer of its prediction file.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    classes: tuple[str, ...]
+    family: str
+
+    @property
+    def short_name(self) -> str:
+        """The name that runs and tables carry."""
+        return self.aliases[0] if self.aliases else self.name
+
+    @property
+    def folder_names(self) -> tuple[str, ...]:
+        """Names of the class folders; their sorted order is the class order."""
+        width = len(str(len(self.classes) - 1))
+        return tuple(
+            f"{index:0{width}d}_{folder_safe(name)}" for index, name in enumerate(self.classes)
+        )
+
+
+def folder_safe(name: str) -> str:
+    """A class name as part of a folder name: no separators and no spaces."""
+    return "-".join("".join(c if c.isalnum() or c in "-_.&" else " " for c in name).split())
+
+
+def _fashionai(name: str, *visible_classes: str) -> Task:
+    return Task(name, (name.split("_")[0],), ("Invisible", *visible_classes), "fashionai")
+
+
+# Class names in the order of the letters of the competition's labels.
+FASHIONAI_TASKS = (
+    _fashionai("skirt_length_labels", "Short", "Knee", "Midi", "Ankle", "Floor"),
+    _fashionai(
+        "coat_length_labels",
+        *("High Waist", "Regular", "Long", "Micro", "Knee", "Midi", "Ankle & Floor"),
+    ),
+    _fashionai("collar_design_labels", "Shirt", "Peter Pan", "Puritan", "Rib"),
+    _fashionai("lapel_design_labels", "Notched", "Collarless", "Shawl", "Plus Size Shawl"),
+    _fashionai("neck_design_labels", "Turtle", "Ruffle Semi-High", "Low Turtle", "Draped"),
+    _fashionai(
+        "neckline_design_labels",
+        *("Strapless", "Deep V", "Straight", "V", "Square"),
+        *("Off Shoulder", "Round", "Sweetheart", "One Shoulder"),
+    ),
+    _fashionai("pant_length_labels", "Short", "Mid", "3/4", "Cropped", "Full"),
+    _fashionai(
+        "sleeve_length_labels",
+        *("Sleeveless", "Cup", "Short", "Elbow", "3/4", "Wrist", "Long", "Extra Long"),
+    ),
+)
+
+FASHION_MNIST = Task(
+    "fashion-mnist",
+    (),
+    (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    "idx",
+)
+
+TASKS = (*FASHIONAI_TASKS, FASHION_MNIST)
+
+
+def find_task(name: str) -> Task:
+    """The task of that full name or alias; ConfigError names the nearest one otherwise."""
+    for task in TASKS:
+        if name == task.name or name in task.aliases:
+            return task
+    known = [choice for task in TASKS for choice in (*task.aliases, task.name)]
+    raise ConfigError(f"unknown task '{name}'", nearest(name, known))
+
+
+def expand_tasks(names: Iterable[str]) -> list[Task]:
+    """The tasks of several names, each once; ``all`` is the eight FashionAI attributes."""
+    tasks: dict[str, Task] = {}
+    for name in names:
+        for task in FASHIONAI_TASKS if name == "all" else (find_task(name),):
+            tasks.setdefault(task.name, task)
+    return list(tasks.values())
