@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# The mask cannot be read without being set. mkstemp makes private files whatever it says.
+UMASK = os.umask(0)
+os.umask(UMASK)
+
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its name when the block ends well.
 
-    The content is flushed to disk before the rename; if the block raises, the
-    temporary file is removed and ``path`` keeps what it held.
+    If the block raises, the temporary file is removed and ``path`` keeps what it
+    held. ``durable`` flushes the content to disk before the rename, which many
+    small files that can be made again do without.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -25,9 +30,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        if durable:
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~UMASK)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -58,9 +64,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not (float("-inf") < value < float("inf")):
         return None
     return value
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

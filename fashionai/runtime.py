@@ -36,10 +36,20 @@ NUMPY_ALIASES = {
 OLDEST_COMPUTE_CAPABILITY = (5, 0)
 FIRST_UNSUPPORTED_COMPUTE_CAPABILITY = (9, 0)
 
-# Each library before those that need it.
-CUDA_WHEEL_FOLDERS = (
-    *("cuda_runtime", "cuda_nvrtc", "nvtx", "cublas", "cufft", "curand"),
-    *("cusparse", "cusolver", "cudnn", "nccl"),
+# What libmxnet.so of mxnet-cu112 names beside the driver, in the nvidia-*-cu11 wheels, each after
+# those that it needs itself. Nothing else that lies there may be loaded: libnvblas.so.11 would
+# stand before MXNet's own OpenBLAS and abort at the first linear algebra on the CPU.
+CUDA_LIBRARIES = (
+    "cuda_runtime/lib/libcudart.so.11.0",
+    "cuda_nvrtc/lib/libnvrtc.so.11.2",
+    "nvtx/lib/libnvToolsExt.so.1",
+    "cublas/lib/libcublasLt.so.11",
+    "cublas/lib/libcublas.so.11",
+    "cufft/lib/libcufft.so.10",
+    "curand/lib/libcurand.so.10",
+    "cusolver/lib/libcusolver.so.11",
+    "cudnn/lib/libcudnn.so.8",  # finds its own parts beside itself
+    "nccl/lib/libnccl.so.2",
 )
 
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
@@ -188,14 +198,14 @@ def _load_cuda_wheels() -> None:
     A library that no wheel brings is left to the system's own loader.
     """
     root = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
-    for folder in CUDA_WHEEL_FOLDERS:
-        # cuDNN's parts depend on one another in no alphabetical order: libcudnn.so.8 opens
-        # them itself, by full path, once it is loaded.
-        for library in sorted((root / folder / "lib").glob("*.so*")):
-            try:
-                ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-            except OSError as error:
-                raise InstallationError(
-                    f"{library} does not load: {error}",
-                    "Run ./scripts/setup.sh --gpu again",
-                ) from error
+    for name in CUDA_LIBRARIES:
+        library = root / name
+        if not library.exists():
+            continue
+        try:
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            raise InstallationError(
+                f"{library} does not load: {error}",
+                "Run ./scripts/setup.sh --gpu again",
+            ) from error

@@ -38,6 +38,8 @@ MAYBE_SHARE = 0.027
 SIDES = (160, 220)  # every image's width and height lie in this range
 
 SHOULDER, WAIST, HIP, SOLE = 0.185, 0.40, 0.48, 0.97
+CIRCLE = np.exp(2j * np.pi * np.arange(24) / 24)[:, None].view(float)
+HAIR = np.array([(25, 25, 30), (30, 45, 70), (40, 70, 110), (90, 160, 205), (40, 65, 150), (150, 150, 155)])
 SKIN_TONES = np.array([(205, 224, 250), (170, 200, 240), (130, 170, 220), (85, 125, 180), (50, 75, 115)])
 
 
@@ -185,8 +187,7 @@ class Canvas:
 
     def disc(self, centre: Sequence[float], radii: Sequence[float], paint: np.ndarray) -> None:
         """Fill an ellipse."""
-        angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        self.fill(np.add(centre, np.stack([np.cos(angle), np.sin(angle)], 1) * radii), paint)
+        self.fill(np.asarray(centre) + CIRCLE * radii, paint)
 
     def line(self, start: Sequence[float], end: Sequence[float], colour: np.ndarray) -> None:
         """A thin line."""
@@ -241,7 +242,7 @@ def _palette(rng: np.random.Generator) -> Palette:
         other=_colour(rng, [background, skin, garment]),
         legs=legs,
         shoes=_colour(rng, [background, legs, garment]),
-        hair=_colour(rng, [background, skin]) // 2,
+        hair=HAIR[rng.integers(len(HAIR))],
     )
 
 
@@ -260,12 +261,24 @@ def _fabric(colour: np.ndarray, shape: tuple[int, int], rng: np.random.Generator
         return colour
     second = np.clip(colour + rng.uniform(25, 60) * rng.choice([-1, 1], 3), 0, 255)
     period, angle = rng.uniform(7, 14), rng.uniform(0, np.pi)
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    u = np.sin(2 * np.pi / period * (np.cos(angle) * x + np.sin(angle) * y))
-    v = np.sin(2 * np.pi / period * (np.cos(angle) * y - np.sin(angle) * x))
-    share = {2: lambda: u > 0, 3: lambda: (u > 0) ^ (v > 0), 4: lambda: u + v > 1}.get(kind)
-    pattern = share() if share else cv2.resize(rng.random((24, 24)), shape[::-1])
-    return (colour + (second - colour) * pattern[..., None]).astype(np.float32)
+    if kind == 2:
+        pattern = _waves(shape, period, angle) > 0
+    elif kind == 3:
+        pattern = (_waves(shape, period, angle) > 0) ^ (_waves(shape, period, angle + np.pi / 2) > 0)
+    elif kind == 4:
+        pattern = _waves(shape, period, angle) + _waves(shape, period, angle + np.pi / 2) > 1
+    else:
+        pattern = cv2.resize(rng.random((24, 24), np.float32), shape[::-1])
+    lowest, step = colour.astype(np.float32), (second - colour).astype(np.float32)
+    return lowest + step * pattern[..., None]
+
+
+def _waves(shape: tuple[int, int], period: float, angle: float) -> np.ndarray:
+    """Plane waves; as a product of a row and a column, which is cheap."""
+    turn = 2j * np.pi / period
+    column = np.exp(turn * np.sin(angle) * np.arange(shape[0])).astype(np.complex64)
+    row = np.exp(turn * np.cos(angle) * np.arange(shape[1])).astype(np.complex64)
+    return np.outer(column, row).imag
 
 
 def _background(
@@ -399,7 +412,7 @@ def _skirt(
         ],
         fabric,
     )
-    shade = (fabric if fabric.ndim == 1 else fabric.mean((0, 1))) * 0.75
+    shade = fabric.reshape(-1, 3)[0] * 0.75
     for share in np.linspace(-0.7, 0.7, int(rng.integers(0, 6))):
         canvas.line((share * 0.08, HIP), (share * half, hem - 0.01), shade)
 
@@ -413,7 +426,7 @@ def _pants(
     for leg in legs:
         points, at = _upto(leg, leg[:, 1], hem)
         canvas.fill(_outline(points, np.interp(at, (HIP, 0.71, 0.93), (0.051, knee, ankle))), fabric)
-    shade = (fabric if fabric.ndim == 1 else fabric.mean((0, 1))) * 0.7
+    shade = fabric.reshape(-1, 3)[0] * 0.7
     canvas.line((0, WAIST + 0.01), (0, 0.53), shade)
 
 
@@ -423,7 +436,7 @@ def _torso(
     """Neck and top."""
     canvas.fill([(-0.025, 0.11), (0.025, 0.11), (0.03, 0.2), (-0.03, 0.2)], palette.skin)
     low = WAIST + 0.01 if tucked else rng.uniform(0.44, 0.475)
-    side = [(0.1, SHOULDER - 0.005), (0.106, 0.21), (0.085, 0.26), (0.07, WAIST), (0.09, low)]
+    side = [(0.1, SHOULDER - 0.005), (0.106, 0.21), (0.085, 0.26), (0.072, WAIST), (0.072 if tucked else 0.1, low)]
     mirrored = [(-x, y) for x, y in reversed(side)]
     neck = [(-0.045, 0.165), (0, rng.uniform(0.175, 0.24)), (0.045, 0.165)]
     canvas.fill([*side, *mirrored, *neck], fabric)
@@ -456,7 +469,7 @@ def _head(canvas: Canvas, palette: Palette, rng: np.random.Generator) -> None:
     parting = rng.uniform(-0.02, 0.02)
     canvas.disc((parting, 0.032), (0.044, 0.026), palette.hair)
     for x in (-0.016, 0.016):
-        canvas.disc((x, 0.075), (0.005, 0.004), palette.hair)
+        canvas.disc((x, 0.075), (0.005, 0.004), HAIR[0])
     canvas.line((-0.012, 0.105), (0.012, 0.105), np.array((60, 60, 160)))
 
 

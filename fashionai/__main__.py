@@ -1,0 +1,5 @@
+"""python -m fashionai."""
+
+from fashionai.cli import main
+
+main()

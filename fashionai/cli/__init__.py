@@ -1,0 +1,88 @@
+"""The command line: one file per command, loaded when it is called.
+
+A command parses its arguments, makes one library call and prints; all errors
+that a user can mend end here as one line and exit code 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Optional
+
+import click
+
+from fashionai import __version__
+from fashionai.errors import FashionAIError, nearest
+
+# Name and one line of every command, so that --help imports none of them.
+COMMANDS = {
+    "prepare": "Reorganize label files and images into per-class folders.",
+    "train": "Train a network on prepared folders.",
+    "predict": "Write the prediction file for a question file or a split.",
+    "evaluate": "Score predictions against labels.",
+    "config": "Print the resolved configuration of a run.",
+    "demo": "Write a small data set of drawn garments to try everything on.",
+}
+
+EPILOG = """
+\b
+Examples:
+  fashionai prepare --task skirt
+  fashionai train --config configs/skirt.yaml
+  fashionai predict --out submission.csv
+
+Run fashionai COMMAND --help for the options of a command.
+"""
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"fashionai.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[Optional[str], Optional[click.Command], list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{args[0]}'. {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+@click.version_option(__version__)
+def root() -> None:
+    """Turn images and label files into an image classifier and its answer file."""
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Run the command line and exit: 0 well, 2 for errors of the user, 130 interrupted."""
+    try:
+        root.main(arguments, prog_name="fashionai", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except FashionAIError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)

@@ -1,0 +1,53 @@
+"""Opening every image once: is it sound, and which others have the same bytes?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from fashionai.datasets.record import LabelledImage
+from fashionai.files import content_hash
+from fashionai.pipeline.decode import find_damage
+from fashionai.runtime import usable_cores
+
+
+class Checked(NamedTuple):
+    """Outcome for one image: the SHA-256 of its bytes, and its damage ("" when sound)."""
+
+    content: str
+    damage: str
+
+
+def check_images(
+    images: Sequence[LabelledImage], progress: Callable[[int], None] = lambda done: None
+) -> list[Checked]:
+    """Decode and hash every image on all cores; the outcomes are in the images' order.
+
+    ``progress`` is called with the number of images done since the last call.
+    """
+    outcomes = []
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for outcome in pool.map(_check, images):
+            outcomes.append(outcome)
+            progress(1)
+    return outcomes
+
+
+def conflicting_groups(
+    images: Sequence[LabelledImage], contents: Sequence[str]
+) -> list[list[LabelledImage]]:
+    """Groups of byte-identical images that carry different classes, in file order."""
+    groups: dict[str, list[LabelledImage]] = defaultdict(list)
+    for image, content in zip(images, contents):
+        groups[content].append(image)
+    return [group for group in groups.values() if len({i.class_index for i in group}) > 1]
+
+
+def _check(image: LabelledImage) -> Checked:
+    try:
+        data = image.read()
+    except OSError as error:
+        return Checked("", f"cannot be read: {error.strerror}")
+    return Checked(content_hash(data), find_damage(data))

@@ -1,0 +1,211 @@
+"""FashionAI attributes (Tianchi 2018): label, question and answer files.
+
+Rows are ``Images/<task>/<file>.jpg,<task>,<label>``; a label has one letter a
+class: one ``y`` (yes), the rest ``n`` (no) or ``m`` (maybe). Paths are relative
+to the folder of the set (base, web ...) that the label file belongs to.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from fashionai.datasets.record import LabelledImage
+from fashionai.errors import ConfigError, DataError
+from fashionai.metrics import NO, MARK_LETTERS
+from fashionai.tasks import Task, find_task
+
+# Training sets, in the order in which they were released.
+TRAINING_LABELS = (
+    "base/Annotations/label.csv",
+    "web/Annotations/skirt_length_labels.csv",
+    "train/Annotations/label.csv",
+)
+TEST_QUESTIONS = "rank/Tests/question.csv"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+class Row(NamedTuple):
+    """One row of a label, question or answer file."""
+
+    image: str
+    task: Task
+    label: str
+    where: str
+
+
+def read_rows(path: Path) -> list[Row]:
+    """All rows of a label or question file, the label as it stands.
+
+    Raises DataError with file and line for a row of another shape, an unknown
+    task or a path that leaves the data folder.
+    """
+    return [
+        _parse_row(fields, where)
+        for position, (fields, where) in enumerate(_csv_rows(path))
+        if not (position == 0 and _is_header(fields))
+    ]
+
+
+def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
+    """Labelled images of one task from every training set that is there.
+
+    Raises DataError when no set is there, when the task has no rows, for a bad
+    label anywhere in the files, and for missing images.
+    """
+    label_files = [data / name for name in TRAINING_LABELS if (data / name).is_file()]
+    if not label_files:
+        raise DataError(
+            f"{data}: no label file found",
+            f"Unpack the competition's archives so that {data / TRAINING_LABELS[0]} exists",
+        )
+    images = []
+    for label_file in label_files:
+        root = label_file.parent.parent
+        for row in read_rows(label_file):
+            marks = parse_label(row)
+            if row.task == task:
+                images.append(
+                    LabelledImage(
+                        source=f"{root.name}/{row.image}",
+                        path=root / row.image,
+                        content=None,
+                        class_index=int(marks.argmax()),
+                        label=row.label,
+                        where=row.where,
+                    )
+                )
+    if not images:
+        names = ", ".join(str(path) for path in label_files)
+        raise DataError(f"no rows of {task.name} in {names}")
+    _check_images_exist([(image.path, image.where) for image in images if image.path])
+    return images
+
+
+class Questions(NamedTuple):
+    """A question file: rows in file order, and the image file of each."""
+
+    path: Path
+    rows: list[Row]
+    images: list[Path]
+
+
+def read_questions(path: Path) -> Questions:
+    """The rows to predict, images found relative to the folder above the file's own.
+
+    Raises DataError for a missing image or a row that is asked twice.
+    """
+    rows = read_rows(path)
+    if not rows:
+        raise DataError(f"{path}: no rows")
+    _check_distinct(rows)
+    images = [path.parent.parent / row.image for row in rows]
+    _check_images_exist([(image, row.where) for image, row in zip(images, rows)])
+    return Questions(path, rows, images)
+
+
+def read_answers(path: Path) -> list[Row]:
+    """The rows of an answer file, labels checked; one row an image.
+
+    A row that is repeated with the same label counts once (the released answers
+    to test B repeat those to test A); with another label it is a DataError.
+    """
+    answers: dict[tuple[str, str], Row] = {}
+    for row in read_rows(path):
+        parse_label(row)
+        first = answers.setdefault((row.image, row.task.name), row)
+        if first.label != row.label:
+            raise DataError(
+                f"{row.where}: {row.image} has label '{row.label}' here "
+                f"and '{first.label}' at {first.where}"
+            )
+    if not answers:
+        raise DataError(f"{path}: no rows")
+    return list(answers.values())
+
+
+def parse_label(row: Row) -> np.ndarray:
+    """The marks of a row's label, ``(C,) int8`` of NO, MAYBE and YES.
+
+    Raises DataError for a wrong length, a letter other than y, m or n, and no
+    or two ``y``.
+    """
+    classes = len(row.task.classes)
+    label = row.label
+    if len(label) != classes:
+        raise DataError(
+            f"{row.where}: label '{label}' has {len(label)} letters, "
+            f"expected {classes} for {row.task.name}"
+        )
+    for letter in label:
+        if letter not in MARK_LETTERS:
+            raise DataError(f"{row.where}: label '{label}' has '{letter}', expected y, m or n")
+    if label.count("y") != 1:
+        raise DataError(f"{row.where}: label '{label}' has {label.count('y')} 'y', expected one")
+    return np.array([MARK_LETTERS[letter] for letter in label], dtype=np.int8)
+
+
+def marks_of(rows: Sequence[Row]) -> np.ndarray:
+    """The marks of rows of one task, ``(N, C) int8``."""
+    marks = np.full((len(rows), len(rows[0].task.classes)), NO, dtype=np.int8)
+    for index, row in enumerate(rows):
+        marks[index] = parse_label(row)
+    return marks
+
+
+def row_image(source: str) -> str:
+    """A manifest's ``source`` (set folder first) as label and prediction files write it."""
+    return source.split("/", 1)[1]
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
+    """The fields of every row that is not blank, and its place as file:line."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as handle:
+            reader = csv.reader(handle)
+            for fields in reader:
+                if fields:
+                    yield [field.strip() for field in fields], f"{path}:{reader.line_num}"
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV: {error}") from None
+
+
+def _is_header(fields: Sequence[str]) -> bool:
+    """A header names columns; a row's first field is the path of an image file."""
+    return not fields[0].lower().endswith(IMAGE_SUFFIXES)
+
+
+def _parse_row(fields: Sequence[str], where: str) -> Row:
+    if len(fields) not in (2, 3):
+        raise DataError(f"{where}: found {len(fields)} fields, expected image,task,label")
+    image, task_name, label = [*fields, ""][:3]
+    parts = PurePosixPath(image.replace("\\", "/")).parts
+    if not parts or image.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+        raise DataError(f"{where}: path '{image}' leaves the data folder")
+    try:
+        task = find_task(task_name)
+    except ConfigError as error:
+        raise DataError(f"{where}: {error}") from None
+    return Row(image, task, label, where)
+
+
+def _check_distinct(rows: Sequence[Row]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for row in rows:
+        first = seen.setdefault((row.image, row.task.name), row.where)
+        if first != row.where:
+            raise DataError(f"{row.where}: {row.image} was already asked at {first}")
+
+
+def _check_images_exist(images: Sequence[tuple[Path, str]]) -> None:
+    missing = [(path, where) for path, where in images if not path.is_file()]
+    if missing:
+        path, where = missing[0]
+        more = f" (and {len(missing) - 1:,} more rows)" if len(missing) > 1 else ""
+        raise DataError(f"{where}: image {path} does not exist{more}")

@@ -1,0 +1,305 @@
+"""Per-class folders and their manifest: writing them, repairing them, reading them back.
+
+``<task>/{train,val,test}/<index>_<class-name>/<file>`` with ``manifest.csv`` and
+``task.json`` beside the splits. The manifest is written last under its name, so
+that a folder with one is complete.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fashionai.datasets.record import LabelledImage
+from fashionai.errors import DataError
+from fashionai.files import atomic_path, write_json
+from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
+from fashionai.tasks import Task
+
+SPLITS = ("train", "val", "test")
+MANIFEST = "manifest.csv"
+# The manifest under way: names the files that an interrupted run may have left.
+PARTIAL_MANIFEST = "manifest.csv.partial"
+TASK_FILE = "task.json"
+COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
+MODES = ("hardlink", "copy", "symlink")
+
+
+class PlannedImage(NamedTuple):
+    """An image and its place: ``<split>/<class folder>/<file>`` below the task's folder."""
+
+    image: LabelledImage
+    split: str
+    file: str
+
+    def place(self, task: Task) -> str:
+        """The image's path relative to the task's folder."""
+        return f"{self.split}/{task.folder_names[self.image.class_index]}/{self.file}"
+
+
+def plan_folders(images: Sequence[LabelledImage], splits: Sequence[str]) -> list[PlannedImage]:
+    """Give every image a file name that is its own within the task.
+
+    A name that is taken gets -2, -3 ... before its suffix, in row order.
+    """
+    taken: set[str] = set()
+    planned = []
+    for image, split in zip(images, splits):
+        path = Path(image.file_name)
+        name, number = path.name, 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{path.stem}-{number}{path.suffix}"
+        taken.add(name.lower())
+        planned.append(PlannedImage(image, split, name))
+    return planned
+
+
+def write_folders(
+    folder: Path,
+    task: Task,
+    planned: Sequence[PlannedImage],
+    mode: str,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Make the folders hold exactly the planned images; returns how many were put in place.
+
+    What is there and right is left alone, so that preparing again is a repair.
+    Raises DataError for a file that no prepare has put there: it is never removed.
+    """
+    _remove_stale(folder, {item.place(task) for item in planned})
+    _make_class_folders(folder, task, {item.split for item in planned})
+    _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
+    written = 0
+    for item in planned:
+        written += _put(item.image, folder / item.place(task), mode)
+        progress(1)
+    write_json(folder / TASK_FILE, task_to_json(task))
+    os.replace(folder / PARTIAL_MANIFEST, folder / MANIFEST)
+    return written
+
+
+class PreparedSplit(NamedTuple):
+    """One split as the pipeline needs it: image files and their marks, row by row.
+
+    ``marks`` is ``(N, C) int8`` (see fashionai.metrics), ``sources`` the names of
+    the images in the data set.
+    """
+
+    task: Task
+    paths: list[Path]
+    marks: np.ndarray
+    sources: list[str]
+
+    @property
+    def class_indices(self) -> np.ndarray:
+        """The true class of every row, ``(N,) int64``."""
+        return self.marks.argmax(axis=1)
+
+
+def read_split(folder: Path, split: str) -> PreparedSplit:
+    """Read one split of a prepared task folder, in manifest order.
+
+    Raises DataError when the folder is not prepared, when the split has no
+    images, or when folders and manifest disagree.
+    """
+    task = read_task(folder)
+    rows = [row for row in _read_manifest(folder / MANIFEST) if row["split"] == split]
+    if not rows:
+        raise DataError(f"{folder}: split '{split}' has no images")
+    places = [f"{split}/{task.folder_names[int(row['class_index'])]}/{row['file']}" for row in rows]
+    _check_same_files(folder, split, places)
+    indices = np.array([int(row["class_index"]) for row in rows])
+    return PreparedSplit(
+        task,
+        [folder / place for place in places],
+        _marks(task, indices, [row["label"] for row in rows]),
+        [row["source"] for row in rows],
+    )
+
+
+def has_split(folder: Path, split: str) -> bool:
+    """Whether the manifest lists any image of that split."""
+    return any(row["split"] == split for row in _read_manifest(folder / MANIFEST))
+
+
+def read_task(folder: Path) -> Task:
+    """The task that a prepared folder holds; DataError when it is not prepared."""
+    if not (folder / MANIFEST).is_file():
+        raise DataError(
+            f"{folder}: not a prepared folder (no {MANIFEST})",
+            f"Run: fashionai prepare --task {folder.name}",
+        )
+    return task_from_json(folder / TASK_FILE)
+
+
+def task_to_json(task: Task) -> dict[str, object]:
+    """What it takes to know a task again without the registry."""
+    return {
+        "task": task.name,
+        "aliases": list(task.aliases),
+        "family": task.family,
+        "classes": list(task.classes),
+    }
+
+
+def task_from_json(path: Path) -> Task:
+    """The task that task_to_json described; DataError for another content."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Task(
+            value["task"], tuple(value["aliases"]), tuple(value["classes"]), value["family"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: does not describe a task: {error!r}") from None
+
+
+def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Marks from label texts where the family writes a letter a class, else from the classes."""
+    marks = marks_from_classes(indices, len(task.classes))
+    if task.family == "fashionai":
+        for row, label in enumerate(labels):
+            marks[row] = [MARK_LETTERS[letter] for letter in label]
+        assert (marks[np.arange(len(indices)), indices] == YES).all()
+    return marks
+
+
+def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None:
+    """Every class has its folder in every split: tools that sort folders need the empty ones."""
+    for split in splits:
+        for name in task.folder_names:
+            (folder / split / name).mkdir(parents=True, exist_ok=True)
+
+
+def _put(image: LabelledImage, target: Path, mode: str) -> bool:
+    """Put one image in place; False when it was there already."""
+    if image.path is None:
+        if target.is_file() and target.read_bytes() == image.content:
+            return False
+        with atomic_path(target, durable=False) as temporary:
+            temporary.write_bytes(image.read())
+        return True
+    if _is_in_place(image.path, target, mode):
+        return False
+    target.unlink(missing_ok=True)
+    if mode == "symlink":
+        target.symlink_to(os.path.relpath(image.path.resolve(), target.parent.resolve()))
+    elif mode == "copy" or not _hard_link(image.path, target):
+        with atomic_path(target, durable=False) as temporary:
+            shutil.copyfile(image.path, temporary)
+    return True
+
+
+def _is_in_place(source: Path, target: Path, mode: str) -> bool:
+    if mode == "symlink" or target.is_symlink():
+        return mode == "symlink" and target.is_symlink() and _same_file(source, target)
+    if not target.is_file():
+        return False
+    if _same_file(source, target):
+        return mode == "hardlink"
+    # A copy, wanted or made because the file systems differ.
+    return source.stat().st_size == target.stat().st_size and (
+        source.read_bytes() == target.read_bytes()
+    )
+
+
+def _same_file(source: Path, target: Path) -> bool:
+    try:
+        return source.samefile(target)
+    except OSError:
+        return False
+
+
+def _hard_link(source: Path, target: Path) -> bool:
+    """Link, or say that it cannot be done: other file system, or one without links."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_stale(folder: Path, places: set[str]) -> None:
+    """Remove what an earlier prepare put here and this one does not want."""
+    present = set(_files_below(folder, SPLITS))
+    known = _listed_places(folder / MANIFEST) | _listed_places(folder / PARTIAL_MANIFEST)
+    foreign = sorted(present - known - places)
+    if foreign:
+        more = f" (and {len(foreign) - 1:,} more)" if len(foreign) > 1 else ""
+        raise DataError(
+            f"{folder / foreign[0]}{more} was not put there by prepare",
+            "Move it elsewhere, or choose another --out",
+        )
+    # The old manifest stops being true here: without it the folder counts as unfinished.
+    if (folder / MANIFEST).is_file():
+        os.replace(folder / MANIFEST, folder / PARTIAL_MANIFEST)
+    for place in present - places:
+        (folder / place).unlink()
+    for split in SPLITS:
+        for abandoned in (folder / split).glob("*/.*.tmp"):
+            abandoned.unlink()
+
+
+def _files_below(folder: Path, splits: Iterable[str]) -> Iterable[str]:
+    """Files in class folders, as places; hidden files (of desktops, of writes) do not count."""
+    for split in splits:
+        for class_folder in sorted((folder / split).glob("*/")):
+            for entry in os.scandir(class_folder):
+                if not entry.name.startswith("."):
+                    yield f"{split}/{class_folder.name}/{entry.name}"
+
+
+def _check_same_files(folder: Path, split: str, places: Sequence[str]) -> None:
+    expected, present = set(places), set(_files_below(folder, [split]))
+    if expected == present:
+        return
+    missing, extra = sorted(expected - present), sorted(present - expected)
+    found = f"{missing[0]} is missing" if missing else f"{extra[0]} is not in {MANIFEST}"
+    count = len(missing) + len(extra)
+    raise DataError(
+        f"{folder}: {found}" + (f" (and {count - 1:,} more differences)" if count > 1 else ""),
+        f"Run: fashionai prepare --task {folder.name}",
+    )
+
+
+def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
+    with atomic_path(path) as temporary, open(
+        temporary, "w", encoding="utf-8", newline=""
+    ) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for image, split, file in planned:
+            class_name = task.classes[image.class_index]
+            writer.writerow(
+                (split, image.class_index, class_name, file, image.source, image.label)
+            )
+
+
+def _read_manifest(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise DataError(f"{path}: found columns {reader.fieldnames}, expected {list(COLUMNS)}")
+        return list(reader)
+
+
+def _listed_places(manifest: Path) -> set[str]:
+    """Places that a manifest lists, whatever its task's class names were."""
+    if not manifest.is_file():
+        return set()
+    folders: dict[tuple[str, str], str] = {}
+    for split in SPLITS:
+        for class_folder in (manifest.parent / split).glob("*_*/"):
+            folders[split, str(int(class_folder.name.split("_")[0]))] = class_folder.name
+    return {
+        f"{row['split']}/{folders[row['split'], row['class_index']]}/{row['file']}"
+        for row in _read_manifest(manifest)
+        if (row["split"], row["class_index"]) in folders
+    }

@@ -1,0 +1,166 @@
+"""Label files to per-class folders: read, check every image, split, put in place."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fashionai.datasets.check import check_images, conflicting_groups
+from fashionai.datasets.fashionai_csv import read_training_images
+from fashionai.datasets.folders import SPLITS, plan_folders, write_folders
+from fashionai.datasets.idx import read_idx_images
+from fashionai.datasets.record import LabelledImage
+from fashionai.datasets.split import split_rows
+from fashionai.errors import DataError
+from fashionai.files import atomic_path
+from fashionai.tasks import Task
+
+REJECTED = "rejected.csv"
+
+# Shows progress: called with a description and a total, gives what is called with steps done.
+ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+READERS: dict[str, Callable[[Path, Task], list[LabelledImage]]] = {
+    "fashionai": read_training_images,
+    "idx": read_idx_images,
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What prepare did, for people.
+
+    ``counts`` holds images by (class index, split), ``rejected`` pairs of image
+    and reason, ``duplicates`` the number of images whose bytes an earlier one
+    has too, ``conflicts`` groups of such images with different classes.
+    """
+
+    task: Task
+    folder: Path
+    counts: Counter[tuple[int, str]]
+    rejected: list[tuple[LabelledImage, str]]
+    duplicates: int
+    conflicts: list[list[LabelledImage]]
+    unsplit_classes: list[int]
+    written: int
+
+
+def prepare(
+    task: Task,
+    data: Path,
+    out: Path,
+    *,
+    val_fraction: float = 0.1,
+    seed: int = 0,
+    mode: str = "hardlink",
+    skip_bad: bool = False,
+    progress: ProgressBar,
+) -> Summary:
+    """Make ``out/<task>`` hold the task's images in per-class folders.
+
+    Images that cannot be used are listed in ``rejected.csv`` there; without
+    ``skip_bad`` they are a DataError and no folder is written. ``val_fraction``
+    is the share of rows that validation gets, in [0, 1).
+    """
+    folder = out / task.name
+    images = READERS[task.family](data, task)
+    with progress(f"{task.short_name}: checking images", len(images)) as advance:
+        checked = check_images(images, advance)
+    rejected = [(image, c.damage) for image, c in zip(images, checked) if c.damage]
+    _write_rejected(folder / REJECTED, rejected)
+    if rejected and not skip_bad:
+        raise DataError(_describe_rejected(rejected, folder / REJECTED), "Give --skip-bad to go on")
+
+    sound = [(image, c.content) for image, c in zip(images, checked) if not c.damage]
+    if not sound:
+        raise DataError(f"no image of {task.name} can be used; see {folder / REJECTED}")
+    kept, contents = [image for image, _ in sound], [content for _, content in sound]
+    splits, unsplit_classes = _choose_splits(kept, contents, val_fraction, seed)
+    planned = plan_folders(kept, splits)
+    with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
+        written = write_folders(folder, task, planned, mode, advance)
+    return Summary(
+        task=task,
+        folder=folder,
+        counts=Counter((item.image.class_index, item.split) for item in planned),
+        rejected=rejected,
+        duplicates=len(contents) - len(set(contents)),
+        conflicts=conflicting_groups(kept, contents),
+        unsplit_classes=unsplit_classes,
+        written=written,
+    )
+
+
+def _choose_splits(
+    images: Sequence[LabelledImage], contents: Sequence[str], val_fraction: float, seed: int
+) -> tuple[list[str], list[int]]:
+    """The data set's own split where it gives one, ours for the other rows."""
+    names = [image.split or "" for image in images]
+    ours = [row for row, name in enumerate(names) if not name]
+    split = split_rows(
+        [images[row].class_index for row in ours], [contents[row] for row in ours], val_fraction, seed
+    )
+    for row, name in zip(ours, split.names):
+        names[row] = name
+    return names, split.unsplit_classes
+
+
+def _write_rejected(path: Path, rejected: Sequence[tuple[LabelledImage, str]]) -> None:
+    if not rejected:
+        path.unlink(missing_ok=True)
+        return
+    with atomic_path(path) as temporary, open(
+        temporary, "w", encoding="utf-8", newline=""
+    ) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(("source", "label", "where", "reason"))
+        for image, reason in rejected:
+            writer.writerow((image.source, image.label, image.where, reason))
+
+
+def _describe_rejected(rejected: Sequence[tuple[LabelledImage, str]], listing: Path) -> str:
+    image, reason = rejected[0]
+    more = f"; {len(rejected) - 1:,} more in {listing}" if len(rejected) > 1 else f"; see {listing}"
+    return f"{image.where}: image {image.source} cannot be used: {reason}{more}"
+
+
+def summary_table(summary: Summary) -> str:
+    """Images per class and split, rejected and duplicate ones, as a table."""
+    task = summary.task
+    splits = [name for name in SPLITS if any(split == name for _, split in summary.counts)]
+    rejected = Counter(image.class_index for image, _ in summary.rejected)
+    columns = [*splits, "rejected"]
+    width = max(len(name) for name in (*task.classes, task.name))
+    lines = [f"{task.name:<{width}}" + "".join(f"{name:>10}" for name in columns)]
+    for index, name in enumerate(task.classes):
+        numbers = [summary.counts[index, split] for split in splits] + [rejected[index]]
+        lines.append(f"{name:<{width}}" + "".join(f"{number:>10,}" for number in numbers))
+    totals = [sum(n for (_, s), n in summary.counts.items() if s == split) for split in splits]
+    totals.append(len(summary.rejected))
+    lines.append(f"{'total':<{width}}" + "".join(f"{number:>10,}" for number in totals))
+    return "\n".join(lines)
+
+
+def summary_notes(summary: Summary) -> list[str]:
+    """What a person should know beyond the counts, a line each."""
+    notes = []
+    if summary.duplicates:
+        notes.append(
+            f"{summary.duplicates:,} images repeat the bytes of another; equal ones share a split"
+        )
+    for group in summary.conflicts:
+        labels = ", ".join(f"{i.source} ({summary.task.classes[i.class_index]})" for i in group)
+        notes.append(f"same bytes, different classes: {labels}")
+    for index in summary.unsplit_classes:
+        notes.append(
+            f"class {summary.task.classes[index]} is too small to split: all of it is in train"
+        )
+    if summary.rejected:
+        notes.append(f"{len(summary.rejected):,} images rejected: {summary.folder / REJECTED}")
+    changed = f"{summary.written:,} files written" if summary.written else "nothing to change"
+    notes.append(f"{summary.folder}: {changed}")
+    return notes

@@ -1,0 +1,37 @@
+"""The one record that every reader of label files produces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+
+class LabelledImage(NamedTuple):
+    """One image with its class.
+
+    ``source`` names the image relative to the data folder, for people and for
+    the manifest. The image is the file ``path``, or ``content`` (encoded bytes)
+    where it lies inside a larger file. ``label`` is the label file's own text,
+    ``where`` the place that errors name (file:line), and ``split`` is given by
+    the data set or None where it is ours to choose.
+    """
+
+    source: str
+    path: Optional[Path]
+    content: Optional[bytes]
+    class_index: int
+    label: str
+    where: str
+    split: Optional[str] = None
+
+    def read(self) -> bytes:
+        """The encoded image."""
+        if self.content is not None:
+            return self.content
+        assert self.path is not None
+        return self.path.read_bytes()
+
+    @property
+    def file_name(self) -> str:
+        """The last part of ``source``."""
+        return self.source.rsplit("/", 1)[-1]

@@ -1,0 +1,63 @@
+"""Splitting into train and validation: stratified, seeded, disjoint by content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Split(NamedTuple):
+    """Split names in row order, and the classes that were too small to split."""
+
+    names: list[str]
+    unsplit_classes: list[int]
+
+
+def split_rows(
+    class_indices: Sequence[int], contents: Sequence[str], val_fraction: float, seed: int
+) -> Split:
+    """Choose ``train`` or ``val`` for every row.
+
+    Each class gives ``round(rows * val_fraction)`` of its rows to val, at least
+    one where it has two contents to choose from. Rows of equal content stay
+    together; such a group belongs to the class of its first row. The order of
+    choice is a hash of seed and content, so that neither the order of rows nor
+    rows of other classes matter. A class with a single content cannot be split:
+    it goes to train and is reported.
+    """
+    groups: dict[str, list[int]] = defaultdict(list)
+    for row, content in enumerate(contents):
+        groups[content].append(row)
+    groups_by_class: dict[int, list[list[int]]] = defaultdict(list)
+    for _, rows in sorted(groups.items(), key=lambda item: _rank(item[0], seed)):
+        groups_by_class[class_indices[rows[0]]].append(rows)
+
+    names = ["train"] * len(contents)
+    unsplit = []
+    for class_index, class_groups in sorted(groups_by_class.items()):
+        if val_fraction > 0 and len(class_groups) < 2:
+            unsplit.append(class_index)
+            continue
+        for row in _choose(class_groups, val_fraction):
+            names[row] = "val"
+    return Split(names, unsplit)
+
+
+def _choose(groups: list[list[int]], val_fraction: float) -> list[int]:
+    """Rows for validation: whole groups in order, as long as they fit the quota."""
+    total = sum(len(rows) for rows in groups)
+    quota = max(1, round(total * val_fraction)) if val_fraction > 0 else 0
+    chosen: list[int] = []
+    for rows in groups:
+        if len(chosen) + len(rows) <= quota:
+            chosen += rows
+    if not chosen and quota:
+        smallest = min(groups, key=len)
+        chosen += smallest
+    return chosen
+
+
+def _rank(content: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{content}".encode()).hexdigest()

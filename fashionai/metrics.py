@@ -1,0 +1,116 @@
+"""Scores of predictions, as pure functions of NumPy arrays.
+
+``probabilities`` are ``(N, C)`` floats, a row an image. ``marks`` are
+``(N, C) int8``: YES for the true class, MAYBE for classes that annotators would
+also accept, NO for the rest. A row's prediction is its largest probability, the
+first of equal ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+NO, MAYBE, YES = 0, 1, 2
+MARK_LETTERS = {"n": NO, "m": MAYBE, "y": YES}
+
+# A probability of zero would make the log loss infinite.
+SMALLEST_PROBABILITY = 1e-15
+
+
+def average_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:
+    """The FashionAI competition's AP of one attribute.
+
+    For every distinct largest probability t, rows below t are not output;
+    precision is the share of YES among those output whose predicted class is
+    not MAYBE; AP is the mean over t. Thresholds without such a row are left
+    out. Not a number when no row counts at all.
+    """
+    confidence, outcome = _predictions(probabilities, marks)
+    order = np.argsort(-confidence, kind="stable")
+    confidence, outcome = confidence[order], outcome[order]
+    correct = np.cumsum(outcome == YES)
+    predicted = np.cumsum(outcome != MAYBE)
+    # Rows of equal probability are output together: look after the last of each run.
+    last_of_run = np.append(confidence[1:] != confidence[:-1], True)
+    usable = last_of_run & (predicted > 0)
+    if not usable.any():
+        return float("nan")
+    return float(np.mean(correct[usable] / predicted[usable]))
+
+
+def basic_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:
+    """Correct predictions over the rows whose predicted class is not MAYBE."""
+    _, outcome = _predictions(probabilities, marks)
+    counted = outcome[outcome != MAYBE]
+    return float(np.mean(counted == YES)) if counted.size else float("nan")
+
+
+def accuracy(probabilities: np.ndarray, marks: np.ndarray) -> float:
+    """Share of rows whose predicted class is the true one."""
+    _, outcome = _predictions(probabilities, marks)
+    return float(np.mean(outcome == YES))
+
+
+def mean_reciprocal_rank(probabilities: np.ndarray, marks: np.ndarray) -> float:
+    """Mean of 1/rank of the true class, classes in order of falling probability.
+
+    Of equal probabilities the class with the smaller index ranks first.
+    """
+    truth = true_classes(marks)
+    true_probability = np.take_along_axis(probabilities, truth[:, None], axis=1)
+    earlier = np.arange(probabilities.shape[1])[None] < truth[:, None]
+    ahead = (probabilities > true_probability) | (
+        (probabilities == true_probability) & earlier
+    )
+    return float(np.mean(1.0 / (1 + ahead.sum(axis=1))))
+
+
+def log_loss(probabilities: np.ndarray, marks: np.ndarray) -> float:
+    """Mean of -ln(probability of the true class), probabilities kept above 1e-15."""
+    truth = true_classes(marks)
+    chosen = np.take_along_axis(probabilities, truth[:, None], axis=1)
+    return float(-np.mean(np.log(np.maximum(chosen, SMALLEST_PROBABILITY))))
+
+
+def confusion_matrix(probabilities: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Counts ``(C, C) int64``: true class by row, predicted class by column."""
+    classes = probabilities.shape[1]
+    cells = true_classes(marks) * classes + probabilities.argmax(axis=1)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def true_classes(marks: np.ndarray) -> np.ndarray:
+    """Index of the YES of every row, ``(N,) int64``."""
+    return marks.argmax(axis=1)
+
+
+def marks_from_classes(class_indices: np.ndarray, classes: int) -> np.ndarray:
+    """Marks ``(N, C) int8`` of rows of which only the true class is known."""
+    marks = np.full((len(class_indices), classes), NO, dtype=np.int8)
+    marks[np.arange(len(class_indices)), class_indices] = YES
+    return marks
+
+
+def task_scores(probabilities: np.ndarray, marks: np.ndarray) -> dict[str, float]:
+    """Every score of one task: map, basic_precision, accuracy, mrr and log_loss."""
+    return {
+        "map": average_precision(probabilities, marks),
+        "basic_precision": basic_precision(probabilities, marks),
+        "accuracy": accuracy(probabilities, marks),
+        "mrr": mean_reciprocal_rank(probabilities, marks),
+        "log_loss": log_loss(probabilities, marks),
+    }
+
+
+def overall_scores(scores: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of every score over tasks: of AP, the competition's mAP."""
+    return {key: float(np.mean([score[key] for score in scores])) for key in scores[0]}
+
+
+def _predictions(probabilities: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Largest probability of every row and the mark of its class, both ``(N,)``."""
+    predicted = probabilities.argmax(axis=1)[:, None]
+    return (
+        np.take_along_axis(probabilities, predicted, axis=1)[:, 0],
+        np.take_along_axis(marks, predicted, axis=1)[:, 0],
+    )

@@ -1,0 +1,99 @@
+"""Batches of images, decoded and augmented by threads ahead of their use.
+
+Threads, not processes: OpenCV releases the interpreter lock while it decodes,
+and a process forked after MXNet has started its own threads may deadlock
+(apache/mxnet issues 13945 and 15690).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from fashionai.pipeline.augment import Transform
+from fashionai.pipeline.decode import read_image
+from fashionai.runtime import usable_cores
+
+# Batches decoded ahead of the one in use.
+PREFETCH = 3
+
+
+class Batch(NamedTuple):
+    """``images`` is ``(B, V, crop, crop, 3) uint8`` RGB, ``rows`` the B rows they come from."""
+
+    images: np.ndarray
+    rows: np.ndarray
+
+
+class Loader:
+    """Reads image files and yields them in batches.
+
+    What a view looks like depends on (seed, epoch, row) alone, never on which
+    thread decodes it or when.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        transform: Transform,
+        batch_size: int,
+        *,
+        workers: Optional[int] = None,
+        seed: int = 0,
+    ) -> None:
+        self._paths = paths
+        self._transform = transform
+        self._batch_size = batch_size
+        self._workers = workers or usable_cores()
+        self._seed = seed
+
+    def steps(self, rows: int) -> int:
+        """Number of batches that so many rows make; the last one may be short."""
+        return -(-rows // self._batch_size)
+
+    def batches(self, rows: np.ndarray, epoch: int = 0, skip: int = 0) -> Iterator[Batch]:
+        """Yield batches of ``rows`` in order, without the first ``skip`` batches.
+
+        Raises DataError for the first image that cannot be decoded.
+        """
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
+        waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
+        try:
+            for step in range(skip, self.steps(len(rows))):
+                start = step * self._batch_size
+                waiting.append(self._begin(pool, rows[start : start + self._batch_size], epoch))
+                if len(waiting) > PREFETCH:
+                    yield _finish(*waiting.popleft())
+            while waiting:
+                yield _finish(*waiting.popleft())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, rows: np.ndarray, epoch: int
+    ) -> tuple[Batch, list[Future[None]]]:
+        """Allocate a batch and let the threads fill it, a share of consecutive images each."""
+        crop = self._transform.crop
+        images = np.empty((len(rows), self._transform.views, crop, crop, 3), np.uint8)
+        shares = np.array_split(np.arange(len(rows)), min(self._workers, len(rows)))
+        futures = [pool.submit(self._fill, images, rows, share, epoch) for share in shares]
+        return Batch(images, rows), futures
+
+    def _fill(self, images: np.ndarray, rows: np.ndarray, share: np.ndarray, epoch: int) -> None:
+        for position in share:
+            row = int(rows[position])
+            image = read_image(self._paths[row], self._transform.resize_short)
+            rng = np.random.default_rng((self._seed, epoch, row))
+            self._transform(image, rng, images[position])
+
+
+def _finish(batch: Batch, futures: Sequence[Future[None]]) -> Batch:
+    """The batch once every thread has filled its share; their errors are raised here."""
+    for future in futures:
+        future.result()
+    return batch

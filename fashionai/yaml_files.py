@@ -1,0 +1,61 @@
+"""YAML as people write it: ``1e-3`` is a number and a key given twice is an error."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fashionai.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML 1.1, but with 1.2's floats and without silent duplicates."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key '{key_node.value}' is given twice",
+                    problem_mark=key_node.start_mark,
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds; ConfigError with the line otherwise."""
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file{_similar_files(path)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {error.problem}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected keys with values, found {type(tree).__name__}")
+    return tree
+
+
+def parse_scalar(text: str) -> Any:
+    """The value that ``text`` stands for in YAML: number, boolean, string or list."""
+    return yaml.load(text, Loader=_Loader)
+
+
+def _similar_files(path: Path) -> str:
+    others = sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    if not others:
+        return ""
+    return f"; {path.parent} holds {', '.join(other.name for other in others)}"
