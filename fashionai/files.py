@@ -34,7 +34,7 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
             with open(temporary, "rb") as written:
                 os.fsync(written.fileno())
         temporary.chmod(0o666 & ~UMASK)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -59,9 +59,7 @@ def mean_reciprocal_rank(probabilities: np.ndarray, marks: np.ndarray) -> float:
     truth = true_classes(marks)
     true_probability = np.take_along_axis(probabilities, truth[:, None], axis=1)
     earlier = np.arange(probabilities.shape[1])[None] < truth[:, None]
-    ahead = (probabilities > true_probability) | (
-        (probabilities == true_probability) & earlier
-    )
+    ahead = (probabilities > true_probability) | ((probabilities == true_probability) & earlier)
     return float(np.mean(1.0 / (1 + ahead.sum(axis=1))))
 
 

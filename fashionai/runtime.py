@@ -56,7 +56,7 @@ CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def import_mxnet() -> Any:
     """The mxnet module, with the machine set up for it.
 
@@ -113,9 +113,7 @@ def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
     return [mx.gpu(index) for index in chosen]
 
 
-def check_compute_capability(
-    gpus: Sequence[int], capabilities: Sequence[tuple[int, int]]
-) -> None:
+def check_compute_capability(gpus: Sequence[int], capabilities: Sequence[tuple[int, int]]) -> None:
     """Raise InstallationError for the first GPU that mxnet-cu112 holds no code for."""
     for index in gpus:
         major, minor = capabilities[index]
@@ -155,7 +153,9 @@ def _device_attribute(cuda: Any, index: int, attribute: int) -> int:
 def _installed_build() -> str:
     """Name of the one MXNet distribution that is installed."""
     names = (dist.metadata["Name"] or "" for dist in importlib.metadata.distributions())
-    builds = sorted({name.lower() for name in names if re.fullmatch(r"mxnet(-cu\d+)?", name.lower())})
+    builds = sorted(
+        {name.lower() for name in names if re.fullmatch(r"mxnet(-cu\d+)?", name.lower())}
+    )
     if not builds:
         raise InstallationError(
             "MXNet is not installed",

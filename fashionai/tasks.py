@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from fashionai.errors import ConfigError, nearest
+from fashionai.errors import ConfigError, DataError, nearest
 
 
 @dataclass(frozen=True)
@@ -97,3 +99,24 @@ def expand_tasks(names: Iterable[str]) -> list[Task]:
         for task in FASHIONAI_TASKS if name == "all" else (find_task(name),):
             tasks.setdefault(task.name, task)
     return list(tasks.values())
+
+
+def task_to_json(task: Task) -> dict[str, object]:
+    """What it takes to know a task again without the registry: beside folders, in runs."""
+    return {
+        "task": task.name,
+        "aliases": list(task.aliases),
+        "family": task.family,
+        "classes": list(task.classes),
+    }
+
+
+def task_from_json(path: Path) -> Task:
+    """The task that task_to_json described; DataError for another content."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Task(
+            value["task"], tuple(value["aliases"]), tuple(value["classes"]), value["family"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: does not describe a task: {error!r}") from None

@@ -11,7 +11,10 @@ from fashionai.cli.progress import progress_bar
 
 @click.command()
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("data/demo"), help="Data folder to write."
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("data/demo"),
+    help="Data folder to write.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides every drawing.")
 def command(out: Path, seed: int) -> None:

@@ -1,8 +1,9 @@
-"""The progress bar of commands: shown on terminals only."""
+"""What commands show while they work: bars on terminals only, and the library's log lines."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 
 
@@ -12,4 +13,26 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
     from tqdm import tqdm
 
     with tqdm(total=total, desc=description, disable=None, unit=" images", leave=False) as bar:
-        yield lambda done: bar.update(done) and None
+
+        def advance(done: int) -> None:
+            bar.update(done)
+
+        yield advance
+
+
+class _Terminal(logging.Handler):
+    """Prints log lines on standard output without tearing a bar apart."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record))
+
+
+def log_to_terminal() -> None:
+    """Show the log lines of the library."""
+    logger = logging.getLogger("fashionai")
+    logger.setLevel(logging.INFO)
+    if not logger.handlers:
+        logger.addHandler(_Terminal())

@@ -16,7 +16,7 @@ import numpy as np
 
 from fashionai.datasets.record import LabelledImage
 from fashionai.errors import ConfigError, DataError
-from fashionai.metrics import NO, MARK_LETTERS
+from fashionai.metrics import MARK_LETTERS, NO
 from fashionai.tasks import Task, find_task
 
 # Training sets, in the order in which they were released.

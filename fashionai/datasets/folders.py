@@ -8,7 +8,6 @@ that a folder with one is complete.
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +20,7 @@ from fashionai.datasets.record import LabelledImage
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, write_json
 from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
-from fashionai.tasks import Task
+from fashionai.tasks import Task, task_from_json, task_to_json
 
 SPLITS = ("train", "val", "test")
 MANIFEST = "manifest.csv"
@@ -82,7 +81,7 @@ def write_folders(
         written += _put(item.image, folder / item.place(task), mode)
         progress(1)
     write_json(folder / TASK_FILE, task_to_json(task))
-    os.replace(folder / PARTIAL_MANIFEST, folder / MANIFEST)
+    (folder / PARTIAL_MANIFEST).replace(folder / MANIFEST)
     return written
 
 
@@ -138,27 +137,6 @@ def read_task(folder: Path) -> Task:
             f"Run: fashionai prepare --task {folder.name}",
         )
     return task_from_json(folder / TASK_FILE)
-
-
-def task_to_json(task: Task) -> dict[str, object]:
-    """What it takes to know a task again without the registry."""
-    return {
-        "task": task.name,
-        "aliases": list(task.aliases),
-        "family": task.family,
-        "classes": list(task.classes),
-    }
-
-
-def task_from_json(path: Path) -> Task:
-    """The task that task_to_json described; DataError for another content."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        return Task(
-            value["task"], tuple(value["aliases"]), tuple(value["classes"]), value["family"]
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: does not describe a task: {error!r}") from None
 
 
 def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:
@@ -239,7 +217,7 @@ def _remove_stale(folder: Path, places: set[str]) -> None:
         )
     # The old manifest stops being true here: without it the folder counts as unfinished.
     if (folder / MANIFEST).is_file():
-        os.replace(folder / MANIFEST, folder / PARTIAL_MANIFEST)
+        (folder / MANIFEST).replace(folder / PARTIAL_MANIFEST)
     for place in present - places:
         (folder / place).unlink()
     for split in SPLITS:
@@ -270,16 +248,15 @@ def _check_same_files(folder: Path, split: str, places: Sequence[str]) -> None:
 
 
 def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
-    with atomic_path(path) as temporary, open(
-        temporary, "w", encoding="utf-8", newline=""
-    ) as handle:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as handle,
+    ):
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(COLUMNS)
         for image, split, file in planned:
             class_name = task.classes[image.class_index]
-            writer.writerow(
-                (split, image.class_index, class_name, file, image.source, image.label)
-            )
+            writer.writerow((split, image.class_index, class_name, file, image.source, image.label))
 
 
 def _read_manifest(path: Path) -> list[dict[str, str]]:

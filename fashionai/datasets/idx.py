@@ -69,7 +69,8 @@ def read_idx_images(
         if labels.size and labels.max() >= len(task.classes):
             row = int(np.argmax(labels >= len(task.classes)))
             raise DataError(
-                f"{labels_file}: label {row} is {labels[row]}, expected 0 to {len(task.classes) - 1}"
+                f"{labels_file}: label {row} is {labels[row]}, "
+                f"expected 0 to {len(task.classes) - 1}"
             )
         for index, (image, label) in enumerate(zip(images, labels)):
             _, encoded = cv2.imencode(".png", image)

@@ -102,7 +102,10 @@ def _choose_splits(
     names = [image.split or "" for image in images]
     ours = [row for row, name in enumerate(names) if not name]
     split = split_rows(
-        [images[row].class_index for row in ours], [contents[row] for row in ours], val_fraction, seed
+        [images[row].class_index for row in ours],
+        [contents[row] for row in ours],
+        val_fraction,
+        seed,
     )
     for row, name in zip(ours, split.names):
         names[row] = name
@@ -113,9 +116,10 @@ def _write_rejected(path: Path, rejected: Sequence[tuple[LabelledImage, str]]) -
     if not rejected:
         path.unlink(missing_ok=True)
         return
-    with atomic_path(path) as temporary, open(
-        temporary, "w", encoding="utf-8", newline=""
-    ) as handle:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as handle,
+    ):
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("source", "label", "where", "reason"))
         for image, reason in rejected:

@@ -25,9 +25,7 @@ def resize_short(image: np.ndarray, size: int) -> np.ndarray:
 def resize(image: np.ndarray, target: tuple[int, int]) -> np.ndarray:
     """Resize to ``target`` (width, height): area when shrinking, cubic when growing."""
     shrinking = target[0] < image.shape[1]
-    return cv2.resize(
-        image, target, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
-    )
+    return cv2.resize(image, target, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
 
 
 def crop_corners(height: int, width: int, crop: int) -> list[tuple[int, int]]:

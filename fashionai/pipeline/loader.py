@@ -22,6 +22,9 @@ from fashionai.runtime import usable_cores
 # Batches decoded ahead of the one in use.
 PREFETCH = 3
 
+# Last word of the seeds (seed, epoch, row, stream): each use of chance has its own.
+VIEW_STREAM, SHUFFLE_STREAM, STEP_STREAM = 0, 1, 2
+
 
 class Batch(NamedTuple):
     """``images`` is ``(B, V, crop, crop, 3) uint8`` RGB, ``rows`` the B rows they come from."""
@@ -88,7 +91,7 @@ class Loader:
         for position in share:
             row = int(rows[position])
             image = read_image(self._paths[row], self._transform.resize_short)
-            rng = np.random.default_rng((self._seed, epoch, row))
+            rng = np.random.default_rng((self._seed, epoch, row, VIEW_STREAM))
             self._transform(image, rng, images[position])
 
 

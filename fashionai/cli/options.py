@@ -1,0 +1,49 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, TypeVar
+
+import click
+
+from fashionai.errors import ConfigError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def device_options(command: Command) -> Command:
+    """Add --device and --gpus."""
+    command = click.option(
+        "--gpus", default="", metavar="0,1", help="Which GPUs to use.  [default: all]"
+    )(command)
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        help="auto takes the GPUs where there are any.",
+    )(command)
+
+
+def parse_gpus(text: str) -> list[int]:
+    """The indices of ``0,1``; ConfigError for anything else."""
+    try:
+        indices = [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        indices = [-1]
+    if any(index < 0 for index in indices) or len(set(indices)) != len(indices):
+        raise ConfigError(f"--gpus: found '{text}', expected distinct indices such as 0,1")
+    return indices
+
+
+def crop_options(command: Command) -> Command:
+    """Add --crops and --batch-size."""
+    command = click.option(
+        "--batch-size", type=click.IntRange(min=1), default=16, help="Images at once on a device."
+    )(command)
+    return click.option(
+        "--crops",
+        type=click.Choice(["1", "5", "10"]),
+        default="10",
+        callback=lambda context, parameter, value: int(value),
+        help="Views an image: centre; and corners; and their mirrors.",
+    )(command)

@@ -1,0 +1,96 @@
+"""fashionai predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import click
+
+from fashionai.cli.options import crop_options, device_options, parse_gpus
+from fashionai.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from fashionai.runs import RunFolder
+    from fashionai.tasks import Task
+
+EPILOG = """
+\b
+Examples:
+  fashionai predict --out submission.csv
+  fashionai predict --out b.csv --questions data/z_rank/Tests/question.csv
+  fashionai predict --out skirt.csv --task skirt --run runs/skirt --run runs/skirt-2
+  fashionai predict --out val.csv --run runs/skirt --split val
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Prediction file to write."
+)
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
+@click.option(
+    "--questions",
+    type=click.Path(path_type=Path),
+    help="Question file.  [default: DATA/rank/Tests/question.csv]",
+)
+@click.option("--task", "task_names", multiple=True, help="Only rows of these tasks; may repeat.")
+@click.option(
+    "--run",
+    "run_paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Run to use; several of one task are averaged.  "
+    "[default: for each task the finished run below runs/ with the best mAP]",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    help="Predict a prepared split instead of a question file.",
+)
+@crop_options
+@device_options
+def command(
+    out: Path,
+    data: Path,
+    questions: Optional[Path],
+    task_names: tuple[str, ...],
+    run_paths: tuple[Path, ...],
+    split: Optional[str],
+    crops: int,
+    batch_size: int,
+    device: str,
+    gpus: str,
+) -> None:
+    """Write the prediction file, probabilities averaged over crops (and runs)."""
+    from fashionai.inference import answers
+    from fashionai.runs import RunFolder
+    from fashionai.runtime import contexts
+    from fashionai.tasks import expand_tasks
+
+    tasks = expand_tasks(task_names)
+    runs = [RunFolder(path) for path in run_paths]
+    if split is not None and questions is not None:
+        raise click.UsageError("--questions and --split exclude each other")
+    if split is not None:
+        plan = answers.plan_split(split, tasks, runs)
+    else:
+        file = questions or data / "rank" / "Tests" / "question.csv"
+        plan = answers.plan_questions(file, tasks, runs)
+    for part in plan:
+        _print_runs(part.task, part.runs)
+    total = sum(len(part.paths) * len(part.runs) for part in plan)
+    devices = contexts(device, parse_gpus(gpus))
+    with progress_bar(f"{crops} crops", total) as advance:
+        rows = answers.write_answers(
+            plan, out, devices, crops=crops, batch_size=batch_size, progress=advance
+        )
+    click.echo(f"{out}: {rows:,} rows")
+
+
+def _print_runs(task: Task, runs: list[RunFolder]) -> None:
+    for run in runs:
+        metrics = run.read_metrics()
+        score = metrics.get("best", {}).get("map")
+        validation = f"validation mAP {score:.4f}" if score is not None else "no validation mAP"
+        click.echo(f"{task.name}: {run} ({validation}, epoch {metrics.get('best_epoch', '?')})")

@@ -1,0 +1,84 @@
+"""Batches of pixels through a network on one or more devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+HybridBlock: Any = mx.gluon.HybridBlock
+
+
+class Normalize(HybridBlock):
+    """``(B, H, W, 3) uint8`` RGB to ``(B, 3, H, W) float32``: (x / 255 - mean) / std."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self._mean, self._std = tuple(mean), tuple(std)
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803 - Gluon's name
+        """The normalised batch."""
+        return F.image.normalize(F.image.to_tensor(x), mean=self._mean, std=self._std)
+
+
+class Forward:
+    """A network with its input normalisation, fed with pixels.
+
+    The normalisation is beside the network, not inside it: the parameters that
+    are saved are those of the stock network.
+    """
+
+    def __init__(
+        self, network: Any, mean: Sequence[float], std: Sequence[float], contexts: Sequence[Any]
+    ) -> None:
+        self.network = network
+        self.contexts = list(contexts)
+        self._normalize = Normalize(mean, std)
+        self._normalize.hybridize(static_alloc=True, static_shape=True)
+        network.hybridize(static_alloc=True, static_shape=True)
+
+    def split(self, array: np.ndarray) -> list[Any]:
+        """Distribute the rows of an array over the devices, as evenly as they go.
+
+        A batch of fewer rows than devices leaves some devices without work.
+        """
+        return [
+            mx.nd.array(part, ctx=context, dtype=part.dtype)
+            for part, context in zip(np.array_split(array, len(self.contexts)), self.contexts)
+            if len(part)
+        ]
+
+    def logits(self, pixels: Any) -> Any:
+        """``(B, H, W, 3) uint8`` on one device to logits ``(B, C)`` there."""
+        return self.network(self._normalize(pixels))
+
+    def probabilities(self, batches: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
+        """Probabilities ``(N, C) float64`` of all rows of ``(B, V, H, W, 3) uint8`` batches.
+
+        Each of the V views is soft-maxed and the mean over them is the answer. A
+        batch of fewer than ``batch_size`` rows is filled up with zeros, which are
+        dropped again: static graphs are planned for one shape.
+        """
+        results = []
+        for images in batches:
+            rows, views = images.shape[:2]
+            if rows < batch_size:
+                filling = np.zeros((batch_size - rows, *images.shape[1:]), np.uint8)
+                images = np.concatenate([images, filling])
+            outputs = [
+                self.logits(part) for part in self.split(images.reshape(-1, *images.shape[2:]))
+            ]
+            logits = np.concatenate([output.asnumpy() for output in outputs])
+            results.append(softmax(logits).reshape(batch_size, views, -1)[:rows].mean(axis=1))
+        return np.concatenate(results)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities ``(N, C) float64`` that sum to 1 in every row."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)

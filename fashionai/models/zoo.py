@@ -1,0 +1,159 @@
+"""Networks by name, from the Gluon and GluonCV zoos and our own small ones.
+
+A network comes from its zoo unchanged except for the number of classes, so that
+its parameters load into the stock network of that zoo.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Union
+
+from fashionai.errors import ConfigError, WeightsError, nearest
+from fashionai.models.small_nets import SMALL_NETS
+from fashionai.models.weights import zoo_weights
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+
+# GluonCV lists networks for other problems under the same names.
+NOT_CLASSIFIERS = re.compile(
+    r"(ssd|yolo|faster_rcnn|mask_rcnn|custom_|fcn|psp|deeplab|icnet|danet|fastscnn|center_net"
+    r"|simple_pose|mobile_pose|alpha_pose|i3d|tsn|c3d|p3d|r2plus1d|slowfast|siamrpn|monodepth"
+    r"|doublehead|hrnet\w*_s|_kinetics|_sthsth|_ucf|_hmdb|_int8$|\w*(kinetics|sthsth|ucf101|hmdb51))"
+)
+
+
+def network_names() -> list[str]:
+    """Names of all image classifiers that can be asked for."""
+    return sorted({*_gluon_names(), *_gluoncv_names(), *SMALL_NETS})
+
+
+def build_network(name: str, classes: int, crop: int, pretrained: Union[bool, str] = False) -> Any:
+    """A network for ``(B, 3, crop, crop) float32`` input and ``classes`` logits, on the CPU.
+
+    All parameters are initialised with Xavier; ``pretrained`` weights (True:
+    those of the zoo, or the path of a .params file) then replace them, except
+    for an output layer of another number of classes. Raises ConfigError for an
+    unknown name or a crop the network cannot take, WeightsError for weights
+    that cannot be had or do not fit.
+    """
+    network = _stock_network(name, classes)
+    network.initialize(mx.init.Xavier(), ctx=mx.cpu())
+    try:
+        network(mx.nd.zeros((1, 3, crop, crop))).wait_to_read()
+    except (mx.base.MXNetError, ValueError) as error:
+        raise ConfigError(
+            f"model.name: {name} cannot take images of data.crop {crop} pixels "
+            f"({_first_line(error)})",
+            "Its zoo made it for 224 (Inception v3: 299)",
+        ) from None
+    if pretrained:
+        file = zoo_weights(name) if pretrained is True else Path(pretrained)
+        load_pretrained(network, file)
+    return network
+
+
+def load_pretrained(network: Any, file: Path) -> None:
+    """Set every parameter from a .params file but an output layer of another size.
+
+    ``network`` has all shapes known. Raises WeightsError that names a parameter
+    that is missing, left over or of another shape.
+    """
+    weights = read_parameters(file)
+    parameters = network._collect_params_with_prefix()
+    for problem, names in (
+        ("lacks", sorted(parameters.keys() - weights.keys())),
+        ("has, and the network does not,", sorted(weights.keys() - parameters.keys())),
+    ):
+        if names:
+            raise WeightsError(f"{file}: {problem} {_few(names)}", "Is it for another network?")
+    unequal = [name for name in weights if weights[name].shape != parameters[name].shape]
+    _check_only_output_differs(file, unequal, weights, parameters)
+    for name in weights.keys() - set(unequal):
+        parameters[name].set_data(weights[name])
+
+
+def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
+    """Load all parameters of a .params file; WeightsError unless they fit exactly."""
+    read_parameters(file)
+    try:
+        network.load_parameters(str(file), ctx=list(contexts))
+    except (AssertionError, ValueError, mx.base.MXNetError) as error:
+        raise WeightsError(f"{file}: does not fit the network: {_first_line(error)}") from None
+
+
+def read_parameters(file: Path) -> dict[str, Any]:
+    """The arrays of a .params file by name; WeightsError for anything else."""
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such file of weights")
+    try:
+        weights = mx.nd.load(str(file))
+    except mx.base.MXNetError as error:
+        raise WeightsError(f"{file}: not an MXNet .params file: {_first_line(error)}") from None
+    if not isinstance(weights, dict) or not weights:
+        raise WeightsError(f"{file}: holds arrays without names, expected parameters")
+    return {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
+
+
+def _stock_network(name: str, classes: int) -> Any:
+    if name in SMALL_NETS:
+        return SMALL_NETS[name](classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if name in _gluon_names():
+            return mx.gluon.model_zoo.vision.get_model(name, classes=classes)
+        if name in _gluoncv_names():
+            from gluoncv.model_zoo import get_model
+
+            return get_model(name, classes=classes)
+    raise ConfigError(f"model.name: unknown network '{name}'", _nearest_network(name))
+
+
+def _nearest_network(name: str) -> str:
+    hint = nearest(name, network_names())
+    return hint if hint.startswith("Did") else "For instance resnet50_v2 or mobilenetv2_1.0"
+
+
+def _gluon_names() -> set[str]:
+    """Gluon keeps its table of networks inside a function, but lists it when asked in vain."""
+    try:
+        mx.gluon.model_zoo.vision.get_model("")
+    except ValueError as error:
+        return set(str(error).split("\n\t")[1:])
+    return set()
+
+
+def _gluoncv_names() -> set[str]:
+    from gluoncv.model_zoo import get_model_list
+
+    return {name for name in get_model_list() if not NOT_CLASSIFIERS.match(name)}
+
+
+def _check_only_output_differs(
+    file: Path, unequal: list[str], weights: dict[str, Any], parameters: dict[str, Any]
+) -> None:
+    """Shapes may differ in the number of classes of one layer, the output, and nowhere else."""
+    layers = {name.rpartition(".")[0] for name in unequal}
+    inner = [name for name in unequal if weights[name].shape[1:] != parameters[name].shape[1:]]
+    if len(layers) > 1 or inner:
+        name = (inner or unequal)[0]
+        raise WeightsError(
+            f"{file}: {name} has shape {weights[name].shape}, "
+            f"the network wants {parameters[name].shape}",
+            "Is it for another network or another data.crop?",
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _first_line(error: Exception) -> str:
+    """The line of an MXNet error that says what is wrong, without the C++ trace."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "Check failed" in line or "Error:" in line]
+    return (telling or lines or [type(error).__name__])[0][:200]

@@ -1,0 +1,115 @@
+"""Run folders: what lies where, which are finished, how good they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from fashionai.config import Config, load_config
+from fashionai.errors import RunError
+from fashionai.tasks import Task, task_from_json
+
+RUNS_FOLDER = Path("runs")
+
+
+class RunFolder:
+    """The files of one training run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.classes_file = path / "classes.json"
+        self.best_parameters = path / "best.params"
+        self.last_parameters = path / "last.params"
+        self.states_file = path / "last.states.npz"
+        self.history_file = path / "history.csv"
+        self.metrics_file = path / "metrics.json"
+        self.log_file = path / "train.log"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def read_config(self) -> Config:
+        """The resolved configuration; RunError when this is no run."""
+        if not self.config_file.is_file():
+            raise RunError(f"{self.path}: not a run (no {self.config_file.name})")
+        return load_config(self.config_file)
+
+    def read_task(self) -> Task:
+        """The task with its classes, as it was when the run was trained."""
+        return task_from_json(self.classes_file)
+
+    def read_metrics(self) -> dict[str, Any]:
+        """What metrics.json holds; empty when the run has not finished an epoch."""
+        try:
+            metrics: dict[str, Any] = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise RunError(f"{self.metrics_file}: not valid JSON: {error}") from None
+        return metrics
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all epochs have been trained."""
+        return bool(self.read_metrics().get("finished"))
+
+    def check_usable(self) -> None:
+        """RunError unless there are weights to predict with."""
+        self.read_config()
+        if not self.best_parameters.is_file():
+            raise RunError(
+                f"{self.path}: no {self.best_parameters.name} yet",
+                f"Train it first: fashionai train --run {self.path} --resume",
+            )
+
+
+def create_run(wanted: Path) -> RunFolder:
+    """Make a new run folder: ``wanted``, or wanted-2, wanted-3 ... when it is taken."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    candidate, number = wanted, 1
+    while True:
+        try:
+            candidate.mkdir()
+        except FileExistsError:
+            number += 1
+            candidate = wanted.with_name(f"{wanted.name}-{number}")
+        else:
+            return RunFolder(candidate)
+
+
+def remove_run(path: Path) -> None:
+    """Delete a run folder; RunError when the folder holds something else."""
+    if not path.exists():
+        return
+    if not (path / "config.yaml").is_file():
+        raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
+    shutil.rmtree(path)
+
+
+def find_runs(folder: Path = RUNS_FOLDER) -> list[RunFolder]:
+    """All runs directly below a folder, by name."""
+    return [RunFolder(file.parent) for file in sorted(folder.glob("*/config.yaml"))]
+
+
+def best_finished_run(task: Task, folder: Path = RUNS_FOLDER) -> RunFolder:
+    """The finished run of a task with the best validation mAP; RunError when there is none."""
+    scores = {}
+    unfinished = []
+    for run in find_runs(folder):
+        if run.classes_file.is_file() and run.read_task() == task:
+            metrics = run.read_metrics()
+            if metrics.get("finished"):
+                scores[run] = metrics["best"].get("map") or 0.0
+            else:
+                unfinished.append(str(run))
+    if not scores:
+        started = f" (unfinished: {', '.join(unfinished)})" if unfinished else ""
+        raise RunError(
+            f"{folder}: no finished run of {task.name}{started}",
+            f"Train one with fashionai train --config configs/{task.short_name}.yaml, "
+            "or name one with --run",
+        )
+    return max(scores, key=lambda run: scores[run])

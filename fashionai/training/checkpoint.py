@@ -1,0 +1,124 @@
+"""The state of a run in one file, so that a rename makes it current all at once.
+
+``last.states.npz`` holds the parameters, the optimizer's state and, as JSON,
+where the run stands. Nothing in it is a pickle.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashionai.errors import RunError
+from fashionai.files import atomic_path
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+
+PROGRESS = "progress"
+
+
+@dataclass
+class Progress:
+    """Where a run stands: epochs done, and how far into the next one it is.
+
+    ``epoch`` and ``step`` count from 0; ``loss_sum``, ``correct`` and ``seen``
+    are sums over the images of the epoch under way; ``history`` has a row for
+    every finished epoch.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start counting anew."""
+        self.epoch, self.step = epoch, 0
+        self.loss_sum, self.correct, self.seen, self.seconds = 0.0, 0, 0, 0.0
+
+
+def save_state(path: Path, network: Any, trainer: Any, progress: Progress) -> None:
+    """Write parameters, optimizer state and progress to one file, atomically."""
+    arrays = {PROGRESS: np.array(json.dumps(dataclasses.asdict(progress)))}
+    for name, parameter in network._collect_params_with_prefix().items():
+        for device, values in enumerate(_device_copies(parameter)):
+            arrays[f"parameters/{name}/{device}"] = values.asnumpy()
+    for index, state in _updaters(trainer)[0].states.items():
+        for position, values in enumerate(_arrays_of(state)):
+            arrays[f"optimizer/{index}/{position}"] = values.asnumpy()
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        np.savez(handle, **arrays)
+
+
+def load_state(path: Path, network: Any, trainer: Any) -> Progress:
+    """Put back what save_state wrote; RunError when the file does not fit.
+
+    ``trainer`` must not have made a step.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            progress = Progress(**json.loads(str(arrays[PROGRESS])))
+            for name, parameter in network._collect_params_with_prefix().items():
+                for device, values in enumerate(_device_copies(parameter)):
+                    values[:] = arrays[f"parameters/{name}/{device}"]
+                if parameter.grad_req != "null":
+                    parameter.set_data(parameter.list_data()[0])
+            _load_optimizer(arrays, trainer)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: cannot resume from it: {error}") from None
+    return progress
+
+
+def _load_optimizer(arrays: Any, trainer: Any) -> None:
+    """Fill every device's optimizer state; the counts of updates follow from the steps."""
+    optimizer = trainer.optimizer
+    saved = [name.split("/") for name in arrays.files if name.startswith("optimizer/")]
+    for device, updater in enumerate(_updaters(trainer)):
+        for index in sorted({int(index) for _, index, _ in saved}):
+            weight = trainer._params[index].list_data()[device]
+            state = optimizer.create_state_multi_precision(index, weight)
+            for position, values in enumerate(_arrays_of(state)):
+                values[:] = arrays[f"optimizer/{index}/{position}"]
+            updater.states[index] = state
+            updater.states_synced[index] = True
+
+
+def set_update_count(trainer: Any, steps: int) -> None:
+    """Tell the optimizer how many steps were made: Adam corrects its averages by it."""
+    trainer.optimizer.begin_num_update = steps
+    trainer.optimizer.num_update = steps
+
+
+def _device_copies(parameter: Any) -> list[Any]:
+    """The arrays of a parameter that may differ between devices.
+
+    Weights are equal everywhere after each update; statistics of batch
+    normalisation (which have no gradient) are each device's own.
+    """
+    copies: list[Any] = parameter.list_data()
+    return copies if parameter.grad_req == "null" else copies[:1]
+
+
+def _updaters(trainer: Any) -> list[Any]:
+    """One optimizer state a device. Private in Gluon, whose own save is a pickle."""
+    updaters: list[Any] = trainer._updaters
+    return updaters
+
+
+def _arrays_of(state: Any) -> list[Any]:
+    """The arrays in an optimizer's state, which is None, an array or nested tuples of them."""
+    if state is None:
+        return []
+    if isinstance(state, (list, tuple)):
+        return [array for part in state for array in _arrays_of(part)]
+    return [state]

@@ -1,0 +1,78 @@
+"""How long the run will take and how much memory it needs, told after its first steps."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import Any
+
+from fashionai.config import Config
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+
+# A step of training costs about three forward passes: forward, and backward for inputs and weights.
+FORWARD_SHARE = 1 / 3
+LONG_RUN_HOURS = 8
+
+# What to try without a GPU, and how much faster than ResNet-50 v2 at 224 pixels an image trains
+# (measured on 2 cores).
+LIGHTER_SETTINGS = (
+    ("model.name=resnet18_v2", 2.6),
+    ("model.name=mobilenet0.5 data.resize_short=144 data.crop=128", 43.0),
+)
+DEFAULT_NETWORK = ("resnet50_v2", 224)
+
+
+def describe(
+    config: Config,
+    seconds_per_image: float,
+    train_images: int,
+    val_images: int,
+    epochs_done: int,
+    contexts: list[Any],
+) -> list[str]:
+    """The estimate for the epochs that are left, as lines for the terminal.
+
+    A long run on the CPU gets lighter settings to try beside it.
+    """
+    epochs = config.epochs - epochs_done
+    seconds = epochs * seconds_per_image * (train_images + FORWARD_SHARE * val_images)
+    devices = ", ".join(str(context) for context in contexts)
+    lines = [
+        f"about {duration(seconds)} for {epochs} epochs: {1 / seconds_per_image:.1f} images/s "
+        f"on {devices}, {memory_gigabytes(contexts):.1f} GB of memory"
+    ]
+    if contexts[0].device_type == "cpu" and seconds > LONG_RUN_HOURS * 3600:
+        lines.append("That is long. Without a GPU, fewer epochs or these settings take less time:")
+        is_default = (config.model.name, config.data.crop) == DEFAULT_NETWORK
+        for settings, speed_up in LIGHTER_SETTINGS:
+            time = f"  (about {duration(seconds / speed_up)})" if is_default else ""
+            lines.append(f"  {settings}{time}")
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 days 4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} days {hours % 24} h"
+
+
+def memory_gigabytes(contexts: list[Any]) -> float:
+    """Memory in use: of the fullest GPU, or the largest that this process has had."""
+    if contexts[0].device_type == "gpu":
+        used = []
+        for context in contexts:
+            free, total = mx.context.gpu_memory_info(context.device_id)
+            used.append(total - free)
+        return max(used) / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9

@@ -1,0 +1,51 @@
+"""What happened so far: a row an epoch, the best of them, and the files that tell it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import Any, Optional
+
+from fashionai.config import Config
+from fashionai.files import write_json, write_text
+from fashionai.runs import RunFolder
+from fashionai.tasks import Task
+
+# Names of history.csv's columns and of the validation scores behind them.
+SCORES = ("map", "accuracy", "basic_precision", "mrr")
+
+
+def best_row(rows: list[dict[str, float]], monitor: str) -> Optional[dict[str, float]]:
+    """The first row with the largest monitored score; scores that are not a number lose."""
+    if not rows:
+        return None
+    return max(rows, key=lambda row: _comparable(row[f"val_{monitor}"]))
+
+
+def write_history(run: RunFolder, config: Config, task: Task, rows: list[dict[str, float]]) -> None:
+    """Write history.csv and metrics.json from the rows of all epochs so far."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(run.history_file, text.getvalue())
+    write_json(run.metrics_file, _metrics(config, task, rows))
+
+
+def _metrics(config: Config, task: Task, rows: list[dict[str, float]]) -> dict[str, Any]:
+    best = best_row(rows, config.monitor)
+    assert best is not None
+    return {
+        "task": task.name,
+        "finished": len(rows) == config.epochs,
+        "epochs": len(rows),
+        "monitor": config.monitor,
+        "best_epoch": best["epoch"],
+        "best": {name: best[f"val_{name}"] for name in (*SCORES, "loss")},
+        "seconds": sum(row["seconds"] for row in rows),
+    }
+
+
+def _comparable(score: float) -> float:
+    return -math.inf if math.isnan(score) else score

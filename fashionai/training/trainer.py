@@ -1,0 +1,330 @@
+"""The one training loop: epochs of steps, validation, checkpoints.
+
+Everything random is a function of (seed, epoch, row) or (seed, epoch, step), so
+that a run that was stopped anywhere and resumed ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fashionai.config import Config, differing_keys, save_config
+from fashionai.datasets.folders import read_split
+from fashionai.errors import RunError, TrainingError
+from fashionai.files import atomic_path, write_json
+from fashionai.metrics import task_scores
+from fashionai.models.forward import Forward
+from fashionai.models.zoo import build_network
+from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
+from fashionai.pipeline.loader import SHUFFLE_STREAM, STEP_STREAM, Batch, Loader
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import find_task, task_to_json
+from fashionai.training import estimate
+from fashionai.training.checkpoint import Progress, load_state, save_state, set_update_count
+from fashionai.training.clock import EpochClock
+from fashionai.training.history import best_row, write_history
+from fashionai.training.interrupt import StopRequest, TrainingInterrupted
+from fashionai.training.schedules import learning_rate
+
+mx = import_mxnet()
+log = logging.getLogger(__name__)
+
+# Results of a step are read this many steps later, so that devices never wait for Python.
+READ_BEHIND = 2
+# Batch normalisation needs more than one image a device.
+SMALLEST_SHARE = 2
+
+
+class StepResult(NamedTuple):
+    """A step's sums that are still being computed: (loss, correct) of each device."""
+
+    step: int
+    rows: int
+    sums: list[Any]
+
+
+def train(
+    config: Config, run: RunFolder, contexts: list[Any], *, resume: bool = False
+) -> dict[str, Any]:
+    """Train a network and return the run's metrics (see metrics.json).
+
+    Writes everything that a run holds. ``resume`` goes on from the run's state
+    where there is one. Raises TrainingError when the loss is not finite and
+    TrainingInterrupted, with the state saved, when the user stops it.
+    """
+    if resume:
+        check_same_config(config, run)
+    save_config(config, run.config_file)
+    file_log = logging.FileHandler(run.log_file, encoding="utf-8")
+    file_log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(file_log)
+    try:
+        Trainer(config, run, contexts).fit()
+    finally:
+        log.removeHandler(file_log)
+        file_log.close()
+    return run.read_metrics()
+
+
+def check_same_config(config: Config, run: RunFolder) -> None:
+    """RunError unless the run was begun with this configuration; threads may differ."""
+    if not run.config_file.is_file():
+        return
+    different = [
+        line
+        for line in differing_keys(run.read_config(), config)
+        if not line.startswith("data.workers:")
+    ]
+    if different:
+        raise RunError(
+            f"{run}: was begun with another configuration ({'; '.join(different)})",
+            "Resume without overrides, or start anew with --overwrite or another --run",
+        )
+
+
+class Trainer:
+    """One run: its data, network, optimizer and progress."""
+
+    def __init__(self, config: Config, run: RunFolder, contexts: list[Any]) -> None:
+        self.config = config
+        self.run = run
+        folder = Path(config.data.folder) / find_task(config.task).name
+        self.train_split, self.val_split = read_split(folder, "train"), read_split(folder, "val")
+        self.task = self.train_split.task
+        write_json(run.classes_file, task_to_json(self.task))
+        self.batch_size = config.batch_size * len(contexts)
+        self._smallest_batch = SMALLEST_SHARE * len(contexts)
+        if len(self.train_split.paths) < self._smallest_batch:
+            raise TrainingError(
+                f"{len(self.train_split.paths)} training images are too few, "
+                f"expected at least {self._smallest_batch}"
+            )
+
+        mx.random.seed(config.seed)
+        self.network = build_network(
+            config.model.name, len(self.task.classes), config.data.crop, config.model.pretrained
+        )
+        self.network.collect_params().reset_ctx(contexts)
+        self.forward = Forward(self.network, config.data.mean, config.data.std, contexts)
+        self.loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
+        self.optimizer = mx.gluon.Trainer(
+            self.network.collect_params(),
+            config.optimizer.name,
+            optimizer_arguments(config),
+            kvstore="device",
+            # With the update on each device its state can be read and saved.
+            update_on_kvstore=False,
+        )
+        self.progress = Progress()
+        self.clock = EpochClock(self._log_estimate)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch; a last batch too small to normalise is left out."""
+        full, rest = divmod(len(self.train_split.paths), self.batch_size)
+        return full + (rest >= self._smallest_batch)
+
+    def fit(self) -> None:
+        """Train all epochs that are left, saving after each."""
+        self._restore()
+        self._log_beginning()
+        with StopRequest() as stop:
+            while self.progress.epoch < self.config.epochs:
+                self._train_epoch(stop)
+                row = self._validate(stop)
+                self._finish_epoch(row)
+        best = best_row(self.progress.history, self.config.monitor)
+        assert best is not None
+        log.info(
+            "finished: best epoch %d, validation %s %.4f; %s",
+            *(best["epoch"], self.config.monitor, best[f"val_{self.config.monitor}"]),
+            self.run.best_parameters,
+        )
+
+    def _restore(self) -> None:
+        """Go on from the saved state, and mend files that a kill left behind it."""
+        if not self.run.states_file.is_file():
+            return
+        self.progress = load_state(self.run.states_file, self.network, self.optimizer)
+        steps = self.progress.epoch * self.steps_per_epoch + self.progress.step
+        set_update_count(self.optimizer, steps)
+        if self.progress.history:
+            self._write_results()
+        log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
+
+    def _train_epoch(self, stop: StopRequest) -> None:
+        """One pass over the training images, from where the progress stands."""
+        progress = self.progress
+        waiting: deque[StepResult] = deque()
+        self.clock.start(
+            f"epoch {progress.epoch + 1}/{self.config.epochs}", self.steps_per_epoch, progress.step
+        )
+        for step, batch in enumerate(self._training_batches(), start=progress.step):
+            waiting.append(self._step(step, batch))
+            if len(waiting) > READ_BEHIND:
+                self._read(waiting.popleft())
+            self.clock.tick(len(batch.rows))
+            if stop.requested:
+                break
+        while waiting:
+            self._read(waiting.popleft())
+        progress.seconds += self.clock.stop()
+        if stop.requested:
+            self._stop()
+
+    def _training_batches(self) -> Iterator[Batch]:
+        """The epoch's batches in its own order, without those already seen."""
+        progress, config = self.progress, self.config
+        loader = Loader(
+            self.train_split.paths,
+            TrainingTransform(config.data),
+            self.batch_size,
+            workers=config.data.workers,
+            seed=config.seed,
+        )
+        rng = np.random.default_rng((config.seed, progress.epoch, 0, SHUFFLE_STREAM))
+        order = rng.permutation(len(self.train_split.paths))
+        order = order[: self.steps_per_epoch * self.batch_size]
+        return loader.batches(order, progress.epoch, skip=progress.step)
+
+    def _step(self, step: int, batch: Batch) -> StepResult:
+        """Forward, backward and update on all devices; what it returns is not yet computed."""
+        config, epoch = self.config, self.progress.epoch
+        self.optimizer.set_learning_rate(
+            learning_rate(config, epoch * self.steps_per_epoch + step, self.steps_per_epoch)
+        )
+        # Dropout draws from MXNet's own generator.
+        state = np.random.SeedSequence((config.seed, epoch, step, STEP_STREAM)).generate_state(1)
+        mx.random.seed(int(state[0] >> 1))
+        pixels = self.forward.split(batch.images[:, 0])
+        labels = self.forward.split(self.train_split.class_indices[batch.rows].astype(np.float32))
+        with mx.autograd.record():
+            outputs = [self.forward.logits(part) for part in pixels]
+            losses = [self.loss(output, label) for output, label in zip(outputs, labels)]
+        mx.autograd.backward(losses)
+        self.optimizer.step(len(batch.rows))
+        sums = [
+            mx.nd.stack(loss.sum(), (output.argmax(axis=1) == label).sum())
+            for loss, output, label in zip(losses, outputs, labels)
+        ]
+        return StepResult(step, len(batch.rows), sums)
+
+    def _read(self, result: StepResult) -> None:
+        """Add a step's results to the epoch's sums; a loss that is not finite ends the run."""
+        sums = np.sum([device.asnumpy().astype(np.float64) for device in result.sums], axis=0)
+        if not np.isfinite(sums[0]):
+            raise TrainingError(
+                f"the loss is {sums[0]:.0f} at epoch {self.progress.epoch + 1}, "
+                f"step {result.step + 1} of {self.steps_per_epoch}",
+                f"Try a smaller optimizer.lr than {self.config.optimizer.lr:g}, "
+                "or schedule.warmup_epochs=1",
+            )
+        self.progress.step = result.step + 1
+        self.progress.loss_sum += float(sums[0])
+        self.progress.correct += int(sums[1])
+        self.progress.seen += result.rows
+
+    def _validate(self, stop: StopRequest) -> dict[str, float]:
+        """Score the validation split and make the epoch's row of the history."""
+        average_statistics(self.network)
+        data, progress = self.config.data, self.progress
+        loader = Loader(
+            self.val_split.paths, EvaluationTransform(data), self.batch_size, workers=data.workers
+        )
+
+        def batches() -> Iterator[np.ndarray]:
+            for batch in loader.batches(np.arange(len(self.val_split.paths))):
+                if stop.requested:
+                    self._stop()
+                yield batch.images
+
+        probabilities = self.forward.probabilities(batches(), self.batch_size)
+        scores = task_scores(probabilities, self.val_split.marks)
+        last_step = (progress.epoch + 1) * self.steps_per_epoch - 1
+        return {
+            "epoch": progress.epoch + 1,
+            "learning_rate": learning_rate(self.config, last_step, self.steps_per_epoch),
+            "train_loss": progress.loss_sum / progress.seen,
+            "train_accuracy": progress.correct / progress.seen,
+            "val_loss": scores["log_loss"],
+            **{f"val_{name}": score for name, score in scores.items() if name != "log_loss"},
+            "images_per_second": progress.seen / max(progress.seconds, 1e-9),
+            "seconds": progress.seconds,
+        }
+
+    def _finish_epoch(self, row: dict[str, float]) -> None:
+        """Log the row and save: the best weights first, then the state that knows of them."""
+        log.info(
+            "epoch %d/%d: train loss %.4f, validation loss %.4f, accuracy %.4f, mAP %.4f, "
+            "%.1f images/s, lr %.2g",
+            *(row["epoch"], self.config.epochs, row["train_loss"], row["val_loss"]),
+            *(row["val_accuracy"], row["val_map"], row["images_per_second"], row["learning_rate"]),
+        )
+        progress = self.progress
+        progress.history.append(row)
+        if best_row(progress.history, self.config.monitor) is row:
+            self._save_parameters(self.run.best_parameters)
+        progress.begin_epoch(progress.epoch + 1)
+        save_state(self.run.states_file, self.network, self.optimizer, progress)
+        self._write_results()
+
+    def _write_results(self) -> None:
+        """Write the files that follow from the state."""
+        self._save_parameters(self.run.last_parameters)
+        write_history(self.run, self.config, self.task, self.progress.history)
+
+    def _save_parameters(self, path: Path) -> None:
+        with atomic_path(path) as temporary:
+            self.network.save_parameters(str(temporary))
+
+    def _stop(self) -> None:
+        """Save the state in the middle of an epoch and end."""
+        save_state(self.run.states_file, self.network, self.optimizer, self.progress)
+        raise TrainingInterrupted(
+            f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}, "
+            "the state is saved",
+            f"Resume with: fashionai train --run {self.run} --resume",
+        )
+
+    def _log_estimate(self, seconds_per_image: float) -> None:
+        images = len(self.train_split.paths), len(self.val_split.paths)
+        for line in estimate.describe(
+            self.config, seconds_per_image, *images, self.progress.epoch, self.forward.contexts
+        ):
+            log.info("%s", line)
+
+    def _log_beginning(self) -> None:
+        log.info(
+            "%s: %s, %d classes, %s training and %s validation images, %d steps an epoch -> %s",
+            *(self.task.name, self.config.model.name, len(self.task.classes)),
+            *(f"{len(split.paths):,}" for split in (self.train_split, self.val_split)),
+            *(self.steps_per_epoch, self.run),
+        )
+
+
+def optimizer_arguments(config: Config) -> dict[str, float]:
+    """What MXNet's optimizer of that name takes."""
+    optimizer = config.optimizer
+    momentum = "beta1" if optimizer.name == "adam" else "momentum"
+    return {
+        "learning_rate": optimizer.lr,
+        "wd": optimizer.weight_decay,
+        momentum: optimizer.momentum,
+    }
+
+
+def average_statistics(network: Any) -> None:
+    """Give all devices the mean of their batch normalisation statistics.
+
+    What is validated is then what is saved, which is the mean.
+    """
+    for parameter in network.collect_params().values():
+        if parameter.grad_req == "null" and len(parameter.list_ctx()) > 1:
+            parameter.set_data(parameter._reduce())
