@@ -16,8 +16,12 @@ from fashionai.cli.progress import progress_bar
     default=Path("data/demo"),
     help="Data folder to write.",
 )
+@click.option(
+    "--train-images", type=click.IntRange(min=1), default=1200, help="Training images a task."
+)
+@click.option("--test-images", type=click.IntRange(min=1), default=240, help="Test images a task.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides every drawing.")
-def command(out: Path, seed: int) -> None:
+def command(out: Path, train_images: int, test_images: int, seed: int) -> None:
     """Write a small data set of drawn garments in the shape of the FashionAI archives.
 
     ./benchmark.sh --demo does this and then prepares, trains, predicts and
@@ -25,6 +29,12 @@ def command(out: Path, seed: int) -> None:
     """
     from fashionai.datasets.synthetic import DEMO_TASKS, write_demo
 
-    with progress_bar("drawing garments", 0) as advance:
-        write_demo(out, seed=seed, progress=advance)
+    with progress_bar("drawing garments", len(DEMO_TASKS) * (train_images + test_images)) as bar:
+        write_demo(
+            out,
+            train_per_task=train_images,
+            test_per_task=test_images,
+            seed=seed,
+            progress=bar,
+        )
     click.echo(f"{out}: drawn garments for {', '.join(DEMO_TASKS)}")

@@ -65,6 +65,7 @@ def load_state(path: Path, network: Any, trainer: Any) -> Progress:
 
     ``trainer`` must not have made a step.
     """
+    _connect_devices(trainer)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             progress = Progress(**json.loads(str(arrays[PROGRESS])))
@@ -91,6 +92,14 @@ def _load_optimizer(arrays: Any, trainer: Any) -> None:
                 values[:] = arrays[f"optimizer/{index}/{position}"]
             updater.states[index] = state
             updater.states_synced[index] = True
+
+
+def _connect_devices(trainer: Any) -> None:
+    """Let the trainer copy device 0's parameters to the others now, not over restored ones."""
+    if not trainer._kv_initialized:
+        trainer._init_kvstore()
+    if trainer._params_to_init:
+        trainer._init_params()
 
 
 def set_update_count(trainer: Any, steps: int) -> None:

@@ -7,6 +7,7 @@ that a run that was stopped anywhere and resumed ends with the same bits.
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,17 +219,18 @@ class Trainer:
 
     def _read(self, result: StepResult) -> None:
         """Add a step's results to the epoch's sums; a loss that is not finite ends the run."""
-        sums = np.sum([device.asnumpy().astype(np.float64) for device in result.sums], axis=0)
-        if not np.isfinite(sums[0]):
+        parts = [device.asnumpy().astype(np.float64).ravel() for device in result.sums]
+        loss_sum, correct = np.sum(parts, axis=0).tolist()
+        if not math.isfinite(loss_sum):
             raise TrainingError(
-                f"the loss is {sums[0]:.0f} at epoch {self.progress.epoch + 1}, "
+                f"the loss is {loss_sum} at epoch {self.progress.epoch + 1}, "
                 f"step {result.step + 1} of {self.steps_per_epoch}",
                 f"Try a smaller optimizer.lr than {self.config.optimizer.lr:g}, "
                 "or schedule.warmup_epochs=1",
             )
         self.progress.step = result.step + 1
-        self.progress.loss_sum += float(sums[0])
-        self.progress.correct += int(sums[1])
+        self.progress.loss_sum += loss_sum
+        self.progress.correct += int(correct)
         self.progress.seen += result.rows
 
     def _validate(self, stop: StopRequest) -> dict[str, float]:

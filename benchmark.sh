@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# The whole competition run: prepare, train every task, predict, one submission file and its zip.
+# What is already finished is skipped, so run it again after an interruption.
+#
+#   ./benchmark.sh [--tasks skirt,pant] [--data DIR] [--gpus 0,1] [key=value ...]
+#   ./benchmark.sh --demo [key=value ...]     the same steps on drawn garments, in minutes
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+tasks=''
+data=''
+demo=false
+devices=()
+overrides=()
+
+fail() {
+  echo "benchmark.sh: $1" >&2
+  echo "usage: ./benchmark.sh [--demo] [--tasks skirt,pant] [--data DIR] [--gpus 0,1] [key=value ...]" >&2
+  exit 2
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --demo) demo=true ;;
+    --tasks|--data|--gpus)
+      [ $# -ge 2 ] || fail "$1 needs a value"
+      case $1 in
+        --tasks) tasks=$2 ;;
+        --data) data=$2 ;;
+        --gpus) devices=(--gpus "$2") ;;
+      esac
+      shift ;;
+    -h|--help) sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -*) fail "unknown option '$1'" ;;
+    *=*) overrides+=("$1") ;;
+    *) fail "'$1' is neither an option nor key=value" ;;
+  esac
+  shift
+done
+
+if $demo; then
+  tasks=${tasks:-skirt,pant,sleeve} data=${data:-data/demo} runs=runs/demo out=submission/demo
+else
+  tasks=${tasks:-skirt,coat,collar,lapel,neck,neckline,pant,sleeve} data=${data:-data}
+  runs=runs out=submission
+fi
+
+cd "$here"
+./scripts/setup.sh
+fashionai() { .venv/bin/fashionai "$@"; }
+
+if $demo && [ ! -f "$data/fashionAI_attributes_answer_a_20180428.csv" ]; then
+  fashionai demo --out "$data"
+fi
+
+chosen=()
+for task in ${tasks//,/ }; do
+  chosen+=(--task "$task")
+  if ! compgen -G "$data/train_valid/${task%%_*}_*/manifest.csv" >/dev/null; then
+    fashionai prepare --task "$task" --data "$data"
+  fi
+done
+
+predict_runs=()
+for task in ${tasks//,/ }; do
+  run=$runs/${task%%_*}
+  config=configs/${task%%_*}.yaml
+  if $demo; then config=configs/demo.yaml; fi
+  fashionai train --config "$config" --run "$run" --resume "${devices[@]+"${devices[@]}"}" \
+    "task=$task" "data.folder=$data/train_valid" "${overrides[@]+"${overrides[@]}"}"
+  predict_runs+=(--run "$run")
+done
+
+fashionai predict --out "$out/submission.csv" --data "$data" "${chosen[@]}" "${predict_runs[@]}" \
+  "${devices[@]+"${devices[@]}"}"
+.venv/bin/python -m zipfile -c "$out/submission.zip" "$out/submission.csv"
+
+answers=$data/fashionAI_attributes_answer_a_20180428.csv
+if [ -f "$answers" ]; then
+  fashionai evaluate --predictions "$out/submission.csv" --labels "$answers" \
+    --json "$out/evaluation.json"
+fi
+echo "submission: $out/submission.csv and $out/submission.zip"

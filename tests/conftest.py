@@ -1,0 +1,93 @@
+"""Small data sets of real file formats, and ways to run the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_cli(*arguments: object, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m fashionai`` as a user would; returns the finished process."""
+    return subprocess.run(
+        [sys.executable, "-m", "fashionai", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+
+
+def draw_image(class_index: int, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A noisy image whose colour tells its class: easy to learn in seconds."""
+    height, width = size
+    hue = np.full((height, width), class_index * 28 % 180, np.uint8)
+    rest = rng.integers(150, 256, (height, width, 2), dtype=np.uint8)
+    return cv2.cvtColor(np.dstack([hue, rest]), cv2.COLOR_HSV2BGR)
+
+
+def write_fashionai_data(
+    folder: Path,
+    task: str = "skirt_length_labels",
+    classes: int = 6,
+    per_class: int = 8,
+    test_per_class: int = 2,
+    seed: int = 0,
+) -> Path:
+    """A FashionAI tree: base with labels, rank with questions, and the answers."""
+    rng = np.random.default_rng(seed)
+    for name, labels, count in (
+        ("base", "base/Annotations/label.csv", per_class),
+        ("rank", "rank/Tests/question.csv", test_per_class),
+    ):
+        rows, answers = [], []
+        for index in range(classes * count):
+            truth = index % classes
+            image = f"Images/{task}/{name}{seed}-{index:04d}.jpg"
+            path = folder / name / image
+            path.parent.mkdir(parents=True, exist_ok=True)
+            height, width = rng.integers(40, 60, 2)
+            cv2.imwrite(str(path), draw_image(truth, rng, (int(height), int(width))))
+            label = "".join("y" if c == truth else "n" for c in range(classes))
+            rows.append(f"{image},{task},{label if name == 'base' else ''}")
+            answers.append(f"{image},{task},{label}")
+        file = folder / labels
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(file, "a", encoding="utf-8") as handle:
+            handle.write("\n".join(rows) + "\n")
+        if name == "rank":
+            with open(folder / "answers.csv", "a", encoding="utf-8") as handle:
+                handle.write("\n".join(answers) + "\n")
+    return folder
+
+
+@pytest.fixture()
+def fashionai_data(tmp_path: Path) -> Path:
+    """A small tree of skirts: 48 training images, 12 to predict."""
+    return write_fashionai_data(tmp_path / "data")
+
+
+SMALL_CONFIG = """\
+task: skirt
+model: {name: small_cnn, pretrained: false}
+data: {resize_short: 36, crop: 32}
+epochs: 2
+batch_size: 8
+optimizer: {name: sgd, lr: 0.05, weight_decay: 1e-4}
+schedule: {name: cosine}
+"""
+
+
+@pytest.fixture()
+def small_config(tmp_path: Path) -> Path:
+    """A configuration that trains on the small tree in seconds."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL_CONFIG)
+    return path

@@ -1,0 +1,174 @@
+"""The loop: what it refuses, what it leaves behind, several devices."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.config import load_config
+from fashionai.errors import FashionAIError
+from fashionai.models.small_nets import SMALL_NETS
+from fashionai.runs import create_run
+from fashionai.runtime import import_mxnet
+from fashionai.training.trainer import Trainer, train
+from tests.conftest import run_cli
+from tests.training.conftest import write_config
+
+mx = import_mxnet()
+nn = mx.gluon.nn
+
+
+def plain_cnn(classes: int):
+    """A network without batch normalisation or dropout."""
+    network = nn.HybridSequential()
+    network.add(nn.Conv2D(8, 3, strides=2, activation="relu"), nn.Flatten(), nn.Dense(classes))
+    return network
+
+
+def saved_parameters(path: Path) -> dict[str, np.ndarray]:
+    return {name: value.asnumpy() for name, value in mx.nd.load(str(path)).items()}
+
+
+def test_a_run_holds_everything_and_learns(prepared: Path) -> None:
+    config = write_config(prepared, epochs=8)
+    done = run_cli("train", "--config", config, "--run", "runs/whole", cwd=prepared)
+    assert done.returncode == 0, done.stderr
+    run = prepared / "runs/whole"
+    assert sorted(path.name for path in run.iterdir()) == [
+        *("best.params", "classes.json", "config.yaml", "history.csv", "last.params"),
+        *("last.states.npz", "metrics.json", "train.log"),
+    ]
+    with open(run / "history.csv") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
+    metrics = json.loads((run / "metrics.json").read_text())
+    scores = [float(row["val_map"]) for row in rows]
+    assert metrics["best"]["map"] == max(scores)
+    assert metrics["best_epoch"] == 1 + scores.index(max(scores))
+    assert max(scores) > 0.9
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert json.loads((run / "classes.json").read_text())["classes"][5] == "Floor"
+    estimate = done.stdout.splitlines()[1]
+    assert estimate.startswith("about ") and "8 epochs" in estimate and "GB of memory" in estimate
+
+
+def test_best_parameters_are_those_of_the_best_epoch(prepared: Path) -> None:
+    """Training the best epoch's number of epochs at a constant rate ends with best.params."""
+    config = write_config(prepared, epochs=5)
+    overrides = ["schedule.name=constant"]
+    done = run_cli("train", "--config", config, "--run", "runs/long", *overrides, cwd=prepared)
+    assert done.returncode == 0, done.stderr
+    best = json.loads((prepared / "runs/long/metrics.json").read_text())["best_epoch"]
+    short = ["--run", "runs/short", *overrides, f"epochs={best}"]
+    assert run_cli("train", "--config", config, *short, cwd=prepared).returncode == 0
+    expected = saved_parameters(prepared / "runs/short/last.params")
+    actual = saved_parameters(prepared / "runs/long/best.params")
+    assert all(np.array_equal(actual[name], expected[name]) for name in expected)
+
+
+def test_two_devices_give_the_parameters_of_one(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    monkeypatch.setitem(SMALL_NETS, "plain_cnn", plain_cnn)
+    config = write_config(prepared, network="plain_cnn", epochs=2, lr=0.01)
+    ends = []
+    for contexts, batch_size in (([mx.cpu()], 16), ([mx.cpu(0), mx.cpu(1)], 8)):
+        run = create_run(prepared / "runs" / f"devices-{len(contexts)}")
+        train(load_config(config, [f"batch_size={batch_size}"]), run, contexts)
+        ends.append(saved_parameters(run.last_parameters))
+    for name, values in ends[0].items():
+        np.testing.assert_allclose(ends[1][name], values, rtol=1e-4, atol=1e-6)
+
+
+def test_two_devices_with_batch_normalisation_resume_exactly(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    config = load_config(write_config(prepared, epochs=2, batch_size=4))
+    whole = create_run(prepared / "runs" / "two-whole")
+    train(config, whole, contexts)
+
+    class StopAfterStep:
+        """Asks to stop once the trainer has made so many steps."""
+
+        requested = False
+
+    stop = StopAfterStep()
+    run = create_run(prepared / "runs" / "two-stopped")
+    trainer = Trainer(config, run, contexts)
+    tick = trainer.clock.tick
+
+    def tick_and_stop(images: int) -> None:
+        tick(images)
+        stop.requested = trainer.progress.step >= 5
+
+    monkeypatch.setattr(trainer.clock, "tick", tick_and_stop)
+    with pytest.raises(FashionAIError, match="stopped in epoch 1 after step"):
+        trainer._train_epoch(stop)
+    train(config, run, contexts, resume=False)
+    expected = saved_parameters(whole.last_parameters)
+    actual = saved_parameters(run.last_parameters)
+    assert all(np.array_equal(actual[name], expected[name]) for name in expected)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step(prepared: Path) -> None:
+    config = write_config(prepared, lr=1e8)
+    done = run_cli("train", "--config", config, "--run", "runs/diverged", cwd=prepared)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "Error: the loss is " in done.stderr
+    assert " at epoch 1, step " in done.stderr and "smaller optimizer.lr than 1e+08" in done.stderr
+
+
+def test_a_run_is_never_overwritten_unless_asked(prepared: Path) -> None:
+    config = write_config(prepared, epochs=1)
+    for expected in ("runs/twice", "runs/twice-2", "runs/twice-3"):
+        done = run_cli("train", "--config", config, "--run", "runs/twice", cwd=prepared)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[0].endswith(f"-> {expected}")
+    before = (prepared / "runs/twice-2/best.params").read_bytes()
+    arguments = ["--run", "runs/twice-2", "--overwrite", "seed=9"]
+    assert run_cli("train", "--config", config, *arguments, cwd=prepared).returncode == 0
+    assert (prepared / "runs/twice-2/best.params").read_bytes() != before
+    foreign = prepared / "runs/foreign"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("mine")
+    arguments = ["--run", "runs/foreign", "--overwrite"]
+    done = run_cli("train", "--config", config, *arguments, cwd=prepared)
+    assert done.returncode == 2 and "not a run" in done.stderr
+    assert (foreign / "thesis.txt").read_text() == "mine"
+
+
+def test_resume_refuses_another_configuration_and_says_when_it_is_done(prepared: Path) -> None:
+    config = write_config(prepared, epochs=1)
+    arguments = ["train", "--config", config, "--run", "runs/done", "--resume"]
+    first = run_cli(*arguments, cwd=prepared)
+    assert first.returncode == 0, first.stderr
+    again = run_cli(*arguments, cwd=prepared)
+    assert again.returncode == 0 and "already finished" in again.stdout
+    metrics = prepared / "runs/done/metrics.json"
+    metrics.write_text(metrics.read_text().replace("true", "false"))
+    other = run_cli(*arguments, "optimizer.lr=0.5", cwd=prepared)
+    assert other.returncode == 2
+    assert "begun with another configuration (optimizer.lr: 0.05 != 0.5)" in other.stderr
+
+
+def test_a_last_batch_of_one_image_is_left_out(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batch normalisation over a single image has no variance to divide by."""
+    monkeypatch.chdir(prepared)
+    images = 84
+    for batch_size, steps in ((83, 1), (82, 2), (84, 1), (200, 1)):
+        config = load_config(write_config(prepared, batch_size=batch_size))
+        run = create_run(prepared / "runs" / "batches")
+        trainer = Trainer(config, run, [mx.cpu()])
+        assert len(trainer.train_split.paths) == images
+        assert trainer.steps_per_epoch == steps
+        assert len(list(trainer._training_batches())) == steps
