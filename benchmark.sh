@@ -40,6 +40,8 @@ done
 
 if $demo; then
   tasks=${tasks:-skirt,pant,sleeve} data=${data:-data/demo} runs=runs/demo out=submission/demo
+  # The demo's network is so small that a second thread waits more than it computes.
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 else
   tasks=${tasks:-skirt,coat,collar,lapel,neck,neckline,pant,sleeve} data=${data:-data}
   runs=runs out=submission

@@ -6,6 +6,7 @@ its default and its range stand in the models below; nothing else reads YAML.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union, get_args, get_type_hints
@@ -16,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from fashionai.errors import ConfigError, nearest
 from fashionai.files import write_text
-from fashionai.tasks import find_task
+from fashionai.tasks import SHORT_NAMES, find_task
 from fashionai.yaml_files import load_yaml, parse_scalar
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -29,7 +30,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class RandomCrop(Section):
@@ -130,6 +131,10 @@ class CosineSchedule(Schedule):
     final_factor: float = Field(0.0, ge=0, le=1)
 
 
+SCHEDULES = ("constant", "step", "cosine")
+AUGMENTATIONS = ("random_crop", "mirror")
+
+
 class Config(Section):
     """Everything that decides what a run computes."""
 
@@ -152,8 +157,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises ConfigError that lists every unknown key and wrong value together.
     """
     tree = load_yaml(path)
+    # A section whose keys are all commented out is an empty section.
+    tree = {key: {} if value is None and _is_section(key) else value for key, value in tree.items()}
     problems: list[str] = []
-    for override in overrides:
+    # schedule.name first: it drops the keys of the file's schedule, not those of overrides.
+    for override in sorted(overrides, key=lambda text: not text.startswith("schedule.name=")):
         problems += _apply_override(tree, override)
     config, found = _validate(tree)
     problems += found
@@ -190,16 +198,19 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
         return [f"override '{override}': expected key=value, for instance optimizer.lr=0.01"]
     try:
         value = parse_scalar(text)
-    except yaml.YAMLError:
-        return [f"override '{override}': the value is not valid YAML"]
+    except ValueError as error:
+        return [f"override '{override}': the value is not valid YAML: {error}"]
+    if key.startswith("data.augment."):
+        return [f"{key}: give the whole list, for instance data.augment=[{{name: mirror, p: 0.5}}]"]
     *parents, leaf = key.split(".")
     node = tree
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            return [f"{key}: unknown key. {nearest(key, known_keys())}"]
+            # What stands there is wrong by itself and is reported, unless it is a plain value.
+            return [] if _is_section(parent) else [_unknown_key(key)]
         node = child
-    # Another schedule or augmentation has other keys: those of the former one go with it.
+    # Another schedule has other keys: those of the former one go with it.
     if leaf == "name" and parents == ["schedule"] and node.get("name") != value:
         node.clear()
     node[leaf] = value
@@ -207,34 +218,59 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
 
 
 def _validate(tree: Mapping[str, Any]) -> tuple[Optional[Config], list[str]]:
+    problems = []
     try:
-        config = Config.model_validate(tree)
-        find_task(config.task)
-    except ValidationError as error:
-        return None, [_describe(details) for details in error.errors()]
+        find_task(str(tree.get("task", "skirt")))
     except ConfigError as error:
-        return None, [f"task: {error}"]
-    return config, []
+        problems = [f"task: {error}"]
+    try:
+        return Config.model_validate(tree), problems
+    except ValidationError as error:
+        return None, problems + [_describe(details) for details in error.errors()]
 
 
 def _describe(details: ErrorDetails) -> str:
     """One validation error as ``key: what was found and expected``."""
-    # Pydantic puts the tag of a union's member into the path: it is no key of the file.
-    tags = {"constant", "step", "cosine", "random_crop", "mirror"}
-    key = ".".join(str(part) for part in details["loc"] if part not in tags)
-    if details["type"] == "extra_forbidden":
-        return f"{key}: unknown key. {nearest(key, known_keys())}"
-    if details["type"] == "missing":
-        return f"{key}: missing"
-    if details["type"] == "union_tag_invalid":
-        context = details["ctx"]
-        choices = context["expected_tags"].replace("'", "").split(", ")
-        return f"{key}.name: found '{context['tag']}'. {nearest(context['tag'], choices)}"
+    # Pydantic puts the name of a union's member into the path: it is no key of the file.
+    place = [str(part) for part in details["loc"]]
+    at = 1 if place[0] == "schedule" else 3 if place[:2] == ["data", "augment"] else len(place)
+    key = ".".join(place[:at] + place[at + 1 :])
+    kind, found = details["type"], details["input"]
+    if kind == "extra_forbidden":
+        return _unknown_key(key)
+    if kind == "missing":
+        return f"{key}: missing. Choose from: {', '.join(SHORT_NAMES)}"  # only task has no default
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        choices = SCHEDULES if place[0] == "schedule" else AUGMENTATIONS
+        name = details.get("ctx", {}).get("tag")
+        if name is None:
+            return f"{key}.name: missing. Choose from: {', '.join(choices)}"
+        return f"{key}.name: found '{name}'. {nearest(name, choices)}"
+    if kind in ("model_type", "model_attributes_type"):
+        return f"{key}: expected keys with values, found {found!r}"
     message = details["msg"].removeprefix("Value error, ")
-    found = details["input"]
+    message = message[0].lower() + message[1:]
     if isinstance(found, (dict, BaseModel)):
-        return f"{key}: {message}"
-    return f"{key}: {message[0].lower()}{message[1:]}, found {found!r}"
+        return f"{key}: {message}" + ("" if kind == "value_error" else ", found keys with values")
+    return f"{key}: {message}, found {found!r}"
+
+
+def _unknown_key(key: str) -> str:
+    """Says which key was meant: of that name in another section, or of close spelling."""
+    known = known_keys()
+    if re.sub(r"\.\d+", "", key) in known:
+        return f"{key}: unknown key for what its name chooses"
+    leaf = key.rpartition(".")[2]
+    same_leaf = [choice for choice in known if choice.rpartition(".")[2] == leaf]
+    if len(same_leaf) == 1:
+        return f"{key}: unknown key. Did you mean '{same_leaf[0]}'?"
+    sections = dict.fromkeys(choice.rpartition(".")[0] for choice in known if "." in choice)
+    return f"{key}: unknown key. {nearest(key, known if '.' in key else [*sections, *known])}"
+
+
+def _is_section(key: str) -> bool:
+    """Whether a key of the top level holds keys itself."""
+    return any(known.startswith(f"{key}.") for known in known_keys())
 
 
 def known_keys() -> list[str]:

@@ -81,6 +81,7 @@ FASHION_MNIST = Task(
 )
 
 TASKS = (*FASHIONAI_TASKS, FASHION_MNIST)
+SHORT_NAMES = tuple(task.short_name for task in TASKS)
 
 
 def find_task(name: str) -> Task:
@@ -89,7 +90,10 @@ def find_task(name: str) -> Task:
         if name == task.name or name in task.aliases:
             return task
     known = [choice for task in TASKS for choice in (*task.aliases, task.name)]
-    raise ConfigError(f"unknown task '{name}'", nearest(name, known))
+    hint = nearest(name, known)
+    if not hint.startswith("Did"):
+        hint = f"Choose from: {', '.join(SHORT_NAMES)}"
+    raise ConfigError(f"unknown task '{name}'", hint)
 
 
 def expand_tasks(names: Iterable[str]) -> list[Task]:
@@ -118,5 +122,9 @@ def task_from_json(path: Path) -> Task:
         return Task(
             value["task"], tuple(value["aliases"]), tuple(value["classes"]), value["family"]
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: does not describe a task: {error!r}") from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(
+            f"{path}: does not describe a task, expected JSON of task, aliases, classes and family"
+        ) from None

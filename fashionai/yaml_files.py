@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from fashionai.errors import ConfigError
+from fashionai.errors import ConfigError, nearest
 
 
 class _Loader(yaml.SafeLoader):
@@ -17,6 +17,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"key '{key_node.value}' is given twice",
@@ -38,24 +40,37 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file{_similar_files(path)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+        raise ConfigError(f"{path}: no such file", _similar_file(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{line}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        # Characters that no YAML holds, or a date such as 2020-13-45.
+        raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected keys with values, found {type(tree).__name__}")
+        found = "an empty file" if tree is None else f"a {type(tree).__name__}"
+        raise ConfigError(f"{path}: expected keys with values, found {found}")
     return tree
 
 
 def parse_scalar(text: str) -> Any:
-    """The value that ``text`` stands for in YAML: number, boolean, string or list."""
-    return yaml.load(text, Loader=_Loader)
+    """The value that ``text`` stands for in YAML: number, boolean, string or list.
+
+    ValueError, in one line, when it is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(error.problem) from None
+    except yaml.YAMLError as error:
+        raise ValueError(str(error).splitlines()[0]) from None
 
 
-def _similar_files(path: Path) -> str:
+def _similar_file(path: Path) -> str:
+    """A hint at the YAML file of the same folder that was meant, or at all of them."""
     others = sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-    if not others:
-        return ""
-    return f"; {path.parent} holds {', '.join(other.name for other in others)}"
+    return nearest(path.name, [other.name for other in others]) if others else ""

@@ -64,7 +64,11 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+        "max_content_width": 80,
+    },
 )
 @click.version_option(__version__)
 def root() -> None:

@@ -9,7 +9,14 @@ import click
 from fashionai.cli.progress import progress_bar
 
 
-@click.command()
+EPILOG = """
+\b
+Example:
+  fashionai demo --out data/demo
+"""
+
+
+@click.command(epilog=EPILOG)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

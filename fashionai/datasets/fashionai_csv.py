@@ -64,10 +64,12 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
             f"Unpack the competition's archives so that {data / TRAINING_LABELS[0]} exists",
         )
     images = []
+    present: dict[str, None] = {}
     for label_file in label_files:
         root = label_file.parent.parent
         for row in read_rows(label_file):
             marks = parse_label(row)
+            present[row.task.name] = None
             if row.task == task:
                 images.append(
                     LabelledImage(
@@ -81,7 +83,8 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
                 )
     if not images:
         names = ", ".join(str(path) for path in label_files)
-        raise DataError(f"no rows of {task.name} in {names}")
+        others = f"found rows of {', '.join(present)}" if present else "and none of other tasks"
+        raise DataError(f"{names}: no rows of {task.name}, {others}")
     _check_images_exist([(image.path, image.where) for image in images if image.path])
     return images
 
@@ -172,22 +175,31 @@ def _csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
                     yield [field.strip() for field in fields], f"{path}:{reader.line_num}"
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text, expected rows image,task,label") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except csv.Error as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}") from None
 
 
 def _is_header(fields: Sequence[str]) -> bool:
     """A header names columns; a row's first field is the path of an image file."""
-    return not fields[0].lower().endswith(IMAGE_SUFFIXES)
+    return "/" not in fields[0] and not fields[0].lower().endswith(IMAGE_SUFFIXES)
 
 
 def _parse_row(fields: Sequence[str], where: str) -> Row:
     if len(fields) not in (2, 3):
-        raise DataError(f"{where}: found {len(fields)} fields, expected image,task,label")
+        count = f"{len(fields)} field" + ("s" if len(fields) > 1 else "")
+        raise DataError(f"{where}: found {count}, expected image,task,label")
     image, task_name, label = [*fields, ""][:3]
     parts = PurePosixPath(image.replace("\\", "/")).parts
-    if not parts or image.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
-        raise DataError(f"{where}: path '{image}' leaves the data folder")
+    if not parts:
+        raise DataError(f"{where}: no image path, expected image,task,label")
+    if image.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+        raise DataError(
+            f"{where}: path '{image}' leaves the data folder, expected Images/<task>/<file>"
+        )
     try:
         task = find_task(task_name)
     except ConfigError as error:
@@ -207,5 +219,5 @@ def _check_images_exist(images: Sequence[tuple[Path, str]]) -> None:
     missing = [(path, where) for path, where in images if not path.is_file()]
     if missing:
         path, where = missing[0]
-        more = f" (and {len(missing) - 1:,} more rows)" if len(missing) > 1 else ""
+        more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
         raise DataError(f"{where}: image {path} does not exist{more}")

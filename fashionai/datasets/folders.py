@@ -7,10 +7,11 @@ that a folder with one is complete.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,16 +47,20 @@ class PlannedImage(NamedTuple):
 def plan_folders(images: Sequence[LabelledImage], splits: Sequence[str]) -> list[PlannedImage]:
     """Give every image a file name that is its own within the task.
 
-    A name that is taken gets -2, -3 ... before its suffix, in row order.
+    A name that is taken gets -2, -3 ... before its suffix, in row order. Dots in
+    front are dropped: hidden files do not count as images.
     """
     taken: set[str] = set()
+    last_number: dict[str, int] = {}
     planned = []
     for image, split in zip(images, splits):
-        path = Path(image.file_name)
-        name, number = path.name, 1
+        path = Path(image.file_name.lstrip("."))
+        wanted, number = path.name.lower(), last_number.get(path.name.lower(), 1)
+        name = path.name
         while name.lower() in taken:
             number += 1
             name = f"{path.stem}-{number}{path.suffix}"
+        last_number[wanted] = number
         taken.add(name.lower())
         planned.append(PlannedImage(image, split, name))
     return planned
@@ -110,9 +115,14 @@ def read_split(folder: Path, split: str) -> PreparedSplit:
     images, or when folders and manifest disagree.
     """
     task = read_task(folder)
-    rows = [row for row in _read_manifest(folder / MANIFEST) if row["split"] == split]
+    listed = _read_manifest(folder / MANIFEST)
+    for line, row in enumerate(listed, start=2):
+        _check_row(row, task, f"{folder / MANIFEST}:{line}")
+    rows = [row for row in listed if row["split"] == split]
     if not rows:
-        raise DataError(f"{folder}: split '{split}' has no images")
+        found = ", ".join(dict.fromkeys(row["split"] for row in listed)) or "none"
+        hint = "Prepare it with a larger --val-fraction" if split == "val" else ""
+        raise DataError(f"{folder}: split '{split}' has no images, found {found}", hint)
     places = [f"{split}/{task.folder_names[int(row['class_index'])]}/{row['file']}" for row in rows]
     _check_same_files(folder, split, places)
     indices = np.array([int(row["class_index"]) for row in rows])
@@ -145,8 +155,20 @@ def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray
     if task.family == "fashionai":
         for row, label in enumerate(labels):
             marks[row] = [MARK_LETTERS[letter] for letter in label]
-        assert (marks[np.arange(len(indices)), indices] == YES).all()
     return marks
+
+
+def _check_row(row: dict[str, str], task: Task, where: str) -> None:
+    """DataError for a row of a manifest that prepare would not write: someone edited it."""
+    if None in row or None in row.values():
+        raise DataError(f"{where}: expected {len(COLUMNS)} fields: {','.join(COLUMNS)}")
+    index, label = row["class_index"], row["label"]
+    if not index.isdecimal() or int(index) >= len(task.classes):
+        raise DataError(f"{where}: class_index is '{index}', expected 0 to {len(task.classes) - 1}")
+    if task.family == "fashionai":
+        letters = [MARK_LETTERS.get(letter) for letter in label]
+        if len(letters) != len(task.classes) or None in letters or letters[int(index)] != YES:
+            raise DataError(f"{where}: label '{label}' does not go with class_index {index}")
 
 
 def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None:
@@ -220,18 +242,32 @@ def _remove_stale(folder: Path, places: set[str]) -> None:
         (folder / MANIFEST).replace(folder / PARTIAL_MANIFEST)
     for place in present - places:
         (folder / place).unlink()
-    for split in SPLITS:
-        for abandoned in (folder / split).glob("*/.*.tmp"):
+    for class_folder in _class_folders(folder, SPLITS):
+        for abandoned in class_folder.glob(".*.tmp"):
             abandoned.unlink()
+        # Classes or splits that are no more: an empty folder would count as a class.
+        with contextlib.suppress(OSError):
+            class_folder.rmdir()
+    for split in SPLITS:
+        with contextlib.suppress(OSError):
+            (folder / split).rmdir()
+
+
+def _class_folders(folder: Path, splits: Iterable[str]) -> Iterator[Path]:
+    """Folders directly below the splits that are there, hidden ones left out."""
+    for split in splits:
+        if (folder / split).is_dir():
+            for path in sorted((folder / split).iterdir()):
+                if path.is_dir() and not path.name.startswith("."):
+                    yield path
 
 
 def _files_below(folder: Path, splits: Iterable[str]) -> Iterable[str]:
     """Files in class folders, as places; hidden files (of desktops, of writes) do not count."""
-    for split in splits:
-        for class_folder in sorted((folder / split).glob("*/")):
-            for entry in os.scandir(class_folder):
-                if not entry.name.startswith("."):
-                    yield f"{split}/{class_folder.name}/{entry.name}"
+    for class_folder in _class_folders(folder, splits):
+        for entry in os.scandir(class_folder):
+            if not entry.name.startswith("."):
+                yield f"{class_folder.parent.name}/{class_folder.name}/{entry.name}"
 
 
 def _check_same_files(folder: Path, split: str, places: Sequence[str]) -> None:
@@ -242,7 +278,7 @@ def _check_same_files(folder: Path, split: str, places: Sequence[str]) -> None:
     found = f"{missing[0]} is missing" if missing else f"{extra[0]} is not in {MANIFEST}"
     count = len(missing) + len(extra)
     raise DataError(
-        f"{folder}: {found}" + (f" (and {count - 1:,} more differences)" if count > 1 else ""),
+        f"{folder}: {found}" + (f" (and {count - 1:,} more)" if count > 1 else ""),
         f"Run: fashionai prepare --task {folder.name}",
     )
 
@@ -260,11 +296,17 @@ def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> 
 
 
 def _read_manifest(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as handle:
-        reader = csv.DictReader(handle)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise DataError(f"{path}: found columns {reader.fieldnames}, expected {list(COLUMNS)}")
-        return list(reader)
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            reader = csv.DictReader(handle)
+            rows, found = list(reader), ",".join(reader.fieldnames or ())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV: {error}") from None
+    if found != ",".join(COLUMNS):
+        raise DataError(f"{path}: found columns '{found}', expected {','.join(COLUMNS)}")
+    return rows
 
 
 def _listed_places(manifest: Path) -> set[str]:
@@ -272,9 +314,10 @@ def _listed_places(manifest: Path) -> set[str]:
     if not manifest.is_file():
         return set()
     folders: dict[tuple[str, str], str] = {}
-    for split in SPLITS:
-        for class_folder in (manifest.parent / split).glob("*_*/"):
-            folders[split, str(int(class_folder.name.split("_")[0]))] = class_folder.name
+    for class_folder in _class_folders(manifest.parent, SPLITS):
+        index = class_folder.name.split("_")[0]
+        if index.isdecimal():
+            folders[class_folder.parent.name, str(int(index))] = class_folder.name
     return {
         f"{row['split']}/{folders[row['split'], row['class_index']]}/{row['file']}"
         for row in _read_manifest(manifest)

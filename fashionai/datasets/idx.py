@@ -8,6 +8,7 @@ values (http://yann.lecun.com/exdb/mnist, "the IDX file format").
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from collections.abc import Callable
@@ -39,13 +40,14 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
             raise DataError(f"{path}: damaged gzip file: {error}") from None
     expected = bytes([0, 0, UNSIGNED_BYTE, dimensions])
     if data[:4] != expected:
-        raise DataError(f"{path}: magic number is {data[:4].hex()}, expected {expected.hex()}")
+        found = data[:4].hex() or "missing (empty file)"
+        raise DataError(f"{path}: magic number is {found}, expected {expected.hex()}")
     header_size = 4 + 4 * dimensions
     if len(data) < header_size:
         raise DataError(f"{path}: ends inside its header")
     shape = struct.unpack(f">{dimensions}I", data[4:header_size])
     values = np.frombuffer(data, np.uint8, offset=header_size)
-    if values.size != np.prod(shape, dtype=np.int64):
+    if values.size != math.prod(shape):
         sizes = "x".join(str(size) for size in shape)
         raise DataError(f"{path}: holds {values.size:,} values, its header says {sizes}")
     return values.reshape(shape)
@@ -93,4 +95,6 @@ def _find(data: Path, name: str) -> Path:
     for candidate in (data / name, data / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    raise DataError(f"{data}: neither {name} nor {name}.gz is there")
+    raise DataError(
+        f"{data}: neither {name} nor {name}.gz is there", "Name the folder of the files with --data"
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,17 @@ class Summary:
     written: int
 
 
+@contextlib.contextmanager
+def _file_errors() -> Iterator[None]:
+    """Files and disks that refuse are the user's to mend: full, not writable, no folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{error.filename}: {reason}" if error.filename else reason) from None
+
+
+@_file_errors()
 def prepare(
     task: Task,
     data: Path,
@@ -67,6 +79,9 @@ def prepare(
     is the share of rows that validation gets, in [0, 1).
     """
     folder = out / task.name
+    for place in (out, folder):
+        if place.exists() and not place.is_dir():
+            raise DataError(f"{place}: is a file, expected a folder to write to")
     images = READERS[task.family](data, task)
     with progress(f"{task.short_name}: checking images", len(images)) as advance:
         checked = check_images(images, advance)

@@ -21,7 +21,7 @@ def split_rows(
     """Choose ``train`` or ``val`` for every row.
 
     Each class gives ``round(rows * val_fraction)`` of its rows to val, at least
-    one where it has two contents to choose from. Rows of equal content stay
+    one and never all where it has two contents to choose from. Rows of equal content stay
     together; such a group belongs to the class of its first row. The order of
     choice is a hash of seed and content, so that neither the order of rows nor
     rows of other classes matter. A class with a single content cannot be split:
@@ -50,7 +50,7 @@ def _choose(groups: list[list[int]], val_fraction: float) -> list[int]:
     total = sum(len(rows) for rows in groups)
     quota = max(1, round(total * val_fraction)) if val_fraction > 0 else 0
     chosen: list[int] = []
-    for rows in groups:
+    for rows in groups[:-1]:  # the last stays in train, whatever the fraction
         if len(chosen) + len(rows) <= quota:
             chosen += rows
     if not chosen and quota:

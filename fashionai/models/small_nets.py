@@ -13,10 +13,10 @@ HybridBlock: Any = mx.gluon.HybridBlock
 
 
 class SmallCNN(HybridBlock):
-    """Five 3x3 convolutions with batch normalisation for images of 28 to 64 pixels.
+    """Six 3x3 convolutions with batch normalisation for images of 28 to 64 pixels.
 
     Input ``(B, 3, H, W) float32``, output logits ``(B, classes)``. Channels 32,
-    64, 64, 128, 128; the sides are halved after the second and the fourth
+    64, 64, 128, 128, 128; the sides are halved after the first and the third
     convolution; global average pooling, so that any size of at least 4 works.
     """
 
@@ -24,13 +24,13 @@ class SmallCNN(HybridBlock):
         super().__init__()
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
-            for index, channels in enumerate((32, 64, 64, 128, 128)):
+            for index, channels in enumerate((32, 64, 64, 128, 128, 128)):
                 self.features.add(
                     nn.Conv2D(channels, kernel_size=3, padding=1, use_bias=False),
                     nn.BatchNorm(),
                     nn.Activation("relu"),
                 )
-                if index in (1, 3):
+                if index in (0, 2):
                     self.features.add(nn.MaxPool2D(2))
             self.features.add(nn.GlobalAvgPool2D(), nn.Flatten())
             self.output = nn.Dense(classes)

@@ -80,6 +80,7 @@ def load_pretrained(network: Any, file: Path) -> None:
 def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
     """Load all parameters of a .params file; WeightsError unless they fit exactly."""
     read_parameters(file)
+    network.collect_params().reset_ctx(list(contexts))
     try:
         network.load_parameters(str(file), ctx=list(contexts))
     except (AssertionError, ValueError, mx.base.MXNetError) as error:

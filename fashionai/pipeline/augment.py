@@ -61,7 +61,7 @@ class TrainingTransform:
             y, x = int(rng.integers(room_y + 1)), int(rng.integers(room_x + 1))
         else:
             y, x = room_y // 2, room_x // 2
-        size = min(round(self.crop * scale), height, width)
+        size = max(1, min(round(self.crop * scale), height, width))
         top = min(round(y * scale), height - size)
         left = min(round(x * scale), width - size)
         square = image[top : top + size, left : left + size]

@@ -17,6 +17,7 @@ from fashionai.errors import DataError
 LARGEST_PIXELS = 178_956_970
 SMALLEST_SIDE = 8
 
+JPEG_MAGIC = b"\xff\xd8"
 START_OF_SCAN = b"\xff\xda"
 END_OF_IMAGE = b"\xff\xd9"
 
@@ -69,7 +70,8 @@ def find_damage(data: bytes) -> str:
     if min(header.width, header.height) < SMALLEST_SIDE:
         return f"too small: {size}"
     # Depending on its version OpenCV fills the missing part of a JPEG with grey and says nothing.
-    if header.format == "JPEG" and data.find(END_OF_IMAGE, data.rfind(START_OF_SCAN)) < 0:
+    # Cameras that append a second picture call theirs MPO: go by the first bytes, as OpenCV does.
+    if data.startswith(JPEG_MAGIC) and data.find(END_OF_IMAGE, data.rfind(START_OF_SCAN)) < 0:
         return "truncated"
     if cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is None:
         return "cannot be decoded"
@@ -100,7 +102,7 @@ def read_image(path: Path, short_side: int) -> np.ndarray:
 
 
 def _decode_flag(data: bytes, short_side: int) -> int:
-    if data[:2] != b"\xff\xd8":
+    if not data.startswith(JPEG_MAGIC):
         return cv2.IMREAD_COLOR
     header = read_header(data)
     if header is not None:

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs all static checks, and fails if any of them does.
+#
+# usage: scripts/check.sh
+set -euo pipefail
+
+if [[ $# -gt 0 ]]; then
+  echo "check.sh: takes no arguments, got '$1'; usage: scripts/check.sh" >&2
+  exit 2
+fi
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+./scripts/setup.sh --dev
+
+failed=()
+check() { # command ...
+  echo "== $*"
+  ".venv/bin/$1" "${@:2}" || failed+=("$*")
+}
+check ruff check .
+check ruff format --check .
+check mypy
+check lint-imports
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+  printf 'check.sh: failed: %s\n' "${failed[@]}" >&2
+  exit 1
+fi

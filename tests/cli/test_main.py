@@ -1,0 +1,55 @@
+"""The command line as a whole: help, start-up, errors."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fashionai.cli import COMMANDS
+from tests.conftest import ROOT, run_cli
+
+
+def seconds(*arguments: str) -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=ROOT)
+    return time.perf_counter() - begun
+
+
+def test_help_imports_no_mxnet_and_little_else() -> None:
+    program = (
+        "import sys; from fashionai.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'mxnet', 'gluoncv', 'numpy', 'cv2', 'pandas', 'pydantic', 'yaml', 'tqdm'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT)
+
+
+def test_help_starts_in_less_than_five_bare_pythons() -> None:
+    """Alternating, so that a busy machine slows both; -I keeps site packages out of neither."""
+    pairs = [(seconds("-m", "fashionai", "--help"), seconds("-c", "pass")) for _ in range(9)]
+    ratio = statistics.median(ours for ours, _ in pairs) / statistics.median(
+        bare for _, bare in pairs
+    )
+    assert ratio < 5
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_explains_itself_in_80_columns(command: str, tmp_path: Path) -> None:
+    done = run_cli(command, "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert f"Example{'' if command in ('config', 'demo') else 's'}:" in done.stdout
+
+
+def test_errors_are_one_line_with_exit_code_2(tmp_path: Path) -> None:
+    done = run_cli("prepare", "--task", "skrit", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "Error: unknown task 'skrit'. Did you mean 'skirt'?\n"
+    assert done.stdout == ""

@@ -1,0 +1,122 @@
+"""Predictions against a plain loop over the stock network."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fashionai.errors import FashionAIError
+from fashionai.inference.predictor import predict_images
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import find_task
+
+mx = import_mxnet()
+
+SKIRT = find_task("skirt")
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+RESIZE, CROP = 40, 32
+
+
+def stock_network(parameters: Path):
+    """The zoo's own network with the saved file, and nothing of this project."""
+    network = mx.gluon.model_zoo.vision.mobilenet0_25(classes=6)
+    network.load_parameters(str(parameters))
+    return network
+
+
+def naive_views(path: Path, count: int) -> list[np.ndarray]:
+    """Crops of one image, written as the text of the contract says them."""
+    image = cv2.imread(str(path))[:, :, ::-1]
+    height, width = image.shape[:2]
+    scale = RESIZE / min(height, width)
+    size = (round(width * scale), round(height * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    image = cv2.resize(image, size, interpolation=method)
+    height, width = image.shape[:2]
+    middle = image[(height - CROP) // 2 :, (width - CROP) // 2 :][:CROP, :CROP]
+    views = [
+        middle,
+        image[:CROP, :CROP],
+        image[:CROP, -CROP:],
+        image[-CROP:, :CROP],
+        image[-CROP:, -CROP:],
+    ]
+    views += [view[:, ::-1] for view in views]
+    return views[:count]
+
+
+def naive_probabilities(path: Path, network, count: int) -> np.ndarray:
+    answers = []
+    for view in naive_views(path, count):
+        pixels = ((view / 255 - MEAN) / STD).transpose(2, 0, 1)[None].astype(np.float32)
+        logits = network(mx.nd.array(pixels)).asnumpy()[0].astype(np.float64)
+        answers.append(np.exp(logits) / np.exp(logits).sum())
+    return np.mean(answers, axis=0)
+
+
+def images_to_predict(folder: Path) -> list[Path]:
+    return sorted((folder / "data/rank/Images/skirt_length_labels").glob("*.jpg"))
+
+
+@pytest.mark.parametrize("crops", [1, 5, 10])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_crops_agree_with_a_plain_loop_over_the_stock_network(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, crops: int, batch_size: int
+) -> None:
+    monkeypatch.chdir(trained)
+    run = RunFolder(Path("runs/skirt"))
+    paths = images_to_predict(trained)
+    actual = predict_images(paths, SKIRT, [run], [mx.cpu()], crops=crops, batch_size=batch_size)
+    network = stock_network(run.best_parameters)
+    expected = np.array([naive_probabilities(path, network, crops) for path in paths])
+    np.testing.assert_allclose(actual, expected, atol=2e-5)
+    np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
+    assert np.ptp(expected[:, 0]) > 0.1, "the network answers the same everywhere"
+
+
+def test_two_devices_predict_what_one_does(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    run = RunFolder(Path("runs/skirt"))
+    paths = images_to_predict(trained)[:7]
+    one = predict_images(paths, SKIRT, [run], [mx.cpu()], batch_size=4)
+    two = predict_images(paths, SKIRT, [run], [mx.cpu(0), mx.cpu(1)], batch_size=2)
+    np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_several_runs_are_averaged(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    other = Path("runs-elsewhere/skirt")
+    shutil.copytree("runs/skirt", other)
+    shutil.copyfile("runs/skirt/last.params", other / "best.params")
+    paths = images_to_predict(trained)
+    runs = [RunFolder(Path("runs/skirt")), RunFolder(other)]
+    single = [predict_images(paths, SKIRT, [run], [mx.cpu()]) for run in runs]
+    together = predict_images(paths, SKIRT, runs, [mx.cpu()])
+    np.testing.assert_allclose(together, (single[0] + single[1]) / 2, atol=1e-12)
+
+
+def test_a_run_of_another_task_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    run = RunFolder(Path("runs/skirt"))
+    with pytest.raises(FashionAIError, match="was trained for skirt_length_labels, expected pant"):
+        predict_images(images_to_predict(trained), find_task("pant"), [run], [mx.cpu()])
+
+
+def test_weights_that_are_not_numbers_are_noticed(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    broken = Path("runs-broken/skirt")
+    shutil.copytree("runs/skirt", broken)
+    weights = mx.nd.load(str(broken / "best.params"))
+    weights["output.weight" if "output.weight" in weights else sorted(weights)[-1]][:] = np.nan
+    mx.nd.save(str(broken / "best.params"), weights)
+    with pytest.raises(FashionAIError, match="a probability that is not a number"):
+        predict_images(images_to_predict(trained), SKIRT, [RunFolder(broken)], [mx.cpu()])

@@ -1,0 +1,146 @@
+"""Networks by name, and weights that fit or are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.errors import FashionAIError
+from fashionai.models.forward import Forward, softmax
+from fashionai.models.zoo import build_network, load_parameters, network_names
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+vision = mx.gluon.model_zoo.vision
+
+
+def imagenet_file(folder: Path, classes: int = 1000) -> tuple[Path, dict[str, np.ndarray]]:
+    """Parameters of the stock network with so many classes, and their values."""
+    network = vision.mobilenet0_25(classes=classes)
+    network.initialize(mx.init.Normal(0.1))
+    network(mx.nd.zeros((1, 3, 32, 32)))
+    file = folder / "mobilenet.params"
+    network.save_parameters(str(file))
+    return file, values(network)
+
+
+def values(network) -> dict[str, np.ndarray]:
+    return {n: p.data().asnumpy() for n, p in network._collect_params_with_prefix().items()}
+
+
+def test_names_are_classifiers_of_both_zoos_and_ours() -> None:
+    names = set(network_names())
+    assert {"resnet50_v2", "densenet161", "resnet50_v1b", "cifar_resnet20_v2", "small_cnn"} <= names
+    assert not [name for name in names if name.startswith(("ssd", "yolo", "faster_rcnn", "i3d"))]
+
+
+@pytest.mark.parametrize("name", ["resnet18_v2", "mobilenetv2_0.25", "cifar_resnet20_v1"])
+def test_parameters_load_into_the_stock_network(name: str, tmp_path: Path) -> None:
+    """What is saved is the zoo's own network: same names, same output."""
+    from gluoncv.model_zoo import get_model
+
+    network = build_network(name, 7, 64)
+    network.save_parameters(str(tmp_path / "ours.params"))
+    stock = get_model(name, classes=7)
+    stock.load_parameters(str(tmp_path / "ours.params"))
+    batch = mx.nd.random.uniform(shape=(2, 3, 64, 64))
+    np.testing.assert_allclose(stock(batch).asnumpy(), network(batch).asnumpy(), atol=1e-6)
+    assert network(batch).shape == (2, 7)
+
+
+def test_pretrained_weights_replace_all_but_the_output(tmp_path: Path) -> None:
+    file, expected = imagenet_file(tmp_path)
+    mx.random.seed(0)
+    actual = values(build_network("mobilenet0.25", 6, 64, str(file)))
+    output = [name for name in actual if actual[name].shape != expected[name].shape]
+    assert sorted(output) == ["output.bias", "output.weight"]
+    for name in actual.keys() - set(output):
+        np.testing.assert_array_equal(actual[name], expected[name])
+    # Xavier, uniform: magnitude sqrt(3 / mean of fan in and fan out).
+    limit = np.sqrt(3 / ((256 + 6) / 2))
+    weights = actual["output.weight"]
+    assert 0.9 * limit < np.abs(weights).max() <= limit
+    assert not actual["output.bias"].any()
+
+
+def test_weights_of_the_same_classes_keep_their_output(tmp_path: Path) -> None:
+    file, expected = imagenet_file(tmp_path, classes=6)
+    actual = values(build_network("mobilenet0.25", 6, 64, str(file)))
+    assert all(np.array_equal(actual[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.pop("features.0.weight"), "lacks features.0.weight"),
+        (lambda w: w.update(stranger=mx.nd.ones(3)), "has, and the network does not, stranger"),
+        (
+            lambda w: w.update({"features.0.weight": mx.nd.ones((8, 3, 5, 5))}),
+            r"features.0.weight has shape \(8, 3, 5, 5\), the network wants \(8, 3, 3, 3\)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(tmp_path: Path, change, message: str) -> None:
+    file, _ = imagenet_file(tmp_path)
+    weights = mx.nd.load(str(file))
+    change(weights)
+    mx.nd.save(str(file), weights)
+    with pytest.raises(FashionAIError, match=message):
+        build_network("mobilenet0.25", 6, 64, str(file))
+
+
+def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "weights.params"
+    file.write_bytes(b"\x00" * 64)
+    network = build_network("small_cnn", 3, 28)
+    for load in (
+        lambda: load_parameters(network, file, [mx.cpu()]),
+        lambda: build_network("small_cnn", 3, 28, str(file)),
+        lambda: build_network("small_cnn", 3, 28, str(tmp_path / "absent.params")),
+    ):
+        with pytest.raises(FashionAIError, match=r"\.params: (not an MXNet|no such file)"):
+            load()
+
+
+def test_unknown_names_and_impossible_crops_are_said_in_one_line() -> None:
+    with pytest.raises(FashionAIError) as error:
+        build_network("resnet50v2", 6, 224)
+    assert str(error.value) == (
+        "model.name: unknown network 'resnet50v2'. Did you mean 'resnet50_v2'?"
+    )
+    with pytest.raises(FashionAIError) as error:
+        build_network("squeezenet1.1", 6, 64)
+    assert "squeezenet1.1 cannot take images of data.crop 64 pixels" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_small_cnn_has_the_layers_that_it_says() -> None:
+    network = build_network("small_cnn", 10, 28)
+    sizes = {name: value.size for name, value in values(network).items()}
+    channels = [3, 32, 64, 64, 128, 128, 128]
+    convolutions = sum(9 * a * b for a, b in zip(channels, channels[1:]))
+    normalisation = 4 * sum(channels[1:])
+    assert sum(sizes.values()) == convolutions + normalisation + 128 * 10 + 10
+
+
+def test_forward_normalises_averages_views_and_drops_padding() -> None:
+    network = build_network("small_cnn", 5, 28)
+    mean, std = [0.1, 0.2, 0.3], [0.5, 0.6, 0.7]
+    forward = Forward(network, mean, std, [mx.cpu()])
+    rng = np.random.default_rng(0)
+    batches = [rng.integers(0, 256, (n, 2, 28, 28, 3), dtype=np.uint8) for n in (4, 3)]
+    actual = forward.probabilities(batches, 4)
+    assert actual.shape == (7, 5)
+    for row, views in enumerate(np.concatenate(batches)):
+        expected = []
+        for view in views:
+            pixels = ((view / 255 - mean) / std).transpose(2, 0, 1)[None]
+            expected.append(softmax(network(mx.nd.array(pixels)).asnumpy())[0])
+        np.testing.assert_allclose(actual[row], np.mean(expected, axis=0), atol=1e-5)
+
+
+def test_softmax_survives_large_logits() -> None:
+    answer = softmax(np.array([[1000.0, 0.0], [0.0, np.log(3.0)]]))
+    np.testing.assert_allclose(answer, [[1, 0], [0.25, 0.75]], atol=1e-12)

@@ -1,0 +1,185 @@
+"""setup.sh from the first call on, with an interpreter that only notes what pip is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# Answers what setup.sh asks of a Python, and makes a .venv by copying itself there. NOTES is the
+# file for pip's arguments; pip fails while a file FAIL exists, cv2's import while NO_DISPLAY does.
+FAKE_PYTHON = """\
+#!/bin/bash
+folder={folder}
+case $* in
+  *version_info*) echo 3.11 ;;
+  *realpath*) echo "$folder/python3" ;;
+  *'version("opencv-python")'*) echo 4.11.0.86 ;;
+  '-m venv '*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  '-m pip show -q '*) grep -qx "$5" "$folder/INSTALLED" ;;
+  '-m pip list'*) cat "$folder/INSTALLED" | sed 's/$/==1.0/' ;;
+  '-m pip '*)
+    echo "$*" | sed 's/^-m pip --disable-pip-version-check //' >>"$folder/NOTES"
+    if [ -e "$folder/FAIL" ]; then cat "$folder/FAIL"; exit 1; fi
+    case $* in *headless==*) rm -f "$folder/NO_DISPLAY" ;; esac ;;
+  '-c import cv2')
+    if [ -e "$folder/NO_DISPLAY" ]; then
+      echo "ImportError: libGL.so.1: cannot open shared object file" >&2
+      exit 1
+    fi ;;
+esac
+"""
+
+
+class Project:
+    """A copy of what setup.sh needs, in a path with a space."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "fake python"
+        self.root = folder / "a project"
+        (self.root / "scripts").mkdir(parents=True)
+        self.home.mkdir()
+        (self.home / "INSTALLED").touch()
+        shutil.copy(ROOT / "scripts/setup.sh", self.root / "scripts")
+        shutil.copy(ROOT / "pyproject.toml", self.root)
+        python = self.home / "python3"
+        python.write_text(FAKE_PYTHON.replace("{folder}", f"'{self.home}'"))
+        python.chmod(0o755)
+
+    def setup(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Call setup.sh from another directory."""
+        return subprocess.run(
+            [str(self.root / "scripts/setup.sh"), *arguments],
+            cwd=self.home,
+            env={**os.environ, "PYTHON": str(self.home / "python3")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def notes(self) -> list[str]:
+        """What pip was told since the last call of this."""
+        notes = self.home / "NOTES"
+        if not notes.exists():
+            return []
+        lines = notes.read_text().splitlines()
+        notes.unlink()
+        return lines
+
+    def install(self, extras: str) -> str:
+        return f"install --editable {self.root}[{extras}]"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project in which nothing is set up."""
+    return Project(tmp_path)
+
+
+def test_installs_once(project: Project) -> None:
+    first = project.setup("--cpu")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout == "Installing fashionai in .venv (Python 3.11, MXNet for the CPU)\n"
+    assert project.notes() == [project.install("cpu")]
+    second = project.setup()
+    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+    assert project.notes() == []
+
+
+def test_an_install_with_dev_serves_calls_without(project: Project) -> None:
+    project.setup("--cpu", "--dev")
+    assert project.notes() == [project.install("cpu,dev")]
+    for arguments in ([], ["--cpu"], ["--dev"]):
+        assert project.setup(*arguments).stdout == ""
+    assert project.notes() == []
+
+
+def test_dev_is_added_later(project: Project) -> None:
+    project.setup("--cpu")
+    project.setup("--dev")
+    assert project.notes() == [project.install("cpu"), project.install("cpu,dev")]
+
+
+def test_another_pyproject_installs_the_same_extras_again(project: Project) -> None:
+    project.setup("--cpu", "--dev")
+    with open(project.root / "pyproject.toml", "a", encoding="utf-8") as handle:
+        handle.write("# changed\n")
+    project.setup()
+    assert project.notes() == [project.install("cpu,dev")] * 2
+
+
+def test_the_other_build_is_uninstalled_first(project: Project) -> None:
+    project.setup("--gpu")
+    (project.home / "INSTALLED").write_text("mxnet-cu112\nnvidia-cublas-cu11\nnumpy\n")
+    assert project.setup("--dev").returncode == 0  # keeps the build
+    project.setup("--cpu")
+    assert project.notes() == [
+        project.install("gpu"),
+        project.install("gpu,dev"),
+        "uninstall -y mxnet mxnet-cu112 nvidia-cublas-cu11",
+        project.install("cpu,dev"),
+    ]
+
+
+def test_an_interrupted_install_is_made_anew(project: Project) -> None:
+    project.setup("--cpu")
+    venv = project.root / ".venv"
+    (venv / "fashionai-setup").unlink()
+    (venv / "fashionai-unfinished").touch()
+    (venv / "half-written").touch()
+    project.setup("--cpu")
+    assert project.notes() == [project.install("cpu")] * 2
+    assert not (venv / "half-written").exists()
+    assert project.setup().stdout == ""
+
+
+def test_a_venv_without_a_working_python_is_made_anew(project: Project) -> None:
+    project.setup("--cpu")
+    (project.root / ".venv/bin/python").write_text("#!/nonexistent/python\n")
+    assert project.setup("--cpu").returncode == 0
+    assert project.notes() == [project.install("cpu")] * 2
+
+
+def test_a_moved_project_is_set_up_anew(project: Project) -> None:
+    project.setup("--cpu")
+    project.root = project.root.rename(project.root.with_name("moved"))
+    (project.root / ".venv/old").touch()
+    project.notes()
+    project.setup("--cpu")
+    assert project.notes() == [project.install("cpu")]
+    assert not (project.root / ".venv/old").exists()
+
+
+def test_what_pip_says_is_shown_when_it_fails(project: Project) -> None:
+    said = [f"line {number}" for number in range(30)]
+    (project.home / "FAIL").write_text("\n".join(said) + "\n")
+    failed = project.setup("--cpu")
+    assert failed.returncode == 1
+    log = project.root / ".venv/fashionai-setup.log"
+    assert failed.stderr.splitlines() == [
+        *said[-10:],
+        f"setup.sh: installing failed, with the words above; the whole log is in {log}",
+    ]
+    (project.home / "FAIL").unlink()
+    assert project.setup("--cpu").returncode == 0
+    assert project.setup().stdout == ""
+
+
+def test_a_server_without_a_display_gets_the_headless_opencv(project: Project) -> None:
+    (project.home / "NO_DISPLAY").touch()
+    finished = project.setup("--cpu")
+    assert finished.returncode == 0
+    assert finished.stdout.splitlines()[1:] == [
+        "opencv-python gives way to opencv-python-headless 4.11.0.86 "
+        "(ImportError: libGL.so.1: cannot open shared object file)"
+    ]
+    assert project.notes() == [
+        project.install("cpu"),
+        "uninstall -y opencv-python opencv-python-headless",
+        "install opencv-python-headless==4.11.0.86",
+    ]

@@ -1,0 +1,298 @@
+"""The run configuration: errors all at once, overrides, round trips, and the files in configs/."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fashionai.config import (
+    Config,
+    CosineSchedule,
+    Mirror,
+    RandomCrop,
+    StepSchedule,
+    differing_keys,
+    dump_config,
+    known_keys,
+    load_config,
+    save_config,
+)
+from fashionai.errors import ConfigError
+from fashionai.tasks import FASHIONAI_TASKS, find_task
+from fashionai.yaml_files import load_yaml, parse_scalar
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+CONFIG_FILES = sorted(CONFIGS.glob("*.yaml"))
+
+
+@pytest.fixture
+def load(tmp_path: Path):
+    def load_text(text: str, *overrides: str) -> Config:
+        path = tmp_path / "c.yaml"
+        path.write_text(text)
+        return load_config(path, overrides)
+
+    return load_text
+
+
+@pytest.fixture
+def problems(load, tmp_path: Path):
+    """The lines of the error that a configuration gives, without the file's folder."""
+
+    def find(text: str, *overrides: str) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            load(text, *overrides)
+        lines = str(caught.value).replace(f"{tmp_path}/", "").splitlines()
+        return [line.strip() for line in lines]
+
+    return find
+
+
+def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> None:
+    text = "task: skrit\nepochs: many\nmodel: {nam: vgg}\noptimizer: {lr: -1, name: adm}\n"
+    assert problems(text, "schedule.name=cosin", "batchsize=3", "nonsense") == [
+        "c.yaml: 8 errors in the configuration",
+        "override 'nonsense': expected key=value, for instance optimizer.lr=0.01",
+        "task: unknown task 'skrit'. Did you mean 'skirt'?",
+        "model.nam: unknown key. Did you mean 'model.name'?",
+        "epochs: input should be a valid integer, found 'many'",
+        "optimizer.name: input should be 'sgd', 'nag' or 'adam', found 'adm'",
+        "optimizer.lr: input should be greater than 0, found -1",
+        "schedule.name: found 'cosin'. Did you mean 'cosine'?",
+        "batchsize: unknown key. Did you mean 'batch_size'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{}", "task: missing. Choose from: skirt, coat, "),
+        ("task: skirt\nmirror: 1", "mirror: unknown key. Did you mean 'monitor'?"),
+        ("task: skirt\nlr: 1", "lr: unknown key. Did you mean 'optimizer.lr'?"),
+        ("task: skirt\nschedule: {name: step, step: 3}", "schedule.step: unknown key."),
+        ("task: skirt\nschedule: {factor: 0.3}", "schedule.name: missing. Choose from: constant,"),
+        ("task: skirt\nschedule: step", "schedule: expected keys with values, found 'step'"),
+        (
+            "task: skirt\nschedule: {name: step, final_factor: 0}",
+            "schedule.final_factor: unknown key for what its name chooses",
+        ),
+        (
+            "task: skirt\ndata: {augment: [{name: random_crop, p: 1}]}",
+            "data.augment.0.p: unknown key for what its name chooses",
+        ),
+        (
+            "task: skirt\ndata: {augment: [{name: flip}]}",
+            "data.augment.0.name: found 'flip'. Choose from: random_crop, mirror",
+        ),
+        (
+            "task: skirt\ndata: {augment: [{name: mirror, p: 2}]}",
+            "data.augment.0.p: input should be less than or equal to 1, found 2",
+        ),
+        ("task: skirt\ndata: {crop: 300}", "data: crop 300 is larger than resize_short 256"),
+        ("task: skirt\ndata: {std: [1, 0, 1]}", "data: std [1.0, 0.0, 1.0] has a channel that"),
+        ("task: skirt\noptimizer: {lr: .inf}", "optimizer.lr: input should be a finite number"),
+        ("task: skirt\noptimizer: {lr: true}", "optimizer.lr: input should be a valid number"),
+        ("task: skirt\nepochs: '3'", "epochs: input should be a valid integer, found '3'"),
+        ("task: skirt\nseed: -1", "seed: input should be greater than or equal to 0, found -1"),
+        ("task: skirt\nmodel: {pretrained: 1}", "model.pretrained: expected true, false or the"),
+        ("task: skirt\n3: 4", "3: keys should be strings, found 3"),
+    ],
+)
+def test_one_wrong_value_is_one_line_that_says_which(problems, text: str, problem: str) -> None:
+    lines = problems(text)
+    assert lines[0] == "c.yaml: 1 error in the configuration"
+    assert len(lines) == 2
+    assert lines[1].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("epochs", "override 'epochs': expected key=value, for instance optimizer.lr=0.01"),
+        ("=3", "override '=3': expected key=value, for instance optimizer.lr=0.01"),
+        ("epochs=[", "override 'epochs=[': the value is not valid YAML: expected the node content"),
+        ("seed=2020-13-45", "override 'seed=2020-13-45': the value is not valid YAML: month must"),
+        ("seed=", "seed: input should be a valid integer, found None"),
+        ("epochs.x=3", "epochs: input should be a valid integer, found keys with values"),
+        ("data.augment.p=1", "data.augment.p: give the whole list, for instance data.augment="),
+        ("data.crp=32", "data.crp: unknown key. Did you mean 'data.crop'?"),
+    ],
+)
+def test_a_wrong_override_says_what_is_expected(problems, override: str, problem: str) -> None:
+    lines = problems("task: skirt\n", override)
+    assert len(lines) == 2
+    assert lines[1].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1E3", 1000.0),
+        ("-2.5e+1", -25.0),
+        (".5e0", 0.5),
+        ("3", 3),
+        ("3.5", 3.5),
+        ("true", True),
+        ("1e", "1e"),
+        ("e-3", "e-3"),
+        ("resnet50_v2", "resnet50_v2"),
+        ("[1, 2e1]", [1, 20.0]),
+        ("[{name: mirror, p: 0.2}]", [{"name": "mirror", "p": 0.2}]),
+    ],
+)
+def test_override_values_are_read_as_people_write_them(text: str, value: Any) -> None:
+    assert parse_scalar(text) == value
+    assert type(parse_scalar(text)) is type(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_that_python_prints_is_read_as_that_number(value: float) -> None:
+    assert parse_scalar(repr(value)) == value
+
+
+def test_overrides_win_over_the_file_and_the_last_one_wins(load) -> None:
+    config = load(
+        "task: skirt\noptimizer: {lr: 0.1}\n",
+        *("optimizer.lr=1e-3", "data.augment=[]", "model.pretrained=w/x.params"),
+        *("epochs=3", "epochs=4", "data.mean=[0, 0.5, 1]"),
+    )
+    assert config.optimizer.lr == 0.001
+    assert config.data.augment == []
+    assert config.model.pretrained == "w/x.params"
+    assert config.epochs == 4
+    assert config.data.mean == [0, 0.5, 1]
+
+
+STEP = "task: skirt\nschedule: {name: step, factor: 0.3, epochs: [5], warmup_epochs: 2}\n"
+
+
+def test_another_schedule_drops_the_files_schedule_keys(load) -> None:
+    assert load(STEP, "schedule.name=cosine").schedule == CosineSchedule()
+    chosen = load(STEP, "schedule.final_factor=0.1", "schedule.name=cosine").schedule
+    assert chosen == CosineSchedule(final_factor=0.1)
+
+
+def test_the_same_schedule_keeps_the_files_schedule_keys(load) -> None:
+    kept = load(STEP, "schedule.name=step", "schedule.factor=0.4").schedule
+    assert kept == StepSchedule(factor=0.4, epochs=[5], warmup_epochs=2)
+
+
+def test_an_override_of_the_schedule_keeps_its_effect_wherever_its_name_stands(load) -> None:
+    overrides = ("schedule.factor=0.5", "schedule.name=step")
+    for order in (overrides, overrides[::-1]):
+        assert load("task: skirt\n", *order).schedule == StepSchedule(factor=0.5)
+
+
+def test_a_section_with_all_its_keys_commented_out_has_its_defaults(load) -> None:
+    assert load("task: skirt\ndata:\n  # crop: 8\n") == load("task: skirt\n")
+    assert load("task: skirt\ndata:\n", "data.crop=32").data.crop == 32
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"task: skirt\nepochs: 1\ntask: pant\n", "c.yaml:3: not valid YAML: key 'task' is given"),
+        (b"task: skirt\ndata:\n  crop: 1\n  crop: 2\n", "c.yaml:4: not valid YAML: key 'crop' is"),
+        (b"task: skirt\n\tepochs: 3\n", "c.yaml:2: not valid YAML: "),
+        (b"{task: skirt\n", "c.yaml:2: not valid YAML: "),
+        (b"? [a]\n: 3\n", "c.yaml:1: not valid YAML: found unhashable key"),
+        (b"task: 2020-13-45\n", "c.yaml: not valid YAML: month must be in 1..12"),
+        (b"task: \x00\n", "c.yaml: not valid YAML: unacceptable character #x0000"),
+        (b"\xff\xd8\xff\xe0", "c.yaml: not UTF-8 text"),
+        (b"", "c.yaml: expected keys with values, found an empty file"),
+        (b"- task\n", "c.yaml: expected keys with values, found a list"),
+        (b"skirt\n", "c.yaml: expected keys with values, found a str"),
+    ],
+)
+def test_what_is_no_mapping_is_one_line_with_the_file(tmp_path, content, problem) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(path)
+    message = str(caught.value).replace(f"{tmp_path}/", "")
+    assert message.startswith(problem)
+    assert "\n" not in message
+
+
+def test_a_missing_file_names_those_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "skirt.yaml").write_text("task: skirt")
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "skrit.yaml")
+    expected = f"{tmp_path / 'skrit.yaml'}: no such file. Did you mean 'skirt.yaml'?"
+    assert str(caught.value) == expected
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("task: skirt\n", encoding="utf-8-sig")
+    assert load_yaml(path) == {"task": "skirt"}
+
+
+def dotted(tree: Any, prefix: str = "") -> set[str]:
+    """Dotted keys of a dumped configuration, list items without their index."""
+    if isinstance(tree, dict):
+        return {name for key, value in tree.items() for name in dotted(value, f"{prefix}.{key}")}
+    if isinstance(tree, list) and tree and isinstance(tree[0], dict):
+        return {name for item in tree for name in dotted(item, prefix)}
+    return {prefix.lstrip(".")}
+
+
+def test_known_keys_are_the_keys_of_dumped_configurations(load) -> None:
+    dumped: set[str] = set()
+    for schedule in ("constant", "step", "cosine"):
+        config = load("task: skirt\n", f"schedule.name={schedule}")
+        dumped |= dotted(yaml.safe_load(dump_config(config)))
+    assert set(known_keys()) == dumped
+    assert len(known_keys()) == len(dumped)
+
+
+@pytest.mark.parametrize("file", CONFIG_FILES, ids=lambda path: path.stem)
+def test_a_dumped_configuration_loads_as_the_same(file: Path, tmp_path: Path) -> None:
+    config = load_config(file)
+    save_config(config, tmp_path / "copy.yaml")
+    assert load_config(tmp_path / "copy.yaml") == config
+    assert differing_keys(load_config(tmp_path / "copy.yaml"), config) == []
+
+
+def test_differing_keys_are_dotted_and_show_both_values(load) -> None:
+    one = load("task: skirt\n", "epochs=3", "optimizer.lr=0.1")
+    other = load("task: skirt\n", "epochs=4", "optimizer.lr=0.1", "schedule.name=cosine")
+    assert differing_keys(one, other) == [
+        "epochs: 3 != 4",
+        "schedule.name: step != cosine",
+        "schedule.factor: 0.75 != None",
+        "schedule.epochs: [10, 20, 30, 40] != None",
+        "schedule.final_factor: None != 0.0",
+    ]
+
+
+@pytest.mark.parametrize("file", CONFIG_FILES, ids=lambda path: path.stem)
+def test_every_config_opens_with_its_own_train_command(file: Path) -> None:
+    opening = re.match(r"(#.*\n)+", file.read_text())
+    assert opening, "does not open with a comment"
+    commands = re.findall(r"fashionai train --config (\S+)", opening.group())
+    assert f"configs/{file.name}" in commands
+
+
+@pytest.mark.parametrize("task", FASHIONAI_TASKS, ids=lambda task: task.short_name)
+def test_the_attributes_have_the_benchmarks_recipe(task) -> None:
+    config = load_config(CONFIGS / f"{task.short_name}.yaml")
+    assert find_task(config.task) == task
+    assert (config.model.name, config.model.pretrained) == ("resnet50_v2", True)
+    assert (config.batch_size, config.epochs) == (64, 40)
+    optimizer = config.optimizer
+    assert (optimizer.name, optimizer.lr, optimizer.momentum) == ("sgd", 0.001, 0.9)
+    assert optimizer.weight_decay == 1e-4
+    assert config.schedule == StepSchedule(factor=0.75, epochs=[10, 20, 30, 40])
+    assert (config.data.resize_short, config.data.crop) == (256, 224)
+    assert config.monitor == "map"
+    crop = [] if "length" in task.name else [RandomCrop()]
+    assert config.data.augment == [*crop, Mirror(p=0.5)]
+    assert re.search(r"# *crop: 448", (CONFIGS / f"{task.short_name}.yaml").read_text())

@@ -1,0 +1,325 @@
+"""How MXNet is found, set up and given its devices."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy
+import pytest
+
+from fashionai import runtime
+from fashionai.errors import InstallationError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Stands in for the real package and tells what the environment was when it was imported.
+FAKE_MXNET = "import os\nprint(os.environ.get('OMP_NUM_THREADS'))\n"
+IMPORT_MXNET = "from fashionai.runtime import import_mxnet; import_mxnet()"
+
+
+def run_python(program: str, **environment: str) -> str:
+    """Run a program in a new process; returns what it prints, stripped."""
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**inherited, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return finished.stdout.strip()
+
+
+def cores() -> str:
+    """The number of usable cores as coreutils counts them."""
+    environment = {name: value for name, value in os.environ.items() if "OMP_" not in name}
+    return subprocess.check_output(["nproc"], env=environment, text=True).strip()
+
+
+@pytest.fixture
+def fake_mxnet(tmp_path: Path) -> Path:
+    """A folder for PYTHONPATH in which ``import mxnet`` finds FAKE_MXNET."""
+    (tmp_path / "mxnet.py").write_text(FAKE_MXNET)
+    return tmp_path
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Make these the installed distributions."""
+    distributions = [SimpleNamespace(metadata={"Name": name}) for name in names]
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: distributions)
+
+
+def have_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> None:
+    """Make MXNet find GPUs of these compute capabilities, and name contexts as it prints them."""
+    mxnet = SimpleNamespace(
+        context=SimpleNamespace(num_gpus=lambda: len(capabilities)),
+        cpu=lambda index=0: f"cpu({index})",
+        gpu=lambda index=0: f"gpu({index})",
+    )
+    install(monkeypatch, "mxnet-cu112" if capabilities else "mxnet")
+    monkeypatch.setattr(runtime, "import_mxnet", lambda: mxnet)
+    monkeypatch.setattr(runtime, "compute_capabilities", lambda: list(capabilities))
+
+
+def message_of(error: pytest.ExceptionInfo[InstallationError]) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+# The installed build
+
+
+def test_no_build_of_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "numpy", "mxnet-model-server", "gluoncv")
+    with pytest.raises(InstallationError) as error:
+        runtime.import_mxnet.__wrapped__()
+    assert message_of(error) == (
+        "MXNet is not installed. Run ./scripts/setup.sh, or pip install 'fashionai[cpu]' "
+        "([gpu] with an NVIDIA GPU)"
+    )
+
+
+def test_two_builds_of_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "numpy", "mxnet-cu112", "MXNet")
+    with pytest.raises(InstallationError) as error:
+        runtime.import_mxnet.__wrapped__()
+    assert message_of(error) == (
+        "mxnet and mxnet-cu112 are both installed and overwrite each other's files. "
+        "Run: pip uninstall -y mxnet mxnet-cu112, then ./scripts/setup.sh"
+    )
+
+
+def test_numpy_2_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "mxnet")
+    monkeypatch.setattr(numpy, "__version__", "2.1.0")
+    with pytest.raises(InstallationError) as error:
+        runtime.import_mxnet.__wrapped__()
+    assert message_of(error) == (
+        "NumPy 2.1.0 is installed, and MXNet 1.9.1 needs NumPy 1. Run: pip install 'numpy<2'"
+    )
+
+
+def test_a_library_that_mxnet_lacks_is_named(tmp_path: Path) -> None:
+    lacking = "libgomp.so.1: cannot open shared object file: No such file or directory"
+    (tmp_path / "mxnet.py").write_text(f"raise OSError({lacking!r})\n")
+    program = f"""
+from fashionai.errors import InstallationError
+try:
+    {IMPORT_MXNET}
+except InstallationError as error:
+    print(error)
+"""
+    printed = run_python(program, PYTHONPATH=str(tmp_path))
+    assert f"is installed but does not load: {lacking}. Run ./scripts/setup.sh" in printed
+    assert "\n" not in printed
+
+
+# What is settled before the import
+
+
+def test_mxnet_works_and_uses_every_core() -> None:
+    program = """
+import ctypes
+import numpy
+from fashionai.runtime import import_mxnet
+mx = import_mxnet()
+print(numpy.bool is bool, numpy.int is int, numpy.float is float, numpy.object is object,
+      numpy.complex is complex, numpy.str is str)
+print(mx.nd.array([1, 2, 3]).sum().asscalar())
+print(ctypes.CDLL("libgomp.so.1").omp_get_max_threads())
+"""
+    aliases, total, threads = run_python(program).splitlines()
+    assert aliases == "True True True True True True"
+    assert float(total) == 6
+    assert threads == cores()
+
+
+def test_numpy_names_that_exist_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = object()
+    monkeypatch.setitem(vars(numpy), "bool", kept)
+    runtime._check_numpy()
+    assert vars(numpy)["bool"] is kept
+
+
+def test_threads_are_set_to_the_cores_before_the_import(fake_mxnet: Path) -> None:
+    assert run_python(IMPORT_MXNET, PYTHONPATH=str(fake_mxnet)) == cores()
+
+
+def test_threads_of_a_process_that_may_use_one_core(fake_mxnet: Path) -> None:
+    one_core = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
+    assert run_python(one_core + IMPORT_MXNET, PYTHONPATH=str(fake_mxnet)) == "1"
+
+
+def test_threads_that_the_user_set_stay(fake_mxnet: Path) -> None:
+    printed = run_python(IMPORT_MXNET, PYTHONPATH=str(fake_mxnet), OMP_NUM_THREADS="3")
+    assert printed == "3"
+
+
+def test_importing_fashionai_does_not_import_mxnet() -> None:
+    program = "import sys, fashionai, fashionai.runtime; print('mxnet' in sys.modules)"
+    assert run_python(program) == "False"
+
+
+# The GPU build's libraries
+
+
+def test_gpu_build_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_library(name: str, mode: int = 0) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    install(monkeypatch, "mxnet-cu112")
+    monkeypatch.setattr(ctypes, "CDLL", no_library)
+    with pytest.raises(InstallationError) as error:
+        runtime.import_mxnet.__wrapped__()
+    assert message_of(error) == (
+        "the GPU build of MXNet is installed but there is no NVIDIA driver "
+        "(libcuda.so.1: cannot open shared object file). "
+        "Install the driver, or the CPU build with ./scripts/setup.sh --cpu"
+    )
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site-packages folder with the files that the CUDA wheels put there, all empty."""
+    for name in (
+        "cublas/lib/libcublas.so.11",
+        "cublas/lib/libcublasLt.so.11",
+        "cublas/lib/libnvblas.so.11",
+        "cuda_runtime/lib/libOpenCL.so.1",
+        "cuda_runtime/lib/libcudart.so.11.0",
+        "cudnn/lib/libcudnn.so.8",
+        "cudnn/lib/libcudnn_ops_infer.so.8",
+    ):
+        library = tmp_path / "nvidia" / name
+        library.parent.mkdir(parents=True, exist_ok=True)
+        library.touch()
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"purelib": str(tmp_path)})
+    return tmp_path / "nvidia"
+
+
+def test_only_what_mxnet_links_to_is_loaded(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NVBLAS above all must not be: it aborts at the first linear algebra on the CPU."""
+    loaded: list[str] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, mode: loaded.append(Path(name).name))
+    runtime._load_cuda_wheels()
+    assert loaded == [
+        "libcudart.so.11.0",
+        "libcublasLt.so.11",
+        "libcublas.so.11",
+        "libcudnn.so.8",
+    ]
+
+
+def test_a_cuda_library_that_is_broken(wheels: Path) -> None:
+    with pytest.raises(InstallationError) as error:
+        runtime._load_cuda_wheels()
+    library = wheels / "cuda_runtime/lib/libcudart.so.11.0"
+    assert message_of(error).startswith(f"{library} does not load: ")
+    assert message_of(error).endswith(". Run ./scripts/setup.sh --gpu again")
+
+
+def test_the_gpu_extra_brings_every_library() -> None:
+    extra = (ROOT / "pyproject.toml").read_text()
+    for library in runtime.CUDA_LIBRARIES:
+        wheel = library.split("/")[0].replace("_", "-")
+        assert f'"nvidia-{wheel}-cu11==' in extra
+
+
+# Devices
+
+
+class FakeDriver:
+    """As much of libcuda.so.1 as answers for compute capabilities.
+
+    The numbers of the attributes are those of CUdevice_attribute in NVIDIA's cuda.h.
+    """
+
+    def __init__(self, *capabilities: tuple[int, int]) -> None:
+        self.capabilities = capabilities
+        self.initialized = False
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802
+        self.initialized = flags == 0
+        return 0
+
+    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802
+        assert self.initialized
+        count._obj.value = len(self.capabilities)
+        return 0
+
+    def cuDeviceGet(self, device: Any, ordinal: int) -> int:  # noqa: N802
+        device._obj.value = 40 + ordinal  # a handle, not the index
+        return 0
+
+    def cuDeviceGetAttribute(self, value: Any, attribute: int, device: Any) -> int:  # noqa: N802
+        value._obj.value = self.capabilities[device.value - 40][{75: 0, 76: 1}[attribute]]
+        return 0
+
+
+@pytest.mark.parametrize("capabilities", [[], [(8, 6)], [(7, 5), (5, 0), (9, 0)]])
+def test_compute_capabilities(capabilities: list[tuple[int, int]]) -> None:
+    assert runtime.compute_capabilities(FakeDriver(*capabilities)) == capabilities
+
+
+@pytest.mark.parametrize("capability", [(5, 0), (6, 1), (7, 5), (8, 6), (8, 9)])
+def test_gpus_that_mxnet_holds_code_for(
+    capability: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_gpus(monkeypatch, capability)
+    assert runtime.contexts("gpu") == ["gpu(0)"]
+
+
+@pytest.mark.parametrize("capability", [(3, 5), (9, 0), (10, 0), (12, 0)])
+def test_gpus_that_mxnet_holds_no_code_for(
+    capability: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_gpus(monkeypatch, (8, 0), capability)
+    with pytest.raises(InstallationError) as error:
+        runtime.contexts("gpu")
+    major, minor = capability
+    assert message_of(error) == (
+        f"GPU 1 has compute capability {major}.{minor}, and mxnet-cu112 1.9.1 holds code for 5.0 "
+        "to 8.x only (Maxwell to Ada). Choose another GPU with --gpus, or give --device cpu"
+    )
+    assert runtime.contexts("gpu", gpus=[0]) == ["gpu(0)"]
+
+
+def test_auto_takes_every_gpu_or_else_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_gpus(monkeypatch, (8, 0), (8, 0))
+    assert runtime.contexts() == ["gpu(0)", "gpu(1)"]
+    assert runtime.contexts(gpus=[1]) == ["gpu(1)"]
+    assert runtime.contexts("cpu") == ["cpu(0)"]
+    have_gpus(monkeypatch)
+    assert runtime.contexts() == ["cpu(0)"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked"), [([], "a GPU was asked for"), ([1], "GPU 1 was asked for")]
+)
+def test_a_gpu_that_is_not_there(
+    gpus: list[int], asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_gpus(monkeypatch)
+    with pytest.raises(InstallationError) as error:
+        runtime.contexts("gpu", gpus)
+    assert message_of(error) == (
+        f"{asked} but MXNet (mxnet) finds 0. Check nvidia-smi, install the GPU build with "
+        "./scripts/setup.sh --gpu, or give --device cpu"
+    )
+
+
+def test_gpus_do_not_go_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_gpus(monkeypatch, (8, 0))
+    with pytest.raises(InstallationError) as error:
+        runtime.contexts("cpu", gpus=[0])
+    assert message_of(error) == "--gpus does not go with --device cpu. Give one of the two"
