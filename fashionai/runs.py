@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fashionai.config import Config, load_config
+from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError
 from fashionai.tasks import Task, task_from_json
 
@@ -31,14 +32,14 @@ class RunFolder:
     def __str__(self) -> str:
         return str(self.path)
 
-    def read_config(self) -> Config:
+    def read_config(self, overrides: Sequence[str] = ()) -> Config:
         """The resolved configuration; RunError when this is no run."""
-        if not self.config_file.is_file():
-            raise RunError(f"{self.path}: not a run (no {self.config_file.name})")
-        return load_config(self.config_file)
+        self._check_is_run()
+        return load_config(self.config_file, overrides)
 
     def read_task(self) -> Task:
         """The task with its classes, as it was when the run was trained."""
+        self._check_is_run()
         return task_from_json(self.classes_file)
 
     def read_metrics(self) -> dict[str, Any]:
@@ -55,6 +56,23 @@ class RunFolder:
     def is_finished(self) -> bool:
         """Whether all epochs have been trained."""
         return bool(self.read_metrics().get("finished"))
+
+    def check_same_config(self, config: Config) -> None:
+        """RunError unless the run was begun with this configuration; threads may differ."""
+        different = [
+            line
+            for line in differing_keys(self.read_config(), config)
+            if not line.startswith("data.workers:")
+        ]
+        if different:
+            raise RunError(
+                f"{self.path}: was begun with another configuration ({'; '.join(different)})",
+                "Resume without overrides, or start anew with --overwrite or another --run",
+            )
+
+    def _check_is_run(self) -> None:
+        if not self.config_file.is_file():
+            raise RunError(f"{self.path}: not a run (no {self.config_file.name} in it)")
 
     def check_usable(self) -> None:
         """RunError unless there are weights to predict with."""

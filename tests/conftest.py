@@ -68,7 +68,7 @@ def write_fashionai_data(
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def fashionai_data(tmp_path: Path) -> Path:
     """A small tree of skirts: 48 training images, 12 to predict."""
     return write_fashionai_data(tmp_path / "data")
@@ -85,7 +85,7 @@ schedule: {name: cosine}
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def small_config(tmp_path: Path) -> Path:
     """A configuration that trains on the small tree in seconds."""
     path = tmp_path / "small.yaml"

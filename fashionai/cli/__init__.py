@@ -87,6 +87,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     except FashionAIError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # Full disks, folders without permission and the like: nothing that a traceback explains.
+        click.echo(f"Error: {error.filename or 'file system'}: {error.strerror or error}", err=True)
+        sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(130)

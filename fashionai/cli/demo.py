@@ -8,7 +8,6 @@ import click
 
 from fashionai.cli.progress import progress_bar
 
-
 EPILOG = """
 \b
 Example:

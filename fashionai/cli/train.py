@@ -47,25 +47,28 @@ def command(
         raise click.UsageError("--resume and --overwrite exclude each other")
     if config_file is None and not (resume and run_path):
         raise click.UsageError("give --config FILE, or --run DIR --resume to go on with a run")
+    chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config
     from fashionai.runs import RUNS_FOLDER, RunFolder, create_run, remove_run
     from fashionai.tasks import find_task
 
-    source = config_file or RunFolder(run_path or Path()).config_file
-    config = load_config(source, overrides)
-    wanted = run_path or RUNS_FOLDER / find_task(config.task).short_name
-    run = RunFolder(wanted)
-    log_to_terminal()
-    if resume and run.is_finished:
-        click.echo(f"{run}: already finished, {run.best_parameters}")
-        return
+    if config_file is None:
+        config = RunFolder(run_path or Path()).read_config(overrides)
+    else:
+        config = load_config(config_file, overrides)
+    run = RunFolder(run_path or RUNS_FOLDER / find_task(config.task).short_name)
+    resume = resume and run.config_file.is_file()
+    if resume:
+        run.check_same_config(config)
+        if run.is_finished:
+            click.echo(f"{run}: already finished, {run.best_parameters}")
+            return
 
     from fashionai.runtime import contexts
-    from fashionai.training.trainer import train
+    from fashionai.training.trainer import Trainer
 
-    devices = contexts(device, parse_gpus(gpus))
+    log_to_terminal()
+    trainer = Trainer(config, contexts(device, chosen_gpus))
     if overwrite:
-        remove_run(wanted)
-    if not (resume and run.config_file.is_file()):
-        run = create_run(wanted)
-    train(config, run, devices, resume=resume)
+        remove_run(run.path)
+    trainer.fit(run if resume else create_run(run.path))

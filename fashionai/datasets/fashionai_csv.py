@@ -7,13 +7,13 @@ to the folder of the set (base, web ...) that the label file belongs to.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
+from fashionai import csv_files
 from fashionai.datasets.record import LabelledImage
 from fashionai.errors import ConfigError, DataError
 from fashionai.metrics import MARK_LETTERS, NO
@@ -46,7 +46,7 @@ def read_rows(path: Path) -> list[Row]:
     """
     return [
         _parse_row(fields, where)
-        for position, (fields, where) in enumerate(_csv_rows(path))
+        for position, (fields, where) in enumerate(csv_files.read_rows(path))
         if not (position == 0 and _is_header(fields))
     ]
 
@@ -163,24 +163,6 @@ def marks_of(rows: Sequence[Row]) -> np.ndarray:
 def row_image(source: str) -> str:
     """A manifest's ``source`` (set folder first) as label and prediction files write it."""
     return source.split("/", 1)[1]
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
-    """The fields of every row that is not blank, and its place as file:line."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle)
-            for fields in reader:
-                if fields:
-                    yield [field.strip() for field in fields], f"{path}:{reader.line_num}"
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text, expected rows image,task,label") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except csv.Error as error:
-        raise DataError(f"{path}: cannot be read as CSV: {error}") from None
 
 
 def _is_header(fields: Sequence[str]) -> bool:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fashionai.csv_files import write_rows
 from fashionai.datasets.record import LabelledImage
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, write_json
@@ -132,11 +133,6 @@ def read_split(folder: Path, split: str) -> PreparedSplit:
         _marks(task, indices, [row["label"] for row in rows]),
         [row["source"] for row in rows],
     )
-
-
-def has_split(folder: Path, split: str) -> bool:
-    """Whether the manifest lists any image of that split."""
-    return any(row["split"] == split for row in _read_manifest(folder / MANIFEST))
 
 
 def read_task(folder: Path) -> Task:
@@ -284,15 +280,11 @@ def _check_same_files(folder: Path, split: str, places: Sequence[str]) -> None:
 
 
 def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
-    with (
-        atomic_path(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as handle,
-    ):
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for image, split, file in planned:
-            class_name = task.classes[image.class_index]
-            writer.writerow((split, image.class_index, class_name, file, image.source, image.label))
+    rows: list[tuple[object, ...]] = [COLUMNS]
+    for image, split, file in planned:
+        index = image.class_index
+        rows.append((split, index, task.classes[index], file, image.source, image.label))
+    write_rows(path, rows)
 
 
 def _read_manifest(path: Path) -> list[dict[str, str]]:

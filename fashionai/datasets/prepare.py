@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fashionai.csv_files import write_rows
 from fashionai.datasets.check import check_images, conflicting_groups
 from fashionai.datasets.fashionai_csv import read_training_images
 from fashionai.datasets.folders import SPLITS, plan_folders, write_folders
@@ -17,7 +17,6 @@ from fashionai.datasets.idx import read_idx_images
 from fashionai.datasets.record import LabelledImage
 from fashionai.datasets.split import split_rows
 from fashionai.errors import DataError
-from fashionai.files import atomic_path
 from fashionai.tasks import Task
 
 REJECTED = "rejected.csv"
@@ -131,14 +130,9 @@ def _write_rejected(path: Path, rejected: Sequence[tuple[LabelledImage, str]]) -
     if not rejected:
         path.unlink(missing_ok=True)
         return
-    with (
-        atomic_path(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as handle,
-    ):
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(("source", "label", "where", "reason"))
-        for image, reason in rejected:
-            writer.writerow((image.source, image.label, image.where, reason))
+    header = ("source", "label", "where", "reason")
+    rows = ((image.source, image.label, image.where, reason) for image, reason in rejected)
+    write_rows(path, [header, *rows])
 
 
 def _describe_rejected(rejected: Sequence[tuple[LabelledImage, str]], listing: Path) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.fashionai_csv import Row, marks_of, read_answers, read_questions
+from fashionai.datasets.fashionai_csv import Row, marks_of, read_answers, read_rows
 from fashionai.inference.submissions import match_rows, read_fashionai
 from fashionai.metrics import confusion_matrix, overall_scores, task_scores
 from fashionai.tasks import Task
@@ -41,7 +41,7 @@ def evaluate_file(
     predicted = read_fashionai(predictions)
     answers = read_answers(labels)
     if questions is not None:
-        asked = {_key(row) for row in read_questions(questions).rows}
+        asked = {_key(row) for row in read_rows(questions)}
         answers = [row for row in answers if _key(row) in asked]
     positions = match_rows(
         [(row.image, row.task.name) for row in predicted],

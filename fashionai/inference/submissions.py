@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from fashionai.csv_files import read_rows, write_rows
 from fashionai.errors import ConfigError, DataError
-from fashionai.files import atomic_path
 from fashionai.tasks import Task, find_task
 
 # Written probabilities are rounded, so their sum is 1 within this.
@@ -27,28 +26,23 @@ class PredictedRow(NamedTuple):
 
 def write_fashionai(path: Path, rows: Iterable[PredictedRow]) -> None:
     """Write ``image,task,p0;p1;...`` with 8 decimals and no header, atomically."""
-    with (
-        atomic_path(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as handle,
-    ):
-        writer = csv.writer(handle, lineterminator="\n")
-        for image, task, probabilities in rows:
-            numbers = ";".join(f"{value:.8f}" for value in probabilities)
-            writer.writerow((image, task.name, numbers))
+    write_rows(
+        path,
+        (
+            (image, task.name, ";".join(f"{value:.8f}" for value in probabilities))
+            for image, task, probabilities in rows
+        ),
+    )
 
 
 def write_table(path: Path, images: Sequence[str], task: Task, probabilities: np.ndarray) -> None:
     """Write ``path,class,probability`` and a column for each class, with a header, atomically."""
-    with (
-        atomic_path(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as handle,
-    ):
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(("path", "class", "probability", *task.classes))
-        for image, row in zip(images, probabilities):
-            best = int(row.argmax())
-            values = [f"{value:.8f}" for value in (row[best], *row)]
-            writer.writerow((image, task.classes[best], *values))
+    rows: list[tuple[str, ...]] = [("path", "class", "probability", *task.classes)]
+    for image, values in zip(images, probabilities):
+        best = int(values.argmax())
+        numbers = (f"{value:.8f}" for value in (values[best], *values))
+        rows.append((image, task.classes[best], *numbers))
+    write_rows(path, rows)
 
 
 def read_fashionai(path: Path) -> list[PredictedRow]:
@@ -59,33 +53,22 @@ def read_fashionai(path: Path) -> list[PredictedRow]:
     row that occurs twice.
     """
     rows: list[PredictedRow] = []
-    lines: dict[tuple[str, str], int] = {}
-    for line, fields in _numbered_rows(path):
-        row = _parse(fields, f"{path}:{line}")
-        first = lines.setdefault((row.image, row.task.name), line)
-        if first != line:
-            raise DataError(f"{path}:{line}: {row.image} was already predicted on line {first}")
+    places: dict[tuple[str, str], str] = {}
+    for fields, where in read_rows(path):
+        row = _parse(fields, where)
+        first = places.setdefault((row.image, row.task.name), where)
+        if first != where:
+            raise DataError(f"{where}: {row.image} was already predicted at {first}")
         rows.append(row)
     if not rows:
         raise DataError(f"{path}: no rows")
     return rows
 
 
-def _numbered_rows(path: Path) -> list[tuple[int, list[str]]]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle)
-            return [(reader.line_num, fields) for fields in reader if fields]
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV: {error}") from None
-
-
 def _parse(fields: Sequence[str], where: str) -> PredictedRow:
     if len(fields) != 3:
         raise DataError(f"{where}: found {len(fields)} fields, expected image,task,p0;p1;...")
-    image, task_name, numbers = (field.strip() for field in fields)
+    image, task_name, numbers = fields
     try:
         task = find_task(task_name)
     except ConfigError as error:
@@ -102,8 +85,8 @@ def _parse(fields: Sequence[str], where: str) -> PredictedRow:
 def _parse_probabilities(values: Sequence[str], where: str) -> np.ndarray:
     try:
         probabilities = np.array([float(value) for value in values])
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
+    except ValueError:
+        raise DataError(f"{where}: found {';'.join(values)}, expected numbers") from None
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise DataError(f"{where}: found {';'.join(values)}, expected probabilities from 0 to 1")
     if abs(probabilities.sum() - 1) > SUM_TOLERANCE:
@@ -133,4 +116,5 @@ def _complain(rows: Sequence[tuple[str, str]], file: str, problem: str, other: s
     if rows:
         listed = ", ".join(f"{image} ({task})" for image, task in rows[:3])
         more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
-        raise DataError(f"{file} {problem} {len(rows):,} rows of {other}: {listed}{more}")
+        count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
+        raise DataError(f"{file} {problem} {count} of {other}: {listed}{more}")

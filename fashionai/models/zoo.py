@@ -90,11 +90,14 @@ def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
 def read_parameters(file: Path) -> dict[str, Any]:
     """The arrays of a .params file by name; WeightsError for anything else."""
     if not file.is_file():
-        raise WeightsError(f"{file}: no such file of weights")
+        raise WeightsError(
+            f"{file}: no such file of weights",
+            "model.pretrained takes true, false or the path of a .params file",
+        )
     try:
         weights = mx.nd.load(str(file))
-    except mx.base.MXNetError as error:
-        raise WeightsError(f"{file}: not an MXNet .params file: {_first_line(error)}") from None
+    except mx.base.MXNetError:
+        raise WeightsError(f"{file}: not a .params file of MXNet") from None
     if not isinstance(weights, dict) or not weights:
         raise WeightsError(f"{file}: holds arrays without names, expected parameters")
     return {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
@@ -157,4 +160,4 @@ def _first_line(error: Exception) -> str:
     """The line of an MXNet error that says what is wrong, without the C++ trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if "Check failed" in line or "Error:" in line]
-    return (telling or lines or [type(error).__name__])[0][:200]
+    return (telling or lines or [type(error).__name__])[0].rpartition("): ")[2][:200]

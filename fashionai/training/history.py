@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from typing import Any, Optional
 
 from fashionai.config import Config
-from fashionai.files import write_json, write_text
+from fashionai.csv_files import write_rows
+from fashionai.files import write_json
 from fashionai.runs import RunFolder
 from fashionai.tasks import Task
 
@@ -25,11 +24,7 @@ def best_row(rows: list[dict[str, float]], monitor: str) -> Optional[dict[str, f
 
 def write_history(run: RunFolder, config: Config, task: Task, rows: list[dict[str, float]]) -> None:
     """Write history.csv and metrics.json from the rows of all epochs so far."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(run.history_file, text.getvalue())
+    write_rows(run.history_file, [list(rows[0]), *(row.values() for row in rows)])
     write_json(run.metrics_file, _metrics(config, task, rows))
 
 

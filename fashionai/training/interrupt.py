@@ -10,7 +10,7 @@ from typing import Any, Optional
 from fashionai.errors import FashionAIError
 
 
-class TrainingInterrupted(FashionAIError):
+class RunStoppedError(FashionAIError):
     """The user stopped the run; its state is saved."""
 
     exit_code = 130

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fashionai.config import Config, differing_keys, save_config
+from fashionai.config import Config, save_config
 from fashionai.datasets.folders import read_split
-from fashionai.errors import RunError, TrainingError
+from fashionai.errors import TrainingError
 from fashionai.files import atomic_path, write_json
 from fashionai.metrics import task_scores
 from fashionai.models.forward import Forward
@@ -31,7 +31,7 @@ from fashionai.training import estimate
 from fashionai.training.checkpoint import Progress, load_state, save_state, set_update_count
 from fashionai.training.clock import EpochClock
 from fashionai.training.history import best_row, write_history
-from fashionai.training.interrupt import StopRequest, TrainingInterrupted
+from fashionai.training.interrupt import RunStoppedError, StopRequest
 from fashionai.training.schedules import learning_rate
 
 mx = import_mxnet()
@@ -51,55 +51,21 @@ class StepResult(NamedTuple):
     sums: list[Any]
 
 
-def train(
-    config: Config, run: RunFolder, contexts: list[Any], *, resume: bool = False
-) -> dict[str, Any]:
-    """Train a network and return the run's metrics (see metrics.json).
-
-    Writes everything that a run holds. ``resume`` goes on from the run's state
-    where there is one. Raises TrainingError when the loss is not finite and
-    TrainingInterrupted, with the state saved, when the user stops it.
-    """
-    if resume:
-        check_same_config(config, run)
-    save_config(config, run.config_file)
-    file_log = logging.FileHandler(run.log_file, encoding="utf-8")
-    file_log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log.addHandler(file_log)
-    try:
-        Trainer(config, run, contexts).fit()
-    finally:
-        log.removeHandler(file_log)
-        file_log.close()
-    return run.read_metrics()
-
-
-def check_same_config(config: Config, run: RunFolder) -> None:
-    """RunError unless the run was begun with this configuration; threads may differ."""
-    if not run.config_file.is_file():
-        return
-    different = [
-        line
-        for line in differing_keys(run.read_config(), config)
-        if not line.startswith("data.workers:")
-    ]
-    if different:
-        raise RunError(
-            f"{run}: was begun with another configuration ({'; '.join(different)})",
-            "Resume without overrides, or start anew with --overwrite or another --run",
-        )
-
-
 class Trainer:
-    """One run: its data, network, optimizer and progress."""
+    """One training: its data, network, optimizer and progress.
 
-    def __init__(self, config: Config, run: RunFolder, contexts: list[Any]) -> None:
+    Making it reads the data and builds the network, and so refuses what cannot
+    be trained before there is a run: DataError, ConfigError, WeightsError or
+    TrainingError.
+    """
+
+    run: RunFolder
+
+    def __init__(self, config: Config, contexts: list[Any]) -> None:
         self.config = config
-        self.run = run
         folder = Path(config.data.folder) / find_task(config.task).name
         self.train_split, self.val_split = read_split(folder, "train"), read_split(folder, "val")
         self.task = self.train_split.task
-        write_json(run.classes_file, task_to_json(self.task))
         self.batch_size = config.batch_size * len(contexts)
         self._smallest_batch = SMALLEST_SHARE * len(contexts)
         if len(self.train_split.paths) < self._smallest_batch:
@@ -132,8 +98,27 @@ class Trainer:
         full, rest = divmod(len(self.train_split.paths), self.batch_size)
         return full + (rest >= self._smallest_batch)
 
-    def fit(self) -> None:
-        """Train all epochs that are left, saving after each."""
+    def fit(self, run: RunFolder) -> dict[str, Any]:
+        """Train all epochs that are left and return the run's metrics (see metrics.json).
+
+        Writes everything that a run holds, after every epoch, and goes on from
+        the run's state where there is one. Raises TrainingError when the loss is
+        not finite and RunStoppedError, with the state saved, when the user stops it.
+        """
+        self.run = run
+        save_config(self.config, run.config_file)
+        write_json(run.classes_file, task_to_json(self.task))
+        file_log = logging.FileHandler(run.log_file, encoding="utf-8")
+        file_log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.addHandler(file_log)
+        try:
+            self._train()
+        finally:
+            log.removeHandler(file_log)
+            file_log.close()
+        return run.read_metrics()
+
+    def _train(self) -> None:
         self._restore()
         self._log_beginning()
         with StopRequest() as stop:
@@ -289,7 +274,7 @@ class Trainer:
     def _stop(self) -> None:
         """Save the state in the middle of an epoch and end."""
         save_state(self.run.states_file, self.network, self.optimizer, self.progress)
-        raise TrainingInterrupted(
+        raise RunStoppedError(
             f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}, "
             "the state is saved",
             f"Resume with: fashionai train --run {self.run} --resume",

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fashionai.datasets.synthetic import BANDS, DEMO_TASKS, SIDES, write_demo
+from fashionai.datasets.garments import BANDS, SIDES
+from fashionai.datasets.synthetic import DEMO_TASKS, write_demo
 from fashionai.tasks import find_task
 
 TRAIN, TEST = 240, 40

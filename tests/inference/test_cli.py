@@ -41,9 +41,7 @@ def test_rows_and_order_are_those_of_the_question_file(trained: Path, submission
 
 def test_evaluate_counts_what_a_spreadsheet_would(trained: Path, submission: Path) -> None:
     arguments = ["--predictions", submission, "--labels", "data/answers.csv"]
-    done = run_cli(
-        "evaluate", *arguments, "--json", "scores.json", "--confusion", cwd=trained
-    )
+    done = run_cli("evaluate", *arguments, "--json", "scores.json", "--confusion", cwd=trained)
     assert done.returncode == 0, done.stderr
     right = 0
     for (_, _, numbers), (_, _, label) in zip(rows(submission), rows(trained / "data/answers.csv")):
@@ -134,5 +132,6 @@ def test_a_damaged_test_image_ends_prediction_without_an_answer_file(
     image.write_bytes(image.read_bytes()[:200])
     done = run_cli("predict", "--out", "damaged.csv", cwd=tmp_path)
     assert done.returncode == 2
-    assert image.name in done.stderr and "Traceback" not in done.stderr
+    assert image.name in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "damaged.csv").exists()

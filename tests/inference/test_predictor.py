@@ -79,9 +79,7 @@ def test_crops_agree_with_a_plain_loop_over_the_stock_network(
     assert np.ptp(expected[:, 0]) > 0.1, "the network answers the same everywhere"
 
 
-def test_two_devices_predict_what_one_does(
-    trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_devices_predict_what_one_does(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     run = RunFolder(Path("runs/skirt"))
     paths = images_to_predict(trained)[:7]

@@ -53,7 +53,7 @@ class Mirror:
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
 
 
-@pytest.fixture()
+@pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Mirror]:
     from mxnet.gluon.model_zoo import model_store
 
@@ -98,7 +98,8 @@ def test_what_is_not_right_is_named_and_leaves_nothing(
     mirror.answer = answer
     with pytest.raises(FashionAIError) as error:
         zoo_weights(NAME)
-    assert reason in str(error.value) and mirror.url in str(error.value)
+    assert reason in str(error.value)
+    assert mirror.url in str(error.value)
     assert cached(tmp_path) == []
 
 
@@ -109,7 +110,8 @@ def test_without_a_host_the_line_says_what_was_tried_and_what_to_do(
     with pytest.raises(FashionAIError) as error:
         zoo_weights(NAME)
     message = str(error.value)
-    assert "cannot connect" in message and "\n" not in message
+    assert "cannot connect" in message
+    assert "\n" not in message
     for way_out in ("model.pretrained", ".params", "MXNET_GLUON_REPO", "model.pretrained=false"):
         assert way_out in message
 

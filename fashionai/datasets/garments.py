@@ -1,0 +1,403 @@
+"""Figures in garments, drawn so that only the height of a hem or cuff tells the class.
+
+Figures are drawn in body units: x = 0 is the body's axis, y = 0 the crown and
+y = 1 just below the soles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import cv2
+import numpy as np
+
+from fashionai.tasks import Task
+
+Point = Union[Sequence[float], np.ndarray]
+Points = Union[Sequence[Sequence[float]], np.ndarray]
+
+# Where the hem of each visible class lies: for skirts and pants the share of the way
+# from hip to sole, for sleeves from shoulder to fingertip. The gaps keep neighbours apart.
+BANDS = {
+    "skirt_length_labels": ((0.20, 0.32), (0.43, 0.50), (0.61, 0.68), (0.79, 0.85), (0.99, 1.02)),
+    "pant_length_labels": ((0.16, 0.26), (0.39, 0.46), (0.58, 0.64), (0.75, 0.80), (0.94, 0.97)),
+    "sleeve_length_labels": (
+        *((0.0, 0.0), (0.10, 0.14), (0.24, 0.30), (0.40, 0.46)),
+        *((0.55, 0.61), (0.69, 0.74), (0.83, 0.87), (1.03, 1.08)),
+    ),
+}
+SIDES = (160, 220)  # every image's width and height lie in this range
+
+SHOULDER, WAIST, HIP, KNEE, ANKLE, SOLE = 0.185, 0.40, 0.48, 0.71, 0.93, 0.97  # heights
+WAIST_HALF, HIP_HALF = 0.068, 0.096  # half widths
+ARM = (0.16, 0.15, 0.065)  # lengths: upper arm, forearm, hand
+CIRCLE = np.exp(2j * np.pi * np.arange(24) / 24)[:, None].view(float)
+# Blue, green, red, as OpenCV has them.
+SKIN_TONES = np.array(
+    [(205, 224, 250), (170, 200, 240), (130, 170, 220), (85, 125, 180), (50, 75, 115)]
+)
+HAIR = np.array([(25, 25, 30), (35, 55, 85), (90, 160, 205), (40, 65, 150), (150, 150, 155)])
+LIPS = np.array((60, 60, 160))
+
+
+def draw(task: Task, label: int, maybe: int | None, rng: np.random.Generator) -> np.ndarray:
+    """A picture ``(H, W, 3) uint8`` BGR of a garment of class ``label``.
+
+    With a class ``maybe`` beside it the hem lies just over the band's edge
+    towards that class.
+    """
+    width = int(rng.integers(168, 201))
+    height = width if rng.random() < 0.25 else round(width * rng.uniform(1.0, 1.08))
+    canvas = Canvas((height, width), _palette(rng), rng)
+    hidden = label == 0
+    close_up = hidden and rng.random() < 0.5
+    canvas.place(_view(task, close_up), rng)
+    hem = 0.5 if hidden else _hem(BANDS[task.name], label - 1, maybe, rng)
+    _floor(canvas, rng)
+    _figure(canvas, task, hem, rng)
+    if hidden and not close_up:
+        _counter(canvas, rng)
+    elif rng.random() < 0.3:
+        _bystander(canvas, rng)
+    return _camera(canvas.image, rng)
+
+
+class Canvas:
+    """An image, its colours, and the map from body units to its pixels."""
+
+    def __init__(self, shape: tuple[int, int], palette: Palette, rng: np.random.Generator) -> None:
+        self.shape = shape
+        self.palette = palette
+        self.image = _background(shape, palette.background, rng)
+        self.linear, self.offset = np.eye(2), np.zeros(2)
+
+    def place(self, view: tuple[float, float], rng: np.random.Generator) -> None:
+        """Set the map so that the body between two heights fills the middle, with jitter."""
+        top, bottom = view
+        # Sides of the centred square, because that is what a centre crop keeps.
+        scale = 0.83 * min(self.shape) / (bottom - top) * rng.uniform(0.94, 1.03)
+        lean = np.deg2rad(rng.uniform(-4, 4))
+        turn = np.array([[np.cos(lean), -np.sin(lean)], [np.sin(lean), np.cos(lean)]])
+        self.linear = scale * turn @ np.diag([rng.choice([-1.0, 1.0]), 1.0])
+        shift = rng.uniform(-0.02, 0.02, 2) * (1.5, 1.0) * min(self.shape)
+        centre = np.array(self.shape[::-1]) / 2 + shift
+        self.offset = centre - self.linear @ (0, (top + bottom) / 2)
+
+    def pixels(self, points: Points) -> np.ndarray:
+        """Points in body units as pixel coordinates."""
+        return np.asarray(points, float) @ self.linear.T + self.offset
+
+    def fill(self, points: Points, paint: np.ndarray) -> None:
+        """Fill a polygon with a colour (3 numbers) or a fabric (an image as large as this)."""
+        corners = np.round(self.pixels(points) * 16).astype(np.int32)
+        if paint.ndim == 1:
+            cv2.fillPoly(self.image, [corners], paint.tolist(), cv2.LINE_AA, 4)
+            return
+        mask = np.zeros(self.shape, np.uint8)
+        cv2.fillPoly(mask, [corners], (255,), cv2.LINE_AA, 4)
+        x, y, width, height = cv2.boundingRect(mask)
+        part = np.s_[y : y + height, x : x + width]
+        share = mask[part][..., None].astype(np.float32) / 255
+        under = self.image[part].astype(np.float32)
+        self.image[part] = (under + (paint[part] - under) * share).round().astype(np.uint8)
+
+    def disc(self, centre: Point, radii: Point, paint: np.ndarray) -> None:
+        """Fill an ellipse."""
+        self.fill(np.asarray(centre) + CIRCLE * np.asarray(radii), paint)
+
+    def line(self, start: Point, end: Point, colour: np.ndarray) -> None:
+        """A thin line."""
+        ends = self.pixels(np.stack([start, end])) * 16
+        a, b = ends.round().astype(int).tolist()
+        cv2.line(self.image, a, b, colour.tolist(), 1, cv2.LINE_AA, 4)
+
+
+def _view(task: Task, close_up: bool) -> tuple[float, float]:
+    """The heights of the body that an image shows."""
+    if close_up:
+        return 0.0, 0.36  # ends above the hip: no hem in sight
+    return (0.02, 0.64) if task.name == "sleeve_length_labels" else (0.0, 1.0)
+
+
+def _hem(
+    bands: Sequence[tuple[float, float]], index: int, maybe: int | None, rng: np.random.Generator
+) -> float:
+    """A hem in the band of a class; just beyond its edge if the neighbour may be right too."""
+    low, high = bands[index]
+    if maybe is None:
+        return float(rng.uniform(low, high))
+    if maybe - 1 > index:
+        return high + (bands[index + 1][0] - high) * float(rng.uniform(0.1, 0.4))
+    return low - (low - bands[index - 1][1]) * float(rng.uniform(0.1, 0.4))
+
+
+# --- colours and fabrics ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one picture; neighbouring things differ enough to be told apart."""
+
+    background: np.ndarray
+    skin: np.ndarray
+    garment: np.ndarray
+    other: np.ndarray
+    legs: np.ndarray
+    shoes: np.ndarray
+    hair: np.ndarray
+
+
+def _palette(rng: np.random.Generator) -> Palette:
+    skin = np.clip(SKIN_TONES[rng.integers(len(SKIN_TONES))] + rng.integers(-12, 13, 3), 0, 255)
+    background = (_colour(rng, [skin], 140) + rng.integers(60, 236)) // 2  # rather grey
+    legs = skin if rng.random() < 0.85 else _colour(rng, [background])
+    garment = _colour(rng, [background, skin, legs])
+    return Palette(
+        background=background,
+        skin=skin,
+        garment=garment,
+        other=_colour(rng, [background, skin, garment]),
+        legs=legs,
+        shoes=_colour(rng, [background, legs, garment]),
+        hair=HAIR[rng.integers(len(HAIR))],
+    )
+
+
+def _colour(
+    rng: np.random.Generator, avoid: Sequence[np.ndarray], distance: float = 110
+) -> np.ndarray:
+    """A random colour: the first far from those to avoid, else the farthest of twelve."""
+    candidates = rng.integers(10, 246, (12, 3))
+    nearest = np.min([np.linalg.norm(candidates - colour, axis=1) for colour in avoid], axis=0)
+    far = nearest >= distance
+    return candidates[int(np.argmax(far)) if far.any() else int(np.argmax(nearest))]
+
+
+def _fabric(colour: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A colour, or an image of a fabric: stripes, checks, dots or noise around that colour."""
+    kind = int(rng.integers(6))
+    if kind < 2:
+        return colour
+    second = np.clip(colour + rng.uniform(25, 60) * rng.choice([-1, 1], 3), 0, 255)
+    period, angle = rng.uniform(7, 14), rng.uniform(0, np.pi)
+    pattern: np.ndarray
+    if kind == 2:
+        pattern = _waves(shape, period, angle) > 0
+    elif kind == 3:
+        pattern = (_waves(shape, period, angle) > 0) ^ (
+            _waves(shape, period, angle + np.pi / 2) > 0
+        )
+    elif kind == 4:
+        pattern = _waves(shape, period, angle) + _waves(shape, period, angle + np.pi / 2) > 1
+    else:
+        pattern = cv2.resize(rng.random((24, 24), np.float32), shape[::-1])
+    between = np.linspace(colour, second, 256).astype(np.uint8)
+    return np.take(between, (pattern * 255).astype(np.uint8), axis=0)
+
+
+def _waves(shape: tuple[int, int], period: float, angle: float) -> np.ndarray:
+    """Plane waves; as a product of a row and a column, which is cheap."""
+    turn = 2j * np.pi / period
+    column = np.exp(turn * np.sin(angle) * np.arange(shape[0])).astype(np.complex64)
+    row = np.exp(turn * np.cos(angle) * np.arange(shape[1])).astype(np.complex64)
+    return np.outer(column, row).imag
+
+
+def _background(shape: tuple[int, int], base: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A gradient around a colour, now and then with a coarse texture or blobs."""
+    corners = base + rng.uniform(-25, 25, (2, 2, 1)) + rng.uniform(-8, 8, (2, 2, 3))
+    image = cv2.resize(corners.astype(np.float32), shape[::-1])
+    if rng.random() < 0.4:
+        grain = rng.uniform(-12, 12, (int(rng.integers(6, 40)),) * 2).astype(np.float32)
+        image += cv2.resize(grain, shape[::-1])[..., None]
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    for _ in range(int(rng.integers(0, 5))):
+        centre = rng.integers(0, shape[::-1]).tolist()
+        colour = np.clip(base + rng.uniform(-30, 30, 3), 0, 255).tolist()
+        cv2.circle(image, centre, int(rng.integers(6, 35)), colour, -1, cv2.LINE_AA)
+    return image
+
+
+# --- the figure ---------------------------------------------------------------------------
+
+
+def _figure(canvas: Canvas, task: Task, hem: float, rng: np.random.Generator) -> None:
+    """A person in the task's garment at that hem, and in other clothes of any length."""
+    garment = _fabric(canvas.palette.garment, canvas.shape, rng)
+    other = _fabric(canvas.palette.other, canvas.shape, rng)
+    sleeve_task = task.name == "sleeve_length_labels"
+    top, bottom = (garment, other) if sleeve_task else (other, garment)
+    skirt = rng.random() < 0.5 if sleeve_task else task.name == "skirt_length_labels"
+    if skirt and rng.random() < 0.3:
+        top = bottom = garment  # a dress
+    sleeves = (
+        hem if sleeve_task else _hem(BANDS["sleeve_length_labels"], int(rng.integers(8)), None, rng)
+    )
+    length = float(rng.uniform(0.25, 0.9)) if sleeve_task else hem
+
+    _hair(canvas, rng)
+    legs = _legs(canvas, rng)
+    tucked = rng.random() < 0.5
+    if tucked:
+        _torso(canvas, WAIST + 0.01, top, rng)
+    (_skirt if skirt else _pants)(canvas, legs, HIP + (SOLE - HIP) * length, bottom, rng)
+    if not tucked:
+        _torso(canvas, rng.uniform(0.44, 0.475), top, rng)
+    _arms(canvas, sleeves, top, rng)
+    _head(canvas, rng)
+
+
+def _legs(canvas: Canvas, rng: np.random.Generator) -> list[np.ndarray]:
+    """Draw both legs in their shoes; returns the points hip, knee, ankle of each."""
+    legs = []
+    for side in (-1, 1):
+        spread = rng.uniform(0.02, 0.075)
+        knee = side * (0.045 + spread * 0.4) + rng.uniform(-0.008, 0.008)
+        ankle = side * (0.03 + spread)
+        legs.append(np.array([(side * 0.047, HIP - 0.02), (knee, KNEE), (ankle, ANKLE)]))
+        canvas.fill(_outline(legs[-1], (0.045, 0.031, 0.018)), canvas.palette.legs)
+        canvas.disc((ankle + side * 0.02, 0.952), (0.036, 0.02), canvas.palette.shoes)
+        canvas.disc((ankle, 0.942), (0.02, 0.022), canvas.palette.shoes)
+    return legs
+
+
+def _arms(canvas: Canvas, sleeve: float, fabric: np.ndarray, rng: np.random.Generator) -> None:
+    """Both arms, in sleeves to that share of the way from shoulder to fingertip."""
+    reach, halves = np.append(0, np.cumsum(ARM)), (0.031, 0.024, 0.018, 0.012)
+    width = rng.uniform(1.15, 1.7)
+    for side in (-1, 1):
+        arm = _arm(side, rng)
+        canvas.disc(arm[0], (0.031, 0.031), canvas.palette.skin)
+        canvas.fill(_outline(arm, halves), canvas.palette.skin)
+        canvas.disc((arm[2] + arm[3]) / 2, (0.018, 0.024), canvas.palette.skin)
+        if sleeve > 0:
+            points, at = _upto(arm, reach, sleeve * reach[-1])
+            half = np.interp(at, reach[:3], halves[:3]) * np.interp(at, (0, 0.2), (1.15, width))
+            canvas.disc(arm[0], (0.036, 0.034), fabric)
+            canvas.fill(_outline(points, half), fabric)
+
+
+def _arm(side: int, rng: np.random.Generator) -> np.ndarray:
+    """The points shoulder, elbow, wrist, fingertip of an arm."""
+    upper = np.deg2rad(rng.uniform(16, 38))
+    lower = upper + np.deg2rad(rng.uniform(-16, 14))
+    angles = np.array([upper, lower, lower])
+    steps = np.stack([side * np.sin(angles), np.cos(angles)], 1) * np.array(ARM)[:, None]
+    return np.cumsum([(side * 0.1, SHOULDER + 0.015), *steps], axis=0)
+
+
+def _outline(points: np.ndarray, widths: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The polygon of a limb: its middle line, thickened by a half width at each point."""
+    along = np.concatenate([points[1:], points[-1:]]) - np.concatenate([points[:1], points[:-1]])
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    aside = along[:, ::-1] * (-1, 1) * np.asarray(widths)[:, None]
+    return np.concatenate([points + aside, (points - aside)[::-1]])
+
+
+def _upto(points: np.ndarray, measure: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """A polyline cut (or prolonged to) where ``measure`` reaches ``end``, and the measure there."""
+    before = measure < end
+    tip = np.array([np.interp(end, measure, points[:, axis]) for axis in (0, 1)])
+    if end > measure[-1]:
+        step = (points[-1] - points[-2]) / (measure[-1] - measure[-2])
+        tip = points[-1] + step * (end - measure[-1])
+    return np.vstack([points[before], tip]), np.append(measure[before], end)
+
+
+def _skirt(
+    canvas: Canvas, legs: list[np.ndarray], hem: float, fabric: np.ndarray, rng: np.random.Generator
+) -> None:
+    reach = max(abs(float(np.interp(hem, leg[:, 1], leg[:, 0]))) for leg in legs) + 0.03
+    half = max(HIP_HALF + rng.uniform(0.02, 0.32) * (hem - HIP), reach)
+    curve = rng.uniform(0, 0.008)
+    right = [(WAIST_HALF, WAIST), (HIP_HALF, HIP), (half, hem - curve), (half / 2, hem)]
+    canvas.fill(_symmetric(right), fabric)
+    for share in np.linspace(-0.7, 0.7, int(rng.integers(0, 6))):
+        canvas.line((share * 0.08, HIP), (share * half, hem - 0.01), _shade(fabric))
+
+
+def _pants(
+    canvas: Canvas, legs: list[np.ndarray], hem: float, fabric: np.ndarray, rng: np.random.Generator
+) -> None:
+    right = [(WAIST_HALF, WAIST), (HIP_HALF, HIP), (0.094, 0.52), (0.0, 0.53)]
+    canvas.fill(_symmetric(right), fabric)
+    halves = (0.051, rng.uniform(0.036, 0.05), rng.uniform(0.026, 0.055))
+    for leg in legs:
+        points, at = _upto(leg, leg[:, 1], hem)
+        canvas.fill(_outline(points, np.interp(at, (HIP, KNEE, ANKLE), halves)), fabric)
+    canvas.line((0, WAIST + 0.01), (0, 0.53), _shade(fabric))
+
+
+def _torso(canvas: Canvas, low: float, fabric: np.ndarray, rng: np.random.Generator) -> None:
+    """Neck, and a top that ends at ``low``."""
+    canvas.fill(_symmetric([(0.025, 0.11), (0.03, 0.2)]), canvas.palette.skin)
+    neckline = [(0.0, rng.uniform(0.175, 0.24)), (0.045, 0.165)]
+    side = [(0.1, SHOULDER - 0.005), (0.106, 0.21), (0.085, 0.26), (WAIST_HALF + 0.004, WAIST)]
+    hem = (WAIST_HALF + 0.004 + 0.45 * (low - WAIST), low)
+    canvas.fill(_symmetric([*neckline, *side, hem]), fabric)
+
+
+def _hair(canvas: Canvas, rng: np.random.Generator) -> None:
+    """What hangs behind the body: down to the ears, the neck or the shoulders."""
+    low = rng.choice([0.08, 0.14, 0.2])
+    canvas.fill(_symmetric([(0.03, 0.02), (0.052, 0.05), (0.056, low)]), canvas.palette.hair)
+
+
+def _head(canvas: Canvas, rng: np.random.Generator) -> None:
+    canvas.disc((0, 0.075), (0.042, 0.055), canvas.palette.skin)
+    canvas.disc((rng.uniform(-0.02, 0.02), 0.032), (0.048, 0.028), canvas.palette.hair)
+    for x in (-0.016, 0.016):
+        canvas.disc((x, 0.075), (0.005, 0.004), HAIR[0])
+    canvas.line((-0.012, 0.105), (0.012, 0.105), LIPS)
+
+
+def _symmetric(right: Sequence[tuple[float, float]]) -> Points:
+    """A polygon from its right half."""
+    return [*right, *((-x, y) for x, y in reversed(right))]
+
+
+def _shade(fabric: np.ndarray) -> np.ndarray:
+    """The colour of a fabric's folds."""
+    return fabric.reshape(-1, 3)[0] * 0.75
+
+
+# --- what else is in the picture -----------------------------------------------------------
+
+
+def _floor(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A floor, in half of the pictures: everything below some height a bit darker."""
+    level = int(canvas.pixels([(0, rng.uniform(0.86, 0.99))])[0, 1])
+    below = canvas.image[max(level, 0) :]
+    if below.size and rng.random() < 0.5:
+        below[:] = cv2.convertScaleAbs(below, alpha=rng.uniform(0.75, 0.92))
+
+
+def _counter(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A counter across the picture that hides the body from the waist down."""
+    paint = _fabric(rng.integers(10, 246, 3), canvas.shape, rng)
+    top = rng.uniform(0.36, 0.44)
+    canvas.fill([(-2, top), (2, top), (2, 2), (-2, 2)], paint)
+
+
+def _bystander(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A post beside the figure or a bag across the chest, away from every hem."""
+    colour = rng.integers(10, 246, 3)
+    if rng.random() < 0.5:
+        x, width = rng.choice([-1, 1]) * rng.uniform(0.43, 0.5), rng.uniform(0.02, 0.06)
+        canvas.fill([(x, -1), (x + width, -1), (x + width, 2), (x, 2)], colour)
+        return
+    canvas.line((-0.06, 0.17), (0.05, 0.34), colour)
+    x, y, half = 0.03, rng.uniform(0.29, 0.33), rng.uniform(0.02, 0.032)
+    canvas.fill([(x - half, y), (x + half, y), (x + half, y + 0.05), (x - half, y + 0.05)], colour)
+
+
+def _camera(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Contrast, brightness, a slight blur and noise."""
+    image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.8, 1.1), beta=rng.uniform(0, 25))
+    if rng.random() < 0.5:
+        image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.8))
+    strength = int(rng.integers(1, 8))
+    noise = rng.integers(0, 2 * strength + 1, image.shape, dtype=np.uint8)
+    return cv2.subtract(cv2.add(image, noise), np.full_like(image, strength))
