@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +22,9 @@ from tests.training.conftest import write_config
 mx = import_mxnet()
 
 
-def start_training(folder: Path, config: Path, run: str) -> subprocess.Popen[str]:
+def start_training(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "fashionai", "train", "--config", str(config), "--run", run],
+        [sys.executable, "-m", "fashionai", "train", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -29,7 +32,7 @@ def start_training(folder: Path, config: Path, run: str) -> subprocess.Popen[str
     )
 
 
-def wait_for(condition, process: subprocess.Popen[str]) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, process.communicate()[0]
@@ -72,29 +75,22 @@ def uninterrupted(prepared: Path, request: pytest.FixtureRequest) -> tuple[Path,
     return prepared / run, config
 
 
+def at_least(history_file: Path, epochs: int) -> bool:
+    return history_file.is_file() and len(history_file.read_text().splitlines()) > epochs
+
+
 def test_killed_twice_and_resumed(prepared: Path, uninterrupted: tuple[Path, Path]) -> None:
     whole, config = uninterrupted
-    run = prepared / f"{whole}-killed"
-    for rows in (2, 6):
-        process = start_training(prepared, config, str(run))
-        if rows == 6:
-            process.kill()
-            process.communicate()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fashionai", "train", "--run", str(run), "--resume"],
-                cwd=prepared,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        history_file = run / "history.csv"
-        wait_for(
-            lambda: history_file.is_file() and len(history_file.read_text().splitlines()) > rows,
-            process,
-        )
+    run = whole.with_name(f"{whole.name}-killed")
+    begin = ["--config", str(config), "--run", str(run)]
+    resume = ["--run", str(run), "--resume"]
+    for arguments, epochs in ((begin, 2), (resume, 6)):
+        process = start_training(prepared, *arguments)
+        wait_for(partial(at_least, run / "history.csv", epochs), process)
         process.kill()
         process.communicate()
         assert not json.loads((run / "metrics.json").read_text())["finished"]
-    done = run_cli("train", "--run", run, "--resume", cwd=prepared)
+    done = run_cli("train", *resume, cwd=prepared)
     assert done.returncode == 0, done.stderr
     assert "resuming in epoch" in done.stdout
     assert_same_end(whole, run)
@@ -104,10 +100,9 @@ def test_files_behind_the_state_are_mended(
     prepared: Path, uninterrupted: tuple[Path, Path]
 ) -> None:
     """A kill between the rename of the state and those that follow from it loses nothing."""
-    whole, config = uninterrupted
-    run = prepared / f"{whole}-behind"
-    done = run_cli("train", "--config", config, "--run", run, cwd=prepared)
-    assert done.returncode == 0, done.stderr
+    whole, _ = uninterrupted
+    run = whole.with_name(f"{whole.name}-behind")
+    shutil.copytree(whole, run)
     (run / "last.params").write_bytes(b"old")
     (run / "history.csv").write_text("old")
     metrics = json.loads((run / "metrics.json").read_text())
@@ -117,17 +112,27 @@ def test_files_behind_the_state_are_mended(
     assert_same_end(whole, run)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_polite_stop_saves_inside_the_epoch(prepared: Path, number: signal.Signals) -> None:
-    """The network has dropout: its random numbers have to go on where they stopped, too."""
-    config = write_config(prepared, network="mobilenetv3_small", epochs=3, batch_size=4)
-    whole = prepared / f"runs/dropout-{number}"
-    done = run_cli("train", "--config", config, "--run", whole, cwd=prepared)
+@pytest.fixture(scope="module")
+def with_dropout(prepared: Path) -> tuple[Path, Path]:
+    """An uninterrupted run of a network with dropout, and its configuration."""
+    folder = prepared / "dropout"
+    folder.mkdir()
+    config = write_config(folder, network="mobilenetv3_small", epochs=3, batch_size=4)
+    run = prepared / "runs/dropout"
+    done = run_cli("train", "--config", config, "--run", run, cwd=prepared)
     assert done.returncode == 0, done.stderr
+    return run, config
 
-    run = prepared / f"runs/dropout-{number}-stopped"
-    process = start_training(prepared, config, str(run))
-    wait_for((run / "history.csv").is_file, process)
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_stop_saves_inside_the_epoch(
+    prepared: Path, with_dropout: tuple[Path, Path], number: signal.Signals
+) -> None:
+    """Dropout's random numbers have to go on where they stopped, too."""
+    whole, config = with_dropout
+    run = whole.with_name(f"dropout-{number}")
+    process = start_training(prepared, "--config", str(config), "--run", str(run))
+    wait_for(partial(at_least, run / "history.csv", 1), process)
     time.sleep(0.3)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
