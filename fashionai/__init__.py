@@ -1,3 +1,34 @@
-"""fashionai: label files in, image classifier and prediction file out."""
+"""fashionai: label files in, image classifier and prediction file out.
+
+The names below are the library's public entry points; they are imported when
+they are first used, since some of them import MXNet.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+PUBLIC = {
+    "load_config": "fashionai.config",
+    "prepare": "fashionai.datasets.prepare",
+    "find_task": "fashionai.tasks",
+    "RunFolder": "fashionai.runs",
+    "create_run": "fashionai.runs",
+    "Trainer": "fashionai.training.trainer",
+    "predict_images": "fashionai.inference.predictor",
+    "evaluate_file": "fashionai.inference.evaluation",
+    "contexts": "fashionai.runtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in PUBLIC:
+        return getattr(importlib.import_module(PUBLIC[name]), name)
+    raise AttributeError(f"module 'fashionai' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PUBLIC])

@@ -11,6 +11,8 @@ from fashionai.files import write_json
 from fashionai.runs import RunFolder
 from fashionai.tasks import Task
 
+EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s  learning rate"
+
 # Names of history.csv's columns and of the validation scores behind them.
 SCORES = ("map", "accuracy", "basic_precision", "mrr")
 
@@ -20,6 +22,15 @@ def best_row(rows: list[dict[str, float]], monitor: str) -> Optional[dict[str, f
     if not rows:
         return None
     return max(rows, key=lambda row: _comparable(row[f"val_{monitor}"]))
+
+
+def epoch_line(row: dict[str, float], epochs: int) -> str:
+    """An epoch's row for the terminal, below EPOCH_HEADER."""
+    number = f"{row['epoch']}/{epochs}"
+    return (
+        f"{number:>7}{row['train_loss']:>12.4f}{row['val_loss']:>17.4f}{row['val_accuracy']:>10.4f}"
+        f"{row['val_map']:>8.4f}{row['images_per_second']:>10.1f}{row['learning_rate']:>15.3g}"
+    )
 
 
 def write_history(run: RunFolder, config: Config, task: Task, rows: list[dict[str, float]]) -> None:

@@ -30,7 +30,7 @@ from fashionai.tasks import find_task, task_to_json
 from fashionai.training import estimate
 from fashionai.training.checkpoint import Progress, load_state, save_state, set_update_count
 from fashionai.training.clock import EpochClock
-from fashionai.training.history import best_row, write_history
+from fashionai.training.history import EPOCH_HEADER, best_row, epoch_line, write_history
 from fashionai.training.interrupt import RunStoppedError, StopRequest
 from fashionai.training.schedules import learning_rate
 
@@ -248,12 +248,7 @@ class Trainer:
 
     def _finish_epoch(self, row: dict[str, float]) -> None:
         """Log the row and save: the best weights first, then the state that knows of them."""
-        log.info(
-            "epoch %d/%d: train loss %.4f, validation loss %.4f, accuracy %.4f, mAP %.4f, "
-            "%.1f images/s, lr %.2g",
-            *(row["epoch"], self.config.epochs, row["train_loss"], row["val_loss"]),
-            *(row["val_accuracy"], row["val_map"], row["images_per_second"], row["learning_rate"]),
-        )
+        log.info("%s", epoch_line(row, self.config.epochs))
         progress = self.progress
         progress.history.append(row)
         if best_row(progress.history, self.config.monitor) is row:
@@ -286,13 +281,16 @@ class Trainer:
             self.config, seconds_per_image, *images, self.progress.epoch, self.forward.contexts
         ):
             log.info("%s", line)
+        log.info("%s", EPOCH_HEADER)
 
     def _log_beginning(self) -> None:
         log.info(
-            "%s: %s, %d classes, %s training and %s validation images, %d steps an epoch -> %s",
-            *(self.task.name, self.config.model.name, len(self.task.classes)),
+            "%s: %d classes, %s training and %s validation images",
+            *(self.task.name, len(self.task.classes)),
             *(f"{len(split.paths):,}" for split in (self.train_split, self.val_split)),
-            *(self.steps_per_epoch, self.run),
+        )
+        log.info(
+            "%s, %d steps an epoch -> %s", self.config.model.name, self.steps_per_epoch, self.run
         )
 
 

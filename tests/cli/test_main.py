@@ -31,6 +31,16 @@ def test_help_imports_no_mxnet_and_little_else() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT)
 
 
+def test_the_public_names_exist_and_importing_the_package_imports_none_of_them() -> None:
+    program = (
+        "import sys, fashionai\n"
+        "assert not {'mxnet', 'numpy'} & set(sys.modules)\n"
+        "missing = [name for name in fashionai.PUBLIC if not callable(getattr(fashionai, name))]\n"
+        "assert not missing, missing"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT)
+
+
 def test_help_starts_in_less_than_five_bare_pythons() -> None:
     """Alternating, so that a busy machine slows both; -I keeps site packages out of neither."""
     pairs = [(seconds("-m", "fashionai", "--help"), seconds("-c", "pass")) for _ in range(9)]

@@ -54,7 +54,9 @@ def test_a_run_holds_everything_and_learns(prepared: Path) -> None:
     assert max(scores) > 0.9
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     assert json.loads((run / "classes.json").read_text())["classes"][5] == "Floor"
-    estimate = done.stdout.splitlines()[1]
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    estimate = lines[2]
     assert re.fullmatch(
         r"about .* for 8 epochs: [\d.]+ images/s on cpu\(0\), [\d.]+ GB of memory", estimate
     )
@@ -137,7 +139,7 @@ def test_a_run_is_never_overwritten_unless_asked(prepared: Path) -> None:
     for expected in ("runs/twice", "runs/twice-2", "runs/twice-3"):
         done = run_cli("train", "--config", config, "--run", "runs/twice", cwd=prepared)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[0].endswith(f"-> {expected}")
+        assert done.stdout.splitlines()[1].endswith(f"-> {expected}")
     before = (prepared / "runs/twice-2/best.params").read_bytes()
     arguments = ["--run", "runs/twice-2", "--overwrite", "seed=9"]
     assert run_cli("train", "--config", config, *arguments, cwd=prepared).returncode == 0
