@@ -19,7 +19,7 @@ EPILOG = """
 Examples:
   fashionai predict --out submission.csv
   fashionai predict --out b.csv --questions data/z_rank/Tests/question.csv
-  fashionai predict --out s.csv --task skirt --run runs/skirt --run runs/skirt-2
+  fashionai predict --out s.csv --task skirt --run runs/a --run runs/b
   fashionai predict --out val.csv --run runs/skirt --split val
 """
 

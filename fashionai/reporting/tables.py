@@ -6,22 +6,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-SCORE_COLUMNS = {
-    "map": "mAP",
-    "basic_precision": "basic prec",
-    "accuracy": "accuracy",
-    "mrr": "MRR",
-    "log_loss": "log loss",
-}
+# Score, its heading, and the column's width.
+SCORE_COLUMNS = (
+    ("map", "mAP", 8),
+    ("basic_precision", "basic prec", 12),
+    ("accuracy", "accuracy", 10),
+    ("mrr", "MRR", 9),
+    ("log_loss", "log loss", 10),
+)
 
 
 def score_table(rows: Sequence[tuple[str, int, Mapping[str, float]]]) -> str:
     """One line for each (name, number of images, scores)."""
     width = max(len("task"), *(len(name) for name, _, _ in rows))
-    header = f"{'task':<{width}}{'N':>8}" + "".join(f"{n:>11}" for n in SCORE_COLUMNS.values())
-    lines = [header]
+    headings = "".join(f"{heading:>{size}}" for _, heading, size in SCORE_COLUMNS)
+    lines = [f"{'task':<{width}}{'N':>8}{headings}"]
     for name, count, scores in rows:
-        numbers = "".join(f"{scores[key]:>11.4f}" for key in SCORE_COLUMNS)
+        numbers = "".join(f"{scores[key]:>{size}.4f}" for key, _, size in SCORE_COLUMNS)
         lines.append(f"{name:<{width}}{count:>8,}{numbers}")
     return "\n".join(lines)
 

@@ -66,6 +66,7 @@ class Trainer:
         folder = Path(config.data.folder) / find_task(config.task).name
         self.train_split, self.val_split = read_split(folder, "train"), read_split(folder, "val")
         self.task = self.train_split.task
+        self._labels = self.train_split.class_indices.astype(np.float32)
         self.batch_size = config.batch_size * len(contexts)
         self._smallest_batch = SMALLEST_SHARE * len(contexts)
         if len(self.train_split.paths) < self._smallest_batch:
@@ -190,7 +191,7 @@ class Trainer:
         state = np.random.SeedSequence((config.seed, epoch, step, STEP_STREAM)).generate_state(1)
         mx.random.seed(int(state[0] >> 1))
         pixels = self.forward.split(batch.images[:, 0])
-        labels = self.forward.split(self.train_split.class_indices[batch.rows].astype(np.float32))
+        labels = self.forward.split(self._labels[batch.rows])
         with mx.autograd.record():
             outputs = [self.forward.logits(part) for part in pixels]
             losses = [self.loss(output, label) for output, label in zip(outputs, labels)]

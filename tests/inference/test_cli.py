@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.inference.submissions import read_fashionai
+from fashionai.tasks import find_task, task_to_json
 from tests.conftest import run_cli
 
 QUESTIONS = "data/rank/Tests/question.csv"
@@ -71,9 +72,10 @@ def test_rows_of_several_tasks_keep_their_order(trained: Path, tmp_path: Path) -
     question.write_text("".join(",".join(row) + "\n" for row in mixed))
     shutil.copytree(trained / "runs", tmp_path / "runs")
     shutil.copytree(trained / "runs/skirt", tmp_path / "runs/pant")
-    for file in ("classes.json", "config.yaml"):
-        path = tmp_path / "runs/pant" / file
-        path.write_text(path.read_text().replace("skirt", "pant"))
+    config = tmp_path / "runs/pant/config.yaml"
+    config.write_text(config.read_text().replace("skirt", "pant"))
+    classes = json.dumps(task_to_json(find_task("pant")))
+    (tmp_path / "runs/pant/classes.json").write_text(classes)
     done = run_cli("predict", "--out", "both.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [row[:2] for row in rows(tmp_path / "both.csv")] == [row[:2] for row in mixed]

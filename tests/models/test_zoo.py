@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 vision = mx.gluon.model_zoo.vision
+gluoncv_zoo = importlib.import_module("gluoncv.model_zoo")
 
 
 def imagenet_file(folder: Path, classes: int = 1000) -> tuple[Path, dict[str, np.ndarray]]:
@@ -36,11 +38,16 @@ def test_names_are_classifiers_of_both_zoos_and_ours() -> None:
     assert not [name for name in names if name.startswith(("ssd", "yolo", "faster_rcnn", "i3d"))]
 
 
-@pytest.mark.parametrize("name", ["resnet18_v2", "mobilenetv2_0.25", "cifar_resnet20_v1"])
-def test_parameters_load_into_the_stock_network(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "get_model"),
+    [
+        ("resnet18_v2", vision.get_model),
+        ("mobilenetv2_0.25", vision.get_model),
+        ("cifar_resnet20_v1", gluoncv_zoo.get_model),
+    ],
+)
+def test_parameters_load_into_the_stock_network(name: str, get_model, tmp_path: Path) -> None:
     """What is saved is the zoo's own network: same names, same output."""
-    from gluoncv.model_zoo import get_model
-
     network = build_network(name, 7, 64)
     network.save_parameters(str(tmp_path / "ours.params"))
     stock = get_model(name, classes=7)
@@ -100,7 +107,7 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
         lambda: build_network("small_cnn", 3, 28, str(file)),
         lambda: build_network("small_cnn", 3, 28, str(tmp_path / "absent.params")),
     ):
-        with pytest.raises(FashionAIError, match=r"\.params: (not an MXNet|no such file)"):
+        with pytest.raises(FashionAIError, match=r"\.params: (not a \.params file|no such file)"):
             load()
 
 
