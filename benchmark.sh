@@ -80,6 +80,6 @@ fashionai predict --out "$out/submission.csv" --data "$data" "${chosen[@]}" "${p
 answers=$data/fashionAI_attributes_answer_a_20180428.csv
 if [ -f "$answers" ]; then
   fashionai evaluate --predictions "$out/submission.csv" --labels "$answers" \
-    --json "$out/evaluation.json"
+    "${chosen[@]}" --json "$out/evaluation.json"
 fi
 echo "submission: $out/submission.csv and $out/submission.zip"

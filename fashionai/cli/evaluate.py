@@ -24,6 +24,7 @@ Examples:
 @click.option(
     "--questions", type=click.Path(path_type=Path), help="Score only the labels asked here."
 )
+@click.option("--task", "task_names", multiple=True, help="Only rows of these tasks; may repeat.")
 @click.option("--run", "run_path", type=click.Path(path_type=Path), help="Run to score instead.")
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="val", help="Split for --run."
@@ -36,6 +37,7 @@ def command(
     predictions: Optional[Path],
     labels: Optional[Path],
     questions: Optional[Path],
+    task_names: tuple[str, ...],
     run_path: Optional[Path],
     split: str,
     confusion: bool,
@@ -53,6 +55,7 @@ def command(
     from fashionai.inference.evaluation import evaluate_file, to_json
     from fashionai.metrics import overall_scores
     from fashionai.reporting.tables import confusion_table, score_table
+    from fashionai.tasks import expand_tasks
 
     if run_path is not None and predictions is None and labels is None:
         from fashionai.inference.splits import evaluate_run
@@ -71,7 +74,7 @@ def command(
                 )
             ]
     elif predictions is not None and labels is not None and run_path is None:
-        evaluations = evaluate_file(predictions, labels, questions)
+        evaluations = evaluate_file(predictions, labels, questions, expand_tasks(task_names))
     else:
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")
 

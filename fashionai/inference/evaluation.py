@@ -9,6 +9,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from fashionai.datasets.fashionai_csv import Row, marks_of, read_answers, read_rows
+from fashionai.errors import DataError
 from fashionai.inference.submissions import match_rows, read_fashionai
 from fashionai.metrics import confusion_matrix, overall_scores, task_scores
 from fashionai.tasks import Task
@@ -31,15 +32,21 @@ def evaluate_task(task: Task, probabilities: np.ndarray, marks: np.ndarray) -> T
 
 
 def evaluate_file(
-    predictions: Path, labels: Path, questions: Optional[Path] = None
+    predictions: Path,
+    labels: Path,
+    questions: Optional[Path] = None,
+    tasks: Sequence[Task] = (),
 ) -> list[TaskEvaluation]:
     """Score a prediction file, task by task in the order of its rows.
 
-    ``questions`` restricts the labels to the rows that were asked. Raises
-    DataError when rows are missing, extra, double or malformed.
+    ``questions`` restricts the labels to the rows that were asked, ``tasks``
+    both files to some tasks. Raises DataError when rows are missing, extra,
+    double or malformed.
     """
-    predicted = read_fashionai(predictions)
-    answers = read_answers(labels)
+    predicted = [row for row in read_fashionai(predictions) if not tasks or row.task in tasks]
+    answers = [row for row in read_answers(labels) if not tasks or row.task in tasks]
+    if not predicted:
+        raise DataError(f"{predictions}: no rows of {', '.join(task.name for task in tasks)}")
     if questions is not None:
         asked = {_key(row) for row in read_rows(questions)}
         answers = [row for row in answers if _key(row) in asked]

@@ -34,14 +34,13 @@ class EpochClock:
         """A step over so many images is done."""
         self._done += 1
         self._ticks += 1
+        self._images += images
         if self._bar is not None:
             self._bar.update()
-        elif self._ticks == WARM_UP_STEPS:
-            self._mark = time.perf_counter()
-        elif self._ticks > WARM_UP_STEPS:
-            self._images += images
-            if time.perf_counter() - self._mark > MEASURED_SECONDS:
-                self._tell_speed()
+        elif self._ticks == WARM_UP_STEPS and self._done < self._total:
+            self._mark, self._images = time.perf_counter(), 0
+        elif self._ticks > WARM_UP_STEPS and time.perf_counter() - self._mark > MEASURED_SECONDS:
+            self._tell_speed()
 
     def stop(self) -> float:
         """The epoch ends; seconds since it began."""

@@ -92,6 +92,7 @@ class Trainer:
         )
         self.progress = Progress()
         self.clock = EpochClock(self._log_estimate)
+        self._log_header = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -249,6 +250,9 @@ class Trainer:
 
     def _finish_epoch(self, row: dict[str, float]) -> None:
         """Log the row and save: the best weights first, then the state that knows of them."""
+        if self._log_header:
+            log.info("%s", EPOCH_HEADER)
+            self._log_header = False
         log.info("%s", epoch_line(row, self.config.epochs))
         progress = self.progress
         progress.history.append(row)
@@ -282,7 +286,6 @@ class Trainer:
             self.config, seconds_per_image, *images, self.progress.epoch, self.forward.contexts
         ):
             log.info("%s", line)
-        log.info("%s", EPOCH_HEADER)
 
     def _log_beginning(self) -> None:
         log.info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import zipfile
@@ -37,6 +38,10 @@ def test_two_tasks_become_one_submission_and_a_second_run_does_nothing_again(
     setup.chmod(0o755)
     for task in ("skirt_length_labels", "pant_length_labels"):
         write_fashionai_data(project / "data", task=task, per_class=5)
+    # The answers that were released are those of all eight tasks.
+    answers = (project / "data/answers.csv").read_text()
+    answers += "Images/coat_length_labels/a.jpg,coat_length_labels,nnnnnnny\n"
+    (project / "data/fashionAI_attributes_answer_a_20180428.csv").write_text(answers)
     arguments = ["--tasks", "skirt,pant", *QUICK]
 
     first = benchmark(project, *arguments)
@@ -48,6 +53,9 @@ def test_two_tasks_become_one_submission_and_a_second_run_does_nothing_again(
     with zipfile.ZipFile(project / "submission/submission.zip") as archive:
         assert archive.namelist() == ["submission.csv"]
         assert archive.read("submission.csv") == submission.read_bytes()
+
+    scores = json.loads((project / "submission/evaluation.json").read_text())
+    assert list(scores["tasks"]) == ["skirt_length_labels", "pant_length_labels"]
 
     weights = (project / "runs/skirt/best.params").stat().st_mtime_ns
     second = benchmark(project, *arguments)
