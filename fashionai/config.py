@@ -182,10 +182,10 @@ def dump_config(config: Config) -> str:
 
 
 def differing_keys(one: Config, other: Config) -> list[str]:
-    """Dotted keys whose values differ, each as ``key: a != b``."""
+    """Dotted keys whose values differ, each as ``key: a, not b``."""
     first, second = _flatten(one.model_dump()), _flatten(other.model_dump())
     return [
-        f"{key}: {first.get(key)} != {second.get(key)}"
+        f"{key}: {first.get(key)}, not {second.get(key)}"
         for key in {**first, **second}
         if first.get(key) != second.get(key)
     ]

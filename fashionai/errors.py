@@ -47,6 +47,12 @@ class TrainingError(FashionAIError):
     """Training cannot go on, for instance because the loss is not finite."""
 
 
+class RunStoppedError(FashionAIError):
+    """The user stopped a training; its state is saved."""
+
+    exit_code = 130
+
+
 class InstallationError(FashionAIError):
     """The machine lacks something, or has two of it: MXNet, a driver, a GPU it can use."""
 

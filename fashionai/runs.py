@@ -45,11 +45,13 @@ class RunFolder:
     def read_metrics(self) -> dict[str, Any]:
         """What metrics.json holds; empty when the run has not finished an epoch."""
         try:
-            metrics: dict[str, Any] = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+            metrics = json.loads(self.metrics_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise RunError(f"{self.metrics_file}: not valid JSON: {error}") from None
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("best"), dict):
+            raise RunError(f"{self.metrics_file}: does not hold a run's metrics")
         return metrics
 
     @property
@@ -67,7 +69,8 @@ class RunFolder:
         if different:
             raise RunError(
                 f"{self.path}: was begun with another configuration ({'; '.join(different)})",
-                "Resume without overrides, or start anew with --overwrite or another --run",
+                f"Resume without overrides, or start anew: with --overwrite, another --run, or "
+                f"after removing {self.path}",
             )
 
     def _check_is_run(self) -> None:
@@ -92,6 +95,8 @@ def create_run(wanted: Path) -> RunFolder:
         try:
             candidate.mkdir()
         except FileExistsError:
+            if candidate.is_dir() and not any(candidate.iterdir()):
+                return RunFolder(candidate)
             number += 1
             candidate = wanted.with_name(f"{wanted.name}-{number}")
         else:
@@ -112,22 +117,30 @@ def find_runs(folder: Path = RUNS_FOLDER) -> list[RunFolder]:
     return [RunFolder(file.parent) for file in sorted(folder.glob("*/config.yaml"))]
 
 
-def best_finished_run(task: Task, folder: Path = RUNS_FOLDER) -> RunFolder:
-    """The finished run of a task with the best validation mAP; RunError when there is none."""
-    scores = {}
+def best_finished_runs(
+    tasks: Sequence[Task], folder: Path = RUNS_FOLDER
+) -> dict[Task, list[RunFolder]]:
+    """For each task its finished run with the best validation mAP, in a list of one.
+
+    RunError that names every task without one.
+    """
+    scores: dict[Task, dict[RunFolder, float]] = {task: {} for task in tasks}
     unfinished = []
     for run in find_runs(folder):
-        if run.classes_file.is_file() and run.read_task() == task:
-            metrics = run.read_metrics()
-            if metrics.get("finished"):
-                scores[run] = metrics["best"].get("map") or 0.0
-            else:
-                unfinished.append(str(run))
-    if not scores:
+        task = run.read_task() if run.classes_file.is_file() else None
+        if task not in scores:
+            continue
+        metrics = run.read_metrics()
+        if metrics.get("finished"):
+            scores[task][run] = metrics["best"].get("map") or 0.0
+        else:
+            unfinished.append(str(run))
+    without = [task for task in tasks if not scores[task]]
+    if without:
         started = f" (unfinished: {', '.join(unfinished)})" if unfinished else ""
         raise RunError(
-            f"{folder}: no finished run of {task.name}{started}",
-            f"Train one with fashionai train --config configs/{task.short_name}.yaml, "
+            f"{folder}: no finished run of {', '.join(task.name for task in without)}{started}",
+            f"Train one with fashionai train --config configs/{without[0].short_name}.yaml, "
             "or name one with --run",
         )
-    return max(scores, key=lambda run: scores[run])
+    return {task: [max(found, key=found.__getitem__)] for task, found in scores.items()}

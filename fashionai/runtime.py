@@ -59,6 +59,11 @@ CUDA_LIBRARIES = (
     "nccl/lib/libnccl.so.2",
 )
 
+# The quota and the period of the container's processor time, in microseconds (cgroup v2).
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
+DEFAULT_ZOO_REPOSITORY = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
+
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
 
@@ -88,9 +93,27 @@ def import_mxnet() -> Any:
 
 def usable_cores() -> int:
     """How many cores this process may use; a container's or taskset's limit counts."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(cores or 1, _container_cores()))
+
+
+def _container_cores() -> int:
+    """The share of processor time that a container has, in whole cores."""
+    try:
+        quota, period = CONTAINER_LIMIT.read_text().split()
+        return -(-int(quota) // int(period))
+    except (OSError, ValueError):  # no such file, or "max"
+        return sys.maxsize
+
+
+def zoo_cache_folder() -> Path:
+    """Where MXNet keeps the weights of its zoo: ``$MXNET_HOME/models``."""
+    return Path(os.environ.get("MXNET_HOME", "~/.mxnet")).expanduser() / "models"
+
+
+def zoo_repository() -> str:
+    """The address that the zoo's weights are downloaded from: ``$MXNET_GLUON_REPO``."""
+    return os.environ.get("MXNET_GLUON_REPO", DEFAULT_ZOO_REPOSITORY).rstrip("/") + "/"
 
 
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:

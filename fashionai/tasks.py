@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashionai.errors import ConfigError, DataError, nearest
@@ -21,7 +21,7 @@ class Task:
     """
 
     name: str
-    aliases: tuple[str, ...]
+    aliases: tuple[str, ...] = field(compare=False)
     classes: tuple[str, ...]
     family: str
 

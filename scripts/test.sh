@@ -1,27 +1,20 @@
 #!/usr/bin/env bash
 # Runs the static checks, then the tests. Whatever they need is installed first.
 #
-# usage: scripts/test.sh [--slow] [pytest arguments]
-#   --slow   also the tests that take minutes
+# usage: scripts/test.sh [pytest arguments]
 #
 # Paths among pytest's arguments are relative to the repository root.
 set -euo pipefail
-
-marks=(-m 'not slow')
-arguments=()
-for argument in "$@"; do
-  if [[ $argument == --slow ]]; then marks=(); else arguments+=("$argument"); fi
-done
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ./scripts/setup.sh --dev
 # --markers ends before anything is collected, but after the arguments are read: a mistyped
 # option is reported now and not after the checks.
-problem=$(.venv/bin/pytest --markers "${marks[@]}" "${arguments[@]}" 2>&1 >/dev/null |
+problem=$(.venv/bin/pytest --markers "$@" 2>&1 >/dev/null |
   sed -n 's/^.*: error: //p') || true
 if [[ -n $problem ]]; then
-  echo "test.sh: $problem; usage: scripts/test.sh [--slow] [pytest arguments]" >&2
+  echo "test.sh: $problem; usage: scripts/test.sh [pytest arguments]" >&2
   exit 2
 fi
 ./scripts/check.sh
-exec .venv/bin/pytest "${marks[@]}" "${arguments[@]}"
+exec .venv/bin/pytest "$@"

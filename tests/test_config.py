@@ -265,11 +265,11 @@ def test_differing_keys_are_dotted_and_show_both_values(load) -> None:
     one = load("task: skirt\n", "epochs=3", "optimizer.lr=0.1")
     other = load("task: skirt\n", "epochs=4", "optimizer.lr=0.1", "schedule.name=cosine")
     assert differing_keys(one, other) == [
-        "epochs: 3 != 4",
-        "schedule.name: step != cosine",
-        "schedule.factor: 0.75 != None",
-        "schedule.epochs: [10, 20, 30, 40] != None",
-        "schedule.final_factor: None != 0.0",
+        "epochs: 3, not 4",
+        "schedule.name: step, not cosine",
+        "schedule.factor: 0.75, not None",
+        "schedule.epochs: [10, 20, 30, 40], not None",
+        "schedule.final_factor: None, not 0.0",
     ]
 
 

@@ -33,7 +33,7 @@ def test_fashion_mnist_reaches_080_after_a_minute_of_training(tmp_path: Path) ->
         for kind in ("images-idx3", "labels-idx1"):
             shorten(REAL / f"{name}-{kind}-ubyte.gz", data / f"{name}-{kind}-ubyte", count)
     steps = (
-        ["prepare", "--task", "fashion-mnist", "--data", data, "--out", "data/train_valid"],
+        ["prepare", "--task", "fashion-mnist", "--data", data],
         ["train", "--config", ROOT / "configs/fashion_mnist.yaml", "epochs=3"],
         [*("evaluate", "--run", "runs/fashion-mnist", "--split", "test"), "--json", "test.json"],
     )

@@ -57,6 +57,8 @@ def command(
     from fashionai.reporting.tables import confusion_table, score_table
     from fashionai.tasks import expand_tasks
 
+    if run_path is not None and (questions or task_names):
+        raise click.UsageError("--questions and --task go with --predictions, not with --run")
     if run_path is not None and predictions is None and labels is None:
         from fashionai.inference.splits import evaluate_run
         from fashionai.runs import RunFolder
@@ -79,9 +81,8 @@ def command(
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")
 
     rows = [(e.task.name, e.rows, e.scores) for e in evaluations]
-    if len(rows) > 1:
-        overall = overall_scores([e.scores for e in evaluations])
-        rows.append(("mean", sum(e.rows for e in evaluations), overall))
+    overall = overall_scores([e.scores for e in evaluations])
+    rows.append(("mean", sum(e.rows for e in evaluations), overall))
     click.echo(score_table(rows))
     if confusion:
         for evaluation in evaluations:

@@ -63,6 +63,7 @@ def command(
     gpus: str,
 ) -> None:
     """Write the prediction file, probabilities averaged over crops (and runs)."""
+    from fashionai.datasets.fashionai_csv import TEST_QUESTIONS
     from fashionai.inference import answers
     from fashionai.runs import RunFolder
     from fashionai.runtime import contexts
@@ -75,8 +76,8 @@ def command(
     if split is not None:
         plan = answers.plan_split(split, tasks, runs)
     else:
-        file = questions or data / "rank" / "Tests" / "question.csv"
-        plan = answers.plan_questions(file, tasks, runs)
+        file = questions or data / TEST_QUESTIONS
+        plan = answers.plan_questions(file, tasks, runs, data)
     for part in plan:
         _print_runs(part.task, part.runs)
     total = sum(len(part.paths) * len(part.runs) for part in plan)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
 
 import click
 
@@ -30,7 +29,8 @@ Examples:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Where the task's folder goes.  [default: DATA/train_valid]",
+    default=Path("data/train_valid"),
+    help="Where the task's folder goes.",
 )
 @click.option(
     "--val-fraction",
@@ -49,7 +49,7 @@ Examples:
 def command(
     tasks: tuple[str, ...],
     data: Path,
-    out: Optional[Path],
+    out: Path,
     val_fraction: float,
     seed: int,
     mode: str,
@@ -67,7 +67,7 @@ def command(
         summary = prepare(
             task,
             data,
-            out or data / "train_valid",
+            out,
             val_fraction=val_fraction,
             seed=seed,
             mode=mode,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable, Iterator
 
 
@@ -28,6 +29,8 @@ class _Terminal(logging.Handler):
         from tqdm import tqdm
 
         tqdm.write(self.format(record))
+        # Into a file or a pipe, too, each line is there when it is written.
+        sys.stdout.flush()
 
 
 def log_to_terminal() -> None:

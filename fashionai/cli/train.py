@@ -68,7 +68,7 @@ def command(
     from fashionai.training.trainer import Trainer
 
     log_to_terminal()
-    trainer = Trainer(config, contexts(device, chosen_gpus))
+    trainer = Trainer(config, contexts(device, chosen_gpus), run if resume else None)
     if overwrite:
         remove_run(run.path)
     trainer.fit(run if resume else create_run(run.path))

@@ -92,23 +92,27 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
 class Questions(NamedTuple):
     """A question file: rows in file order, and the image file of each."""
 
-    path: Path
     rows: list[Row]
     images: list[Path]
 
 
-def read_questions(path: Path) -> Questions:
-    """The rows to predict, images found relative to the folder above the file's own.
+def read_questions(path: Path, data: Path) -> Questions:
+    """The rows to predict and their images.
 
-    Raises DataError for a missing image or a row that is asked twice.
+    Images lie below the folder above the file's own, as in the archives, else
+    below ``data`` or its rank folder. Raises DataError for a missing image or a
+    row that is asked twice.
     """
     rows = read_rows(path)
     if not rows:
         raise DataError(f"{path}: no rows")
     _check_distinct(rows)
-    images = [path.parent.parent / row.image for row in rows]
+    home = path.parent.parent
+    places = (home, data, data / "rank")
+    root = next((place for place in places if (place / rows[0].image).is_file()), home)
+    images = [root / row.image for row in rows]
     _check_images_exist([(image, row.where) for image, row in zip(images, rows)])
-    return Questions(path, rows, images)
+    return Questions(rows, images)
 
 
 def read_answers(path: Path) -> list[Row]:

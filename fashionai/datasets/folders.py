@@ -19,7 +19,7 @@ import numpy as np
 
 from fashionai.csv_files import write_rows
 from fashionai.datasets.record import LabelledImage
-from fashionai.errors import DataError
+from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.files import atomic_path, write_json
 from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
 from fashionai.tasks import Task, task_from_json, task_to_json
@@ -79,6 +79,8 @@ def write_folders(
     What is there and right is left alone, so that preparing again is a repair.
     Raises DataError for a file that no prepare has put there: it is never removed.
     """
+    if mode not in MODES:
+        raise ConfigError(f"mode: found '{mode}'. {nearest(mode, MODES)}")
     _remove_stale(folder, {item.place(task) for item in planned})
     _make_class_folders(folder, task, {item.split for item in planned})
     _write_manifest(folder / PARTIAL_MANIFEST, task, planned)

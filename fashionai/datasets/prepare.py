@@ -35,15 +35,15 @@ class Summary:
     """What prepare did, for people.
 
     ``counts`` holds images by (class index, split), ``rejected`` pairs of image
-    and reason, ``duplicates`` the number of images whose bytes an earlier one
-    has too, ``conflicts`` groups of such images with different classes.
+    and reason, ``duplicates`` images by class whose bytes an earlier one has
+    too, ``conflicts`` groups of such images with different classes.
     """
 
     task: Task
     folder: Path
     counts: Counter[tuple[int, str]]
     rejected: list[tuple[LabelledImage, str]]
-    duplicates: int
+    duplicates: Counter[int]
     conflicts: list[list[LabelledImage]]
     unsplit_classes: list[int]
     written: int
@@ -102,7 +102,7 @@ def prepare(
         folder=folder,
         counts=Counter((item.image.class_index, item.split) for item in planned),
         rejected=rejected,
-        duplicates=len(contents) - len(set(contents)),
+        duplicates=_count_duplicates(kept, contents),
         conflicts=conflicting_groups(kept, contents),
         unsplit_classes=unsplit_classes,
         written=written,
@@ -126,6 +126,15 @@ def _choose_splits(
     return names, split.unsplit_classes
 
 
+def _count_duplicates(images: Sequence[LabelledImage], contents: Sequence[str]) -> Counter[int]:
+    seen: set[str] = set()
+    duplicates: Counter[int] = Counter()
+    for image, content in zip(images, contents):
+        duplicates[image.class_index] += content in seen
+        seen.add(content)
+    return duplicates
+
+
 def _write_rejected(path: Path, rejected: Sequence[tuple[LabelledImage, str]]) -> None:
     if not rejected:
         path.unlink(missing_ok=True)
@@ -146,25 +155,26 @@ def summary_table(summary: Summary) -> str:
     task = summary.task
     splits = [name for name in SPLITS if any(split == name for _, split in summary.counts)]
     rejected = Counter(image.class_index for image, _ in summary.rejected)
-    columns = [*splits, "rejected"]
+    columns = [*splits, "rejected", "duplicates"]
     width = max(len(name) for name in (*task.classes, task.name))
-    lines = [f"{task.name:<{width}}" + "".join(f"{name:>10}" for name in columns)]
-    for index, name in enumerate(task.classes):
-        numbers = [summary.counts[index, split] for split in splits] + [rejected[index]]
-        lines.append(f"{name:<{width}}" + "".join(f"{number:>10,}" for number in numbers))
-    totals = [sum(n for (_, s), n in summary.counts.items() if s == split) for split in splits]
-    totals.append(len(summary.rejected))
-    lines.append(f"{'total':<{width}}" + "".join(f"{number:>10,}" for number in totals))
+    lines = [f"{task.name:<{width}}" + "".join(f"{name:>11}" for name in columns)]
+    rows = [
+        [summary.counts[index, split] for split in splits]
+        + [rejected[index], summary.duplicates[index]]
+        for index in range(len(task.classes))
+    ]
+    totals = [sum(column) for column in zip(*rows)]
+    for name, numbers in zip((*task.classes, "total"), (*rows, totals)):
+        lines.append(f"{name:<{width}}" + "".join(f"{number:>11,}" for number in numbers))
     return "\n".join(lines)
 
 
 def summary_notes(summary: Summary) -> list[str]:
     """What a person should know beyond the counts, a line each."""
     notes = []
-    if summary.duplicates:
-        notes.append(
-            f"{summary.duplicates:,} images repeat the bytes of another; equal ones share a split"
-        )
+    repeated = sum(summary.duplicates.values())
+    if repeated:
+        notes.append(f"{repeated:,} images repeat the bytes of another; equal ones share a split")
     for group in summary.conflicts:
         labels = ", ".join(f"{i.source} ({summary.task.classes[i.class_index]})" for i in group)
         notes.append(f"same bytes, different classes: {labels}")

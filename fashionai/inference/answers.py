@@ -11,9 +11,9 @@ import numpy as np
 from fashionai.datasets.fashionai_csv import read_questions, row_image
 from fashionai.datasets.folders import read_split
 from fashionai.errors import RunError
-from fashionai.inference.predictor import check_task, predict_images
+from fashionai.inference.predictor import predict_images
 from fashionai.inference.submissions import PredictedRow, write_fashionai, write_table
-from fashionai.runs import RunFolder, best_finished_run
+from fashionai.runs import RunFolder, best_finished_runs
 from fashionai.tasks import Task
 
 
@@ -27,14 +27,16 @@ class Part(NamedTuple):
     runs: list[RunFolder]
 
 
-def plan_questions(questions: Path, tasks: Sequence[Task], runs: Sequence[RunFolder]) -> list[Part]:
+def plan_questions(
+    questions: Path, tasks: Sequence[Task], runs: Sequence[RunFolder], data: Path
+) -> list[Part]:
     """One part for each task of a question file, or for those of ``tasks`` when given.
 
     Without ``runs`` a task takes its best finished run. Raises RunError, before
     anything is computed, for a task without a run and for a run that no task
     takes.
     """
-    asked = read_questions(questions)
+    asked = read_questions(questions, data)
     present = list(dict.fromkeys(row.task for row in asked.rows))
     absent = [task.name for task in tasks if task not in present]
     if absent:
@@ -115,7 +117,7 @@ def write_answers(
 def _assign_runs(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> dict[Task, list[RunFolder]]:
     """The runs of every task: those that are given, or the best finished one."""
     if not runs:
-        return {task: [best_finished_run(task)] for task in tasks}
+        return best_finished_runs(tasks)
     assigned: dict[Task, list[RunFolder]] = {task: [] for task in tasks}
     for run in runs:
         trained = run.read_task()
@@ -123,7 +125,7 @@ def _assign_runs(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> dict[Task,
             raise RunError(
                 f"{run}: was trained for {trained.name}, and no rows of it are to be predicted"
             )
-        check_task(run, trained)
+        run.check_usable()
         assigned[trained].append(run)
     without = [task.name for task in tasks if not assigned[task]]
     if without:

@@ -8,9 +8,10 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.errors import RunError, TrainingError
+from fashionai.errors import ConfigError, RunError, TrainingError
 from fashionai.inference.engines import gluon_engine
 from fashionai.pipeline.augment import EvaluationTransform
+from fashionai.pipeline.crops import CROP_COUNTS
 from fashionai.pipeline.loader import Loader
 from fashionai.runs import RunFolder
 from fashionai.tasks import Task
@@ -33,6 +34,8 @@ def predict_images(
     last call (once for every run). Raises RunError when a run is of another
     task, DataError for an image that cannot be decoded.
     """
+    if crops not in CROP_COUNTS:
+        raise ConfigError(f"crops: found {crops}, expected one of {CROP_COUNTS}")
     for run in runs:
         check_task(run, task)
     results = [

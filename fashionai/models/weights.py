@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
-import os
 import zipfile
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import requests
 
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path
+from fashionai.runtime import zoo_cache_folder, zoo_repository
 
 ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -26,13 +26,12 @@ def zoo_weights(name: str) -> Path:
     """
     sha1 = _published_sha1(name)
     file_name = f"{name}-{sha1[:8]}"
-    folder = Path(os.environ.get("MXNET_HOME", "~/.mxnet")).expanduser() / "models"
-    file = folder / f"{file_name}.params"
+    file = zoo_cache_folder() / f"{file_name}.params"
     if file.is_file():
         if _sha1(file.read_bytes()) == sha1:
             return file
         raise WeightsError(f"{file}: SHA-1 is not {sha1}, the file is damaged", "Delete it")
-    url = f"{_repository()}gluon/models/{file_name}.zip"
+    url = f"{zoo_repository()}gluon/models/{file_name}.zip"
     try:
         parameters = _download_member(url, f"{file_name}.params")
     except (requests.RequestException, zipfile.BadZipFile, KeyError) as error:
@@ -60,11 +59,6 @@ def _published_sha1(name: str) -> str:
         f"no pretrained weights of {name} were published",
         "Set model.pretrained=false or to a .params file",
     )
-
-
-def _repository() -> str:
-    default = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
-    return os.environ.get("MXNET_GLUON_REPO", default).rstrip("/") + "/"
 
 
 def _download_member(url: str, member: str) -> bytes:

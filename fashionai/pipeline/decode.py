@@ -18,7 +18,7 @@ LARGEST_PIXELS = 178_956_970
 SMALLEST_SIDE = 8
 
 JPEG_MAGIC = b"\xff\xd8"
-START_OF_SCAN = b"\xff\xda"
+START_OF_SCAN = 0xDA
 END_OF_IMAGE = b"\xff\xd9"
 
 # libjpeg decodes at 1/8, 1/4 or 1/2 for a fraction of the cost.
@@ -39,16 +39,15 @@ Image.MAX_IMAGE_PIXELS = None
 class Header(NamedTuple):
     """What an image says of itself before it is decoded; sizes in pixels."""
 
-    format: str
     width: int
     height: int
 
 
 def read_header(data: bytes) -> Optional[Header]:
-    """Format and size of an encoded image, None when it is no known image."""
+    """Size of an encoded image, None when it is no known image."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return Header(image.format or "", *image.size)
+            return Header(*image.size)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return None
 
@@ -69,9 +68,7 @@ def find_damage(data: bytes) -> str:
         return f"too large: {size}"
     if min(header.width, header.height) < SMALLEST_SIDE:
         return f"too small: {size}"
-    # Depending on its version OpenCV fills the missing part of a JPEG with grey and says nothing.
-    # Cameras that append a second picture call theirs MPO: go by the first bytes, as OpenCV does.
-    if data.startswith(JPEG_MAGIC) and data.find(END_OF_IMAGE, data.rfind(START_OF_SCAN)) < 0:
+    if _is_truncated_jpeg(data):
         return "truncated"
     if cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is None:
         return "cannot be decoded"
@@ -87,8 +84,8 @@ def decode(data: bytes, short_side: int, name: str) -> np.ndarray:
     """
     array = np.frombuffer(data, np.uint8)
     image = cv2.imdecode(array, _decode_flag(data, short_side)) if data else None
-    if image is None:
-        raise DataError(f"{name}: the image cannot be decoded", "Run fashionai prepare again")
+    if image is None or _is_truncated_jpeg(data):
+        raise DataError(f"{name}: the image cannot be decoded")
     return image
 
 
@@ -99,6 +96,19 @@ def read_image(path: Path, short_side: int) -> np.ndarray:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     return decode(data, short_side, str(path))
+
+
+def _is_truncated_jpeg(data: bytes) -> bool:
+    """OpenCV fills the rest of a JPEG that lacks little with grey and says nothing."""
+    return data.startswith(JPEG_MAGIC) and data.find(END_OF_IMAGE, _scan_start(data)) < 0
+
+
+def _scan_start(data: bytes) -> int:
+    """Where a JPEG's first scan begins: before it, thumbnails have end markers of their own."""
+    position = len(JPEG_MAGIC)
+    while position + 4 <= len(data) and data[position + 1] != START_OF_SCAN:
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return position
 
 
 def _decode_flag(data: bytes, short_side: int) -> int:

@@ -23,6 +23,9 @@ mx = import_mxnet()
 
 PROGRESS = "progress"
 
+# What a state file that is damaged or of another network ends in.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, mx.base.MXNetError)
+
 
 @dataclass
 class Progress:
@@ -30,7 +33,8 @@ class Progress:
 
     ``epoch`` and ``step`` count from 0; ``loss_sum``, ``correct`` and ``seen``
     are sums over the images of the epoch under way; ``history`` has a row for
-    every finished epoch.
+    every finished epoch; ``basis`` names the data and the devices that a step
+    stands for.
     """
 
     epoch: int = 0
@@ -40,6 +44,7 @@ class Progress:
     seen: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+    basis: dict[str, str] = field(default_factory=dict)
 
     def begin_epoch(self, epoch: int) -> None:
         """Start counting anew."""
@@ -60,22 +65,31 @@ def save_state(path: Path, network: Any, trainer: Any, progress: Progress) -> No
         np.savez(handle, **arrays)
 
 
-def load_state(path: Path, network: Any, trainer: Any) -> Progress:
+def load_state(path: Path, network: Any, trainer: Any, basis: dict[str, str]) -> Progress:
     """Put back what save_state wrote; RunError when the file does not fit.
 
-    ``trainer`` must not have made a step.
+    ``trainer`` must not have made a step. ``basis`` is what a step stands for
+    now, and has to be what it was.
     """
     _connect_devices(trainer)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             progress = Progress(**json.loads(str(arrays[PROGRESS])))
+            _check_same_basis(path, progress.basis, basis)
             for name, parameter in network._collect_params_with_prefix().items():
                 for device, values in enumerate(_device_copies(parameter)):
                     values[:] = arrays[f"parameters/{name}/{device}"]
                 if parameter.grad_req != "null":
                     parameter.set_data(parameter.list_data()[0])
             _load_optimizer(arrays, trainer)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        zipfile.BadZipFile,
+        mx.base.MXNetError,
+    ) as error:
         raise RunError(f"{path}: cannot resume from it: {error}") from None
     return progress
 
@@ -92,6 +106,19 @@ def _load_optimizer(arrays: Any, trainer: Any) -> None:
                 values[:] = arrays[f"optimizer/{index}/{position}"]
             updater.states[index] = state
             updater.states_synced[index] = True
+
+
+def _check_same_basis(path: Path, begun_on: dict[str, str], now: dict[str, str]) -> None:
+    if begun_on.get("devices") != now["devices"]:
+        raise RunError(
+            f"{path.parent}: was begun on {begun_on.get('devices')}, resumed on {now['devices']}",
+            "Give the same --device and --gpus",
+        )
+    if begun_on.get("data") != now["data"]:
+        raise RunError(
+            f"{path.parent}: the prepared folder has changed since the run was begun",
+            "Prepare it as it was, or start a new run",
+        )
 
 
 def _connect_devices(trainer: Any) -> None:

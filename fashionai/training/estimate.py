@@ -44,11 +44,16 @@ def describe(
         f"on {devices}, {memory_gigabytes(contexts):.1f} GB of memory"
     ]
     if contexts[0].device_type == "cpu" and seconds > LONG_RUN_HOURS * 3600:
-        lines.append("That is long. Without a GPU, fewer epochs or these settings take less time:")
-        is_default = (config.model.name, config.data.crop) == DEFAULT_NETWORK
+        if (config.model.name, config.data.crop) != DEFAULT_NETWORK:
+            return [
+                *lines,
+                "Without a GPU, fewer epochs, a smaller data.crop or a lighter "
+                "model.name take less.",
+            ]
+        lines.append("That is long. Without a GPU, fewer epochs or these settings take less:")
         for settings, speed_up in LIGHTER_SETTINGS:
-            time = f"  (about {duration(seconds / speed_up)})" if is_default else ""
-            lines.append(f"  {settings}{time}")
+            lines.append(f"  {settings}")
+            lines.append(f"    (about {duration(seconds / speed_up)})")
     return lines
 
 

@@ -7,14 +7,6 @@ import threading
 from types import FrameType
 from typing import Any, Optional
 
-from fashionai.errors import FashionAIError
-
-
-class RunStoppedError(FashionAIError):
-    """The user stopped the run; its state is saved."""
-
-    exit_code = 130
-
 
 class StopRequest:
     """While in this context, SIGINT and SIGTERM set ``requested`` instead of ending the program."""

@@ -6,22 +6,25 @@ that a run that was stopped anywhere and resumed ends with the same bits.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import math
+import shlex
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional, TextIO
 
 import numpy as np
 
 from fashionai.config import Config, save_config
-from fashionai.datasets.folders import read_split
-from fashionai.errors import TrainingError
-from fashionai.files import atomic_path, write_json
+from fashionai.datasets.folders import MANIFEST, read_split
+from fashionai.errors import FashionAIError, RunError, RunStoppedError, TrainingError
+from fashionai.files import atomic_path, content_hash, write_json
 from fashionai.metrics import task_scores
 from fashionai.models.forward import Forward
-from fashionai.models.zoo import build_network
+from fashionai.models.zoo import build_network, first_line
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
 from fashionai.pipeline.loader import SHUFFLE_STREAM, STEP_STREAM, Batch, Loader
 from fashionai.runs import RunFolder
@@ -31,7 +34,7 @@ from fashionai.training import estimate
 from fashionai.training.checkpoint import Progress, load_state, save_state, set_update_count
 from fashionai.training.clock import EpochClock
 from fashionai.training.history import EPOCH_HEADER, best_row, epoch_line, write_history
-from fashionai.training.interrupt import RunStoppedError, StopRequest
+from fashionai.training.interrupt import StopRequest
 from fashionai.training.schedules import learning_rate
 
 mx = import_mxnet()
@@ -39,8 +42,10 @@ log = logging.getLogger(__name__)
 
 # Results of a step are read this many steps later, so that devices never wait for Python.
 READ_BEHIND = 2
-# Batch normalisation needs more than one image a device.
-SMALLEST_SHARE = 2
+# Batch normalisation of a single image has no variance to divide by.
+SMALLEST_BATCH = 2
+# A crash in a long epoch loses no more than this.
+SECONDS_BETWEEN_SAVES = 600.0
 
 
 class StepResult(NamedTuple):
@@ -61,14 +66,17 @@ class Trainer:
 
     run: RunFolder
 
-    def __init__(self, config: Config, contexts: list[Any]) -> None:
+    def __init__(
+        self, config: Config, contexts: list[Any], resume_from: Optional[RunFolder] = None
+    ) -> None:
+        """``resume_from`` is the run that fit will go on with: it needs no pretrained weights."""
         self.config = config
         folder = Path(config.data.folder) / find_task(config.task).name
         self.train_split, self.val_split = read_split(folder, "train"), read_split(folder, "val")
         self.task = self.train_split.task
         self._labels = self.train_split.class_indices.astype(np.float32)
         self.batch_size = config.batch_size * len(contexts)
-        self._smallest_batch = SMALLEST_SHARE * len(contexts)
+        self._smallest_batch = max(SMALLEST_BATCH, len(contexts))
         if len(self.train_split.paths) < self._smallest_batch:
             raise TrainingError(
                 f"{len(self.train_split.paths)} training images are too few, "
@@ -76,8 +84,12 @@ class Trainer:
             )
 
         mx.random.seed(config.seed)
+        resuming = resume_from is not None and resume_from.states_file.is_file()
         self.network = build_network(
-            config.model.name, len(self.task.classes), config.data.crop, config.model.pretrained
+            config.model.name,
+            len(self.task.classes),
+            config.data.crop,
+            False if resuming else config.model.pretrained,
         )
         self.network.collect_params().reset_ctx(contexts)
         self.forward = Forward(self.network, config.data.mean, config.data.std, contexts)
@@ -90,9 +102,17 @@ class Trainer:
             # With the update on each device its state can be read and saved.
             update_on_kvstore=False,
         )
-        self.progress = Progress()
+        self.progress = Progress(basis=self._basis(folder))
         self.clock = EpochClock(self._log_estimate)
         self._log_header = True
+
+    def _basis(self, folder: Path) -> dict[str, str]:
+        """What a step means: a resumed run has to stand on the same data and devices."""
+        contexts = self.forward.contexts
+        return {
+            "devices": f"{len(contexts)} {contexts[0].device_type}",
+            "data": content_hash((folder / MANIFEST).read_bytes()),
+        }
 
     @property
     def steps_per_epoch(self) -> int:
@@ -112,9 +132,16 @@ class Trainer:
         write_json(run.classes_file, task_to_json(self.task))
         file_log = logging.FileHandler(run.log_file, encoding="utf-8")
         file_log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.setLevel(logging.INFO)
         log.addHandler(file_log)
         try:
+            assert file_log.stream is not None
+            lock(file_log.stream, run)
             self._train()
+        except FashionAIError as error:
+            # For the file alone: whoever called tells the person.
+            file_log.handle(log.makeRecord(log.name, logging.ERROR, "", 0, str(error), (), None))
+            raise
         finally:
             log.removeHandler(file_log)
             file_log.close()
@@ -123,11 +150,16 @@ class Trainer:
     def _train(self) -> None:
         self._restore()
         self._log_beginning()
-        with StopRequest() as stop:
-            while self.progress.epoch < self.config.epochs:
-                self._train_epoch(stop)
-                row = self._validate(stop)
-                self._finish_epoch(row)
+        try:
+            with StopRequest() as stop:
+                while self.progress.epoch < self.config.epochs:
+                    self._train_epoch(stop)
+                    row = self._validate(stop)
+                    self._finish_epoch(row)
+        except mx.base.MXNetError as error:
+            raise TrainingError(
+                f"MXNet stopped: {first_line(error)}", "A smaller batch_size needs less memory"
+            ) from error
         best = best_row(self.progress.history, self.config.monitor)
         assert best is not None
         log.info(
@@ -138,9 +170,12 @@ class Trainer:
 
     def _restore(self) -> None:
         """Go on from the saved state, and mend files that a kill left behind it."""
+        for abandoned in self.run.path.glob(".*.tmp"):
+            abandoned.unlink()
         if not self.run.states_file.is_file():
             return
-        self.progress = load_state(self.run.states_file, self.network, self.optimizer)
+        basis = self.progress.basis
+        self.progress = load_state(self.run.states_file, self.network, self.optimizer, basis)
         steps = self.progress.epoch * self.steps_per_epoch + self.progress.step
         set_update_count(self.optimizer, steps)
         if self.progress.history:
@@ -151,6 +186,7 @@ class Trainer:
         """One pass over the training images, from where the progress stands."""
         progress = self.progress
         waiting: deque[StepResult] = deque()
+        saved = time.monotonic()
         self.clock.start(
             f"epoch {progress.epoch + 1}/{self.config.epochs}", self.steps_per_epoch, progress.step
         )
@@ -161,6 +197,11 @@ class Trainer:
             self.clock.tick(len(batch.rows))
             if stop.requested:
                 break
+            if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+                while waiting:
+                    self._read(waiting.popleft())
+                save_state(self.run.states_file, self.network, self.optimizer, progress)
+                saved = time.monotonic()
         while waiting:
             self._read(waiting.popleft())
         progress.seconds += self.clock.stop()
@@ -277,8 +318,13 @@ class Trainer:
         raise RunStoppedError(
             f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}, "
             "the state is saved",
-            f"Resume with: fashionai train --run {self.run} --resume",
+            f"Resume with: fashionai train --run {shlex.quote(str(self.run))} --resume"
+            + self._gpu_option(),
         )
+
+    def _gpu_option(self) -> str:
+        gpus = [str(c.device_id) for c in self.forward.contexts if c.device_type == "gpu"]
+        return f" --gpus {','.join(gpus)}" if gpus else ""
 
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_split.paths), len(self.val_split.paths)
@@ -296,6 +342,14 @@ class Trainer:
         log.info(
             "%s, %d steps an epoch -> %s", self.config.model.name, self.steps_per_epoch, self.run
         )
+
+
+def lock(stream: TextIO, run: RunFolder) -> None:
+    """Hold the run's log until it is closed; RunError when another process does."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(f"{run}: is being trained by another process") from None
 
 
 def optimizer_arguments(config: Config) -> dict[str, float]:

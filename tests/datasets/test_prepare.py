@@ -132,7 +132,7 @@ def test_equal_images_share_a_split_and_conflicts_are_listed(fashionai_data, tmp
         listed = rows(summary.folder / "manifest.csv")
         names = {first_image(data).name, "twin.jpg", "other.jpg"}
         assert len({row["split"] for row in listed if row["file"] in names}) == 1
-    assert summary.duplicates == 2
+    assert sum(summary.duplicates.values()) == 2
     assert len(summary.conflicts) == 1
     notes = "\n".join(summary_notes(summary))
     assert "2 images repeat the bytes of another" in notes
@@ -220,7 +220,7 @@ def test_the_summary_table_adds_up(fashionai_data, tmp_path) -> None:
     first_image(fashionai_data).write_bytes(b"")
     summary = run(fashionai_data, tmp_path / "out", skip_bad=True)
     lines = [line.split() for line in summary_table(summary).splitlines()]
-    assert lines[0] == ["skirt_length_labels", "train", "val", "rejected"]
+    assert lines[0] == ["skirt_length_labels", "train", "val", "rejected", "duplicates"]
     assert [line[0] for line in lines[1:]] == [*SKIRT.classes, "total"]
     numbers = np.array([[int(cell) for cell in line[1:]] for line in lines[1:]])
     np.testing.assert_array_equal(numbers[:-1].sum(axis=0), numbers[-1])

@@ -121,6 +121,9 @@ def test_unknown_names_and_impossible_crops_are_said_in_one_line() -> None:
         build_network("squeezenet1.1", 6, 64)
     assert "squeezenet1.1 cannot take images of data.crop 64 pixels" in str(error.value)
     assert "\n" not in str(error.value)
+    # Its pooling window, made for 224 pixels, leaves 2 x 2 answers at 448.
+    with pytest.raises(FashionAIError, match=r"shape \(1, 24\), expected \(1, 6\)"):
+        build_network("squeezenet1.1", 6, 448)
 
 
 def test_small_cnn_has_the_layers_that_it_says() -> None:

@@ -67,4 +67,4 @@ def test_two_tasks_become_one_submission_and_a_second_run_does_nothing_again(
 
     other = benchmark(project, *arguments, "epochs=2")
     assert other.returncode == 2
-    assert "begun with another configuration (epochs: 1 != 2)" in other.stderr
+    assert "begun with another configuration (epochs: 1, not 2)" in other.stderr

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +168,7 @@ def test_resume_refuses_another_configuration_and_says_when_it_is_done(prepared:
     metrics.write_text(metrics.read_text().replace("true", "false"))
     other = run_cli(*arguments, "optimizer.lr=0.5", cwd=prepared)
     assert other.returncode == 2
-    assert "begun with another configuration (optimizer.lr: 0.05 != 0.5)" in other.stderr
+    assert "begun with another configuration (optimizer.lr: 0.05, not 0.5)" in other.stderr
 
 
 def test_a_last_batch_of_one_image_is_left_out(
@@ -175,9 +177,54 @@ def test_a_last_batch_of_one_image_is_left_out(
     """Batch normalisation over a single image has no variance to divide by."""
     monkeypatch.chdir(prepared)
     images = 84
-    for batch_size, steps in ((83, 1), (82, 2), (84, 1), (200, 1)):
+    for batch_size, steps in ((83, 1), (82, 2), (84, 1), (200, 1), (40, 3)):
         config = load_config(write_config(prepared, batch_size=batch_size))
         trainer = Trainer(config, [mx.cpu()])
         assert len(trainer.train_split.paths) == images
         assert trainer.steps_per_epoch == steps
         assert len(list(trainer._training_batches())) == steps
+
+
+def test_resume_refuses_other_data_and_other_devices(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of other data or of another batch size is another step."""
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    config = load_config(write_config(tmp_path, epochs=1, batch_size=8))
+    run = create_run(tmp_path / "run")
+    Trainer(config, [mx.cpu()]).fit(run)
+    with pytest.raises(FashionAIError, match="begun on 1 cpu, resumed on 2 cpu"):
+        Trainer(config, [mx.cpu(0), mx.cpu(1)]).fit(run)
+    assert run_cli("prepare", "--task", "skirt", "--seed", "1", cwd=tmp_path).returncode == 0
+    with pytest.raises(FashionAIError, match="the prepared folder has changed"):
+        Trainer(config, [mx.cpu()]).fit(run)
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    run = create_run(prepared / "runs" / "locked")
+    with open(run.log_file, "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        trainer = Trainer(load_config(write_config(prepared, epochs=1)), [mx.cpu()])
+        with pytest.raises(FashionAIError, match="is being trained by another process"):
+            trainer.fit(run)
+    assert "another process" in run.log_file.read_text()
+
+
+def test_resuming_needs_the_pretrained_weights_no_more(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    weights = prepared / "given.params"
+    network = SMALL_NETS["small_cnn"](1000)
+    network.initialize()
+    network(mx.nd.zeros((1, 3, 32, 32)))
+    network.save_parameters(str(weights))
+    config = load_config(write_config(prepared, epochs=1), [f"model.pretrained={weights}"])
+    run = create_run(prepared / "runs" / "given")
+    Trainer(config, [mx.cpu()]).fit(run)
+    weights.unlink()
+    Trainer(config, [mx.cpu()], resume_from=run).fit(run)
