@@ -1,0 +1,39 @@
+"""CSV with the place of every row."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from fashionai.csv_files import read_rows, write_rows
+from fashionai.errors import FashionAIError
+
+
+def test_places_count_lines_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'\xef\xbb\xbfa, b\r\n\r\n"c\nd",e\nf,g\n')
+    rows = list(read_rows(path))
+    assert rows[0] == (["a", "b"], f"{path}:1")
+    assert rows[1] == (["c\nd", "e"], f"{path}:4")
+    assert rows[2] == (["f", "g"], f"{path}:5")
+
+
+def test_what_is_written_is_read_by_the_standard_library(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [["x,y", 'say "hi"'], ["line\nfeed", "ü"]]
+    write_rows(path, rows)
+    with open(path, encoding="utf-8", newline="") as handle:
+        assert list(csv.reader(handle)) == rows
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b'"' + b"x" * 200_000])
+def test_what_is_no_csv_is_an_error_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(FashionAIError, match=r"a\.csv.*: not"):
+        list(read_rows(path))
+    with pytest.raises(FashionAIError, match=r"b\.csv: no such file"):
+        list(read_rows(tmp_path / "b.csv"))

@@ -1,0 +1,77 @@
+"""Run folders: names that are free, the best finished one, damaged metrics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fashionai.config import Config, save_config
+from fashionai.errors import FashionAIError
+from fashionai.files import write_json
+from fashionai.runs import RunFolder, best_finished_runs, create_run, find_runs, remove_run
+from fashionai.tasks import find_task, task_to_json
+
+
+def make_run(path: Path, task: str, score: float, finished: bool = True) -> RunFolder:
+    run = create_run(path)
+    save_config(Config(task=task), run.config_file)
+    write_json(run.classes_file, task_to_json(find_task(task)))
+    write_json(run.metrics_file, {"finished": finished, "best": {"map": score}})
+    return run
+
+
+def test_a_taken_name_gets_the_next_number_and_an_empty_folder_is_free(tmp_path: Path) -> None:
+    (tmp_path / "runs/skirt").mkdir(parents=True)
+    assert create_run(tmp_path / "runs/skirt").path == tmp_path / "runs/skirt"
+    (tmp_path / "runs/skirt/train.log").write_text("begun")
+    assert create_run(tmp_path / "runs/skirt").path == tmp_path / "runs/skirt-2"
+    (tmp_path / "runs/skirt-2/train.log").write_text("begun")
+    assert create_run(tmp_path / "runs/skirt").path == tmp_path / "runs/skirt-3"
+
+
+def test_the_best_finished_run_of_each_task(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", "skirt", 0.8)
+    make_run(tmp_path / "b", "skirt", 0.9)
+    make_run(tmp_path / "c", "skirt", 0.99, finished=False)
+    make_run(tmp_path / "d", "pant", 0.5)
+    (tmp_path / "notes").mkdir()
+    skirt, pant = find_task("skirt"), find_task("pant")
+    best = best_finished_runs([skirt, pant], tmp_path)
+    assert {task.short_name: run[0].path.name for task, run in best.items()} == {
+        "skirt": "b",
+        "pant": "d",
+    }
+    assert [run.path.name for run in find_runs(tmp_path)] == ["a", "b", "c", "d"]
+
+
+def test_all_tasks_without_a_run_are_named(tmp_path: Path) -> None:
+    make_run(tmp_path / "c", "skirt", 0.99, finished=False)
+    with pytest.raises(FashionAIError) as error:
+        best_finished_runs([find_task("skirt"), find_task("pant")], tmp_path)
+    assert "no finished run of skirt_length_labels, pant_length_labels" in str(error.value)
+    assert f"unfinished: {tmp_path / 'c'}" in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"best": 3}', "null"])
+def test_metrics_that_are_none_are_an_error(tmp_path: Path, content: str) -> None:
+    run = make_run(tmp_path / "a", "skirt", 0.8)
+    run.metrics_file.write_text(content)
+    with pytest.raises(FashionAIError, match=r"metrics\.json: (not valid JSON|does not hold)"):
+        best_finished_runs([find_task("skirt")], tmp_path)
+
+
+def test_only_runs_are_removed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", "skirt", 0.8)
+    remove_run(run.path)
+    assert not run.path.exists()
+    remove_run(run.path)
+    (tmp_path / "thesis").mkdir()
+    with pytest.raises(FashionAIError, match="not a run"):
+        remove_run(tmp_path / "thesis")
+
+
+def test_metrics_are_json_without_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "m.json", {"map": float("nan"), "list": [1.5, float("inf")]})
+    assert json.loads((tmp_path / "m.json").read_text()) == {"map": None, "list": [1.5, None]}
