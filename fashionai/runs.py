@@ -141,6 +141,6 @@ def best_finished_runs(
         raise RunError(
             f"{folder}: no finished run of {', '.join(task.name for task in without)}{started}",
             f"Train one with fashionai train --config configs/{without[0].short_name}.yaml, "
-            "or name one with --run",
+            "name one with --run, or choose other tasks with --task",
         )
     return {task: [max(found, key=found.__getitem__)] for task, found in scores.items()}

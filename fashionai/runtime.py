@@ -136,7 +136,7 @@ def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
     if missing or not chosen:
         wanted = f"GPU {missing[0]} was asked for" if missing else "a GPU was asked for"
         raise InstallationError(
-            f"{wanted} but MXNet ({_installed_build()}) finds {available}",
+            f"{wanted} but MXNet ({_installed_build()}) finds {available or 'none'}",
             "Check nvidia-smi, install the GPU build with ./scripts/setup.sh --gpu, "
             "or give --device cpu",
         )

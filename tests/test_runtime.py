@@ -313,7 +313,7 @@ def test_a_gpu_that_is_not_there(
     with pytest.raises(InstallationError) as error:
         runtime.contexts("gpu", gpus)
     assert message_of(error) == (
-        f"{asked} but MXNet (mxnet) finds 0. Check nvidia-smi, install the GPU build with "
+        f"{asked} but MXNet (mxnet) finds none. Check nvidia-smi, install the GPU build with "
         "./scripts/setup.sh --gpu, or give --device cpu"
     )
 

@@ -14,7 +14,7 @@ from typing import Optional
 import click
 
 from fashionai import __version__
-from fashionai.errors import FashionAIError, nearest
+from fashionai.errors import FashionAIError, RunStoppedError, nearest
 
 # Name and one line of every command, so that --help imports none of them.
 COMMANDS = {
@@ -83,6 +83,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
         error.show()
+        sys.exit(error.exit_code)
+    except RunStoppedError as error:
+        click.echo(str(error), err=True)
         sys.exit(error.exit_code)
     except FashionAIError as error:
         click.echo(f"Error: {error}", err=True)

@@ -14,7 +14,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def device_options(command: Command) -> Command:
     """Add --device and --gpus."""
     command = click.option(
-        "--gpus", default="", metavar="0,1", help="Which GPUs to use.  [default: all]"
+        "--gpus",
+        default="",
+        show_default=False,
+        metavar="0,1",
+        help="Which GPUs to use.  [default: all]",
     )(command)
     return click.option(
         "--device",

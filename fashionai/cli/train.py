@@ -71,4 +71,8 @@ def command(
     trainer = Trainer(config, contexts(device, chosen_gpus), run if resume else None)
     if overwrite:
         remove_run(run.path)
-    trainer.fit(run if resume else create_run(run.path))
+    if not resume:
+        wanted, run = run, create_run(run.path)
+        if run.path != wanted.path:
+            click.echo(f"{wanted} is taken, this run is {run} (--resume or --overwrite: {wanted})")
+    trainer.fit(run)

@@ -74,23 +74,22 @@ def write_folders(
     mode: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Make the folders hold exactly the planned images; returns how many were put in place.
+    """Make the folders hold exactly the planned images; returns how many files changed.
 
     What is there and right is left alone, so that preparing again is a repair.
     Raises DataError for a file that no prepare has put there: it is never removed.
     """
     if mode not in MODES:
         raise ConfigError(f"mode: found '{mode}'. {nearest(mode, MODES)}")
-    _remove_stale(folder, {item.place(task) for item in planned})
+    changed = _remove_stale(folder, {item.place(task) for item in planned})
     _make_class_folders(folder, task, {item.split for item in planned})
     _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
-    written = 0
     for item in planned:
-        written += _put(item.image, folder / item.place(task), mode)
+        changed += _put(item.image, folder / item.place(task), mode)
         progress(1)
     write_json(folder / TASK_FILE, task_to_json(task))
     (folder / PARTIAL_MANIFEST).replace(folder / MANIFEST)
-    return written
+    return changed
 
 
 class PreparedSplit(NamedTuple):
@@ -224,8 +223,8 @@ def _hard_link(source: Path, target: Path) -> bool:
     return True
 
 
-def _remove_stale(folder: Path, places: set[str]) -> None:
-    """Remove what an earlier prepare put here and this one does not want."""
+def _remove_stale(folder: Path, places: set[str]) -> int:
+    """Remove what an earlier prepare put here and this one does not want; returns how many."""
     present = set(_files_below(folder, SPLITS))
     known = _listed_places(folder / MANIFEST) | _listed_places(folder / PARTIAL_MANIFEST)
     foreign = sorted(present - known - places)
@@ -249,6 +248,7 @@ def _remove_stale(folder: Path, places: set[str]) -> None:
     for split in SPLITS:
         with contextlib.suppress(OSError):
             (folder / split).rmdir()
+    return len(present - places)
 
 
 def _class_folders(folder: Path, splits: Iterable[str]) -> Iterator[Path]:

@@ -46,7 +46,7 @@ class Summary:
     duplicates: Counter[int]
     conflicts: list[list[LabelledImage]]
     unsplit_classes: list[int]
-    written: int
+    changed: int
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ def prepare(
     splits, unsplit_classes = _choose_splits(kept, contents, val_fraction, seed)
     planned = plan_folders(kept, splits)
     with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
-        written = write_folders(folder, task, planned, mode, advance)
+        changed = write_folders(folder, task, planned, mode, advance)
     return Summary(
         task=task,
         folder=folder,
@@ -105,7 +105,7 @@ def prepare(
         duplicates=_count_duplicates(kept, contents),
         conflicts=conflicting_groups(kept, contents),
         unsplit_classes=unsplit_classes,
-        written=written,
+        changed=changed,
     )
 
 
@@ -184,6 +184,7 @@ def summary_notes(summary: Summary) -> list[str]:
         )
     if summary.rejected:
         notes.append(f"{len(summary.rejected):,} images rejected: {summary.folder / REJECTED}")
-    changed = f"{summary.written:,} files written" if summary.written else "nothing to change"
+    files = f"{summary.changed:,} file{'s' if summary.changed > 1 else ''}"
+    changed = f"{files} written or removed" if summary.changed else "nothing to change"
     notes.append(f"{summary.folder}: {changed}")
     return notes

@@ -10,7 +10,7 @@ import numpy as np
 
 from fashionai.datasets.fashionai_csv import read_questions, row_image
 from fashionai.datasets.folders import read_split
-from fashionai.errors import RunError
+from fashionai.errors import DataError, RunError
 from fashionai.inference.predictor import predict_images
 from fashionai.inference.submissions import PredictedRow, write_fashionai, write_table
 from fashionai.runs import RunFolder, best_finished_runs
@@ -36,6 +36,11 @@ def plan_questions(
     anything is computed, for a task without a run and for a run that no task
     takes.
     """
+    if not questions.is_file():
+        raise DataError(
+            f"{questions}: no such question file",
+            "Unpack the test archive so that it exists, or name it with --questions or --data",
+        )
     asked = read_questions(questions, data)
     present = list(dict.fromkeys(row.task for row in asked.rows))
     absent = [task.name for task in tasks if task not in present]

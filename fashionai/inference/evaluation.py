@@ -50,6 +50,15 @@ def evaluate_file(
     if questions is not None:
         asked = {_key(row) for row in read_rows(questions)}
         answers = [row for row in answers if _key(row) in asked]
+    unpredicted = dict.fromkeys(answer.task for answer in answers)
+    for row in predicted:
+        unpredicted.pop(row.task, None)
+    if unpredicted:
+        raise DataError(
+            f"{predictions}: has no rows of {', '.join(task.name for task in unpredicted)}, "
+            f"which {labels} has",
+            f"Give --task {predicted[0].task.short_name} to score some tasks alone",
+        )
     positions = match_rows(
         [(row.image, row.task.name) for row in predicted],
         [_key(row) for row in answers],

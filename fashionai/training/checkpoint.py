@@ -90,7 +90,10 @@ def load_state(path: Path, network: Any, trainer: Any, basis: dict[str, str]) ->
         zipfile.BadZipFile,
         mx.base.MXNetError,
     ) as error:
-        raise RunError(f"{path}: cannot resume from it: {error}") from None
+        raise RunError(
+            f"{path}: damaged or of another network, cannot resume from it ({error})",
+            "Start anew with --overwrite or another --run",
+        ) from None
     return progress
 
 

@@ -13,7 +13,7 @@ mx = import_mxnet()
 
 # A step of training costs about three forward passes: forward, and backward for inputs and weights.
 FORWARD_SHARE = 1 / 3
-LONG_RUN_HOURS = 8
+LONG_RUN_HOURS = 2
 
 # What to try without a GPU, and how much faster than ResNet-50 v2 at 224 pixels an image trains
 # (measured on 2 cores).
@@ -39,8 +39,9 @@ def describe(
     epochs = config.epochs - epochs_done
     seconds = epochs * seconds_per_image * (train_images + FORWARD_SHARE * val_images)
     devices = ", ".join(str(context) for context in contexts)
+    count = f"{epochs} epoch{'s' if epochs > 1 else ''}"
     lines = [
-        f"about {duration(seconds)} for {epochs} epochs: {1 / seconds_per_image:.1f} images/s "
+        f"about {duration(seconds)} for {count}: {1 / seconds_per_image:.1f} images/s "
         f"on {devices}, {memory_gigabytes(contexts):.1f} GB of memory"
     ]
     if contexts[0].device_type == "cpu" and seconds > LONG_RUN_HOURS * 3600:

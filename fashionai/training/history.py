@@ -13,6 +13,13 @@ from fashionai.tasks import Task
 
 EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s  learning rate"
 
+SCORE_NAMES = {
+    "map": "mAP",
+    "accuracy": "accuracy",
+    "basic_precision": "basic precision",
+    "mrr": "MRR",
+}
+
 # Names of history.csv's columns and of the validation scores behind them.
 SCORES = ("map", "accuracy", "basic_precision", "mrr")
 

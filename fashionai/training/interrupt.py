@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
 from typing import Any, Optional
+
+STOPPING = b"\nstopping after this step, saving the state (once more: at once, unsaved)\n"
 
 
 class StopRequest:
@@ -29,6 +32,8 @@ class StopRequest:
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
         self.requested = True
         self._restore()
+        # A handler may interrupt a print: write past the buffers.
+        os.write(2, STOPPING)
 
     def _restore(self) -> None:
         for number, handler in self._former.items():

@@ -33,7 +33,13 @@ from fashionai.tasks import find_task, task_to_json
 from fashionai.training import estimate
 from fashionai.training.checkpoint import Progress, load_state, save_state, set_update_count
 from fashionai.training.clock import EpochClock
-from fashionai.training.history import EPOCH_HEADER, best_row, epoch_line, write_history
+from fashionai.training.history import (
+    EPOCH_HEADER,
+    SCORE_NAMES,
+    best_row,
+    epoch_line,
+    write_history,
+)
 from fashionai.training.interrupt import StopRequest
 from fashionai.training.schedules import learning_rate
 
@@ -164,7 +170,7 @@ class Trainer:
         assert best is not None
         log.info(
             "finished: best epoch %d, validation %s %.4f; %s",
-            *(best["epoch"], self.config.monitor, best[f"val_{self.config.monitor}"]),
+            *(best["epoch"], SCORE_NAMES[self.config.monitor], best[f"val_{self.config.monitor}"]),
             self.run.best_parameters,
         )
 
@@ -173,6 +179,11 @@ class Trainer:
         for abandoned in self.run.path.glob(".*.tmp"):
             abandoned.unlink()
         if not self.run.states_file.is_file():
+            if self.run.history_file.is_file():
+                raise RunError(
+                    f"{self.run}: {self.run.states_file.name} is missing, it cannot go on",
+                    "Start anew with --overwrite or another --run",
+                )
             return
         basis = self.progress.basis
         self.progress = load_state(self.run.states_file, self.network, self.optimizer, basis)

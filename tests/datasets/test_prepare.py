@@ -85,7 +85,7 @@ def test_every_row_is_in_the_manifest_once_and_splits_are_stratified(fashionai_d
     # 8 images a class, a quarter of them.
     assert counts == {(c, s): n for c in range(6) for s, n in (("train", 6), ("val", 2))}
     assert summary.counts == counts
-    assert summary.written == 48
+    assert summary.changed == 48
     for row in listed:
         folder = SKIRT.folder_names[row["label"].index("y")]
         placed = summary.folder / row["split"] / folder / row["file"]
@@ -121,7 +121,7 @@ def test_an_interrupted_preparation_is_repaired_by_the_next(fashionai_data, tmp_
     assert not (tmp_path / "out" / SKIRT.name / "manifest.csv").exists()
     run(fashionai_data, tmp_path / "out")
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
-    assert run(fashionai_data, tmp_path / "out").written == 0
+    assert run(fashionai_data, tmp_path / "out").changed == 0
 
 
 def test_equal_images_share_a_split_and_conflicts_are_listed(fashionai_data, tmp_path) -> None:
@@ -197,7 +197,7 @@ def test_skip_bad_goes_on_without_the_damaged_and_only_them(fashionai_data, tmp_
     # Mended, the next preparation takes it and the list is gone.
     image.write_bytes(sound)
     again = run(fashionai_data, tmp_path / "out")
-    assert again.written == 1
+    assert again.changed == 1
     assert not (again.folder / "rejected.csv").exists()
 
 
@@ -236,7 +236,7 @@ def test_fashion_mnist_has_its_own_test_split(tmp_path: Path) -> None:
         summary = prepare(FASHION_MNIST, tmp_path / "data", tmp_path / "out", progress=quiet)
         trees.append(tree(tmp_path / "out"))
     assert trees[0] == trees[1]
-    assert summary.written == 0
+    assert summary.changed == 0
     folder = summary.folder
     sizes = {split: len(read_split(folder, split).paths) for split in ("train", "val", "test")}
     assert sizes == {"train": 30, "val": 10, "test": 10}

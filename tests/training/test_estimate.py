@@ -39,4 +39,4 @@ def test_a_short_run_gets_no_advice_and_a_resumed_one_counts_what_is_left() -> N
     config = Config(task="skirt", epochs=4)
     lines = describe(config, 0.01, 900, 300, 3, [mx.cpu()])
     assert len(lines) == 1
-    assert lines[0].startswith("about 10 s for 1 epochs: 100.0 images/s")
+    assert lines[0].startswith("about 10 s for 1 epoch: 100.0 images/s")
