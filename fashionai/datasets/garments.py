@@ -194,7 +194,7 @@ def _fabric(colour: np.ndarray, shape: tuple[int, int], rng: np.random.Generator
     else:
         pattern = cv2.resize(rng.random((24, 24), np.float32), shape[::-1])
     between = np.linspace(colour, second, 256).astype(np.uint8)
-    return np.take(between, (pattern * 255).astype(np.uint8), axis=0)
+    return np.take(between, np.asarray(pattern * 255).astype(np.uint8), axis=0)
 
 
 def _waves(shape: tuple[int, int], period: float, angle: float) -> np.ndarray:

@@ -141,7 +141,8 @@ def test_a_run_is_never_overwritten_unless_asked(prepared: Path) -> None:
     for expected in ("runs/twice", "runs/twice-2", "runs/twice-3"):
         done = run_cli("train", "--config", config, "--run", "runs/twice", cwd=prepared)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[1].endswith(f"-> {expected}")
+        assert f"steps an epoch -> {expected}\n" in done.stdout
+        assert ("runs/twice is taken" in done.stdout) == (expected != "runs/twice")
     before = (prepared / "runs/twice-2/best.params").read_bytes()
     arguments = ["--run", "runs/twice-2", "--overwrite", "seed=9"]
     assert run_cli("train", "--config", config, *arguments, cwd=prepared).returncode == 0
