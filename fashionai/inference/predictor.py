@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -65,16 +65,12 @@ def _predict_with_run(
     data = run.read_config().data
     rows_per_batch = batch_size * len(contexts)
     loader = Loader(paths, EvaluationTransform(data, crops), rows_per_batch, workers=data.workers)
-    done: Optional[int] = None
 
     def batches() -> Iterator[np.ndarray]:
-        nonlocal done
         for batch in loader.batches(np.arange(len(paths))):
-            if done is not None:
-                progress(done)
-            done = len(batch.rows)
             yield batch.images
-        progress(done or 0)
+            # Asked for the next one, the engine has computed this one.
+            progress(len(batch.rows))
 
     probabilities = engine.probabilities(batches(), rows_per_batch)
     if not np.isfinite(probabilities).all():

@@ -13,15 +13,13 @@ from fashionai.tasks import Task
 
 EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s  learning rate"
 
+# Validation scores by the names of history.csv's columns, and what people call them.
 SCORE_NAMES = {
     "map": "mAP",
     "accuracy": "accuracy",
     "basic_precision": "basic precision",
     "mrr": "MRR",
 }
-
-# Names of history.csv's columns and of the validation scores behind them.
-SCORES = ("map", "accuracy", "basic_precision", "mrr")
 
 
 def best_row(rows: list[dict[str, float]], monitor: str) -> Optional[dict[str, float]]:
@@ -55,7 +53,7 @@ def _metrics(config: Config, task: Task, rows: list[dict[str, float]]) -> dict[s
         "epochs": len(rows),
         "monitor": config.monitor,
         "best_epoch": best["epoch"],
-        "best": {name: best[f"val_{name}"] for name in (*SCORES, "loss")},
+        "best": {name: best[f"val_{name}"] for name in (*SCORE_NAMES, "loss")},
         "seconds": sum(row["seconds"] for row in rows),
     }
 

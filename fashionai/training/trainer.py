@@ -209,12 +209,10 @@ class Trainer:
             if stop.requested:
                 break
             if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
-                while waiting:
-                    self._read(waiting.popleft())
+                self._read_all(waiting)
                 save_state(self.run.states_file, self.network, self.optimizer, progress)
                 saved = time.monotonic()
-        while waiting:
-            self._read(waiting.popleft())
+        self._read_all(waiting)
         progress.seconds += self.clock.stop()
         if stop.requested:
             self._stop()
@@ -271,6 +269,10 @@ class Trainer:
         self.progress.loss_sum += loss_sum
         self.progress.correct += int(correct)
         self.progress.seen += result.rows
+
+    def _read_all(self, waiting: deque[StepResult]) -> None:
+        while waiting:
+            self._read(waiting.popleft())
 
     def _validate(self, stop: StopRequest) -> dict[str, float]:
         """Score the validation split and make the epoch's row of the history."""
