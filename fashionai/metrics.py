@@ -13,6 +13,16 @@ import numpy as np
 NO, MAYBE, YES = 0, 1, 2
 MARK_LETTERS = {"n": NO, "m": MAYBE, "y": YES}
 
+# Every score and what people call it.
+SCORE_NAMES = {
+    "map": "mAP",
+    "accuracy": "accuracy",
+    "basic_precision": "basic precision",
+    "mrr": "MRR",
+    "log_loss": "log loss",
+}
+LOWER_IS_BETTER = ("log_loss",)
+
 # A probability of zero would make the log loss infinite.
 SMALLEST_PROBABILITY = 1e-15
 

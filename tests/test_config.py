@@ -13,16 +13,14 @@ from hypothesis import strategies as st
 
 from fashionai.config import (
     Config,
-    CosineSchedule,
-    Mirror,
-    RandomCrop,
-    StepSchedule,
     differing_keys,
     dump_config,
     known_keys,
     load_config,
     save_config,
 )
+from fashionai.config.augmentations import AUGMENTATIONS, Mirror, RandomCrop
+from fashionai.config.schedules import SCHEDULES, CosineSchedule, StepSchedule
 from fashionai.errors import ConfigError
 from fashionai.tasks import FASHIONAI_TASKS, find_task
 from fashionai.yaml_files import load_yaml, parse_scalar
@@ -83,12 +81,12 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
             "schedule.final_factor: unknown key for what its name chooses",
         ),
         (
-            "task: skirt\ndata: {augment: [{name: random_crop, p: 1}]}",
-            "data.augment.0.p: unknown key for what its name chooses",
+            "task: skirt\ndata: {augment: [{name: random_crop, degrees: 1}]}",
+            "data.augment.0.degrees: unknown key for what its name chooses",
         ),
         (
-            "task: skirt\ndata: {augment: [{name: flip}]}",
-            "data.augment.0.name: found 'flip'. Choose from: random_crop, mirror",
+            "task: skirt\ndata: {augment: [{name: flop}]}",
+            "data.augment.0.name: found 'flop'. Did you mean 'flip'?",
         ),
         (
             "task: skirt\ndata: {augment: [{name: mirror, p: 2}]}",
@@ -246,8 +244,11 @@ def dotted(tree: Any, prefix: str = "") -> set[str]:
 
 def test_known_keys_are_the_keys_of_dumped_configurations(load) -> None:
     dumped: set[str] = set()
-    for schedule in ("constant", "step", "cosine"):
-        config = load("task: skirt\n", f"schedule.name={schedule}")
+    every_step = ", ".join(f"{{name: {name}}}" for name in AUGMENTATIONS)
+    for schedule in SCHEDULES:
+        config = load(
+            f"task: skirt\ndata: {{augment: [{every_step}]}}\n", f"schedule.name={schedule}"
+        )
         dumped |= dotted(yaml.safe_load(dump_config(config)))
     assert set(known_keys()) == dumped
     assert len(known_keys()) == len(dumped)

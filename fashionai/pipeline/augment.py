@@ -7,7 +7,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from fashionai.config import DataConfig, Mirror, RandomCrop
+from fashionai.config import DataConfig
+from fashionai.config.augmentations import Mirror, RandomCrop
 from fashionai.pipeline.crops import cut_views, resize, resize_short
 
 

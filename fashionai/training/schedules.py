@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from fashionai.config import Config, CosineSchedule, StepSchedule
+from fashionai.config import Config
+from fashionai.config.schedules import CosineSchedule, StepSchedule
 
 
 def learning_rate(config: Config, step: int, steps_per_epoch: int) -> float:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashionai.config import DataConfig, Mirror, RandomCrop
+from fashionai.config import DataConfig
+from fashionai.config.augmentations import Mirror, RandomCrop
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
 
 Offsets = tuple[int, int, bool]

@@ -1,154 +1,24 @@
-"""The configuration of a training run: typed, complete, and all errors at once.
-
-A configuration is a YAML file plus overrides ``dotted.key=value``. Every key,
-its default and its range stand in the models below; nothing else reads YAML.
-"""
+"""A YAML file plus overrides ``dotted.key=value`` to a configuration, all errors at once."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, Union, get_args, get_type_hints
+from typing import Any, Optional, get_args, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from fashionai.config.augmentations import AUGMENTATIONS
+from fashionai.config.models import Config
+from fashionai.config.schedules import SCHEDULES
+from fashionai.config.section import Section
 from fashionai.errors import ConfigError, nearest
 from fashionai.files import write_text
-from fashionai.tasks import SHORT_NAMES, find_task
+from fashionai.tasks import SHORT_NAMES
 from fashionai.yaml_files import load_yaml, parse_scalar
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class RandomCrop(Section):
-    """Cut the crop at a random place instead of the centre."""
-
-    name: Literal["random_crop"] = "random_crop"
-
-
-class Mirror(Section):
-    """Swap left and right with probability ``p``."""
-
-    name: Literal["mirror"] = "mirror"
-    p: Probability = 0.5
-
-
-Augmentation = Annotated[Union[RandomCrop, Mirror], Field(discriminator="name")]
-
-
-class DataConfig(Section):
-    """Where the prepared images are and how they become arrays.
-
-    ``resize_short`` and ``crop`` are pixels; ``mean`` and ``std`` are per RGB
-    channel of pixels scaled to 0..1; ``workers`` counts decoding threads (null:
-    one a core).
-    """
-
-    folder: str = "data/train_valid"
-    resize_short: int = Field(256, ge=8, le=4096)
-    crop: int = Field(224, ge=8, le=4096)
-    augment: list[Augmentation] = [RandomCrop(), Mirror()]
-    mean: Channels = list(IMAGENET_MEAN)
-    std: Channels = list(IMAGENET_STD)
-    workers: Optional[int] = Field(None, ge=1, le=256)
-
-    @model_validator(mode="after")
-    def _crop_fits(self) -> DataConfig:
-        if self.crop > self.resize_short:
-            raise ValueError(f"crop {self.crop} is larger than resize_short {self.resize_short}")
-        if min(self.std) <= 0:
-            raise ValueError(f"std {self.std} has a channel that is not positive")
-        return self
-
-
-class ModelConfig(Section):
-    """The network: a name of the Gluon or GluonCV zoo, and where its weights come from.
-
-    ``pretrained`` is true (ImageNet weights of the zoo), false (random
-    initialisation) or the path of a .params file.
-    """
-
-    name: str = "resnet50_v2"
-    pretrained: Union[bool, str] = True
-
-    @field_validator("pretrained", mode="wrap")
-    @classmethod
-    def _switch_or_path(cls, value: Any, _: Any) -> Union[bool, str]:
-        if not isinstance(value, (bool, str)):
-            raise ValueError("expected true, false or the path of a .params file")
-        return value
-
-
-class OptimizerConfig(Section):
-    """The optimizer. ``momentum`` is Adam's first beta when the optimizer is Adam."""
-
-    name: Literal["sgd", "nag", "adam"] = "sgd"
-    lr: float = Field(0.001, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
-
-
-class Schedule(Section):
-    """The learning rate over the run, as a factor of ``optimizer.lr``.
-
-    Every schedule may start with ``warmup_epochs`` of linear growth from zero.
-    """
-
-    warmup_epochs: float = Field(0.0, ge=0)
-
-
-class ConstantSchedule(Schedule):
-    """The same rate throughout."""
-
-    name: Literal["constant"] = "constant"
-
-
-class StepSchedule(Schedule):
-    """Multiply the rate by ``factor`` after each number of finished epochs in ``epochs``."""
-
-    name: Literal["step"] = "step"
-    factor: float = Field(0.75, gt=0, le=1)
-    epochs: list[int] = [10, 20, 30, 40]
-
-
-class CosineSchedule(Schedule):
-    """Half a cosine from the full rate to ``final_factor`` of it (arXiv:1608.03983)."""
-
-    name: Literal["cosine"] = "cosine"
-    final_factor: float = Field(0.0, ge=0, le=1)
-
-
-SCHEDULES = ("constant", "step", "cosine")
-AUGMENTATIONS = ("random_crop", "mirror")
-
-
-class Config(Section):
-    """Everything that decides what a run computes."""
-
-    task: str
-    model: ModelConfig = ModelConfig()
-    data: DataConfig = DataConfig()
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(64, ge=1, description="images per device")
-    seed: int = Field(0, ge=0, lt=2**31)
-    optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: Annotated[
-        Union[ConstantSchedule, StepSchedule, CosineSchedule], Field(discriminator="name")
-    ] = StepSchedule()
-    monitor: Literal["map", "accuracy", "basic_precision", "mrr"] = "map"
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -218,15 +88,10 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
 
 
 def _validate(tree: Mapping[str, Any]) -> tuple[Optional[Config], list[str]]:
-    problems = []
     try:
-        find_task(str(tree.get("task", "skirt")))
-    except ConfigError as error:
-        problems = [f"task: {error}"]
-    try:
-        return Config.model_validate(tree), problems
+        return Config.model_validate(tree), []
     except ValidationError as error:
-        return None, problems + [_describe(details) for details in error.errors()]
+        return None, [_describe(details) for details in error.errors()]
 
 
 def _describe(details: ErrorDetails) -> str:
@@ -250,8 +115,10 @@ def _describe(details: ErrorDetails) -> str:
         return f"{key}: expected keys with values, found {found!r}"
     message = details["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
+    if kind == "value_error":  # our own validators say what was found
+        return f"{key}: {message}"
     if isinstance(found, (dict, BaseModel)):
-        return f"{key}: {message}" + ("" if kind == "value_error" else ", found keys with values")
+        return f"{key}: {message}, found keys with values"
     return f"{key}: {message}, found {found!r}"
 
 

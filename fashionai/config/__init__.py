@@ -1,0 +1,25 @@
+"""The configuration of a training run: typed, complete, and all errors at once.
+
+Every key, its default and its range stand in the models; nothing else reads
+configuration files.
+"""
+
+from fashionai.config.loading import (
+    differing_keys,
+    dump_config,
+    known_keys,
+    load_config,
+    save_config,
+)
+from fashionai.config.models import Config, DataConfig, OptimizerConfig
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "OptimizerConfig",
+    "differing_keys",
+    "dump_config",
+    "known_keys",
+    "load_config",
+    "save_config",
+]

@@ -1,0 +1,160 @@
+"""Every key of the configuration with its default and its range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Optional, Union
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from fashionai.config.augmentations import Augmentation, Mirror, RandomCrop
+from fashionai.config.schedules import Schedule, StepSchedule
+from fashionai.config.section import Section
+from fashionai.errors import ConfigError, nearest
+from fashionai.metrics import SCORE_NAMES
+from fashionai.tasks import Task, expand_tasks
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
+class DataConfig(Section):
+    """Where the prepared images are and how they become arrays.
+
+    ``resize_short`` and ``crop`` are pixels; ``mean`` and ``std`` are per RGB
+    channel of pixels scaled to 0..1; ``workers`` counts decoding threads (null:
+    one a core). ``maybe`` says what classes marked m are: nothing (ignore), or
+    ``maybe_share`` of the target between them (soft). ``folds_file`` and
+    ``fold`` replace the prepared validation split by a fold.
+    """
+
+    folder: str = "data/train_valid"
+    folds_file: Optional[str] = None
+    fold: Optional[int] = Field(None, ge=1)
+    resize_short: int = Field(256, ge=8, le=4096)
+    crop: int = Field(224, ge=8, le=4096)
+    augment: list[Augmentation] = [RandomCrop(), Mirror()]
+    mean: Channels = list(IMAGENET_MEAN)
+    std: Channels = list(IMAGENET_STD)
+    maybe: Literal["ignore", "soft"] = "ignore"
+    maybe_share: float = Field(0.2, gt=0, lt=1)
+    workers: Optional[int] = Field(None, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> DataConfig:
+        if self.crop > self.resize_short:
+            raise ValueError(f"crop {self.crop} is larger than resize_short {self.resize_short}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std {self.std} has a channel that is not positive")
+        if (self.folds_file is None) != (self.fold is None):
+            raise ValueError("folds_file and fold go together")
+        return self
+
+
+class ModelConfig(Section):
+    """The network: a name of the Gluon or GluonCV zoo, and where its weights come from.
+
+    ``pretrained`` is true (ImageNet weights of the zoo), false (random
+    initialisation) or the path of a .params file.
+    """
+
+    name: str = "resnet50_v2"
+    pretrained: Union[bool, str] = True
+
+    @field_validator("pretrained", mode="wrap")
+    @classmethod
+    def _switch_or_path(cls, value: Any, _: Any) -> Union[bool, str]:
+        if not isinstance(value, (bool, str)):
+            raise ValueError(f"expected true, false or the path of a .params file, found {value!r}")
+        return value
+
+
+class OptimizerConfig(Section):
+    """The optimizer. ``momentum`` is Adam's and AdamW's first beta."""
+
+    name: Literal["sgd", "nag", "adam", "adamw"] = "sgd"
+    lr: float = Field(0.001, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+
+
+class LossConfig(Section):
+    """What the targets of the cross-entropy are mixed with.
+
+    ``label_smoothing`` is the share that all classes divide (arXiv:1512.00567);
+    ``mixup`` (arXiv:1710.09412) and ``cutmix`` (arXiv:1905.04899) are the alpha
+    of their beta distributions, 0 for without; with both, each batch takes one.
+    """
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    mixup: float = Field(0.0, ge=0, le=100)
+    cutmix: float = Field(0.0, ge=0, le=100)
+
+
+class EarlyStoppingConfig(Section):
+    """End after ``patience`` epochs without a gain of more than ``min_delta`` in the monitor."""
+
+    patience: Optional[int] = Field(None, ge=1)
+    min_delta: float = Field(0.0, ge=0)
+
+
+class Config(Section):
+    """Everything that decides what a run computes."""
+
+    task: Union[str, list[str]]
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    epochs: int = Field(40, ge=1)
+    batch_size: int = Field(64, ge=1, description="images per device")
+    seed: int = Field(0, ge=0, lt=2**31)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: Schedule = StepSchedule()
+    loss: LossConfig = LossConfig()
+    ema: Optional[float] = Field(None, gt=0, lt=1, description="decay of the averaged weights")
+    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
+    monitor: str = "map"
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks to learn, each with its head, in the order of the network's outputs."""
+        return expand(self.task)
+
+    @property
+    def run_name(self) -> str:
+        """What the run's folder is called unless somebody says otherwise."""
+        return "-".join(task.short_name for task in self.tasks)
+
+    @field_validator("task", mode="wrap")
+    @classmethod
+    def _known(cls, value: Any, _: Any) -> Union[str, list[str]]:
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"expected the name of a task or a list of them, found {value!r}")
+        try:
+            expand_tasks(names)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return names if isinstance(value, list) else value
+
+    @field_validator("monitor")
+    @classmethod
+    def _computed(cls, value: str, info: ValidationInfo) -> str:
+        if "task" in info.data:  # else there is something to mend first
+            choices = monitor_names(info.data["task"])
+            if value not in choices:
+                raise ValueError(f"found '{value}'. {nearest(value, choices)}")
+        return value
+
+
+def expand(task: Union[str, Sequence[str]]) -> list[Task]:
+    """The tasks of one name or several."""
+    return expand_tasks([task] if isinstance(task, str) else task)
+
+
+def monitor_names(task: Union[str, Sequence[str]]) -> list[str]:
+    """Validation scores of an epoch: over all tasks, and of each where there are several."""
+    tasks = expand(task)
+    each = [f"{task.short_name}.{name}" for task in tasks for name in SCORE_NAMES]
+    return [*SCORE_NAMES, *(each if len(tasks) > 1 else [])]
