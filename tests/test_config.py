@@ -60,7 +60,7 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
         "task: unknown task 'skrit'. Did you mean 'skirt'?",
         "model.nam: unknown key. Did you mean 'model.name'?",
         "epochs: input should be a valid integer, found 'many'",
-        "optimizer.name: input should be 'sgd', 'nag' or 'adam', found 'adm'",
+        "optimizer.name: input should be 'sgd', 'nag', 'adam' or 'adamw', found 'adm'",
         "optimizer.lr: input should be greater than 0, found -1",
         "schedule.name: found 'cosin'. Did you mean 'cosine'?",
         "batchsize: unknown key. Did you mean 'batch_size'?",
