@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError
-from fashionai.tasks import Task, task_from_json
+from fashionai.tasks import Task, tasks_from_json
 
 RUNS_FOLDER = Path("runs")
+
+# What the folder of a cross-validation holds beside a run for each fold.
+FOLDS_FILE = "folds.csv"
+FOLD_FOLDERS = "fold-*"
 
 
 class RunFolder:
@@ -23,6 +28,7 @@ class RunFolder:
         self.config_file = path / "config.yaml"
         self.classes_file = path / "classes.json"
         self.best_parameters = path / "best.params"
+        self.best_averaged_parameters = path / "best_ema.params"
         self.last_parameters = path / "last.params"
         self.states_file = path / "last.states.npz"
         self.history_file = path / "history.csv"
@@ -32,15 +38,21 @@ class RunFolder:
     def __str__(self) -> str:
         return str(self.path)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunFolder) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
     def read_config(self, overrides: Sequence[str] = ()) -> Config:
         """The resolved configuration; RunError when this is no run."""
         self._check_is_run()
         return load_config(self.config_file, overrides)
 
-    def read_task(self) -> Task:
-        """The task with its classes, as it was when the run was trained."""
+    def read_tasks(self) -> list[Task]:
+        """The tasks with their classes, as they were when the run was trained."""
         self._check_is_run()
-        return task_from_json(self.classes_file)
+        return tasks_from_json(self.classes_file)
 
     def read_metrics(self) -> dict[str, Any]:
         """What metrics.json holds; empty when the run has not finished an epoch."""
@@ -55,8 +67,13 @@ class RunFolder:
         return metrics
 
     @property
+    def weights_file(self) -> Path:
+        """The better of the best plain and the best averaged weights: what predicts."""
+        return self.path / str(self.read_metrics().get("weights", self.best_parameters.name))
+
+    @property
     def is_finished(self) -> bool:
-        """Whether all epochs have been trained."""
+        """Whether all epochs have been trained, or the run stopped early."""
         return bool(self.read_metrics().get("finished"))
 
     def check_same_config(self, config: Config) -> None:
@@ -85,6 +102,33 @@ class RunFolder:
                 f"{self.path}: no {self.best_parameters.name} yet",
                 f"Train it first: fashionai train --run {self.path} --resume",
             )
+
+
+def open_runs(paths: Sequence[Path]) -> list[RunFolder]:
+    """The runs of these folders, of a cross-validation's folder those of all its folds.
+
+    Raises RunError for a fold that is not finished.
+    """
+    runs = []
+    for path in paths:
+        folds = find_folds(path)
+        for fold in folds:
+            if not fold.is_finished:
+                raise RunError(
+                    f"{fold}: this fold is not finished",
+                    f"Go on with: fashionai cross-validate --run {path} --resume",
+                )
+        runs += folds or [RunFolder(path)]
+    return runs
+
+
+def find_folds(path: Path) -> list[RunFolder]:
+    """The runs of a cross-validation's folds, in order; none for another folder."""
+    if not (path / FOLDS_FILE).is_file():
+        return []
+    number = re.compile(r"fold-(\d+)$")
+    found = [fold for fold in path.glob(FOLD_FOLDERS) if number.match(fold.name)]
+    return [RunFolder(fold) for fold in sorted(found, key=lambda fold: int(fold.name[5:]))]
 
 
 def create_run(wanted: Path) -> RunFolder:
@@ -127,14 +171,14 @@ def best_finished_runs(
     scores: dict[Task, dict[RunFolder, float]] = {task: {} for task in tasks}
     unfinished = []
     for run in find_runs(folder):
-        task = run.read_task() if run.classes_file.is_file() else None
-        if task not in scores:
-            continue
-        metrics = run.read_metrics()
-        if metrics.get("finished"):
-            scores[task][run] = metrics["best"].get("map") or 0.0
-        else:
+        learnt = run.read_tasks() if run.classes_file.is_file() else []
+        wanted = [task for task in learnt if task in scores]
+        metrics = run.read_metrics() if wanted else {}
+        if wanted and not metrics.get("finished"):
             unfinished.append(str(run))
+            continue
+        for task in wanted:
+            scores[task][run] = metrics["tasks"][task.name].get("map") or 0.0
     without = [task for task in tasks if not scores[task]]
     if without:
         started = f" (unfinished: {', '.join(unfinished)})" if unfinished else ""

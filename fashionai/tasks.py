@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from fashionai.errors import ConfigError, DataError, nearest
+
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,25 @@ def expand_tasks(names: Iterable[str]) -> list[Task]:
     return list(tasks.values())
 
 
+def columns_of(tasks: Sequence[Task]) -> list[slice]:
+    """The columns of every task's classes in the output of a network that learns them all."""
+    ends = list(itertools.accumulate(len(task.classes) for task in tasks))
+    return [slice(start, end) for start, end in zip([0, *ends], ends)]
+
+
+def tasks_to_json(tasks: Sequence[Task]) -> dict[str, object]:
+    """What it takes to know a run's tasks again without the registry."""
+    return {"tasks": [task_to_json(task) for task in tasks]}
+
+
+def tasks_from_json(path: Path) -> list[Task]:
+    """The tasks that tasks_to_json described; DataError for another content."""
+    tasks = _read_json(path, lambda value: [_task_of(entry) for entry in value["tasks"]])
+    if not tasks:
+        raise DataError(f"{path}: describes no task")
+    return tasks
+
+
 def task_to_json(task: Task) -> dict[str, object]:
     """What it takes to know a task again without the registry: beside folders, in runs."""
     return {
@@ -117,11 +140,16 @@ def task_to_json(task: Task) -> dict[str, object]:
 
 def task_from_json(path: Path) -> Task:
     """The task that task_to_json described; DataError for another content."""
+    return _read_json(path, _task_of)
+
+
+def _task_of(value: Any) -> Task:
+    return Task(value["task"], tuple(value["aliases"]), tuple(value["classes"]), value["family"])
+
+
+def _read_json(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        return Task(
-            value["task"], tuple(value["aliases"]), tuple(value["classes"]), value["family"]
-        )
+        return parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError, TypeError):

@@ -22,6 +22,11 @@ COMMANDS = {
     "train": "Train a network on prepared folders.",
     "predict": "Write the prediction file for a question file or a split.",
     "evaluate": "Score predictions against labels.",
+    "find-lr": "Suggest a learning rate by a range test.",
+    "cross-validate": "Train a run a fold and predict every row out of its fold.",
+    "ensemble": "Average prediction files, with weights that it can search for.",
+    "compare": "Tell where two prediction files differ, and which is right.",
+    "preview": "Draw a grid of what the network will see.",
     "config": "Print the resolved configuration of a run.",
     "demo": "Write a small data set of drawn garments to try everything on.",
 }
@@ -46,7 +51,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"fashionai.cli.{cmd_name}").command
+        module = f"fashionai.cli.{cmd_name.replace('-', '_')}"
+        command: click.Command = importlib.import_module(module).command
         return command
 
     def resolve_command(

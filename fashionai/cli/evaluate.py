@@ -14,13 +14,19 @@ EPILOG = """
 \b
 Examples:
   fashionai evaluate --predictions submission.csv --labels answer.csv
+  fashionai evaluate --predictions val.csv --labels data/train_valid
   fashionai evaluate --run runs/skirt --split val --confusion
 """
 
 
 @click.command(epilog=EPILOG)
 @click.option("--predictions", type=click.Path(path_type=Path), help="Prediction file to score.")
-@click.option("--labels", type=click.Path(path_type=Path), help="Answer file, as label.csv.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Answer file, as label.csv, or prepared folder; may repeat.",
+)
 @click.option(
     "--questions", type=click.Path(path_type=Path), help="Score only the labels asked here."
 )
@@ -35,7 +41,7 @@ Examples:
 @device_options
 def command(
     predictions: Optional[Path],
-    labels: Optional[Path],
+    labels: tuple[Path, ...],
     questions: Optional[Path],
     task_names: tuple[str, ...],
     run_path: Optional[Path],
@@ -59,23 +65,21 @@ def command(
 
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
-    if run_path is not None and predictions is None and labels is None:
+    if run_path is not None and predictions is None and not labels:
         from fashionai.inference.splits import evaluate_run
         from fashionai.runs import RunFolder
         from fashionai.runtime import contexts
 
         with progress_bar(f"{run_path}: {split}", 0) as advance:
-            evaluations = [
-                evaluate_run(
-                    RunFolder(run_path),
-                    split,
-                    contexts(device, parse_gpus(gpus)),
-                    crops=crops,
-                    batch_size=batch_size,
-                    progress=advance,
-                )
-            ]
-    elif predictions is not None and labels is not None and run_path is None:
+            evaluations = evaluate_run(
+                RunFolder(run_path),
+                split,
+                contexts(device, parse_gpus(gpus)),
+                crops=crops,
+                batch_size=batch_size,
+                progress=advance,
+            )
+    elif predictions is not None and labels and run_path is None:
         evaluations = evaluate_file(predictions, labels, questions, expand_tasks(task_names))
     else:
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -65,12 +66,13 @@ def command(
     """Write the prediction file, probabilities averaged over crops (and runs)."""
     from fashionai.datasets.fashionai_csv import TEST_QUESTIONS
     from fashionai.inference import answers
-    from fashionai.runs import RunFolder
+    from fashionai.inference.predictor import images_of, runs_of
+    from fashionai.runs import open_runs
     from fashionai.runtime import contexts
     from fashionai.tasks import expand_tasks
 
     tasks = expand_tasks(task_names)
-    runs = [RunFolder(path) for path in run_paths]
+    runs = open_runs(run_paths)
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")
     if split is not None:
@@ -78,9 +80,10 @@ def command(
     else:
         file = questions or data / TEST_QUESTIONS
         plan = answers.plan_questions(file, tasks, runs, data)
-    for part in plan:
-        _print_runs(part.task, part.runs)
-    total = sum(len(part.paths) * len(part.runs) for part in plan)
+    asked = [part.question for part in plan]
+    for question in asked:
+        _print_runs(question.task, question.runs)
+    total = sum(len(images_of(run, asked)) for run in runs_of(asked))
     devices = contexts(device, parse_gpus(gpus))
     with progress_bar(f"{crops} crops", total) as advance:
         rows = answers.write_answers(
@@ -89,9 +92,11 @@ def command(
     click.echo(f"{out}: {rows:,} rows")
 
 
-def _print_runs(task: Task, runs: list[RunFolder]) -> None:
+def _print_runs(task: Task, runs: Sequence[RunFolder]) -> None:
     for run in runs:
         metrics = run.read_metrics()
-        score = metrics.get("best", {}).get("map")
+        score = metrics.get("tasks", {}).get(task.name, {}).get("map")
         validation = f"validation mAP {score:.4f}" if score is not None else "no validation mAP"
-        click.echo(f"{task.name}: {run} ({validation}, epoch {metrics.get('best_epoch', '?')})")
+        weights = ", averaged weights" if metrics.get("weights") == "best_ema.params" else ""
+        epoch = metrics.get("best_epoch", "?")
+        click.echo(f"{task.name}: {run} ({validation}, epoch {epoch}{weights})")

@@ -42,7 +42,7 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Train a network on prepared folders and keep the best by validation mAP."""
+    """Train a network on prepared folders and keep the best by the monitored score."""
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
     if config_file is None and not (resume and run_path):
@@ -50,18 +50,17 @@ def command(
     chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config
     from fashionai.runs import RUNS_FOLDER, RunFolder, create_run, remove_run
-    from fashionai.tasks import find_task
 
     if config_file is None:
         config = RunFolder(run_path or Path()).read_config(overrides)
     else:
         config = load_config(config_file, overrides)
-    run = RunFolder(run_path or RUNS_FOLDER / find_task(config.task).short_name)
+    run = RunFolder(run_path or RUNS_FOLDER / config.run_name)
     resume = resume and run.config_file.is_file()
     if resume:
         run.check_same_config(config)
         if run.is_finished:
-            click.echo(f"{run}: already finished, {run.best_parameters}")
+            click.echo(f"{run}: already finished, {run.weights_file}")
             return
 
     from fashionai.runtime import contexts

@@ -1,12 +1,15 @@
 """The steps of ``data.augment``: every step has its probability ``p`` and its own strength.
 
-Crops and geometric steps (mirror to warp) become one sampling of the image, in
-the order of the list; steps of colour and noise follow in theirs.
+The crop comes first wherever it stands; of several that happen, the last one
+counts, and without one the crop is central. The geometric steps (mirror to warp)
+then change it in the order of the list, all in one sampling of the image. Steps
+of colour, noise and erasing follow in theirs.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union, get_args
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Union, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -27,71 +30,87 @@ Ratio = Annotated[list[Scale], Field(min_length=2, max_length=2), AfterValidator
 Amount = Annotated[float, Field(ge=0, lt=1)]
 
 
-class RandomCrop(Section):
+class _Step(Section):
+    """What all steps have; ``neutral`` holds the strength at which a step changes nothing."""
+
+    neutral: ClassVar[Mapping[str, object]] = {}
+
+    name: str
+    p: Probability = 1.0
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether an image always stays as it is: no probability, or no strength."""
+        return self.p == 0 or any(getattr(self, key) == self.neutral[key] for key in self.neutral)
+
+
+class RandomCrop(_Step):
     """Cut the crop at a random place instead of the centre."""
 
     name: Literal["random_crop"] = "random_crop"
-    p: Probability = 1.0
 
 
-class RandomResizedCrop(Section):
+class RandomResizedCrop(_Step):
     """Cut a random share of the image's area at a random aspect ratio (arXiv:1409.4842)."""
 
     name: Literal["random_resized_crop"] = "random_resized_crop"
-    p: Probability = 1.0
     area: Area = [0.08, 1.0]
     ratio: Ratio = [0.75, 4 / 3]
 
 
-class Mirror(Section):
+class Mirror(_Step):
     """Swap left and right."""
 
     name: Literal["mirror"] = "mirror"
     p: Probability = 0.5
 
 
-class Flip(Section):
+class Flip(_Step):
     """Swap top and bottom."""
 
     name: Literal["flip"] = "flip"
     p: Probability = 0.5
 
 
-class Dihedral(Section):
+class Dihedral(_Step):
     """One of the eight flips and turns by 90 degrees, each as likely."""
 
     name: Literal["dihedral"] = "dihedral"
-    p: Probability = 1.0
 
 
-class Rotate(Section):
-    """Turn by an angle drawn from -degrees to degrees."""
+class Rotate(_Step):
+    """Turn about the centre by an angle drawn from -degrees to degrees."""
+
+    neutral = {"degrees": 0.0}
 
     name: Literal["rotate"] = "rotate"
-    p: Probability = 1.0
     degrees: float = Field(10.0, ge=0, le=180)
 
 
-class Zoom(Section):
-    """Enlarge by a factor drawn from the two given; below 1 shrinks."""
+class Zoom(_Step):
+    """Enlarge about the centre by a factor drawn between the two given; below 1 shrinks."""
+
+    neutral = {"factor": [1.0, 1.0]}
 
     name: Literal["zoom"] = "zoom"
-    p: Probability = 1.0
     factor: Ratio = [1.0, 1.1]
 
 
-class Warp(Section):
-    """Tilt the image in perspective, both ways, by up to ``magnitude`` of its half side."""
+class Warp(_Step):
+    """Tilt the image in perspective: change each side's length by up to ``magnitude`` of it."""
+
+    neutral = {"magnitude": 0.0}
 
     name: Literal["warp"] = "warp"
-    p: Probability = 1.0
-    magnitude: float = Field(0.2, ge=0, le=0.9)
+    # From 0.5 on the corners may not span a square seen in perspective any more.
+    magnitude: float = Field(0.2, ge=0, lt=0.5)
 
 
-class _Light(Section):
+class _Light(_Step):
     """``space`` linear works on pixel values, logit on ln(v / (1 - v)) of values v in 0..1."""
 
-    p: Probability = 1.0
+    neutral = {"amount": 0.0}
+
     amount: Amount = 0.2
     space: Literal["linear", "logit"] = "linear"
 
@@ -108,39 +127,43 @@ class Contrast(_Light):
     name: Literal["contrast"] = "contrast"
 
 
-class Saturation(Section):
+class Saturation(_Step):
     """Blend with the grey image, factor from 1 - amount to 1 + amount."""
 
+    neutral = {"amount": 0.0}
+
     name: Literal["saturation"] = "saturation"
-    p: Probability = 1.0
     amount: Amount = 0.2
 
 
-class Hue(Section):
+class Hue(_Step):
     """Turn all hues by an angle from -amount to amount of a full turn."""
 
+    neutral = {"amount": 0.0}
+
     name: Literal["hue"] = "hue"
-    p: Probability = 1.0
     amount: float = Field(0.05, ge=0, le=0.5)
 
 
-class Lighting(Section):
+class Lighting(_Step):
     """Shift along ImageNet's principal colours by normal shares (AlexNet, section 4.1)."""
 
+    neutral = {"std": 0.0}
+
     name: Literal["lighting"] = "lighting"
-    p: Probability = 1.0
     std: float = Field(0.1, ge=0, le=10)
 
 
-class Noise(Section):
+class Noise(_Step):
     """Add normal noise to every value; ``std`` as a share of the full range."""
 
+    neutral = {"std": 0.0}
+
     name: Literal["noise"] = "noise"
-    p: Probability = 1.0
     std: float = Field(0.05, ge=0, le=1)
 
 
-class RandomErasing(Section):
+class RandomErasing(_Step):
     """Fill a random rectangle with random pixels (arXiv:1708.04896)."""
 
     name: Literal["random_erasing"] = "random_erasing"

@@ -48,8 +48,8 @@ class OneCycleSchedule(_WithWarmUp):
     pct_start: float = Field(0.3, gt=0, lt=1)
     div_factor: float = Field(25.0, ge=1)
     final_div_factor: float = Field(1e4, ge=1)
-    max_momentum: float = Field(0.95, ge=0, lt=1)
-    base_momentum: float = Field(0.85, ge=0, lt=1)
+    max_momentum: float = Field(0.95, gt=0, lt=1)
+    base_momentum: float = Field(0.85, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _momentum_in_order(self) -> OneCycleSchedule:

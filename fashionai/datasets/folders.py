@@ -110,23 +110,28 @@ class PreparedSplit(NamedTuple):
         return self.marks.argmax(axis=1)
 
 
-def read_split(folder: Path, split: str) -> PreparedSplit:
-    """Read one split of a prepared task folder, in manifest order.
+def read_split(folder: Path, *splits: str) -> PreparedSplit:
+    """Read one split of a prepared task folder, or several together, in manifest order.
 
-    Raises DataError when the folder is not prepared, when the split has no
+    Raises DataError when the folder is not prepared, when a split has no
     images, or when folders and manifest disagree.
     """
     task = read_task(folder)
     listed = _read_manifest(folder / MANIFEST)
     for line, row in enumerate(listed, start=2):
         _check_row(row, task, f"{folder / MANIFEST}:{line}")
-    rows = [row for row in listed if row["split"] == split]
-    if not rows:
-        found = ", ".join(dict.fromkeys(row["split"] for row in listed)) or "none"
-        hint = "Prepare it with a larger --val-fraction" if split == "val" else ""
-        raise DataError(f"{folder}: split '{split}' has no images, found {found}", hint)
-    places = [f"{split}/{task.folder_names[int(row['class_index'])]}/{row['file']}" for row in rows]
-    _check_same_files(folder, split, places)
+    found = list(dict.fromkeys(row["split"] for row in listed))
+    for split in splits:
+        if split not in found:
+            raise DataError(
+                f"{folder}: split '{split}' has no images, found {', '.join(found) or 'none'}",
+                "Prepare it with a larger --val-fraction" if split == "val" else "",
+            )
+    rows = [row for row in listed if row["split"] in splits]
+    places = [
+        f"{row['split']}/{task.folder_names[int(row['class_index'])]}/{row['file']}" for row in rows
+    ]
+    _check_same_files(folder, splits, places)
     indices = np.array([int(row["class_index"]) for row in rows])
     return PreparedSplit(
         task,
@@ -268,8 +273,8 @@ def _files_below(folder: Path, splits: Iterable[str]) -> Iterable[str]:
                 yield f"{class_folder.parent.name}/{class_folder.name}/{entry.name}"
 
 
-def _check_same_files(folder: Path, split: str, places: Sequence[str]) -> None:
-    expected, present = set(places), set(_files_below(folder, [split]))
+def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]) -> None:
+    expected, present = set(places), set(_files_below(folder, splits))
     if expected == present:
         return
     missing, extra = sorted(expected - present), sorted(present - expected)

@@ -27,11 +27,8 @@ def split_rows(
     rows of other classes matter. A class with a single content cannot be split:
     it goes to train and is reported.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
-    for row, content in enumerate(contents):
-        groups[content].append(row)
     groups_by_class: dict[int, list[list[int]]] = defaultdict(list)
-    for _, rows in sorted(groups.items(), key=lambda item: _rank(item[0], seed)):
+    for rows in group_by_content(contents, seed):
         groups_by_class[class_indices[rows[0]]].append(rows)
 
     names = ["train"] * len(contents)
@@ -43,6 +40,14 @@ def split_rows(
         for row in _choose(class_groups, val_fraction):
             names[row] = "val"
     return Split(names, unsplit)
+
+
+def group_by_content(contents: Sequence[str], seed: int) -> list[list[int]]:
+    """Rows of equal content together, the groups in an order that seed and content decide."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for row, content in enumerate(contents):
+        groups[content].append(row)
+    return [rows for _, rows in sorted(groups.items(), key=lambda item: _rank(item[0], seed))]
 
 
 def _choose(groups: list[list[int]], val_fraction: float) -> list[int]:

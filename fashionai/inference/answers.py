@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fashionai.datasets.fashionai_csv import read_questions, row_image
-from fashionai.datasets.folders import read_split
+from fashionai.datasets.training_rows import read_rows
 from fashionai.errors import DataError, RunError
-from fashionai.inference.predictor import predict_images
-from fashionai.inference.submissions import PredictedRow, write_fashionai, write_table
+from fashionai.inference.predictor import Question, predict
+from fashionai.inference.submissions import PredictedRow, write_predictions
 from fashionai.runs import RunFolder, best_finished_runs
 from fashionai.tasks import Task
 
 
 class Part(NamedTuple):
-    """The rows of one task: their positions in the prediction file, names, images and runs."""
+    """The rows of one task: what is asked, their positions in the prediction file, their names."""
 
-    task: Task
+    question: Question
     positions: list[int]
     images: list[str]
-    paths: list[Path]
-    runs: list[RunFolder]
 
 
 def plan_questions(
@@ -54,11 +50,9 @@ def plan_questions(
         rows = [(place, at) for place, at in enumerate(kept) if asked.rows[at].task == task]
         parts.append(
             Part(
-                task,
+                Question(task, [asked.images[at] for _, at in rows], runs_of[task]),
                 [place for place, _ in rows],
                 [asked.rows[at].image for _, at in rows],
-                [asked.images[at] for _, at in rows],
-                runs_of[task],
             )
         )
     return parts
@@ -67,56 +61,55 @@ def plan_questions(
 def plan_split(split: str, tasks: Sequence[Task], runs: Sequence[RunFolder]) -> list[Part]:
     """One part for each task, its images those of a split of the runs' prepared folder.
 
-    The tasks are those of ``runs`` where none are named.
+    The tasks are those of ``runs`` where none are named. Raises RunError when
+    the runs of a task were trained on different rows.
     """
     if not tasks and not runs:
         raise RunError("nothing to predict", "Name a --task or a --run with --split")
-    chosen = list(tasks) or list(dict.fromkeys(run.read_task() for run in runs))
+    chosen = list(tasks) or list(dict.fromkeys(task for run in runs for task in run.read_tasks()))
     if len({task.family for task in chosen}) > 1:
         raise RunError("tasks of different data sets do not go into one prediction file")
     parts = []
     start = 0
     for task, task_runs in _assign_runs(chosen, runs).items():
-        folder = Path(task_runs[0].read_config().data.folder)
-        prepared = read_split(folder / task.name, split)
-        images = prepared.sources
+        config = task_runs[0].read_config().model_copy(update={"task": task.name})
+        if split != "test":
+            _check_same_rows(task_runs)
+        rows = read_rows(config, split)
+        images = rows.sources
         if task.family == "fashionai":
             images = [row_image(source) for source in images]
         positions = list(range(start, start + len(images)))
-        parts.append(Part(task, positions, images, prepared.paths, task_runs))
+        parts.append(Part(Question(task, rows.paths, task_runs), positions, images))
         start += len(images)
     return parts
 
 
-def write_answers(
-    plan: Sequence[Part],
-    out: Path,
-    contexts: list[Any],
-    *,
-    crops: int,
-    batch_size: int,
-    progress: Callable[[int], None] = lambda done: None,
-) -> int:
-    """Predict every part and write the family's prediction file; returns its number of rows."""
+def write_answers(plan: Sequence[Part], out: Path, contexts: list[Any], **options: Any) -> int:
+    """Predict every part and write the family's prediction file; returns its number of rows.
+
+    ``options`` are those of fashionai.inference.predictor.predict.
+    """
+    answers = predict([part.question for part in plan], contexts, **options)
     rows: list[Any] = [None] * sum(len(part.positions) for part in plan)
-    for part in plan:
-        probabilities = predict_images(
-            part.paths,
-            part.task,
-            part.runs,
-            contexts,
-            crops=crops,
-            batch_size=batch_size,
-            progress=progress,
-        )
+    for part, probabilities in zip(plan, answers):
         for position, image, values in zip(part.positions, part.images, probabilities):
-            rows[position] = PredictedRow(image, part.task, values)
-    if plan[0].task.family == "fashionai":
-        write_fashionai(out, rows)
-    else:
-        probabilities = np.stack([row.probabilities for row in rows])
-        write_table(out, [row.image for row in rows], plan[0].task, probabilities)
+            rows[position] = PredictedRow(image, part.question.task, values)
+    write_predictions(out, rows)
     return len(rows)
+
+
+def _check_same_rows(runs: Sequence[RunFolder]) -> None:
+    """RunError unless the runs split the rows alike: else one would answer what it has seen."""
+    data = {run: run.read_config().data for run in runs}
+    first = runs[0]
+    for run in runs[1:]:
+        for key in ("folder", "folds_file", "fold"):
+            if getattr(data[run], key) != getattr(data[first], key):
+                raise RunError(
+                    f"{first} and {run} were trained on different rows (data.{key})",
+                    "Predict the test split, or each with its own rows",
+                )
 
 
 def _assign_runs(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> dict[Task, list[RunFolder]]:
@@ -125,13 +118,14 @@ def _assign_runs(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> dict[Task,
         return best_finished_runs(tasks)
     assigned: dict[Task, list[RunFolder]] = {task: [] for task in tasks}
     for run in runs:
-        trained = run.read_task()
-        if trained not in assigned:
-            raise RunError(
-                f"{run}: was trained for {trained.name}, and no rows of it are to be predicted"
-            )
         run.check_usable()
-        assigned[trained].append(run)
+        learnt = run.read_tasks()
+        if not any(task in assigned for task in learnt):
+            names = ", ".join(task.name for task in learnt)
+            raise RunError(f"{run}: was trained for {names}, and no rows of it are to be predicted")
+        for task in learnt:
+            if task in assigned:
+                assigned[task].append(run)
     without = [task.name for task in tasks if not assigned[task]]
     if without:
         raise RunError(

@@ -10,7 +10,7 @@ import numpy as np
 from fashionai.models.forward import Forward
 from fashionai.models.zoo import build_network, load_parameters
 from fashionai.runs import RunFolder
-from fashionai.tasks import Task
+from fashionai.tasks import columns_of
 
 
 class Engine(Protocol):
@@ -21,13 +21,13 @@ class Engine(Protocol):
         ...
 
 
-def gluon_engine(run: RunFolder, task: Task, contexts: list[Any]) -> Engine:
-    """The best weights of a run in the hybridized Gluon network.
+def gluon_engine(run: RunFolder, contexts: list[Any]) -> Engine:
+    """The weights of a run in the hybridized Gluon network.
 
     Raises RunError for a run without weights, WeightsError when they do not fit.
     """
     run.check_usable()
-    config = run.read_config()
-    network = build_network(config.model.name, len(task.classes), config.data.crop)
-    load_parameters(network, run.best_parameters, contexts)
-    return Forward(network, config.data.mean, config.data.std, contexts)
+    config, columns = run.read_config(), columns_of(run.read_tasks())
+    network = build_network(config.model.name, columns[-1].stop, config.data.crop)
+    load_parameters(network, run.weights_file, contexts)
+    return Forward(network, config.data.mean, config.data.std, contexts, columns)

@@ -8,9 +8,11 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.fashionai_csv import Row, marks_of, read_answers, read_rows
+from fashionai.datasets.fashionai_csv import read_rows
 from fashionai.errors import DataError
-from fashionai.inference.submissions import match_rows, read_fashionai
+from fashionai.inference.joining import join_rows, match_rows
+from fashionai.inference.labels import LabelledRow, all_labels_of, read_labels
+from fashionai.inference.submissions import PredictedRow, read_predictions, task_in_file
 from fashionai.metrics import confusion_matrix, overall_scores, task_scores
 from fashionai.tasks import Task
 
@@ -33,44 +35,37 @@ def evaluate_task(task: Task, probabilities: np.ndarray, marks: np.ndarray) -> T
 
 def evaluate_file(
     predictions: Path,
-    labels: Path,
+    labels: Sequence[Path],
     questions: Optional[Path] = None,
     tasks: Sequence[Task] = (),
 ) -> list[TaskEvaluation]:
     """Score a prediction file, task by task in the order of its rows.
 
-    ``questions`` restricts the labels to the rows that were asked, ``tasks``
-    both files to some tasks. Raises DataError when rows are missing, extra,
-    double or malformed.
+    ``labels`` are as for read_labels. Every row of a label file must be
+    predicted; of a prepared folder, every row of the splits that the file has
+    rows of. ``questions`` restricts the labels to the rows that were asked,
+    ``tasks`` both sides to some tasks. Raises DataError when rows are missing,
+    extra, double or malformed.
     """
-    predicted = [row for row in read_fashionai(predictions) if not tasks or row.task in tasks]
-    answers = [row for row in read_answers(labels) if not tasks or row.task in tasks]
+    names = str(predictions), ", ".join(map(str, labels))
+    predicted, labelled = read_predictions(predictions), read_labels(labels)
+    answers = list(labelled.values())
+    if tasks:
+        in_files = [task_in_file(task) for task in tasks]
+        predicted = [row for row in predicted if row.task in in_files]
+        answers = [row for row in answers if row.task in tasks]
     if not predicted:
         raise DataError(f"{predictions}: no rows of {', '.join(task.name for task in tasks)}")
     if questions is not None:
-        asked = {_key(row) for row in read_rows(questions)}
-        answers = [row for row in answers if _key(row) in asked]
-    unpredicted = dict.fromkeys(answer.task for answer in answers)
-    for row in predicted:
-        unpredicted.pop(row.task, None)
-    if unpredicted:
-        raise DataError(
-            f"{predictions}: has no rows of {', '.join(task.name for task in unpredicted)}, "
-            f"which {labels} has",
-            f"Give --task {predicted[0].task.short_name} to score some tasks alone",
-        )
-    positions = match_rows(
-        [(row.image, row.task.name) for row in predicted],
-        [_key(row) for row in answers],
-        (str(predictions), str(labels)),
-    )
+        asked = {(row.image, row.task.name) for row in read_rows(questions)}
+        answers = [row for row in answers if row.key in asked]
+    _check_same_tasks(predicted, answers, names)
+    answers = _of_predicted_splits(answers, predicted)
+    match_rows([row.key for row in predicted], [row.key for row in answers], names)
     evaluations = []
-    for task in dict.fromkeys(row.task for row in predicted):
-        chosen = [(answer, at) for answer, at in zip(answers, positions) if answer.task == task]
-        probabilities = np.stack([predicted[at].probabilities for _, at in chosen])
-        evaluations.append(
-            evaluate_task(task, probabilities, marks_of([answer for answer, _ in chosen]))
-        )
+    for part in join_rows([predicted]):
+        truth = all_labels_of(part.task, part.images, labelled, names)
+        evaluations.append(evaluate_task(truth.task, part.probabilities[0], truth.marks))
     return evaluations
 
 
@@ -81,5 +76,26 @@ def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
     return {**overall, "n": sum(e.rows for e in evaluations), "tasks": tasks}
 
 
-def _key(row: Row) -> tuple[str, str]:
-    return row.image, row.task.name
+def _check_same_tasks(
+    predicted: Sequence[PredictedRow], answers: Sequence[LabelledRow], names: tuple[str, str]
+) -> None:
+    """DataError where some tasks of the labels are predicted and others are not."""
+    in_predictions = {row.task for row in predicted}
+    in_labels = list(dict.fromkeys(row.task for row in answers))
+    unpredicted = [task for task in in_labels if task_in_file(task) not in in_predictions]
+    common = [task for task in in_labels if task not in unpredicted]
+    if unpredicted and common:
+        raise DataError(
+            f"{names[0]}: has no rows of {', '.join(task.name for task in unpredicted)}, "
+            f"which {names[1]} has",
+            f"Give --task {common[0].short_name} to score some tasks alone",
+        )
+
+
+def _of_predicted_splits(
+    answers: Sequence[LabelledRow], predicted: Sequence[PredictedRow]
+) -> list[LabelledRow]:
+    """Rows of label files, and of those splits of prepared folders that have predicted rows."""
+    keys = {row.key for row in predicted}
+    splits = {(row.task, row.split) for row in answers if row.key in keys}
+    return [row for row in answers if not row.split or (row.task, row.split) in splits]

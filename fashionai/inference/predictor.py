@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,54 +14,96 @@ from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.crops import CROP_COUNTS
 from fashionai.pipeline.loader import Loader
 from fashionai.runs import RunFolder
-from fashionai.tasks import Task
+from fashionai.tasks import Task, columns_of
 
 
-def predict_images(
-    paths: Sequence[Path],
-    task: Task,
-    runs: Sequence[RunFolder],
+class Question(NamedTuple):
+    """Image files of which one task is asked, and the runs that answer, to be averaged."""
+
+    task: Task
+    paths: Sequence[Path]
+    runs: Sequence[RunFolder]
+
+
+def predict(
+    questions: Sequence[Question],
     contexts: list[Any],
     *,
     crops: int = 10,
     batch_size: int = 16,
     progress: Callable[[int], None] = lambda done: None,
-) -> np.ndarray:
-    """Probabilities ``(N, C) float64`` of image files, averaged over crops and runs.
+) -> list[np.ndarray]:
+    """Probabilities ``(N, C) float64`` for every question, averaged over crops and runs.
 
+    A run computes each image once, whatever number of its tasks is asked of it.
     ``crops`` is 1, 5 or 10 views an image, ``batch_size`` counts images on each
     device, and ``progress`` is called with the number of images done since the
-    last call (once for every run). Raises RunError when a run is of another
-    task, DataError for an image that cannot be decoded.
+    last call. Raises RunError when a run has not learnt a question's task,
+    DataError for an image that cannot be decoded.
     """
     if crops not in CROP_COUNTS:
         raise ConfigError(f"crops: found {crops}, expected one of {CROP_COUNTS}")
-    for run in runs:
-        check_task(run, task)
-    results = [
-        _predict_with_run(paths, task, run, contexts, crops, batch_size, progress) for run in runs
+    for question in questions:
+        for run in question.runs:
+            check_task(run, question.task)
+    answers = [np.zeros((len(q.paths), len(q.task.classes))) for q in questions]
+    for run in runs_of(questions):
+        mine = [at for at, question in enumerate(questions) if run in question.runs]
+        places = {path: i for i, path in enumerate(images_of(run, questions))}
+        probabilities = _predict_with_run(list(places), run, contexts, crops, batch_size, progress)
+        for at in mine:
+            rows = [places[path] for path in questions[at].paths]
+            answers[at] += probabilities[rows, _columns(run, questions[at].task)]
+    return [answer / len(q.runs) for answer, q in zip(answers, questions)]
+
+
+def predict_images(
+    paths: Sequence[Path], runs: Sequence[RunFolder], contexts: list[Any], **options: Any
+) -> dict[Task, np.ndarray]:
+    """Probabilities ``(N, C) float64`` of every task that the runs have learnt; see predict."""
+    learnt = dict.fromkeys(task for run in runs for task in run.read_tasks())
+    questions = [
+        Question(task, paths, [run for run in runs if task in run.read_tasks()]) for task in learnt
     ]
-    return np.mean(results, axis=0)
+    return dict(zip(learnt, predict(questions, contexts, **options)))
+
+
+def runs_of(questions: Sequence[Question]) -> list[RunFolder]:
+    """Every run that answers one of the questions, once."""
+    return list(dict.fromkeys(run for question in questions for run in question.runs))
+
+
+def images_of(run: RunFolder, questions: Sequence[Question]) -> list[Path]:
+    """The images that a run has to compute, each once."""
+    return list(dict.fromkeys(path for q in questions if run in q.runs for path in q.paths))
 
 
 def check_task(run: RunFolder, task: Task) -> None:
-    """RunError unless the run has weights and was trained for that task and its classes."""
+    """RunError unless the run has weights and has learnt that task with its classes."""
     run.check_usable()
-    trained = run.read_task()
-    if trained.classes != task.classes:
-        raise RunError(f"{run}: was trained for {trained.name}, expected {task.name}")
+    learnt = run.read_tasks()
+    if task.classes not in [each.classes for each in learnt]:
+        names = ", ".join(each.name for each in learnt)
+        raise RunError(f"{run}: was trained for {names}, expected {task.name}")
+
+
+def _columns(run: RunFolder, task: Task) -> slice:
+    """Where the task's probabilities are: its own name, else the classes decide."""
+    learnt = run.read_tasks()
+    same = [at for at, each in enumerate(learnt) if each.classes == task.classes]
+    named = [at for at in same if learnt[at].name == task.name]
+    return columns_of(learnt)[(named or same)[0]]
 
 
 def _predict_with_run(
     paths: Sequence[Path],
-    task: Task,
     run: RunFolder,
     contexts: list[Any],
     crops: int,
     batch_size: int,
     progress: Callable[[int], None],
 ) -> np.ndarray:
-    engine = gluon_engine(run, task, contexts)
+    engine = gluon_engine(run, contexts)
     data = run.read_config().data
     rows_per_batch = batch_size * len(contexts)
     loader = Loader(paths, EvaluationTransform(data, crops), rows_per_batch, workers=data.workers)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
+from fashionai.pipeline.mixing import Mixing
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -29,14 +30,21 @@ class Forward:
     """A network with its input normalisation, fed with pixels.
 
     The normalisation is beside the network, not inside it: the parameters that
-    are saved are those of the stock network.
+    are saved are those of the stock network. ``columns`` are those of each task
+    in the network's output: each has a soft-max of its own.
     """
 
     def __init__(
-        self, network: Any, mean: Sequence[float], std: Sequence[float], contexts: Sequence[Any]
+        self,
+        network: Any,
+        mean: Sequence[float],
+        std: Sequence[float],
+        contexts: Sequence[Any],
+        columns: Sequence[slice],
     ) -> None:
         self.network = network
         self.contexts = list(contexts)
+        self._columns = list(columns)
         self._normalize = Normalize(mean, std)
         self._normalize.hybridize(static_alloc=True, static_shape=True)
         network.hybridize(static_alloc=True, static_shape=True)
@@ -52,14 +60,20 @@ class Forward:
             if len(part)
         ]
 
-    def logits(self, pixels: Any) -> Any:
-        """``(B, H, W, 3) uint8`` on one device to logits ``(B, C)`` there."""
-        return self.network(self._normalize(pixels))
+    def logits(self, pixels: Any, mixing: Optional[Mixing] = None) -> Any:
+        """``(B, H, W, 3) uint8`` on one device, mixed when asked, to logits ``(B, C)`` there."""
+        images = self._normalize(pixels)
+        if mixing is not None:
+            own = mx.nd.array(mixing.weights, ctx=pixels.context)
+            partners = images.take(mx.nd.array(mixing.order, ctx=pixels.context, dtype="int32"))
+            images = mx.nd.broadcast_mul(images, own) + mx.nd.broadcast_mul(partners, 1 - own)
+        return self.network(images)
 
     def probabilities(self, batches: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
         """Probabilities ``(N, C) float64`` of all rows of ``(B, V, H, W, 3) uint8`` batches.
 
-        Each of the V views is soft-maxed and the mean over them is the answer. A
+        Each task of each of the V views is soft-maxed, so that its columns sum to
+        1, and the mean over views is the answer. A
         batch of fewer than ``batch_size`` rows is filled up with zeros, which are
         dropped again: static graphs are planned for one shape.
         """
@@ -73,7 +87,8 @@ class Forward:
                 self.logits(part) for part in self.split(images.reshape(-1, *images.shape[2:]))
             ]
             logits = np.concatenate([output.asnumpy() for output in outputs])
-            results.append(softmax(logits).reshape(batch_size, views, -1)[:rows].mean(axis=1))
+            answers = np.concatenate([softmax(logits[:, part]) for part in self._columns], axis=1)
+            results.append(answers.reshape(batch_size, views, -1)[:rows].mean(axis=1))
         return np.concatenate(results)
 
 

@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 
 from fashionai.config import DataConfig
-from fashionai.config.augmentations import Mirror, RandomCrop
-from fashionai.pipeline.crops import cut_views, resize, resize_short
+from fashionai.config.augmentations import RandomCrop, RandomResizedCrop
+from fashionai.pipeline.colour import PixelSteps
+from fashionai.pipeline.crops import cut_views, resize_short
+from fashionai.pipeline.geometry import MOTIONS, draw_box, draw_motion, sample
 
 
 class Transform(Protocol):
@@ -34,36 +36,26 @@ class EvaluationTransform:
 
 
 class TrainingTransform:
-    """One view, augmented by the steps of ``data.augment``."""
+    """One view, augmented by the steps of ``data.augment``.
+
+    Steps without strength take no draws: with them or without, views are the
+    same bit for bit.
+    """
 
     views = 1
 
     def __init__(self, data: DataConfig) -> None:
         self.resize_short, self.crop = data.resize_short, data.crop
-        self._random_crop = any(isinstance(step, RandomCrop) for step in data.augment)
-        self._mirror_steps = [step for step in data.augment if isinstance(step, Mirror)]
+        steps = [step for step in data.augment if not step.changes_nothing]
+        self._crops = [step for step in steps if isinstance(step, (RandomCrop, RandomResizedCrop))]
+        self._motions = [step for step in steps if step.name in MOTIONS]
+        others = [step for step in steps if step not in self._crops + self._motions]
+        self._change_pixels = PixelSteps(others)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator, out: np.ndarray) -> None:
         """Fill ``out`` with one view; equal generators give equal views."""
-        view = self._cut(image, rng)
-        for step in self._mirror_steps:
-            if rng.random() < step.p:
-                view = cv2.flip(view, 1)
+        box = draw_box(self._crops, image.shape, self.resize_short, self.crop, rng)
+        motion = draw_motion(self._motions, rng)
+        view = sample(image, box, motion, self.crop)
         cv2.cvtColor(view, cv2.COLOR_BGR2RGB, dst=out[0])
-
-    def _cut(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The crop at its final size, cut before it is resized: fewer pixels to resize."""
-        height, width = image.shape[:2]
-        scale = min(height, width) / self.resize_short
-        # Room for the crop in pixels of the resized image, as evaluation rounds them.
-        room_y = max(self.resize_short, round(height / scale)) - self.crop
-        room_x = max(self.resize_short, round(width / scale)) - self.crop
-        if self._random_crop:
-            y, x = int(rng.integers(room_y + 1)), int(rng.integers(room_x + 1))
-        else:
-            y, x = room_y // 2, room_x // 2
-        size = max(1, min(round(self.crop * scale), height, width))
-        top = min(round(y * scale), height - size)
-        left = min(round(x * scale), width - size)
-        square = image[top : top + size, left : left + size]
-        return square if size == self.crop else resize(square, (self.crop, self.crop))
+        self._change_pixels(out[0], rng)

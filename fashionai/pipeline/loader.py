@@ -23,7 +23,7 @@ from fashionai.runtime import usable_cores
 PREFETCH = 3
 
 # Last word of the seeds (seed, epoch, row, stream): each use of chance has its own.
-VIEW_STREAM, SHUFFLE_STREAM, STEP_STREAM = 0, 1, 2
+VIEW_STREAM, SHUFFLE_STREAM, STEP_STREAM, MIXING_STREAM = 0, 1, 2, 3
 
 
 class Batch(NamedTuple):

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Union
 
 import numpy as np
+
+WIDTH = 80
+
+# A column's heading and its width.
+Column = tuple[str, int]
 
 # Score, its heading, and the column's width.
 SCORE_COLUMNS = (
@@ -16,15 +22,35 @@ SCORE_COLUMNS = (
 )
 
 
-def score_table(rows: Sequence[tuple[str, int, Mapping[str, float]]]) -> str:
-    """One line for each (name, number of images, scores)."""
-    width = max(len("task"), *(len(name) for name, _, _ in rows))
-    headings = "".join(f"{heading:>{size}}" for _, heading, size in SCORE_COLUMNS)
-    lines = [f"{'task':<{width}}{'N':>8}{headings}"]
-    for name, count, scores in rows:
-        numbers = "".join(f"{scores[key]:>{size}.4f}" for key, _, size in SCORE_COLUMNS)
-        lines.append(f"{name:<{width}}{count:>8,}{numbers}")
+def aligned_table(
+    heading: str, columns: Sequence[Column], rows: Sequence[tuple[str, Sequence[object]]]
+) -> str:
+    """Lines of a name at the left and cells at the right.
+
+    Whole numbers get commas. Names that do not fit 80 columns lose their beginning.
+    """
+    room = WIDTH - sum(size for _, size in columns)
+    names = [_shorten(name, room) for name, _ in rows]
+    width = max(len(name) for name in (heading, *names))
+    lines = [heading.ljust(width) + "".join(f"{title:>{size}}" for title, size in columns)]
+    for name, (_, cells) in zip(names, rows):
+        texts = (f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells)
+        padded = "".join(f"{text:>{size}}" for text, (_, size) in zip(texts, columns))
+        lines.append((name.ljust(width) + padded).rstrip())
     return "\n".join(lines)
+
+
+def score_table(
+    rows: Sequence[tuple[str, Union[int, str], Mapping[str, float]]],
+    headings: tuple[str, str] = ("task", "N"),
+) -> str:
+    """One line for each (name, number of images or another cell, scores)."""
+    columns = [(headings[1], 8), *((title, size) for _, title, size in SCORE_COLUMNS)]
+    lines = [
+        (name, [cell, *(f"{scores[key]:.4f}" for key, _, _ in SCORE_COLUMNS)])
+        for name, cell, scores in rows
+    ]
+    return aligned_table(headings[0], columns, lines)
 
 
 def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
@@ -37,3 +63,7 @@ def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
     for name, row in zip(names, matrix):
         lines.append(name.ljust(width) + "".join(f"{count:>{cell},}" for count in row))
     return "\n".join(lines)
+
+
+def _shorten(text: str, room: int) -> str:
+    return text if len(text) <= room else f"...{text[len(text) - room + 3 :]}"

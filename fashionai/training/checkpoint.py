@@ -18,6 +18,7 @@ import numpy as np
 from fashionai.errors import RunError
 from fashionai.files import atomic_path
 from fashionai.runtime import import_mxnet
+from fashionai.training.learner import Learner
 
 mx = import_mxnet()
 
@@ -52,36 +53,42 @@ class Progress:
         self.loss_sum, self.correct, self.seen, self.seconds = 0.0, 0, 0, 0.0
 
 
-def save_state(path: Path, network: Any, trainer: Any, progress: Progress) -> None:
-    """Write parameters, optimizer state and progress to one file, atomically."""
+def save_state(path: Path, learner: Learner, progress: Progress) -> None:
+    """Write parameters, averages, optimizer state and progress to one file, atomically."""
     arrays = {PROGRESS: np.array(json.dumps(dataclasses.asdict(progress)))}
-    for name, parameter in network._collect_params_with_prefix().items():
+    if learner.average is not None:
+        for name, values in learner.average.arrays().items():
+            arrays[f"average/{name}"] = values
+    for name, parameter in learner.network._collect_params_with_prefix().items():
         for device, values in enumerate(_device_copies(parameter)):
             arrays[f"parameters/{name}/{device}"] = values.asnumpy()
-    for index, state in _updaters(trainer)[0].states.items():
+    for index, state in _updaters(learner.optimizer)[0].states.items():
         for position, values in enumerate(_arrays_of(state)):
             arrays[f"optimizer/{index}/{position}"] = values.asnumpy()
     with atomic_path(path) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, **arrays)
 
 
-def load_state(path: Path, network: Any, trainer: Any, basis: dict[str, str]) -> Progress:
+def load_state(path: Path, learner: Learner, basis: dict[str, str]) -> Progress:
     """Put back what save_state wrote; RunError when the file does not fit.
 
-    ``trainer`` must not have made a step. ``basis`` is what a step stands for
+    ``learner`` must not have made a step. ``basis`` is what a step stands for
     now, and has to be what it was.
     """
-    _connect_devices(trainer)
+    _connect_devices(learner.optimizer)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             progress = Progress(**json.loads(str(arrays[PROGRESS])))
             _check_same_basis(path, progress.basis, basis)
-            for name, parameter in network._collect_params_with_prefix().items():
+            for name, parameter in learner.network._collect_params_with_prefix().items():
                 for device, values in enumerate(_device_copies(parameter)):
                     values[:] = arrays[f"parameters/{name}/{device}"]
                 if parameter.grad_req != "null":
                     parameter.set_data(parameter.list_data()[0])
-            _load_optimizer(arrays, trainer)
+            if learner.average is not None:
+                names = [name for name in arrays.files if name.startswith("average/")]
+                learner.average.restore({name[len("average/") :]: arrays[name] for name in names})
+            _load_optimizer(arrays, learner.optimizer)
     except (
         OSError,
         ValueError,
@@ -94,6 +101,10 @@ def load_state(path: Path, network: Any, trainer: Any, basis: dict[str, str]) ->
             f"{path}: damaged or of another network, cannot resume from it ({error})",
             "Start anew with --overwrite or another --run",
         ) from None
+    # Adam corrects its averages by the number of steps made.
+    steps = progress.epoch * learner.steps_per_epoch + progress.step
+    learner.optimizer.optimizer.begin_num_update = steps
+    learner.optimizer.optimizer.num_update = steps
     return progress
 
 
@@ -130,12 +141,6 @@ def _connect_devices(trainer: Any) -> None:
         trainer._init_kvstore()
     if trainer._params_to_init:
         trainer._init_params()
-
-
-def set_update_count(trainer: Any, steps: int) -> None:
-    """Tell the optimizer how many steps were made: Adam corrects its averages by it."""
-    trainer.optimizer.begin_num_update = steps
-    trainer.optimizer.num_update = steps
 
 
 def _device_copies(parameter: Any) -> list[Any]:

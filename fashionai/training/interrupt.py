@@ -11,6 +11,10 @@ from typing import Any, Optional
 STOPPING = b"\nstopping after this step, saving the state (once more: at once, unsaved)\n"
 
 
+class Stopped(Exception):  # noqa: N818 - no error
+    """Somebody asked to stop, and this is a good place for it."""
+
+
 class StopRequest:
     """While in this context, SIGINT and SIGTERM set ``requested`` instead of ending the program."""
 
@@ -28,6 +32,11 @@ class StopRequest:
 
     def __exit__(self, *exc_info: object) -> None:
         self._restore()
+
+    def check(self) -> None:
+        """Raise Stopped when it was asked for."""
+        if self.requested:
+            raise Stopped
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
         self.requested = True

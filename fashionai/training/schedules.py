@@ -1,11 +1,11 @@
-"""Learning rates as pure functions of the step."""
+"""Learning rates and momenta as pure functions of the step."""
 
 from __future__ import annotations
 
 import math
 
 from fashionai.config import Config
-from fashionai.config.schedules import CosineSchedule, StepSchedule
+from fashionai.config.schedules import CosineSchedule, OneCycleSchedule, StepSchedule
 
 
 def learning_rate(config: Config, step: int, steps_per_epoch: int) -> float:
@@ -13,19 +13,56 @@ def learning_rate(config: Config, step: int, steps_per_epoch: int) -> float:
 
     While warming up: lr * (step + 1) / warm-up steps. Afterwards the schedule:
     constant lr; lr * factor^(number of entries of ``epochs`` that are finished
-    epochs); or lr * (f + (1 - f) * (1 + cos(pi * t)) / 2) with t running from 0
-    to 1 over the steps behind the warm-up (arXiv:1608.03983).
+    epochs); lr * (f + (1 - f) * (1 + cos(pi * t)) / 2) with t running from 0 to
+    1 over the steps behind the warm-up (arXiv:1608.03983); or one-cycle's two
+    half cosines over the same steps (arXiv:1708.07120).
     """
     schedule, base = config.schedule, config.optimizer.lr
-    warmup_steps = round(schedule.warmup_epochs * steps_per_epoch)
-    if step < warmup_steps:
-        return base * (step + 1) / warmup_steps
+    warmup = _warmup_steps(config, steps_per_epoch)
+    total = config.epochs * steps_per_epoch - warmup
+    if step < warmup:
+        return base * (step + 1) / warmup
     if isinstance(schedule, StepSchedule):
         finished = step // steps_per_epoch
         return base * schedule.factor ** sum(epoch <= finished for epoch in schedule.epochs)
     if isinstance(schedule, CosineSchedule):
-        total = config.epochs * steps_per_epoch
-        done = (step - warmup_steps) / max(1, total - warmup_steps)
-        remaining = (1 + math.cos(math.pi * done)) / 2
-        return base * (schedule.final_factor + (1 - schedule.final_factor) * remaining)
+        return _half_cosine(base, base * schedule.final_factor, (step - warmup) / max(1, total))
+    if isinstance(schedule, OneCycleSchedule):
+        lowest = base / schedule.div_factor
+        return _cycle(
+            schedule, step - warmup, total, lowest, base, lowest / schedule.final_div_factor
+        )
     return base
+
+
+def momentum(config: Config, step: int, steps_per_epoch: int) -> float:
+    """The momentum (for Adam its first beta) of a step: moving in one-cycle, else constant."""
+    schedule = config.schedule
+    if not isinstance(schedule, OneCycleSchedule):
+        return config.optimizer.momentum
+    high, low = schedule.max_momentum, schedule.base_momentum
+    warmup = _warmup_steps(config, steps_per_epoch)
+    total = config.epochs * steps_per_epoch - warmup
+    return _cycle(schedule, max(0, step - warmup), total, high, low, high)
+
+
+def _warmup_steps(config: Config, steps_per_epoch: int) -> int:
+    return round(config.schedule.warmup_epochs * steps_per_epoch)
+
+
+def _cycle(
+    schedule: OneCycleSchedule, step: int, total: int, first: float, turn: float, last: float
+) -> float:
+    """Half a cosine from first to turn over ``pct_start`` of the steps, another on to last.
+
+    The turn is reached at step pct_start * total - 1 and the end at the last
+    step, as in PyTorch's OneCycleLR, so that recipes for that can be taken over.
+    """
+    peak, end = schedule.pct_start * total - 1, total - 1
+    if step <= peak and peak > 0:
+        return _half_cosine(first, turn, step / peak)
+    return _half_cosine(turn, last, min(1.0, (step - peak) / max(end - peak, 1e-12)))
+
+
+def _half_cosine(first: float, last: float, done: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * done)) / 2

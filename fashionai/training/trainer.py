@@ -12,58 +12,44 @@ import math
 import shlex
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, TextIO
-
-import numpy as np
+from typing import Any, NoReturn, Optional, TextIO
 
 from fashionai.config import Config, save_config
-from fashionai.datasets.folders import MANIFEST, read_split
+from fashionai.datasets.training_rows import data_hash, read_rows
 from fashionai.errors import FashionAIError, RunError, RunStoppedError, TrainingError
-from fashionai.files import atomic_path, content_hash, write_json
-from fashionai.metrics import task_scores
-from fashionai.models.forward import Forward
-from fashionai.models.zoo import build_network, first_line
-from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
-from fashionai.pipeline.loader import SHUFFLE_STREAM, STEP_STREAM, Batch, Loader
+from fashionai.files import atomic_path, write_json
+from fashionai.models.zoo import first_line
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task, task_to_json
+from fashionai.tasks import tasks_to_json
 from fashionai.training import estimate
-from fashionai.training.checkpoint import Progress, load_state, save_state, set_update_count
+from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.clock import EpochClock
 from fashionai.training.history import (
     EPOCH_HEADER,
-    SCORE_NAMES,
-    best_row,
-    epoch_line,
+    Row,
+    epoch_lines,
+    find_best,
+    is_over,
+    score_name,
     write_history,
 )
-from fashionai.training.interrupt import StopRequest
-from fashionai.training.schedules import learning_rate
+from fashionai.training.interrupt import Stopped, StopRequest
+from fashionai.training.learner import Learner, StepResult
+from fashionai.training.schedules import learning_rate, momentum
 
 mx = import_mxnet()
 log = logging.getLogger(__name__)
 
 # Results of a step are read this many steps later, so that devices never wait for Python.
 READ_BEHIND = 2
-# Batch normalisation of a single image has no variance to divide by.
-SMALLEST_BATCH = 2
 # A crash in a long epoch loses no more than this.
 SECONDS_BETWEEN_SAVES = 600.0
 
 
-class StepResult(NamedTuple):
-    """A step's sums that are still being computed: (loss, correct) of each device."""
-
-    step: int
-    rows: int
-    sums: list[Any]
-
-
 class Trainer:
-    """One training: its data, network, optimizer and progress.
+    """One training: its data, learner and progress.
 
     Making it reads the data and builds the network, and so refuses what cannot
     be trained before there is a run: DataError, ConfigError, WeightsError or
@@ -77,54 +63,19 @@ class Trainer:
     ) -> None:
         """``resume_from`` is the run that fit will go on with: it needs no pretrained weights."""
         self.config = config
-        folder = Path(config.data.folder) / find_task(config.task).name
-        self.train_split, self.val_split = read_split(folder, "train"), read_split(folder, "val")
-        self.task = self.train_split.task
-        self._labels = self.train_split.class_indices.astype(np.float32)
-        self.batch_size = config.batch_size * len(contexts)
-        self._smallest_batch = max(SMALLEST_BATCH, len(contexts))
-        if len(self.train_split.paths) < self._smallest_batch:
-            raise TrainingError(
-                f"{len(self.train_split.paths)} training images are too few, "
-                f"expected at least {self._smallest_batch}"
-            )
-
-        mx.random.seed(config.seed)
+        train, self.val_rows = read_rows(config, "train"), read_rows(config, "val")
         resuming = resume_from is not None and resume_from.states_file.is_file()
-        self.network = build_network(
-            config.model.name,
-            len(self.task.classes),
-            config.data.crop,
-            False if resuming else config.model.pretrained,
+        self.learner = Learner(
+            config, train, contexts, False if resuming else config.model.pretrained
         )
-        self.network.collect_params().reset_ctx(contexts)
-        self.forward = Forward(self.network, config.data.mean, config.data.std, contexts)
-        self.loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
-        self.optimizer = mx.gluon.Trainer(
-            self.network.collect_params(),
-            config.optimizer.name,
-            optimizer_arguments(config),
-            kvstore="device",
-            # With the update on each device its state can be read and saved.
-            update_on_kvstore=False,
+        self.progress = Progress(
+            basis={
+                "devices": f"{len(contexts)} {contexts[0].device_type}",
+                "data": data_hash(config),
+            }
         )
-        self.progress = Progress(basis=self._basis(folder))
         self.clock = EpochClock(self._log_estimate)
         self._log_header = True
-
-    def _basis(self, folder: Path) -> dict[str, str]:
-        """What a step means: a resumed run has to stand on the same data and devices."""
-        contexts = self.forward.contexts
-        return {
-            "devices": f"{len(contexts)} {contexts[0].device_type}",
-            "data": content_hash((folder / MANIFEST).read_bytes()),
-        }
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps of an epoch; a last batch too small to normalise is left out."""
-        full, rest = divmod(len(self.train_split.paths), self.batch_size)
-        return full + (rest >= self._smallest_batch)
 
     def fit(self, run: RunFolder) -> dict[str, Any]:
         """Train all epochs that are left and return the run's metrics (see metrics.json).
@@ -135,7 +86,7 @@ class Trainer:
         """
         self.run = run
         save_config(self.config, run.config_file)
-        write_json(run.classes_file, task_to_json(self.task))
+        write_json(run.classes_file, tasks_to_json(self.val_rows.tasks))
         file_log = logging.FileHandler(run.log_file, encoding="utf-8")
         file_log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         log.setLevel(logging.INFO)
@@ -158,21 +109,16 @@ class Trainer:
         self._log_beginning()
         try:
             with StopRequest() as stop:
-                while self.progress.epoch < self.config.epochs:
+                while not is_over(self.config, self.progress.history):
                     self._train_epoch(stop)
-                    row = self._validate(stop)
-                    self._finish_epoch(row)
+                    self._finish_epoch(self._validate(stop))
+        except Stopped:
+            self._stop()
         except mx.base.MXNetError as error:
             raise TrainingError(
                 f"MXNet stopped: {first_line(error)}", "A smaller batch_size needs less memory"
             ) from error
-        best = best_row(self.progress.history, self.config.monitor)
-        assert best is not None
-        log.info(
-            "finished: best epoch %d, validation %s %.4f; %s",
-            *(best["epoch"], SCORE_NAMES[self.config.monitor], best[f"val_{self.config.monitor}"]),
-            self.run.best_parameters,
-        )
+        self._log_end()
 
     def _restore(self) -> None:
         """Go on from the saved state, and mend files that a kill left behind it."""
@@ -185,24 +131,20 @@ class Trainer:
                     "Start anew with --overwrite or another --run",
                 )
             return
-        basis = self.progress.basis
-        self.progress = load_state(self.run.states_file, self.network, self.optimizer, basis)
-        steps = self.progress.epoch * self.steps_per_epoch + self.progress.step
-        set_update_count(self.optimizer, steps)
+        self.progress = load_state(self.run.states_file, self.learner, self.progress.basis)
         if self.progress.history:
             self._write_results()
         log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
 
     def _train_epoch(self, stop: StopRequest) -> None:
         """One pass over the training images, from where the progress stands."""
-        progress = self.progress
+        progress, learner = self.progress, self.learner
         waiting: deque[StepResult] = deque()
         saved = time.monotonic()
-        self.clock.start(
-            f"epoch {progress.epoch + 1}/{self.config.epochs}", self.steps_per_epoch, progress.step
-        )
-        for step, batch in enumerate(self._training_batches(), start=progress.step):
-            waiting.append(self._step(step, batch))
+        name = f"epoch {progress.epoch + 1}/{self.config.epochs}"
+        self.clock.start(name, learner.steps_per_epoch, progress.step)
+        for step, batch in enumerate(learner.batches(progress.epoch, progress.step), progress.step):
+            waiting.append(learner.step(batch, progress.epoch, step, *self._rates(step)))
             if len(waiting) > READ_BEHIND:
                 self._read(waiting.popleft())
             self.clock.tick(len(batch.rows))
@@ -210,124 +152,86 @@ class Trainer:
                 break
             if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                 self._read_all(waiting)
-                save_state(self.run.states_file, self.network, self.optimizer, progress)
+                save_state(self.run.states_file, learner, progress)
                 saved = time.monotonic()
         self._read_all(waiting)
         progress.seconds += self.clock.stop()
-        if stop.requested:
-            self._stop()
+        stop.check()
 
-    def _training_batches(self) -> Iterator[Batch]:
-        """The epoch's batches in its own order, without those already seen."""
-        progress, config = self.progress, self.config
-        loader = Loader(
-            self.train_split.paths,
-            TrainingTransform(config.data),
-            self.batch_size,
-            workers=config.data.workers,
-            seed=config.seed,
-        )
-        rng = np.random.default_rng((config.seed, progress.epoch, 0, SHUFFLE_STREAM))
-        order = rng.permutation(len(self.train_split.paths))
-        order = order[: self.steps_per_epoch * self.batch_size]
-        return loader.batches(order, progress.epoch, skip=progress.step)
-
-    def _step(self, step: int, batch: Batch) -> StepResult:
-        """Forward, backward and update on all devices; what it returns is not yet computed."""
-        config, epoch = self.config, self.progress.epoch
-        self.optimizer.set_learning_rate(
-            learning_rate(config, epoch * self.steps_per_epoch + step, self.steps_per_epoch)
-        )
-        # Dropout draws from MXNet's own generator.
-        state = np.random.SeedSequence((config.seed, epoch, step, STEP_STREAM)).generate_state(1)
-        mx.random.seed(int(state[0] >> 1))
-        pixels = self.forward.split(batch.images[:, 0])
-        labels = self.forward.split(self._labels[batch.rows])
-        with mx.autograd.record():
-            outputs = [self.forward.logits(part) for part in pixels]
-            losses = [self.loss(output, label) for output, label in zip(outputs, labels)]
-        mx.autograd.backward(losses)
-        self.optimizer.step(len(batch.rows))
-        sums = [
-            mx.nd.stack(loss.sum(), (output.argmax(axis=1) == label).sum())
-            for loss, output, label in zip(losses, outputs, labels)
-        ]
-        return StepResult(step, len(batch.rows), sums)
+    def _rates(self, step: int) -> tuple[float, float]:
+        """Learning rate and momentum of a step of this epoch."""
+        steps = self.learner.steps_per_epoch
+        position = self.progress.epoch * steps + step
+        return learning_rate(self.config, position, steps), momentum(self.config, position, steps)
 
     def _read(self, result: StepResult) -> None:
         """Add a step's results to the epoch's sums; a loss that is not finite ends the run."""
-        parts = [device.asnumpy().astype(np.float64).ravel() for device in result.sums]
-        loss_sum, correct = np.sum(parts, axis=0).tolist()
+        loss_sum, correct = self.learner.read(result)
         if not math.isfinite(loss_sum):
             raise TrainingError(
                 f"the loss is {loss_sum} at epoch {self.progress.epoch + 1}, "
-                f"step {result.step + 1} of {self.steps_per_epoch}",
+                f"step {result.step + 1} of {self.learner.steps_per_epoch}",
                 f"Try a smaller optimizer.lr than {self.config.optimizer.lr:g}, "
                 "or schedule.warmup_epochs=1",
             )
         self.progress.step = result.step + 1
         self.progress.loss_sum += loss_sum
-        self.progress.correct += int(correct)
-        self.progress.seen += result.rows
+        self.progress.correct += correct
+        self.progress.seen += len(result.targets)
 
     def _read_all(self, waiting: deque[StepResult]) -> None:
         while waiting:
             self._read(waiting.popleft())
 
-    def _validate(self, stop: StopRequest) -> dict[str, float]:
-        """Score the validation split and make the epoch's row of the history."""
-        average_statistics(self.network)
-        data, progress = self.config.data, self.progress
-        loader = Loader(
-            self.val_split.paths, EvaluationTransform(data), self.batch_size, workers=data.workers
-        )
-
-        def batches() -> Iterator[np.ndarray]:
-            for batch in loader.batches(np.arange(len(self.val_split.paths))):
-                if stop.requested:
-                    self._stop()
-                yield batch.images
-
-        probabilities = self.forward.probabilities(batches(), self.batch_size)
-        scores = task_scores(probabilities, self.val_split.marks)
-        last_step = (progress.epoch + 1) * self.steps_per_epoch - 1
+    def _validate(self, stop: StopRequest) -> Row:
+        """Score the validation rows and make the epoch's row of the history."""
+        learner, progress = self.learner, self.progress
+        learner.average_statistics()
+        scores = {f"val_{k}": v for k, v in learner.scores(self.val_rows, stop.check).items()}
+        if learner.average is not None:
+            with learner.average.applied():
+                averaged = learner.scores(self.val_rows, stop.check)
+            scores |= {f"ema_{name}": score for name, score in averaged.items()}
         return {
             "epoch": progress.epoch + 1,
-            "learning_rate": learning_rate(self.config, last_step, self.steps_per_epoch),
+            "learning_rate": self._rates(learner.steps_per_epoch - 1)[0],
             "train_loss": progress.loss_sum / progress.seen,
             "train_accuracy": progress.correct / progress.seen,
-            "val_loss": scores["log_loss"],
-            **{f"val_{name}": score for name, score in scores.items() if name != "log_loss"},
+            **scores,
             "images_per_second": progress.seen / max(progress.seconds, 1e-9),
             "seconds": progress.seconds,
         }
 
-    def _finish_epoch(self, row: dict[str, float]) -> None:
+    def _finish_epoch(self, row: Row) -> None:
         """Log the row and save: the best weights first, then the state that knows of them."""
         if self._log_header:
             log.info("%s", EPOCH_HEADER)
             self._log_header = False
-        log.info("%s", epoch_line(row, self.config.epochs))
-        progress = self.progress
+        for line in epoch_lines(row, self.config.epochs):
+            log.info("%s", line)
+        progress, average = self.progress, self.learner.average
         progress.history.append(row)
-        if best_row(progress.history, self.config.monitor) is row:
+        if find_best(progress.history, self.config.monitor).row is row:
             self._save_parameters(self.run.best_parameters)
+        if average and find_best(progress.history, self.config.monitor, "ema").row is row:
+            with average.applied():
+                self._save_parameters(self.run.best_averaged_parameters)
         progress.begin_epoch(progress.epoch + 1)
-        save_state(self.run.states_file, self.network, self.optimizer, progress)
+        save_state(self.run.states_file, self.learner, progress)
         self._write_results()
 
     def _write_results(self) -> None:
         """Write the files that follow from the state."""
         self._save_parameters(self.run.last_parameters)
-        write_history(self.run, self.config, self.task, self.progress.history)
+        write_history(self.run, self.config, self.val_rows.tasks, self.progress.history)
 
     def _save_parameters(self, path: Path) -> None:
         with atomic_path(path) as temporary:
-            self.network.save_parameters(str(temporary))
+            self.learner.network.save_parameters(str(temporary))
 
-    def _stop(self) -> None:
+    def _stop(self) -> NoReturn:
         """Save the state in the middle of an epoch and end."""
-        save_state(self.run.states_file, self.network, self.optimizer, self.progress)
+        save_state(self.run.states_file, self.learner, self.progress)
         raise RunStoppedError(
             f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}, "
             "the state is saved",
@@ -336,24 +240,40 @@ class Trainer:
         )
 
     def _gpu_option(self) -> str:
-        gpus = [str(c.device_id) for c in self.forward.contexts if c.device_type == "gpu"]
+        gpus = [str(c.device_id) for c in self.learner.forward.contexts if c.device_type == "gpu"]
         return f" --gpus {','.join(gpus)}" if gpus else ""
 
     def _log_estimate(self, seconds_per_image: float) -> None:
-        images = len(self.train_split.paths), len(self.val_split.paths)
+        images = len(self.learner.train.paths), len(self.val_rows.paths)
         for line in estimate.describe(
-            self.config, seconds_per_image, *images, self.progress.epoch, self.forward.contexts
+            self.config,
+            seconds_per_image,
+            *images,
+            self.progress.epoch,
+            self.learner.forward.contexts,
         ):
             log.info("%s", line)
 
     def _log_beginning(self) -> None:
+        for head, task in enumerate(self.val_rows.tasks):
+            counts = (len(rows.of_task(head)) for rows in (self.learner.train, self.val_rows))
+            log.info(
+                "%s: %d classes, %s training and %s validation images",
+                *(task.name, len(task.classes)),
+                *(f"{count:,}" for count in counts),
+            )
+        steps = self.learner.steps_per_epoch
+        log.info("%s, %d steps an epoch -> %s", self.config.model.name, steps, self.run)
+
+    def _log_end(self) -> None:
+        metrics, monitor = self.run.read_metrics(), self.config.monitor
+        if metrics["stopped_early"]:
+            log.info("stopped early: %s has not improved", score_name(monitor))
+        kind = "ema" if self.run.weights_file == self.run.best_averaged_parameters else "val"
+        best = find_best(self.progress.history, monitor, kind)
         log.info(
-            "%s: %d classes, %s training and %s validation images",
-            *(self.task.name, len(self.task.classes)),
-            *(f"{len(split.paths):,}" for split in (self.train_split, self.val_split)),
-        )
-        log.info(
-            "%s, %d steps an epoch -> %s", self.config.model.name, self.steps_per_epoch, self.run
+            "finished: best epoch %d, validation %s %.4f; %s",
+            *(best.row["epoch"], score_name(monitor), best.score, self.run.weights_file),
         )
 
 
@@ -363,24 +283,3 @@ def lock(stream: TextIO, run: RunFolder) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RunError(f"{run}: is being trained by another process") from None
-
-
-def optimizer_arguments(config: Config) -> dict[str, float]:
-    """What MXNet's optimizer of that name takes."""
-    optimizer = config.optimizer
-    momentum = "beta1" if optimizer.name == "adam" else "momentum"
-    return {
-        "learning_rate": optimizer.lr,
-        "wd": optimizer.weight_decay,
-        momentum: optimizer.momentum,
-    }
-
-
-def average_statistics(network: Any) -> None:
-    """Give all devices the mean of their batch normalisation statistics.
-
-    What is validated is then what is saved, which is the mean.
-    """
-    for parameter in network.collect_params().values():
-        if parameter.grad_req == "null" and len(parameter.list_ctx()) > 1:
-            parameter.set_data(parameter._reduce())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fashionai.errors import FashionAIError
-from fashionai.inference.predictor import predict_images
+from fashionai.inference.predictor import Question, predict, predict_images
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import find_task
@@ -71,7 +71,8 @@ def test_crops_agree_with_a_plain_loop_over_the_stock_network(
     monkeypatch.chdir(trained)
     run = RunFolder(Path("runs/skirt"))
     paths = images_to_predict(trained)
-    actual = predict_images(paths, SKIRT, [run], [mx.cpu()], crops=crops, batch_size=batch_size)
+    options = {"crops": crops, "batch_size": batch_size}
+    actual = predict_images(paths, [run], [mx.cpu()], **options)[SKIRT]
     network = stock_network(run.best_parameters)
     expected = np.array([naive_probabilities(path, network, crops) for path in paths])
     np.testing.assert_allclose(actual, expected, atol=2e-5)
@@ -83,8 +84,8 @@ def test_two_devices_predict_what_one_does(trained: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(trained)
     run = RunFolder(Path("runs/skirt"))
     paths = images_to_predict(trained)[:7]
-    one = predict_images(paths, SKIRT, [run], [mx.cpu()], batch_size=4)
-    two = predict_images(paths, SKIRT, [run], [mx.cpu(0), mx.cpu(1)], batch_size=2)
+    one = predict_images(paths, [run], [mx.cpu()], batch_size=4)[SKIRT]
+    two = predict_images(paths, [run], [mx.cpu(0), mx.cpu(1)], batch_size=2)[SKIRT]
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
@@ -95,8 +96,8 @@ def test_several_runs_are_averaged(trained: Path, monkeypatch: pytest.MonkeyPatc
     shutil.copyfile("runs/skirt/last.params", other / "best.params")
     paths = images_to_predict(trained)
     runs = [RunFolder(Path("runs/skirt")), RunFolder(other)]
-    single = [predict_images(paths, SKIRT, [run], [mx.cpu()]) for run in runs]
-    together = predict_images(paths, SKIRT, runs, [mx.cpu()])
+    single = [predict_images(paths, [run], [mx.cpu()])[SKIRT] for run in runs]
+    together = predict_images(paths, runs, [mx.cpu()])[SKIRT]
     np.testing.assert_allclose(together, (single[0] + single[1]) / 2, atol=1e-12)
 
 
@@ -104,7 +105,7 @@ def test_a_run_of_another_task_is_refused(trained: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(trained)
     run = RunFolder(Path("runs/skirt"))
     with pytest.raises(FashionAIError, match="was trained for skirt_length_labels, expected pant"):
-        predict_images(images_to_predict(trained), find_task("pant"), [run], [mx.cpu()])
+        predict([Question(find_task("pant"), images_to_predict(trained), [run])], [mx.cpu()])
 
 
 def test_weights_that_are_not_numbers_are_noticed(
@@ -117,4 +118,4 @@ def test_weights_that_are_not_numbers_are_noticed(
     weights["output.weight" if "output.weight" in weights else sorted(weights)[-1]][:] = np.nan
     mx.nd.save(str(broken / "best.params"), weights)
     with pytest.raises(FashionAIError, match="a probability that is not a number"):
-        predict_images(images_to_predict(trained), SKIRT, [RunFolder(broken)], [mx.cpu()])
+        predict_images(images_to_predict(trained), [RunFolder(broken)], [mx.cpu()])

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import get_args
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashionai.config import DataConfig
-from fashionai.config.augmentations import Mirror, RandomCrop
-from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
+from fashionai.config.augmentations import (
+    Brightness,
+    Contrast,
+    Dihedral,
+    Flip,
+    Hue,
+    Lighting,
+    Mirror,
+    Noise,
+    RandomCrop,
+    RandomErasing,
+    RandomResizedCrop,
+    Rotate,
+    Saturation,
+    Step,
+    Warp,
+    Zoom,
+)
+from fashionai.pipeline.augment import EvaluationTransform
+from tests.pipeline.images import augmented, coordinates, photograph, view
 
 Offsets = tuple[int, int, bool]
-
-
-def coordinates(height: int, width: int) -> np.ndarray:
-    """BGR with the row in blue and the column in red."""
-    image = np.full((height, width, 3), 99, np.uint8)
-    image[:, :, 0] = np.arange(height)[:, None]
-    image[:, :, 2] = np.arange(width)[None]
-    return image
-
-
-def photograph(height: int, width: int) -> np.ndarray:
-    coarse = np.random.default_rng(height + width).integers(0, 256, (5, 6, 3), np.uint8)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def view(image: np.ndarray, data: DataConfig, seed: int = 0, transform=None) -> np.ndarray:
-    out = np.zeros((1, data.crop, data.crop, 3), np.uint8)
-    (transform or TrainingTransform(data))(image, np.random.default_rng(seed), out)
-    return out[0]
 
 
 def where(rgb: np.ndarray) -> Offsets:
@@ -143,3 +142,68 @@ def test_every_size_gives_a_full_view(height, width, one, other, seed) -> None:
     data = DataConfig(resize_short=max(one, other), crop=min(one, other))
     image = np.full((height, width, 3), 77, np.uint8)
     assert (view(image, data, seed) == 77).all()
+
+
+EVERY_STEP = [
+    *(RandomResizedCrop(), Mirror(), Flip(), Dihedral(), Rotate(), Zoom(), Warp()),
+    *(Brightness(), Contrast(), Brightness(space="logit"), Contrast(space="logit")),
+    *(Saturation(), Hue(), Lighting(), Noise(), RandomErasing()),
+]
+WITHOUT_STRENGTH = [
+    *(Rotate(degrees=0.0), Zoom(factor=[1.0, 1.0]), Warp(magnitude=0.0)),
+    *(Brightness(amount=0.0), Brightness(amount=0.0, space="logit")),
+    *(Contrast(amount=0.0), Contrast(amount=0.0, space="logit")),
+    *(Saturation(amount=0.0), Hue(amount=0.0), Lighting(std=0.0), Noise(std=0.0)),
+    *(step.model_copy(update={"p": 0.0}) for step in EVERY_STEP),
+]
+
+
+def test_every_kind_of_step_is_tried() -> None:
+    assert {type(step) for step in EVERY_STEP} | {RandomCrop} == set(get_args(Step))
+
+
+@pytest.mark.parametrize("step", WITHOUT_STRENGTH, ids=repr)
+def test_a_step_without_strength_changes_no_bit(step) -> None:
+    image = photograph(40, 56)
+    for seed in range(5):
+        np.testing.assert_array_equal(
+            augmented(image, 32, [RandomCrop(), step, Mirror()], seed),
+            augmented(image, 32, [RandomCrop(), Mirror()], seed),
+        )
+
+
+@pytest.mark.parametrize("step", EVERY_STEP, ids=repr)
+def test_a_step_changes_views_as_often_as_its_probability_says(step) -> None:
+    image = photograph(40, 56)
+    plain = augmented(image, 32, [])
+    # Each of the eight dihedral cases is as likely, and one of them changes nothing.
+    chance = 0.3 * (7 / 8 if isinstance(step, Dihedral) else 1)
+    often = step.model_copy(update={"p": 0.3})
+    count = sum((augmented(image, 32, [often], seed) != plain).any() for seed in range(500))
+    # Now and then so little is drawn that no pixel changes.
+    assert -6 <= (count - 500 * chance) / (500 * chance * (1 - chance)) ** 0.5 <= 6
+
+
+def test_the_last_crop_that_happens_counts() -> None:
+    whole = RandomResizedCrop(p=0.5, area=[1.0, 1.0], ratio=[1.0, 1.0])
+    image = coordinates(32, 32)
+    steps = [RandomCrop(), whole]
+    # The red of the first row tells the column.
+    extents = [np.ptp(augmented(image, 16, steps, seed)[0, :, 0]) for seed in range(300)]
+    assert all(extent == 15 or extent > 25 for extent in extents)
+    assert 90 < sum(extent > 25 for extent in extents) < 210
+
+
+def test_equal_generators_give_equal_views_with_every_step() -> None:
+    image = photograph(60, 80)
+    first, again, other = (augmented(image, 32, EVERY_STEP, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_the_image_itself_stays_as_it_is() -> None:
+    image = photograph(32, 32)
+    before = image.copy()
+    for seed in range(20):
+        augmented(image, 32, EVERY_STEP, seed)
+    np.testing.assert_array_equal(image, before)

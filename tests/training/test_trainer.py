@@ -17,6 +17,7 @@ from fashionai.errors import FashionAIError
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.runs import create_run
 from fashionai.runtime import import_mxnet
+from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
 from tests.conftest import run_cli
 from tests.training.conftest import write_config
@@ -55,7 +56,7 @@ def test_a_run_holds_everything_and_learns(prepared: Path) -> None:
     assert metrics["best_epoch"] == 1 + scores.index(max(scores))
     assert max(scores) > 0.9
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
-    assert json.loads((run / "classes.json").read_text())["classes"][5] == "Floor"
+    assert json.loads((run / "classes.json").read_text())["tasks"][0]["classes"][5] == "Floor"
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     estimate = lines[2]
@@ -102,12 +103,7 @@ def test_two_devices_with_batch_normalisation_resume_exactly(
     whole = create_run(prepared / "runs" / "two-whole")
     Trainer(config, contexts).fit(whole)
 
-    class StopAfterStep:
-        """Asks to stop once the trainer has made so many steps."""
-
-        requested = False
-
-    stop = StopAfterStep()
+    stop = StopRequest()
     trainer = Trainer(config, contexts)
     trainer.run = create_run(prepared / "runs" / "two-stopped")
     tick = trainer.clock.tick
@@ -117,8 +113,10 @@ def test_two_devices_with_batch_normalisation_resume_exactly(
         stop.requested = trainer.progress.step >= 5
 
     monkeypatch.setattr(trainer.clock, "tick", tick_and_stop)
-    with pytest.raises(FashionAIError, match="stopped in epoch 1 after step"):
+    with pytest.raises(Stopped):
         trainer._train_epoch(stop)
+    with pytest.raises(FashionAIError, match="stopped in epoch 1 after step"):
+        trainer._stop()
     run = trainer.run
     Trainer(config, contexts).fit(run)
     expected = saved_parameters(whole.last_parameters)
@@ -180,10 +178,10 @@ def test_a_last_batch_of_one_image_is_left_out(
     images = 84
     for batch_size, steps in ((83, 1), (82, 2), (84, 1), (200, 1), (40, 3)):
         config = load_config(write_config(prepared, batch_size=batch_size))
-        trainer = Trainer(config, [mx.cpu()])
-        assert len(trainer.train_split.paths) == images
-        assert trainer.steps_per_epoch == steps
-        assert len(list(trainer._training_batches())) == steps
+        learner = Trainer(config, [mx.cpu()]).learner
+        assert len(learner.train.paths) == images
+        assert learner.steps_per_epoch == steps
+        assert len(list(learner.batches(epoch=0))) == steps
 
 
 def test_resume_refuses_other_data_and_other_devices(

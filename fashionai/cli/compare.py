@@ -1,0 +1,103 @@
+"""fashionai compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import click
+
+if TYPE_CHECKING:
+    from fashionai.inference.comparison import TaskComparison
+
+EPILOG = """
+\b
+Examples:
+  fashionai compare a.csv b.csv
+  fashionai compare a.csv b.csv --labels answer.csv --out differences.csv
+  fashionai compare val-a.csv val-b.csv --labels data/train_valid
+"""
+
+OUTCOME_COLUMNS = [("both right", 12), ("only A", 8), ("only B", 8), ("neither", 9), ("p", 9)]
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file_a", type=click.Path(path_type=Path), metavar="A.csv")
+@click.argument("file_b", type=click.Path(path_type=Path), metavar="B.csv")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Label file or prepared folder: tell who is right; may repeat.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the rows whose answers differ, as CSV."
+)
+def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[Path]) -> None:
+    """Tell where two prediction files of the same rows answer differently.
+
+    An answer is the class of the largest probability. Of the answers by class,
+    those that differ are A's. With labels, p is that of McNemar's exact test:
+    a small one (below 0.05, say) is no chance, one file is right more often.
+    """
+    from fashionai.inference.comparison import compare_tasks, write_differences
+    from fashionai.inference.joining import join_files
+    from fashionai.inference.labels import read_labels
+
+    if out in (file_a, file_b):
+        raise click.UsageError(f"--out {out} is one of the files to compare")
+    joined = join_files([file_a, file_b])
+    names = str(file_a), ", ".join(map(str, labels))
+    compared = compare_tasks(joined, read_labels(labels), names)
+    click.echo(f"A: {file_a}\nB: {file_b}\n")
+    _print_tasks(compared)
+    for part in compared:
+        _print_classes(part)
+    if out is not None:
+        click.echo(f"\n{out}: {write_differences(out, compared):,} rows")
+
+
+def _print_tasks(compared: list[TaskComparison]) -> None:
+    from fashionai.inference.comparison import Outcomes
+    from fashionai.reporting.tables import aligned_table
+
+    counts = [(part.name, len(part.images), int(part.differs.sum())) for part in compared]
+    outcomes = [(part.name, part.outcomes()) for part in compared]
+    differences = [f"{part.mean_difference:.4f}" for part in compared]
+    if len(compared) > 1:
+        counts.append(("all", sum(n for _, n, _ in counts), sum(n for _, _, n in counts)))
+        outcomes.append(("all", Outcomes(*map(sum, zip(*(found for _, found in outcomes))))))
+        differences.append("")
+    columns = [("rows", 8), ("differ", 8), ("share", 9), ("mean difference", 17)]
+    lines = [
+        (name, [rows, differing, f"{differing / rows:.2%}", difference])
+        for (name, rows, differing), difference in zip(counts, differences)
+    ]
+    click.echo(aligned_table("answers", columns, lines))
+    if outcomes[-1][1].rows:
+        right = [
+            (name, [found.rows, *found, _show_p_value(found.p_value)])
+            for name, found in outcomes
+            if found.rows
+        ]
+        click.echo("\n" + aligned_table("right", [("labelled", 10), *OUTCOME_COLUMNS], right))
+
+
+def _print_classes(part: TaskComparison) -> None:
+    from fashionai.reporting.tables import aligned_table
+
+    classes = list(enumerate(part.task.classes))
+    counts = [(name, part.answered(index)) for index, name in classes]
+    answered = [(name, [a, b, both, a - both]) for name, (a, b, both) in counts]
+    columns = [("A", 8), ("B", 8), ("both", 8), ("differ", 8)]
+    click.echo(f"\n{part.name}")
+    click.echo(aligned_table("answered class", columns, answered))
+    if part.outcomes().rows:
+        found = [(name, part.outcomes(index)) for index, name in classes]
+        lines = [(name, [outcome.rows, *outcome]) for name, outcome in found]
+        columns = [("labelled", 10), *OUTCOME_COLUMNS[:-1]]
+        click.echo("\n" + aligned_table("true class", columns, lines))
+
+
+def _show_p_value(p_value: float) -> str:
+    return f"{p_value:.4f}" if p_value >= 0.0001 else "<0.0001"

@@ -1,0 +1,111 @@
+"""fashionai ensemble."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from fashionai.errors import ConfigError
+
+EPILOG = """
+\b
+Examples:
+  fashionai ensemble a.csv b.csv --out mean.csv
+  fashionai ensemble a.csv b.csv --weights 0.6,0.4 --out mean.csv
+  fashionai ensemble val-a.csv val-b.csv --search --labels data/train_valid
+
+Choose weights on validation rows (fashionai predict --split val), then give
+them with --weights to the test files of the same runs, in the same order.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="A.csv B.csv ...")
+@click.option("--out", type=click.Path(path_type=Path), help="Prediction file to write.")
+@click.option(
+    "--weights",
+    "weights_text",
+    metavar="0.6,0.4",
+    help="One for each file; they are divided by their sum.  [default: equal]",
+)
+@click.option("--search", is_flag=True, help="Choose the weights by the score on --labels.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Label file or prepared folder with the answers of all rows; may repeat.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["map", "accuracy", "basic_precision", "mrr", "log_loss"]),
+    default="map",
+    help="The score that --search makes best.",
+)
+def command(
+    files: tuple[Path, ...],
+    out: Optional[Path],
+    weights_text: Optional[str],
+    search: bool,
+    labels: tuple[Path, ...],
+    by: str,
+) -> None:
+    """Average prediction files of the same rows, which may be in any order.
+
+    The mean has the rows in the order of the first file.
+    """
+    from fashionai.inference.ensemble import average_files, normalize_weights, search_weights
+    from fashionai.inference.joining import join_files
+    from fashionai.inference.labels import read_labels
+    from fashionai.inference.submissions import write_predictions
+    from fashionai.metrics import SCORE_NAMES
+    from fashionai.reporting.tables import score_table
+
+    _check_arguments(files, out, weights_text, search, labels)
+    weights = normalize_weights(_parse_weights(weights_text), len(files))
+    joined = join_files(files)
+    if search:
+        names = str(files[0]), ", ".join(map(str, labels))
+        found = search_weights(joined, read_labels(labels), names, by)
+        click.echo(f"{found.rows:,} labelled rows, weights chosen by {SCORE_NAMES[by]}")
+        lines = [
+            (str(file), f"{weight / sum(found.weights):.4f}", scores)
+            for file, weight, scores in zip(files, found.weights, found.files)
+        ]
+        lines += [("equal weights", "", found.equal), ("these weights", "", found.chosen)]
+        click.echo(score_table(lines, ("file", "weight")))
+        click.echo(f"--weights {','.join(map(str, found.weights))}")
+        weights = normalize_weights(found.weights, len(files))
+    if out is not None:
+        rows = average_files(joined, weights)
+        write_predictions(out, rows)
+        click.echo(f"{out}: {len(rows):,} rows, the mean of {len(files)} files")
+
+
+def _check_arguments(
+    files: tuple[Path, ...],
+    out: Optional[Path],
+    weights: Optional[str],
+    search: bool,
+    labels: tuple[Path, ...],
+) -> None:
+    if len(files) < 2:
+        raise click.UsageError("give two or more prediction files")
+    if len(set(files)) < len(files):
+        raise click.UsageError("a file is given twice: let it count more with --weights")
+    if out in files:
+        raise click.UsageError(f"--out {out} is one of the files to average")
+    if search != bool(labels):
+        raise click.UsageError("--search and --labels go together")
+    if search and weights is not None:
+        raise click.UsageError("--search chooses the weights: leave --weights out")
+    if not search and out is None:
+        raise click.UsageError("give --out FILE, or --search --labels FILE to choose weights")
+
+
+def _parse_weights(text: Optional[str]) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")] if text is not None else []
+    except ValueError:
+        raise ConfigError(f"--weights: found '{text}', expected numbers such as 0.6,0.4") from None

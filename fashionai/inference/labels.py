@@ -1,0 +1,118 @@
+"""Labels to score prediction files with: label and answer files, or prepared folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fashionai.datasets.fashionai_csv import parse_label, read_answers, row_image
+from fashionai.datasets.folders import MANIFEST, SPLITS, read_split
+from fashionai.errors import DataError
+from fashionai.inference.joining import check_same_classes, complain_of_rows
+from fashionai.inference.submissions import RowKey, task_in_file
+from fashionai.metrics import NO
+from fashionai.tasks import Task
+
+
+class LabelledRow(NamedTuple):
+    """The truth of one row: its marks ``(C,) int8``, see fashionai.metrics.
+
+    ``split`` is empty where the labels are a file, which has none; ``where`` is
+    that file's line, or the prepared folder.
+    """
+
+    image: str
+    task: Task
+    marks: np.ndarray
+    split: str
+    where: str
+
+    @property
+    def key(self) -> RowKey:
+        """The key of its prediction."""
+        return self.image, task_in_file(self.task).name
+
+
+Labels = Mapping[RowKey, LabelledRow]
+
+
+def read_labels(paths: Sequence[Path]) -> dict[RowKey, LabelledRow]:
+    """Every labelled row of FashionAI label files and prepared folders, by its prediction's key.
+
+    A path is a file of rows ``image,task,label``, a prepared task folder or its
+    manifest.csv, or a folder that holds prepared ones. Raises DataError for bad
+    labels, for folders that were edited, and for a row with two different labels.
+    """
+    labels: dict[RowKey, LabelledRow] = {}
+    for path in paths:
+        for row in _read(path):
+            first = labels.setdefault(row.key, row)
+            if first is not row and not np.array_equal(first.marks, row.marks):
+                raise DataError(
+                    f"{row.where}: {row.image} has another label here than in {first.where}"
+                )
+    return labels
+
+
+class TaskLabels(NamedTuple):
+    """The truth of N rows of one task: marks ``(N, C) int8``, and which rows have one, ``(N,)``.
+
+    ``task`` is that of the labels, which know its name also where predictions do not.
+    """
+
+    task: Task
+    marks: np.ndarray
+    known: np.ndarray
+
+
+def labels_of(
+    task: Task, images: Sequence[str], labels: Labels, names: tuple[str, str]
+) -> TaskLabels:
+    """The labels of the predicted rows of one task; marks of rows without one are NO.
+
+    ``names`` are the files of the predictions and of the labels, for the
+    DataError that is raised when the classes differ.
+    """
+    found = [labels.get((image, task.name)) for image in images]
+    named = task
+    marks = np.full((len(images), len(task.classes)), NO, dtype=np.int8)
+    for index, row in enumerate(found):
+        if row is not None:
+            check_same_classes(task, row.task, names)
+            named, marks[index] = row.task, row.marks
+    return TaskLabels(named, marks, np.array([row is not None for row in found]))
+
+
+def all_labels_of(
+    task: Task, images: Sequence[str], labels: Labels, names: tuple[str, str]
+) -> TaskLabels:
+    """As labels_of; DataError for rows without a label as well."""
+    found = labels_of(task, images, labels, names)
+    unknown = [(image, task.name) for image, known in zip(images, found.known) if not known]
+    complain_of_rows(unknown, names[1], "has no label for", names[0])
+    return found
+
+
+def _read(path: Path) -> Iterator[LabelledRow]:
+    if path.name == MANIFEST:
+        path = path.parent
+    if not path.is_dir():
+        for row in read_answers(path):
+            yield LabelledRow(row.image, row.task, parse_label(row), "", row.where)
+        return
+    inner = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    for folder in inner or [path]:
+        yield from _read_folder(folder)
+
+
+def _read_folder(folder: Path) -> Iterator[LabelledRow]:
+    present = [split for split in SPLITS if (folder / split).is_dir()]
+    # A folder without splits is refused by the reader of the first.
+    for split in present or SPLITS[:1]:
+        prepared = read_split(folder, split)
+        for source, marks in zip(prepared.sources, prepared.marks):
+            image = row_image(source) if prepared.task.family == "fashionai" else source
+            yield LabelledRow(image, prepared.task, marks, split, f"{folder} ({split})")

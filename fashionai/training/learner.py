@@ -1,0 +1,173 @@
+"""A network that learns: its devices, its optimizer, one step, and the scores of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fashionai.config import Config
+from fashionai.datasets.training_rows import Rows
+from fashionai.errors import TrainingError
+from fashionai.metrics import overall_scores, task_scores
+from fashionai.models.forward import Forward
+from fashionai.models.zoo import build_network
+from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
+from fashionai.pipeline.loader import MIXING_STREAM, SHUFFLE_STREAM, STEP_STREAM, Batch, Loader
+from fashionai.pipeline.mixing import draw_mixing
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import columns_of
+from fashionai.training.ema import WeightAverage
+from fashionai.training.losses import CrossEntropy, count_correct, mix_targets, soft_targets
+from fashionai.training.optimizers import make_optimizer, set_rates
+from fashionai.training.schedules import momentum
+
+mx = import_mxnet()
+
+# Batch normalisation of a single image has no variance to divide by.
+SMALLEST_BATCH = 2
+
+
+class StepResult(NamedTuple):
+    """What a step leaves to be computed: losses and logits of each device, and their targets."""
+
+    step: int
+    losses: list[Any]
+    logits: list[Any]
+    targets: np.ndarray
+
+
+class Learner:
+    """The network of a configuration with everything that a step needs.
+
+    Randomness is a function of (seed, epoch, row) or (seed, epoch, step). Raises
+    ConfigError, WeightsError or TrainingError for what cannot be trained.
+    """
+
+    def __init__(
+        self, config: Config, train: Rows, contexts: list[Any], pretrained: Any = False
+    ) -> None:
+        """``pretrained`` is as for build_network: a resumed run has its weights elsewhere."""
+        self.config, self.train = config, train
+        self.columns = columns_of(train.tasks)
+        self.batch_size = config.batch_size * len(contexts)
+        smallest = max(SMALLEST_BATCH, len(contexts))
+        if len(train.paths) < smallest:
+            raise TrainingError(
+                f"{len(train.paths)} training images are too few, expected at least {smallest}"
+            )
+        full, rest = divmod(len(train.paths), self.batch_size)
+        # A last batch too small to normalise is left out.
+        self.steps_per_epoch = full + (rest >= smallest)
+
+        mx.random.seed(config.seed)
+        self.network = build_network(
+            config.model.name, self.columns[-1].stop, config.data.crop, pretrained
+        )
+        self.network.collect_params().reset_ctx(contexts)
+        self.forward = Forward(
+            self.network, config.data.mean, config.data.std, contexts, self.columns
+        )
+        self._loss = CrossEntropy(self.columns)
+        self._loss.hybridize()
+        self.optimizer = mx.gluon.Trainer(
+            self.network.collect_params(),
+            make_optimizer(config.optimizer, momentum(config, 0, self.steps_per_epoch)),
+            kvstore="device",
+            # With the update on each device its state can be read and saved.
+            update_on_kvstore=False,
+        )
+        self.average = WeightAverage(self.network, config.ema) if config.ema else None
+
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The training batches of an epoch in its own order, without the first ``skip``."""
+        config = self.config
+        loader = Loader(
+            self.train.paths,
+            TrainingTransform(config.data),
+            self.batch_size,
+            workers=config.data.workers,
+            seed=config.seed,
+        )
+        rng = np.random.default_rng((config.seed, epoch, 0, SHUFFLE_STREAM))
+        order = rng.permutation(len(self.train.paths))
+        return loader.batches(order[: self.steps_per_epoch * self.batch_size], epoch, skip)
+
+    def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
+        """Forward, backward and update on all devices; what it returns is not yet computed.
+
+        ``step`` counts from 0 in every epoch.
+        """
+        set_rates(self.optimizer.optimizer, lr, momentum)
+        # Dropout draws from MXNet's own generator.
+        state = np.random.SeedSequence((self.config.seed, epoch, step, STEP_STREAM))
+        mx.random.seed(int(state.generate_state(1)[0] >> 1))
+        rng = np.random.default_rng((self.config.seed, epoch, step, MIXING_STREAM))
+        targets: list[np.ndarray] = []
+        outputs, losses = [], []
+        with mx.autograd.record():
+            parts = np.array_split(self._targets(batch.rows), len(self.forward.contexts))
+            for pixels, part in zip(self.forward.split(batch.images[:, 0]), parts):
+                mixing = draw_mixing(self.config.loss, len(part), pixels.shape[1], rng)
+                part = part if mixing is None else mix_targets(part, mixing)
+                output = self.forward.logits(pixels, mixing)
+                losses.append(self._loss(output, mx.nd.array(part, ctx=pixels.context)))
+                outputs.append(output)
+                targets.append(part)
+        mx.autograd.backward(losses)
+        self.optimizer.step(len(batch.rows))
+        if self.average is not None:
+            self.average.update(epoch * self.steps_per_epoch + step)
+        return StepResult(step, losses, outputs, np.concatenate(targets))
+
+    def read(self, result: StepResult) -> tuple[float, int]:
+        """The sum of a step's losses and its number of correct rows; waits for them."""
+        loss = float(sum(part.asnumpy().astype(np.float64).sum() for part in result.losses))
+        logits = np.concatenate([part.asnumpy() for part in result.logits])
+        return loss, count_correct(logits, result.targets, self.columns)
+
+    def scores(self, rows: Rows, check: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Scores of the centre crops: the mean over tasks, and of each where there are several.
+
+        ``check`` is called before every batch and may raise to end it.
+        """
+        data = self.config.data
+        loader = Loader(
+            rows.paths, EvaluationTransform(data), self.batch_size, workers=data.workers
+        )
+
+        def batches() -> Iterator[np.ndarray]:
+            for batch in loader.batches(np.arange(len(rows.paths))):
+                check()
+                yield batch.images
+
+        probabilities = self.forward.probabilities(batches(), self.batch_size)
+        each = {
+            task.short_name: task_scores(probabilities[at, part], rows.marks[at, part])
+            for head, (task, part) in enumerate(zip(rows.tasks, self.columns))
+            for at in [rows.of_task(head)]
+        }
+        scores = overall_scores(list(each.values()))
+        if len(each) > 1:
+            scores |= {f"{task}.{name}": s[name] for task, s in each.items() for name in s}
+        return scores
+
+    def average_statistics(self) -> None:
+        """Give all devices the mean of their batch normalisation statistics.
+
+        What is validated is then what is saved, which is the mean.
+        """
+        for parameter in self.network.collect_params().values():
+            if parameter.grad_req == "null" and len(parameter.list_ctx()) > 1:
+                parameter.set_data(parameter._reduce())
+
+    def _targets(self, rows: np.ndarray) -> np.ndarray:
+        data = self.config.data
+        return soft_targets(
+            self.train.marks[rows],
+            self.train.heads[rows],
+            self.columns,
+            maybe_share=data.maybe_share if data.maybe == "soft" else 0.0,
+            smoothing=self.config.loss.label_smoothing,
+        )
