@@ -11,11 +11,17 @@ import numpy as np
 import pytest
 
 from fashionai.config import DataConfig
+from fashionai.config.augmentations import AUGMENTATIONS
 from fashionai.errors import DataError
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
 from fashionai.pipeline.loader import PREFETCH, Loader
 
 DATA = DataConfig(resize_short=20, crop=16)
+EVERYTHING = DataConfig(
+    resize_short=20,
+    crop=16,
+    augment=[{"name": name} for name in AUGMENTATIONS],
+)
 COUNT = 23
 
 
@@ -80,11 +86,12 @@ def all_images(loader: Loader, rows: np.ndarray, **options) -> np.ndarray:
     return np.concatenate([batch.images for batch in loader.batches(rows, **options)])
 
 
-def test_bytes_depend_on_seed_and_epoch_and_not_on_workers_or_batches(paths) -> None:
+@pytest.mark.parametrize("data", [DATA, EVERYTHING], ids=["default", "every step"])
+def test_bytes_depend_on_seed_and_epoch_and_not_on_workers_or_batches(paths, data) -> None:
     rows = np.arange(COUNT)
 
     def images(workers: int = 2, batch_size: int = 5, seed: int = 7, epoch: int = 3) -> bytes:
-        loader = Loader(paths, TrainingTransform(DATA), batch_size, workers=workers, seed=seed)
+        loader = Loader(paths, TrainingTransform(data), batch_size, workers=workers, seed=seed)
         return all_images(loader, rows, epoch=epoch).tobytes()
 
     reference = images()
