@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError
 from fashionai.tasks import Task, tasks_from_json
+from fashionai.yaml_files import load_yaml
 
 RUNS_FOLDER = Path("runs")
 
-# What the folder of a cross-validation holds beside a run for each fold.
-FOLDS_FILE = "folds.csv"
-FOLD_FOLDERS = "fold-*"
+# What tells the folder of a cross-validation: its settings, beside a run for each fold.
+CROSS_VALIDATION_FILE = "cross_validation.yaml"
 
 
 class RunFolder:
@@ -62,7 +61,7 @@ class RunFolder:
             return {}
         except ValueError as error:
             raise RunError(f"{self.metrics_file}: not valid JSON: {error}") from None
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("best"), dict):
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
             raise RunError(f"{self.metrics_file}: does not hold a run's metrics")
         return metrics
 
@@ -123,12 +122,14 @@ def open_runs(paths: Sequence[Path]) -> list[RunFolder]:
 
 
 def find_folds(path: Path) -> list[RunFolder]:
-    """The runs of a cross-validation's folds, in order; none for another folder."""
-    if not (path / FOLDS_FILE).is_file():
+    """The runs of a cross-validation's folds, begun or not; none for another folder."""
+    file = path / CROSS_VALIDATION_FILE
+    if not file.is_file():
         return []
-    number = re.compile(r"fold-(\d+)$")
-    found = [fold for fold in path.glob(FOLD_FOLDERS) if number.match(fold.name)]
-    return [RunFolder(fold) for fold in sorted(found, key=lambda fold: int(fold.name[5:]))]
+    folds = load_yaml(file).get("folds")
+    if not isinstance(folds, int) or folds < 2:
+        raise RunError(f"{file}: folds is {folds!r}, expected a number of at least 2")
+    return [RunFolder(path / f"fold-{number}") for number in range(1, folds + 1)]
 
 
 def create_run(wanted: Path) -> RunFolder:
@@ -151,7 +152,7 @@ def remove_run(path: Path) -> None:
     """Delete a run folder; RunError when the folder holds something else."""
     if not path.exists():
         return
-    if not (path / "config.yaml").is_file():
+    if not any((path / name).is_file() for name in ("config.yaml", CROSS_VALIDATION_FILE)):
         raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
     shutil.rmtree(path)
 
@@ -178,7 +179,7 @@ def best_finished_runs(
             unfinished.append(str(run))
             continue
         for task in wanted:
-            scores[task][run] = metrics["tasks"][task.name].get("map") or 0.0
+            scores[task][run] = metrics["tasks"].get(task.name, {}).get("map") or 0.0
     without = [task for task in tasks if not scores[task]]
     if without:
         started = f" (unfinished: {', '.join(unfinished)})" if unfinished else ""

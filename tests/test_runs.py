@@ -11,14 +11,21 @@ from fashionai.config import Config, save_config
 from fashionai.errors import FashionAIError
 from fashionai.files import write_json
 from fashionai.runs import RunFolder, best_finished_runs, create_run, find_runs, remove_run
-from fashionai.tasks import find_task, task_to_json
+from fashionai.tasks import find_task, tasks_to_json
 
 
 def make_run(path: Path, task: str, score: float, finished: bool = True) -> RunFolder:
     run = create_run(path)
     save_config(Config(task=task), run.config_file)
-    write_json(run.classes_file, task_to_json(find_task(task)))
-    write_json(run.metrics_file, {"finished": finished, "best": {"map": score}})
+    write_json(run.classes_file, tasks_to_json([find_task(task)]))
+    write_json(
+        run.metrics_file,
+        {
+            "finished": finished,
+            "best": {"map": score},
+            "tasks": {find_task(task).name: {"map": score}},
+        },
+    )
     return run
 
 

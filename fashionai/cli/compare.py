@@ -37,8 +37,8 @@ def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[
     """Tell where two prediction files of the same rows answer differently.
 
     An answer is the class of the largest probability. Of the answers by class,
-    those that differ are A's. With labels, p is that of McNemar's exact test:
-    a small one (below 0.05, say) is no chance, one file is right more often.
+    those that differ are A's. With labels, p (McNemar's exact test) is how
+    likely so uneven a count of rows that only one file gets right is by chance.
     """
     from fashionai.inference.comparison import compare_tasks, write_differences
     from fashionai.inference.joining import join_files

@@ -55,7 +55,9 @@ def command(
 ) -> None:
     """Score a prediction file against labels, or a run on a prepared split.
 
-    mAP is the competition's score; the last line is the mean over tasks.
+    mAP is the competition's score; the last line is the mean over tasks. Every
+    labelled row must be predicted; of a prepared folder, every row of the
+    splits that the file has rows of.
     """
     from fashionai.files import write_json
     from fashionai.inference.evaluation import evaluate_file, to_json

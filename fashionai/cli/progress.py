@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(
+    description: str, total: int, unit: str = "images"
+) -> Iterator[Callable[[int], None]]:
     """A bar for ``total`` steps; the block gets what is called with steps done."""
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=description, disable=None, unit=" images", leave=False) as bar:
+    with tqdm(total=total, desc=description, disable=None, unit=f" {unit}", leave=False) as bar:
 
         def advance(done: int) -> None:
             bar.update(done)

@@ -164,9 +164,12 @@ def marks_of(rows: Sequence[Row]) -> np.ndarray:
     return marks
 
 
-def row_image(source: str) -> str:
-    """A manifest's ``source`` (set folder first) as label and prediction files write it."""
-    return source.split("/", 1)[1]
+def row_image(task: Task, source: str) -> str:
+    """A manifest's ``source`` as label and prediction files write it.
+
+    FashionAI's are relative to the folder of the set, which comes first in ``source``.
+    """
+    return source.split("/", 1)[1] if task.family == "fashionai" else source
 
 
 def _is_header(fields: Sequence[str]) -> bool:

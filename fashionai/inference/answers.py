@@ -76,9 +76,7 @@ def plan_split(split: str, tasks: Sequence[Task], runs: Sequence[RunFolder]) -> 
         if split != "test":
             _check_same_rows(task_runs)
         rows = read_rows(config, split)
-        images = rows.sources
-        if task.family == "fashionai":
-            images = [row_image(source) for source in images]
+        images = [row_image(task, source) for source in rows.sources]
         positions = list(range(start, start + len(images)))
         parts.append(Part(Question(task, rows.paths, task_runs), positions, images))
         start += len(images)

@@ -36,6 +36,8 @@ def join_files(paths: Sequence[Path]) -> list[JoinedTask]:
     first = files[0]
     for number in range(1, len(files)):
         names = str(paths[number]), str(paths[0])
+        if files[number][0].task.family != first[0].task.family:
+            raise DataError(f"{names[0]} has another format than {names[1]}")
         keys = [row.key for row in files[number]], [row.key for row in first]
         order = match_rows(*keys, names, "prediction")
         files[number] = [files[number][position] for position in order]

@@ -114,5 +114,5 @@ def _read_folder(folder: Path) -> Iterator[LabelledRow]:
     for split in present or SPLITS[:1]:
         prepared = read_split(folder, split)
         for source, marks in zip(prepared.sources, prepared.marks):
-            image = row_image(source) if prepared.task.family == "fashionai" else source
+            image = row_image(prepared.task, source)
             yield LabelledRow(image, prepared.task, marks, split, f"{folder} ({split})")

@@ -195,19 +195,20 @@ def _parse_probabilities(values: Sequence[str], where: str) -> np.ndarray:
     return probabilities
 
 
-# By family; the tasks of every other family go into tables.
+# By family; the tasks of every other family go into tables. The first whose first row fits reads
+# a file, so those that look at more of the row come first.
 FORMATS = {
-    "fashionai": Format(
-        first_row="rows image,task,p0;p1;...",
-        is_first_row=lambda fields: ";" in fields[-1],
-        read=_read_fashionai,
-        write=write_fashionai,
-    ),
     "table": Format(
         first_row=f"a header {','.join(TABLE_COLUMNS)},<class>,<class>,...",
         is_first_row=lambda fields: tuple(fields[: len(TABLE_COLUMNS)]) == TABLE_COLUMNS,
         read=_read_table,
         write=_write_table_rows,
+    ),
+    "fashionai": Format(
+        first_row="rows image,task,p0;p1;...",
+        is_first_row=lambda fields: ";" in fields[-1],
+        read=_read_fashionai,
+        write=write_fashionai,
     ),
 }
 TABLE = FORMATS["table"]

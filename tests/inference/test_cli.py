@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.inference.submissions import read_fashionai
-from fashionai.tasks import find_task, task_to_json
+from fashionai.tasks import find_task, tasks_to_json
 from tests.conftest import run_cli
 
 QUESTIONS = "data/rank/Tests/question.csv"
@@ -74,7 +74,7 @@ def test_rows_of_several_tasks_keep_their_order(trained: Path, tmp_path: Path) -
     shutil.copytree(trained / "runs/skirt", tmp_path / "runs/pant")
     config = tmp_path / "runs/pant/config.yaml"
     config.write_text(config.read_text().replace("skirt", "pant"))
-    classes = json.dumps(task_to_json(find_task("pant")))
+    classes = json.dumps(tasks_to_json([find_task("pant")]))
     (tmp_path / "runs/pant/classes.json").write_text(classes)
     done = run_cli("predict", "--out", "both.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -103,7 +103,7 @@ def test_the_best_finished_run_is_taken_and_unfinished_ones_are_not(
         run = tmp_path / "runs" / name
         shutil.copytree(trained / "runs/skirt", run)
         metrics = json.loads((run / "metrics.json").read_text())
-        metrics["best"]["map"] = score
+        metrics["tasks"]["skirt_length_labels"]["map"] = score
         metrics["finished"] = finished
         (run / "metrics.json").write_text(json.dumps(metrics))
     done = run_cli("predict", "--out", "best.csv", "--crops", "1", cwd=tmp_path)

@@ -138,7 +138,7 @@ def test_small_cnn_has_the_layers_that_it_says() -> None:
 def test_forward_normalises_averages_views_and_drops_padding() -> None:
     network = build_network("small_cnn", 5, 28)
     mean, std = [0.1, 0.2, 0.3], [0.5, 0.6, 0.7]
-    forward = Forward(network, mean, std, [mx.cpu()])
+    forward = Forward(network, mean, std, [mx.cpu()], [slice(0, 5)])
     rng = np.random.default_rng(0)
     batches = [rng.integers(0, 256, (n, 2, 28, 28, 3), dtype=np.uint8) for n in (4, 3)]
     actual = forward.probabilities(batches, 4)

@@ -1,0 +1,94 @@
+"""fashionai cross-validate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from fashionai.cli.options import crop_options, device_options, parse_gpus
+from fashionai.cli.progress import log_to_terminal, progress_bar
+
+EPILOG = """
+\b
+Examples:
+  fashionai cross-validate --config configs/skirt.yaml
+  fashionai cross-validate --run runs/skirt-folds --resume
+  fashionai predict --out submission.csv --run runs/skirt-folds
+
+KEY=VALUE overrides any key that fashionai config prints.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file.")
+@click.option("--folds", type=click.IntRange(min=2), help="Number of folds.  [default: 4]")
+@click.option(
+    "--stratified/--not-stratified",
+    default=None,
+    help="Give every fold its share of each class.  [default: stratified]",
+)
+@click.option(
+    "--grouped-by-content/--not-grouped-by-content",
+    default=None,
+    help="Keep byte-identical images in one fold.  [default: grouped]",
+)
+@click.option(
+    "--run",
+    "run_path",
+    type=click.Path(path_type=Path),
+    help="Folder of the folds' runs.  [default: runs/TASK-folds, or -2 ... if taken]",
+)
+@click.option("--resume", is_flag=True, help="Go on where it stopped, if it began.")
+@click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")
+@crop_options
+@device_options
+def command(
+    overrides: tuple[str, ...],
+    config_file: Optional[Path],
+    folds: Optional[int],
+    stratified: Optional[bool],
+    grouped_by_content: Optional[bool],
+    run_path: Optional[Path],
+    resume: bool,
+    overwrite: bool,
+    crops: int,
+    batch_size: int,
+    device: str,
+    gpus: str,
+) -> None:
+    """Train a run a fold on the training and validation rows, each row held out once.
+
+    Writes the predictions of every row by the run that has not seen it, and the
+    mean and standard deviation of every score.
+    """
+    if resume and overwrite:
+        raise click.UsageError("--resume and --overwrite exclude each other")
+    if config_file is None and not (resume and run_path):
+        raise click.UsageError("give --config FILE, or --run DIR --resume to go on")
+    chosen_gpus = parse_gpus(gpus)
+    from fashionai.cross_validation import open_cross_validation
+    from fashionai.reporting.tables import score_table
+    from fashionai.runtime import contexts
+
+    given = {"folds": folds, "stratified": stratified, "grouped_by_content": grouped_by_content}
+    work = open_cross_validation(
+        config_file, overrides, given, run_path, resume=resume, overwrite=overwrite
+    )
+    if run_path is None or work.path != run_path:
+        click.echo(f"-> {work.path}")
+    log_to_terminal()
+    result = work.run(
+        contexts(device, chosen_gpus), progress_bar, crops=crops, batch_size=batch_size
+    )
+    rows = [
+        (f"fold {number}", sum(task.rows for task in fold), scores)
+        for number, (fold, scores) in enumerate(zip(result.folds, result.overall()), start=1)
+    ]
+    total = sum(task.rows for task in result.together)
+    rows += [("mean", total, result.mean()), ("std", total, result.deviation())]
+    click.echo(score_table(rows))
+    click.echo(f"{work.predictions_file}: {total:,} rows, each predicted by the run without it")
+    click.echo(f"{work.scores_file} and {work.plot_file}")

@@ -1,0 +1,74 @@
+"""fashionai find-lr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fashionai.cli.options import device_options, parse_gpus
+from fashionai.cli.progress import progress_bar
+
+EPILOG = """
+\b
+Examples:
+  fashionai find-lr --config configs/skirt.yaml
+  fashionai find-lr --config configs/skirt.yaml --out plots batch_size=32
+
+KEY=VALUE overrides any key that fashionai config prints.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="YAML file."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder for lr_finder.csv and lr_finder.png.",
+)
+@click.option("--lowest", type=click.FloatRange(0, min_open=True), default=1e-6, help="First rate.")
+@click.option("--highest", type=click.FloatRange(0, min_open=True), default=10.0, help="Last rate.")
+@click.option("--steps", type=click.IntRange(min=20), default=100, help="Batches to train on.")
+@device_options
+def command(
+    overrides: tuple[str, ...],
+    config_file: Path,
+    out: Path,
+    lowest: float,
+    highest: float,
+    steps: int,
+    device: str,
+    gpus: str,
+) -> None:
+    """Suggest a learning rate: train a few batches at rates that grow until the loss explodes.
+
+    The suggestion is where the smoothed loss falls steepest. The network that
+    is trained for it is thrown away, and no run is made.
+    """
+    if lowest >= highest:
+        raise click.UsageError(f"--lowest {lowest:g} is not below --highest {highest:g}")
+    from fashionai.config import load_config
+    from fashionai.csv_files import write_rows
+    from fashionai.reporting.plots import draw_range_test
+    from fashionai.runtime import contexts
+    from fashionai.training.lr_finder import find_learning_rate
+
+    config = load_config(config_file, overrides)
+    devices = contexts(device, parse_gpus(gpus))
+    with progress_bar("range test", steps, "steps") as advance:
+        found = find_learning_rate(
+            config, devices, lowest=lowest, highest=highest, steps=steps, progress=advance
+        )
+    header = [("learning_rate", "loss", "smoothed_loss")]
+    write_rows(out / "lr_finder.csv", [*header, *zip(*found[:3])])
+    draw_range_test(out / "lr_finder.png", *found)
+    if found.suggestion is None:
+        click.echo("no suggestion: the loss does not fall at any of these rates")
+    else:
+        click.echo(f"suggested: optimizer.lr={found.suggestion:.2g}")
+        click.echo("  (where the loss falls steepest; one-cycle takes it as its highest rate)")
+    click.echo(f"{out / 'lr_finder.csv'} and {out / 'lr_finder.png'}: {len(found.rates)} steps")

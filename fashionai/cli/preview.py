@@ -1,0 +1,51 @@
+"""fashionai preview."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+EPILOG = """
+\b
+Examples:
+  fashionai preview --config configs/skirt.yaml
+  fashionai preview --config configs/skirt.yaml loss.cutmix=1 --out grid.png
+  fashionai preview --config configs/skirt.yaml --image skirt.jpg
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="YAML file."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("preview.png"), help="PNG to write."
+)
+@click.option("--rows", type=click.IntRange(1, 20), default=4, help="Images down.")
+@click.option("--columns", type=click.IntRange(1, 20), default=8, help="Images across.")
+@click.option("--epoch", type=click.IntRange(min=1), default=1, help="Epoch to look into.")
+@click.option(
+    "--image", type=click.Path(path_type=Path), help="Show only this file, under many draws."
+)
+def command(
+    overrides: tuple[str, ...],
+    config_file: Path,
+    out: Path,
+    rows: int,
+    columns: int,
+    epoch: int,
+    image: Optional[Path],
+) -> None:
+    """Draw a grid of what the network will see, augmented and mixed as in training.
+
+    The images are the first of the epoch, below the names of their classes.
+    """
+    from fashionai.config import load_config
+    from fashionai.reporting.preview import write_preview
+
+    config = load_config(config_file, overrides)
+    count = write_preview(config, out, rows, columns, epoch, image)
+    click.echo(f"{out}: {count} images of epoch {epoch}")

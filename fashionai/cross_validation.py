@@ -1,0 +1,265 @@
+"""Cross-validation: folds, a run for each, and predictions of every row by a run without it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+import yaml
+
+from fashionai.config import Config, differing_keys, load_config, save_config
+from fashionai.datasets.check import hash_files
+from fashionai.datasets.fashionai_csv import row_image
+from fashionai.datasets.folders import read_split
+from fashionai.datasets.folds import assign_folds, write_folds
+from fashionai.datasets.training_rows import Rows, read_rows
+from fashionai.errors import ConfigError, RunError, TrainingError
+from fashionai.files import write_json, write_text
+from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
+from fashionai.inference.predictor import Question, predict
+from fashionai.inference.submissions import PredictedRow, write_predictions
+from fashionai.metrics import overall_scores
+from fashionai.reporting.plots import draw_folds, draw_history
+from fashionai.runs import (
+    CROSS_VALIDATION_FILE,
+    RUNS_FOLDER,
+    RunFolder,
+    create_run,
+    find_folds,
+    remove_run,
+)
+from fashionai.tasks import columns_of
+from fashionai.training.trainer import Trainer
+from fashionai.yaml_files import load_yaml
+
+# Shows progress: called with a description and a total, gives what is called with steps done.
+ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+class Settings(NamedTuple):
+    """How the folds are made."""
+
+    folds: int = 4
+    stratified: bool = True
+    grouped_by_content: bool = True
+
+
+class Result(NamedTuple):
+    """Scores on held-out rows, task by task: of every fold, and of all rows together."""
+
+    folds: list[list[TaskEvaluation]]
+    together: list[TaskEvaluation]
+
+    def overall(self) -> list[dict[str, float]]:
+        """Every fold's scores, the mean over tasks."""
+        return [overall_scores([task.scores for task in fold]) for fold in self.folds]
+
+    def mean(self) -> dict[str, float]:
+        """The mean of every score over folds."""
+        scores = self.overall()
+        return {name: statistics.fmean(fold[name] for fold in scores) for name in scores[0]}
+
+    def deviation(self) -> dict[str, float]:
+        """The standard deviation of every score over folds (of a sample: n - 1)."""
+        scores = self.overall()
+        return {name: statistics.stdev(fold[name] for fold in scores) for name in scores[0]}
+
+
+class CrossValidation:
+    """A folder with settings, folds, a run for each fold, and what they have in common.
+
+    Files: cross_validation.yaml, config.base.yaml, folds.csv, fold-1/ and so on
+    (each a run), out_of_fold.csv, scores.json, curves.png here and in every fold.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings_file = path / CROSS_VALIDATION_FILE
+        self.config_file = path / "config.base.yaml"
+        self.folds_file = path / "folds.csv"
+        self.predictions_file = path / "out_of_fold.csv"
+        self.scores_file = path / "scores.json"
+        self.plot_file = path / "curves.png"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is something to go on with."""
+        return self.settings_file.is_file()
+
+    def begin(self, config: Config, settings: Settings) -> None:
+        """Write configuration and settings, before anything else of it exists."""
+        save_config(config, self.config_file)
+        write_text(self.settings_file, yaml.safe_dump(settings._asdict(), sort_keys=False))
+
+    def check_same(
+        self,
+        config: Optional[Config],
+        overrides: Sequence[str],
+        given: Mapping[str, Any],
+    ) -> None:
+        """RunError unless it was begun with this configuration, these overrides and settings."""
+        if not self.has_begun:
+            raise RunError(f"{self.path}: not a cross-validation (no {CROSS_VALIDATION_FILE})")
+        wanted = config or load_config(self.config_file, overrides)
+        different = differing_keys(load_config(self.config_file), wanted)
+        different = [line for line in different if not line.startswith("data.workers:")]
+        begun = self.read_settings()._asdict()
+        for name, value in given.items():
+            if value is not None and value != begun[name]:
+                different.append(f"{name}: {begun[name]}, not {value}")
+        if different:
+            raise RunError(
+                f"{self.path}: was begun with other settings ({'; '.join(different)})",
+                "Resume without them, or start anew with --overwrite or another --run",
+            )
+
+    def read_settings(self) -> Settings:
+        """How the folds were made."""
+        return Settings(**load_yaml(self.settings_file))
+
+    def run(self, contexts: list[Any], progress: ProgressBar, **options: Any) -> Result:
+        """Train every fold that is not finished, predict the held-out rows, score and draw.
+
+        ``options`` are those of fashionai.inference.predictor.predict. Interrupted
+        anywhere, it goes on where it was and ends with the same files.
+        """
+        config = load_config(self.config_file)
+        if not self.folds_file.is_file():
+            self._make_folds(config, progress)
+        runs = find_folds(self.path)
+        configs = [self._fold_config(config, number) for number in range(1, len(runs) + 1)]
+        for run, fold_config in zip(runs, configs):
+            begun = run.config_file.is_file()
+            if begun:
+                run.check_same_config(fold_config)
+            if not run.is_finished:
+                run.path.mkdir(parents=True, exist_ok=True)
+                Trainer(fold_config, contexts, run if begun else None).fit(run)
+            draw_history(run)
+        draw_folds(runs, self.plot_file, config.monitor)
+        held_out = [read_rows(fold_config, "val") for fold_config in configs]
+        return self._score(held_out, self._predict(runs, held_out, contexts, progress, **options))
+
+    def _make_folds(self, config: Config, progress: ProgressBar) -> None:
+        settings = self.read_settings()
+        folder = Path(config.data.folder)
+        splits = [read_split(folder / task.name, "train", "val") for task in config.tasks]
+        paths = [path for split in splits for path in split.paths]
+        contents = [str(path) for path in paths]
+        if settings.grouped_by_content:
+            with progress("comparing images", len(paths)) as advance:
+                contents = hash_files(paths, advance)
+        strata = np.zeros(len(paths), np.int64)
+        if settings.stratified:
+            columns = columns_of([split.task for split in splits])
+            strata = np.concatenate([s.class_indices + c.start for s, c in zip(splits, columns)])
+        folds = assign_folds(strata.tolist(), contents, settings.folds, config.seed)
+        if not np.bincount(folds, minlength=settings.folds + 1)[1:].all():
+            raise TrainingError(
+                f"{len(set(contents))} different images do not fill {settings.folds} folds",
+                "Choose fewer --folds",
+            )
+        write_folds(self.folds_file, splits, folds)
+
+    def _fold_config(self, config: Config, number: int) -> Config:
+        data = config.data.model_copy(update={"folds_file": str(self.folds_file), "fold": number})
+        return config.model_copy(update={"data": data})
+
+    def _predict(
+        self,
+        runs: Sequence[RunFolder],
+        held_out: Sequence[Rows],
+        contexts: list[Any],
+        progress: ProgressBar,
+        **options: Any,
+    ) -> list[list[np.ndarray]]:
+        """Probabilities of every fold's rows by task, also written to one file."""
+        with progress("predicting held-out rows", sum(len(r.paths) for r in held_out)) as advance:
+            answers = [
+                predict(
+                    [
+                        Question(task, [rows.paths[row] for row in rows.of_task(head)], [run])
+                        for head, task in enumerate(rows.tasks)
+                    ],
+                    contexts,
+                    progress=advance,
+                    **options,
+                )
+                for run, rows in zip(runs, held_out)
+            ]
+        predicted = [
+            PredictedRow(row_image(task, rows.sources[row]), task, values)
+            for head, task in enumerate(held_out[0].tasks)
+            for rows, fold in zip(held_out, answers)
+            for row, values in zip(rows.of_task(head), fold[head])
+        ]
+        write_predictions(self.predictions_file, predicted)
+        return answers
+
+    def _score(self, held_out: Sequence[Rows], answers: Sequence[Sequence[np.ndarray]]) -> Result:
+        tasks = held_out[0].tasks
+        columns = columns_of(tasks)
+        marks = [
+            [rows.marks[rows.of_task(head), part] for head, part in enumerate(columns)]
+            for rows in held_out
+        ]
+        result = Result(
+            [
+                [evaluate_task(*each) for each in zip(tasks, probabilities, truth)]
+                for probabilities, truth in zip(answers, marks)
+            ],
+            [
+                evaluate_task(task, np.concatenate(probabilities), np.concatenate(truth))
+                for task, probabilities, truth in zip(tasks, zip(*answers), zip(*marks))
+            ],
+        )
+        write_json(
+            self.scores_file,
+            {
+                "mean": result.mean(),
+                "standard_deviation": result.deviation(),
+                "together": {each.task.name: each.scores for each in result.together},
+                "folds": [
+                    {each.task.name: {"n": each.rows, **each.scores} for each in fold}
+                    for fold in result.folds
+                ],
+            },
+        )
+        return result
+
+
+def open_cross_validation(
+    config_file: Optional[Path],
+    overrides: Sequence[str],
+    given: Mapping[str, Any],
+    path: Optional[Path],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> CrossValidation:
+    """Begin a cross-validation, or go on with one; ``given`` are Settings or None for default.
+
+    Raises ConfigError for a wrong configuration, RunError when there is nothing
+    to resume or what is there was begun in another way.
+    """
+    config = None if config_file is None else load_config(config_file, overrides)
+    if path is None:
+        assert config is not None
+        path = RUNS_FOLDER / f"{config.run_name}-folds"
+    work = CrossValidation(path)
+    if config is None or (resume and work.has_begun):
+        work.check_same(config, overrides, given)
+        return work
+    if config.data.fold is not None:
+        raise ConfigError("data.fold: cross-validate chooses the folds itself, leave it out")
+    chosen = {name: value for name, value in given.items() if value is not None}
+    read_rows(config, "train")  # what is not prepared is refused before anything is written
+    if overwrite:
+        remove_run(path)
+    work = CrossValidation(create_run(path).path)
+    work.begin(config, Settings(**chosen))
+    return work

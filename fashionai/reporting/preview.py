@@ -1,0 +1,143 @@
+"""A picture of what the network will see: training images as they are augmented and mixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from fashionai.config import Config
+from fashionai.datasets.training_rows import Rows, read_rows
+from fashionai.errors import ConfigError
+from fashionai.files import atomic_path
+from fashionai.pipeline.augment import TrainingTransform
+from fashionai.pipeline.loader import MIXING_STREAM, SHUFFLE_STREAM, Loader
+from fashionai.pipeline.mixing import Mixing, draw_mixing
+
+# In inches; a tile has 224 pixels.
+TILE, GAP, LINE = 1.75, 0.08, 0.15
+PIXELS_PER_INCH = 128
+FONT_SIZE = 8
+# What fits above a tile.
+LONGEST_LINE = 23
+
+
+class Tile(NamedTuple):
+    """An image, ``(crop, crop, 3) uint8`` RGB, and what stands above it."""
+
+    image: np.ndarray
+    title: str
+
+
+def write_preview(
+    config: Config, out: Path, rows: int, columns: int, epoch: int, image: Optional[Path] = None
+) -> int:
+    """Write a PNG of the first images of an epoch (from 1); returns how many there are.
+
+    They are what a training on one device sees. With ``image`` it is that file,
+    under as many draws and not mixed. Raises ConfigError for an ``out`` that is
+    no PNG, DataError for what cannot be read.
+    """
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"{out}: expected the name of a .png file")
+    count = rows * columns
+    if image is None:
+        tiles = training_tiles(config, count, epoch - 1)
+    else:
+        tiles = image_tiles(config, image, count, epoch - 1)
+    with atomic_path(out) as temporary:
+        draw_grid(tiles, columns).savefig(temporary, format="png", dpi=PIXELS_PER_INCH)
+    return len(tiles)
+
+
+def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
+    """The first ``count`` images of an epoch (from 0), in the order of training."""
+    train = read_rows(config, "train")
+    rng = np.random.default_rng((config.seed, epoch, 0, SHUFFLE_STREAM))
+    order = rng.permutation(len(train.paths))
+    # Whole batches: images are mixed with others of their batch.
+    order = order[: -(-count // config.batch_size) * config.batch_size]
+    names = class_names(train)
+    tiles: list[Tile] = []
+    for step, batch in enumerate(_loader(config, train.paths).batches(order, epoch)):
+        images, own = batch.images[:, 0], [names[row] for row in batch.rows]
+        rng = np.random.default_rng((config.seed, epoch, step, MIXING_STREAM))
+        mixing = draw_mixing(config.loss, len(images), config.data.crop, rng)
+        if mixing is None:
+            titles = [shorten(name, LONGEST_LINE) for name in own]
+        else:
+            images = mix_images(images, mixing)
+            partners = [own[row] for row in mixing.order]
+            titles = [mixed_title(*pair, mixing.share) for pair in zip(own, partners)]
+        tiles += map(Tile, images, titles)
+    return tiles[:count]
+
+
+def image_tiles(config: Config, path: Path, count: int, epoch: int) -> list[Tile]:
+    """One image as ``count`` rows of a data set would show it."""
+    loader = _loader(config, [path] * count)
+    return [
+        Tile(image, "")
+        for batch in loader.batches(np.arange(count), epoch)
+        for image in batch.images[:, 0]
+    ]
+
+
+def _loader(config: Config, paths: list[Path]) -> Loader:
+    data = config.data
+    return Loader(
+        paths, TrainingTransform(data), config.batch_size, workers=data.workers, seed=config.seed
+    )
+
+
+def class_names(rows: Rows) -> list[str]:
+    """The true class of every row, with its task where there are several."""
+    names = [
+        f"{task.short_name}: {name}" if len(rows.tasks) > 1 else name
+        for task in rows.tasks
+        for name in task.classes
+    ]
+    return [names[column] for column in rows.marks.argmax(axis=1)]
+
+
+def mix_images(images: np.ndarray, mixing: Mixing) -> np.ndarray:
+    """Images ``(B, H, W, 3) uint8`` as ``mixing`` says."""
+    own = mixing.weights[0, 0, :, :, None]
+    mixed = own * images + (1 - own) * images[mixing.order]
+    return np.rint(mixed).astype(np.uint8)
+
+
+def mixed_title(own: str, partner: str, share: float) -> str:
+    """Both classes with their shares, on two lines where one is too short."""
+    if own == partner:
+        return shorten(own, LONGEST_LINE)
+    weights = [f" {weight:.2f}".replace("0.", ".") for weight in (share, 1 - share)]
+    line = f"{own}{weights[0]} / {partner}{weights[1]}"
+    if len(line) <= LONGEST_LINE:
+        return line
+    room = LONGEST_LINE - len(weights[0])
+    return "\n".join(shorten(name, room) + weight for name, weight in zip((own, partner), weights))
+
+
+def shorten(text: str, longest: int) -> str:
+    """The text, or its beginning and an ellipsis where it is too long."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def draw_grid(tiles: list[Tile], columns: int) -> Figure:
+    """A figure of the tiles, row by row, each below its title."""
+    rows = -(-len(tiles) // columns)
+    lines = max(1 + tile.title.count("\n") if tile.title else 0 for tile in tiles)
+    across, down = TILE + GAP, TILE + GAP + lines * LINE
+    width, height = columns * across + GAP, rows * down + GAP
+    figure = Figure(figsize=(width, height))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        left, bottom = GAP + column * across, height - (row + 1) * down
+        axes = figure.add_axes((left / width, bottom / height, TILE / width, TILE / height))
+        axes.imshow(tile.image)
+        axes.set_axis_off()
+        axes.set_title(tile.title, fontsize=FONT_SIZE, pad=2, linespacing=1.2)
+    return figure

@@ -1,0 +1,104 @@
+"""The learning rate range test (arXiv:1506.01186, section 3.3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from fashionai.config import Config
+from fashionai.datasets.training_rows import read_rows
+from fashionai.pipeline.loader import Batch
+from fashionai.runtime import import_mxnet
+from fashionai.training.learner import Learner
+from fashionai.training.schedules import momentum
+
+mx = import_mxnet()
+
+# The running mean keeps this share of itself; a loss of so many times the best has diverged.
+SMOOTHING = 0.95
+DIVERGED = 4.0
+# Noisy ends of the curve in which no slope is looked for, as shares of the steps made.
+IGNORED_START, IGNORED_END = 0.1, 0.05
+
+
+class RangeTest(NamedTuple):
+    """Rates, losses and smoothed losses, ``(S,) float64`` each, and the suggested rate, if any."""
+
+    rates: np.ndarray
+    losses: np.ndarray
+    smoothed: np.ndarray
+    suggestion: Optional[float]
+
+
+def find_learning_rate(
+    config: Config,
+    contexts: list[Any],
+    *,
+    lowest: float = 1e-6,
+    highest: float = 10.0,
+    steps: int = 100,
+    progress: Callable[[int], None] = lambda done: None,
+) -> RangeTest:
+    """Train for ``steps`` steps at rates that grow exponentially from lowest to highest.
+
+    Ends before when the smoothed loss exceeds four times its best or is not
+    finite. The network is thrown away: no file is written.
+    """
+    learner = Learner(
+        config.model_copy(update={"ema": None}),
+        read_rows(config, "train"),
+        contexts,
+        config.model.pretrained,
+    )
+    first_momentum = momentum(config, 0, learner.steps_per_epoch)
+    rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
+    losses: list[float] = []
+    for lr, (epoch, step, batch) in zip(rates, _endless_batches(learner)):
+        result = learner.step(batch, epoch, step, float(lr), first_momentum)
+        loss = learner.read(result)[0] / len(batch.rows)
+        if not math.isfinite(loss):
+            break
+        losses.append(loss)
+        smoothed = smooth(np.array(losses))
+        if smoothed[-1] > DIVERGED * smoothed.min():
+            break
+        progress(1)
+    done = np.array(losses)
+    smoothed = smooth(done)
+    return RangeTest(rates[: len(done)], done, smoothed, suggest(rates[: len(done)], smoothed))
+
+
+def smooth(losses: np.ndarray) -> np.ndarray:
+    """The exponentially weighted mean of the losses so far, free of the bias of its start."""
+    means = np.empty(len(losses))
+    mean = 0.0
+    for step, loss in enumerate(losses):
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        means[step] = mean / (1 - SMOOTHING ** (step + 1))
+    return means
+
+
+def suggest(rates: np.ndarray, smoothed: np.ndarray) -> Optional[float]:
+    """The rate at which the loss falls steepest over the logarithm of the rate.
+
+    None when it does not fall anywhere, or there are too few steps to tell.
+    """
+    start = int(len(rates) * IGNORED_START)
+    end = len(rates) - int(len(rates) * IGNORED_END)
+    if end - start < 3:
+        return None
+    slopes = np.gradient(smoothed[start:end], np.log(rates[start:end]))
+    steepest = int(slopes.argmin())
+    return float(rates[start + steepest]) if slopes[steepest] < 0 else None
+
+
+def _endless_batches(learner: Learner) -> Iterator[tuple[int, int, Batch]]:
+    """Epoch, step within it and batch, epoch after epoch."""
+    epoch = 0
+    while True:
+        for step, batch in enumerate(learner.batches(epoch)):
+            yield epoch, step, batch
+        epoch += 1
