@@ -17,7 +17,7 @@ from fashionai.pipeline.loader import MIXING_STREAM, SHUFFLE_STREAM, Loader
 from fashionai.pipeline.mixing import Mixing, draw_mixing
 
 # In inches; a tile has 224 pixels.
-TILE, GAP, LINE = 1.75, 0.08, 0.15
+TILE, GAP, LINE = 1.75, 0.08, 0.16
 PIXELS_PER_INCH = 128
 FONT_SIZE = 8
 # What fits above a tile.
@@ -48,7 +48,7 @@ def write_preview(
     else:
         tiles = image_tiles(config, image, count, epoch - 1)
     with atomic_path(out) as temporary:
-        draw_grid(tiles, columns).savefig(temporary, format="png", dpi=PIXELS_PER_INCH)
+        draw_grid(tiles, columns).savefig(temporary, format="png")
     return len(tiles)
 
 
@@ -132,12 +132,12 @@ def draw_grid(tiles: list[Tile], columns: int) -> Figure:
     lines = max(1 + tile.title.count("\n") if tile.title else 0 for tile in tiles)
     across, down = TILE + GAP, TILE + GAP + lines * LINE
     width, height = columns * across + GAP, rows * down + GAP
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), dpi=PIXELS_PER_INCH)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
         left, bottom = GAP + column * across, height - (row + 1) * down
         axes = figure.add_axes((left / width, bottom / height, TILE / width, TILE / height))
         axes.imshow(tile.image)
         axes.set_axis_off()
-        axes.set_title(tile.title, fontsize=FONT_SIZE, pad=2, linespacing=1.2)
+        axes.set_title(tile.title, fontsize=FONT_SIZE, pad=3.5, linespacing=1.2)
     return figure
