@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -77,7 +77,7 @@ def read_predictions(path: Path) -> list[PredictedRow]:
 
 
 def write_predictions(path: Path, rows: Sequence[PredictedRow]) -> None:
-    """Write rows in the format of their task's family, atomically.
+    """Write rows in the format of their task's family, probabilities with 8 decimals, atomically.
 
     Raises DataError for rows of several tasks in a format that holds one.
     """
@@ -91,8 +91,7 @@ def task_in_file(task: Task) -> Task:
     return task
 
 
-def write_fashionai(path: Path, rows: Iterable[PredictedRow]) -> None:
-    """Write ``image,task,p0;p1;...`` with 8 decimals and no header, atomically."""
+def _write_fashionai(path: Path, rows: Sequence[PredictedRow]) -> None:
     csv_files.write_rows(
         path,
         (
@@ -102,23 +101,19 @@ def write_fashionai(path: Path, rows: Iterable[PredictedRow]) -> None:
     )
 
 
-def write_table(path: Path, images: Sequence[str], task: Task, probabilities: np.ndarray) -> None:
-    """Write ``path,class,probability`` and a column for each class, with a header, atomically."""
-    rows: list[tuple[str, ...]] = [(*TABLE_COLUMNS, *task.classes)]
-    for image, values in zip(images, probabilities):
-        numbers = [f"{value:.{DECIMALS}f}" for value in values]
-        # Of the rounded values, so that whoever reads the file finds the same class.
-        best = max(range(len(numbers)), key=lambda index: float(numbers[index]))
-        rows.append((image, task.classes[best], numbers[best], *numbers))
-    csv_files.write_rows(path, rows)
-
-
-def _write_table_rows(path: Path, rows: Sequence[PredictedRow]) -> None:
+def _write_table(path: Path, rows: Sequence[PredictedRow]) -> None:
     tasks = list(dict.fromkeys(row.task for row in rows))
     if len(tasks) > 1:
         names = ", ".join(task.name for task in tasks)
         raise DataError(f"{path}: a table holds the rows of one task, found {names}")
-    write_table(path, [r.image for r in rows], tasks[0], np.stack([r.probabilities for r in rows]))
+    classes = tasks[0].classes
+    lines: list[tuple[str, ...]] = [(*TABLE_COLUMNS, *classes)]
+    for image, _, probabilities in rows:
+        numbers = [f"{value:.{DECIMALS}f}" for value in probabilities]
+        # Of the rounded values, so that whoever reads the file finds the same class.
+        best = max(range(len(numbers)), key=lambda index: float(numbers[index]))
+        lines.append((image, classes[best], numbers[best], *numbers))
+    csv_files.write_rows(path, lines)
 
 
 def _format_of(fields: Sequence[str], where: str) -> Format:
@@ -202,13 +197,13 @@ FORMATS = {
         first_row=f"a header {','.join(TABLE_COLUMNS)},<class>,<class>,...",
         is_first_row=lambda fields: tuple(fields[: len(TABLE_COLUMNS)]) == TABLE_COLUMNS,
         read=_read_table,
-        write=_write_table_rows,
+        write=_write_table,
     ),
     "fashionai": Format(
         first_row="rows image,task,p0;p1;...",
         is_first_row=lambda fields: ";" in fields[-1],
         read=_read_fashionai,
-        write=write_fashionai,
+        write=_write_fashionai,
     ),
 }
 TABLE = FORMATS["table"]

@@ -186,6 +186,21 @@ def test_the_first_file_that_is_chosen_is_the_best_and_ties_go_to_the_first() ->
     assert search_weights(same, labels, ("p", "l")).weights == [1, 0, 0]
 
 
+def test_the_best_mean_of_all_steps_is_chosen_not_the_last() -> None:
+    """Both rows are right at weights 2:1 within 0.1 %, which 50 steps miss and 3 hit."""
+    task = Task("t", (), ("x", "y"), "fashionai")
+    of_true_class = np.array([[0.7, 0.2505], [0.101, 1.0]])
+    values = np.stack([of_true_class, 1 - of_true_class], axis=2)
+    marks = marks_from_classes(np.zeros(2, int), 2)
+    labels = {(name, "t"): LabelledRow(name, task, marks[0], "", "") for name in "ab"}
+    found = search_weights(
+        [JoinedTask(task, [0, 1], ["a", "b"], values)], labels, ("p", "l"), "accuracy"
+    )
+    assert found.weights == [2, 1]
+    assert found.chosen["accuracy"] == 1
+    assert found.equal["accuracy"] == found.files[0]["accuracy"] == 0.5
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6))
 def test_the_search_is_deterministic_and_weights_are_in_lowest_terms(seed: int) -> None:
