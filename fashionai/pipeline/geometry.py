@@ -175,7 +175,7 @@ def _warp(image: np.ndarray, box: Box, motion: np.ndarray, crop: int) -> np.ndar
     # Bilinear sampling looks at four pixels: with more of them to a pixel of the view,
     # those between would be skipped (aliasing), so that the image is averaged down first.
     height, width = image.shape[:2]
-    scale = _pixels_per_pixel(matrix, crop)
+    scale = pixels_per_pixel(matrix, crop)
     if scale > 1:
         image = resize(image, (max(1, round(width / scale)), max(1, round(height / scale))))
     shrink = np.diag([image.shape[1] / width, image.shape[0] / height, 1])
@@ -191,7 +191,7 @@ def _warp(image: np.ndarray, box: Box, motion: np.ndarray, crop: int) -> np.ndar
     return warped
 
 
-def _pixels_per_pixel(matrix: np.ndarray, crop: int) -> float:
+def pixels_per_pixel(matrix: np.ndarray, crop: int) -> float:
     """How many of the image's pixels, along a side, the view's central pixel covers."""
     x, y, depth = matrix @ ((crop - 1) / 2, (crop - 1) / 2, 1)
     across = np.outer((x / depth, y / depth), matrix[2, :2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -129,6 +130,20 @@ def test_consecutive_steps_are_applied_in_their_order_and_rounded_once() -> None
         mean = (RGB @ [0.30, 0.59, 0.11]).mean()
         expected = to_bytes((first * RGB + (1 - first) * mean) * second)
         np.testing.assert_allclose(changed(*steps[::-1], seed=seed), expected, atol=1)
+
+
+def test_consecutive_steps_happen_independently() -> None:
+    """Grey shows brightness alone, a hue turned far shows on red however bright."""
+    steps = [Brightness(p=0.5), Hue(p=0.5, amount=0.5)]
+    image = np.full((8, 8, 3), 100, np.uint8)
+    image[:, 4:] = (0, 0, 100)
+    counts = Counter()
+    for seed in range(800):
+        grey, red = changed(*steps, seed=seed, image=image)[0, [0, 7]]
+        counts[bool(grey[0] != 100), bool(red[1:].any())] += 1
+    # One of 80 brightness factors and a few hues round to nothing: 200 each, give or take.
+    assert min(counts.values()) > 200 - 6 * 13
+    assert len(counts) == 4
 
 
 def test_three_kinds_of_matrix_compose() -> None:

@@ -18,7 +18,7 @@ from fashionai.config.augmentations import (
     Warp,
     Zoom,
 )
-from fashionai.pipeline.geometry import Box, draw_box, draw_motion, sample
+from fashionai.pipeline.geometry import Box, draw_box, draw_motion, pixels_per_pixel, sample
 from tests.pipeline.images import augmented, coordinates, photograph
 
 SIDE = 64
@@ -161,6 +161,17 @@ def test_what_is_shrunk_is_averaged() -> None:
     image = np.repeat(board.astype(np.uint8)[:, :, None], 3, axis=2)
     view = sample(image, Box(0, 0, 256, 256), turn(20), 64)
     assert np.abs(view.astype(int) - 127).max() <= 3
+
+
+def test_the_scale_is_the_area_that_the_central_pixel_covers() -> None:
+    for seed in range(20):
+        motion = motion_of(Rotate(degrees=90.0), Warp(magnitude=0.4), seed=seed)
+        matrix = np.array([[3.0, 0, 20], [0, 2.0, 10], [0, 0, 1]]) @ motion
+        # The parallelogram of a small step to the right and one down.
+        right = move(matrix, (3.50001, 3.5)) - move(matrix, (3.49999, 3.5))
+        down = move(matrix, (3.5, 3.50001)) - move(matrix, (3.5, 3.49999))
+        area = abs(right[0] * down[1] - right[1] * down[0]) / 4e-10
+        assert pixels_per_pixel(matrix, 8) == pytest.approx(area**0.5, rel=1e-4)
 
 
 @pytest.mark.parametrize("box", [Box(0, 0, 256, 250), Box(30, 55, 128, 192)])
