@@ -20,6 +20,9 @@ PUBLIC = {
     "Trainer": "fashionai.training.trainer",
     "predict_images": "fashionai.inference.predictor",
     "evaluate_file": "fashionai.inference.evaluation",
+    "average_files": "fashionai.inference.ensemble",
+    "find_learning_rate": "fashionai.training.lr_finder",
+    "CrossValidation": "fashionai.cross_validation",
     "contexts": "fashionai.runtime",
 }
 

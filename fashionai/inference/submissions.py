@@ -207,5 +207,3 @@ FORMATS = {
     ),
 }
 TABLE = FORMATS["table"]
-
-read_fashionai = read_predictions

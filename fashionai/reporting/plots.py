@@ -76,8 +76,8 @@ def draw_range_test(
         )
     axes.set_xscale("log")
     # A loss that has exploded would flatten everything before it.
-    low, high = smoothed.min(), smoothed[0]
-    axes.set_ylim(low - 0.2 * (high - low) - 0.05, high + 0.6 * (high - low) + 0.05)
+    low, begin = smoothed.min(), np.median(losses[: max(1, len(losses) // 4)])
+    axes.set_ylim(low - 0.1 * begin, begin + 0.6 * (begin - low) + 0.1 * begin)
     axes.set_ylabel("training loss")
     _finish(axes, "learning rate")
     return _save(figure, path)
@@ -96,6 +96,8 @@ def _marker(columns: dict[str, list[float]]) -> str:
 
 def _finish(axes: object, xlabel: str) -> None:
     axes.set_xlabel(xlabel)  # type: ignore[attr-defined]
+    if xlabel == "epoch":
+        axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
     axes.grid(alpha=0.3)  # type: ignore[attr-defined]
     axes.legend(fontsize="small")  # type: ignore[attr-defined]
 

@@ -20,8 +20,9 @@ mx = import_mxnet()
 # The running mean keeps this share of itself; a loss of so many times the best has diverged.
 SMOOTHING = 0.95
 DIVERGED = 4.0
-# Noisy ends of the curve in which no slope is looked for, as shares of the steps made.
-IGNORED_START, IGNORED_END = 0.1, 0.05
+# Batches are noisy: slopes are fitted over this share of the steps to either side, and the first
+# means, over few batches, are left out.
+SLOPE_REACH, UNSETTLED = 0.08, 0.1
 
 
 class RangeTest(NamedTuple):
@@ -84,15 +85,18 @@ def smooth(losses: np.ndarray) -> np.ndarray:
 def suggest(rates: np.ndarray, smoothed: np.ndarray) -> Optional[float]:
     """The rate at which the loss falls steepest over the logarithm of the rate.
 
-    None when it does not fall anywhere, or there are too few steps to tell.
+    The slope at a step is that of a straight line fitted to its neighbours. Only
+    steps before the lowest loss count: a loss that has exploded falls again,
+    too. None when it falls nowhere, or there are too few steps to tell.
     """
-    start = int(len(rates) * IGNORED_START)
-    end = len(rates) - int(len(rates) * IGNORED_END)
-    if end - start < 3:
+    reach, start = max(2, round(len(rates) * SLOPE_REACH)), round(len(rates) * UNSETTLED)
+    lowest = start + int(smoothed[start:].argmin())
+    centres = range(start + reach, min(len(rates) - reach, lowest + 1))
+    windows = [slice(at - reach, at + reach + 1) for at in centres]
+    slopes = [np.polyfit(np.log(rates[window]), smoothed[window], 1)[0] for window in windows]
+    if not slopes or min(slopes) >= 0:
         return None
-    slopes = np.gradient(smoothed[start:end], np.log(rates[start:end]))
-    steepest = int(slopes.argmin())
-    return float(rates[start + steepest]) if slopes[steepest] < 0 else None
+    return float(rates[centres[int(np.argmin(slopes))]])
 
 
 def _endless_batches(learner: Learner) -> Iterator[tuple[int, int, Batch]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.inference.submissions import read_fashionai
+from fashionai.inference.submissions import read_predictions
 from fashionai.tasks import find_task, tasks_to_json
 from tests.conftest import run_cli
 
@@ -115,7 +115,7 @@ def test_a_prepared_split_is_predicted_and_evaluated(trained: Path) -> None:
     run = ["--run", "runs/skirt", "--split", "val"]
     done = run_cli("predict", "--out", "val.csv", *run, cwd=trained)
     assert done.returncode == 0, done.stderr
-    predicted = read_fashionai(trained / "val.csv")
+    predicted = read_predictions(trained / "val.csv")
     labels = {row[0]: row[2] for row in rows(trained / "data/base/Annotations/label.csv")}
     right = sum(labels[row.image][int(row.probabilities.argmax())] == "y" for row in predicted)
     done = run_cli("evaluate", *run, "--json", "val.json", cwd=trained)
