@@ -18,7 +18,11 @@ QUICK = [
     *("data.resize_short=36", "data.crop=32"),
 ]
 # Where the README's numbers of images would take minutes.
-SMALLER = {"demo": ["--train-images", "60", "--test-images", "12"]}
+SMALLER = {
+    "demo": ["--train-images", "60", "--test-images", "12"],
+    "find-lr": ["--steps", "20"],
+    "cross-validate": ["--crops", "1"],
+}
 
 
 def shell_commands() -> list[str]:
@@ -40,7 +44,7 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
         program, command, *arguments = shlex.split(line)
         assert program == "fashionai"
         arguments = [a.replace("/usr/share/datasets/fashion-mnist", str(idx)) for a in arguments]
-        if command == "train" and "--resume" not in arguments:
+        if "--config" in arguments and "--resume" not in arguments:
             arguments += QUICK
         arguments += SMALLER.get(command, [])
         done = run_cli(command, *arguments, cwd=tmp_path)

@@ -124,6 +124,8 @@ class Config(Section):
     @property
     def run_name(self) -> str:
         """What the run's folder is called unless somebody says otherwise."""
+        if self.task == "all":
+            return self.task
         return "-".join(task.short_name for task in self.tasks)
 
     @field_validator("task", mode="wrap")
