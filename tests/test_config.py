@@ -73,16 +73,16 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
         ("{}", "task: missing. Choose from: skirt, coat, "),
         ("task: skirt\nmirror: 1", "mirror: unknown key. Did you mean 'monitor'?"),
         ("task: skirt\nlr: 1", "lr: unknown key. Did you mean 'optimizer.lr'?"),
-        ("task: skirt\nschedule: {name: step, step: 3}", "schedule.step: unknown key."),
+        ("task: skirt\nschedule: {name: step, step: 3}", "schedule.step: unknown key of step."),
         ("task: skirt\nschedule: {factor: 0.3}", "schedule.name: missing. Choose from: constant,"),
         ("task: skirt\nschedule: step", "schedule: expected keys with values, found 'step'"),
         (
             "task: skirt\nschedule: {name: step, final_factor: 0}",
-            "schedule.final_factor: unknown key for what its name chooses",
+            "schedule.final_factor: unknown key of step. Did you mean 'factor'?",
         ),
         (
             "task: skirt\ndata: {augment: [{name: random_crop, degrees: 1}]}",
-            "data.augment.0.degrees: unknown key for what its name chooses",
+            "data.augment.0.degrees: unknown key of random_crop. Choose from: name, p",
         ),
         (
             "task: skirt\ndata: {augment: [{name: flop}]}",

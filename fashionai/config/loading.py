@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, get_args, get_type_hints
@@ -11,9 +10,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from fashionai.config.augmentations import AUGMENTATIONS
+from fashionai.config.augmentations import AUGMENTATIONS, Step
 from fashionai.config.models import Config
-from fashionai.config.schedules import SCHEDULES
+from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
 from fashionai.errors import ConfigError, nearest
 from fashionai.files import write_text
@@ -102,7 +101,7 @@ def _describe(details: ErrorDetails) -> str:
     key = ".".join(place[:at] + place[at + 1 :])
     kind, found = details["type"], details["input"]
     if kind == "extra_forbidden":
-        return _unknown_key(key)
+        return _unknown_key(key, place[at] if at < len(place) else "")
     if kind == "missing":
         return f"{key}: missing. Choose from: {', '.join(SHORT_NAMES)}"  # only task has no default
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -122,17 +121,25 @@ def _describe(details: ErrorDetails) -> str:
     return f"{key}: {message}, found {found!r}"
 
 
-def _unknown_key(key: str) -> str:
-    """Says which key was meant: of that name in another section, or of close spelling."""
-    known = known_keys()
-    if re.sub(r"\.\d+", "", key) in known:
-        return f"{key}: unknown key for what its name chooses"
+def _unknown_key(key: str, chosen: str = "") -> str:
+    """Says which key was meant: of that name in another section, or of close spelling.
+
+    ``chosen`` is the name that decides which keys there are, of a schedule or a step.
+    """
     leaf = key.rpartition(".")[2]
+    if chosen:
+        own = [model for model in (*get_args(Step), *SCHEDULE_MODELS) if _name_of(model) == chosen]
+        return f"{key}: unknown key of {chosen}. {nearest(leaf, own[0].model_fields)}"
+    known = known_keys()
     same_leaf = [choice for choice in known if choice.rpartition(".")[2] == leaf]
     if len(same_leaf) == 1:
         return f"{key}: unknown key. Did you mean '{same_leaf[0]}'?"
     sections = dict.fromkeys(choice.rpartition(".")[0] for choice in known if "." in choice)
     return f"{key}: unknown key. {nearest(key, known if '.' in key else [*sections, *known])}"
+
+
+def _name_of(model: type[Section]) -> str:
+    return str(model.model_fields["name"].default)
 
 
 def _is_section(key: str) -> bool:

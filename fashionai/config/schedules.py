@@ -10,7 +10,7 @@ from fashionai.config.section import Section
 
 
 class _WithWarmUp(Section):
-    """Every schedule may start with ``warmup_epochs`` of linear growth from zero."""
+    """Every schedule may begin with ``warmup_epochs`` of linear growth from 0 to its first rate."""
 
     warmup_epochs: float = Field(0.0, ge=0)
 
@@ -65,4 +65,5 @@ Schedule = Annotated[
     Union[ConstantSchedule, StepSchedule, CosineSchedule, OneCycleSchedule],
     Field(discriminator="name"),
 ]
-SCHEDULES = ("constant", "step", "cosine", "one_cycle")
+SCHEDULE_MODELS = (ConstantSchedule, StepSchedule, CosineSchedule, OneCycleSchedule)
+SCHEDULES = tuple(model.model_fields["name"].default for model in SCHEDULE_MODELS)
