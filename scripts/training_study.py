@@ -35,6 +35,7 @@ VARIANTS = {
     "one-cycle, mixup 0.2": ["schedule.name=one_cycle", "loss.mixup=0.2"],
 }
 DEMO_TASKS = ("skirt", "pant", "sleeve")
+REPETITIONS = 5
 
 
 def main() -> None:
@@ -84,54 +85,67 @@ def study_fashion_mnist(out: Path, seeds: Sequence[int]) -> None:
 
 
 def study_heads(out: Path, seeds: Sequence[int]) -> None:
-    """Mean mAP on the demo's test answers, and the time to predict three tasks an image."""
+    """Mean mAP on the demo's test answers, and the time that three tasks of an image take."""
     data = out / "demo"
+    folder = data / "train_valid"
     if not (data / "base/Annotations/label.csv").is_file():
         fashionai("demo", "--out", data)
-    folder = data / "train_valid"
     for task in DEMO_TASKS:
         fashionai("prepare", "--task", task, "--data", data, "--out", folder)
-    questions = ask_everything(data, out / "questions")
     print_header("networks", "mAP on the test answers", seeds)
+    runs = {}
     for name, groups in {
         "three, one a task": [[task] for task in DEMO_TASKS],
-        "one with three heads": [DEMO_TASKS],
+        "one with three heads": [list(DEMO_TASKS)],
     }.items():
-        scores, seconds = [], []
+        scores = []
         for seed in seeds:
-            runs: list[str | Path] = []
-            for group in groups:
-                run = out / f"runs/{'-'.join(group)}-{seed}"
-                task = f"task=[{','.join(group)}]" if len(group) > 1 else f"task={group[0]}"
-                settings = [task, f"data.folder={folder}", f"seed={seed}"]
-                config = ["--config", ROOT / "configs/demo.yaml"]
-                fashionai("train", *config, "--run", run, "--resume", *settings)
-                runs += ["--run", run]
-            predictions = out / "predictions.csv"
-            fashionai("predict", "--out", predictions, "--data", data, *runs)
-            answers = data / "fashionAI_attributes_answer_a_20180428.csv"
-            scored = out / "scores.json"
-            labels = ["--labels", answers, "--json", scored]
-            fashionai("evaluate", "--predictions", predictions, *labels)
-            scores.append(json.loads(scored.read_text())["map"])
-            begun = time.perf_counter()
-            asked = ["--questions", questions, "--data", data]
-            fashionai("predict", "--out", out / "all.csv", *asked, *runs)
-            seconds.append(time.perf_counter() - begun)
+            runs[name] = [train_demo(out, folder, group, seed) for group in groups]
+            scores.append(demo_score(out, data, runs[name]))
         print_row(name, scores)
-        print(f"<!-- three tasks of every image: {statistics.median(seconds):.1f} s -->")
+    compare_times(data, runs["three, one a task"], runs["one with three heads"])
 
 
-def ask_everything(data: Path, folder: Path) -> Path:
-    """A question file that asks all tasks of every test image."""
-    rows = (data / "rank/Tests/question.csv").read_text().splitlines()
-    images = [row.split(",")[0] for row in rows]
-    names = {row.split(",")[1] for row in rows}
-    tasks = [name for name in sorted(names) if name.split("_")[0] in DEMO_TASKS]
-    path = folder / "question.csv"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{image},{task},\n" for image in images for task in tasks))
-    return path
+def train_demo(out: Path, folder: Path, tasks: Sequence[str], seed: int) -> Path:
+    """Train the demo's network on one task or several; the run."""
+    run = out / f"runs/{'-'.join(tasks)}-{seed}"
+    settings = [f"task=[{','.join(tasks)}]", f"data.folder={folder}", f"seed={seed}"]
+    config = ROOT / "configs/demo.yaml"
+    fashionai("train", "--config", config, "--run", run, "--resume", *settings)
+    return run
+
+
+def demo_score(out: Path, data: Path, runs: Sequence[Path]) -> float:
+    """mAP on the answers to the demo's test."""
+    predictions, scored = out / "predictions.csv", out / "scores.json"
+    chosen = [option for run in runs for option in ("--run", run)]
+    fashionai("predict", "--out", predictions, "--data", data, *chosen)
+    labels = ["--labels", data / "fashionAI_attributes_answer_a_20180428.csv", "--json", scored]
+    fashionai("evaluate", "--predictions", predictions, *labels)
+    return float(json.loads(scored.read_text())["map"])
+
+
+def compare_times(data: Path, single: Sequence[Path], heads: Sequence[Path]) -> None:
+    """Seconds to predict all test images with ten crops, medians of alternating repetitions."""
+    from fashionai import RunFolder, contexts, predict_images
+
+    images = sorted((data / "rank/Images").glob("*/*.jpg"))
+    ways = {
+        "one task, its network": single[:1],
+        "three tasks, three networks": single,
+        "three tasks, one network": heads,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(REPETITIONS):
+        for name, paths in ways.items():
+            begun = time.perf_counter()
+            predict_images(images, [RunFolder(path) for path in paths], contexts("cpu"))
+            seconds[name].append(time.perf_counter() - begun)
+    print(f"\nSeconds for {len(images)} images with ten crops\n")
+    print("| what | median | fastest | slowest |\n| --- | --- | --- | --- |")
+    for name, times in seconds.items():
+        numbers = (statistics.median(times), min(times), max(times))
+        print(f"| {name} | " + " | ".join(f"{number:.1f}" for number in numbers) + " |")
 
 
 def test_accuracy(out: Path, folder: Path, runs: Sequence[Path]) -> float:
