@@ -95,6 +95,11 @@ class Loader:
             self._transform(image, rng, images[position])
 
 
+def shuffled_rows(rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of an epoch's rows, ``(rows,) int64``, a function of seed and epoch alone."""
+    return np.random.default_rng((seed, epoch, 0, SHUFFLE_STREAM)).permutation(rows)
+
+
 def _finish(batch: Batch, futures: Sequence[Future[None]]) -> Batch:
     """The batch once every thread has filled its share; their errors are raised here."""
     for future in futures:

@@ -13,7 +13,7 @@ from fashionai.datasets.training_rows import Rows, read_rows
 from fashionai.errors import ConfigError
 from fashionai.files import atomic_path
 from fashionai.pipeline.augment import TrainingTransform
-from fashionai.pipeline.loader import MIXING_STREAM, SHUFFLE_STREAM, Loader
+from fashionai.pipeline.loader import MIXING_STREAM, Loader, shuffled_rows
 from fashionai.pipeline.mixing import Mixing, draw_mixing
 
 # In inches; a tile has 224 pixels.
@@ -55,8 +55,7 @@ def write_preview(
 def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
     """The first ``count`` images of an epoch (from 0), in the order of training."""
     train = read_rows(config, "train")
-    rng = np.random.default_rng((config.seed, epoch, 0, SHUFFLE_STREAM))
-    order = rng.permutation(len(train.paths))
+    order = shuffled_rows(len(train.paths), config.seed, epoch)
     # Whole batches: images are mixed with others of their batch.
     order = order[: -(-count // config.batch_size) * config.batch_size]
     names = class_names(train)

@@ -14,7 +14,7 @@ from fashionai.metrics import overall_scores, task_scores
 from fashionai.models.forward import Forward
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
-from fashionai.pipeline.loader import MIXING_STREAM, SHUFFLE_STREAM, STEP_STREAM, Batch, Loader
+from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch, Loader, shuffled_rows
 from fashionai.pipeline.mixing import draw_mixing
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
@@ -90,8 +90,7 @@ class Learner:
             workers=config.data.workers,
             seed=config.seed,
         )
-        rng = np.random.default_rng((config.seed, epoch, 0, SHUFFLE_STREAM))
-        order = rng.permutation(len(self.train.paths))
+        order = shuffled_rows(len(self.train.paths), config.seed, epoch)
         return loader.batches(order[: self.steps_per_epoch * self.batch_size], epoch, skip)
 
     def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
