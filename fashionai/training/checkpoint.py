@@ -89,14 +89,7 @@ def load_state(path: Path, learner: Learner, basis: dict[str, str]) -> Progress:
                 names = [name for name in arrays.files if name.startswith("average/")]
                 learner.average.restore({name[len("average/") :]: arrays[name] for name in names})
             _load_optimizer(arrays, learner.optimizer)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        zipfile.BadZipFile,
-        mx.base.MXNetError,
-    ) as error:
+    except UNREADABLE as error:
         raise RunError(
             f"{path}: damaged or of another network, cannot resume from it ({error})",
             "Start anew with --overwrite or another --run",

@@ -11,27 +11,27 @@ from fashionai.config.schedules import CosineSchedule, OneCycleSchedule, StepSch
 def learning_rate(config: Config, step: int, steps_per_epoch: int) -> float:
     """The learning rate of optimizer step ``step`` (from 0, over the whole run).
 
-    While warming up: lr * (step + 1) / warm-up steps. Afterwards the schedule:
+    While warming up: the schedule's first rate * (step + 1) / warm-up steps (of
+    one-cycle lr / div_factor, else lr). Afterwards the schedule:
     constant lr; lr * factor^(number of entries of ``epochs`` that are finished
     epochs); lr * (f + (1 - f) * (1 + cos(pi * t)) / 2) with t running from 0 to
     1 over the steps behind the warm-up (arXiv:1608.03983); or one-cycle's two
     half cosines over the same steps (arXiv:1708.07120).
     """
     schedule, base = config.schedule, config.optimizer.lr
+    first = base / schedule.div_factor if isinstance(schedule, OneCycleSchedule) else base
     warmup = _warmup_steps(config, steps_per_epoch)
     total = config.epochs * steps_per_epoch - warmup
     if step < warmup:
-        return base * (step + 1) / warmup
+        return first * (step + 1) / warmup
     if isinstance(schedule, StepSchedule):
         finished = step // steps_per_epoch
         return base * schedule.factor ** sum(epoch <= finished for epoch in schedule.epochs)
     if isinstance(schedule, CosineSchedule):
         return _half_cosine(base, base * schedule.final_factor, (step - warmup) / max(1, total))
     if isinstance(schedule, OneCycleSchedule):
-        lowest = base / schedule.div_factor
-        return _cycle(
-            schedule, step - warmup, total, lowest, base, lowest / schedule.final_div_factor
-        )
+        last = first / schedule.final_div_factor
+        return _cycle(schedule, step - warmup, total, first, base, last)
     return base
 
 
@@ -42,8 +42,10 @@ def momentum(config: Config, step: int, steps_per_epoch: int) -> float:
         return config.optimizer.momentum
     high, low = schedule.max_momentum, schedule.base_momentum
     warmup = _warmup_steps(config, steps_per_epoch)
+    if step < warmup:
+        return high
     total = config.epochs * steps_per_epoch - warmup
-    return _cycle(schedule, max(0, step - warmup), total, high, low, high)
+    return _cycle(schedule, step - warmup, total, high, low, high)
 
 
 def _warmup_steps(config: Config, steps_per_epoch: int) -> int:
