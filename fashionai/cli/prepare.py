@@ -60,13 +60,12 @@ def command(
     Every image is opened once; what does not decode is listed in rejected.csv.
     Running it again repairs what is missing.
     """
-    from fashionai.datasets.prepare import prepare, summary_notes, summary_table
+    from fashionai.datasets.prepare import prepare, read_source, summary_notes, summary_table
     from fashionai.tasks import expand_tasks
 
     for task in expand_tasks(tasks):
         summary = prepare(
-            task,
-            data,
+            read_source(task, data),
             out,
             val_fraction=val_fraction,
             seed=seed,

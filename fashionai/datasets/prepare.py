@@ -14,7 +14,7 @@ from fashionai.datasets.check import check_images, conflicting_groups
 from fashionai.datasets.fashionai_csv import read_training_images
 from fashionai.datasets.folders import SPLITS, plan_folders, write_folders
 from fashionai.datasets.idx import read_idx_images
-from fashionai.datasets.record import LabelledImage
+from fashionai.datasets.record import LabelledImage, Source
 from fashionai.datasets.split import split_rows
 from fashionai.errors import DataError
 from fashionai.tasks import Task
@@ -47,6 +47,7 @@ class Summary:
     conflicts: list[list[LabelledImage]]
     unsplit_classes: list[int]
     changed: int
+    notes: list[str]
 
 
 @contextlib.contextmanager
@@ -60,9 +61,14 @@ def _file_errors() -> Iterator[None]:
 
 
 @_file_errors()
+def read_source(task: Task, data: Path) -> Source:
+    """What the label files of a known data set below ``data`` hold of a task."""
+    return Source(task, READERS[task.family](data, task), [])
+
+
+@_file_errors()
 def prepare(
-    task: Task,
-    data: Path,
+    source: Source,
     out: Path,
     *,
     val_fraction: float = 0.1,
@@ -71,17 +77,17 @@ def prepare(
     skip_bad: bool = False,
     progress: ProgressBar,
 ) -> Summary:
-    """Make ``out/<task>`` hold the task's images in per-class folders.
+    """Make ``out/<task>`` hold the source's images in per-class folders.
 
     Images that cannot be used are listed in ``rejected.csv`` there; without
     ``skip_bad`` they are a DataError and no folder is written. ``val_fraction``
     is the share of rows that validation gets, in [0, 1).
     """
+    task, images, _ = source
     folder = out / task.name
     for place in (out, folder):
         if place.exists() and not place.is_dir():
             raise DataError(f"{place}: is a file, expected a folder to write to")
-    images = READERS[task.family](data, task)
     with progress(f"{task.short_name}: checking images", len(images)) as advance:
         checked = check_images(images, advance)
     rejected = [(image, c.damage) for image, c in zip(images, checked) if c.damage]
@@ -106,6 +112,7 @@ def prepare(
         conflicts=conflicting_groups(kept, contents),
         unsplit_classes=unsplit_classes,
         changed=changed,
+        notes=source.notes,
     )
 
 
@@ -171,7 +178,7 @@ def summary_table(summary: Summary) -> str:
 
 def summary_notes(summary: Summary) -> list[str]:
     """What a person should know beyond the counts, a line each."""
-    notes = []
+    notes = list(summary.notes)
     repeated = sum(summary.duplicates.values())
     if repeated:
         notes.append(f"{repeated:,} images repeat the bytes of another; equal ones share a split")

@@ -1,9 +1,11 @@
-"""The one record that every reader of label files produces."""
+"""The one record that every reader of label files produces, and what a reader returns."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple, Optional
+
+from fashionai.tasks import Task
 
 
 class LabelledImage(NamedTuple):
@@ -13,7 +15,8 @@ class LabelledImage(NamedTuple):
     the manifest. The image is the file ``path``, or ``content`` (encoded bytes)
     where it lies inside a larger file. ``label`` is the label file's own text,
     ``where`` the place that errors name (file:line), and ``split`` is given by
-    the data set or None where it is ours to choose.
+    the data set or None where it is ours to choose. Rows of one ``group`` stay
+    in one split; an empty one binds nothing.
     """
 
     source: str
@@ -23,6 +26,7 @@ class LabelledImage(NamedTuple):
     label: str
     where: str
     split: Optional[str] = None
+    group: str = ""
 
     def read(self) -> bytes:
         """The encoded image."""
@@ -35,3 +39,11 @@ class LabelledImage(NamedTuple):
     def file_name(self) -> str:
         """The last part of ``source``."""
         return self.source.rsplit("/", 1)[-1]
+
+
+class Source(NamedTuple):
+    """What label files hold: a task, its images, and lines that a person should read."""
+
+    task: Task
+    images: list[LabelledImage]
+    notes: list[str]

@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 
 from fashionai.datasets.folders import read_split
-from fashionai.datasets.prepare import Summary, prepare, summary_notes, summary_table
+from fashionai.datasets.prepare import (
+    Summary,
+    prepare,
+    read_source,
+    summary_notes,
+    summary_table,
+)
 from fashionai.errors import DataError
 from fashionai.tasks import FASHION_MNIST, find_task
 from tests.conftest import write_fashionai_data
@@ -29,7 +35,7 @@ def quiet(description: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def run(data: Path, out: Path, **options) -> Summary:
-    return prepare(SKIRT, data, out, progress=quiet, **options)
+    return prepare(read_source(SKIRT, data), out, progress=quiet, **options)
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
@@ -117,7 +123,7 @@ def test_an_interrupted_preparation_is_repaired_by_the_next(fashionai_data, tmp_
         yield advance
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(SKIRT, fashionai_data, tmp_path / "out", seed=7, progress=stopping)
+        prepare(read_source(SKIRT, fashionai_data), tmp_path / "out", seed=7, progress=stopping)
     assert not (tmp_path / "out" / SKIRT.name / "manifest.csv").exists()
     run(fashionai_data, tmp_path / "out")
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
@@ -233,7 +239,9 @@ def test_fashion_mnist_has_its_own_test_split(tmp_path: Path) -> None:
     arrays = write_set(tmp_path / "data", train=40, test=10)
     trees = []
     for _ in range(2):
-        summary = prepare(FASHION_MNIST, tmp_path / "data", tmp_path / "out", progress=quiet)
+        summary = prepare(
+            read_source(FASHION_MNIST, tmp_path / "data"), tmp_path / "out", progress=quiet
+        )
         trees.append(tree(tmp_path / "out"))
     assert trees[0] == trees[1]
     assert summary.changed == 0
