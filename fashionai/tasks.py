@@ -21,13 +21,16 @@ class Task:
     ``name`` is the label files' own name and the name of the prepared folder,
     ``aliases`` are shorter names for the command line, ``classes`` are in label
     order (a class's position is its index), and ``family`` names the reader of
-    its label files and the writer of its prediction file.
+    its label files and the writer of its prediction file. ``background``, where
+    there is one, is the answer for images of none of the classes: they are
+    prepared for validation and test, and never trained on.
     """
 
     name: str
     aliases: tuple[str, ...] = field(compare=False)
     classes: tuple[str, ...]
     family: str
+    background: str = ""
 
     @property
     def short_name(self) -> str:
@@ -84,6 +87,21 @@ FASHION_MNIST = Task(
     "idx",
 )
 
+# Brands as their folders are spelt.
+LOGOS = Task(
+    "logos",
+    (),
+    (
+        *("adidas", "aldi", "apple", "becks", "bmw", "carlsberg", "chimay", "cocacola", "corona"),
+        *("dhl", "erdinger", "esso", "fedex", "ferrari", "ford", "fosters", "google", "guiness"),
+        *("heineken", "HP", "milka", "nvidia", "paulaner", "pepsi", "rittersport", "shell"),
+        *("singha", "starbucks", "stellaartois", "texaco", "tsingtao", "ups", "no-logo"),
+    ),
+    "flickrlogos",
+)
+CACTUS = Task("cactus", (), ("no cactus", "cactus"), "cactus")
+COVERS = Task("covers", (), ("not cat", "cat"), "covers")
+
 TASKS = (*FASHIONAI_TASKS, FASHION_MNIST)
 SHORT_NAMES = tuple(task.short_name for task in TASKS)
 
@@ -135,6 +153,7 @@ def task_to_json(task: Task) -> dict[str, object]:
         "aliases": list(task.aliases),
         "family": task.family,
         "classes": list(task.classes),
+        **({"background": task.background} if task.background else {}),
     }
 
 
@@ -144,7 +163,13 @@ def task_from_json(path: Path) -> Task:
 
 
 def _task_of(value: Any) -> Task:
-    return Task(value["task"], tuple(value["aliases"]), tuple(value["classes"]), value["family"])
+    return Task(
+        value["task"],
+        tuple(value["aliases"]),
+        tuple(value["classes"]),
+        value["family"],
+        value.get("background", ""),
+    )
 
 
 def _read_json(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
