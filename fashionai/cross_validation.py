@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
+import logging
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,8 +17,8 @@ from fashionai.datasets.check import hash_files
 from fashionai.datasets.fashionai_csv import row_image
 from fashionai.datasets.folders import read_split
 from fashionai.datasets.folds import assign_folds, write_folds
-from fashionai.datasets.training_rows import Rows, read_rows
-from fashionai.errors import ConfigError, RunError, TrainingError
+from fashionai.datasets.training_rows import Rows, data_hash, read_rows
+from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json, write_text
 from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
 from fashionai.inference.predictor import Question, predict
@@ -35,6 +36,8 @@ from fashionai.runs import (
 from fashionai.tasks import columns_of
 from fashionai.training.trainer import Trainer
 from fashionai.yaml_files import load_yaml
+
+log = logging.getLogger(__name__)
 
 # Shows progress: called with a description and a total, gives what is called with steps done.
 ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -61,12 +64,12 @@ class Result(NamedTuple):
     def mean(self) -> dict[str, float]:
         """The mean of every score over folds."""
         scores = self.overall()
-        return {name: statistics.fmean(fold[name] for fold in scores) for name in scores[0]}
+        return {name: float(np.mean([fold[name] for fold in scores])) for name in scores[0]}
 
     def deviation(self) -> dict[str, float]:
         """The standard deviation of every score over folds (of a sample: n - 1)."""
         scores = self.overall()
-        return {name: statistics.stdev(fold[name] for fold in scores) for name in scores[0]}
+        return {name: float(np.std([fold[name] for fold in scores], ddof=1)) for name in scores[0]}
 
 
 class CrossValidation:
@@ -93,80 +96,116 @@ class CrossValidation:
     def begin(self, config: Config, settings: Settings) -> None:
         """Write configuration and settings, before anything else of it exists."""
         save_config(config, self.config_file)
-        write_text(self.settings_file, yaml.safe_dump(settings._asdict(), sort_keys=False))
+        begun = {**settings._asdict(), "data": data_hash(config)}
+        write_text(self.settings_file, yaml.safe_dump(begun, sort_keys=False))
 
-    def check_same(
+    def go_on(
         self,
         config: Optional[Config],
         overrides: Sequence[str],
         given: Mapping[str, Any],
     ) -> None:
-        """RunError unless it was begun with this configuration, these overrides and settings."""
+        """RunError unless configuration, settings and data are those it was begun with.
+
+        The number of decoding threads may differ: it is taken over.
+        """
         if not self.has_begun:
             raise RunError(f"{self.path}: not a cross-validation (no {CROSS_VALIDATION_FILE})")
         wanted = config or load_config(self.config_file, overrides)
         different = differing_keys(load_config(self.config_file), wanted)
         different = [line for line in different if not line.startswith("data.workers:")]
-        begun = self.read_settings()._asdict()
+        begun = load_yaml(self.settings_file)
         for name, value in given.items():
-            if value is not None and value != begun[name]:
-                different.append(f"{name}: {begun[name]}, not {value}")
+            if value is not None and value != begun.get(name):
+                different.append(f"{name}: {begun.get(name)}, not {value}")
         if different:
             raise RunError(
                 f"{self.path}: was begun with other settings ({'; '.join(different)})",
                 "Resume without them, or start anew with --overwrite or another --run",
             )
+        if begun.get("data") != data_hash(wanted):
+            raise RunError(
+                f"{self.path}: the prepared folder has changed since it was begun",
+                "Prepare it as it was, or start anew with --overwrite or another --run",
+            )
+        save_config(wanted, self.config_file)
 
-    def read_settings(self) -> Settings:
-        """How the folds were made."""
-        return Settings(**load_yaml(self.settings_file))
-
-    def run(self, contexts: list[Any], progress: ProgressBar, **options: Any) -> Result:
+    def run(
+        self, contexts: list[Any], progress: ProgressBar, *, crops: int = 10, batch_size: int = 16
+    ) -> Result:
         """Train every fold that is not finished, predict the held-out rows, score and draw.
 
-        ``options`` are those of fashionai.inference.predictor.predict. Interrupted
-        anywhere, it goes on where it was and ends with the same files.
+        ``crops`` and ``batch_size`` are those of fashionai.inference.predictor.predict.
+        Interrupted anywhere, it goes on where it was and ends with the same
+        files. Raises RunStoppedError, with the state saved, when the user stops it.
         """
         config = load_config(self.config_file)
         if not self.folds_file.is_file():
             self._make_folds(config, progress)
         runs = find_folds(self.path)
-        configs = [self._fold_config(config, number) for number in range(1, len(runs) + 1)]
-        for run, fold_config in zip(runs, configs):
-            begun = run.config_file.is_file()
-            if begun:
-                run.check_same_config(fold_config)
-            if not run.is_finished:
-                run.path.mkdir(parents=True, exist_ok=True)
-                Trainer(fold_config, contexts, run if begun else None).fit(run)
+        configs = [
+            self._fold_config(config, number, self.folds_file) for number in range(1, len(runs) + 1)
+        ]
+        for number, (run, fold_config) in enumerate(zip(runs, configs), start=1):
+            log.info("fold %d of %d", number, len(runs))
+            try:
+                self._train_fold(run, fold_config, contexts)
+            except RunStoppedError as stopped:
+                raise RunStoppedError(
+                    f"fold {number} of {len(runs)}: {stopped.message}",
+                    f"Resume with: {self._resume_command(contexts, crops)}",
+                ) from None
             draw_history(run)
         draw_folds(runs, self.plot_file, config.monitor)
         held_out = [read_rows(fold_config, "val") for fold_config in configs]
-        return self._score(held_out, self._predict(runs, held_out, contexts, progress, **options))
+        answers = self._predict(
+            runs, held_out, contexts, progress, crops=crops, batch_size=batch_size
+        )
+        return self._score(held_out, answers)
+
+    def _train_fold(self, run: RunFolder, config: Config, contexts: list[Any]) -> None:
+        begun = run.config_file.is_file()
+        if begun:
+            before = run.read_config().data
+            # The folder may have been moved, or be named in another way now.
+            run.check_same_config(self._fold_config(config, config.data.fold, before.folds_file))
+        if run.is_finished:
+            log.info("%s: already finished", run)
+            return
+        run.path.mkdir(exist_ok=True)
+        Trainer(config, contexts, run if begun else None).fit(run)
+
+    def _resume_command(self, contexts: list[Any], crops: int) -> str:
+        gpus = ",".join(str(each.device_id) for each in contexts if each.device_type == "gpu")
+        command = f"fashionai cross-validate --run {shlex.quote(str(self.path))} --resume"
+        return f"{command} --crops {crops}" + (f" --gpus {gpus}" if gpus else "")
 
     def _make_folds(self, config: Config, progress: ProgressBar) -> None:
-        settings = self.read_settings()
+        settings = load_yaml(self.settings_file)
         folder = Path(config.data.folder)
         splits = [read_split(folder / task.name, "train", "val") for task in config.tasks]
         paths = [path for split in splits for path in split.paths]
         contents = [str(path) for path in paths]
-        if settings.grouped_by_content:
+        if settings["grouped_by_content"]:
             with progress("comparing images", len(paths)) as advance:
                 contents = hash_files(paths, advance)
         strata = np.zeros(len(paths), np.int64)
-        if settings.stratified:
+        if settings["stratified"]:
             columns = columns_of([split.task for split in splits])
             strata = np.concatenate([s.class_indices + c.start for s, c in zip(splits, columns)])
-        folds = assign_folds(strata.tolist(), contents, settings.folds, config.seed)
-        if not np.bincount(folds, minlength=settings.folds + 1)[1:].all():
-            raise TrainingError(
-                f"{len(set(contents))} different images do not fill {settings.folds} folds",
-                "Choose fewer --folds",
-            )
+        wanted = settings["folds"]
+        folds = assign_folds(strata.tolist(), contents, wanted, config.seed)
+        ends = np.cumsum([len(split.paths) for split in splits])
+        for split, part in zip(splits, np.split(folds, ends[:-1])):
+            if len(np.unique(part)) < wanted:
+                raise TrainingError(
+                    f"{split.task.name}: its {len(part)} images do not fill {wanted} folds",
+                    f"Start anew with fewer --folds: --run {self.path} --overwrite",
+                )
         write_folds(self.folds_file, splits, folds)
 
-    def _fold_config(self, config: Config, number: int) -> Config:
-        data = config.data.model_copy(update={"folds_file": str(self.folds_file), "fold": number})
+    def _fold_config(self, config: Config, number: Optional[int], file: object) -> Config:
+        data = config.data.model_copy(update={"folds_file": str(file), "fold": number})
         return config.model_copy(update={"data": data})
 
     def _predict(
@@ -252,7 +291,7 @@ def open_cross_validation(
         path = RUNS_FOLDER / f"{config.run_name}-folds"
     work = CrossValidation(path)
     if config is None or (resume and work.has_begun):
-        work.check_same(config, overrides, given)
+        work.go_on(config, overrides, given)
         return work
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate chooses the folds itself, leave it out")
@@ -261,5 +300,7 @@ def open_cross_validation(
     if overwrite:
         remove_run(path)
     work = CrossValidation(create_run(path).path)
+    if work.path != path:
+        log.info("%s is taken, this is %s (--resume or --overwrite: %s)", path, work.path, path)
     work.begin(config, Settings(**chosen))
     return work

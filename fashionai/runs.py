@@ -106,9 +106,10 @@ class RunFolder:
 def open_runs(paths: Sequence[Path]) -> list[RunFolder]:
     """The runs of these folders, of a cross-validation's folder those of all its folds.
 
-    Raises RunError for a fold that is not finished.
+    A run that is named twice counts once. Raises RunError for a fold that is not
+    finished.
     """
-    runs = []
+    runs: list[RunFolder] = []
     for path in paths:
         folds = find_folds(path)
         for fold in folds:
@@ -118,7 +119,7 @@ def open_runs(paths: Sequence[Path]) -> list[RunFolder]:
                     f"Go on with: fashionai cross-validate --run {path} --resume",
                 )
         runs += folds or [RunFolder(path)]
-    return runs
+    return list({run.path.resolve(): run for run in runs}.values())
 
 
 def find_folds(path: Path) -> list[RunFolder]:

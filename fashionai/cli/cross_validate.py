@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 import click
 
@@ -28,7 +29,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 @click.option(
     "--stratified/--not-stratified",
     default=None,
-    help="Give every fold its share of each class.  [default: stratified]",
+    help="Give every fold the same share of each class.  [default: stratified]",
 )
 @click.option(
     "--grouped-by-content/--not-grouped-by-content",
@@ -39,7 +40,8 @@ KEY=VALUE overrides any key that fashionai config prints.
     "--run",
     "run_path",
     type=click.Path(path_type=Path),
-    help="Folder of the folds' runs.  [default: runs/TASK-folds, or -2 ... if taken]",
+    help="Folder for all of it, a run for each fold.  "
+    "[default: runs/TASK-folds, or runs/TASK-folds-2 ... if taken]",
 )
 @click.option("--resume", is_flag=True, help="Go on where it stopped, if it began.")
 @click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")
@@ -59,10 +61,11 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Train a run a fold on the training and validation rows, each row held out once.
+    """Divide training and validation images into folds, and train a run without each.
 
-    Writes the predictions of every row by the run that has not seen it, and the
-    mean and standard deviation of every score.
+    Every image is then predicted by the one run that has not seen it
+    (out_of_fold.csv). Prints the scores of every fold, their mean and their
+    standard deviation. Test images are left alone.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
@@ -73,22 +76,21 @@ def command(
     from fashionai.reporting.tables import score_table
     from fashionai.runtime import contexts
 
+    log_to_terminal()
     given = {"folds": folds, "stratified": stratified, "grouped_by_content": grouped_by_content}
     work = open_cross_validation(
         config_file, overrides, given, run_path, resume=resume, overwrite=overwrite
     )
-    if run_path is None or work.path != run_path:
-        click.echo(f"-> {work.path}")
-    log_to_terminal()
+    click.echo(f"cross-validation -> {work.path}")
     result = work.run(
         contexts(device, chosen_gpus), progress_bar, crops=crops, batch_size=batch_size
     )
-    rows = [
-        (f"fold {number}", sum(task.rows for task in fold), scores)
+    rows: list[tuple[str, Union[int, str], Mapping[str, float]]] = [
+        (str(number), sum(task.rows for task in fold), scores)
         for number, (fold, scores) in enumerate(zip(result.folds, result.overall()), start=1)
     ]
     total = sum(task.rows for task in result.together)
-    rows += [("mean", total, result.mean()), ("std", total, result.deviation())]
-    click.echo(score_table(rows))
-    click.echo(f"{work.predictions_file}: {total:,} rows, each predicted by the run without it")
-    click.echo(f"{work.scores_file} and {work.plot_file}")
+    rows += [("mean", total, result.mean()), ("std", "", result.deviation())]
+    click.echo(score_table(rows, ("fold", "N")))
+    click.echo(f"{work.predictions_file}: {total:,} images, each predicted by the run without it")
+    click.echo(f"{work.scores_file}, {work.plot_file}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -26,7 +27,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
     help="Folder for lr_finder.csv and lr_finder.png.",
 )
@@ -49,7 +50,7 @@ def command(
     The suggestion is where the smoothed loss falls steepest. The network that
     is trained for it is thrown away, and no run is made.
     """
-    if lowest >= highest:
+    if not lowest < highest < math.inf:
         raise click.UsageError(f"--lowest {lowest:g} is not below --highest {highest:g}")
     from fashionai.config import load_config
     from fashionai.csv_files import write_rows
@@ -66,9 +67,12 @@ def command(
     header = [("learning_rate", "loss", "smoothed_loss")]
     write_rows(out / "lr_finder.csv", [*header, *zip(*found[:3])])
     draw_range_test(out / "lr_finder.png", *found)
+    made, last = len(found.rates), found.rates[-1]
+    if made < steps:
+        click.echo(f"the loss exploded at a rate of {last:.2g}, after {made} of {steps} steps")
     if found.suggestion is None:
-        click.echo("no suggestion: the loss does not fall at any of these rates")
+        click.echo("no suggestion: the loss does not fall (try other --lowest and --highest)")
     else:
-        click.echo(f"suggested: optimizer.lr={found.suggestion:.2g}")
-        click.echo("  (where the loss falls steepest; one-cycle takes it as its highest rate)")
-    click.echo(f"{out / 'lr_finder.csv'} and {out / 'lr_finder.png'}: {len(found.rates)} steps")
+        click.echo(f"suggested: optimizer.lr={found.suggestion:.2g}, where the loss falls steepest")
+        click.echo("(with schedule.name=one_cycle it is the highest rate)")
+    click.echo(f"{out / 'lr_finder.csv'}, {out / 'lr_finder.png'}")

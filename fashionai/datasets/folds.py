@@ -24,15 +24,21 @@ def assign_folds(
     Rows of equal content share a fold. Larger groups are dealt first, each to
     the fold that has the fewest rows of its stratum (then the fewest of all), so
     that the folds of a stratum differ by one row at most as long as its single
-    rows can even out its groups. The order within a size is a hash of seed and
-    content, whatever the order of rows.
+    rows can even out its groups. A group of several strata counts as the first
+    of them. The order within a size and stratum is a hash of seed and content,
+    whatever the order of rows.
     """
     groups = group_by_content(contents, seed)
+
+    def stratum_of(rows: Sequence[int]) -> int:
+        return min(strata[row] for row in rows)
+
     in_stratum: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(folds, np.int64))
     in_all = np.zeros(folds, np.int64)
     assigned = np.zeros(len(contents), np.int64)
-    for rows in sorted(groups, key=len, reverse=True):
-        fold = np.lexsort((in_all, in_stratum[strata[rows[0]]]))[0]
+    # One stratum after the other: else the folds' totals would not end even.
+    for rows in sorted(groups, key=lambda rows: (-len(rows), stratum_of(rows))):
+        fold = np.lexsort((in_all, in_stratum[stratum_of(rows)]))[0]
         assigned[rows] = fold + 1
         in_all[fold] += len(rows)
         for row in rows:

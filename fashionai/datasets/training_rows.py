@@ -10,6 +10,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.folders import MANIFEST, PreparedSplit, read_split
 from fashionai.datasets.folds import choose_rows, read_folds
+from fashionai.errors import DataError
 from fashionai.files import content_hash
 from fashionai.metrics import NO
 from fashionai.tasks import Task, columns_of
@@ -37,7 +38,8 @@ def read_rows(config: Config, split: str) -> Rows:
     """The rows of a split of the prepared folders, or of the configured fold.
 
     With folds, ``val`` is the fold and ``train`` all other rows of both splits;
-    ``test`` is the prepared one. Raises DataError as read_split and read_folds do.
+    ``test`` is the prepared one. Raises DataError as read_split and read_folds
+    do, and when a task has no rows in the fold or none outside it.
     """
     parts = [_read_task(config, task, split) for task in config.tasks]
     tasks = [part.task for part in parts]
@@ -71,6 +73,12 @@ def _read_task(config: Config, task: Task, split: str) -> PreparedSplit:
     everything = read_split(folder, "train", "val")
     folds = read_folds(Path(config.data.folds_file), everything)
     held_out = folds == config.data.fold
+    for rows, place in ((held_out, "in"), (~held_out, "outside")):
+        if not rows.any():
+            raise DataError(
+                f"{config.data.folds_file}: {task.name} has no images {place} fold "
+                f"{config.data.fold}, found folds {', '.join(map(str, np.unique(folds)))}"
+            )
     return choose_rows(everything, held_out if split == "val" else ~held_out)
 
 

@@ -8,17 +8,27 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fashionai.files import atomic_path
 from fashionai.metrics import SCORE_NAMES
+from fashionai.reporting.tables import shorten
 from fashionai.runs import RunFolder
+
+# Inches, of two plots side by side.
+SIZE = (9.0, 3.6)
+# So many letters of a title fit the width.
+TITLE_ROOM = 80
+# So many lines of a legend fit the height.
+LEGEND_LINES = 14
 
 
 def draw_history(run: RunFolder) -> Path:
     """Draw a run's losses, accuracies and mAP over its epochs to ``curves.png`` in it."""
     columns = _read_history(run)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     losses, scores = figure.subplots(1, 2)
     curves = [
         (losses, "train_loss", "training"),
@@ -31,30 +41,48 @@ def draw_history(run: RunFolder) -> Path:
     ]
     for axes, name, label in curves:
         if name in columns:
-            axes.plot(columns["epoch"], columns[name], label=label, marker=_marker(columns))
-    losses.set_ylabel("loss")
-    for axes in (losses, scores):
-        _finish(axes, "epoch")
-    figure.suptitle(str(run))
+            axes.plot(
+                columns["epoch"], columns[name], label=label, marker=_marker(columns["epoch"])
+            )
+    for axes, label in ((losses, "loss"), (scores, "score")):
+        _finish_epochs(axes, label)
+        axes.legend(fontsize="small")
+    _set_title(figure, run.path)
     return _save(figure, run.path / "curves.png")
 
 
 def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
     """Draw the validation loss and the monitored score of every fold, and their means."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     histories = [_read_history(run) for run in runs]
     names = dict.fromkeys(("log_loss", "map" if monitor == "log_loss" else monitor))
-    for axes, name in zip(figure.subplots(1, 2), names):
+    both = figure.subplots(1, 2)
+    for axes, name in zip(both, names):
+        axes.set_prop_cycle(color=colormaps["turbo"](np.linspace(0.1, 0.9, len(runs))))
         for run, columns in zip(runs, histories):
-            axes.plot(columns["epoch"], columns[f"val_{name}"], label=run.path.name, alpha=0.6)
+            axes.plot(
+                columns["epoch"],
+                columns[f"val_{name}"],
+                label=run.path.name,
+                marker=_marker(columns["epoch"]),
+                alpha=0.7,
+            )
         # Folds may stop early: the mean is over epochs that all of them have.
         shared = min(len(columns["epoch"]) for columns in histories)
         mean = np.mean([columns[f"val_{name}"][:shared] for columns in histories], axis=0)
-        axes.plot(histories[0]["epoch"][:shared], mean, color="black", label="mean")
+        epochs = histories[0]["epoch"][:shared]
+        axes.plot(epochs, mean, color="black", linewidth=2, label="mean", marker=_marker(epochs))
         task, _, score = name.rpartition(".")
-        axes.set_ylabel(f"validation {task} {SCORE_NAMES[score]}".replace("  ", " "))
-        _finish(axes, "epoch")
-    figure.suptitle(str(path.parent))
+        _finish_epochs(axes, f"validation {task} {SCORE_NAMES[score]}".replace("  ", " "))
+    # Beside the curves: a line for each fold would hide them.
+    both[-1].legend(
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        fontsize="small",
+        frameon=False,
+        ncol=-(-(len(runs) + 1) // LEGEND_LINES),
+    )
+    _set_title(figure, path.parent)
     return _save(figure, path)
 
 
@@ -69,17 +97,18 @@ def draw_range_test(
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(rates, losses, color="tab:gray", alpha=0.4, linewidth=1, label="loss of a batch")
-    axes.plot(rates, smoothed, color="tab:blue", label="smoothed")
+    axes.plot(rates, smoothed, color="tab:blue", linewidth=2, label="smoothed")
     if suggestion is not None:
-        axes.axvline(
-            suggestion, color="tab:red", linestyle="--", label=f"steepest: {suggestion:.2g}"
-        )
+        label = f"steepest fall: {suggestion:.2g}"
+        axes.axvline(suggestion, color="tab:red", linestyle="--", label=label)
     axes.set_xscale("log")
     # A loss that has exploded would flatten everything before it.
-    low, begin = smoothed.min(), np.median(losses[: max(1, len(losses) // 4)])
-    axes.set_ylim(low - 0.1 * begin, begin + 0.6 * (begin - low) + 0.1 * begin)
+    low, begin = losses.min(), np.median(losses[: max(1, len(losses) // 4)])
+    axes.set_ylim(low - 0.05 * begin, begin + 0.6 * (begin - smoothed.min()) + 0.1 * begin)
+    axes.set_xlabel("learning rate")
     axes.set_ylabel("training loss")
-    _finish(axes, "learning rate")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", loc="upper left")
     return _save(figure, path)
 
 
@@ -89,17 +118,21 @@ def _read_history(run: RunFolder) -> dict[str, list[float]]:
     return {name: [float(row[name]) for row in rows] for name in rows[0]}
 
 
-def _marker(columns: dict[str, list[float]]) -> str:
+def _marker(epochs: Sequence[float]) -> str:
     """A line of a single epoch would not be seen."""
-    return "o" if len(columns["epoch"]) == 1 else ""
+    return "o" if len(epochs) == 1 else ""
 
 
-def _finish(axes: object, xlabel: str) -> None:
-    axes.set_xlabel(xlabel)  # type: ignore[attr-defined]
-    if xlabel == "epoch":
-        axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
-    axes.grid(alpha=0.3)  # type: ignore[attr-defined]
-    axes.legend(fontsize="small")  # type: ignore[attr-defined]
+def _finish_epochs(axes: Axes, ylabel: str) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(ylabel)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)
+    axes.grid(alpha=0.3)
+
+
+def _set_title(figure: Figure, folder: Path) -> None:
+    # Between two dollars would be a formula.
+    figure.suptitle(shorten(str(folder), TITLE_ROOM).replace("$", r"\$"), fontsize="medium")
 
 
 def _save(figure: Figure, path: Path) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.training_rows import read_rows
+from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Batch
 from fashionai.runtime import import_mxnet
 from fashionai.training.learner import Learner
@@ -45,8 +46,9 @@ def find_learning_rate(
 ) -> RangeTest:
     """Train for ``steps`` steps at rates that grow exponentially from lowest to highest.
 
-    Ends before when the smoothed loss exceeds four times its best or is not
-    finite. The network is thrown away: no file is written.
+    Ends before when the loss is not finite or, smoothed, exceeds four times its
+    best. The network is thrown away: no file is written. Raises TrainingError
+    when the first loss, that of the untouched network, is not finite.
     """
     learner = Learner(
         config.model_copy(update={"ema": None}),
@@ -61,15 +63,19 @@ def find_learning_rate(
         result = learner.step(batch, epoch, step, float(lr), first_momentum)
         loss = learner.read(result)[0] / len(batch.rows)
         if not math.isfinite(loss):
+            if not losses:
+                raise TrainingError(
+                    f"the loss of the first batch is {loss}, before any step was made",
+                    "Look after model.pretrained, data.mean and data.std",
+                )
             break
         losses.append(loss)
         smoothed = smooth(np.array(losses))
         if smoothed[-1] > DIVERGED * smoothed.min():
             break
         progress(1)
-    done = np.array(losses)
-    smoothed = smooth(done)
-    return RangeTest(rates[: len(done)], done, smoothed, suggest(rates[: len(done)], smoothed))
+    done = rates[: len(losses)], np.array(losses), smoothed
+    return RangeTest(*done, suggest(*done))
 
 
 def smooth(losses: np.ndarray) -> np.ndarray:
@@ -82,12 +88,13 @@ def smooth(losses: np.ndarray) -> np.ndarray:
     return means
 
 
-def suggest(rates: np.ndarray, smoothed: np.ndarray) -> Optional[float]:
+def suggest(rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray) -> Optional[float]:
     """The rate at which the loss falls steepest over the logarithm of the rate.
 
     The slope at a step is that of a straight line fitted to its neighbours. Only
     steps before the lowest loss count: a loss that has exploded falls again,
-    too. None when it falls nowhere, or there are too few steps to tell.
+    too. None when it falls nowhere or by less than batches differ, or there are
+    too few steps to tell.
     """
     reach, start = max(2, round(len(rates) * SLOPE_REACH)), round(len(rates) * UNSETTLED)
     lowest = start + int(smoothed[start:].argmin())
@@ -95,6 +102,8 @@ def suggest(rates: np.ndarray, smoothed: np.ndarray) -> Optional[float]:
     windows = [slice(at - reach, at + reach + 1) for at in centres]
     slopes = [np.polyfit(np.log(rates[window]), smoothed[window], 1)[0] for window in windows]
     if not slopes or min(slopes) >= 0:
+        return None
+    if smoothed[start] - smoothed[lowest] <= np.median(np.abs(np.diff(losses[: lowest + 1]))):
         return None
     return float(rates[centres[int(np.argmin(slopes))]])
 
