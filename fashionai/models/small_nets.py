@@ -1,8 +1,8 @@
-"""Small networks for small images, where the zoo's would be slow or too coarse."""
+"""Networks of our own: a small one for small images, and those of the tutorials."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fashionai.runtime import import_mxnet
@@ -40,4 +40,81 @@ class SmallCNN(HybridBlock):
         return self.output(self.features(x))
 
 
-SMALL_NETS: dict[str, Callable[[int], Any]] = {"small_cnn": SmallCNN}
+class TutorialNet(HybridBlock):
+    """A tutorial's network: layers one after the other, then logits ``(B, classes)``.
+
+    The tutorials put a soft-max at the end and took the soft-max cross-entropy of
+    that; here the soft-max is in the loss and in the predictor alone.
+    """
+
+    def __init__(self, layers: Sequence[Any], classes: int) -> None:
+        super().__init__()
+        with self.name_scope():
+            self.features = nn.HybridSequential(prefix="")
+            self.features.add(*layers)
+            self.output = nn.Dense(classes)
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803 - Gluon's name
+        """Logits of a batch."""
+        return self.output(self.features(x))
+
+
+def logos_cnn(classes: int) -> Any:
+    """The FlickrLogos tutorial's CNN from scratch, for 224 pixels."""
+    return TutorialNet(
+        [
+            nn.Conv2D(96, kernel_size=11, strides=4, activation="relu"),
+            nn.MaxPool2D(pool_size=3, strides=2),
+            nn.Conv2D(192, kernel_size=5, activation="relu"),
+            nn.MaxPool2D(pool_size=3, strides=2),
+            nn.Flatten(),
+            nn.Dense(4096, activation="relu"),
+        ],
+        classes,
+    )
+
+
+def covers_lenet(classes: int) -> Any:
+    """The video cover tutorial's LeNet-like network with large windows, for 240 pixels."""
+    return TutorialNet(
+        [
+            nn.Conv2D(6, kernel_size=45, activation="relu"),
+            nn.AvgPool2D(pool_size=18, strides=2),
+            nn.Conv2D(9, kernel_size=20, activation="relu"),
+            nn.AvgPool2D(pool_size=9, strides=2),
+            nn.Flatten(),
+            nn.Dense(544, activation="relu"),
+            nn.Dense(68, activation="relu"),
+        ],
+        classes,
+    )
+
+
+def covers_alexnet(classes: int) -> Any:
+    """The video cover tutorial's AlexNet-like network, for 240 pixels."""
+    return TutorialNet(
+        [
+            nn.Conv2D(96, kernel_size=11, strides=4, padding=1, activation="relu"),
+            nn.MaxPool2D(pool_size=3, strides=2),
+            nn.Conv2D(256, kernel_size=5, padding=2, activation="relu"),
+            nn.MaxPool2D(pool_size=3, strides=2),
+            nn.Conv2D(384, kernel_size=3, padding=1, activation="relu"),
+            nn.Conv2D(384, kernel_size=3, padding=1, activation="relu"),
+            nn.Conv2D(256, kernel_size=3, padding=1, activation="relu"),
+            nn.MaxPool2D(pool_size=3, strides=2),
+            nn.Flatten(),
+            nn.Dense(4096, activation="relu"),
+            nn.Dropout(0.5),
+            nn.Dense(4096, activation="relu"),
+            nn.Dropout(0.5),
+        ],
+        classes,
+    )
+
+
+SMALL_NETS: dict[str, Callable[[int], Any]] = {
+    "small_cnn": SmallCNN,
+    "logos_cnn": logos_cnn,
+    "covers_lenet": covers_lenet,
+    "covers_alexnet": covers_alexnet,
+}

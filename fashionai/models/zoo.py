@@ -18,6 +18,7 @@ from fashionai.models.weights import zoo_weights
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
+nn = mx.gluon.nn
 
 # GluonCV lists networks for other problems under the same names.
 # Left out as well: quantized and pruned copies, which come with a thousand classes, and networks
@@ -44,23 +45,47 @@ def build_network(name: str, classes: int, crop: int, pretrained: Union[bool, st
     that cannot be had or do not fit.
     """
     network = _stock_network(name, classes)
-    network.initialize(mx.init.Xavier(), ctx=mx.cpu())
     try:
-        logits = network(mx.nd.zeros((1, 3, crop, crop)))
-        shape = getattr(logits, "shape", None)
-        if shape != (1, classes):
-            # A zoo's pooling window that is fixed leaves several answers for a larger image.
-            raise ValueError(f"it answers with shape {shape}, expected (1, {classes})")
+        _initialize(network, classes, crop)
     except (mx.base.MXNetError, ValueError) as error:
-        raise ConfigError(
-            f"model.name: {name} cannot take images of data.crop {crop} pixels "
-            f"({first_line(error)})",
-            "Its zoo made it for 224 (Inception v3: 299)",
-        ) from None
+        # The zoo pools over a fixed window where it means the whole image.
+        network = _stock_network(name, classes)
+        try:
+            if not pool_globally(network):
+                raise error
+            _initialize(network, classes, crop)
+        except (mx.base.MXNetError, ValueError):
+            raise ConfigError(
+                f"model.name: {name} cannot take images of data.crop {crop} pixels "
+                f"({first_line(error)})",
+                "Its zoo made it for 224 (Inception v3: 299)",
+            ) from None
     if pretrained:
         file = zoo_weights(name) if pretrained is True else Path(pretrained)
         load_pretrained(network, file)
     return network
+
+
+def _initialize(network: Any, classes: int, crop: int) -> None:
+    """Fill all parameters; ValueError when the answer has not one logit a class."""
+    network.initialize(mx.init.Xavier(), ctx=mx.cpu())
+    shape = getattr(network(mx.nd.zeros((1, 3, crop, crop))), "shape", None)
+    if shape != (1, classes):
+        raise ValueError(f"it answers with shape {shape}, expected (1, {classes})")
+
+
+def pool_globally(block: Any) -> bool:
+    """Replace average pools behind which the image is flattened by global ones; whether there were any.
+
+    They have no parameters: the network keeps those of the stock one.
+    """
+    found = False
+    children = list(block._children.items())
+    for (name, child), (_, following) in zip(children, children[1:]):
+        if isinstance(child, nn.AvgPool2D) and isinstance(following, (nn.Flatten, nn.Dropout)):
+            block._children[name] = nn.GlobalAvgPool2D()
+            found = True
+    return any([found, *(pool_globally(child) for _, child in children)])
 
 
 def load_pretrained(network: Any, file: Path) -> None:

@@ -118,12 +118,63 @@ def test_unknown_names_and_impossible_crops_are_said_in_one_line() -> None:
         "model.name: unknown network 'resnet50v2'. Did you mean 'resnet50_v2'?"
     )
     with pytest.raises(FashionAIError) as error:
-        build_network("squeezenet1.1", 6, 64)
-    assert "squeezenet1.1 cannot take images of data.crop 64 pixels" in str(error.value)
+        build_network("alexnet", 6, 64)
+    assert "alexnet cannot take images of data.crop 64 pixels" in str(error.value)
     assert "\n" not in str(error.value)
-    # Its pooling window, made for 224 pixels, leaves 2 x 2 answers at 448.
-    with pytest.raises(FashionAIError, match=r"shape \(1, 24\), expected \(1, 6\)"):
-        build_network("squeezenet1.1", 6, 448)
+
+
+@pytest.mark.parametrize(
+    ("name", "crop"), [("squeezenet1.1", 64), ("squeezenet1.1", 448), ("densenet121", 96)]
+)
+def test_fixed_pools_become_means_over_the_whole_image(name: str, crop: int, tmp_path) -> None:
+    """At 224 pixels the zoo's window is the whole image; elsewhere ours has to be."""
+    network = build_network(name, 6, crop)
+    network.save_parameters(str(tmp_path / "ours.params"))
+    stock = mx.gluon.model_zoo.vision.get_model(name, classes=6)
+    stock.load_parameters(str(tmp_path / "ours.params"))
+    image = mx.nd.array(np.random.default_rng(0).normal(size=(1, 3, crop, crop)))
+    hidden = image
+    blocks = [*stock.features._children.values()]
+    if name.startswith("densenet"):
+        for block in blocks[:-2]:
+            hidden = block(hidden)
+        expected = stock.output(mx.nd.array(hidden.asnumpy().mean(axis=(2, 3)))).asnumpy()
+    else:
+        for block in [*blocks, *[*stock.output._children.values()][:-2]]:
+            hidden = block(hidden)
+        expected = hidden.asnumpy().mean(axis=(2, 3))
+    np.testing.assert_allclose(network(image).asnumpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def layer(inputs: int, outputs: int, side: int = 1) -> int:
+    """Weights and biases of a convolution, or of a dense layer."""
+    return inputs * outputs * side * side + outputs
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "crop", "parameters"),
+    [
+        # 224 -> 54 -> 26 -> 22 -> 10
+        ("logos_cnn", 33, 224, layer(3, 96, 11) + layer(96, 192, 5) + layer(192 * 10 * 10, 4096)
+         + layer(4096, 33)),
+        # 240 -> 196 -> 90 -> 71 -> 32
+        ("covers_lenet", 2, 240, layer(3, 6, 45) + layer(6, 9, 20) + layer(9 * 32 * 32, 544)
+         + layer(544, 68) + layer(68, 2)),
+        # 240 -> 58 -> 28 -> 28 -> 13 -> 13 -> 6
+        ("covers_alexnet", 2, 240, layer(3, 96, 11) + layer(96, 256, 5) + layer(256, 384, 3)
+         + layer(384, 384, 3) + layer(384, 256, 3) + layer(256 * 6 * 6, 4096) + layer(4096, 4096)
+         + layer(4096, 2)),
+    ],
+)  # fmt: skip
+def test_the_tutorials_networks_have_the_layers_they_say(
+    name: str, classes: int, crop: int, parameters: int
+) -> None:
+    network = build_network(name, classes, crop)
+    assert sum(value.size for value in values(network).values()) == parameters
+    logits = network(mx.nd.random.normal(shape=(2, 3, crop, crop))).asnumpy()
+    assert logits.shape == (2, classes)
+    # Logits, not probabilities.
+    assert not np.allclose(logits.sum(axis=1), 1, atol=1e-3)
 
 
 def test_small_cnn_has_the_layers_that_it_says() -> None:
