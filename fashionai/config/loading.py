@@ -112,7 +112,8 @@ def _describe(details: ErrorDetails) -> str:
         return f"{key}.name: found '{name}'. {nearest(name, choices)}"
     if kind in ("model_type", "model_attributes_type"):
         return f"{key}: expected keys with values, found {found!r}"
-    message = details["msg"].removeprefix("Value error, ")
+    # "list should have at least 3 items after validation, not 2": what was found follows anyway.
+    message = details["msg"].removeprefix("Value error, ").partition(" after validation")[0]
     message = message[0].lower() + message[1:]
     if kind == "value_error":  # our own validators say what was found
         return f"{key}: {message}"

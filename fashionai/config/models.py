@@ -49,7 +49,8 @@ class DataConfig(Section):
         if min(self.std) <= 0:
             raise ValueError(f"std {self.std} has a channel that is not positive")
         if (self.folds_file is None) != (self.fold is None):
-            raise ValueError("folds_file and fold go together")
+            alone = "fold" if self.folds_file is None else "folds_file"
+            raise ValueError(f"{alone} is given alone, and folds_file and fold go together")
         return self
 
 

@@ -53,7 +53,7 @@ def is_over(config: Config, rows: Sequence[Row]) -> bool:
 
 
 def stopped_early(config: Config, rows: Sequence[Row]) -> bool:
-    """Whether the last ``patience`` epochs gained no more than ``min_delta`` over those before.
+    """Whether epochs are left out as ``patience`` of them gained no more than ``min_delta``.
 
     With averaged weights an epoch counts by the better of its two scores.
     """
@@ -65,7 +65,7 @@ def stopped_early(config: Config, rows: Sequence[Row]) -> bool:
             best, waited = score, 0
         else:
             waited += 1
-    return patience is not None and waited >= patience
+    return patience is not None and waited >= patience and len(rows) < config.epochs
 
 
 def epoch_lines(row: Row, epochs: int) -> list[str]:
