@@ -118,8 +118,8 @@ def test_unknown_names_and_impossible_crops_are_said_in_one_line() -> None:
         "model.name: unknown network 'resnet50v2'. Did you mean 'resnet50_v2'?"
     )
     with pytest.raises(FashionAIError) as error:
-        build_network("alexnet", 6, 64)
-    assert "alexnet cannot take images of data.crop 64 pixels" in str(error.value)
+        build_network("alexnet", 6, 32)
+    assert "alexnet cannot take images of data.crop 32 pixels" in str(error.value)
     assert "\n" not in str(error.value)
 
 

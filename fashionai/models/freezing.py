@@ -1,0 +1,70 @@
+"""Which layers learn: all of them, the output alone, or the output and the last stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fashionai.errors import ConfigError
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+
+
+def freeze(network: Any, trainable: str, crop: int) -> None:
+    """Let only ``trainable`` (all, last-stage or head) learn; the rest keeps what it has.
+
+    Frozen batch normalisation uses its stored statistics, in training too. The
+    last stage is every layer from the one on that brings the image to its
+    smallest resolution before pooling. All parameters must be initialised.
+    Raises ConfigError as layers_and_output does.
+    """
+    if trainable == "all":
+        return
+    layers, _ = layers_and_output(network)
+    first = _last_stage(layers, crop) if trainable == "last-stage" else len(layers)
+    for layer in layers[:first]:
+        _freeze_block(layer)
+
+
+def layers_and_output(network: Any) -> tuple[list[Any], Any]:
+    """The layers of a network in their order, and the one that makes the logits.
+
+    Raises ConfigError for a network in which they cannot be told apart.
+    """
+    if hasattr(network, "features") and hasattr(network, "output"):
+        return list(network.features._children.values()), network.output
+    # GluonCV's ResNets list their layers themselves, the dense one last.
+    layers = list(network._children.values())
+    if layers and isinstance(layers[-1], mx.gluon.nn.Dense):
+        return layers[:-1], layers[-1]
+    raise ConfigError(
+        "trainable, optimizer.head_lr_factor: this network's output layer cannot be told apart",
+        "Leave them at all and 1, or choose another model.name",
+    )
+
+
+def _freeze_block(block: Any) -> None:
+    for parameter in block.collect_params().values():
+        parameter.grad_req = "null"
+    if isinstance(block, mx.gluon.nn.BatchNorm):
+        block._kwargs["use_global_stats"] = True
+    for child in block._children.values():
+        _freeze_block(child)
+
+
+def _last_stage(layers: list[Any], crop: int) -> int:
+    """The first layer whose output has the resolution of the last feature map."""
+    hidden = mx.nd.zeros((1, 3, crop, crop), ctx=_context(layers))
+    sides = []
+    for layer in layers:
+        hidden = layer(hidden)
+        sides.append(hidden.shape[-1] if hidden.ndim == 4 else 0)
+    maps = [side for side in sides if side > 1]
+    return sides.index(maps[-1]) if maps else len(layers)
+
+
+def _context(layers: list[Any]) -> Any:
+    for layer in layers:
+        for parameter in layer.collect_params().values():
+            return parameter.list_ctx()[0]
+    return mx.cpu()
