@@ -75,7 +75,7 @@ def _initialize(network: Any, classes: int, crop: int) -> None:
 
 
 def pool_globally(block: Any) -> bool:
-    """Replace average pools behind which the image is flattened by global ones; whether there were any.
+    """Replace average pools in front of a flattening by global ones; whether there were any.
 
     They have no parameters: the network keeps those of the stock one.
     """
