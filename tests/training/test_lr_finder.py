@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashionai.cli import main
 from fashionai.config import Config, load_config
 from fashionai.datasets.training_rows import read_rows
 from fashionai.errors import TrainingError
@@ -19,7 +20,6 @@ from fashionai.runtime import import_mxnet
 from fashionai.training.learner import Learner
 from fashionai.training.lr_finder import find_learning_rate, smooth, suggest
 from fashionai.training.trainer import Trainer
-from tests.conftest import run_cli
 from tests.training.conftest import write_config
 
 mx = import_mxnet()
@@ -174,19 +174,25 @@ def test_the_suggestion_trains_better_than_rates_far_from_it(config: Config) -> 
     assert losses[1] < 0.7 * losses[100]
 
 
-def test_two_files_are_written_and_nothing_else_changes(prepared: Path, tmp_path: Path) -> None:
+def test_two_files_are_written_and_nothing_else_changes(
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     shutil.copytree(prepared / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
     config = write_config(tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    arguments = ["--config", config, "--steps", "20", "--lowest", "0.001", "--highest", "0.01"]
-    done = run_cli("find-lr", *arguments, "--out", "new/folder", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    arguments = ["--config", str(config), "--steps", "20", "--lowest", "0.001"]
+    main(["find-lr", *arguments, "--highest", "0.01", "--out", "new/folder"])
+    lines = capsys.readouterr().out.splitlines()
     after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert {p: after.get(p) for p in before} == before
     new = sorted(p.relative_to(tmp_path).as_posix() for p in after.keys() - before.keys())
     assert new == ["new/folder/lr_finder.csv", "new/folder/lr_finder.png"]
-    assert done.stdout.splitlines()[-1] == "new/folder/lr_finder.csv, new/folder/lr_finder.png"
-    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    assert lines[-1] == "new/folder/lr_finder.csv, new/folder/lr_finder.png"
+    assert all(len(line) <= 80 for line in lines)
     with open(tmp_path / "new/folder/lr_finder.csv") as handle:
         header, *rows = csv.reader(handle)
     assert header == ["learning_rate", "loss", "smoothed_loss"]

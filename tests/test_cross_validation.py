@@ -1,0 +1,433 @@
+"""Cross-validation as a user runs it: what it leaves, what it predicts, how it goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fashionai.cli import main
+from fashionai.datasets.folders import PreparedSplit, read_split
+from fashionai.inference.predictor import predict_images
+from fashionai.inference.submissions import read_predictions
+from fashionai.metrics import task_scores
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from tests.conftest import run_cli, write_fashionai_data
+
+mx = import_mxnet()
+
+# By task and fold: probabilities of the rows, their marks, their images.
+HeldOut = dict[tuple[str, int], tuple[np.ndarray, np.ndarray, list[str]]]
+
+TASKS = ("skirt_length_labels", "pant_length_labels")
+FOLDS = 3
+CONFIG = """\
+task: [skirt, pant]
+model: {name: small_cnn, pretrained: false}
+data: {resize_short: 36, crop: 32}
+epochs: 4
+batch_size: 8
+seed: 3
+optimizer: {name: sgd, lr: 0.002}
+schedule: {name: cosine}
+"""
+
+
+def write_data(folder: Path) -> None:
+    """48 skirts, 36 pants and 5 copies of a skirt; six of the pants become a test split."""
+    data = write_fashionai_data(folder / "data", per_class=8, test_per_class=1)
+    write_fashionai_data(folder / "data", TASKS[1], per_class=6, test_per_class=1, seed=1)
+    images = data / "base/Images" / TASKS[0]
+    with open(data / "base/Annotations/label.csv", "a") as handle:
+        for number in range(5):
+            shutil.copy(images / "base0-0002.jpg", images / f"copy-{number}.jpg")
+            handle.write(f"Images/{TASKS[0]}/copy-{number}.jpg,{TASKS[0]},nnynnn\n")
+    done = run_cli("prepare", "--task", "skirt", "--task", "pant", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    for task in TASKS:
+        move_to_test(folder / "data/train_valid" / task)
+
+
+def move_to_test(prepared: Path) -> None:
+    """Move a training image of each class to a test split."""
+    manifest = prepared / "manifest.csv"
+    lines = manifest.read_text().splitlines()
+    moved: set[str] = set()
+    for at, line in enumerate(lines):
+        split, index, _, name, *_ = line.split(",")
+        if split == "train" and index not in moved:
+            moved.add(index)
+            lines[at] = line.replace("train,", "test,", 1)
+            (source,) = prepared.glob(f"train/*/{name}")
+            target = prepared / "test" / source.parent.name
+            target.mkdir(parents=True)
+            source.rename(target / name)
+    manifest.write_text("\n".join(lines) + "\n")
+
+
+def fashionai(*arguments: object) -> object:
+    """The exit code of a command in this process."""
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: data/, both.yaml and the finished runs/both of three folds."""
+    folder = tmp_path_factory.mktemp("crossed")
+    write_data(folder)
+    (folder / "both.yaml").write_text(CONFIG)
+    arguments = ["--config", "both.yaml", "--folds", FOLDS, "--crops", 5]
+    done = run_cli("cross-validate", *arguments, "--run", "runs/both", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture
+def work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished cross-validation, in its current folder."""
+    monkeypatch.chdir(folder)
+    return Path("runs/both")
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def split_of(task: str) -> PreparedSplit:
+    return read_split(Path("data/train_valid") / task, "train", "val")
+
+
+def folds_of(work: Path) -> dict[tuple[str, str], int]:
+    """The fold of every row by task and file."""
+    return {(row["task"], row["file"]): int(row["fold"]) for row in table(work / "folds.csv")}
+
+
+@pytest.fixture(scope="module")
+def held_out(folder: Path) -> HeldOut:
+    """What each fold's run says of the rows that it has not seen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return predict_held_out(Path("runs/both"))
+
+
+def predict_held_out(work: Path) -> HeldOut:
+    folds, found = folds_of(work), {}
+    for task in TASKS:
+        split = split_of(task)
+        for number in range(1, FOLDS + 1):
+            rows = [i for i, p in enumerate(split.paths) if folds[task, p.name] == number]
+            run = RunFolder(work / f"fold-{number}")
+            paths = [split.paths[row] for row in rows]
+            answers = predict_images(paths, [run], [mx.cpu()], crops=5)
+            images = [f"Images/{task}/{Path(split.sources[row]).name}" for row in rows]
+            found[task, number] = answers[split.task], split.marks[rows], images
+    return found
+
+
+def test_the_folder_holds_what_is_documented(work: Path) -> None:
+    names = sorted(path.name for path in work.iterdir())
+    assert names == [
+        *("config.base.yaml", "cross_validation.yaml", "curves.png"),
+        *("fold-1", "fold-2", "fold-3", "folds.csv", "out_of_fold.csv", "scores.json"),
+    ]
+    for number in range(1, FOLDS + 1):
+        run = RunFolder(work / f"fold-{number}")
+        assert run.is_finished
+        data = run.read_config().data
+        assert (data.folds_file, data.fold) == ("runs/both/folds.csv", number)
+        assert cv2.imread(str(run.path / "curves.png")) is not None
+    assert cv2.imread(str(work / "curves.png")) is not None
+
+
+def test_folds_are_stratified_and_copies_share_one(work: Path) -> None:
+    folds = folds_of(work)
+    assert len(folds) == sum(len(split_of(task).paths) for task in TASKS)
+    for task in TASKS:
+        split = split_of(task)
+        counts: dict[int, Counter[int]] = defaultdict(Counter)
+        folds_of_content = defaultdict(set)
+        for path, index in zip(split.paths, split.class_indices):
+            counts[int(index)][folds[task, path.name]] += 1
+            folds_of_content[path.read_bytes()].add(folds[task, path.name])
+        assert all(len(found) == 1 for found in folds_of_content.values())
+        for index, count in counts.items():
+            if (task, index) != (TASKS[0], 2):  # the class of the six equal images
+                assert max(count.values()) - min(count[n] for n in range(1, FOLDS + 1)) <= 1
+        copies = [folds[task, p.name] for p in split.paths if p.name.startswith("copy-")]
+        assert len(copies) == (5 if task == TASKS[0] else 0)
+
+
+def test_each_row_is_predicted_once_by_the_run_without_it(work: Path, held_out: HeldOut) -> None:
+    predicted = read_predictions(work / "out_of_fold.csv")
+    expected = {}
+    for (task, _), (probabilities, _, images) in held_out.items():
+        expected.update({(image, task): row for image, row in zip(images, probabilities)})
+    assert Counter(row.key for row in predicted) == Counter(expected.keys())
+    listed = {
+        (f"Images/{task}/{Path(row['source']).name}", task)
+        for task in TASKS
+        for row in table(Path("data/train_valid") / task / "manifest.csv")
+        if row["split"] != "test"
+    }
+    assert expected.keys() == listed
+    for row in predicted:
+        np.testing.assert_allclose(row.probabilities, expected[row.key], atol=2e-6)
+
+
+def test_scores_are_those_of_the_held_out_rows(work: Path, held_out: HeldOut) -> None:
+    scores = json.loads((work / "scores.json").read_text())
+    over_tasks = []
+    for number in range(1, FOLDS + 1):
+        fold = scores["folds"][number - 1]
+        each = []
+        for task in TASKS:
+            probabilities, marks, _ = held_out[task, number]
+            each.append(task_scores(probabilities, marks))
+            assert fold[task] == pytest.approx({"n": len(marks), **each[-1]}, abs=1e-4)
+        over_tasks.append({name: (each[0][name] + each[1][name]) / 2 for name in each[0]})
+    for name in ("map", "accuracy", "basic_precision", "mrr", "log_loss"):
+        values = [fold[name] for fold in over_tasks]
+        mean = sum(values) / FOLDS
+        deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (FOLDS - 1))
+        assert scores["mean"][name] == pytest.approx(mean, abs=1e-4)
+        assert scores["standard_deviation"][name] == pytest.approx(deviation, abs=1e-4)
+    for task in TASKS:
+        both = [held_out[task, number][:2] for number in range(1, FOLDS + 1)]
+        together = task_scores(*map(np.concatenate, zip(*both)))
+        assert scores["together"][task] == pytest.approx(together, abs=1e-4)
+
+
+def test_the_file_is_scored_by_evaluate(work: Path, tmp_path: Path) -> None:
+    labels = [("--labels", Path("data/train_valid") / task) for task in TASKS]
+    arguments = ["--predictions", work / "out_of_fold.csv", *labels[0], *labels[1]]
+    assert fashionai("evaluate", *arguments, "--json", tmp_path / "scores.json") == 0
+    evaluated = json.loads((tmp_path / "scores.json").read_text())["tasks"]
+    together = json.loads((work / "scores.json").read_text())["together"]
+    for task in TASKS:
+        for name in ("accuracy", "mrr", "log_loss"):
+            assert evaluated[task][name] == pytest.approx(together[task][name], abs=1e-4)
+
+
+def test_what_is_printed_fits_a_terminal_and_is_what_is_written(work: Path) -> None:
+    lines = Path("stdout.txt").read_text().splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0] == "cross-validation -> runs/both"
+    assert [line for line in lines if line.startswith("fold ")][:3] == [
+        *("fold 1 of 3", "fold 2 of 3", "fold 3 of 3"),
+    ]
+    scores = json.loads((work / "scores.json").read_text())
+    at = next(i for i, line in enumerate(lines) if line.split()[:3] == ["fold", "N", "mAP"])
+    sizes = Counter(folds_of(work).values())
+    for number, line in enumerate(lines[at + 1 : at + 4], start=1):
+        assert line.split()[:2] == [str(number), str(sizes[number])]
+    assert lines[at + 4].split()[:3] == ["mean", "77", f"{scores['mean']['map']:.4f}"]
+    assert lines[at + 5].split()[:2] == ["std", f"{scores['standard_deviation']['map']:.4f}"]
+    assert lines[at + 6].startswith("runs/both/out_of_fold.csv: 77 images")
+
+
+def test_predict_averages_the_folds(work: Path, tmp_path: Path) -> None:
+    arguments = ["--run", work, "--crops", "1", "--out", tmp_path / "answers.csv"]
+    assert fashionai("predict", *arguments) == 0
+    predicted = read_predictions(tmp_path / "answers.csv")
+    assert len(predicted) == 12
+    paths = [Path("data/rank") / row.image for row in predicted]
+    runs = [RunFolder(work / f"fold-{number}") for number in range(1, FOLDS + 1)]
+    single = [predict_images(paths, [run], [mx.cpu()], crops=1) for run in runs]
+    for at, row in enumerate(predicted):
+        mean = sum(answers[row.task][at] for answers in single) / FOLDS
+        np.testing.assert_allclose(row.probabilities, mean, atol=2e-6)
+
+
+def test_a_fold_named_beside_its_parent_counts_once(work: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "parent.csv", tmp_path / "both.csv"]
+    for file, more in zip(files, ([], ["--run", (work / "fold-2").resolve()])):
+        arguments = ["--run", work, *more, "--crops", "1", "--out", file]
+        assert fashionai("predict", *arguments) == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_splits_of_a_parent(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The test split is nobody's fold. Of the others each row was trained on by other folds."""
+    arguments = ["--run", work, "--crops", "1", "--out", tmp_path / "split.csv"]
+    for split in ("train", "val"):
+        assert fashionai("predict", *arguments, "--split", split) == 2
+        assert capsys.readouterr().err == (
+            "Error: runs/both/fold-1 and runs/both/fold-2 were trained on different rows "
+            "(data.fold). Predict the test split, or each with its own rows\n"
+        )
+    assert not (tmp_path / "split.csv").exists()
+    assert fashionai("predict", *arguments, "--split", "test") == 0
+    assert len(read_predictions(tmp_path / "split.csv")) == 12
+    arguments[1] = work / "fold-2"
+    assert fashionai("predict", *arguments, "--split", "val") == 0
+    own = [key for key, fold in folds_of(work).items() if fold == 2]
+    assert len(read_predictions(tmp_path / "split.csv")) == len(own)
+
+
+def contents(work: Path) -> dict[str, bytes]:
+    """The files that are to be the same however often a cross-validation was stopped."""
+    names = ["folds.csv", "out_of_fold.csv", "scores.json", "config.base.yaml"]
+    names += [f"fold-{number}/best.params" for number in range(1, FOLDS + 1)]
+    return {name: (work / name).read_bytes() for name in names}
+
+
+def test_a_finished_one_goes_on_to_the_same_end(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the folder was moved, and with another number of threads."""
+    moved = tmp_path / "moved"
+    shutil.copytree(work, moved)
+    (moved / "out_of_fold.csv").unlink()
+    (moved / "scores.json").write_text("half a fi")
+    arguments = ["--run", moved, "--resume", "--crops", "5"]
+    assert fashionai("cross-validate", *arguments, "data.workers=1") == 0
+    assert capsys.readouterr().out.count("already finished") == FOLDS
+    expected, found = contents(work), contents(moved)
+    assert b"workers: 1" in found.pop("config.base.yaml")
+    assert found == {name: expected[name] for name in found}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["--folds", "4"], "folds: 3, not 4"),
+        (["--not-stratified", "epochs=9"], "epochs: 4, not 9; stratified: True, not False"),
+        (["--not-grouped-by-content"], "grouped_by_content: True, not False"),
+        (["--config", "both.yaml", "optimizer.lr=0.5"], "optimizer.lr: 0.002, not 0.5"),
+    ],
+)
+def test_resume_refuses_other_settings(
+    work: Path, arguments: list[str], found: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(work)
+    assert fashionai("cross-validate", "--run", work, "--resume", *arguments) == 2
+    assert capsys.readouterr().err == (
+        f"Error: runs/both: was begun with other settings ({found}). Resume without them, "
+        "or start anew with --overwrite or another --run\n"
+    )
+    assert contents(work) == before
+
+
+def test_resume_refuses_a_fold_that_was_trained_in_another_way(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(work, copy)
+    config = copy / "fold-2/config.yaml"
+    config.write_text(config.read_text().replace("epochs: 4", "epochs: 5"))
+    assert fashionai("cross-validate", "--run", copy, "--resume") == 2
+    assert "fold-2: was begun with another configuration (epochs: 5, not 4)" in (
+        capsys.readouterr().err
+    )
+
+
+def test_resume_refuses_images_that_were_prepared_anew(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even where every fold is finished and all images have kept their names."""
+    for name in ("data", "runs"):
+        shutil.copytree(name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    manifest = Path("data/train_valid") / TASKS[1] / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("nynnnn", "nymnnn"))
+    assert fashionai("cross-validate", "--run", work, "--resume") == 2
+    assert capsys.readouterr().err == (
+        "Error: runs/both: the prepared folder has changed since it was begun. Prepare it as it "
+        "was, or start anew with --overwrite or another --run\n"
+    )
+
+
+def test_a_taken_folder_is_kept_unless_it_may_be_overwritten(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["cross-validate", "--config", "both.yaml", "--crops", "1", "--folds", "2"]
+    small = ["task=pant", "epochs=1", "batch_size=32"]
+    assert fashionai(*start, *small) == 0
+    assert "cross-validation -> runs/pant-folds\n" in capsys.readouterr().out
+    first = Path("runs/pant-folds/folds.csv").read_bytes()
+    assert fashionai(*start, *small, "seed=4", "--not-stratified") == 0
+    out = capsys.readouterr().out
+    assert "runs/pant-folds is taken, this is runs/pant-folds-2 (--resume or --overwrite" in out
+    assert Path("runs/pant-folds/folds.csv").read_bytes() == first
+    assert Path("runs/pant-folds-2/folds.csv").read_bytes() != first
+    Path("runs/pant-folds/fold-7").mkdir()
+    assert fashionai(*start, *small, "seed=4", "--overwrite") == 0
+    assert not Path("runs/pant-folds/fold-7").exists()
+    assert Path("runs/pant-folds/folds.csv").read_bytes() != first
+    assert not Path("runs/pant-folds-3").exists()
+
+
+def test_more_folds_than_images_are_refused(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", "both.yaml", "task=pant", "--folds", "31", "--run", "runs/many"]
+    assert fashionai("cross-validate", *arguments) == 2
+    assert capsys.readouterr().err == (
+        "Error: pant_length_labels: its 30 images do not fill 31 folds. "
+        "Start anew with fewer --folds: --run runs/many --overwrite\n"
+    )
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fashionai", "cross-validate", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "it did not get that far"
+        time.sleep(0.002)
+
+
+def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed in fold 2, which is then finished by itself; interrupted in fold 3."""
+    stopped = Path("runs/stopped")
+    options = ["--run", str(stopped), "--crops", "5"]
+    process = start("--config", "both.yaml", "--folds", str(FOLDS), *options)
+    wait_for((stopped / "fold-2/history.csv").is_file, process)
+    process.kill()
+    process.communicate()
+    assert not RunFolder(stopped / "fold-2").is_finished
+    assert not (stopped / "fold-3").exists()
+    assert fashionai("predict", "--out", "none.csv", "--run", stopped) == 2
+    assert capsys.readouterr().err == (
+        "Error: runs/stopped/fold-2: this fold is not finished. "
+        "Go on with: fashionai cross-validate --run runs/stopped --resume\n"
+    )
+    assert fashionai("train", "--run", stopped / "fold-2", "--resume") == 0
+
+    process = start(*options, "--resume")
+    wait_for((stopped / "fold-3/history.csv").is_file, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "fold 3 of 3: stopped in epoch" in output
+    assert output.count("already finished") == 2
+    _, _, command = output.strip().partition("Resume with: fashionai ")
+    assert command == "cross-validate --run runs/stopped --resume --crops 5"
+    assert fashionai(*shlex.split(command)) == 0
+    assert contents(stopped) == contents(work)
