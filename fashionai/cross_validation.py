@@ -110,7 +110,10 @@ class CrossValidation:
         The number of decoding threads may differ: it is taken over.
         """
         if not self.has_begun:
-            raise RunError(f"{self.path}: not a cross-validation (no {CROSS_VALIDATION_FILE})")
+            raise RunError(
+                f"{self.path}: not a cross-validation (no {CROSS_VALIDATION_FILE})",
+                "Begin one with --config",
+            )
         wanted = config or load_config(self.config_file, overrides)
         different = differing_keys(load_config(self.config_file), wanted)
         different = [line for line in different if not line.startswith("data.workers:")]
@@ -294,7 +297,7 @@ def open_cross_validation(
         work.go_on(config, overrides, given)
         return work
     if config.data.fold is not None:
-        raise ConfigError("data.fold: cross-validate chooses the folds itself, leave it out")
+        raise ConfigError("data.fold: cross-validate makes the folds, leave it out")
     chosen = {name: value for name, value in given.items() if value is not None}
     read_rows(config, "train")  # what is not prepared is refused before anything is written
     if overwrite:

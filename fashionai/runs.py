@@ -91,7 +91,12 @@ class RunFolder:
 
     def _check_is_run(self) -> None:
         if not self.config_file.is_file():
-            raise RunError(f"{self.path}: not a run (no {self.config_file.name} in it)")
+            raise RunError(
+                f"{self.path}: not a run (no {self.config_file.name} in it)",
+                f"Name one of its folds, such as {self.path / 'fold-1'}"
+                if (self.path / CROSS_VALIDATION_FILE).is_file()
+                else "",
+            )
 
     def check_usable(self) -> None:
         """RunError unless there are weights to predict with."""

@@ -51,7 +51,9 @@ def command(
     is trained for it is thrown away, and no run is made.
     """
     if not lowest < highest < math.inf:
-        raise click.UsageError(f"--lowest {lowest:g} is not below --highest {highest:g}")
+        raise click.UsageError(
+            f"--lowest {lowest:g} --highest {highest:g}: expected finite rates, the first below"
+        )
     from fashionai.config import load_config
     from fashionai.csv_files import write_rows
     from fashionai.reporting.plots import draw_range_test
