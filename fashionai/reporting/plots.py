@@ -108,7 +108,7 @@ def draw_range_test(
     axes.set_xlabel("learning rate")
     axes.set_ylabel("training loss")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="upper left")
+    axes.legend(fontsize="small", loc="lower left")
     return _save(figure, path)
 
 
