@@ -26,14 +26,14 @@ from fashionai.inference.submissions import read_predictions
 from fashionai.metrics import task_scores
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
-from tests.conftest import run_cli, write_fashionai_data
+from tests.conftest import run_cli
+from tests.two_tasks import TASKS, write_two_tasks
 
 mx = import_mxnet()
 
 # By task and fold: probabilities of the rows, their marks, their images.
 HeldOut = dict[tuple[str, int], tuple[np.ndarray, np.ndarray, list[str]]]
 
-TASKS = ("skirt_length_labels", "pant_length_labels")
 FOLDS = 3
 CONFIG = """\
 task: [skirt, pant]
@@ -45,38 +45,6 @@ seed: 3
 optimizer: {name: sgd, lr: 0.002}
 schedule: {name: cosine}
 """
-
-
-def write_data(folder: Path) -> None:
-    """48 skirts, 36 pants and 5 copies of a skirt; six of the pants become a test split."""
-    data = write_fashionai_data(folder / "data", per_class=8, test_per_class=1)
-    write_fashionai_data(folder / "data", TASKS[1], per_class=6, test_per_class=1, seed=1)
-    images = data / "base/Images" / TASKS[0]
-    with open(data / "base/Annotations/label.csv", "a") as handle:
-        for number in range(5):
-            shutil.copy(images / "base0-0002.jpg", images / f"copy-{number}.jpg")
-            handle.write(f"Images/{TASKS[0]}/copy-{number}.jpg,{TASKS[0]},nnynnn\n")
-    done = run_cli("prepare", "--task", "skirt", "--task", "pant", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    for task in TASKS:
-        move_to_test(folder / "data/train_valid" / task)
-
-
-def move_to_test(prepared: Path) -> None:
-    """Move a training image of each class to a test split."""
-    manifest = prepared / "manifest.csv"
-    lines = manifest.read_text().splitlines()
-    moved: set[str] = set()
-    for at, line in enumerate(lines):
-        split, index, _, name, *_ = line.split(",")
-        if split == "train" and index not in moved:
-            moved.add(index)
-            lines[at] = line.replace("train,", "test,", 1)
-            (source,) = prepared.glob(f"train/*/{name}")
-            target = prepared / "test" / source.parent.name
-            target.mkdir(parents=True)
-            source.rename(target / name)
-    manifest.write_text("\n".join(lines) + "\n")
 
 
 def fashionai(*arguments: object) -> object:
@@ -92,7 +60,7 @@ def fashionai(*arguments: object) -> object:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder: data/, both.yaml and the finished runs/both of three folds."""
     folder = tmp_path_factory.mktemp("crossed")
-    write_data(folder)
+    write_two_tasks(folder)
     (folder / "both.yaml").write_text(CONFIG)
     arguments = ["--config", "both.yaml", "--folds", FOLDS, "--crops", 5]
     done = run_cli("cross-validate", *arguments, "--run", "runs/both", cwd=folder)
