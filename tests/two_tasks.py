@@ -11,7 +11,7 @@ TASKS = ("skirt_length_labels", "pant_length_labels")
 
 
 def write_two_tasks(folder: Path) -> None:
-    """48 skirts, 36 pants and 5 copies of a skirt; six of the pants become a test split."""
+    """48 skirts, 5 copies of one, 36 pants; an image of each class goes to a test split."""
     data = write_fashionai_data(folder / "data", per_class=8, test_per_class=1)
     write_fashionai_data(folder / "data", TASKS[1], per_class=6, test_per_class=1, seed=1)
     images = data / "base/Images" / TASKS[0]
