@@ -120,17 +120,18 @@ def _find_members(path: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[st
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as an archive: {error}") from None
-    members = _index_members(archive, path, part)
-    missing = [row for row in rows if row.id not in members]
-    if missing:
-        more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
-        raise DataError(f"{missing[0].where}: image {missing[0].id} is not in {path}{more}")
-    for row in rows:
-        _check_member(archive, members[row.id], path)
-    root = zipfile.Path(archive)
-    return [
-        (f"{path.name}/{members[row.id].filename}", root / members[row.id].filename) for row in rows
-    ]
+    with archive:
+        members = _index_members(archive, path, part)
+        missing = [row for row in rows if row.id not in members]
+        if missing:
+            more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
+            raise DataError(f"{missing[0].where}: image {missing[0].id} is not in {path}{more}")
+        for row in rows:
+            _check_member(archive, members[row.id], path)
+    # Of a ZipFile, Path would keep the content alone in Python 3.9, and its end close the file.
+    root = zipfile.Path(path)
+    names = [members[row.id].filename for row in rows]
+    return [(f"{path.name}/{name}", root / name) for name in names]
 
 
 def _index_members(archive: zipfile.ZipFile, path: Path, part: str) -> dict[str, zipfile.ZipInfo]:
