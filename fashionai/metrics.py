@@ -19,6 +19,8 @@ SCORE_NAMES = {
     "accuracy": "accuracy",
     "basic_precision": "basic precision",
     "mrr": "MRR",
+    "balanced_accuracy": "balanced accuracy",
+    "roc_auc": "ROC AUC",
     "log_loss": "log loss",
 }
 LOWER_IS_BETTER = ("log_loss",)
@@ -87,6 +89,46 @@ def confusion_matrix(probabilities: np.ndarray, marks: np.ndarray) -> np.ndarray
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
+def recalls(confusion: np.ndarray) -> np.ndarray:
+    """Share of every true class's rows that are predicted so, ``(C,)``; NaN without rows."""
+    rows = confusion.sum(axis=1)
+    return np.where(rows > 0, np.diag(confusion) / np.maximum(rows, 1), np.nan)
+
+
+def precisions(confusion: np.ndarray) -> np.ndarray:
+    """Share of every predicted class's rows that are truly so, ``(C,)``; NaN without rows."""
+    return recalls(confusion.T)
+
+
+def balanced_accuracy(probabilities: np.ndarray, marks: np.ndarray) -> float:
+    """The mean of the recalls of all classes that have rows."""
+    return float(np.nanmean(recalls(confusion_matrix(probabilities, marks))))
+
+
+def majority_accuracy(marks: np.ndarray) -> float:
+    """The accuracy of always answering the most frequent class."""
+    return float(np.bincount(true_classes(marks)).max() / len(marks))
+
+
+def roc_auc(probabilities: np.ndarray, marks: np.ndarray) -> float:
+    """Area under the ROC curve: the mean over classes of each against all others.
+
+    Of two classes it is the usual one of class 1. The share of pairs of a row of
+    the class and one of another in which the first has the larger probability,
+    ties counting half (Mann-Whitney). Classes that have no rows, or all, are
+    left out; not a number when none is left.
+    """
+    truth = true_classes(marks)
+    areas = []
+    for index in np.unique(truth):
+        positive = truth == index
+        count, others = int(positive.sum()), int((~positive).sum())
+        if others:
+            ranks = _mean_ranks(probabilities[:, index])
+            areas.append((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
 def true_classes(marks: np.ndarray) -> np.ndarray:
     """Index of the YES of every row, ``(N,) int64``."""
     return marks.argmax(axis=1)
@@ -100,12 +142,14 @@ def marks_from_classes(class_indices: np.ndarray, classes: int) -> np.ndarray:
 
 
 def task_scores(probabilities: np.ndarray, marks: np.ndarray) -> dict[str, float]:
-    """Every score of one task: map, basic_precision, accuracy, mrr and log_loss."""
+    """Every score of one task by the names of SCORE_NAMES."""
     return {
         "map": average_precision(probabilities, marks),
         "basic_precision": basic_precision(probabilities, marks),
         "accuracy": accuracy(probabilities, marks),
         "mrr": mean_reciprocal_rank(probabilities, marks),
+        "balanced_accuracy": balanced_accuracy(probabilities, marks),
+        "roc_auc": roc_auc(probabilities, marks),
         "log_loss": log_loss(probabilities, marks),
     }
 
@@ -113,6 +157,13 @@ def task_scores(probabilities: np.ndarray, marks: np.ndarray) -> dict[str, float
 def overall_scores(scores: list[dict[str, float]]) -> dict[str, float]:
     """The mean of every score over tasks: of AP, the competition's mAP."""
     return {key: float(np.mean([score[key] for score in scores])) for key in scores[0]}
+
+
+def _mean_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1, equal values sharing the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts - 1) / 2)[inverse]
 
 
 def _predictions(probabilities: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

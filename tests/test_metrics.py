@@ -17,12 +17,16 @@ from fashionai.metrics import (
     YES,
     accuracy,
     average_precision,
+    balanced_accuracy,
     basic_precision,
     confusion_matrix,
     log_loss,
+    majority_accuracy,
     marks_from_classes,
     mean_reciprocal_rank,
     overall_scores,
+    recalls,
+    roc_auc,
     task_scores,
 )
 
@@ -193,3 +197,33 @@ def test_overall_scores_are_means_over_tasks_not_over_rows() -> None:
     ]
     assert overall_scores(scores)["map"] == pytest.approx(0.5)
     assert overall_scores(scores)["accuracy"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("decimals", [1, 6])
+def test_balanced_accuracy_and_roc_auc_are_scikit_learns(classes: int, decimals: int) -> None:
+    """One decimal makes many ties."""
+    rng = np.random.default_rng(classes + decimals)
+    truth = rng.integers(0, classes, 300)
+    probabilities = rng.random((300, classes)).round(decimals) + 0.01
+    marks = marks_from_classes(truth, classes)
+    expected = sklearn.metrics.balanced_accuracy_score(truth, probabilities.argmax(axis=1))
+    assert balanced_accuracy(probabilities, marks) == pytest.approx(expected, abs=1e-12)
+    areas = [
+        sklearn.metrics.roc_auc_score(truth == c, probabilities[:, c]) for c in range(classes)
+    ]
+    assert roc_auc(probabilities, marks) == pytest.approx(np.mean(areas), abs=1e-12)
+    if classes == 2:
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        binary = sklearn.metrics.roc_auc_score(truth, probabilities[:, 1])
+        assert roc_auc(probabilities, marks) == pytest.approx(binary, abs=1e-12)
+    majority = np.unique(truth, return_counts=True)[1].max() / 300
+    assert majority_accuracy(marks) == pytest.approx(majority)
+
+
+def test_a_class_without_rows_is_left_out_and_a_single_class_has_no_roc() -> None:
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.8, 0.1, 0.1]])
+    marks = marks_from_classes(np.array([0, 1, 1]), 3)
+    assert balanced_accuracy(probabilities, marks) == pytest.approx((1 + 0.5) / 2)
+    assert np.isnan(recalls(confusion_matrix(probabilities, marks))[2])
+    assert np.isnan(roc_auc(probabilities, marks_from_classes(np.zeros(3, int), 3)))
