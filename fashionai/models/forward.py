@@ -46,8 +46,11 @@ class Forward:
         self.contexts = list(contexts)
         self._columns = list(columns)
         self._normalize = Normalize(mean, std)
-        self._normalize.hybridize(static_alloc=True, static_shape=True)
-        network.hybridize(static_alloc=True, static_shape=True)
+        # On several devices at once MXNet 1.9.1 loses updates of the statistics of batch
+        # normalisation in graphs of static shape: now and then, and other ones in each run.
+        options = {"static_alloc": True, "static_shape": len(self.contexts) == 1}
+        self._normalize.hybridize(**options)
+        network.hybridize(**options)
 
     def split(self, array: np.ndarray) -> list[Any]:
         """Distribute the rows of an array over the devices, as evenly as they go.

@@ -42,17 +42,12 @@ def sgd(weight: np.ndarray, decay: float) -> Iterator[np.ndarray]:
 
 
 def nag(weight: np.ndarray, decay: float) -> Iterator[np.ndarray]:
-    """Nesterov momentum as Bengio et al. write it (arXiv:1212.0901, equation 7).
-
-    The paper has no weight decay. MXNet's step takes it from the old weight, and
-    the velocity that is kept for the next step from the new one.
-    """
+    """Nesterov momentum as Bengio et al. write it (arXiv:1212.0901, equation 7)."""
     velocity = np.zeros(SHAPE)
     for step, (rate, mu) in enumerate(zip(RATES, MOMENTA)):
-        former = mu * velocity
         slope = gradient(step) + decay * weight
-        weight = weight + mu * (former - rate * slope) - rate * slope
-        velocity = former - rate * (gradient(step) + decay * weight)
+        velocity = mu * velocity - rate * slope
+        weight = weight + mu * velocity - rate * slope
         yield weight
 
 

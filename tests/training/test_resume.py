@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,12 +12,19 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fashionai.config import load_config
+from fashionai.errors import RunStoppedError
+from fashionai.runs import RunFolder, create_run
 from fashionai.runtime import import_mxnet
-from tests.conftest import run_cli
+from fashionai.training import trainer as trainer_module
+from fashionai.training.checkpoint import save_state
+from fashionai.training.trainer import Trainer
+from tests.conftest import run_cli, write_fashionai_data
 from tests.training.conftest import write_config
 
 mx = import_mxnet()
@@ -54,50 +62,79 @@ def history(run: Path) -> list[list[str]]:
 
 
 def assert_same_end(one: Path, other: Path) -> None:
-    for file in ("last.params", "best.params"):
+    files, others = ({file.name for file in run.glob("*.params")} for run in (one, other))
+    assert {"best.params", "last.params"} <= files == others
+    for file in files:
         first, second = parameters(one / file), parameters(other / file)
         assert first.keys() == second.keys()
         for name in first:
             assert np.array_equal(first[name], second[name]), f"{file}: {name}"
     assert history(one) == history(other)
+    ends = [json.loads((run / "metrics.json").read_text()) for run in (one, other)]
+    assert ends[0] | {"seconds": 0} == ends[1] | {"seconds": 0}
 
 
-@pytest.fixture(scope="module", params=["sgd", "adam"])
-def uninterrupted(prepared: Path, request: pytest.FixtureRequest) -> tuple[Path, Path]:
-    """The run to compare with, and its configuration."""
-    folder = prepared / request.param
-    folder.mkdir()
-    lr = 0.05 if request.param == "sgd" else 0.002
-    config = write_config(folder, optimizer=request.param, lr=lr)
-    run = f"runs/whole-{request.param}"
-    done = run_cli("train", "--config", config, "--run", run, cwd=prepared)
+EVERYTHING = """\
+task: [skirt, pant]
+model: {{name: small_cnn, pretrained: false}}
+data: {{resize_short: 36, crop: 32}}
+epochs: 4
+batch_size: 8
+seed: 3
+optimizer: {{name: {optimizer}, lr: {lr}, weight_decay: 0.01}}
+schedule: {{name: one_cycle, pct_start: 0.4, warmup_epochs: 0.5}}
+loss: {{label_smoothing: 0.1, mixup: 0.4, cutmix: 1.0}}
+ema: 0.9
+"""
+
+
+@pytest.fixture(scope="module")
+def two_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with skirts and pants prepared: 84 training and 12 validation images."""
+    folder = tmp_path_factory.mktemp("two-tasks")
+    for task in ("skirt_length_labels", "pant_length_labels"):
+        write_fashionai_data(folder / "data", task, per_class=8)
+    done = run_cli("prepare", "--task", "skirt", "--task", "pant", cwd=folder)
     assert done.returncode == 0, done.stderr
-    return prepared / run, config
+    return folder
+
+
+@pytest.fixture(scope="module", params=["sgd", "adamw"])
+def uninterrupted(two_tasks: Path, request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """The run to compare with, in which everything changes from step to step, and its config."""
+    config = two_tasks / f"{request.param}.yaml"
+    lr = 0.05 if request.param == "sgd" else 0.002
+    config.write_text(EVERYTHING.format(optimizer=request.param, lr=lr))
+    run = f"runs/whole-{request.param}"
+    done = run_cli("train", "--config", config, "--run", run, cwd=two_tasks)
+    assert done.returncode == 0, done.stderr
+    assert (two_tasks / run / "best_ema.params").is_file()
+    return two_tasks / run, config
 
 
 def at_least(history_file: Path, epochs: int) -> bool:
     return history_file.is_file() and len(history_file.read_text().splitlines()) > epochs
 
 
-def test_killed_twice_and_resumed(prepared: Path, uninterrupted: tuple[Path, Path]) -> None:
+def test_killed_twice_and_resumed(two_tasks: Path, uninterrupted: tuple[Path, Path]) -> None:
     whole, config = uninterrupted
     run = whole.with_name(f"{whole.name}-killed")
     begin = ["--config", str(config), "--run", str(run)]
     resume = ["--run", str(run), "--resume"]
-    for arguments, epochs in ((begin, 2), (resume, 6)):
-        process = start_training(prepared, *arguments)
+    for arguments, epochs in ((begin, 1), (resume, 2)):
+        process = start_training(two_tasks, *arguments)
         wait_for(partial(at_least, run / "history.csv", epochs), process)
         process.kill()
         process.communicate()
-        assert not json.loads((run / "metrics.json").read_text())["finished"]
-    done = run_cli("train", *resume, cwd=prepared)
+        assert not RunFolder(run).is_finished
+    done = run_cli("train", *resume, cwd=two_tasks)
     assert done.returncode == 0, done.stderr
     assert "resuming in epoch" in done.stdout
     assert_same_end(whole, run)
 
 
 def test_files_behind_the_state_are_mended(
-    prepared: Path, uninterrupted: tuple[Path, Path]
+    two_tasks: Path, uninterrupted: tuple[Path, Path]
 ) -> None:
     """A kill between the rename of the state and those that follow from it loses nothing."""
     whole, _ = uninterrupted
@@ -107,9 +144,122 @@ def test_files_behind_the_state_are_mended(
     (run / "history.csv").write_text("old")
     metrics = json.loads((run / "metrics.json").read_text())
     (run / "metrics.json").write_text(json.dumps({**metrics, "finished": False}))
-    done = run_cli("train", "--run", run, "--resume", cwd=prepared)
+    done = run_cli("train", "--run", run, "--resume", cwd=two_tasks)
     assert done.returncode == 0, done.stderr
     assert_same_end(whole, run)
+
+
+class Moment:
+    """Sends this process SIGTERM, once, when it has been told ``number`` times to."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def pass_by(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop_in_step(trainer: Trainer, moment: Moment) -> None:
+    step = trainer.learner.step
+
+    def step_and_stop(*arguments: Any) -> Any:
+        moment.pass_by()
+        return step(*arguments)
+
+    trainer.learner.step = step_and_stop
+
+
+def stop_in_validation(trainer: Trainer, moment: Moment) -> None:
+    """At a batch of a validation: each has two of plain and then two of averaged weights."""
+    scores = trainer.learner.scores
+
+    def scores_until_stopped(rows: Any, check: Callable[[], None]) -> dict[str, float]:
+        def check_and_stop() -> None:
+            moment.pass_by()
+            check()
+
+        return scores(rows, check_and_stop)
+
+    trainer.learner.scores = scores_until_stopped
+
+
+# How often to pass by after the stop before, and where that is: epochs have 11 steps.
+MOMENTS = [
+    (stop_in_step, 1, "epoch 1 after step 1"),
+    (stop_in_validation, 2, "epoch 1 after step 11"),
+    (stop_in_validation, 4, "epoch 1 after step 11"),
+    (stop_in_step, 5, "epoch 2 after step 5"),
+    (stop_in_step, 6 + 11, "epoch 3 after step 11"),
+]
+
+
+def test_stopped_in_steps_and_validations_and_resumed(
+    two_tasks: Path, uninterrupted: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the network holds at that moment, the state has the plain weights."""
+    whole, file = uninterrupted
+    monkeypatch.chdir(two_tasks)
+    config = load_config(file)
+    run = create_run(whole.with_name(f"{whole.name}-stopped"))
+    for arrange, number, place in MOMENTS:
+        trainer = Trainer(config, [mx.cpu()], run)
+        arrange(trainer, Moment(number))
+        with pytest.raises(RunStoppedError, match=f"stopped in {place},"):
+            trainer.fit(run)
+        with np.load(run.states_file) as state:
+            for name, parameter in trainer.learner.network._collect_params_with_prefix().items():
+                saved = state[f"parameters/{name}/0"]
+                assert np.array_equal(saved, parameter.data().asnumpy())
+                if name == "output.weight":
+                    assert not np.array_equal(saved, state[f"average/{name}"])
+    Trainer(config, [mx.cpu()], run).fit(run)
+    assert_same_end(whole, run.path)
+
+
+class Killed(BaseException):
+    """What no handler of errors catches."""
+
+
+def test_killed_between_the_best_weights_and_the_state_that_knows_of_them(
+    two_tasks: Path, uninterrupted: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, file = uninterrupted
+    monkeypatch.chdir(two_tasks)
+    config = load_config(file)
+    run = create_run(whole.with_name(f"{whole.name}-between"))
+
+    def save_once(path: Path, learner: Any, progress: Any) -> None:
+        if run.states_file.exists():
+            raise Killed
+        save_state(path, learner, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module, "save_state", save_once)
+        trainer = Trainer(config, [mx.cpu()])
+        with pytest.raises(Killed):
+            trainer.fit(run)
+    Trainer(config, [mx.cpu()], run).fit(run)
+    assert_same_end(whole, run.path)
+
+
+def test_several_devices_resume_exactly(two_tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With averages of the first device's statistics, and a mixing on each."""
+    monkeypatch.chdir(two_tasks)
+    file = two_tasks / "devices.yaml"
+    file.write_text(EVERYTHING.format(optimizer="nag", lr=0.02))
+    config = load_config(file, ["epochs=2", "batch_size=4"])
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    whole, run = (create_run(two_tasks / f"runs/devices-{name}") for name in ("whole", "stopped"))
+    Trainer(config, contexts).fit(whole)
+    for arrange, number in ((stop_in_step, 5), (stop_in_validation, 4)):
+        trainer = Trainer(config, contexts, run)
+        arrange(trainer, Moment(number))
+        with pytest.raises(RunStoppedError):
+            trainer.fit(run)
+    Trainer(config, contexts, run).fit(run)
+    assert_same_end(whole.path, run.path)
 
 
 @pytest.fixture(scope="module")
