@@ -82,3 +82,35 @@ def test_only_runs_are_removed(tmp_path: Path) -> None:
 def test_metrics_are_json_without_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "m.json", {"map": float("nan"), "list": [1.5, float("inf")]})
     assert json.loads((tmp_path / "m.json").read_text()) == {"map": None, "list": [1.5, None]}
+
+
+def make_run_of_several(path: Path, scores: dict[str, float]) -> RunFolder:
+    run = create_run(path)
+    save_config(Config(task=list(scores)), run.config_file)
+    tasks = [find_task(name) for name in scores]
+    write_json(run.classes_file, tasks_to_json(tasks))
+    each = {task.name: {"map": score} for task, score in zip(tasks, scores.values())}
+    write_json(run.metrics_file, {"finished": True, "best": {"map": 0.5}, "tasks": each})
+    return run
+
+
+def test_a_run_of_several_tasks_stands_for_each_of_them(tmp_path: Path) -> None:
+    """By its score of that task, beside runs that have learnt it alone."""
+    both = make_run_of_several(tmp_path / "both", {"pant": 0.7, "skirt": 0.6})
+    alone = make_run(tmp_path / "alone", "skirt", 0.65)
+    assert both.read_tasks() == [find_task("pant"), find_task("skirt")]
+    best = best_finished_runs([find_task("skirt"), find_task("pant")], tmp_path)
+    assert best == {find_task("skirt"): [alone], find_task("pant"): [both]}
+    make_run_of_several(tmp_path / "more", {"skirt": 0.8, "coat": 0.1})
+    best = best_finished_runs([find_task("skirt")], tmp_path)
+    assert [run.path.name for run in best[find_task("skirt")]] == ["more"]
+
+
+def test_the_weights_of_a_run_are_those_that_its_metrics_name(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", "skirt", 0.8)
+    assert run.weights_file == run.best_parameters
+    metrics = run.read_metrics()
+    write_json(run.metrics_file, {**metrics, "weights": "best_ema.params"})
+    assert run.weights_file == run.best_averaged_parameters
+    run.metrics_file.unlink()
+    assert run.weights_file == run.best_parameters

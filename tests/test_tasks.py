@@ -15,11 +15,14 @@ from fashionai.tasks import (
     FASHIONAI_TASKS,
     TASKS,
     Task,
+    columns_of,
     expand_tasks,
     find_task,
     folder_safe,
     task_from_json,
     task_to_json,
+    tasks_from_json,
+    tasks_to_json,
 )
 
 # Letters of the labels of the competition, from DATASETS.md: Invisible and the classes after it.
@@ -129,3 +132,26 @@ def test_other_json_is_an_error_that_names_the_file(text: str, tmp_path: Path) -
     path.write_text(text)
     with pytest.raises(DataError, match=r"task\.json: does not describe a task"):
         task_from_json(path)
+
+
+def test_columns_lie_side_by_side_in_the_order_of_the_tasks() -> None:
+    tasks = expand_tasks(["pant", "collar", "neckline"])
+    assert columns_of(tasks) == [slice(0, 6), slice(6, 11), slice(11, 21)]
+
+
+def test_several_tasks_survive_json_in_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "classes.json"
+    tasks = expand_tasks(["pant", "all", "fashion-mnist"])
+    write_json(path, tasks_to_json(tasks))
+    assert tasks_from_json(path) == tasks
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [('{"tasks": []}', "describes no task"), ('{"task": "a"}', "does not describe a task")],
+)
+def test_a_list_of_no_tasks_is_an_error_that_names_the_file(tmp_path, text, problem) -> None:
+    path = tmp_path / "classes.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=rf"classes\.json: {problem}"):
+        tasks_from_json(path)
