@@ -15,6 +15,7 @@ from fashionai.cli import main
 from fashionai.config import Config, load_config
 from fashionai.datasets.training_rows import Rows, read_rows
 from fashionai.inference.predictor import Question, predict
+from fashionai.metrics import SCORE_NAMES
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fashionai.config import Config, load_config
+from fashionai.metrics import SCORE_NAMES
 from fashionai.runs import RunFolder, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import find_task
@@ -28,7 +29,7 @@ from tests.training.conftest import write_config
 mx = import_mxnet()
 
 NAN = math.nan
-SCORES = ("map", "accuracy", "basic_precision", "mrr", "log_loss")
+SCORES = tuple(SCORE_NAMES)
 
 
 def make_rows(val: list[float], ema: list[float] | None = None, score: str = "map"):
