@@ -1,0 +1,227 @@
+"""A list of image URLs to small square JPEGs, several at a time."""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, Union
+from urllib.parse import unquote
+
+import cv2
+import numpy as np
+
+from fashionai.csv_files import read_rows, write_rows
+from fashionai.datasets.prepare import ProgressBar
+from fashionai.downloads import DownloadLimits, fetch_image_bytes
+from fashionai.errors import DataError
+from fashionai.files import atomic_path, content_hash
+from fashionai.pipeline.decode import find_damage, read_header
+
+FAILED = "failed.csv"
+FAILED_HEADER = ("url", "line", "reason")
+JPEG_QUALITY = 100
+# Of a URL's last part and of its hash, in a file's name.
+LONGEST_STEM, HASH_DIGITS = 60, 12
+
+QUOTE_COMMAS = "Put a URL that has commas in quotes"
+URL_LIKE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+class ListedURL(NamedTuple):
+    """A URL and its line in the list."""
+
+    url: str
+    line: int
+
+
+class Failure(NamedTuple):
+    """A URL that gave no image, its line in the list, and why."""
+
+    url: str
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class DownloadReport:
+    """How many images were fetched now, how many were there before, and which failed."""
+
+    folder: Path
+    fetched: int
+    present: int
+    failures: list[Failure]
+
+    def summary(self) -> str:
+        """The counts, as one line."""
+        return (
+            f"{self.folder}: {self.fetched:,} fetched, {self.present:,} there already, "
+            f"{len(self.failures):,} failed"
+        )
+
+    def raise_for_failures(self) -> None:
+        """DataError if there are any."""
+        if self.failures:
+            total = self.fetched + self.present + len(self.failures)
+            raise DataError(
+                f"{len(self.failures):,} of {total:,} images could not be fetched; "
+                f"see {self.folder / FAILED}",
+                "The same command tries them again",
+            )
+
+
+def download_covers(
+    urls_file: Path,
+    out: Path,
+    *,
+    rng: np.random.Generator,
+    size: int = 240,
+    at_once: int = 8,
+    limits: DownloadLimits,
+    progress: ProgressBar,
+) -> DownloadReport:
+    """Fetch the images of a list of URLs into ``out`` as ``size`` x ``size`` JPEGs.
+
+    A file's name depends on its URL alone, and what is there in the right size
+    is not fetched again. Failures do not stop it: ``failed.csv`` in ``out``
+    lists them, as long as there are any. ``rng`` varies the pauses between
+    tries. Raises DataError for a list that cannot be read.
+    """
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: is a file, expected a folder to write to")
+    lines: dict[str, int] = {}
+    for listed in read_urls(urls_file):
+        lines.setdefault(listed.url, listed.line)
+    missing = [url for url in lines if not _is_present(out / file_name(url), size)]
+    out.mkdir(parents=True, exist_ok=True)
+    failures = []
+
+    def fetch(url: str) -> bytes:
+        return fetch_image_bytes(url, limits, rng)
+
+    with progress("fetching images", len(missing)) as advance:
+        for url, outcome in _fetch_all(missing, fetch, at_once):
+            reason = outcome if isinstance(outcome, str) else find_damage(outcome)
+            if isinstance(outcome, bytes) and not reason:
+                _write_resized(out / file_name(url), outcome, size)
+            else:
+                failures.append(Failure(url, lines[url], reason))
+            advance(1)
+    failures.sort(key=lambda failure: failure.line)
+    _write_failures(out / FAILED, failures)
+    fetched = len(missing) - len(failures)
+    return DownloadReport(out, fetched, len(lines) - len(missing), failures)
+
+
+def read_urls(path: Path) -> list[ListedURL]:
+    """The URLs of a file of one URL a row, or of CSV with a header.
+
+    With a header they are in the column ``url`` if that holds one in the first
+    row, else in the first column that does. Raises DataError for a file without
+    URLs and for a row with more or fewer fields than the first.
+    """
+    rows = [(fields, place) for fields, place in read_rows(path) if any(fields)]
+    if not rows:
+        raise DataError(f"{path}: is empty, expected URLs")
+    header, place = rows[0]
+    has_header = not any(re.search("[/.]", field) for field in header)
+    if not has_header and len(header) > 1:
+        raise DataError(
+            f"{place}: found {len(header)} fields, expected one URL a row or a header above",
+            QUOTE_COMMAS,
+        )
+    body = rows[has_header:]
+    if not body:
+        raise DataError(f"{place}: no row below the header, expected URLs")
+    for fields, place in body:
+        if len(fields) != len(header):
+            raise DataError(
+                f"{place}: found {len(fields)} fields, expected {len(header)} as in the first row",
+                QUOTE_COMMAS,
+            )
+    column = _url_column(header, *body[0])
+    return [ListedURL(fields[column], int(place.rpartition(":")[2])) for fields, place in body]
+
+
+def file_name(url: str) -> str:
+    """The name of a URL's image: what is safe of its last part, and a hash of all of it."""
+    last_part = re.split("[?#]", url)[0].rpartition("/")[2]
+    stem = PurePosixPath(unquote(last_part)).stem
+    safe = re.sub(r"[^A-Za-z0-9_]+", "-", stem)[:LONGEST_STEM].strip("-")
+    return "-".join(filter(None, (safe, content_hash(url.encode())[:HASH_DIGITS]))) + ".jpg"
+
+
+def _url_column(header: Sequence[str], fields: Sequence[str], place: str) -> int:
+    holding = [index for index, field in enumerate(fields) if URL_LIKE.match(field)]
+    if not holding:
+        raise DataError(f"{place}: found '{','.join(fields)}', expected a URL such as https://...")
+    named = [index for index in holding if header[index].lower() == "url"]
+    return (named or holding)[0]
+
+
+def _is_present(path: Path, size: int) -> bool:
+    return path.is_file() and read_header(path.read_bytes()) == (size, size)
+
+
+def _write_resized(path: Path, data: bytes, size: int) -> None:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    resized = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
+    jpeg = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    with atomic_path(path, durable=False) as temporary:
+        temporary.write_bytes(jpeg.tobytes())
+
+
+def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    if failures:
+        write_rows(path, [FAILED_HEADER, *failures])
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _fetch_all(
+    urls: Sequence[str], fetch: Callable[[str], bytes], at_once: int
+) -> Iterator[tuple[str, Union[bytes, str]]]:
+    """Each URL with its bytes, or with the reason of its DataError, as they come in.
+
+    The threads are daemons and touch no file: a program that is interrupted
+    ends without waiting for servers.
+    """
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    results: queue.Queue[tuple[str, Union[bytes, Exception]]] = queue.Queue(at_once)
+    stopped = threading.Event()
+
+    def work() -> None:
+        while not stopped.is_set():
+            try:
+                url = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                results.put((url, fetch(url)))
+            except Exception as error:
+                results.put((url, error))
+
+    for url in urls:
+        waiting.put(url)
+    for _ in range(min(at_once, len(urls))):
+        threading.Thread(target=work, daemon=True).start()
+    try:
+        for _ in urls:
+            url, outcome = results.get()
+            yield url, _bytes_or_reason(url, outcome)
+    finally:
+        stopped.set()
+        # Room for the result that each thread may still have to leave.
+        while not results.empty():
+            results.get_nowait()
+
+
+def _bytes_or_reason(url: str, outcome: Union[bytes, Exception]) -> Union[bytes, str]:
+    if isinstance(outcome, DataError):
+        return str(outcome).removeprefix(f"{url}: ")
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
