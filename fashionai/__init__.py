@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 PUBLIC = {
     "load_config": "fashionai.config",
-    "read_source": "fashionai.datasets.prepare",
+    "read_source": "fashionai.datasets.sources",
     "prepare": "fashionai.datasets.prepare",
     "find_task": "fashionai.tasks",
     "RunFolder": "fashionai.runs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +15,10 @@ import yaml
 
 from fashionai.config import Config, differing_keys, load_config, save_config
 from fashionai.datasets.check import hash_files
-from fashionai.datasets.fashionai_csv import row_image
-from fashionai.datasets.folders import read_split
+from fashionai.datasets.fashionai_csv import row_images
+from fashionai.datasets.folders import PreparedSplit, read_split
 from fashionai.datasets.folds import assign_folds, write_folds
+from fashionai.datasets.split import join_groups
 from fashionai.datasets.training_rows import Rows, data_hash, read_rows
 from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json, write_text
@@ -24,9 +26,11 @@ from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
 from fashionai.inference.predictor import Question, predict
 from fashionai.inference.submissions import PredictedRow, write_predictions
 from fashionai.metrics import overall_scores
+from fashionai.models.zoo import build_network
 from fashionai.reporting.plots import draw_folds, draw_history
 from fashionai.runs import (
     CROSS_VALIDATION_FILE,
+    FOLDS_FILE,
     RUNS_FOLDER,
     RunFolder,
     create_run,
@@ -49,6 +53,14 @@ class Settings(NamedTuple):
     folds: int = 4
     stratified: bool = True
     grouped_by_content: bool = True
+    crops: int = 10
+
+
+class Folds(NamedTuple):
+    """The rows of every task, and the fold from 1 of each, ``(N,) int64``."""
+
+    splits: list[PreparedSplit]
+    folds: np.ndarray
 
 
 class Result(NamedTuple):
@@ -83,7 +95,7 @@ class CrossValidation:
         self.path = path
         self.settings_file = path / CROSS_VALIDATION_FILE
         self.config_file = path / "config.base.yaml"
-        self.folds_file = path / "folds.csv"
+        self.folds_file = path / FOLDS_FILE
         self.predictions_file = path / "out_of_fold.csv"
         self.scores_file = path / "scores.json"
         self.plot_file = path / "curves.png"
@@ -93,9 +105,10 @@ class CrossValidation:
         """Whether there is something to go on with."""
         return self.settings_file.is_file()
 
-    def begin(self, config: Config, settings: Settings) -> None:
-        """Write configuration and settings, before anything else of it exists."""
+    def begin(self, config: Config, settings: Settings, folds: Folds) -> None:
+        """Write configuration, folds and, last, the settings that tell it has begun."""
         save_config(config, self.config_file)
+        write_folds(self.folds_file, *folds)
         begun = {**settings._asdict(), "data": data_hash(config)}
         write_text(self.settings_file, yaml.safe_dump(begun, sort_keys=False))
 
@@ -133,22 +146,16 @@ class CrossValidation:
             )
         save_config(wanted, self.config_file)
 
-    def run(
-        self, contexts: list[Any], progress: ProgressBar, *, crops: int = 10, batch_size: int = 16
-    ) -> Result:
+    def run(self, contexts: list[Any], progress: ProgressBar, *, batch_size: int = 16) -> Result:
         """Train every fold that is not finished, predict the held-out rows, score and draw.
 
-        ``crops`` and ``batch_size`` are those of fashionai.inference.predictor.predict.
-        Interrupted anywhere, it goes on where it was and ends with the same
-        files. Raises RunStoppedError, with the state saved, when the user stops it.
+        ``batch_size`` is that of fashionai.inference.predictor.predict. Interrupted
+        anywhere, it goes on where it was and ends with the same files. Raises RunStoppedError, with the state saved, when the user stops it.
         """
         config = load_config(self.config_file)
-        if not self.folds_file.is_file():
-            self._make_folds(config, progress)
+        crops = load_yaml(self.settings_file)["crops"]
         runs = find_folds(self.path)
-        configs = [
-            self._fold_config(config, number, self.folds_file) for number in range(1, len(runs) + 1)
-        ]
+        configs = [self._fold_config(config, number) for number in range(1, len(runs) + 1)]
         for number, (run, fold_config) in enumerate(zip(runs, configs), start=1):
             log.info("fold %d of %d", number, len(runs))
             try:
@@ -156,7 +163,7 @@ class CrossValidation:
             except RunStoppedError as stopped:
                 raise RunStoppedError(
                     f"fold {number} of {len(runs)}: {stopped.message}",
-                    f"Resume with: {self._resume_command(contexts, crops)}",
+                    f"Resume with: {self._resume_command(contexts)}",
                 ) from None
             draw_history(run)
         draw_folds(runs, self.plot_file, config.monitor)
@@ -169,46 +176,23 @@ class CrossValidation:
     def _train_fold(self, run: RunFolder, config: Config, contexts: list[Any]) -> None:
         begun = run.config_file.is_file()
         if begun:
-            before = run.read_config().data
-            # The folder may have been moved, or be named in another way now.
-            run.check_same_config(self._fold_config(config, config.data.fold, before.folds_file))
+            run.check_same_config(config)
         if run.is_finished:
             log.info("%s: already finished", run)
             return
         run.path.mkdir(exist_ok=True)
         Trainer(config, contexts, run if begun else None).fit(run)
+        # Gluon's blocks refer to each other: without this the network would keep its memory on
+        # the device while the next fold is trained.
+        gc.collect()
 
-    def _resume_command(self, contexts: list[Any], crops: int) -> str:
+    def _resume_command(self, contexts: list[Any]) -> str:
         gpus = ",".join(str(each.device_id) for each in contexts if each.device_type == "gpu")
         command = f"fashionai cross-validate --run {shlex.quote(str(self.path))} --resume"
-        return f"{command} --crops {crops}" + (f" --gpus {gpus}" if gpus else "")
+        return command + (f" --gpus {gpus}" if gpus else "")
 
-    def _make_folds(self, config: Config, progress: ProgressBar) -> None:
-        settings = load_yaml(self.settings_file)
-        folder = Path(config.data.folder)
-        splits = [read_split(folder / task.name, "train", "val") for task in config.tasks]
-        paths = [path for split in splits for path in split.paths]
-        contents = [str(path) for path in paths]
-        if settings["grouped_by_content"]:
-            with progress("comparing images", len(paths)) as advance:
-                contents = hash_files(paths, advance)
-        strata = np.zeros(len(paths), np.int64)
-        if settings["stratified"]:
-            columns = columns_of([split.task for split in splits])
-            strata = np.concatenate([s.class_indices + c.start for s, c in zip(splits, columns)])
-        wanted = settings["folds"]
-        folds = assign_folds(strata.tolist(), contents, wanted, config.seed)
-        ends = np.cumsum([len(split.paths) for split in splits])
-        for split, part in zip(splits, np.split(folds, ends[:-1])):
-            if len(np.unique(part)) < wanted:
-                raise TrainingError(
-                    f"{split.task.name}: its {len(part)} images do not fill {wanted} folds",
-                    f"Start anew with fewer --folds: --run {self.path} --overwrite",
-                )
-        write_folds(self.folds_file, splits, folds)
-
-    def _fold_config(self, config: Config, number: Optional[int], file: object) -> Config:
-        data = config.data.model_copy(update={"folds_file": str(file), "fold": number})
+    def _fold_config(self, config: Config, number: int) -> Config:
+        data = config.data.model_copy(update={"folds_file": str(self.folds_file), "fold": number})
         return config.model_copy(update={"data": data})
 
     def _predict(
@@ -234,10 +218,12 @@ class CrossValidation:
                 for run, rows in zip(runs, held_out)
             ]
         predicted = [
-            PredictedRow(row_image(task, rows.sources[row]), task, values)
+            PredictedRow(image, task, values)
             for head, task in enumerate(held_out[0].tasks)
             for rows, fold in zip(held_out, answers)
-            for row, values in zip(rows.of_task(head), fold[head])
+            for image, values in zip(
+                row_images(task, [rows.sources[row] for row in rows.of_task(head)]), fold[head]
+            )
         ]
         write_predictions(self.predictions_file, predicted)
         return answers
@@ -274,11 +260,42 @@ class CrossValidation:
         return result
 
 
+def plan_folds(config: Config, settings: Settings, progress: ProgressBar) -> Folds:
+    """Choose a fold for every training and validation row.
+
+    Raises TrainingError for a task whose images do not fill the folds, DataError
+    for images that a prediction file could not tell apart.
+    """
+    folder = Path(config.data.folder)
+    splits = [read_split(folder / name, "train", "val") for name in config.task_names]
+    paths = [path for split in splits for path in split.paths]
+    contents = [f"{split.task.name}/{path.name}" for split in splits for path in split.paths]
+    if settings.grouped_by_content:
+        with progress("comparing images", len(paths)) as advance:
+            contents = hash_files(paths, advance)
+    contents = join_groups(contents, [group for split in splits for group in split.groups])
+    strata = np.zeros(len(paths), np.int64)
+    if settings.stratified:
+        columns = columns_of([split.task for split in splits])
+        strata = np.concatenate([s.class_indices + c.start for s, c in zip(splits, columns)])
+    folds = assign_folds(strata.tolist(), contents, settings.folds, config.seed)
+    ends = np.cumsum([len(split.paths) for split in splits])
+    for split, part in zip(splits, np.split(folds, ends[:-1])):
+        row_images(split.task, split.sources)
+        if len(np.unique(part)) < settings.folds:
+            raise TrainingError(
+                f"{split.task.name}: its {len(part)} images do not fill {settings.folds} folds",
+                "Give fewer --folds",
+            )
+    return Folds(splits, folds)
+
+
 def open_cross_validation(
     config_file: Optional[Path],
     overrides: Sequence[str],
     given: Mapping[str, Any],
     path: Optional[Path],
+    progress: ProgressBar,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -298,12 +315,15 @@ def open_cross_validation(
         return work
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes the folds, leave it out")
-    chosen = {name: value for name, value in given.items() if value is not None}
-    read_rows(config, "train")  # what is not prepared is refused before anything is written
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    # What cannot be trained is refused before anything is written or removed.
+    classes = columns_of(read_rows(config, "train").tasks)[-1].stop
+    build_network(config.model.name, classes, config.data.crop, config.model.pretrained)
+    folds = plan_folds(config, settings, progress)
     if overwrite:
         remove_run(path)
     work = CrossValidation(create_run(path).path)
     if work.path != path:
         log.info("%s is taken, this is %s (--resume or --overwrite: %s)", path, work.path, path)
-    work.begin(config, Settings(**chosen))
+    work.begin(config, settings, folds)
     return work

@@ -141,17 +141,20 @@ def marks_from_classes(class_indices: np.ndarray, classes: int) -> np.ndarray:
     return marks
 
 
+SCORES = {
+    "map": average_precision,
+    "accuracy": accuracy,
+    "basic_precision": basic_precision,
+    "mrr": mean_reciprocal_rank,
+    "balanced_accuracy": balanced_accuracy,
+    "roc_auc": roc_auc,
+    "log_loss": log_loss,
+}
+
+
 def task_scores(probabilities: np.ndarray, marks: np.ndarray) -> dict[str, float]:
     """Every score of one task by the names of SCORE_NAMES."""
-    return {
-        "map": average_precision(probabilities, marks),
-        "basic_precision": basic_precision(probabilities, marks),
-        "accuracy": accuracy(probabilities, marks),
-        "mrr": mean_reciprocal_rank(probabilities, marks),
-        "balanced_accuracy": balanced_accuracy(probabilities, marks),
-        "roc_auc": roc_auc(probabilities, marks),
-        "log_loss": log_loss(probabilities, marks),
-    }
+    return {name: score(probabilities, marks) for name, score in SCORES.items()}
 
 
 def overall_scores(scores: list[dict[str, float]]) -> dict[str, float]:

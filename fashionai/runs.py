@@ -17,6 +17,7 @@ RUNS_FOLDER = Path("runs")
 
 # What tells the folder of a cross-validation: its settings, beside a run for each fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"
+FOLDS_FILE = "folds.csv"
 
 
 class RunFolder:
@@ -46,7 +47,14 @@ class RunFolder:
     def read_config(self, overrides: Sequence[str] = ()) -> Config:
         """The resolved configuration; RunError when this is no run."""
         self._check_is_run()
-        return load_config(self.config_file, overrides)
+        known = self.read_tasks() if self.classes_file.is_file() else []
+        config = load_config(self.config_file, overrides, known)
+        folds_file = self.path.parent / FOLDS_FILE
+        if config.data.fold is None or not folds_file.is_file():
+            return config
+        # A cross-validation may have been moved since: its folds are those beside its runs.
+        data = config.data.model_copy(update={"folds_file": str(folds_file)})
+        return config.model_copy(update={"data": data})
 
     def read_tasks(self) -> list[Task]:
         """The tasks with their classes, as they were when the run was trained."""
@@ -101,9 +109,9 @@ class RunFolder:
     def check_usable(self) -> None:
         """RunError unless there are weights to predict with."""
         self.read_config()
-        if not self.best_parameters.is_file():
+        if not self.weights_file.is_file():
             raise RunError(
-                f"{self.path}: no {self.best_parameters.name} yet",
+                f"{self.path}: no {self.weights_file.name} yet",
                 f"Train it first: fashionai train --run {self.path} --resume",
             )
 

@@ -38,11 +38,16 @@ class Task:
         return self.aliases[0] if self.aliases else self.name
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes and, behind them, the background where there is one."""
+        return (*self.classes, self.background) if self.background else self.classes
+
+    @property
     def folder_names(self) -> tuple[str, ...]:
-        """Names of the class folders; their sorted order is the class order."""
-        width = len(str(len(self.classes) - 1))
+        """Names of the folders of all labels; their sorted order is the class order."""
+        width = len(str(len(self.labels) - 1))
         return tuple(
-            f"{index:0{width}d}_{folder_safe(name)}" for index, name in enumerate(self.classes)
+            f"{index:0{width}d}_{folder_safe(name)}" for index, name in enumerate(self.labels)
         )
 
 
@@ -102,29 +107,56 @@ LOGOS = Task(
 CACTUS = Task("cactus", (), ("no cactus", "cactus"), "cactus")
 COVERS = Task("covers", (), ("not cat", "cat"), "covers")
 
-TASKS = (*FASHIONAI_TASKS, FASHION_MNIST)
+TASKS = (*FASHIONAI_TASKS, FASHION_MNIST, LOGOS, CACTUS, COVERS)
 SHORT_NAMES = tuple(task.short_name for task in TASKS)
+# Describes a task beside its prepared folders.
+TASK_FILE = "task.json"
+# Stands for the eight FashionAI attributes.
+ALL = "all"
 
 
-def find_task(name: str) -> Task:
-    """The task of that full name or alias; ConfigError names the nearest one otherwise."""
-    for task in TASKS:
+def find_task(name: str, known: Sequence[Task] = ()) -> Task:
+    """The task of that full name or alias; ConfigError names the nearest one otherwise.
+
+    ``known`` are tasks beside the registry's, such as those of runs; they come first.
+    """
+    tasks = (*known, *TASKS)
+    for task in tasks:
         if name == task.name or name in task.aliases:
             return task
-    known = [choice for task in TASKS for choice in (*task.aliases, task.name)]
-    hint = nearest(name, known)
+    hint = nearest(name, [choice for task in tasks for choice in (*task.aliases, task.name)])
     if not hint.startswith("Did"):
-        hint = f"Choose from: {', '.join(SHORT_NAMES)}"
+        hint = f"Choose from: {', '.join(dict.fromkeys(task.short_name for task in tasks))}"
     raise ConfigError(f"unknown task '{name}'", hint)
 
 
-def expand_tasks(names: Iterable[str]) -> list[Task]:
+def expand_tasks(names: Iterable[str], known: Sequence[Task] = ()) -> list[Task]:
     """The tasks of several names, each once; ``all`` is the eight FashionAI attributes."""
-    tasks: dict[str, Task] = {}
-    for name in names:
-        for task in FASHIONAI_TASKS if name == "all" else (find_task(name),):
-            tasks.setdefault(task.name, task)
-    return list(tasks.values())
+    tasks = [
+        task
+        for name in names
+        for task in (FASHIONAI_TASKS if name == ALL else (find_task(name, known),))
+    ]
+    return list({task.name: task for task in tasks}.values())
+
+
+def full_names(names: Iterable[str]) -> list[str]:
+    """The names of the tasks meant, each once: aliases resolved, one's own as they are."""
+    meant = [FASHIONAI_TASKS if name == ALL else (REGISTRY.get(name) or name,) for name in names]
+    return list(
+        dict.fromkeys(
+            task.name if isinstance(task, Task) else task for tasks in meant for task in tasks
+        )
+    )
+
+
+def short_name(name: str) -> str:
+    """The short name of a task, of one's own its name."""
+    task = REGISTRY.get(name)
+    return task.short_name if task else name
+
+
+REGISTRY = {name: task for task in TASKS for name in (task.name, *task.aliases)}
 
 
 def columns_of(tasks: Sequence[Task]) -> list[slice]:

@@ -209,9 +209,7 @@ def test_balanced_accuracy_and_roc_auc_are_scikit_learns(classes: int, decimals:
     marks = marks_from_classes(truth, classes)
     expected = sklearn.metrics.balanced_accuracy_score(truth, probabilities.argmax(axis=1))
     assert balanced_accuracy(probabilities, marks) == pytest.approx(expected, abs=1e-12)
-    areas = [
-        sklearn.metrics.roc_auc_score(truth == c, probabilities[:, c]) for c in range(classes)
-    ]
+    areas = [sklearn.metrics.roc_auc_score(truth == c, probabilities[:, c]) for c in range(classes)]
     assert roc_auc(probabilities, marks) == pytest.approx(np.mean(areas), abs=1e-12)
     if classes == 2:
         probabilities /= probabilities.sum(axis=1, keepdims=True)

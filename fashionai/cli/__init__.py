@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "Tell where two prediction files differ, and which is right.",
     "preview": "Draw a grid of what the network will see.",
     "config": "Print the resolved configuration of a run.",
+    "covers": "Download lists of image URLs.",
     "demo": "Write a small data set of drawn garments to try everything on.",
 }
 

@@ -8,7 +8,7 @@ from typing import Optional, Union
 
 import click
 
-from fashionai.cli.options import crop_options, device_options, parse_gpus
+from fashionai.cli.options import batch_size_option, device_options, parse_gpus
 from fashionai.cli.progress import log_to_terminal, progress_bar
 
 EPILOG = """
@@ -45,7 +45,12 @@ KEY=VALUE overrides any key that fashionai config prints.
 )
 @click.option("--resume", is_flag=True, help="Go on where it stopped, if it began.")
 @click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")
-@crop_options
+@click.option(
+    "--crops",
+    type=click.Choice(["1", "5", "10"]),
+    help="Views of each held-out image.  [default: 10]",
+)
+@batch_size_option
 @device_options
 def command(
     overrides: tuple[str, ...],
@@ -56,7 +61,7 @@ def command(
     run_path: Optional[Path],
     resume: bool,
     overwrite: bool,
-    crops: int,
+    crops: Optional[str],
     batch_size: int,
     device: str,
     gpus: str,
@@ -77,14 +82,17 @@ def command(
     from fashionai.runtime import contexts
 
     log_to_terminal()
-    given = {"folds": folds, "stratified": stratified, "grouped_by_content": grouped_by_content}
+    given = {
+        "folds": folds,
+        "stratified": stratified,
+        "grouped_by_content": grouped_by_content,
+        "crops": int(crops) if crops else None,
+    }
     work = open_cross_validation(
-        config_file, overrides, given, run_path, resume=resume, overwrite=overwrite
+        config_file, overrides, given, run_path, progress_bar, resume=resume, overwrite=overwrite
     )
     click.echo(f"cross-validation -> {work.path}")
-    result = work.run(
-        contexts(device, chosen_gpus), progress_bar, crops=crops, batch_size=batch_size
-    )
+    result = work.run(contexts(device, chosen_gpus), progress_bar, batch_size=batch_size)
     rows: list[tuple[str, Union[int, str], Mapping[str, float]]] = [
         (str(number), sum(task.rows for task in fold), scores)
         for number, (fold, scores) in enumerate(zip(result.folds, result.overall()), start=1)

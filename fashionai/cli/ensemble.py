@@ -7,6 +7,8 @@ from typing import Optional
 
 import click
 
+from fashionai.metrics import SCORE_NAMES
+
 from fashionai.errors import ConfigError
 
 EPILOG = """
@@ -39,7 +41,7 @@ them with --weights to the test files of the same runs, in the same order.
 )
 @click.option(
     "--by",
-    type=click.Choice(["map", "accuracy", "basic_precision", "mrr", "log_loss"]),
+    type=click.Choice(list(SCORE_NAMES)),
     default="map",
     help="The score that --search makes best.",
 )

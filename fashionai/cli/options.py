@@ -39,15 +39,19 @@ def parse_gpus(text: str) -> list[int]:
     return indices
 
 
-def crop_options(command: Command) -> Command:
-    """Add --crops and --batch-size."""
-    command = click.option(
+def batch_size_option(command: Command) -> Command:
+    """Add --batch-size."""
+    return click.option(
         "--batch-size", type=click.IntRange(min=1), default=16, help="Images at once on a device."
     )(command)
+
+
+def crop_options(command: Command) -> Command:
+    """Add --crops and --batch-size."""
     return click.option(
         "--crops",
         type=click.Choice(["1", "5", "10"]),
         default="10",
         callback=lambda context, parameter, value: int(value),
         help="Views an image: centre; and corners; and their mirrors.",
-    )(command)
+    )(batch_size_option(command))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 import click
 
 from fashionai.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from fashionai.datasets.record import Source
 
 EPILOG = """
 \b
 Examples:
   fashionai prepare --task skirt
   fashionai prepare --task all --skip-bad
-  fashionai prepare --task fashion-mnist --data data/fashion-mnist
+  fashionai prepare --task logos --data data/flickrlogos
+  fashionai prepare --task birds --csv labels.csv --images photos
+  fashionai prepare --task birds --folders birds
 """
 
 
@@ -23,7 +31,8 @@ Examples:
     "tasks",
     multiple=True,
     required=True,
-    help="Task name or alias (skirt, coat, ...), or all; may repeat.",
+    help="Task name or alias (skirt, logos, ...), or all; may repeat. With --csv or --folders "
+    "the name of a new task.",
 )
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
 @click.option(
@@ -45,6 +54,22 @@ Examples:
     default="hardlink",
     help="How images get into the folders.",
 )
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Label file of your own.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder that its paths start from.")
+@click.option("--path-column", help="Name or number of the column of paths.")
+@click.option("--label-column", help="Name or number of the column of classes.")
+@click.option("--split-column", help="Column of train, val or test.")
+@click.option("--group-column", help="Column of groups: rows of one stay in one split.")
+@click.option(
+    "--folders", type=click.Path(path_type=Path), help="Class folders of your own, or of splits."
+)
+@click.option("--classes", metavar="A,B,C", help="The classes in order.  [default: by name]")
+@click.option(
+    "--no-logo-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of the no-logo validation list to train on; 0 makes logos 32 classes.  "
+    "[default: 0.5]",
+)
 @click.option("--skip-bad", is_flag=True, help="Go on without images that cannot be decoded.")
 def command(
     tasks: tuple[str, ...],
@@ -53,6 +78,15 @@ def command(
     val_fraction: float,
     seed: int,
     mode: str,
+    csv_file: Optional[Path],
+    images: Optional[Path],
+    path_column: Optional[str],
+    label_column: Optional[str],
+    split_column: Optional[str],
+    group_column: Optional[str],
+    folders: Optional[Path],
+    classes: Optional[str],
+    no_logo_share: Optional[float],
     skip_bad: bool,
 ) -> None:
     """Reorganize label files and images into per-class folders.
@@ -60,12 +94,42 @@ def command(
     Every image is opened once; what does not decode is listed in rejected.csv.
     Running it again repairs what is missing.
     """
-    from fashionai.datasets.prepare import prepare, read_source, summary_notes, summary_table
+    columns = {
+        "path_column": path_column,
+        "label_column": label_column,
+        "split_column": split_column,
+        "group_column": group_column,
+    }
+    own = csv_file is not None or folders is not None
+    if csv_file is not None and folders is not None:
+        raise click.UsageError("--csv and --folders exclude each other")
+    if (csv_file is None) != (images is None):
+        raise click.UsageError("--csv FILE and --images DIR go together")
+    if csv_file is None and any(columns.values()):
+        raise click.UsageError("--path-column and the like go with --csv")
+    if classes is not None and not own:
+        raise click.UsageError("--classes goes with --csv or --folders")
+    if own and len(tasks) > 1:
+        raise click.UsageError("--csv and --folders make one task: give one --task")
+    from fashionai.datasets import sources
+    from fashionai.datasets.prepare import file_errors, prepare, summary_notes, summary_table
     from fashionai.tasks import expand_tasks
 
-    for task in expand_tasks(tasks):
+    listed = [name.strip() for name in classes.split(",")] if classes else []
+    readers: list[Callable[[], Source]]
+    if csv_file is not None and images is not None:
+        readers = [lambda: sources.read_own_table(tasks[0], csv_file, images, listed, **columns)]
+    elif folders is not None:
+        readers = [lambda: sources.read_own_folders(tasks[0], folders, listed)]
+    else:
+        readers = [
+            partial(sources.read_source, task, data, no_logo_share) for task in expand_tasks(tasks)
+        ]
+    for read in readers:
+        with file_errors():
+            source = read()
         summary = prepare(
-            read_source(task, data),
+            source,
             out,
             val_fraction=val_fraction,
             seed=seed,

@@ -11,19 +11,31 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fashionai.config.augmentations import AUGMENTATIONS, Step
-from fashionai.config.models import Config
+from fashionai.config.models import Config, DataConfig
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
 from fashionai.errors import ConfigError, nearest
 from fashionai.files import write_text
-from fashionai.tasks import SHORT_NAMES
+from fashionai.tasks import (
+    REGISTRY,
+    SHORT_NAMES,
+    TASK_FILE,
+    Task,
+    find_task,
+    full_names,
+    task_from_json,
+)
 from fashionai.yaml_files import load_yaml, parse_scalar
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: Path, overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
+) -> Config:
     """The configuration of a YAML file with ``key=value`` overrides applied.
 
-    Raises ConfigError that lists every unknown key and wrong value together.
+    Its tasks are those of the registry, prepared ones in ``data.folder``, and
+    ``known_tasks``. Raises ConfigError that lists every unknown task and key and
+    every wrong value together.
     """
     tree = load_yaml(path)
     # A section whose keys are all commented out is an empty section.
@@ -33,7 +45,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     for override in sorted(overrides, key=lambda text: not text.startswith("schedule.name=")):
         problems += _apply_override(tree, override)
     config, found = _validate(tree)
-    problems += found
+    problems += _unknown_tasks(tree, known_tasks) + found
     if config is None or problems:
         count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
         raise ConfigError("\n  ".join([f"{path}: {count} in the configuration", *problems]))
@@ -91,6 +103,25 @@ def _validate(tree: Mapping[str, Any]) -> tuple[Optional[Config], list[str]]:
         return Config.model_validate(tree), []
     except ValidationError as error:
         return None, [_describe(details) for details in error.errors()]
+
+
+def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
+    """A problem for every task that is neither built in, nor prepared, nor known otherwise."""
+    task, data = tree.get("task"), tree.get("data")
+    folder = data.get("folder") if isinstance(data, dict) else None
+    names = task if isinstance(task, list) else [task]
+    unknown = [n for n in full_names(n for n in names if isinstance(n, str)) if n not in REGISTRY]
+    if not unknown:
+        return []
+    files = Path(str(folder or DataConfig().folder)).glob(f"*/{TASK_FILE}")
+    prepared = [task_from_json(file) for file in sorted(files)]
+    problems = []
+    for name in unknown:
+        try:
+            find_task(name, [*known, *prepared])
+        except ConfigError as error:
+            problems.append(f"task: {error}")
+    return problems
 
 
 def _describe(details: ErrorDetails) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from fashionai.config.augmentations import Augmentation, Mirror, RandomCrop
 from fashionai.config.schedules import Schedule, StepSchedule
 from fashionai.config.section import Section
-from fashionai.errors import ConfigError, nearest
+from fashionai.errors import nearest
 from fashionai.metrics import SCORE_NAMES
-from fashionai.tasks import Task, expand_tasks
+from fashionai.tasks import ALL, full_names, short_name
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -118,28 +117,34 @@ class Config(Section):
     monitor: str = "map"
 
     @property
-    def tasks(self) -> list[Task]:
-        """The tasks to learn, each with its head, in the order of the network's outputs."""
-        return expand(self.task)
+    def task_names(self) -> list[str]:
+        """Full names of the tasks to learn, in the order of their heads."""
+        return full_names(_listed(self.task))
 
     @property
     def run_name(self) -> str:
         """What the run's folder is called unless somebody says otherwise."""
-        if self.task == "all":
-            return self.task
-        return "-".join(task.short_name for task in self.tasks)
+        if self.task == ALL:
+            return ALL
+        return "-".join(short_name(name) for name in self.task_names)
 
     @field_validator("task", mode="wrap")
     @classmethod
-    def _known(cls, value: Any, _: Any) -> Union[str, list[str]]:
-        names = value if isinstance(value, list) else [value]
-        if not names or not all(isinstance(name, str) for name in names):
+    def _names(cls, value: Any, _: Any) -> Union[str, list[str]]:
+        names = _listed(value)
+        if not names or not all(isinstance(name, str) and name for name in names):
             raise ValueError(f"expected the name of a task or a list of them, found {value!r}")
-        try:
-            expand_tasks(names)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return names if isinstance(value, list) else value
+        return cast(Union[str, list[str]], value)
+
+    @field_validator("schedule")
+    @classmethod
+    def _warms_up_within_the_run(cls, value: Schedule, info: ValidationInfo) -> Schedule:
+        epochs = info.data.get("epochs", value.warmup_epochs + 1)
+        if value.warmup_epochs >= epochs:
+            raise ValueError(
+                f"warmup_epochs {value.warmup_epochs:g} leaves nothing of {epochs} epochs"
+            )
+        return value
 
     @field_validator("monitor")
     @classmethod
@@ -151,13 +156,12 @@ class Config(Section):
         return value
 
 
-def expand(task: Union[str, Sequence[str]]) -> list[Task]:
-    """The tasks of one name or several."""
-    return expand_tasks([task] if isinstance(task, str) else task)
+def _listed(task: Union[str, list[str]]) -> list[str]:
+    return task if isinstance(task, list) else [task]
 
 
-def monitor_names(task: Union[str, Sequence[str]]) -> list[str]:
+def monitor_names(task: Union[str, list[str]]) -> list[str]:
     """Validation scores of an epoch: over all tasks, and of each where there are several."""
-    tasks = expand(task)
-    each = [f"{task.short_name}.{name}" for task in tasks for name in SCORE_NAMES]
-    return [*SCORE_NAMES, *(each if len(tasks) > 1 else [])]
+    names = full_names(_listed(task))
+    each = [f"{short_name(name)}.{score}" for name in names for score in SCORE_NAMES]
+    return [*SCORE_NAMES, *(each if len(names) > 1 else [])]

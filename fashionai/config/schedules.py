@@ -26,7 +26,7 @@ class StepSchedule(_WithWarmUp):
 
     name: Literal["step"] = "step"
     factor: float = Field(0.75, gt=0, le=1)
-    epochs: list[int] = [10, 20, 30, 40]
+    epochs: list[Annotated[int, Field(ge=1)]] = [10, 20, 30, 40]
 
 
 class CosineSchedule(_WithWarmUp):

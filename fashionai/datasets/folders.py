@@ -22,14 +22,15 @@ from fashionai.datasets.record import LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.files import atomic_path, write_json
 from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
-from fashionai.tasks import Task, task_from_json, task_to_json
+from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
 
 SPLITS = ("train", "val", "test")
 MANIFEST = "manifest.csv"
 # The manifest under way: names the files that an interrupted run may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
-TASK_FILE = "task.json"
 COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
+# A last column where images belong to groups.
+GROUP = "group"
 MODES = ("hardlink", "copy", "symlink")
 
 
@@ -96,13 +97,15 @@ class PreparedSplit(NamedTuple):
     """One split as the pipeline needs it: image files and their marks, row by row.
 
     ``marks`` is ``(N, C) int8`` (see fashionai.metrics), ``sources`` the names of
-    the images in the data set.
+    the images in the data set. Rows of one group, if it is not empty, belong
+    together. Images of the background have no YES.
     """
 
     task: Task
     paths: list[Path]
     marks: np.ndarray
     sources: list[str]
+    groups: list[str]
 
     @property
     def class_indices(self) -> np.ndarray:
@@ -110,11 +113,12 @@ class PreparedSplit(NamedTuple):
         return self.marks.argmax(axis=1)
 
 
-def read_split(folder: Path, *splits: str) -> PreparedSplit:
+def read_split(folder: Path, *splits: str, background: bool = False) -> PreparedSplit:
     """Read one split of a prepared task folder, or several together, in manifest order.
 
-    Raises DataError when the folder is not prepared, when a split has no
-    images, or when folders and manifest disagree.
+    Images of the task's background are left out unless asked for. Raises
+    DataError when the folder is not prepared, when a split has no images, or
+    when folders and manifest disagree.
     """
     task = read_task(folder)
     listed = _read_manifest(folder / MANIFEST)
@@ -133,11 +137,13 @@ def read_split(folder: Path, *splits: str) -> PreparedSplit:
     ]
     _check_same_files(folder, splits, places)
     indices = np.array([int(row["class_index"]) for row in rows])
+    kept = np.flatnonzero(background | (indices < len(task.classes))).tolist()
     return PreparedSplit(
         task,
-        [folder / place for place in places],
-        _marks(task, indices, [row["label"] for row in rows]),
-        [row["source"] for row in rows],
+        [folder / places[at] for at in kept],
+        _marks(task, indices[kept], [rows[at]["label"] for at in kept]),
+        [rows[at]["source"] for at in kept],
+        [rows[at].get(GROUP, "") for at in kept],
     )
 
 
@@ -153,7 +159,7 @@ def read_task(folder: Path) -> Task:
 
 def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:
     """Marks from label texts where the family writes a letter a class, else from the classes."""
-    marks = marks_from_classes(indices, len(task.classes))
+    marks = marks_from_classes(indices, len(task.labels))[:, : len(task.classes)]
     if task.family == "fashionai":
         for row, label in enumerate(labels):
             marks[row] = [MARK_LETTERS[letter] for letter in label]
@@ -165,8 +171,8 @@ def _check_row(row: dict[str, str], task: Task, where: str) -> None:
     if None in row or None in row.values():
         raise DataError(f"{where}: expected {len(COLUMNS)} fields: {','.join(COLUMNS)}")
     index, label = row["class_index"], row["label"]
-    if not index.isdecimal() or int(index) >= len(task.classes):
-        raise DataError(f"{where}: class_index is '{index}', expected 0 to {len(task.classes) - 1}")
+    if not index.isdecimal() or int(index) >= len(task.labels):
+        raise DataError(f"{where}: class_index is '{index}', expected 0 to {len(task.labels) - 1}")
     if task.family == "fashionai":
         letters = [MARK_LETTERS.get(letter) for letter in label]
         if len(letters) != len(task.classes) or None in letters or letters[int(index)] != YES:
@@ -287,10 +293,12 @@ def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]
 
 
 def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
-    rows: list[tuple[object, ...]] = [COLUMNS]
+    grouped = any(item.image.group for item in planned)
+    rows: list[tuple[object, ...]] = [(*COLUMNS, GROUP) if grouped else COLUMNS]
     for image, split, file in planned:
         index = image.class_index
-        rows.append((split, index, task.classes[index], file, image.source, image.label))
+        row = (split, index, task.labels[index], file, image.source, image.label)
+        rows.append((*row, image.group) if grouped else row)
     write_rows(path, rows)
 
 
@@ -303,7 +311,7 @@ def _read_manifest(path: Path) -> list[dict[str, str]]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}") from None
-    if found != ",".join(COLUMNS):
+    if found not in (",".join(COLUMNS), ",".join((*COLUMNS, GROUP))):
         raise DataError(f"{path}: found columns '{found}', expected {','.join(COLUMNS)}")
     return rows
 

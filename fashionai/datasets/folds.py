@@ -88,4 +88,5 @@ def choose_rows(split: PreparedSplit, chosen: np.ndarray) -> PreparedSplit:
         [split.paths[row] for row in rows],
         split.marks[rows],
         [split.sources[row] for row in rows],
+        [split.groups[row] for row in rows],
     )

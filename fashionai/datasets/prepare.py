@@ -11,11 +11,9 @@ from pathlib import Path
 
 from fashionai.csv_files import write_rows
 from fashionai.datasets.check import check_images, conflicting_groups
-from fashionai.datasets.fashionai_csv import read_training_images
 from fashionai.datasets.folders import SPLITS, plan_folders, write_folders
-from fashionai.datasets.idx import read_idx_images
 from fashionai.datasets.record import LabelledImage, Source
-from fashionai.datasets.split import split_rows
+from fashionai.datasets.split import join_groups, split_rows
 from fashionai.errors import DataError
 from fashionai.tasks import Task
 
@@ -23,11 +21,6 @@ REJECTED = "rejected.csv"
 
 # Shows progress: called with a description and a total, gives what is called with steps done.
 ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-
-READERS: dict[str, Callable[[Path, Task], list[LabelledImage]]] = {
-    "fashionai": read_training_images,
-    "idx": read_idx_images,
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class Summary:
 
 
 @contextlib.contextmanager
-def _file_errors() -> Iterator[None]:
+def file_errors() -> Iterator[None]:
     """Files and disks that refuse are the user's to mend: full, not writable, no folder."""
     try:
         yield
@@ -60,13 +53,7 @@ def _file_errors() -> Iterator[None]:
         raise DataError(f"{error.filename}: {reason}" if error.filename else reason) from None
 
 
-@_file_errors()
-def read_source(task: Task, data: Path) -> Source:
-    """What the label files of a known data set below ``data`` hold of a task."""
-    return Source(task, READERS[task.family](data, task), [])
-
-
-@_file_errors()
+@file_errors()
 def prepare(
     source: Source,
     out: Path,
@@ -99,7 +86,8 @@ def prepare(
     if not sound:
         raise DataError(f"no image of {task.name} can be used; see {folder / REJECTED}")
     kept, contents = [image for image, _ in sound], [content for _, content in sound]
-    splits, unsplit_classes = _choose_splits(kept, contents, val_fraction, seed)
+    bound = join_groups(contents, [image.group for image in kept])
+    splits, unsplit_classes = _choose_splits(kept, bound, val_fraction, seed)
     planned = plan_folders(kept, splits)
     with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
         changed = write_folders(folder, task, planned, mode, advance)
@@ -163,15 +151,15 @@ def summary_table(summary: Summary) -> str:
     splits = [name for name in SPLITS if any(split == name for _, split in summary.counts)]
     rejected = Counter(image.class_index for image, _ in summary.rejected)
     columns = [*splits, "rejected", "duplicates"]
-    width = max(len(name) for name in (*task.classes, task.name))
+    width = max(len(name) for name in (*task.labels, task.name))
     lines = [f"{task.name:<{width}}" + "".join(f"{name:>11}" for name in columns)]
     rows = [
         [summary.counts[index, split] for split in splits]
         + [rejected[index], summary.duplicates[index]]
-        for index in range(len(task.classes))
+        for index in range(len(task.labels))
     ]
     totals = [sum(column) for column in zip(*rows)]
-    for name, numbers in zip((*task.classes, "total"), (*rows, totals)):
+    for name, numbers in zip((*task.labels, "total"), (*rows, totals)):
         lines.append(f"{name:<{width}}" + "".join(f"{number:>11,}" for number in numbers))
     return "\n".join(lines)
 
@@ -183,7 +171,7 @@ def summary_notes(summary: Summary) -> list[str]:
     if repeated:
         notes.append(f"{repeated:,} images repeat the bytes of another; equal ones share a split")
     for group in summary.conflicts:
-        labels = ", ".join(f"{i.source} ({summary.task.classes[i.class_index]})" for i in group)
+        labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
         notes.append(f"same bytes, different classes: {labels}")
     for index in summary.unsplit_classes:
         notes.append(

@@ -42,6 +42,28 @@ def split_rows(
     return Split(names, unsplit)
 
 
+def join_groups(contents: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """A name for every row, equal for rows that equal content or a shared group binds together.
+
+    It is the content of the first row so bound; an empty group binds nothing.
+    """
+    first: dict[tuple[str, str], int] = {}
+    leader = list(range(len(contents)))
+
+    def find(row: int) -> int:
+        while leader[row] != row:
+            leader[row] = leader[leader[row]]
+            row = leader[row]
+        return row
+
+    for row, (content, group) in enumerate(zip(contents, groups)):
+        for key in (("content", content), ("group", group)):
+            if key[1]:
+                one, other = find(first.setdefault(key, row)), find(row)
+                leader[max(one, other)] = min(one, other)
+    return [contents[find(row)] for row in range(len(contents))]
+
+
 def group_by_content(contents: Sequence[str], seed: int) -> list[list[int]]:
     """Rows of equal content together, the groups in an order that seed and content decide."""
     groups: dict[str, list[int]] = defaultdict(list)

@@ -10,7 +10,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.folders import MANIFEST, PreparedSplit, read_split
 from fashionai.datasets.folds import choose_rows, read_folds
-from fashionai.errors import DataError
+from fashionai.errors import ConfigError, DataError
 from fashionai.files import content_hash
 from fashionai.metrics import NO
 from fashionai.tasks import Task, columns_of
@@ -41,8 +41,11 @@ def read_rows(config: Config, split: str) -> Rows:
     ``test`` is the prepared one. Raises DataError as read_split and read_folds
     do, and when a task has no rows in the fold or none outside it.
     """
-    parts = [_read_task(config, task, split) for task in config.tasks]
+    parts = [_read_task(config, name, split) for name in config.task_names]
     tasks = [part.task for part in parts]
+    if len({task.family for task in tasks}) > 1:
+        names = ", ".join(task.name for task in tasks)
+        raise ConfigError(f"task: {names} are of different data sets, one network learns one's")
     heads = np.repeat(np.arange(len(parts)), [len(part.paths) for part in parts])
     marks = np.full((len(heads), sum(len(task.classes) for task in tasks)), NO, np.int8)
     start = 0
@@ -60,14 +63,14 @@ def read_rows(config: Config, split: str) -> Rows:
 
 def data_hash(config: Config) -> str:
     """A name for the prepared folders and folds as they are: a run stands on them."""
-    files = [_folder(config, task) / MANIFEST for task in config.tasks]
+    files = [_folder(config, name) / MANIFEST for name in config.task_names]
     if config.data.folds_file is not None:
         files.append(Path(config.data.folds_file))
     return content_hash("".join(content_hash(file.read_bytes()) for file in files).encode())
 
 
-def _read_task(config: Config, task: Task, split: str) -> PreparedSplit:
-    folder = _folder(config, task)
+def _read_task(config: Config, name: str, split: str) -> PreparedSplit:
+    folder = _folder(config, name)
     if config.data.folds_file is None or split == "test":
         return read_split(folder, split)
     everything = read_split(folder, "train", "val")
@@ -76,11 +79,11 @@ def _read_task(config: Config, task: Task, split: str) -> PreparedSplit:
     for rows, place in ((held_out, "in"), (~held_out, "outside")):
         if not rows.any():
             raise DataError(
-                f"{config.data.folds_file}: {task.name} has no images {place} fold "
+                f"{config.data.folds_file}: {name} has no images {place} fold "
                 f"{config.data.fold}, found folds {', '.join(map(str, np.unique(folds)))}"
             )
     return choose_rows(everything, held_out if split == "val" else ~held_out)
 
 
-def _folder(config: Config, task: Task) -> Path:
-    return Path(config.data.folder) / task.name
+def _folder(config: Config, name: str) -> Path:
+    return Path(config.data.folder) / name

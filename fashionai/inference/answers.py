@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fashionai.datasets.fashionai_csv import read_questions, row_image
+from fashionai.datasets.fashionai_csv import read_questions, row_images
 from fashionai.datasets.training_rows import read_rows
 from fashionai.errors import DataError, RunError
 from fashionai.inference.predictor import Question, predict
@@ -76,7 +76,7 @@ def plan_split(split: str, tasks: Sequence[Task], runs: Sequence[RunFolder]) -> 
         if split != "test":
             _check_same_rows(task_runs)
         rows = read_rows(config, split)
-        images = [row_image(task, source) for source in rows.sources]
+        images = row_images(task, rows.sources)
         positions = list(range(start, start + len(images)))
         parts.append(Part(Question(task, rows.paths, task_runs), positions, images))
         start += len(images)

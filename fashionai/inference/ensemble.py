@@ -18,22 +18,11 @@ from fashionai.inference.labels import Labels, all_labels_of
 from fashionai.inference.submissions import DECIMALS, PredictedRow
 from fashionai.metrics import (
     LOWER_IS_BETTER,
-    accuracy,
-    average_precision,
-    basic_precision,
-    log_loss,
-    mean_reciprocal_rank,
+    SCORES,
     overall_scores,
     task_scores,
 )
 
-SCORES = {
-    "map": average_precision,
-    "accuracy": accuracy,
-    "basic_precision": basic_precision,
-    "mrr": mean_reciprocal_rank,
-    "log_loss": log_loss,
-}
 # How many files, with repetition, a search averages at most: weights are multiples of 1/k, k <= 50.
 SEARCH_STEPS = 50
 

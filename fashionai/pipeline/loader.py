@@ -90,7 +90,7 @@ class Loader:
     def _fill(self, images: np.ndarray, rows: np.ndarray, share: np.ndarray, epoch: int) -> None:
         for position in share:
             row = int(rows[position])
-            image = read_image(self._paths[row], self._transform.resize_short)
+            image = read_image(self._paths[row], self._transform.decode_short)
             rng = np.random.default_rng((self._seed, epoch, row, VIEW_STREAM))
             self._transform(image, rng, images[position])
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from fashionai.files import atomic_path
 from fashionai.metrics import SCORE_NAMES
-from fashionai.reporting.tables import shorten
+from fashionai.reporting.tables import keep_end
 from fashionai.runs import RunFolder
 
 # Inches, of two plots side by side.
@@ -132,7 +132,7 @@ def _finish_epochs(axes: Axes, ylabel: str) -> None:
 
 def _set_title(figure: Figure, folder: Path) -> None:
     # Between two dollars would be a formula.
-    figure.suptitle(shorten(str(folder), TITLE_ROOM).replace("$", r"\$"), fontsize="medium")
+    figure.suptitle(keep_end(str(folder), TITLE_ROOM).replace("$", r"\$"), fontsize="medium")
 
 
 def _save(figure: Figure, path: Path) -> Path:

@@ -65,7 +65,7 @@ def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
         rng = np.random.default_rng((config.seed, epoch, step, MIXING_STREAM))
         mixing = draw_mixing(config.loss, len(images), config.data.crop, rng)
         if mixing is None:
-            titles = [shorten(name, LONGEST_LINE) for name in own]
+            titles = [keep_beginning(name, LONGEST_LINE) for name in own]
         else:
             images = mix_images(images, mixing)
             partners = [own[row] for row in mixing.order]
@@ -111,16 +111,18 @@ def mix_images(images: np.ndarray, mixing: Mixing) -> np.ndarray:
 def mixed_title(own: str, partner: str, share: float) -> str:
     """Both classes with their shares, on two lines where one is too short."""
     if own == partner:
-        return shorten(own, LONGEST_LINE)
+        return keep_beginning(own, LONGEST_LINE)
     weights = [f" {weight:.2f}".replace("0.", ".") for weight in (share, 1 - share)]
     line = f"{own}{weights[0]} / {partner}{weights[1]}"
     if len(line) <= LONGEST_LINE:
         return line
     room = LONGEST_LINE - len(weights[0])
-    return "\n".join(shorten(name, room) + weight for name, weight in zip((own, partner), weights))
+    return "\n".join(
+        keep_beginning(name, room) + weight for name, weight in zip((own, partner), weights)
+    )
 
 
-def shorten(text: str, longest: int) -> str:
+def keep_beginning(text: str, longest: int) -> str:
     """The text, or its beginning and an ellipsis where it is too long."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 

@@ -30,7 +30,7 @@ def aligned_table(
     Whole numbers get commas. Names that do not fit 80 columns lose their beginning.
     """
     room = WIDTH - sum(size for _, size in columns)
-    names = [shorten(name, room) for name, _ in rows]
+    names = [keep_end(name, room) for name, _ in rows]
     width = max(len(name) for name in (heading, *names))
     lines = [heading.ljust(width) + "".join(f"{title:>{size}}" for title, size in columns)]
     for name, (_, cells) in zip(names, rows):
@@ -65,6 +65,6 @@ def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def shorten(text: str, room: int) -> str:
+def keep_end(text: str, room: int) -> str:
     """The text, or its end behind ``...`` when it has more than ``room`` letters."""
     return text if len(text) <= room else f"...{text[len(text) - room + 3 :]}"

@@ -22,7 +22,7 @@ class WeightAverage:
     After step t (from 0): average = d * average + (1 - d) * weight with d =
     min(decay, (1 + t) / (10 + t)), so that the random beginning is forgotten
     (the rule of tf.train.ExponentialMovingAverage with num_updates). Kept on the
-    first device.
+    first device, of whose batches the averaged statistics are.
     """
 
     def __init__(self, network: Any, decay: float) -> None:

@@ -27,6 +27,7 @@ mx = import_mxnet()
 
 # Batch normalisation of a single image has no variance to divide by.
 SMALLEST_BATCH = 2
+STATISTICS = ("running_mean", "running_var")
 
 
 class StepResult(NamedTuple):
@@ -157,9 +158,11 @@ class Learner:
 
         What is validated is then what is saved, which is the mean.
         """
-        for parameter in self.network.collect_params().values():
-            if parameter.grad_req == "null" and len(parameter.list_ctx()) > 1:
-                parameter.set_data(parameter._reduce())
+        for name, parameter in self.network.collect_params().items():
+            if name.endswith(STATISTICS) and len(parameter.list_ctx()) > 1:
+                # In float64, so that copies that are equal already stay as they are.
+                copies = [copy.asnumpy().astype(np.float64) for copy in parameter.list_data()]
+                parameter.set_data(mx.nd.array(np.mean(copies, axis=0), dtype="float32"))
 
     def _targets(self, rows: np.ndarray) -> np.ndarray:
         data = self.config.data

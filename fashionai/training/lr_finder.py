@@ -21,9 +21,8 @@ mx = import_mxnet()
 # The running mean keeps this share of itself; a loss of so many times the best has diverged.
 SMOOTHING = 0.95
 DIVERGED = 4.0
-# Batches are noisy: slopes are fitted over this share of the steps to either side, and the first
-# means, over few batches, are left out.
-SLOPE_REACH, UNSETTLED = 0.08, 0.1
+# Batches are noisy: slopes are fitted over this share of the steps to either side.
+SLOPE_REACH = 0.08
 
 
 class RangeTest(NamedTuple):
@@ -74,8 +73,8 @@ def find_learning_rate(
         if smoothed[-1] > DIVERGED * smoothed.min():
             break
         progress(1)
-    done = rates[: len(losses)], np.array(losses), smoothed
-    return RangeTest(*done, suggest(*done))
+    made, values = rates[: len(losses)], np.array(losses)
+    return RangeTest(made, values, smoothed, suggest(made, values))
 
 
 def smooth(losses: np.ndarray) -> np.ndarray:
@@ -88,24 +87,26 @@ def smooth(losses: np.ndarray) -> np.ndarray:
     return means
 
 
-def suggest(rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray) -> Optional[float]:
+def suggest(rates: np.ndarray, losses: np.ndarray) -> Optional[float]:
     """The rate at which the loss falls steepest over the logarithm of the rate.
 
-    The slope at a step is that of a straight line fitted to its neighbours. Only
-    steps before the lowest loss count: a loss that has exploded falls again,
-    too. None when it falls nowhere or by less than batches differ, or there are
-    too few steps to tell.
+    The slope at a step is that of a straight line fitted to its neighbours on
+    both sides: a running mean would lag behind the rates. Only steps before the
+    lowest loss count: a loss that has exploded falls again, too. None when it
+    falls nowhere or by less than batches differ, or there are too few steps.
     """
-    reach, start = max(2, round(len(rates) * SLOPE_REACH)), round(len(rates) * UNSETTLED)
-    lowest = start + int(smoothed[start:].argmin())
-    centres = range(start + reach, min(len(rates) - reach, lowest + 1))
-    windows = [slice(at - reach, at + reach + 1) for at in centres]
-    slopes = [np.polyfit(np.log(rates[window]), smoothed[window], 1)[0] for window in windows]
-    if not slopes or min(slopes) >= 0:
+    reach = max(2, round(len(rates) * SLOPE_REACH))
+    windows = [slice(at - reach, at + reach + 1) for at in range(reach, len(rates) - reach)]
+    if not windows:
         return None
-    if smoothed[start] - smoothed[lowest] <= np.median(np.abs(np.diff(losses[: lowest + 1]))):
+    means = np.array([losses[window].mean() for window in windows])
+    lowest = int(means.argmin())
+    fall = means[: lowest + 1].max() - means[lowest]
+    if fall <= np.median(np.abs(np.diff(losses[: windows[lowest].stop]))):
         return None
-    return float(rates[centres[int(np.argmin(slopes))]])
+    falling = windows[: lowest + 1]
+    slopes = [np.polyfit(np.log(rates[window]), losses[window], 1)[0] for window in falling]
+    return float(rates[reach + int(np.argmin(slopes))]) if min(slopes) < 0 else None
 
 
 def _endless_batches(learner: Learner) -> Iterator[tuple[int, int, Batch]]:

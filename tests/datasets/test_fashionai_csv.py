@@ -96,7 +96,7 @@ def test_all_three_training_sets_are_read_in_order_of_release(tmp_path: Path) ->
         ("train/Images/skirt_length_labels/r.jpg", 1),
     ]
     assert [image.path for image in images] == [tmp_path / image.source for image in images]
-    assert [row_image(i.source) for i in images[:1]] == ["Images/skirt_length_labels/a.jpg"]
+    assert [row_image(SKIRT, i.source) for i in images[:1]] == ["Images/skirt_length_labels/a.jpg"]
     assert [i.source for i in read_training_images(tmp_path, PANT)] == ["base/Images/p.jpg"]
 
 

@@ -17,10 +17,10 @@ from fashionai.datasets.folders import read_split
 from fashionai.datasets.prepare import (
     Summary,
     prepare,
-    read_source,
     summary_notes,
     summary_table,
 )
+from fashionai.datasets.sources import read_source
 from fashionai.errors import DataError
 from fashionai.tasks import FASHION_MNIST, find_task
 from tests.conftest import write_fashionai_data

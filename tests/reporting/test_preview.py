@@ -17,8 +17,8 @@ from fashionai.reporting.preview import (
     Tile,
     draw_grid,
     image_tiles,
+    keep_beginning,
     mixed_title,
-    shorten,
     training_tiles,
 )
 from tests.conftest import write_fashionai_data
@@ -142,15 +142,15 @@ def test_titles_of_mixed_images(names, share, title) -> None:
 
 
 def test_long_names_are_shortened() -> None:
-    assert shorten("Ruffle Semi-High", 16) == "Ruffle Semi-High"
-    assert shorten("Ruffle Semi-High", 12) == "Ruffle Semi…"
-    assert shorten("Ruffle Semi-High", 8) == "Ruffle…"
+    assert keep_beginning("Ruffle Semi-High", 16) == "Ruffle Semi-High"
+    assert keep_beginning("Ruffle Semi-High", 12) == "Ruffle Semi…"
+    assert keep_beginning("Ruffle Semi-High", 8) == "Ruffle…"
 
 
 LONG_TITLES = [
     "neckline: One Shoulder",
     "neck: Ruffle Semi-High",
-    shorten("sleeve: LONGER THAN EVERYTHING", 23),
+    keep_beginning("sleeve: LONGER THAN EVERYTHING", 23),
     mixed_title("neck: Ruffle Semi-High", "coat: Ankle & Floor", 0.5),
     mixed_title("lapel: Plus Size Shawl", "neckline: Sweetheart", 0.25),
 ]
