@@ -150,7 +150,8 @@ class CrossValidation:
         """Train every fold that is not finished, predict the held-out rows, score and draw.
 
         ``batch_size`` is that of fashionai.inference.predictor.predict. Interrupted
-        anywhere, it goes on where it was and ends with the same files. Raises RunStoppedError, with the state saved, when the user stops it.
+        anywhere, it goes on where it was and ends with the same files. Raises
+        RunStoppedError, with the state saved, when the user stops it.
         """
         config = load_config(self.config_file)
         crops = load_yaml(self.settings_file)["crops"]

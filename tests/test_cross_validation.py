@@ -348,7 +348,7 @@ def test_more_folds_than_images_are_refused(work: Path, capsys: pytest.CaptureFi
     assert fashionai("cross-validate", *arguments) == 2
     assert capsys.readouterr().err == (
         "Error: pant_length_labels: its 30 images do not fill 31 folds. "
-        "Start anew with fewer --folds: --run runs/many --overwrite\n"
+        "Give fewer --folds\n"
     )
 
 
@@ -394,6 +394,6 @@ def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     assert "fold 3 of 3: stopped in epoch" in output
     assert output.count("already finished") == 2
     _, _, command = output.strip().partition("Resume with: fashionai ")
-    assert command == "cross-validate --run runs/stopped --resume --crops 5"
+    assert command == "cross-validate --run runs/stopped --resume"
     assert fashionai(*shlex.split(command)) == 0
     assert contents(stopped) == contents(work)

@@ -7,9 +7,8 @@ from typing import Optional
 
 import click
 
-from fashionai.metrics import SCORE_NAMES
-
 from fashionai.errors import ConfigError
+from fashionai.metrics import SCORE_NAMES
 
 EPILOG = """
 \b

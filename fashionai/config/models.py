@@ -136,16 +136,6 @@ class Config(Section):
             raise ValueError(f"expected the name of a task or a list of them, found {value!r}")
         return cast(Union[str, list[str]], value)
 
-    @field_validator("schedule")
-    @classmethod
-    def _warms_up_within_the_run(cls, value: Schedule, info: ValidationInfo) -> Schedule:
-        epochs = info.data.get("epochs", value.warmup_epochs + 1)
-        if value.warmup_epochs >= epochs:
-            raise ValueError(
-                f"warmup_epochs {value.warmup_epochs:g} leaves nothing of {epochs} epochs"
-            )
-        return value
-
     @field_validator("monitor")
     @classmethod
     def _computed(cls, value: str, info: ValidationInfo) -> str:

@@ -23,6 +23,8 @@ SMOOTHING = 0.95
 DIVERGED = 4.0
 # Batches are noisy: slopes are fitted over this share of the steps to either side.
 SLOPE_REACH = 0.08
+# The mean of so many neighbours has to fall by more than this multiple of its standard error.
+CLEAR_FALL = 6.5
 
 
 class RangeTest(NamedTuple):
@@ -102,7 +104,9 @@ def suggest(rates: np.ndarray, losses: np.ndarray) -> Optional[float]:
     means = np.array([losses[window].mean() for window in windows])
     lowest = int(means.argmin())
     fall = means[: lowest + 1].max() - means[lowest]
-    if fall <= np.median(np.abs(np.diff(losses[: windows[lowest].stop]))):
+    # For normal noise: the median of |a - b| is 0.954 of the standard deviation.
+    noise = np.median(np.abs(np.diff(losses[: windows[lowest].stop]))) / 0.954
+    if fall <= CLEAR_FALL * noise / math.sqrt(2 * reach + 1):
         return None
     falling = windows[: lowest + 1]
     slopes = [np.polyfit(np.log(rates[window]), losses[window], 1)[0] for window in falling]

@@ -264,6 +264,8 @@ class Trainer:
             )
         steps = self.learner.steps_per_epoch
         log.info("%s, %d steps an epoch -> %s", self.config.model.name, steps, self.run)
+        if self.config.schedule.warmup_epochs > self.config.epochs:
+            log.info("schedule.warmup_epochs is longer than the run: optimizer.lr is not reached")
 
     def _log_end(self) -> None:
         metrics, monitor = self.run.read_metrics(), self.config.monitor

@@ -371,7 +371,12 @@ def test_an_interruption_is_prompt_and_leaves_whole_images(
     command = [sys.executable, "-m", "fashionai", "covers", "download", "--urls", "urls.csv"]
     options = ["--out", "out", "--allow-private", "--at-once", "8"]
     process = subprocess.Popen(
-        [*command, *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*command, *options],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs, such as this test may be, ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 20
     while len(list(tmp_path.glob("out/*.jpg"))) < 4 and time.monotonic() < deadline:

@@ -40,7 +40,7 @@ def paths(tmp_path: Path) -> list[Path]:
 class Watched:
     """Centre crops that take some time; tells how many were made."""
 
-    resize_short, crop, views = 20, 16, 1
+    decode_short, crop, views = 20, 16, 1
 
     def __init__(self, seconds: float = 0) -> None:
         self.done = 0
