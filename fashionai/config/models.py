@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Optional, Union, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -26,7 +27,8 @@ class DataConfig(Section):
     channel of pixels scaled to 0..1; ``workers`` counts decoding threads (null:
     one a core). ``maybe`` says what classes marked m are: nothing (ignore), or
     ``maybe_share`` of the target between them (soft). ``folds_file`` and
-    ``fold`` replace the prepared validation split by a fold.
+    ``fold`` replace the prepared validation split by a fold. The ``sampler``
+    takes every row once an epoch (shuffle), or every class as often (balanced).
     """
 
     folder: str = "data/train_valid"
@@ -39,6 +41,7 @@ class DataConfig(Section):
     std: Channels = list(IMAGENET_STD)
     maybe: Literal["ignore", "soft"] = "ignore"
     maybe_share: float = Field(0.2, gt=0, lt=1)
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
     workers: Optional[int] = Field(None, ge=1, le=256)
 
     @model_validator(mode="after")
@@ -57,11 +60,13 @@ class ModelConfig(Section):
     """The network: a name of the Gluon or GluonCV zoo, and where its weights come from.
 
     ``pretrained`` is true (ImageNet weights of the zoo), false (random
-    initialisation) or the path of a .params file.
+    initialisation) or the path of a .params file; ``init_magnitude`` is that of
+    the Xavier initialisation of layers without such weights.
     """
 
     name: str = "resnet50_v2"
     pretrained: Union[bool, str] = True
+    init_magnitude: float = Field(3.0, gt=0)
 
     @field_validator("pretrained", mode="wrap")
     @classmethod
@@ -72,12 +77,16 @@ class ModelConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """The optimizer. ``momentum`` is Adam's and AdamW's first beta."""
+    """The optimizer. ``momentum`` is Adam's and AdamW's first beta.
+
+    The output layer learns at ``lr * head_lr_factor``, all others at ``lr``.
+    """
 
     name: Literal["sgd", "nag", "adam", "adamw"] = "sgd"
     lr: float = Field(0.001, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-4, ge=0)
+    head_lr_factor: float = Field(1.0, gt=0)
 
 
 class LossConfig(Section):
@@ -86,11 +95,27 @@ class LossConfig(Section):
     ``label_smoothing`` is the share that all classes divide (arXiv:1512.00567);
     ``mixup`` (arXiv:1710.09412) and ``cutmix`` (arXiv:1905.04899) are the alpha
     of their beta distributions, 0 for without; with both, each batch takes one.
+    ``class_weights`` multiply the loss: none, balanced (inversely to the number
+    of rows) or a mapping of classes to weights.
     """
 
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0, le=100)
     cutmix: float = Field(0.0, ge=0, le=100)
+    class_weights: Union[str, dict[str, float]] = "none"
+
+    @field_validator("class_weights", mode="wrap")
+    @classmethod
+    def _named_or_positive(cls, value: Any, _: Any) -> Union[str, dict[str, float]]:
+        if isinstance(value, dict):
+            for name, weight in value.items():
+                number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+                if not number or not 0 < weight < math.inf:
+                    raise ValueError(f"the weight of {name} is {weight!r}, expected a number > 0")
+            return {str(name): float(weight) for name, weight in value.items()}
+        if value not in ("none", "balanced"):
+            raise ValueError(f"expected none, balanced or weights by class, found {value!r}")
+        return str(value)
 
 
 class EarlyStoppingConfig(Section):
@@ -105,6 +130,7 @@ class Config(Section):
 
     task: Union[str, list[str]]
     model: ModelConfig = ModelConfig()
+    trainable: Literal["all", "last-stage", "head"] = "all"
     data: DataConfig = DataConfig()
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(64, ge=1, description="images per device")
@@ -115,6 +141,7 @@ class Config(Section):
     ema: Optional[float] = Field(None, gt=0, lt=1, description="decay of the averaged weights")
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     monitor: str = "map"
+    evaluate_test: Literal["never", "end", "every-epoch"] = "never"
 
     @property
     def task_names(self) -> list[str]:

@@ -26,6 +26,18 @@ def freeze(network: Any, trainable: str, crop: int) -> None:
         _freeze_block(layer)
 
 
+def set_head_rate(network: Any, factor: float) -> None:
+    """Let the output layer learn at ``factor`` times the rate of the others.
+
+    Raises ConfigError as layers_and_output does.
+    """
+    if factor == 1:
+        return
+    _, output = layers_and_output(network)
+    for parameter in output.collect_params().values():
+        parameter.lr_mult = factor
+
+
 def layers_and_output(network: Any) -> tuple[list[Any], Any]:
     """The layers of a network in their order, and the one that makes the logits.
 

@@ -35,10 +35,16 @@ def network_names() -> list[str]:
     return sorted({*_gluon_names(), *_gluoncv_names(), *SMALL_NETS})
 
 
-def build_network(name: str, classes: int, crop: int, pretrained: Union[bool, str] = False) -> Any:
+def build_network(
+    name: str,
+    classes: int,
+    crop: int,
+    pretrained: Union[bool, str] = False,
+    init_magnitude: float = 3.0,
+) -> Any:
     """A network for ``(B, 3, crop, crop) float32`` input and ``classes`` logits, on the CPU.
 
-    All parameters are initialised with Xavier; ``pretrained`` weights (True:
+    All parameters are initialised with Xavier of that magnitude; ``pretrained`` weights (True:
     those of the zoo, or the path of a .params file) then replace them, except
     for an output layer of another number of classes. Raises ConfigError for an
     unknown name or a crop the network cannot take, WeightsError for weights
@@ -46,14 +52,14 @@ def build_network(name: str, classes: int, crop: int, pretrained: Union[bool, st
     """
     network = _stock_network(name, classes)
     try:
-        _initialize(network, classes, crop)
+        _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
         # The zoo pools over a fixed window where it means the whole image.
         network = _stock_network(name, classes)
         try:
             if not pool_globally(network):
                 raise error
-            _initialize(network, classes, crop)
+            _initialize(network, classes, crop, init_magnitude)
         except (mx.base.MXNetError, ValueError):
             raise ConfigError(
                 f"model.name: {name} cannot take images of data.crop {crop} pixels "
@@ -66,9 +72,9 @@ def build_network(name: str, classes: int, crop: int, pretrained: Union[bool, st
     return network
 
 
-def _initialize(network: Any, classes: int, crop: int) -> None:
+def _initialize(network: Any, classes: int, crop: int, magnitude: float) -> None:
     """Fill all parameters; ValueError when the answer has not one logit a class."""
-    network.initialize(mx.init.Xavier(), ctx=mx.cpu())
+    network.initialize(mx.init.Xavier(magnitude=magnitude), ctx=mx.cpu())
     shape = getattr(network(mx.nd.zeros((1, 3, crop, crop))), "shape", None)
     if shape != (1, classes):
         raise ValueError(f"it answers with shape {shape}, expected (1, {classes})")

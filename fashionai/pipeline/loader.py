@@ -22,7 +22,7 @@ from fashionai.runtime import usable_cores
 # Batches decoded ahead of the one in use.
 PREFETCH = 3
 
-# Last word of the seeds (seed, epoch, row, stream): each use of chance has its own.
+# Fourth word of the seeds (seed, epoch, row, stream): each use of chance has its own.
 VIEW_STREAM, SHUFFLE_STREAM, STEP_STREAM, MIXING_STREAM = 0, 1, 2, 3
 
 
@@ -36,8 +36,8 @@ class Batch(NamedTuple):
 class Loader:
     """Reads image files and yields them in batches.
 
-    What a view looks like depends on (seed, epoch, row) alone, never on which
-    thread decodes it or when.
+    What a view looks like depends on seed, epoch, row, and how often the epoch
+    had the row before: never on which thread decodes it or when.
     """
 
     def __init__(
@@ -66,10 +66,12 @@ class Loader:
         """
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
         waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
+        # A row that is drawn again has another view.
+        keys = np.stack([np.full_like(rows, epoch), rows, _earlier_draws(rows)], axis=1)
         try:
             for step in range(skip, self.steps(len(rows))):
                 start = step * self._batch_size
-                waiting.append(self._begin(pool, rows[start : start + self._batch_size], epoch))
+                waiting.append(self._begin(pool, keys[start : start + self._batch_size]))
                 if len(waiting) > PREFETCH:
                     yield _finish(*waiting.popleft())
             while waiting:
@@ -78,21 +80,33 @@ class Loader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(
-        self, pool: ThreadPoolExecutor, rows: np.ndarray, epoch: int
+        self, pool: ThreadPoolExecutor, keys: np.ndarray
     ) -> tuple[Batch, list[Future[None]]]:
-        """Allocate a batch and let the threads fill it, a share of consecutive images each."""
-        crop = self._transform.crop
-        images = np.empty((len(rows), self._transform.views, crop, crop, 3), np.uint8)
-        shares = np.array_split(np.arange(len(rows)), min(self._workers, len(rows)))
-        futures = [pool.submit(self._fill, images, rows, share, epoch) for share in shares]
-        return Batch(images, rows), futures
+        """Allocate a batch and let the threads fill it, a share of consecutive images each.
 
-    def _fill(self, images: np.ndarray, rows: np.ndarray, share: np.ndarray, epoch: int) -> None:
+        ``keys`` are ``(B, 3)``: epoch, row, and how often the epoch had it before.
+        """
+        crop = self._transform.crop
+        images = np.empty((len(keys), self._transform.views, crop, crop, 3), np.uint8)
+        shares = np.array_split(np.arange(len(keys)), min(self._workers, len(keys)))
+        futures = [pool.submit(self._fill, images, keys, share) for share in shares]
+        return Batch(images, keys[:, 1]), futures
+
+    def _fill(self, images: np.ndarray, keys: np.ndarray, share: np.ndarray) -> None:
         for position in share:
-            row = int(rows[position])
+            epoch, row, draw = (int(word) for word in keys[position])
             image = read_image(self._paths[row], self._transform.decode_short)
-            rng = np.random.default_rng((self._seed, epoch, row, VIEW_STREAM))
+            rng = np.random.default_rng((self._seed, epoch, row, VIEW_STREAM, draw))
             self._transform(image, rng, images[position])
+
+
+def _earlier_draws(rows: np.ndarray) -> np.ndarray:
+    """How often each entry occurs before its place, ``(N,) int64``."""
+    order = np.argsort(rows, kind="stable")
+    _, starts, counts = np.unique(rows[order], return_index=True, return_counts=True)
+    draws = np.empty(len(rows), np.int64)
+    draws[order] = np.arange(len(rows)) - np.repeat(starts, counts)
+    return draws
 
 
 def shuffled_rows(rows: int, seed: int, epoch: int) -> np.ndarray:

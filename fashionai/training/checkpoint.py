@@ -35,7 +35,7 @@ class Progress:
     ``epoch`` and ``step`` count from 0; ``loss_sum``, ``correct`` and ``seen``
     are sums over the images of the epoch under way; ``history`` has a row for
     every finished epoch; ``basis`` names the data and the devices that a step
-    stands for.
+    stands for; ``test`` are scores of the test split, once they are known.
     """
 
     epoch: int = 0
@@ -46,6 +46,7 @@ class Progress:
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     basis: dict[str, str] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
 
     def begin_epoch(self, epoch: int) -> None:
         """Start counting anew."""

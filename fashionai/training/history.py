@@ -1,14 +1,15 @@
 """What happened so far: a row an epoch, the best of them, and the files that tell it.
 
-A row holds scores of the plain weights as ``val_<score>`` and, with averaged
-weights, theirs as ``ema_<score>``.
+A row holds scores of the plain weights as ``val_<score>``, with averaged weights
+theirs as ``ema_<score>``, and those of the test split as ``test_<score>``, which
+nothing is chosen by.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from fashionai.config import Config
 from fashionai.csv_files import write_rows
@@ -18,6 +19,8 @@ from fashionai.runs import RunFolder
 from fashionai.tasks import Task
 
 EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s  learning rate"
+
+COLLAPSED = "collapsed: every validation image gets one class (lr too high? lopsided?)"
 
 Row = dict[str, float]
 
@@ -40,6 +43,11 @@ def find_best(rows: Sequence[Row], monitor: str, kind: str = "val") -> Best:
     """The first row with the best monitored score; scores that are not a number lose."""
     row = max(rows, key=lambda row: _goodness(row, monitor, kind))
     return Best(kind, row, row[f"{kind}_{monitor}"])
+
+
+def better_of(bests: Sequence[Best], monitor: str) -> Best:
+    """The better of the best plain and the best averaged weights, the first of equals."""
+    return max(bests, key=lambda best: _goodness(best.row, monitor, best.kind))
 
 
 def kinds_of(row: Row) -> list[str]:
@@ -69,26 +77,42 @@ def stopped_early(config: Config, rows: Sequence[Row]) -> bool:
 
 
 def epoch_lines(row: Row, epochs: int) -> list[str]:
-    """An epoch's row for the terminal, below EPOCH_HEADER; a second line for averaged weights."""
+    """An epoch's row for the terminal, below EPOCH_HEADER.
+
+    A second line has the scores of averaged weights, a third those of the test.
+    """
     number = f"{row['epoch']}/{epochs}"
     lines = [
         f"{number:>7}{row['train_loss']:>12.4f}{_columns(row, 'val')}"
         f"{row['images_per_second']:>10.1f}{row['learning_rate']:>15.3g}"
     ]
-    if "ema" in kinds_of(row):
-        lines.append(f"{'averaged':>19}{_columns(row, 'ema')}")
+    for kind, name in (("ema", "averaged"), ("test", "test")):
+        if f"{kind}_map" in row:
+            lines.append(f"{name:>19}{_columns(row, kind)}")
     return lines
 
 
-def write_history(run: RunFolder, config: Config, tasks: list[Task], rows: list[Row]) -> None:
-    """Write history.csv and metrics.json from the rows of all epochs so far."""
+def just_collapsed(rows: Sequence[Row], epochs: int) -> bool:
+    """Whether the last epoch is the first after the beginning to answer one class alone."""
+    alone = [row["val_answered_classes"] == 1 for row in rows]
+    return alone[-1] and (epochs == 1 or len(rows) == 2 or (len(rows) > 2 and not alone[-2]))
+
+
+def write_history(
+    run: RunFolder, config: Config, tasks: list[Task], rows: list[Row], test: Optional[Row] = None
+) -> None:
+    """Write history.csv and metrics.json from the rows of all epochs so far.
+
+    ``test`` are scores of the test split by the best weights, where there are any.
+    """
     write_rows(run.history_file, [list(rows[0]), *(row.values() for row in rows)])
-    write_json(run.metrics_file, _metrics(run, config, tasks, rows))
+    metrics = _metrics(run, config, tasks, rows)
+    write_json(run.metrics_file, {**metrics, "test": test} if test else metrics)
 
 
 def _metrics(run: RunFolder, config: Config, tasks: list[Task], rows: list[Row]) -> dict[str, Any]:
     found = {kind: find_best(rows, config.monitor, kind) for kind in kinds_of(rows[0])}
-    chosen = max(found.values(), key=lambda best: _goodness(best.row, config.monitor, best.kind))
+    chosen = better_of(list(found.values()), config.monitor)
     files = {"val": run.best_parameters.name, "ema": run.best_averaged_parameters.name}
     return {
         "finished": is_over(config, rows),

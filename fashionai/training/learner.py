@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +14,14 @@ from fashionai.datasets.training_rows import Rows
 from fashionai.errors import TrainingError
 from fashionai.metrics import overall_scores, task_scores
 from fashionai.models.forward import Forward
-from fashionai.models.zoo import build_network
+from fashionai.models.freezing import freeze, set_head_rate
+from fashionai.models.zoo import build_network, load_parameters
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
 from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch, Loader, shuffled_rows
 from fashionai.pipeline.mixing import draw_mixing
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
+from fashionai.training.balance import balanced_rows, class_weights
 from fashionai.training.ema import WeightAverage
 from fashionai.training.losses import CrossEntropy, count_correct, mix_targets, soft_targets
 from fashionai.training.optimizers import make_optimizer, set_rates
@@ -63,13 +67,17 @@ class Learner:
         self.steps_per_epoch = full + (rest >= smallest)
 
         mx.random.seed(config.seed)
+        model = config.model
         self.network = build_network(
-            config.model.name, self.columns[-1].stop, config.data.crop, pretrained
+            model.name, self.columns[-1].stop, config.data.crop, pretrained, model.init_magnitude
         )
+        freeze(self.network, config.trainable, config.data.crop)
+        set_head_rate(self.network, config.optimizer.head_lr_factor)
         self.network.collect_params().reset_ctx(contexts)
         self.forward = Forward(
             self.network, config.data.mean, config.data.std, contexts, self.columns
         )
+        self._class_weights = class_weights(config.loss.class_weights, train)
         self._loss = CrossEntropy(self.columns)
         self._loss.hybridize()
         self.optimizer = mx.gluon.Trainer(
@@ -91,7 +99,10 @@ class Learner:
             workers=config.data.workers,
             seed=config.seed,
         )
-        order = shuffled_rows(len(self.train.paths), config.seed, epoch)
+        if config.data.sampler == "balanced":
+            order = balanced_rows(self.train, config.seed, epoch)
+        else:
+            order = shuffled_rows(len(self.train.paths), config.seed, epoch)
         return loader.batches(order[: self.steps_per_epoch * self.batch_size], epoch, skip)
 
     def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
@@ -112,7 +123,8 @@ class Learner:
                 mixing = draw_mixing(self.config.loss, len(part), pixels.shape[1], rng)
                 part = part if mixing is None else mix_targets(part, mixing)
                 output = self.forward.logits(pixels, mixing)
-                losses.append(self._loss(output, mx.nd.array(part, ctx=pixels.context)))
+                weighted = part if self._class_weights is None else part * self._class_weights
+                losses.append(self._loss(output, mx.nd.array(weighted, ctx=pixels.context)))
                 outputs.append(output)
                 targets.append(part)
         mx.autograd.backward(losses)
@@ -123,14 +135,17 @@ class Learner:
 
     def read(self, result: StepResult) -> tuple[float, int]:
         """The sum of a step's losses and its number of correct rows; waits for them."""
-        loss = float(sum(part.asnumpy().astype(np.float64).sum() for part in result.losses))
+        # Zero is added so that a loss of nothing is not written as -0.
+        loss = float(sum(part.asnumpy().astype(np.float64).sum() for part in result.losses) + 0.0)
         logits = np.concatenate([part.asnumpy() for part in result.logits])
         return loss, count_correct(logits, result.targets, self.columns)
 
     def scores(self, rows: Rows, check: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Scores of the centre crops: the mean over tasks, and of each where there are several.
 
-        ``check`` is called before every batch and may raise to end it.
+        ``answered_classes`` is how many classes any row gets, of the task with
+        the fewest: one means that training has collapsed. ``check`` is called
+        before every batch and may raise to end it.
         """
         data = self.config.data
         loader = Loader(
@@ -149,9 +164,28 @@ class Learner:
             for at in [rows.of_task(head)]
         }
         scores = overall_scores(list(each.values()))
+        scores["answered_classes"] = min(
+            len(np.unique(probabilities[rows.of_task(head), part].argmax(axis=1)))
+            for head, part in enumerate(self.columns)
+        )
         if len(each) > 1:
             scores |= {f"{task}.{name}": s[name] for task, s in each.items() for name in s}
         return scores
+
+    @contextlib.contextmanager
+    def loaded(self, file: Path) -> Iterator[None]:
+        """While in this context the network has the parameters of a file.
+
+        Copies of statistics must be equal on all devices: the first one's come back.
+        """
+        parameters = list(self.network.collect_params().values())
+        kept = [parameter.list_data()[0].copy() for parameter in parameters]
+        try:
+            load_parameters(self.network, file, self.forward.contexts)
+            yield
+        finally:
+            for parameter, values in zip(parameters, kept):
+                parameter.set_data(values)
 
     def average_statistics(self) -> None:
         """Give all devices the mean of their batch normalisation statistics.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Optional, TextIO
 
 from fashionai.config import Config, save_config
-from fashionai.datasets.training_rows import data_hash, read_rows
+from fashionai.datasets.training_rows import Rows, data_hash, read_rows
 from fashionai.errors import FashionAIError, RunError, RunStoppedError, TrainingError
 from fashionai.files import atomic_path, write_json
 from fashionai.models.zoo import first_line
@@ -27,11 +27,15 @@ from fashionai.training import estimate
 from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.clock import EpochClock
 from fashionai.training.history import (
+    COLLAPSED,
     EPOCH_HEADER,
     Row,
+    better_of,
     epoch_lines,
     find_best,
     is_over,
+    just_collapsed,
+    kinds_of,
     score_name,
     write_history,
 )
@@ -64,6 +68,8 @@ class Trainer:
         """``resume_from`` is the run that fit will go on with: it needs no pretrained weights."""
         self.config = config
         train, self.val_rows = read_rows(config, "train"), read_rows(config, "val")
+        wants_test = config.evaluate_test != "never"
+        self.test_rows = read_rows(config, "test") if wants_test else None
         resuming = resume_from is not None and resume_from.states_file.is_file()
         self.learner = Learner(
             config, train, contexts, False if resuming else config.model.pretrained
@@ -187,7 +193,14 @@ class Trainer:
         """Score the validation rows and make the epoch's row of the history."""
         learner, progress = self.learner, self.progress
         learner.average_statistics()
-        scores = {f"val_{k}": v for k, v in learner.scores(self.val_rows, stop.check).items()}
+        rows_of = {"val": self.val_rows}
+        if self.test_rows is not None and self.config.evaluate_test == "every-epoch":
+            rows_of["test"] = self.test_rows
+        scores = {
+            f"{kind}_{name}": score
+            for kind, rows in rows_of.items()
+            for name, score in learner.scores(rows, stop.check).items()
+        }
         if learner.average is not None:
             with learner.average.applied():
                 averaged = learner.scores(self.val_rows, stop.check)
@@ -216,14 +229,34 @@ class Trainer:
         if average and find_best(progress.history, self.config.monitor, "ema").row is row:
             with average.applied():
                 self._save_parameters(self.run.best_averaged_parameters)
+        if just_collapsed(progress.history, self.config.epochs):
+            log.info("%s", COLLAPSED)
+        if self.test_rows is not None and is_over(self.config, progress.history):
+            self._evaluate_test(self.test_rows)
         progress.begin_epoch(progress.epoch + 1)
         save_state(self.run.states_file, self.learner, progress)
         self._write_results()
 
+    def _evaluate_test(self, rows: Rows) -> None:
+        """Score the test split with the best weights: told, and nothing chosen by it."""
+        kinds = kinds_of(self.progress.history[0])
+        bests = [find_best(self.progress.history, self.config.monitor, kind) for kind in kinds]
+        best = better_of(bests, self.config.monitor)
+        averaged = best.kind == "ema"
+        file = self.run.best_averaged_parameters if averaged else self.run.best_parameters
+        with self.learner.loaded(file):
+            self.progress.test = self.learner.scores(rows)
+        log.info(
+            "test, best epoch %d: accuracy %.4f, mAP %.4f",
+            *(best.row["epoch"], self.progress.test["accuracy"], self.progress.test["map"]),
+        )
+
     def _write_results(self) -> None:
         """Write the files that follow from the state."""
         self._save_parameters(self.run.last_parameters)
-        write_history(self.run, self.config, self.val_rows.tasks, self.progress.history)
+        write_history(
+            self.run, self.config, self.val_rows.tasks, self.progress.history, self.progress.test
+        )
 
     def _save_parameters(self, path: Path) -> None:
         with atomic_path(path) as temporary:
