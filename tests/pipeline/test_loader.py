@@ -202,3 +202,17 @@ def test_slow_decoding_is_shared_among_the_workers(paths) -> None:
 
     # 16 images of 20 ms of sleep: 320 ms alone, 40 ms by eight.
     assert seconds(8) < 0.6 * seconds(1)
+
+
+def test_a_row_that_is_drawn_again_has_another_view(tmp_path: Path) -> None:
+    """Once more in the same epoch, as a balanced sampler draws it, but the same in each run."""
+    path = tmp_path / "noise.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))
+    data = DataConfig(resize_short=40, crop=16)
+    runs = []
+    for workers in (1, 3):
+        loader = Loader([path], TrainingTransform(data), 4, workers=workers, seed=1)
+        batches = loader.batches(np.zeros(12, np.int64), epoch=2)
+        runs.append(np.concatenate([batch.images[:, 0] for batch in batches]))
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert len({view.tobytes() for view in runs[0]}) == 12

@@ -1,0 +1,90 @@
+"""Scores of the test split beside those of validation: right, and chosen by nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.runtime import import_mxnet
+from fashionai.training.history import just_collapsed
+from tests.conftest import run_cli
+from tests.test_readme import write_small_idx
+
+mx = import_mxnet()
+
+CONFIG = """\
+task: fashion-mnist
+model: {name: small_cnn, pretrained: false}
+data: {resize_short: 28, crop: 28, augment: []}
+epochs: 2
+batch_size: 16
+optimizer: {name: sgd, lr: 0.02}
+schedule: {name: constant}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("test-split")
+    (folder / "idx").mkdir()
+    write_small_idx(folder / "idx")
+    (folder / "c.yaml").write_text(CONFIG)
+    steps = [["prepare", "--task", "fashion-mnist", "--data", "idx"]]
+    for when in ("never", "end", "every-epoch"):
+        run = ["--run", f"runs/{when}", f"evaluate_test={when}"]
+        steps.append(["train", "--config", "c.yaml", *run])
+    for arguments in steps:
+        done = run_cli(*arguments, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_nothing_is_chosen_by_the_test(folder: Path) -> None:
+    for file in ("best.params", "last.params"):
+        first = mx.nd.load(str(folder / "runs/never" / file))
+        for when in ("end", "every-epoch"):
+            other = mx.nd.load(str(folder / f"runs/{when}" / file))
+            for name, value in first.items():
+                assert np.array_equal(value.asnumpy(), other[name].asnumpy()), (when, file, name)
+
+
+@pytest.mark.parametrize("when", ["end", "every-epoch"])
+def test_the_test_scores_are_those_of_evaluate(folder: Path, when: str) -> None:
+    arguments = ["--run", f"runs/{when}", "--split", "test", "--crops", "1", "--json", "t.json"]
+    done = run_cli("evaluate", *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((folder / "t.json").read_text())
+    metrics = json.loads((folder / f"runs/{when}/metrics.json").read_text())
+    for name in ("accuracy", "map", "log_loss", "balanced_accuracy"):
+        assert metrics["test"][name] == pytest.approx(expected[name], abs=1e-5)
+    with open(folder / f"runs/{when}/history.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert ("test_map" in rows[0]) == (when == "every-epoch")
+    if when == "every-epoch":
+        best = rows[metrics["best_epoch"] - 1]
+        assert float(best["test_accuracy"]) == pytest.approx(expected["accuracy"], abs=1e-5)
+
+
+def rows_of(*answered: int) -> list[dict[str, float]]:
+    return [{"val_answered_classes": count} for count in answered]
+
+
+def test_a_collapse_is_said_once_and_not_of_a_beginning() -> None:
+    assert not just_collapsed(rows_of(1), epochs=5)
+    assert just_collapsed(rows_of(1), epochs=1)
+    assert just_collapsed(rows_of(1, 1), epochs=5)
+    assert not just_collapsed(rows_of(1, 1, 1), epochs=5)
+    assert just_collapsed(rows_of(1, 2, 1), epochs=5)
+    assert not just_collapsed(rows_of(1, 2, 3), epochs=5)
+
+
+def test_a_rate_far_too_high_is_told(folder: Path) -> None:
+    """A network whose ReLUs have all died answers its bias, whatever it sees."""
+    overrides = ["optimizer.lr=30", "optimizer.momentum=0", "epochs=3", "model.name=logos_cnn"]
+    sizes = ["data.resize_short=80", "data.crop=80"]
+    done = run_cli("train", "--config", "c.yaml", *overrides, *sizes, cwd=folder)
+    assert "collapsed: every validation image gets one class" in done.stdout, done.stderr
