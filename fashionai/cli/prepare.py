@@ -109,13 +109,15 @@ def command(
         raise click.UsageError("--path-column and the like go with --csv")
     if classes is not None and not own:
         raise click.UsageError("--classes goes with --csv or --folders")
+    if no_logo_share is not None and own:
+        raise click.UsageError("--no-logo-share goes with --task logos")
     if own and len(tasks) > 1:
         raise click.UsageError("--csv and --folders make one task: give one --task")
     from fashionai.datasets import sources
     from fashionai.datasets.prepare import file_errors, prepare, summary_notes, summary_table
     from fashionai.tasks import expand_tasks
 
-    listed = [name.strip() for name in classes.split(",")] if classes else []
+    listed = [] if classes is None else [name.strip() for name in classes.split(",")]
     readers: list[Callable[[], Source]]
     if csv_file is not None and images is not None:
         readers = [lambda: sources.read_own_table(tasks[0], csv_file, images, listed, **columns)]

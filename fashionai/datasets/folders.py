@@ -138,6 +138,11 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
     _check_same_files(folder, splits, places)
     indices = np.array([int(row["class_index"]) for row in rows])
     kept = np.flatnonzero(background | (indices < len(task.classes))).tolist()
+    if not kept:
+        raise DataError(
+            f"{folder}: split '{', '.join(splits)}' has no images of its classes, "
+            f"only {task.background}"
+        )
     return PreparedSplit(
         task,
         [folder / places[at] for at in kept],

@@ -46,17 +46,17 @@ def read_own_table(
     name: str, file: Path, images: Path, classes: Sequence[str], **columns: Any
 ) -> Source:
     """One's own CSV as a new task; ``columns`` and errors as for read_table."""
-    _check_name(name)
+    _check_names(name, classes)
     return read_table(name, file, images, classes=classes, **columns)
 
 
 def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> Source:
     """One's own class folders as a new task; errors as for read_class_folders."""
-    _check_name(name)
+    _check_names(name, classes)
     return read_class_folders(name, folder, classes=classes)
 
 
-def _check_name(name: str) -> None:
+def _check_names(name: str, classes: Sequence[str]) -> None:
     if name in REGISTRY or name == ALL:
         raise ConfigError(f"--task: '{name}' is the name of a known data set, choose another")
     if not TASK_NAME.fullmatch(name):
@@ -64,3 +64,5 @@ def _check_name(name: str) -> None:
             f"--task: found '{name}', expected a name of letters, digits, - and _ "
             "that begins with a letter or digit"
         )
+    if not all(classes):
+        raise ConfigError(f"--classes: found '{','.join(classes)}', one of them has no name")
