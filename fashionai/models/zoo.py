@@ -76,6 +76,9 @@ def _initialize(network: Any, classes: int, crop: int, magnitude: float) -> None
     """Fill all parameters; ValueError when the answer has not one logit a class."""
     network.initialize(mx.init.Xavier(magnitude=magnitude), ctx=mx.cpu())
     shape = getattr(network(mx.nd.zeros((1, 3, crop, crop))), "shape", None)
+    # oneDNN rearranges weights in place while it computes: whoever reads them meanwhile gets
+    # neither the old nor the new order.
+    mx.nd.waitall()
     if shape != (1, classes):
         raise ValueError(f"it answers with shape {shape}, expected (1, {classes})")
 

@@ -84,7 +84,7 @@ def test_a_collapse_is_said_once_and_not_of_a_beginning() -> None:
 
 def test_a_rate_far_too_high_is_told(folder: Path) -> None:
     """A network whose ReLUs have all died answers its bias, whatever it sees."""
-    overrides = ["optimizer.lr=30", "optimizer.momentum=0", "epochs=3", "model.name=logos_cnn"]
+    overrides = ["optimizer.lr=3", "optimizer.momentum=0", "epochs=3", "model.name=logos_cnn"]
     sizes = ["data.resize_short=80", "data.crop=80"]
     done = run_cli("train", "--config", "c.yaml", *overrides, *sizes, cwd=folder)
     assert "collapsed: every validation image gets one class" in done.stdout, done.stderr
