@@ -79,7 +79,8 @@ def log_loss(probabilities: np.ndarray, marks: np.ndarray) -> float:
     """Mean of -ln(probability of the true class), probabilities kept above 1e-15."""
     truth = true_classes(marks)
     chosen = np.take_along_axis(probabilities, truth[:, None], axis=1)
-    return float(-np.mean(np.log(np.maximum(chosen, SMALLEST_PROBABILITY))))
+    # Zero is added so that certain answers do not lose -0.
+    return float(-np.mean(np.log(np.maximum(chosen, SMALLEST_PROBABILITY)))) + 0.0
 
 
 def confusion_matrix(probabilities: np.ndarray, marks: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ Examples:
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="val", help="Split for --run."
 )
+@click.option("--per-class", is_flag=True, help="Print recall and precision of every class.")
 @click.option("--confusion", is_flag=True, help="Print a confusion matrix for each task.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
 @crop_options
@@ -46,6 +47,7 @@ def command(
     task_names: tuple[str, ...],
     run_path: Optional[Path],
     split: str,
+    per_class: bool,
     confusion: bool,
     json_file: Optional[Path],
     crops: int,
@@ -62,7 +64,12 @@ def command(
     from fashionai.files import write_json
     from fashionai.inference.evaluation import evaluate_file, to_json
     from fashionai.metrics import overall_scores
-    from fashionai.reporting.tables import confusion_table, score_table
+    from fashionai.reporting.tables import (
+        balance_table,
+        class_table,
+        confusion_table,
+        score_table,
+    )
     from fashionai.tasks import expand_tasks
 
     if run_path is not None and (questions or task_names):
@@ -90,9 +97,11 @@ def command(
     overall = overall_scores([e.scores for e in evaluations])
     rows.append(("mean", sum(e.rows for e in evaluations), overall))
     click.echo(score_table(rows))
-    if confusion:
+    click.echo()
+    click.echo(balance_table([(e.task.name, e.scores, e.confusion) for e in evaluations]))
+    for table in [class_table] * per_class + [confusion_table] * confusion:
         for evaluation in evaluations:
             click.echo(f"\n{evaluation.task.name}")
-            click.echo(confusion_table(evaluation.confusion, evaluation.task.classes))
+            click.echo(table(evaluation.confusion, evaluation.task.classes))
     if json_file is not None:
         write_json(json_file, to_json(evaluations))

@@ -7,6 +7,8 @@ from typing import Union
 
 import numpy as np
 
+from fashionai.metrics import precisions, recalls
+
 WIDTH = 80
 
 # A column's heading and its width.
@@ -51,6 +53,38 @@ def score_table(
         for name, cell, scores in rows
     ]
     return aligned_table(headings[0], columns, lines)
+
+
+def balance_table(rows: Sequence[tuple[str, Mapping[str, float], np.ndarray]]) -> str:
+    """Accuracy beside that of always answering the most frequent class, and what sees through it.
+
+    ``rows`` are (name, scores, confusion matrix).
+    """
+    columns = [("accuracy", 10), ("majority", 10), ("balanced", 10), ("ROC AUC", 9)]
+    lines = []
+    for name, scores, matrix in rows:
+        majority = matrix.sum(axis=1).max() / matrix.sum()
+        numbers = (scores["accuracy"], majority, scores["balanced_accuracy"], scores["roc_auc"])
+        lines.append((name, [f"{number:.4f}" for number in numbers]))
+    return aligned_table("task", columns, lines)
+
+
+def class_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
+    """Rows, recall and precision of every class; a dash where there is nothing to divide by."""
+    columns = [("N", 8), ("predicted", 11), ("recall", 9), ("precision", 11)]
+    shares = zip(recalls(matrix), precisions(matrix))
+    lines = [
+        (
+            name,
+            [
+                int(matrix[index].sum()),
+                int(matrix[:, index].sum()),
+                *("-" if np.isnan(share) else f"{share:.4f}" for share in pair),
+            ],
+        )
+        for index, (name, pair) in enumerate(zip(classes, shares))
+    ]
+    return aligned_table("class", columns, lines)
 
 
 def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
