@@ -347,8 +347,7 @@ def test_more_folds_than_images_are_refused(work: Path, capsys: pytest.CaptureFi
     arguments = ["--config", "both.yaml", "task=pant", "--folds", "31", "--run", "runs/many"]
     assert fashionai("cross-validate", *arguments) == 2
     assert capsys.readouterr().err == (
-        "Error: pant_length_labels: its 30 images do not fill 31 folds. "
-        "Give fewer --folds\n"
+        "Error: pant_length_labels: its 30 images do not fill 31 folds. Give fewer --folds\n"
     )
 
 

@@ -101,18 +101,16 @@ def command(
         "group_column": group_column,
     }
     own = csv_file is not None or folders is not None
-    if csv_file is not None and folders is not None:
-        raise click.UsageError("--csv and --folders exclude each other")
-    if (csv_file is None) != (images is None):
-        raise click.UsageError("--csv FILE and --images DIR go together")
-    if csv_file is None and any(columns.values()):
-        raise click.UsageError("--path-column and the like go with --csv")
-    if classes is not None and not own:
-        raise click.UsageError("--classes goes with --csv or --folders")
-    if no_logo_share is not None and own:
-        raise click.UsageError("--no-logo-share goes with --task logos")
-    if own and len(tasks) > 1:
-        raise click.UsageError("--csv and --folders make one task: give one --task")
+    for wrong, message in (
+        (csv_file and folders, "--csv and --folders exclude each other"),
+        (bool(csv_file) != bool(images), "--csv FILE and --images DIR go together"),
+        (not csv_file and any(columns.values()), "--path-column and the like go with --csv"),
+        (not own and classes is not None, "--classes goes with --csv or --folders"),
+        (own and no_logo_share is not None, "--no-logo-share goes with --task logos"),
+        (own and len(tasks) > 1, "--csv and --folders make one task: give one --task"),
+    ):
+        if wrong:
+            raise click.UsageError(message)
     from fashionai.datasets import sources
     from fashionai.datasets.prepare import file_errors, prepare, summary_notes, summary_table
     from fashionai.tasks import expand_tasks

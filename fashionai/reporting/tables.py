@@ -71,7 +71,7 @@ def balance_table(rows: Sequence[tuple[str, Mapping[str, float], np.ndarray]]) -
 
 def class_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
     """Rows, recall and precision of every class; a dash where there is nothing to divide by."""
-    columns = [("N", 8), ("predicted", 11), ("recall", 9), ("precision", 11)]
+    columns = [("N", 10), ("predicted", 11), ("recall", 9), ("precision", 11)]
     shares = zip(recalls(matrix), precisions(matrix))
     lines = [
         (
