@@ -127,8 +127,8 @@ class CrossValidation:
                 f"{self.path}: not a cross-validation (no {CROSS_VALIDATION_FILE})",
                 "Begin one with --config",
             )
-        wanted = config or load_config(self.config_file, overrides)
-        different = differing_keys(load_config(self.config_file), wanted)
+        wanted = config or self._read_config(overrides)
+        different = differing_keys(self._read_config(), wanted)
         different = [line for line in different if not line.startswith("data.workers:")]
         begun = load_yaml(self.settings_file)
         for name, value in given.items():
@@ -153,7 +153,7 @@ class CrossValidation:
         anywhere, it goes on where it was and ends with the same files. Raises
         RunStoppedError, with the state saved, when the user stops it.
         """
-        config = load_config(self.config_file)
+        config = self._read_config()
         crops = load_yaml(self.settings_file)["crops"]
         runs = find_folds(self.path)
         configs = [self._fold_config(config, number) for number in range(1, len(runs) + 1)]
@@ -173,6 +173,12 @@ class CrossValidation:
             runs, held_out, contexts, progress, crops=crops, batch_size=batch_size
         )
         return self._score(held_out, answers)
+
+    def _read_config(self, overrides: Sequence[str] = ()) -> Config:
+        """What it was begun with; of tasks whose folder is gone the runs know."""
+        runs = [run for run in find_folds(self.path) if run.classes_file.is_file()]
+        known = [task for run in runs for task in run.read_tasks()]
+        return load_config(self.config_file, overrides, known)
 
     def _train_fold(self, run: RunFolder, config: Config, contexts: list[Any]) -> None:
         begun = run.config_file.is_file()
