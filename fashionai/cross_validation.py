@@ -24,7 +24,7 @@ from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingErr
 from fashionai.files import write_json, write_text
 from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
 from fashionai.inference.predictor import Question, predict
-from fashionai.inference.submissions import PredictedRow, write_predictions
+from fashionai.inference.submissions import PredictedRow, as_written, write_predictions
 from fashionai.metrics import overall_scores
 from fashionai.models.zoo import build_network
 from fashionai.reporting.plots import draw_folds, draw_history
@@ -233,7 +233,7 @@ class CrossValidation:
             )
         ]
         write_predictions(self.predictions_file, predicted)
-        return answers
+        return [[as_written(task) for task in fold] for fold in answers]
 
     def _score(self, held_out: Sequence[Rows], answers: Sequence[Sequence[np.ndarray]]) -> Result:
         tasks = held_out[0].tasks

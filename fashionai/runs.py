@@ -176,6 +176,12 @@ def find_runs(folder: Path = RUNS_FOLDER) -> list[RunFolder]:
     return [RunFolder(file.parent) for file in sorted(folder.glob("*/config.yaml"))]
 
 
+def learnt_tasks(runs: Sequence[RunFolder]) -> list[Task]:
+    """The tasks that any of these runs has learnt, as they were when it did."""
+    begun = [run for run in runs if run.classes_file.is_file()]
+    return list(dict.fromkeys(task for run in begun for task in run.read_tasks()))
+
+
 def best_finished_runs(
     tasks: Sequence[Task], folder: Path = RUNS_FOLDER
 ) -> dict[Task, list[RunFolder]]:

@@ -118,7 +118,7 @@ def test_one_wrong_value_is_one_line_that_says_which(problems, text: str, proble
         ("seed=2020-13-45", "override 'seed=2020-13-45': the value is not valid YAML: month must"),
         ("seed=", "seed: input should be a valid integer, found None"),
         ("epochs.x=3", "epochs: input should be a valid integer, found keys with values"),
-        ("data.augment.p=1", "data.augment.p: give the whole list, for instance data.augment="),
+        ("data.augment.p=1", "data.augment.p: give the whole list, for instance 'data.augment="),
         ("data.crp=32", "data.crp: unknown key. Did you mean 'data.crop'?"),
     ],
 )
@@ -172,9 +172,10 @@ STEP = "task: skirt\nschedule: {name: step, factor: 0.3, epochs: [5], warmup_epo
 
 
 def test_another_schedule_drops_the_files_schedule_keys(load) -> None:
-    assert load(STEP, "schedule.name=cosine").schedule == CosineSchedule()
+    """All but the warm-up, which every schedule has."""
+    assert load(STEP, "schedule.name=cosine").schedule == CosineSchedule(warmup_epochs=2)
     chosen = load(STEP, "schedule.final_factor=0.1", "schedule.name=cosine").schedule
-    assert chosen == CosineSchedule(final_factor=0.1)
+    assert chosen == CosineSchedule(final_factor=0.1, warmup_epochs=2)
 
 
 def test_the_same_schedule_keeps_the_files_schedule_keys(load) -> None:

@@ -70,7 +70,6 @@ def command(
         confusion_table,
         score_table,
     )
-    from fashionai.tasks import expand_tasks
 
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
@@ -89,7 +88,7 @@ def command(
                 progress=advance,
             )
     elif predictions is not None and labels and run_path is None:
-        evaluations = evaluate_file(predictions, labels, questions, expand_tasks(task_names))
+        evaluations = evaluate_file(predictions, labels, questions, task_names)
     else:
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")
 

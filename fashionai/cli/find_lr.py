@@ -73,7 +73,7 @@ def command(
     if made < steps:
         click.echo(f"the loss exploded at a rate of {last:.2g}, after {made} of {steps} steps")
     if found.suggestion is None:
-        click.echo("no suggestion: the loss does not clearly fall (try more --steps, other rates)")
+        click.echo("no suggestion: the loss does not clearly fall (try --steps 300)")
     else:
         click.echo(f"suggested: optimizer.lr={found.suggestion:.2g}, where the loss falls steepest")
         click.echo("(with schedule.name=one_cycle it is the highest rate)")

@@ -67,12 +67,12 @@ def command(
     from fashionai.datasets.fashionai_csv import TEST_QUESTIONS
     from fashionai.inference import answers
     from fashionai.inference.predictor import images_of, runs_of
-    from fashionai.runs import open_runs
+    from fashionai.runs import find_runs, learnt_tasks, open_runs
     from fashionai.runtime import contexts
     from fashionai.tasks import expand_tasks
 
-    tasks = expand_tasks(task_names)
     runs = open_runs(run_paths)
+    tasks = expand_tasks(task_names, learnt_tasks(runs or find_runs()))
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")
     if split is not None:

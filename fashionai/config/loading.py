@@ -82,7 +82,9 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
     except ValueError as error:
         return [f"override '{override}': the value is not valid YAML: {error}"]
     if key.startswith("data.augment."):
-        return [f"{key}: give the whole list, for instance data.augment=[{{name: mirror, p: 0.5}}]"]
+        return [
+            f"{key}: give the whole list, for instance 'data.augment=[{{name: mirror, p: 0.5}}]'"
+        ]
     *parents, leaf = key.split(".")
     node = tree
     for parent in parents:
@@ -91,9 +93,10 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
             # What stands there is wrong by itself and is reported, unless it is a plain value.
             return [] if _is_section(parent) else [_unknown_key(key)]
         node = child
-    # Another schedule has other keys: those of the former one go with it.
+    # Another schedule has other keys: those of the former one go with it, but for the warm-up.
     if leaf == "name" and parents == ["schedule"] and node.get("name") != value:
-        node.clear()
+        for former in [key for key in node if key != "warmup_epochs"]:
+            del node[former]
     node[leaf] = value
     return []
 
@@ -120,7 +123,8 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
         try:
             find_task(name, [*known, *prepared])
         except ConfigError as error:
-            problems.append(f"task: {error}")
+            listed = f"task: several tasks are a list, 'task=[{name}]'"
+            problems.append(listed if "," in name else f"task: {error}")
     return problems
 
 

@@ -31,6 +31,8 @@ PARTIAL_MANIFEST = "manifest.csv.partial"
 COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 # A last column where images belong to groups.
 GROUP = "group"
+# Where prepare puts tasks by default.
+PREPARED_FOLDER = Path("data/train_valid")
 MODES = ("hardlink", "copy", "symlink")
 
 
@@ -152,12 +154,18 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
     )
 
 
+def _prepare_command(folder: Path) -> str:
+    """How a folder is prepared again; what --data was nobody remembers."""
+    out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
+    return f"fashionai prepare --task {folder.name}{out}"
+
+
 def read_task(folder: Path) -> Task:
     """The task that a prepared folder holds; DataError when it is not prepared."""
     if not (folder / MANIFEST).is_file():
         raise DataError(
             f"{folder}: not a prepared folder (no {MANIFEST})",
-            f"Run: fashionai prepare --task {folder.name}",
+            f"Run: {_prepare_command(folder)}",
         )
     return task_from_json(folder / TASK_FILE)
 
@@ -293,7 +301,7 @@ def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]
     count = len(missing) + len(extra)
     raise DataError(
         f"{folder}: {found}" + (f" (and {count - 1:,} more)" if count > 1 else ""),
-        f"Run: fashionai prepare --task {folder.name}",
+        f"Run: {_prepare_command(folder)}",
     )
 
 

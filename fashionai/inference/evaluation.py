@@ -14,7 +14,7 @@ from fashionai.inference.joining import join_rows, match_rows
 from fashionai.inference.labels import LabelledRow, all_labels_of, read_labels
 from fashionai.inference.submissions import PredictedRow, read_predictions, task_in_file
 from fashionai.metrics import confusion_matrix, overall_scores, task_scores
-from fashionai.tasks import Task
+from fashionai.tasks import Task, expand_tasks
 
 
 class TaskEvaluation(NamedTuple):
@@ -37,19 +37,20 @@ def evaluate_file(
     predictions: Path,
     labels: Sequence[Path],
     questions: Optional[Path] = None,
-    tasks: Sequence[Task] = (),
+    task_names: Sequence[str] = (),
 ) -> list[TaskEvaluation]:
     """Score a prediction file, task by task in the order of its rows.
 
     ``labels`` are as for read_labels. Every row of a label file must be
     predicted; of a prepared folder, every row of the splits that the file has
     rows of. ``questions`` restricts the labels to the rows that were asked,
-    ``tasks`` both sides to some tasks. Raises DataError when rows are missing,
+    ``task_names`` both sides to some tasks. Raises DataError when rows are missing,
     extra, double or malformed.
     """
     names = str(predictions), ", ".join(map(str, labels))
     predicted, labelled = read_predictions(predictions), read_labels(labels)
     answers = list(labelled.values())
+    tasks = expand_tasks(task_names, list({row.task: None for row in answers}))
     if tasks:
         in_files = [task_in_file(task) for task in tasks]
         predicted = [row for row in predicted if row.task in in_files]
@@ -59,6 +60,10 @@ def evaluate_file(
     if questions is not None:
         asked = {(row.image, row.task.name) for row in read_rows(questions)}
         answers = [row for row in answers if row.key in asked]
+    if not predicted[0].task.name:
+        # A table holds one task: others that the labels have are not missing from it.
+        same = [row for row in answers if task_in_file(row.task) == predicted[0].task]
+        answers = same or answers
     _check_same_tasks(predicted, answers, names)
     answers = _of_predicted_splits(answers, predicted)
     match_rows([row.key for row in predicted], [row.key for row in answers], names)

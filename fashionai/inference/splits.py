@@ -7,6 +7,7 @@ from typing import Any
 from fashionai.datasets.training_rows import read_rows
 from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
 from fashionai.inference.predictor import Question, predict
+from fashionai.inference.submissions import as_written
 from fashionai.runs import RunFolder
 from fashionai.tasks import columns_of
 
@@ -23,7 +24,7 @@ def evaluate_run(
     ]
     answers = predict(questions, contexts, **options)
     return [
-        evaluate_task(task, probabilities, rows.marks[at, columns])
+        evaluate_task(task, as_written(probabilities), rows.marks[at, columns])
         for task, probabilities, at, columns in zip(
             rows.tasks, answers, of_task, columns_of(rows.tasks)
         )

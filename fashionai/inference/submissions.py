@@ -84,6 +84,11 @@ def write_predictions(path: Path, rows: Sequence[PredictedRow]) -> None:
     FORMATS.get(rows[0].task.family, TABLE).write(path, rows)
 
 
+def as_written(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities as a prediction file holds them: scores of a run and of its file are equal."""
+    return probabilities.round(DECIMALS)
+
+
 def task_in_file(task: Task) -> Task:
     """The task as a prediction file shows it: a table tells its classes, not its name."""
     if FORMATS.get(task.family, TABLE) is TABLE:

@@ -365,5 +365,5 @@ def test_a_folder_that_is_not_prepared_says_what_to_run(tmp_path: Path, call) ->
     folder = tmp_path / "skirt_length_labels"
     assert error_of(call, folder) == (
         f"{folder}: not a prepared folder (no manifest.csv). "
-        "Run: fashionai prepare --task skirt_length_labels"
+        f"Run: fashionai prepare --task skirt_length_labels --out {tmp_path}"
     )

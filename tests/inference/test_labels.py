@@ -170,7 +170,7 @@ def test_tasks_that_the_predictions_lack_are_named(
     predict(tmp_path / "p.csv", SKIRT, ["Images/s/c.jpg"])
     with pytest.raises(FashionAIError, match=r"has no rows of pets, which .* Give --task skirt"):
         evaluate_file(tmp_path / "p.csv", [skirts, pets])
-    (evaluation,) = evaluate_file(tmp_path / "p.csv", [skirts, pets], tasks=[SKIRT])
+    (evaluation,) = evaluate_file(tmp_path / "p.csv", [skirts, pets], task_names=["skirt"])
     assert evaluation.rows == 1
 
 

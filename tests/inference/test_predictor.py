@@ -55,7 +55,8 @@ def naive_probabilities(path: Path, network, count: int) -> np.ndarray:
     for view in naive_views(path, count):
         pixels = ((view / 255 - MEAN) / STD).transpose(2, 0, 1)[None].astype(np.float32)
         logits = network(mx.nd.array(pixels)).asnumpy()[0].astype(np.float64)
-        answers.append(np.exp(logits) / np.exp(logits).sum())
+        powers = np.exp(logits - logits.max())
+        answers.append(powers / powers.sum())
     return np.mean(answers, axis=0)
 
 
@@ -77,7 +78,7 @@ def test_crops_agree_with_a_plain_loop_over_the_stock_network(
     expected = np.array([naive_probabilities(path, network, crops) for path in paths])
     np.testing.assert_allclose(actual, expected, atol=2e-5)
     np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
-    assert np.ptp(expected[:, 0]) > 0.1, "the network answers the same everywhere"
+    assert np.ptp(expected, axis=0).max() > 0.1, "the network answers the same everywhere"
 
 
 def test_two_devices_predict_what_one_does(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
