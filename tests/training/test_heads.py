@@ -281,7 +281,7 @@ def test_evaluating_a_run_scores_each_of_its_tasks(capsys: pytest.CaptureFixture
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     metrics = json.loads(Path("runs/both/metrics.json").read_text())
     written = json.loads(Path("scores.json").read_text())
-    assert [line[0] for line in lines[1:]] == [COLLAR.name, SKIRT.name, "mean"]
+    assert [line[0] for line in lines[1:4]] == [COLLAR.name, SKIRT.name, "mean"]
     for line, task in zip(lines[1:], (COLLAR, SKIRT)):
         # The centre crop is what training validates with.
         assert float(line[2]) == pytest.approx(metrics["tasks"][task.name]["map"], abs=1e-4)
