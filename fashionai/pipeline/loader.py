@@ -22,7 +22,7 @@ from fashionai.runtime import usable_cores
 # Batches decoded ahead of the one in use.
 PREFETCH = 3
 
-# Fourth word of the seeds (seed, epoch, row, stream): each use of chance has its own.
+# Last word of the seeds (seed, epoch, row, stream): each use of chance has its own.
 VIEW_STREAM, SHUFFLE_STREAM, STEP_STREAM, MIXING_STREAM = 0, 1, 2, 3
 
 
@@ -66,12 +66,12 @@ class Loader:
         """
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
         waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
-        # A row that is drawn again has another view.
-        keys = np.stack([np.full_like(rows, epoch), rows, _earlier_draws(rows)], axis=1)
+        # A row that is drawn again has another view: it counts as a row beyond the last.
+        keys = np.stack([rows, rows + _earlier_draws(rows) * len(self._paths)], axis=1)
         try:
             for step in range(skip, self.steps(len(rows))):
                 start = step * self._batch_size
-                waiting.append(self._begin(pool, keys[start : start + self._batch_size]))
+                waiting.append(self._begin(pool, keys[start : start + self._batch_size], epoch))
                 if len(waiting) > PREFETCH:
                     yield _finish(*waiting.popleft())
             while waiting:
@@ -80,23 +80,23 @@ class Loader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(
-        self, pool: ThreadPoolExecutor, keys: np.ndarray
+        self, pool: ThreadPoolExecutor, keys: np.ndarray, epoch: int
     ) -> tuple[Batch, list[Future[None]]]:
         """Allocate a batch and let the threads fill it, a share of consecutive images each.
 
-        ``keys`` are ``(B, 3)``: epoch, row, and how often the epoch had it before.
+        ``keys`` are ``(B, 2)``: the row, and what stands for it in its seed.
         """
         crop = self._transform.crop
         images = np.empty((len(keys), self._transform.views, crop, crop, 3), np.uint8)
         shares = np.array_split(np.arange(len(keys)), min(self._workers, len(keys)))
-        futures = [pool.submit(self._fill, images, keys, share) for share in shares]
-        return Batch(images, keys[:, 1]), futures
+        futures = [pool.submit(self._fill, images, keys, share, epoch) for share in shares]
+        return Batch(images, keys[:, 0]), futures
 
-    def _fill(self, images: np.ndarray, keys: np.ndarray, share: np.ndarray) -> None:
+    def _fill(self, images: np.ndarray, keys: np.ndarray, share: np.ndarray, epoch: int) -> None:
         for position in share:
-            epoch, row, draw = (int(word) for word in keys[position])
+            row, key = (int(word) for word in keys[position])
             image = read_image(self._paths[row], self._transform.decode_short)
-            rng = np.random.default_rng((self._seed, epoch, row, VIEW_STREAM, draw))
+            rng = np.random.default_rng((self._seed, epoch, key, VIEW_STREAM))
             self._transform(image, rng, images[position])
 
 
