@@ -19,14 +19,13 @@ import cv2
 import numpy as np
 import pytest
 
-from fashionai.cli import main
 from fashionai.datasets.folders import PreparedSplit, read_split
 from fashionai.inference.predictor import predict_images
 from fashionai.inference.submissions import read_predictions
 from fashionai.metrics import task_scores
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
-from tests.conftest import run_cli
+from tests.conftest import fashionai, run_cli
 from tests.two_tasks import TASKS, write_two_tasks
 
 mx = import_mxnet()
@@ -45,15 +44,6 @@ seed: 3
 optimizer: {name: sgd, lr: 0.002}
 schedule: {name: cosine}
 """
-
-
-def fashionai(*arguments: object) -> object:
-    """The exit code of a command in this process."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return stop.code
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.cli import main
 from fashionai.inference.submissions import read_predictions
-from tests.conftest import write_fashionai_data
+from tests.conftest import fashionai, write_fashionai_data
 
 PANT = "pant_length_labels"
 IMAGES = 30
@@ -23,15 +22,6 @@ batch_size: 16
 optimizer: {name: sgd, lr: 0.002}
 """
 SMALL = ["--config", "pant.yaml", "--folds", "2", "--crops", "5"]
-
-
-def fashionai(*arguments: object) -> object:
-    """The exit code of a command in this process."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return stop.code
-    return 0
 
 
 def write_inputs(folder: Path) -> None:

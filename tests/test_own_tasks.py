@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.cli import main
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
 from fashionai.inference.predictor import predict_images
@@ -19,6 +18,7 @@ from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task
 from fashionai.training.trainer import Trainer
+from tests.conftest import fashionai
 from tests.datasets.trees import write_table
 from tests.training.test_resume import Moment, assert_same_end, stop_in_step
 
@@ -34,15 +34,6 @@ epochs: 3
 batch_size: 8
 optimizer: {name: sgd, lr: 0.02}
 """
-
-
-def fashionai(*arguments: object) -> object:
-    """The exit code of a command in this process."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return stop.code
-    return 0
 
 
 @pytest.fixture(scope="module")
