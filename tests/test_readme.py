@@ -11,6 +11,7 @@ import pytest
 
 from fashionai.tasks import FASHIONAI_TASKS
 from tests.conftest import ROOT, run_cli, write_fashionai_data
+from tests.datasets.trees import write_class_folders, write_table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUICK = [
@@ -38,6 +39,10 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
     idx = tmp_path / "idx"
     idx.mkdir()
     write_small_idx(idx)
+    write_table(tmp_path / "own", ("owl", "robin", "tit"), per_class=6)
+    shutil.copyfile(tmp_path / "own/labels.csv", tmp_path / "labels.csv")
+    shutil.copytree(tmp_path / "own/images", tmp_path / "photos")
+    write_class_folders(tmp_path / "pets", {"": 5})
     commands = [line for line in shell_commands() if line]
     assert len(commands) > 12
     for line in commands:
