@@ -1,7 +1,6 @@
 """Figures in garments, drawn so that only the height of a hem or cuff tells the class.
 
-Figures are drawn in body units: x = 0 is the body's axis, y = 0 the crown and
-y = 1 just below the soles.
+In body units x = 0 is the body's axis, y = 0 the crown and y = 1 just below the soles.
 """
 
 from __future__ import annotations
@@ -35,9 +34,7 @@ WAIST_HALF, HIP_HALF = 0.068, 0.096  # half widths
 ARM = (0.16, 0.15, 0.065)  # lengths: upper arm, forearm, hand
 CIRCLE = np.exp(2j * np.pi * np.arange(24) / 24)[:, None].view(float)
 # Blue, green, red, as OpenCV has them.
-SKIN_TONES = np.array(
-    [(205, 224, 250), (170, 200, 240), (130, 170, 220), (85, 125, 180), (50, 75, 115)]
-)
+SKINS = np.array([(205, 224, 250), (170, 200, 240), (130, 170, 220), (85, 125, 180), (50, 75, 115)])
 HAIR = np.array([(25, 25, 30), (35, 55, 85), (90, 160, 205), (40, 65, 150), (150, 150, 155)])
 LIPS = np.array((60, 60, 160))
 
@@ -150,7 +147,7 @@ class Palette:
 
 
 def _palette(rng: np.random.Generator) -> Palette:
-    skin = np.clip(SKIN_TONES[rng.integers(len(SKIN_TONES))] + rng.integers(-12, 13, 3), 0, 255)
+    skin = np.clip(SKINS[rng.integers(len(SKINS))] + rng.integers(-12, 13, 3), 0, 255)
     background = (_colour(rng, [skin], 140) + rng.integers(60, 236)) // 2  # rather grey
     legs = skin if rng.random() < 0.85 else _colour(rng, [background])
     garment = _colour(rng, [background, skin, legs])
