@@ -194,6 +194,11 @@ def task_from_json(path: Path) -> Task:
     return _read_json(path, _task_of)
 
 
+def prepared_tasks(folder: Path) -> list[Task]:
+    """The tasks that are prepared below a folder, by name."""
+    return [task_from_json(file) for file in sorted(folder.glob(f"*/{TASK_FILE}"))]
+
+
 def _task_of(value: Any) -> Task:
     return Task(
         value["task"],

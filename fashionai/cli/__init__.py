@@ -27,6 +27,8 @@ COMMANDS = {
     "ensemble": "Average prediction files, with weights that it can search for.",
     "compare": "Tell where two prediction files differ, and which is right.",
     "preview": "Draw a grid of what the network will see.",
+    "runs": "List the runs with their scores.",
+    "tasks": "List the tasks with their classes.",
     "config": "Print the resolved configuration of a run.",
     "covers": "Download lists of image URLs.",
     "demo": "Write a small data set of drawn garments to try everything on.",

@@ -19,11 +19,10 @@ from fashionai.files import write_text
 from fashionai.tasks import (
     REGISTRY,
     SHORT_NAMES,
-    TASK_FILE,
     Task,
     find_task,
     full_names,
-    task_from_json,
+    prepared_tasks,
 )
 from fashionai.yaml_files import load_yaml, parse_scalar
 
@@ -116,8 +115,7 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
     unknown = [n for n in full_names(n for n in names if isinstance(n, str)) if n not in REGISTRY]
     if not unknown:
         return []
-    files = Path(str(folder or DataConfig().folder)).glob(f"*/{TASK_FILE}")
-    prepared = [task_from_json(file) for file in sorted(files)]
+    prepared = prepared_tasks(Path(str(folder or DataConfig().folder)))
     problems = []
     for name in unknown:
         try:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Union
 
 import numpy as np
 
 from fashionai.metrics import precisions, recalls
+from fashionai.runs import RunFolder
+from fashionai.tasks import Task
 
 WIDTH = 80
+RUN_SCORES = ("map", "accuracy")
+# More tasks than this are counted, not named.
+MOST_NAMES = 3
 
 # A column's heading and its width.
 Column = tuple[str, int]
@@ -97,6 +103,34 @@ def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
     for name, row in zip(names, matrix):
         lines.append(name.ljust(width) + "".join(f"{count:>{cell},}" for count in row))
     return "\n".join(lines)
+
+
+def task_lines(task: Task, state: str) -> list[str]:
+    """The names, the number of classes and, below, the classes of a task."""
+    names = ", ".join(dict.fromkeys((task.name, *task.aliases)))
+    classes = ", ".join(task.classes)
+    wrapped = textwrap.wrap(classes, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    return [f"{names}: {len(task.classes)} classes, {state}", *wrapped]
+
+
+def run_table(runs: Sequence[RunFolder]) -> str:
+    """A line for each run, by tasks and then by mAP, the largest first.
+
+    A star is behind the epochs of finished runs.
+    """
+    lines = []
+    for run in runs:
+        metrics = run.read_metrics()
+        names = [task.short_name for task in run.read_tasks()] if metrics else ["?"]
+        learnt = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} tasks"
+        best = metrics.get("best", {})
+        finished = "*" if metrics.get("finished") else ""
+        cells = [learnt, f"{metrics.get('epochs', 0)}{finished}"]
+        cells += [f"{best[key]:.4f}" if best.get(key) is not None else "-" for key in RUN_SCORES]
+        lines.append((names, -(best.get("map") or 0.0), str(run), cells))
+    columns = [("task", 24), ("epochs", 8), ("mAP", 8), ("accuracy", 10)]
+    ordered = [(name, cells) for _, _, name, cells in sorted(lines)]
+    return aligned_table("run", columns, ordered) + "\n* finished"
 
 
 def keep_end(text: str, room: int) -> str:

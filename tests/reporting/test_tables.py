@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from fashionai.config import Config, save_config
+from fashionai.files import write_json
 from fashionai.metrics import marks_from_classes, task_scores
-from fashionai.reporting.tables import WIDTH, balance_table, class_table
+from fashionai.reporting.tables import WIDTH, balance_table, class_table, run_table, task_lines
+from fashionai.runs import RunFolder, create_run
+from fashionai.tasks import TASKS, Task, expand_tasks, tasks_to_json
 
 
 def test_a_classifier_that_answers_one_class_is_seen_for_what_it_is() -> None:
@@ -27,3 +34,38 @@ def test_long_names_stay_within_the_terminal() -> None:
     matrix = np.array([[1234567, 0], [0, 1]])
     for line in class_table(matrix, ("a" * 100, "b")).splitlines():
         assert len(line) <= WIDTH
+
+
+def make_run(folder: Path, name: str, tasks: list[str], score: float, finished: bool) -> RunFolder:
+    run = create_run(folder / name)
+    save_config(Config(task=tasks), run.config_file)
+    write_json(run.classes_file, tasks_to_json(expand_tasks(tasks)))
+    best = {"map": score, "accuracy": 0.5}
+    write_json(run.metrics_file, {"finished": finished, "epochs": 7, "best": best, "tasks": {}})
+    return run
+
+
+def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
+    """A run without a finished epoch has no scores yet."""
+    runs = [
+        make_run(tmp_path, "a", ["skirt"], 0.7, finished=False),
+        make_run(tmp_path, "b", ["skirt"], 0.9, finished=True),
+        make_run(tmp_path, "c", ["coat"], 0.1, finished=True),
+        make_run(tmp_path, "d", ["skirt", "coat", "pant", "neck"], 0.8, finished=True),
+        create_run(tmp_path / "begun"),
+    ]
+    lines = run_table(runs).splitlines()
+    names = [Path(line.split()[0]).name for line in lines[1:-1]]
+    assert names == ["begun", "c", "b", "a", "d"]
+    assert lines[2].split()[1:] == ["coat", "7*", "0.1000", "0.5000"]
+    assert lines[5].split()[1:] == ["4", "tasks", "7*", "0.8000", "0.5000"]
+    assert lines[4].split()[1:] == ["skirt", "7", "0.7000", "0.5000"]
+    assert lines[1].split()[1:] == ["?", "0", "-", "-"]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.short_name)
+def test_every_class_of_a_task_is_told_within_the_terminal(task: Task) -> None:
+    first, *rest = task_lines(task, "prepared")
+    assert first.endswith(f": {len(task.classes)} classes, prepared")
+    assert " ".join(line.strip() for line in rest).split(", ") == list(task.classes)
+    assert all(len(line) <= WIDTH for line in (first, *rest))

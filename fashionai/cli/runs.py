@@ -1,0 +1,27 @@
+"""fashionai runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+def command(folder: Path) -> None:
+    """List the runs below a folder with their validation scores, the best first.
+
+    \b
+    Examples:
+      fashionai runs
+      fashionai runs runs/skirt-folds
+    """
+    from fashionai.errors import RunError
+    from fashionai.reporting.tables import run_table
+    from fashionai.runs import find_runs
+
+    runs = find_runs(folder)
+    if not runs:
+        raise RunError(f"{folder}: no runs there", "Name another folder, or train one")
+    click.echo(run_table(runs))

@@ -1,0 +1,35 @@
+"""fashionai tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("data/train_valid"),
+    help="Where prepare has put tasks.",
+)
+@click.argument("names", nargs=-1, metavar="[TASK]...")
+def command(folder: Path, names: tuple[str, ...]) -> None:
+    """List the tasks, known and prepared ones, with their classes.
+
+    \b
+    Examples:
+      fashionai tasks
+      fashionai tasks skirt logos
+    """
+    from fashionai.reporting.tables import task_lines
+    from fashionai.tasks import TASKS, expand_tasks, prepared_tasks
+
+    prepared = prepared_tasks(folder)
+    known = {task.name: task for task in (*TASKS, *prepared)}
+    chosen = expand_tasks(names, prepared) if names else list(known.values())
+    for task in chosen:
+        state = "prepared" if task.name in {each.name for each in prepared} else "not prepared"
+        for line in task_lines(task, state):
+            click.echo(line)
