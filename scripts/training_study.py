@@ -58,6 +58,7 @@ def study_fashion_mnist(out: Path, seeds: Sequence[int]) -> None:
         fashionai("prepare", "--task", "fashion-mnist", "--data", out / "idx", "--out", folder)
     config = ["--config", ROOT / "configs/fashion_mnist.yaml"]
     common = [f"data.folder={folder}", f"epochs={EPOCHS}", "batch_size=64"]
+    common.append("schedule.warmup_epochs=0")
     print_header("trained with", "test accuracy, centre crop", seeds)
     for number, (name, overrides) in enumerate(VARIANTS.items()):
         scores = []
