@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 import yaml
 
-from fashionai.config import Config, differing_keys, load_config, save_config
+from fashionai.config import Config, load_config, save_config
 from fashionai.datasets.check import hash_files
 from fashionai.datasets.fashionai_csv import row_images
 from fashionai.datasets.folders import PreparedSplit, read_split
@@ -23,7 +23,7 @@ from fashionai.datasets.training_rows import Rows, data_hash, read_rows
 from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json, write_text
 from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
-from fashionai.inference.predictor import Question, predict
+from fashionai.inference.splits import evaluate_rows, predict_rows
 from fashionai.inference.submissions import PredictedRow, as_written, write_predictions
 from fashionai.metrics import overall_scores
 from fashionai.models.zoo import build_network
@@ -34,6 +34,7 @@ from fashionai.runs import (
     RUNS_FOLDER,
     RunFolder,
     create_run,
+    deciding_differences,
     find_folds,
     remove_run,
 )
@@ -128,8 +129,7 @@ class CrossValidation:
                 "Begin one with --config",
             )
         wanted = config or self._read_config(overrides)
-        different = differing_keys(self._read_config(), wanted)
-        different = [line for line in different if not line.startswith("data.workers:")]
+        different = deciding_differences(self._read_config(), wanted)
         begun = load_yaml(self.settings_file)
         for name, value in given.items():
             if value is not None and value != begun.get(name):
@@ -213,15 +213,7 @@ class CrossValidation:
         """Probabilities of every fold's rows by task, also written to one file."""
         with progress("predicting held-out rows", sum(len(r.paths) for r in held_out)) as advance:
             answers = [
-                predict(
-                    [
-                        Question(task, [rows.paths[row] for row in rows.of_task(head)], [run])
-                        for head, task in enumerate(rows.tasks)
-                    ],
-                    contexts,
-                    progress=advance,
-                    **options,
-                )
+                predict_rows(rows, run, contexts, progress=advance, **options)
                 for run, rows in zip(runs, held_out)
             ]
         predicted = [
@@ -233,25 +225,18 @@ class CrossValidation:
             )
         ]
         write_predictions(self.predictions_file, predicted)
-        return [[as_written(task) for task in fold] for fold in answers]
+        return answers
 
     def _score(self, held_out: Sequence[Rows], answers: Sequence[Sequence[np.ndarray]]) -> Result:
-        tasks = held_out[0].tasks
-        columns = columns_of(tasks)
-        marks = [
-            [rows.marks[rows.of_task(head), part] for head, part in enumerate(columns)]
-            for rows in held_out
+        together = [
+            evaluate_task(
+                task,
+                as_written(np.concatenate([fold[head] for fold in answers])),
+                np.concatenate([rows.marks_of(head) for rows in held_out]),
+            )
+            for head, task in enumerate(held_out[0].tasks)
         ]
-        result = Result(
-            [
-                [evaluate_task(*each) for each in zip(tasks, probabilities, truth)]
-                for probabilities, truth in zip(answers, marks)
-            ],
-            [
-                evaluate_task(task, np.concatenate(probabilities), np.concatenate(truth))
-                for task, probabilities, truth in zip(tasks, zip(*answers), zip(*marks))
-            ],
-        )
+        result = Result([evaluate_rows(*fold) for fold in zip(held_out, answers)], together)
         write_json(
             self.scores_file,
             {

@@ -85,11 +85,7 @@ class RunFolder:
 
     def check_same_config(self, config: Config) -> None:
         """RunError unless the run was begun with this configuration; threads may differ."""
-        different = [
-            line
-            for line in differing_keys(self.read_config(), config)
-            if not line.startswith("data.workers:")
-        ]
+        different = deciding_differences(self.read_config(), config)
         if different:
             raise RunError(
                 f"{self.path}: was begun with another configuration ({'; '.join(different)})",
@@ -114,6 +110,11 @@ class RunFolder:
                 f"{self.path}: no {self.weights_file.name} yet",
                 f"Train it first: fashionai train --run {self.path} --resume",
             )
+
+
+def deciding_differences(one: Config, other: Config) -> list[str]:
+    """Keys that make two configurations compute different things: threads do not."""
+    return [line for line in differing_keys(one, other) if not line.startswith("data.workers:")]
 
 
 def open_runs(paths: Sequence[Path]) -> list[RunFolder]:

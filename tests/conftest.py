@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from fashionai.cli import main
+from tests.image_server import PUBLIC_ADDRESS, ImageServer, Network, serve
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -102,3 +104,17 @@ def small_config(tmp_path: Path) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text(SMALL_CONFIG)
     return path
+
+
+@pytest.fixture
+def server() -> Iterator[ImageServer]:
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture
+def network(server: ImageServer, monkeypatch: pytest.MonkeyPatch) -> Network:
+    network = Network(server)
+    network.answers["covers.example"] = [[PUBLIC_ADDRESS]]
+    network.install(monkeypatch)
+    return network

@@ -9,7 +9,6 @@ import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -21,7 +20,6 @@ import pytest
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError
 from tests.image_server import (
-    PUBLIC_ADDRESS,
     ImageServer,
     Network,
     content,
@@ -30,27 +28,12 @@ from tests.image_server import (
     in_turn,
     redirect,
     respond,
-    serve,
     silence,
     status,
 )
 
 BODY = bytes(range(256)) * 400
 LOCAL = DownloadLimits(allow_private=True, retries=0)
-
-
-@pytest.fixture
-def server() -> Iterator[ImageServer]:
-    with serve() as running:
-        yield running
-
-
-@pytest.fixture
-def network(server: ImageServer, monkeypatch: pytest.MonkeyPatch) -> Network:
-    network = Network(server)
-    network.answers["covers.example"] = [[PUBLIC_ADDRESS]]
-    network.install(monkeypatch)
-    return network
 
 
 def fetch(url: str, limits: DownloadLimits, sleeps: Optional[list[float]] = None) -> bytes:

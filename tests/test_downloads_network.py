@@ -6,7 +6,6 @@ import ipaddress
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,20 +29,6 @@ from tests.image_server import (
 BODY = b"a picture"
 LOCAL = DownloadLimits(allow_private=True, retries=0)
 PUBLIC = DownloadLimits(retries=0)
-
-
-@pytest.fixture
-def server() -> Iterator[ImageServer]:
-    with serve() as running:
-        yield running
-
-
-@pytest.fixture
-def network(server: ImageServer, monkeypatch: pytest.MonkeyPatch) -> Network:
-    network = Network(server)
-    network.answers["covers.example"] = [[PUBLIC_ADDRESS]]
-    network.install(monkeypatch)
-    return network
 
 
 def fetch(url: str, limits: DownloadLimits) -> bytes:

@@ -33,6 +33,10 @@ class Rows(NamedTuple):
         """The rows of one task, ``int64``."""
         return np.flatnonzero(self.heads == head)
 
+    def marks_of(self, head: int) -> np.ndarray:
+        """The marks of one task's rows in its own columns, ``int8``."""
+        return self.marks[self.of_task(head), columns_of(self.tasks)[head]]
+
 
 def read_rows(config: Config, split: str) -> Rows:
     """The rows of a split of the prepared folders, or of the configured fold.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,21 @@ mx = import_mxnet()
 
 # MXNet's fused update takes no more arrays than this at once.
 LARGEST_GROUP = 45
+
+
+@contextlib.contextmanager
+def kept(parameters: Sequence[Any]) -> Iterator[None]:
+    """Whatever parameters become in this context, they come back as they were.
+
+    Statistics of batch normalisation must be equal on all devices: the first
+    one's are what comes back.
+    """
+    values = [parameter.list_data()[0].copy() for parameter in parameters]
+    try:
+        yield
+    finally:
+        for parameter, value in zip(parameters, values):
+            parameter.set_data(value)
 
 
 class WeightAverage:
@@ -51,17 +66,12 @@ class WeightAverage:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """While in this context the network has the averages as its parameters.
-
-        Statistics of batch normalisation must be equal on all devices: the first
-        one's are what comes back.
-        """
-        weights = [self._current(parameter).copy() for parameter in self._parameters.values()]
-        try:
-            self._set(self._averages)
+        """While in this context the network has the averages as its parameters."""
+        parameters = list(self._parameters.values())
+        with kept(parameters):
+            for parameter, average in zip(parameters, self._averages):
+                parameter.set_data(average)
             yield
-        finally:
-            self._set(weights)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The averages by parameter name."""
@@ -71,10 +81,6 @@ class WeightAverage:
         """Put back what arrays() gave; KeyError or ValueError when it is of another network."""
         for name, average in zip(self._parameters, self._averages):
             average[:] = arrays[name]
-
-    def _set(self, values: list[Any]) -> None:
-        for parameter, value in zip(self._parameters.values(), values):
-            parameter.set_data(value)
 
     @staticmethod
     def _current(parameter: Any) -> Any:

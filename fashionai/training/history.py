@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fashionai.config import Config
@@ -45,9 +46,15 @@ def find_best(rows: Sequence[Row], monitor: str, kind: str = "val") -> Best:
     return Best(kind, row, row[f"{kind}_{monitor}"])
 
 
-def better_of(bests: Sequence[Best], monitor: str) -> Best:
+def choose_best(rows: Sequence[Row], monitor: str) -> Best:
     """The better of the best plain and the best averaged weights, the first of equals."""
+    bests = [find_best(rows, monitor, kind) for kind in kinds_of(rows[0])]
     return max(bests, key=lambda best: _goodness(best.row, monitor, best.kind))
+
+
+def best_file(run: RunFolder, kind: str) -> Path:
+    """Where the best weights of a kind are."""
+    return run.best_averaged_parameters if kind == "ema" else run.best_parameters
 
 
 def kinds_of(row: Row) -> list[str]:
@@ -112,8 +119,8 @@ def write_history(
 
 def _metrics(run: RunFolder, config: Config, tasks: list[Task], rows: list[Row]) -> dict[str, Any]:
     found = {kind: find_best(rows, config.monitor, kind) for kind in kinds_of(rows[0])}
-    chosen = better_of(list(found.values()), config.monitor)
-    files = {"val": run.best_parameters.name, "ema": run.best_averaged_parameters.name}
+    chosen = choose_best(rows, config.monitor)
+    files = {kind: best_file(run, kind).name for kind in found}
     return {
         "finished": is_over(config, rows),
         "stopped_early": stopped_early(config, rows),

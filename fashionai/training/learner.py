@@ -22,7 +22,7 @@ from fashionai.pipeline.mixing import draw_mixing
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
 from fashionai.training.balance import balanced_rows, class_weights
-from fashionai.training.ema import WeightAverage
+from fashionai.training.ema import WeightAverage, kept
 from fashionai.training.losses import CrossEntropy, count_correct, mix_targets, soft_targets
 from fashionai.training.optimizers import make_optimizer, set_rates
 from fashionai.training.schedules import momentum
@@ -158,34 +158,25 @@ class Learner:
                 yield batch.images
 
         probabilities = self.forward.probabilities(batches(), self.batch_size)
+        answers = [
+            probabilities[rows.of_task(head), part] for head, part in enumerate(self.columns)
+        ]
         each = {
-            task.short_name: task_scores(probabilities[at, part], rows.marks[at, part])
-            for head, (task, part) in enumerate(zip(rows.tasks, self.columns))
-            for at in [rows.of_task(head)]
+            task.short_name: task_scores(answers[head], rows.marks_of(head))
+            for head, task in enumerate(rows.tasks)
         }
         scores = overall_scores(list(each.values()))
-        scores["answered_classes"] = min(
-            len(np.unique(probabilities[rows.of_task(head), part].argmax(axis=1)))
-            for head, part in enumerate(self.columns)
-        )
+        scores["answered_classes"] = min(len(np.unique(a.argmax(axis=1))) for a in answers)
         if len(each) > 1:
             scores |= {f"{task}.{name}": s[name] for task, s in each.items() for name in s}
         return scores
 
     @contextlib.contextmanager
     def loaded(self, file: Path) -> Iterator[None]:
-        """While in this context the network has the parameters of a file.
-
-        Copies of statistics must be equal on all devices: the first one's come back.
-        """
-        parameters = list(self.network.collect_params().values())
-        kept = [parameter.list_data()[0].copy() for parameter in parameters]
-        try:
+        """While in this context the network has the parameters of a file."""
+        with kept(list(self.network.collect_params().values())):
             load_parameters(self.network, file, self.forward.contexts)
             yield
-        finally:
-            for parameter, values in zip(parameters, kept):
-                parameter.set_data(values)
 
     def average_statistics(self) -> None:
         """Give all devices the mean of their batch normalisation statistics.

@@ -30,12 +30,12 @@ from fashionai.training.history import (
     COLLAPSED,
     EPOCH_HEADER,
     Row,
-    better_of,
+    best_file,
+    choose_best,
     epoch_lines,
     find_best,
     is_over,
     just_collapsed,
-    kinds_of,
     score_name,
     write_history,
 )
@@ -239,12 +239,8 @@ class Trainer:
 
     def _evaluate_test(self, rows: Rows) -> None:
         """Score the test split with the best weights: told, and nothing chosen by it."""
-        kinds = kinds_of(self.progress.history[0])
-        bests = [find_best(self.progress.history, self.config.monitor, kind) for kind in kinds]
-        best = better_of(bests, self.config.monitor)
-        averaged = best.kind == "ema"
-        file = self.run.best_averaged_parameters if averaged else self.run.best_parameters
-        with self.learner.loaded(file):
+        best = choose_best(self.progress.history, self.config.monitor)
+        with self.learner.loaded(best_file(self.run, best.kind)):
             self.progress.test = self.learner.scores(rows)
         log.info(
             "test, best epoch %d: accuracy %.4f, mAP %.4f",
@@ -304,8 +300,7 @@ class Trainer:
         metrics, monitor = self.run.read_metrics(), self.config.monitor
         if metrics["stopped_early"]:
             log.info("stopped early: %s has not improved", score_name(monitor))
-        kind = "ema" if self.run.weights_file == self.run.best_averaged_parameters else "val"
-        best = find_best(self.progress.history, monitor, kind)
+        best = choose_best(self.progress.history, monitor)
         log.info(
             "finished: best epoch %d, validation %s %.4f; %s",
             *(best.row["epoch"], score_name(monitor), best.score, self.run.weights_file),

@@ -40,17 +40,10 @@ from tests.image_server import (
     in_turn,
     redirect,
     respond,
-    serve,
     status,
 )
 
 LIMITS = DownloadLimits(allow_private=True, retries=0, seconds=5)
-
-
-@pytest.fixture
-def server() -> Iterator[ImageServer]:
-    with serve() as running:
-        yield running
 
 
 def smooth_image(height: int, width: int) -> np.ndarray:
