@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from fashionai.csv_files import write_rows
 from fashionai.datasets.check import check_images, conflicting_groups
@@ -58,7 +59,7 @@ def prepare(
     source: Source,
     out: Path,
     *,
-    val_fraction: float = 0.1,
+    val_fraction: Optional[float] = None,
     seed: int = 0,
     mode: str = "hardlink",
     skip_bad: bool = False,
@@ -68,9 +69,11 @@ def prepare(
 
     Images that cannot be used are listed in ``rejected.csv`` there; without
     ``skip_bad`` they are a DataError and no folder is written. ``val_fraction``
-    is the share of rows that validation gets, in [0, 1).
+    is the share of rows that validation gets, in [0, 1), else the source's own.
     """
-    task, images, _ = source
+    task, images = source.task, source.images
+    if val_fraction is None:
+        val_fraction = source.val_fraction
     folder = out / task.name
     for place in (out, folder):
         if place.exists() and not place.is_dir():

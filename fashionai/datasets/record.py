@@ -42,8 +42,13 @@ class LabelledImage(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What label files hold: a task, its images, and lines that a person should read."""
+    """What label files hold: a task, its images, and lines that a person should read.
+
+    ``val_fraction`` is the share of rows that validation gets by default where
+    the data set gives no split of its own.
+    """
 
     task: Task
     images: list[LabelledImage]
     notes: list[str]
+    val_fraction: float = 0.1

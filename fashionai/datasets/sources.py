@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from fashionai.datasets.cactus import read_cactus
 from fashionai.datasets.class_folders import read_class_folders
@@ -13,10 +13,11 @@ from fashionai.datasets.covers import read_covers
 from fashionai.datasets.fashionai_csv import read_training_images
 from fashionai.datasets.flickrlogos import read_logos
 from fashionai.datasets.idx import read_idx_images
+from fashionai.datasets.prepare import file_errors
 from fashionai.datasets.record import Source
 from fashionai.datasets.table import read_table
 from fashionai.errors import ConfigError
-from fashionai.tasks import ALL, REGISTRY, Task
+from fashionai.tasks import ALL, REGISTRY, Task, expand_tasks
 
 READERS: dict[str, Callable[[Path, Task], Source]] = {
     "fashionai": lambda data, task: Source(task, read_training_images(data, task), []),
@@ -30,6 +31,37 @@ READERS: dict[str, Callable[[Path, Task], Source]] = {
 TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
+class OwnFiles(NamedTuple):
+    """Label files of one's own: a CSV with the folder of its images, or class folders.
+
+    ``columns`` are those of read_table, and ``classes`` the order of the classes
+    where it is not that of their names.
+    """
+
+    csv: Optional[Path]
+    images: Optional[Path]
+    folders: Optional[Path]
+    columns: Mapping[str, Optional[str]]
+    classes: Sequence[str]
+
+
+def read_sources(
+    names: Sequence[str], data: Path, no_logo_share: Optional[float], own: OwnFiles
+) -> Iterator[Source]:
+    """Read one's own files as the task of the first name, or else the known tasks one by one.
+
+    Raises ConfigError for names that cannot be used, DataError for label files.
+    """
+    if own.csv is not None and own.images is not None:
+        yield read_own_table(names[0], own.csv, own.images, own.classes, **own.columns)
+    elif own.folders is not None:
+        yield read_own_folders(names[0], own.folders, own.classes)
+    else:
+        for task in expand_tasks(names):
+            yield read_source(task, data, no_logo_share)
+
+
+@file_errors()
 def read_source(task: Task, data: Path, no_logo_share: Optional[float] = None) -> Source:
     """What the label files of a known data set below ``data`` hold of a task.
 
@@ -42,6 +74,7 @@ def read_source(task: Task, data: Path, no_logo_share: Optional[float] = None) -
     return read_logos(data, no_logo_share)
 
 
+@file_errors()
 def read_own_table(
     name: str, file: Path, images: Path, classes: Sequence[str], **columns: Any
 ) -> Source:
@@ -50,6 +83,7 @@ def read_own_table(
     return read_table(name, file, images, classes=classes, **columns)
 
 
+@file_errors()
 def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> Source:
     """One's own class folders as a new task; errors as for read_class_folders."""
     _check_names(name, classes)

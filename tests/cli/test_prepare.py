@@ -146,6 +146,16 @@ def test_cacti_from_folders_and_archives(place: str) -> None:
     assert prepare("cactus", "--data", "cacti", "--val-fraction", "0.2") == found
 
 
+@pytest.mark.parametrize(("options", "val"), [([], (1, 2)), (["--val-fraction", "0.1"], (5, 15))])
+def test_a_hundredth_of_the_cacti_is_for_validation_by_default(options, val) -> None:
+    """Of every class at least one; elsewhere it is a tenth."""
+    write_cactus(Path("cacti"), train=200, place="{part}.zip")
+    assert prepare("cactus", "--data", "cacti", *options) == split_counts(
+        train={"0_no-cactus": 50 - val[0], "1_cactus": 150 - val[1]},
+        val={"0_no-cactus": val[0], "1_cactus": val[1]},
+    )
+
+
 def test_preparing_an_archive_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     write_cactus(Path("cacti"), place="{part}.zip")
     prepare("cactus", "--data", "cacti")

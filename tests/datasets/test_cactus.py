@@ -6,11 +6,13 @@ import re
 import struct
 import warnings
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from fashionai.datasets.cactus import LARGEST_MEMBER, read_cactus, read_cactus_questions
+from fashionai.datasets.split import split_rows
 from fashionai.errors import DataError
 from fashionai.tasks import CACTUS
 from tests.datasets.trees import put, write_cactus
@@ -33,7 +35,7 @@ def rows_of(path: Path) -> list[list[str]]:
 def test_images_and_labels_are_those_of_the_rows(tmp_path: Path, place: str) -> None:
     same = write_cactus(tmp_path / "plain")
     write_cactus(tmp_path / "data", place=place)
-    task, images, notes = read_cactus(tmp_path / "data")
+    task, images, notes, _ = read_cactus(tmp_path / "data")
     assert task == CACTUS
     assert notes == []
     rows = rows_of(same / "train.csv")
@@ -46,6 +48,15 @@ def test_images_and_labels_are_those_of_the_rows(tmp_path: Path, place: str) -> 
         assert image.where == f"{tmp_path}/data/train.csv:{line}"
         assert (image.path is None) == (".zip" in place) == (image.content is not None)
         assert image.split is None
+
+
+def test_a_hundredth_of_the_real_rows_has_both_classes(tmp_path: Path) -> None:
+    """17,500 rows, three quarters of them cacti: 175 for validation."""
+    classes = [int(row % 4 > 0) for row in range(17_500)]
+    fraction = read_cactus(write_cactus(tmp_path)).val_fraction
+    names = split_rows(classes, [str(row) for row in range(17_500)], fraction, seed=0).names
+    chosen = Counter(index for index, name in zip(classes, names) if name == "val")
+    assert chosen == {0: 44, 1: 131}
 
 
 @pytest.mark.parametrize("place", [*FOLDERS, *ARCHIVES])

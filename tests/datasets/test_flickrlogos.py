@@ -71,7 +71,7 @@ def test_the_first_images_without_logo_move_to_training(
 
 def test_without_a_share_no_logo_is_the_background(tmp_path: Path) -> None:
     write(tmp_path)
-    task, images, _ = read_logos(tmp_path, 0)
+    task, images = read_logos(tmp_path, 0)[:2]
     assert (task.name, task.family, task.background) == ("logos", "flickrlogos", "no-logo")
     assert task.classes == tuple(ALL_BRANDS)
     for image in images:
