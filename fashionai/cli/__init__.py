@@ -29,6 +29,7 @@ COMMANDS = {
     "preview": "Draw a grid of what the network will see.",
     "runs": "List the runs with their scores.",
     "tasks": "List the tasks with their classes.",
+    "models": "List the networks with their cost and accuracy.",
     "config": "Print the resolved configuration of a run.",
     "covers": "Download lists of image URLs.",
     "demo": "Write a small data set of drawn garments to try everything on.",

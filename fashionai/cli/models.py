@@ -1,0 +1,23 @@
+"""fashionai models."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def command(names: tuple[str, ...]) -> None:
+    """List the networks: their cost, their accuracy and whether weights are here.
+
+    A name may be the beginning of several.
+
+    \b
+    Examples:
+      fashionai models
+      fashionai models resnet50_v2 mobilenet
+    """
+    from fashionai.models.catalogue import find_networks
+    from fashionai.reporting.networks import network_table
+
+    click.echo(network_table(find_networks(names)))

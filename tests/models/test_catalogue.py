@@ -1,0 +1,133 @@
+"""The table of networks against the networks themselves and against published pages."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fashionai.errors import ConfigError
+from fashionai.models.catalogue import CATALOGUE, find_networks, weights_at_hand
+from fashionai.models.small_nets import SMALL_NETS
+from fashionai.models.weights import ZOO_MODULES
+from fashionai.models.zoo import build_network, network_names
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+nn = mx.gluon.nn
+
+BY_NAME = {network.name: network for network in CATALOGUE}
+CLASSES = {"small_cnn": 10, "cifar_resnet20_v2": 10}
+# What the table leaves out: networks for videos, int8 copies, and those that cannot be built or
+# have no graph in this version of the zoo.
+LEFT_OUT = re.compile(r"kinetics|sthsth|ucf101|hmdb51|_int8$|_custom$|101e_64x4d$|_gn$")
+
+
+def count(name: str) -> tuple[int, int]:
+    """Parameters, and multiply-accumulates as the layers of a real forward pass see them."""
+    network = build_network(name, CLASSES.get(name, 1000), BY_NAME[name].pixels)
+    parameters = sum(p.data().size for p in network.collect_params().values())
+    operations = 0
+
+    def add(layer: Any, inputs: Any, output: Any) -> None:
+        nonlocal operations
+        if isinstance(layer, nn.Conv2D):
+            operations += output.size * math.prod(layer.weight.shape[1:])
+        elif isinstance(layer, nn.Dense):
+            operations += layer.weight.shape[0] * layer.weight.shape[1]
+
+    network.apply(lambda layer: layer.register_forward_hook(add))
+    network(mx.nd.zeros((1, 3, *[BY_NAME[name].pixels] * 2))).wait_to_read()
+    return parameters, operations
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("small_cnn", "cifar_resnet20_v2", "mobilenet0.25", "mobilenetv3_small"),
+        *("squeezenet1.1", "shufflenet_v1", "resnet18_v2", "se_resnet18_v1"),
+    ],
+)
+def test_cost_is_that_of_the_network(name: str) -> None:
+    network = BY_NAME[name]
+    assert count(name) == (network.parameters, network.operations)
+
+
+def test_cost_of_the_tutorials_networks_follows_from_their_layers() -> None:
+    """By hand: sides of 54, 26, 22 and 10 pixels, and of 196, 90, 71 and 32."""
+    logos = 54**2 * 96 * 11**2 * 3 + 22**2 * 192 * 5**2 * 96 + 19200 * 4096 + 4096 * 33
+    lenet = 196**2 * 6 * 45**2 * 3 + 71**2 * 9 * 20**2 * 6 + 9216 * 544 + 544 * 68 + 68 * 2
+    assert BY_NAME["logos_cnn"].operations == logos
+    assert BY_NAME["covers_lenet"].operations == lenet
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "top1"),
+    [  # MXNet's page "Gluon Model Zoo"
+        ("alexnet", 61_100_840, 0.5492),
+        ("densenet161", 28_900_936, 0.7770),
+        ("inceptionv3", 23_869_000, 0.7755),
+        ("mobilenetv2_1.0", 3_539_136, 0.7192),
+        ("resnet152_v1", 60_404_072, 0.7900),
+        ("resnet50_v2", 25_595_060, 0.7711),
+        ("squeezenet1.0", 1_248_424, 0.5611),
+        ("vgg19_bn", 143_689_256, 0.7433),
+    ],
+)
+def test_figures_are_those_published(name: str, parameters: int, top1: float) -> None:
+    assert (BY_NAME[name].parameters, BY_NAME[name].top1) == (parameters, top1)
+
+
+def test_resnet50_costs_what_its_paper_says() -> None:
+    """Table 1 of arXiv:1512.03385: 3.8, 7.6 and 11.3 * 10^9 operations with 50, 101, 152 layers."""
+    for name, billions in (("resnet50_v1", 3.8), ("resnet101_v1", 7.6), ("resnet152_v1", 11.3)):
+        assert BY_NAME[name].operations / 1e9 == pytest.approx(billions, abs=0.06)
+
+
+def test_every_network_is_listed_once() -> None:
+    assert len(BY_NAME) == len(CATALOGUE)
+    assert BY_NAME.keys() <= set(network_names())
+    assert not [n for n in set(network_names()) - BY_NAME.keys() if not LEFT_OUT.search(n)]
+    assert SMALL_NETS.keys() <= BY_NAME.keys()
+
+
+def test_weights_are_those_that_are_downloaded() -> None:
+    """The first zoo that has a network's weights supplies them."""
+    published: dict[str, str] = {}
+    for module in reversed(ZOO_MODULES):
+        published.update(importlib.import_module(module)._model_sha1)
+    for network in CATALOGUE:
+        assert network.weights == published.get(network.name, "")[:8], network.name
+        assert network.weights or network.top1 is None
+
+
+def test_weights_at_hand_are_files_of_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MXNET_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    file = tmp_path / "models/resnet50_v2-ecdde353.params"
+    assert weights_at_hand(BY_NAME["resnet50_v2"]) is None
+    file.write_bytes(b"")
+    (tmp_path / "models/resnet18_v2-00000000.params").write_bytes(b"")  # of another version
+    assert weights_at_hand(BY_NAME["resnet50_v2"]) == file
+    assert weights_at_hand(BY_NAME["resnet18_v2"]) is None
+    assert weights_at_hand(BY_NAME["small_cnn"]) is None
+
+
+def test_names_are_exact_or_the_beginning_of_several() -> None:
+    assert [
+        network.name for network in find_networks(["resnet50_v1", "covers", "covers_lenet"])
+    ] == [
+        "resnet50_v1",
+        "covers_alexnet",
+        "covers_lenet",
+    ]
+    assert find_networks() == list(CATALOGUE)
+    for name in ("resnet50v2", ""):
+        with pytest.raises(ConfigError):
+            find_networks([name])
