@@ -156,6 +156,18 @@ def test_an_unknown_task_names_prepared_ones(
     assert not Path(f"runs/{name}").exists()
 
 
+def test_the_config_of_a_run_is_printed_from_anywhere(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = folder / "runs/birds/config.yaml"
+    assert fashionai("config", config) == 0
+    assert capsys.readouterr().out == config.read_text()
+
+
 def test_a_run_knows_its_task_without_the_folder(without_data: None) -> None:
     run = RunFolder(Path("runs/birds"))
     assert run.read_tasks() == [Task("birds", (), CLASSES, "table")]
@@ -180,7 +192,7 @@ def test_without_the_folder_its_splits_are_refused(
     assert fashionai(*command) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "Error: data/train_valid/birds: not a prepared folder (no manifest.csv). "
-        "Run: fashionai prepare --task birds"
+        "Run: fashionai prepare --task birds --csv FILE --images DIR (or --folders DIR)"
     )
     assert not Path("none.csv").exists()
 

@@ -22,7 +22,7 @@ from fashionai.datasets.record import LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.files import atomic_path, write_json
 from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
-from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
+from fashionai.tasks import REGISTRY, TASK_FILE, Task, task_from_json, task_to_json
 
 SPLITS = ("train", "val", "test")
 MANIFEST = "manifest.csv"
@@ -155,9 +155,10 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
 
 
 def _prepare_command(folder: Path) -> str:
-    """How a folder is prepared again; what --data was nobody remembers."""
+    """How a folder is prepared again; what --data or one's own files were nobody remembers."""
     out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
-    return f"fashionai prepare --task {folder.name}{out}"
+    own = "" if folder.name in REGISTRY else " --csv FILE --images DIR (or --folders DIR)"
+    return f"fashionai prepare --task {folder.name}{out}{own}"
 
 
 def read_task(folder: Path) -> Task:
