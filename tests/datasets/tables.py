@@ -1,0 +1,33 @@
+"""Small tables with their images, and what is read of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fashionai.datasets.table import read_table
+from fashionai.errors import DataError
+from tests.datasets.trees import put
+
+
+def write(folder: Path, *rows: str, images: str = "a.jpg b.jpg c.jpg d.jpg") -> tuple[Path, Path]:
+    """A table of these rows, and a folder of these images."""
+    (folder / "images").mkdir(exist_ok=True)
+    for image in images.split():
+        put(folder / "images" / image)
+    return put(folder / "t.csv", "".join(f"{row}\n" for row in rows)), folder / "images"
+
+
+def read(folder: Path, *rows: str, images: str = "a.jpg b.jpg c.jpg d.jpg", **options: object):
+    return read_table("mine", *write(folder, *rows, images=images), **options)
+
+
+def pairs(source) -> list[tuple[str, str]]:
+    return [(image.source, source.task.classes[image.class_index]) for image in source.images]
+
+
+def error_of(call, *arguments, kind: type[Exception] = DataError, **options) -> str:
+    with pytest.raises(kind) as caught:
+        call(*arguments, **options)
+    return str(caught.value)
