@@ -21,6 +21,7 @@ COMMANDS = {
     "prepare": "Reorganize label files and images into per-class folders.",
     "train": "Train a network on prepared folders.",
     "predict": "Write the prediction file for a question file or a split.",
+    "classify": "Tell the classes of images, folders of them or URLs.",
     "evaluate": "Score predictions against labels.",
     "find-lr": "Suggest a learning rate by a range test.",
     "cross-validate": "Train a run a fold and predict every row out of its fold.",

@@ -1,0 +1,96 @@
+"""fashionai classify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from fashionai.cli.options import crop_options, device_options, parse_gpus
+from fashionai.cli.progress import progress_bar
+
+EPILOG = """
+\b
+Examples:
+  fashionai classify photo.jpg
+  fashionai classify --run runs/skirt --top 3 photos https://example.com/a.jpg
+  fashionai classify --run runs/skirt --run runs/coat --csv classes.csv photos
+  fashionai classify --json - photo.jpg
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--run",
+    "run_paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Run to use; several of one task are averaged.  "
+    "[default: for each task the finished run below runs/ with the best mAP]",
+)
+@click.option(
+    "--top", type=click.IntRange(min=1), default=5, help="How many classes of a task to give."
+)
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Write JSON too; - is standard output, alone."
+)
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write CSV too.")
+@click.option(
+    "--allow-private", is_flag=True, help="Also fetch from this host and private networks."
+)
+@crop_options
+@device_options
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|URL...")
+def command(
+    images: tuple[str, ...],
+    run_paths: tuple[Path, ...],
+    top: int,
+    json_file: Optional[str],
+    csv_file: Optional[Path],
+    allow_private: bool,
+    crops: int,
+    batch_size: int,
+    device: str,
+    gpus: str,
+) -> None:
+    """Tell the most probable classes of images, with their probabilities.
+
+    A folder stands for all images in it and below. URLs are fetched as covers
+    download does, from public http and https addresses only.
+    """
+    import json
+
+    import numpy as np
+
+    from fashionai.csv_files import write_rows
+    from fashionai.downloads import DownloadLimits
+    from fashionai.files import write_json
+    from fashionai.inference.classification import choose_runs, classify, to_json, to_rows
+    from fashionai.reporting.classification import image_lines
+    from fashionai.runs import open_runs
+    from fashionai.runtime import contexts
+
+    runs = choose_runs(open_runs(run_paths))
+    results = classify(
+        images,
+        runs,
+        contexts(device, parse_gpus(gpus)),
+        top=top,
+        limits=DownloadLimits(allow_private=allow_private),
+        rng=np.random.default_rng(),
+        progress=progress_bar,
+        crops=crops,
+        batch_size=batch_size,
+    )
+    if csv_file is not None:
+        write_rows(csv_file, to_rows(results))
+    if json_file == "-":
+        click.echo(json.dumps(to_json(results), indent=2, ensure_ascii=False))
+        return
+    if json_file is not None:
+        write_json(Path(json_file), to_json(results))
+    for task, own in runs.items():
+        click.echo(f"{task.name}: {', '.join(str(run) for run in own)}")
+    for image, tasks in results:
+        click.echo("\n".join(image_lines(image, tasks)))

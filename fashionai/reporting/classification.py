@@ -1,0 +1,43 @@
+"""The most probable classes of images as lines for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from fashionai.reporting.tables import WIDTH, keep_end
+from fashionai.tasks import Task
+
+RankedClasses = Sequence[tuple[str, float]]
+INDENT = "  "
+# Keeps a class and its probability in one line.
+UNBROKEN = "\N{NO-BREAK SPACE}"
+
+
+def image_lines(image: str, tasks: Mapping[Task, RankedClasses]) -> list[str]:
+    """The image, and below it a line for each class; of several tasks, one for each task."""
+    lines = [keep_end(image, WIDTH)]
+    if len(tasks) > 1:
+        width = max(len(task.short_name) for task in tasks)
+        for task, ranked in tasks.items():
+            lines += _task_lines(task.short_name.ljust(width), ranked)
+        return lines
+    (ranked,) = tasks.values()
+    width = min(max(len(name) for name, _ in ranked), WIDTH - 14)
+    for name, value in ranked:
+        lines.append(f"{INDENT}{keep_end(name, width):<{width}}  {100 * value:5.1f} %")
+    return lines
+
+
+def _task_lines(heading: str, ranked: RankedClasses) -> list[str]:
+    """``skirt  Short 91.2 %, Knee 5.1 %`` with what does not fit below its beginning."""
+    parts = (f"{name} {100 * value:.1f} %".replace(" ", UNBROKEN) for name, value in ranked)
+    opening = f"{INDENT}{heading}{INDENT}"
+    lines = textwrap.wrap(
+        ", ".join(parts),
+        WIDTH,
+        initial_indent=opening,
+        subsequent_indent=" " * len(opening),
+        break_on_hyphens=False,
+    )
+    return [line.replace(UNBROKEN, " ") for line in lines]
