@@ -15,7 +15,6 @@ import yaml
 
 from fashionai.config import Config, load_config, save_config
 from fashionai.datasets.check import hash_files
-from fashionai.datasets.fashionai_csv import row_images
 from fashionai.datasets.folders import PreparedSplit, read_split
 from fashionai.datasets.folds import assign_folds, write_folds
 from fashionai.datasets.split import join_groups
@@ -24,7 +23,13 @@ from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingErr
 from fashionai.files import write_json, write_text
 from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
 from fashionai.inference.splits import evaluate_rows, predict_rows
-from fashionai.inference.submissions import PredictedRow, as_written, write_predictions
+from fashionai.inference.submissions import (
+    PredictedRow,
+    as_written,
+    probability_format,
+    source_names,
+    write_predictions,
+)
 from fashionai.metrics import overall_scores
 from fashionai.models.zoo import build_network
 from fashionai.reporting.plots import draw_folds, draw_history
@@ -216,15 +221,17 @@ class CrossValidation:
                 predict_rows(rows, run, contexts, progress=advance, **options)
                 for run, rows in zip(runs, held_out)
             ]
+        form = probability_format(held_out[0].tasks[0])
         predicted = [
             PredictedRow(image, task, values)
             for head, task in enumerate(held_out[0].tasks)
             for rows, fold in zip(held_out, answers)
             for image, values in zip(
-                row_images(task, [rows.sources[row] for row in rows.of_task(head)]), fold[head]
+                source_names(form, task, [rows.sources[row] for row in rows.of_task(head)]),
+                fold[head],
             )
         ]
-        write_predictions(self.predictions_file, predicted)
+        write_predictions(self.predictions_file, predicted, form)
         return answers
 
     def _score(self, held_out: Sequence[Rows], answers: Sequence[Sequence[np.ndarray]]) -> Result:
@@ -273,7 +280,7 @@ def plan_folds(config: Config, settings: Settings, progress: ProgressBar) -> Fol
     folds = assign_folds(strata.tolist(), contents, settings.folds, config.seed)
     ends = np.cumsum([len(split.paths) for split in splits])
     for split, part in zip(splits, np.split(folds, ends[:-1])):
-        row_images(split.task, split.sources)
+        source_names(probability_format(split.task), split.task, split.sources)
         if len(np.unique(part)) < settings.folds:
             raise TrainingError(
                 f"{split.task.name}: its {len(part)} images do not fill {settings.folds} folds",

@@ -85,9 +85,13 @@ def log_loss(probabilities: np.ndarray, marks: np.ndarray) -> float:
 
 def confusion_matrix(probabilities: np.ndarray, marks: np.ndarray) -> np.ndarray:
     """Counts ``(C, C) int64``: true class by row, predicted class by column."""
-    classes = probabilities.shape[1]
-    cells = true_classes(marks) * classes + probabilities.argmax(axis=1)
-    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+    return count_answers(true_classes(marks), probabilities.argmax(axis=1), marks.shape[1])
+
+
+def count_answers(truth: np.ndarray, answers: np.ndarray, labels: int) -> np.ndarray:
+    """Counts ``(L, L) int64`` of label indices ``(N,)``: truth by row, answer by column."""
+    cells = truth * labels + answers
+    return np.bincount(cells, minlength=labels * labels).reshape(labels, labels)
 
 
 def recalls(confusion: np.ndarray) -> np.ndarray:

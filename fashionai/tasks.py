@@ -22,8 +22,9 @@ class Task:
     ``aliases`` are shorter names for the command line, ``classes`` are in label
     order (a class's position is its index), and ``family`` names the reader of
     its label files and the writer of its prediction file. ``background``, where
-    there is one, is the answer for images of none of the classes: they are
-    prepared for validation and test, and never trained on.
+    there is one, is the label of images of nothing that is looked for. It is one
+    of the classes, or it is held out: its images are prepared for validation and
+    test, and never trained on.
     """
 
     name: str
@@ -38,9 +39,14 @@ class Task:
         return self.aliases[0] if self.aliases else self.name
 
     @property
+    def holds_out_background(self) -> bool:
+        """Whether the background is a label that is not learnt."""
+        return bool(self.background) and self.background not in self.classes
+
+    @property
     def labels(self) -> tuple[str, ...]:
-        """The classes and, behind them, the background where there is one."""
-        return (*self.classes, self.background) if self.background else self.classes
+        """The classes and, behind them, the background where it is held out."""
+        return (*self.classes, self.background) if self.holds_out_background else self.classes
 
     @property
     def folder_names(self) -> tuple[str, ...]:
@@ -103,6 +109,7 @@ LOGOS = Task(
         *("singha", "starbucks", "stellaartois", "texaco", "tsingtao", "ups", "no-logo"),
     ),
     "flickrlogos",
+    background="no-logo",
 )
 CACTUS = Task("cactus", (), ("no cactus", "cactus"), "cactus")
 COVERS = Task("covers", (), ("not cat", "cat"), "covers")

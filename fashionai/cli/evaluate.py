@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import click
 
 from fashionai.cli.options import crop_options, device_options, parse_gpus
 from fashionai.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from fashionai.inference.evaluation import TaskEvaluation
 
 EPILOG = """
 \b
@@ -16,7 +19,22 @@ Examples:
   fashionai evaluate --predictions submission.csv --labels answer.csv
   fashionai evaluate --predictions val.csv --labels data/train_valid
   fashionai evaluate --run runs/skirt --split val --confusion
+  fashionai evaluate --run runs/logos --split test --threshold auto
 """
+
+AUTO = "auto"
+
+
+class Threshold(click.ParamType):
+    """A number from 0 to 1, or auto."""
+
+    name = "[P|auto]"
+
+    def convert(
+        self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
+    ) -> Union[float, str]:
+        """The number, or the word."""
+        return AUTO if value == AUTO else float(click.FloatRange(0, 1).convert(value, param, ctx))
 
 
 @click.command(epilog=EPILOG)
@@ -35,6 +53,12 @@ Examples:
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="val", help="Split for --run."
 )
+@click.option(
+    "--threshold",
+    type=Threshold(),
+    help="Of two classes, or of logos prepared with --no-logo-share 0: what the answers depend "
+    "on, 0 to 1; with --run also auto, the best on its validation split.",
+)
 @click.option("--per-class", is_flag=True, help="Print recall and precision of every class.")
 @click.option("--confusion", is_flag=True, help="Print a confusion matrix for each task.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
@@ -47,6 +71,7 @@ def command(
     task_names: tuple[str, ...],
     run_path: Optional[Path],
     split: str,
+    threshold: Union[float, str, None],
     per_class: bool,
     confusion: bool,
     json_file: Optional[Path],
@@ -63,44 +88,61 @@ def command(
     """
     from fashionai.files import write_json
     from fashionai.inference.evaluation import evaluate_file, to_json
-    from fashionai.metrics import overall_scores
-    from fashionai.reporting.tables import (
-        balance_table,
-        class_table,
-        confusion_table,
-        score_table,
-    )
+    from fashionai.reporting.tables import class_table, confusion_table
 
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
     if run_path is not None and predictions is None and not labels:
-        from fashionai.inference.splits import evaluate_run
-        from fashionai.runs import RunFolder
         from fashionai.runtime import contexts
 
-        with progress_bar(f"{run_path}: {split}", 0) as advance:
-            evaluations = evaluate_run(
-                RunFolder(run_path),
-                split,
-                contexts(device, parse_gpus(gpus)),
-                crops=crops,
-                batch_size=batch_size,
-                progress=advance,
-            )
+        options = {"crops": crops, "batch_size": batch_size}
+        devices = contexts(device, parse_gpus(gpus))
+        evaluations = _evaluate_run(run_path, split, devices, threshold, options)
     elif predictions is not None and labels and run_path is None:
-        evaluations = evaluate_file(predictions, labels, questions, task_names)
+        if isinstance(threshold, str):
+            raise click.UsageError("--threshold auto goes with --run, whose validation chooses it")
+        evaluations = evaluate_file(predictions, labels, questions, task_names, threshold)
     else:
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")
 
-    rows = [(e.task.name, e.rows, e.scores) for e in evaluations]
-    overall = overall_scores([e.scores for e in evaluations])
-    rows.append(("mean", sum(e.rows for e in evaluations), overall))
-    click.echo(score_table(rows))
-    click.echo()
-    click.echo(balance_table([(e.task.name, e.scores, e.confusion) for e in evaluations]))
+    _print_scores(evaluations)
     for table in [class_table] * per_class + [confusion_table] * confusion:
         for evaluation in evaluations:
             click.echo(f"\n{evaluation.task.name}")
-            click.echo(table(evaluation.confusion, evaluation.task.classes))
+            click.echo(table(evaluation.confusion, evaluation.labels))
     if json_file is not None:
         write_json(json_file, to_json(evaluations))
+
+
+def _evaluate_run(
+    path: Path,
+    split: str,
+    devices: list[Any],
+    threshold: Union[float, str, None],
+    options: dict[str, int],
+) -> list[TaskEvaluation]:
+    from fashionai.inference.splits import evaluate_run, threshold_of_run
+    from fashionai.runs import RunFolder
+
+    run = RunFolder(path)
+    if isinstance(threshold, str):
+        with progress_bar(f"{run}: val", 0) as advance:
+            threshold = threshold_of_run(run, devices, progress=advance, **options)
+    with progress_bar(f"{run}: {split}", 0) as advance:
+        return evaluate_run(run, split, devices, threshold, progress=advance, **options)
+
+
+def _print_scores(evaluations: list[TaskEvaluation]) -> None:
+    from fashionai.metrics import overall_scores
+    from fashionai.reporting.tables import balance_table, figures_table, score_table
+
+    scored = [(e.task.name, e.rows, e.scores) for e in evaluations if e.scores]
+    if scored:
+        mean = overall_scores([scores for _, _, scores in scored])
+        scored.append(("mean", sum(rows for _, rows, _ in scored), mean))
+        click.echo(score_table(scored) + "\n")
+    areas = [e.scores.get("roc_auc", float("nan")) for e in evaluations]
+    click.echo(balance_table([(e.task.name, e.confusion, a) for e, a in zip(evaluations, areas)]))
+    figures = [(e.task.name, *e.figures) for e in evaluations if e.figures]
+    if figures:
+        click.echo("\n" + figures_table(figures))

@@ -22,6 +22,8 @@ Examples:
   fashionai predict --out b.csv --questions data/z_rank/Tests/question.csv
   fashionai predict --out s.csv --task skirt --run runs/a --run runs/b
   fashionai predict --out val.csv --run runs/skirt --split val
+  fashionai predict --out cacti.csv --task cactus --data data/cactus
+  fashionai predict --out birds.csv --run runs/birds --questions photos
 """
 
 
@@ -33,8 +35,10 @@ Examples:
 @click.option(
     "--questions",
     type=click.Path(path_type=Path),
-    help="Question file.  [default: DATA/rank/Tests/question.csv]",
+    help="What to predict: a competition's question file, or a folder, list or CSV of images.  "
+    "[default: DATA/rank/Tests/question.csv; of cactus DATA/sample_submission.csv]",
 )
+@click.option("--path-column", help="Name or number of the CSV's column of paths.")
 @click.option("--task", "task_names", multiple=True, help="Only rows of these tasks; may repeat.")
 @click.option(
     "--run",
@@ -49,41 +53,73 @@ Examples:
     type=click.Choice(["train", "val", "test"]),
     help="Predict a prepared split instead of a question file.",
 )
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["competition", "table"]),
+    default="competition",
+    help="The file that the data set's competition wants, or a column for each class.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Logos prepared with --no-logo-share 0: answer no-logo where no brand's probability "
+    "reaches it. Covers: is_cat where the probability exceeds it.  [default: 0.5 for covers]",
+)
 @crop_options
 @device_options
 def command(
     out: Path,
     data: Path,
     questions: Optional[Path],
+    path_column: Optional[str],
     task_names: tuple[str, ...],
     run_paths: tuple[Path, ...],
     split: Optional[str],
+    layout: str,
+    threshold: Optional[float],
     crops: int,
     batch_size: int,
     device: str,
     gpus: str,
 ) -> None:
-    """Write the prediction file, probabilities averaged over crops (and runs)."""
-    from fashionai.datasets.fashionai_csv import TEST_QUESTIONS
+    """Write the prediction file, probabilities averaged over crops (and runs).
+
+    Rows are in the order of the question file; of a folder, by name.
+    """
     from fashionai.inference import answers
     from fashionai.inference.predictor import images_of, runs_of
     from fashionai.runs import find_runs, learnt_tasks, open_runs
     from fashionai.runtime import contexts
     from fashionai.tasks import expand_tasks
 
-    runs = open_runs(run_paths)
-    tasks = expand_tasks(task_names, learnt_tasks(runs or find_runs()))
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")
+    if questions is None and path_column is not None:
+        raise click.UsageError("--path-column goes with --questions")
+    runs = open_runs(run_paths)
+    learnt = learnt_tasks(runs or find_runs())
+    tasks = expand_tasks(task_names, learnt)
+    as_table = layout == "table"
     if split is not None:
-        plan = answers.plan_split(split, tasks, runs)
+        plan = answers.plan_split(split, tasks, runs, as_table=as_table, threshold=threshold)
     else:
-        file = questions or data / TEST_QUESTIONS
-        plan = answers.plan_questions(file, tasks, runs, data)
-    asked = [part.question for part in plan]
-    for question in asked:
+        file = questions or answers.question_file(data, tasks or learnt)
+        plan = answers.plan_questions(
+            file,
+            data,
+            tasks,
+            runs,
+            path_column=path_column,
+            as_table=as_table,
+            threshold=threshold,
+        )
+    wanted = [part.question for part in plan.parts]
+    for question in wanted:
         _print_runs(question.task, question.runs)
-    total = sum(len(images_of(run, asked)) for run in runs_of(asked))
+        if question.task.holds_out_background and threshold is None and layout == "competition":
+            click.echo(f"every answer is a brand: --threshold P answers {question.task.background}")
+    total = sum(len(images_of(run, wanted)) for run in runs_of(wanted))
     devices = contexts(device, parse_gpus(gpus))
     with progress_bar(f"{crops} crops", total) as advance:
         rows = answers.write_answers(

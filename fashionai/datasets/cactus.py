@@ -10,12 +10,13 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from fashionai import csv_files
 from fashionai.datasets.class_folders import ImageFiles, safe_relative_path
 from fashionai.datasets.record import LabelledImage, Source
 from fashionai.errors import DataError
+from fashionai.pipeline.decode import ImageFile
 from fashionai.tasks import CACTUS
 
 HEADER = ["id", "has_cactus"]
@@ -26,8 +27,6 @@ VAL_FRACTION = 0.01
 # The images are thumbnails of some 1 KB; more is no such image, or an attack on memory.
 LARGEST_MEMBER = 16 * 2**20
 ENCRYPTED = 1
-
-ImageFile = Union[Path, zipfile.Path]
 
 
 class IdRow(NamedTuple):

@@ -172,20 +172,6 @@ def row_image(task: Task, source: str) -> str:
     return source.split("/", 1)[1] if task.family == "fashionai" else source
 
 
-def row_images(task: Task, sources: Sequence[str]) -> list[str]:
-    """What prediction files call these images; DataError when two have the same name there."""
-    images = [row_image(task, source) for source in sources]
-    first: dict[str, str] = {}
-    for image, source in zip(images, sources):
-        if image in first:
-            raise DataError(
-                f"{task.name}: {first[image]} and {source} have one name in prediction files",
-                "Leave one of them out of the label files and prepare again",
-            )
-        first[image] = source
-    return images
-
-
 def _is_header(fields: Sequence[str]) -> bool:
     """A header names columns; a row's first field is the path of an image file."""
     return "/" not in fields[0] and not fields[0].lower().endswith(IMAGE_SUFFIXES)

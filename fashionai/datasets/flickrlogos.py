@@ -22,7 +22,7 @@ from fashionai.datasets.record import LabelledImage, Source
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import LOGOS, Task
 
-NO_LOGO = "no-logo"
+NO_LOGO = LOGOS.background
 IMAGES = "classes/jpg"
 ROW = f"{IMAGES}/<brand>/<file>.jpg"
 TRAIN, VAL, VAL_NO_LOGO, TEST = (
@@ -78,8 +78,7 @@ def read_logos(data: Path, no_logo_share: float = 0.5) -> Source:
 
 
 def _brands_alone() -> Task:
-    brands = tuple(name for name in LOGOS.classes if name != NO_LOGO)
-    return replace(LOGOS, classes=brands, background=NO_LOGO)
+    return replace(LOGOS, classes=tuple(name for name in LOGOS.classes if name != NO_LOGO))
 
 
 def _read_list(path: Path) -> Iterator[LogoRow]:

@@ -6,11 +6,8 @@ label or as one column of 0 and 1 for each class.
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import itertools
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -23,20 +20,23 @@ from fashionai.datasets.class_folders import (
     safe_relative_path,
     settle_splits,
 )
+from fashionai.datasets.dialect import (
+    PATH_NAMES,
+    SAMPLE_LINES,
+    find_delimiter,
+    given_column,
+    is_image,
+    plain,
+    read_fields,
+    read_lines,
+    split_lines,
+)
 from fashionai.datasets.record import LabelledImage, Source
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task
 
-DELIMITERS = (",", ";", "\t")
-# Usual names of columns, lower case, without spaces and punctuation.
-PATH_NAMES = (
-    *("path", "file", "filename", "filepath", "name", "id", "image", "imageid", "imagename"),
-    *("imagepath", "imagefile", "img", "imgid", "imgname", "imgpath", "imgfile"),
-)
 LABEL_NAMES = ("label", "labels", "class", "classname", "category", "target")
 ZEROS_AND_ONES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
-# Rows from which the dialect is found.
-SAMPLE_LINES = 100
 
 
 class Columns(NamedTuple):
@@ -85,9 +85,9 @@ def read_table(
     files = ImageFiles(images_folder)
     given = {"path": path_column, "label": label_column}
     given.update(split=split_column, group=group_column)
-    lines = list(itertools.islice(_read_lines(csv_file), SAMPLE_LINES))
-    delimiter = _find_delimiter(lines, files, csv_file)
-    columns = _find_columns(_split_lines(lines, delimiter), given, files, csv_file)
+    lines = list(itertools.islice(read_lines(csv_file), SAMPLE_LINES))
+    delimiter = find_delimiter(lines, files, csv_file)
+    columns = _find_columns(split_lines(lines, delimiter), given, files, csv_file)
     known = order_classes((), classes, "") if classes else ()
     rows, repeated = _distinct_rows(csv_file, delimiter, columns, files, known)
     _check_splits(rows)
@@ -101,71 +101,6 @@ def read_table(
     return Source(task, images, notes)
 
 
-def _read_lines(path: Path) -> Iterator[str]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as handle:
-            yield from handle
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text, expected rows of a table") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _read_fields(path: Path, delimiter: str) -> Iterator[tuple[list[str], int]]:
-    """The stripped fields of every row that is not blank, and the row's line.
-
-    Strict: an unclosed quote would swallow the rows behind it.
-    """
-    reader = csv.reader(_read_lines(path), delimiter=delimiter, skipinitialspace=True, strict=True)
-    try:
-        for fields in reader:
-            if not _is_blank(fields):
-                yield [field.strip() for field in fields], reader.line_num
-    except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: not valid CSV: {error}") from None
-
-
-def _split_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    """Rows of a sample of lines; what is wrong with them is for the reading proper to say."""
-    rows = []
-    with contextlib.suppress(csv.Error):
-        for fields in csv.reader(lines, delimiter=delimiter, skipinitialspace=True):
-            if not _is_blank(fields):
-                rows.append([field.strip() for field in fields])
-    return rows
-
-
-def _is_blank(fields: Sequence[str]) -> bool:
-    return not fields or (len(fields) == 1 and not fields[0].strip())
-
-
-def _find_delimiter(lines: Sequence[str], files: ImageFiles, csv_file: Path) -> str:
-    """The one that cuts most rows like the first; in a tie one that cuts out an image, or leads."""
-    first_line = next((line for line in lines if line.strip()), None)
-    if first_line is None:
-        raise DataError(f"{csv_file}: no rows")
-    ranks = {}
-    for delimiter in DELIMITERS:
-        rows = _split_lines(lines, delimiter)
-        if rows and len(rows[0]) > 1:
-            alike = sum(len(row) == len(rows[0]) for row in rows)
-            has_image = any(_is_image(field, files) for field in rows[:2][-1])
-            ranks[delimiter] = (alike, has_image, -first_line.find(delimiter))
-    if not ranks:
-        raise DataError(
-            f"{csv_file}:{lines.index(first_line) + 1}: found one field, "
-            "expected path and label with a comma, semicolon or tab between"
-        )
-    return max(ranks, key=lambda delimiter: ranks[delimiter])
-
-
-def _is_image(field: str, files: ImageFiles) -> bool:
-    try:
-        return files.find(safe_relative_path(field, "", ""), "") is not None
-    except DataError:
-        return False
-
-
 def _find_columns(
     sample: Sequence[Sequence[str]],
     given: dict[str, Optional[str]],
@@ -175,7 +110,7 @@ def _find_columns(
     """Which column holds what, from the options ``given`` by role, else from header or order."""
     first = sample[0]
     chosen = {
-        role: _given_column(role, column, first, csv_file)
+        role: given_column(role, column, first, csv_file)
         for role, column in given.items()
         if column is not None
     }
@@ -195,37 +130,23 @@ def _find_columns(
     notes = [
         f"column '{first[position]}' is not used; --split-column {first[position]} would use it"
         for position in free
-        if has_header and "split" not in chosen and _plain(first[position]) == "split"
+        if has_header and "split" not in chosen and plain(first[position]) == "split"
     ]
     label, split, group = (chosen.get(role) for role in ("label", "split", "group"))
     return Columns(len(first), has_header, chosen["path"], label, classes, split, group, notes)
 
 
 def _has_header(first: Sequence[str], path_field: str, files: ImageFiles) -> bool:
-    names = {_plain(field) for field in first}
+    names = {plain(field) for field in first}
     if names & set(PATH_NAMES) and names & set(LABEL_NAMES):
         return True
-    return not (is_image_name(path_field) or _is_image(path_field, files))
-
-
-def _given_column(role: str, column: str, first: Sequence[str], csv_file: Path) -> int:
-    if column.isdecimal():
-        if not 1 <= int(column) <= len(first):
-            raise ConfigError(
-                f"--{role}-column: found '{column}', {csv_file} has columns 1 to {len(first)}"
-            )
-        return int(column) - 1
-    if first.count(column) != 1:
-        found = "two columns" if column in first else "no column"
-        hint = "Give its number" if column in first else nearest(column, first)
-        raise ConfigError(f"--{role}-column: {csv_file} has {found} '{column}'", hint)
-    return first.index(column)
+    return not (is_image_name(path_field) or is_image(path_field, files))
 
 
 def _usual_column(
     header: Sequence[str], free: Sequence[int], names: Sequence[str], role: str, where: str
 ) -> int:
-    found = [position for position in free if _plain(header[position]) in names]
+    found = [position for position in free if plain(header[position]) in names]
     if len(found) != 1:
         columns = ", ".join(f"'{header[position]}'" for position in found or range(len(header)))
         problem = "several columns may be" if found else "no column is known as"
@@ -241,7 +162,7 @@ def _one_hot_columns(
 ) -> dict[int, str]:
     """The free columns by position when they hold zeros and ones and none is a label, else none."""
     header = sample[0]
-    if len(free) < 2 or any(_plain(header[position]) in LABEL_NAMES for position in free):
+    if len(free) < 2 or any(plain(header[position]) in LABEL_NAMES for position in free):
         return {}
     rows = [row for row in sample[1:] if len(row) == len(header)]
     if not any(all(row[position] in ZEROS_AND_ONES for position in free) for row in rows):
@@ -287,10 +208,6 @@ def _choose_by_order(
         )
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_.-]", "", name.lower())
-
-
 def _distinct_rows(
     csv_file: Path, delimiter: str, columns: Columns, files: ImageFiles, known: Sequence[str]
 ) -> tuple[list[TableRow], int]:
@@ -299,7 +216,7 @@ def _distinct_rows(
     missing: list[tuple[str, str]] = []
     repeated, classes = 0, frozenset(known)
     for fields, line in itertools.islice(
-        _read_fields(csv_file, delimiter), int(columns.has_header), None
+        read_fields(csv_file, delimiter), int(columns.has_header), None
     ):
         where = f"{csv_file}:{line}"
         if len(fields) != columns.width:

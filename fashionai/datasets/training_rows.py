@@ -20,7 +20,8 @@ class Rows(NamedTuple):
     """N images of T tasks; the tasks' classes lie side by side in C columns.
 
     ``heads`` is ``(N,) int64``, the task of each row; ``marks`` is ``(N, C)
-    int8`` (see fashionai.metrics), NO outside the columns of the row's task.
+    int8`` (see fashionai.metrics), NO outside the columns of the row's task and
+    everywhere for images of a held-out background.
     """
 
     tasks: list[Task]
@@ -38,14 +39,15 @@ class Rows(NamedTuple):
         return self.marks[self.of_task(head), columns_of(self.tasks)[head]]
 
 
-def read_rows(config: Config, split: str) -> Rows:
+def read_rows(config: Config, split: str, background: bool = False) -> Rows:
     """The rows of a split of the prepared folders, or of the configured fold.
 
     With folds, ``val`` is the fold and ``train`` all other rows of both splits;
-    ``test`` is the prepared one. Raises DataError as read_split and read_folds
+    ``test`` is the prepared one. Images of a held-out background are left out
+    unless asked for; folds have none. Raises DataError as read_split and read_folds
     do, and when a task has no rows in the fold or none outside it.
     """
-    parts = [_read_task(config, name, split) for name in config.task_names]
+    parts = [_read_task(config, name, split, background) for name in config.task_names]
     tasks = [part.task for part in parts]
     if len({task.family for task in tasks}) > 1:
         names = ", ".join(task.name for task in tasks)
@@ -73,10 +75,10 @@ def data_hash(config: Config) -> str:
     return content_hash("".join(content_hash(file.read_bytes()) for file in files).encode())
 
 
-def _read_task(config: Config, name: str, split: str) -> PreparedSplit:
+def _read_task(config: Config, name: str, split: str, background: bool) -> PreparedSplit:
     folder = _folder(config, name)
     if config.data.folds_file is None or split == "test":
-        return read_split(folder, split)
+        return read_split(folder, split, background=background)
     everything = read_split(folder, "train", "val")
     folds = read_folds(Path(config.data.folds_file), everything)
     held_out = folds == config.data.fold

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
-from fashionai.datasets.fashionai_csv import read_questions, row_images
+from fashionai.datasets.questions import QUESTION_FILES, read_questions
 from fashionai.datasets.training_rows import read_rows
-from fashionai.errors import DataError, RunError
+from fashionai.errors import RunError
 from fashionai.inference.predictor import Question, predict
-from fashionai.inference.submissions import PredictedRow, write_predictions
+from fashionai.inference.submissions import (
+    TABLE,
+    Format,
+    PredictedRow,
+    check_expressible,
+    format_of,
+    image_names,
+    source_names,
+    write_predictions,
+)
 from fashionai.runs import RunFolder, best_finished_runs
 from fashionai.tasks import Task
 
@@ -23,78 +32,125 @@ class Part(NamedTuple):
     images: list[str]
 
 
-def plan_questions(
-    questions: Path, tasks: Sequence[Task], runs: Sequence[RunFolder], data: Path
-) -> list[Part]:
-    """One part for each task of a question file, or for those of ``tasks`` when given.
+class Plan(NamedTuple):
+    """A prediction file to be: its format, its rows by task, and the threshold of its answers."""
 
-    Without ``runs`` a task takes its best finished run. Raises RunError, before
-    anything is computed, for a task without a run and for a run that no task
-    takes.
+    form: Format
+    parts: list[Part]
+    threshold: Optional[float]
+
+
+def question_file(data: Path, tasks: Sequence[Task]) -> Path:
+    """Where the competition of these tasks puts its question file below ``data``.
+
+    FashionAI's when tasks of several competitions, or none, are at hand. Raises
+    RunError for tasks of no competition.
     """
-    if not questions.is_file():
-        raise DataError(
-            f"{questions}: no such question file",
-            "Unpack the test archive so that it exists, or name it with --questions or --data",
+    families = {task.family for task in tasks}
+    family = families.pop() if len(families) == 1 else "fashionai"
+    if family not in QUESTION_FILES:
+        raise RunError(
+            f"{tasks[0].name} has no question file",
+            "Give --questions a folder, list or CSV of images, or --split",
         )
-    asked = read_questions(questions, data)
-    present = list(dict.fromkeys(row.task for row in asked.rows))
-    absent = [task.name for task in tasks if task not in present]
-    if absent:
-        raise RunError(f"{questions}: has no rows of {', '.join(absent)}")
-    chosen = [task for task in present if not tasks or task in tasks]
-    runs_of = _assign_runs(chosen, runs)
-    kept = [index for index, row in enumerate(asked.rows) if row.task in chosen]
+    return data / QUESTION_FILES[family]
+
+
+def plan_questions(
+    questions: Path,
+    data: Path,
+    tasks: Sequence[Task],
+    runs: Sequence[RunFolder],
+    *,
+    path_column: Optional[str] = None,
+    as_table: bool = False,
+    threshold: Optional[float] = None,
+) -> Plan:
+    """The rows that read_questions finds, of the ``tasks`` when given.
+
+    Rows that name no task ask for ``tasks``, else for those of the runs. Without
+    ``runs`` a task takes its best finished run. Raises RunError, before
+    anything is computed, for a task without a run and for a run that no task
+    takes; errors of check_expressible.
+    """
+    asked = read_questions(questions, data, path_column)
+    named = list(dict.fromkeys(row.task for row in asked if row.task))
+    if named:
+        absent = [task.name for task in tasks if task not in named]
+        if absent:
+            raise RunError(f"{questions}: has no rows of {', '.join(absent)}")
+        chosen = [task for task in named if not tasks or task in tasks]
+        pairs = [(row, row.task) for row in asked if row.task in chosen]
+    else:
+        chosen = _tasks_of(tasks, runs)
+        pairs = [(row, task) for task in chosen for row in asked]
+    form = _form(chosen, as_table, threshold)
     parts = []
-    for task in chosen:
-        rows = [(place, at) for place, at in enumerate(kept) if asked.rows[at].task == task]
-        parts.append(
-            Part(
-                Question(task, [asked.images[at] for _, at in rows], runs_of[task]),
-                [place for place, _ in rows],
-                [asked.rows[at].image for _, at in rows],
-            )
-        )
-    return parts
+    for task, task_runs in _assign_runs(chosen, runs).items():
+        rows = [(at, row) for at, (row, row_task) in enumerate(pairs) if row_task == task]
+        images = image_names(form, task, [row.image for _, row in rows])
+        question = Question(task, [row.path for _, row in rows], task_runs)
+        parts.append(Part(question, [at for at, _ in rows], images))
+    return Plan(form, parts, threshold)
 
 
-def plan_split(split: str, tasks: Sequence[Task], runs: Sequence[RunFolder]) -> list[Part]:
-    """One part for each task, its images those of a split of the runs' prepared folder.
+def plan_split(
+    split: str,
+    tasks: Sequence[Task],
+    runs: Sequence[RunFolder],
+    *,
+    as_table: bool = False,
+    threshold: Optional[float] = None,
+) -> Plan:
+    """The rows of a split of the runs' prepared folder, those of a held-out background too.
 
     The tasks are those of ``runs`` where none are named. Raises RunError when
-    the runs of a task were trained on different rows.
+    the runs of a task were trained on different rows; errors of check_expressible.
     """
-    if not tasks and not runs:
-        raise RunError("nothing to predict", "Name a --task or a --run with --split")
-    chosen = list(tasks) or list(dict.fromkeys(task for run in runs for task in run.read_tasks()))
-    if len({task.family for task in chosen}) > 1:
-        raise RunError("tasks of different data sets do not go into one prediction file")
+    chosen = _tasks_of(tasks, runs)
+    form = _form(chosen, as_table, threshold)
     parts = []
     start = 0
     for task, task_runs in _assign_runs(chosen, runs).items():
         config = task_runs[0].read_config().model_copy(update={"task": task.name})
         if split != "test":
             _check_same_rows(task_runs)
-        rows = read_rows(config, split)
-        images = row_images(task, rows.sources)
+        rows = read_rows(config, split, background=True)
+        images = source_names(form, task, rows.sources)
         positions = list(range(start, start + len(images)))
         parts.append(Part(Question(task, rows.paths, task_runs), positions, images))
         start += len(images)
-    return parts
+    return Plan(form, parts, threshold)
 
 
-def write_answers(plan: Sequence[Part], out: Path, contexts: list[Any], **options: Any) -> int:
-    """Predict every part and write the family's prediction file; returns its number of rows.
+def write_answers(plan: Plan, out: Path, contexts: list[Any], **options: Any) -> int:
+    """Predict every part and write the prediction file; returns its number of rows.
 
     ``options`` are those of fashionai.inference.predictor.predict.
     """
-    answers = predict([part.question for part in plan], contexts, **options)
-    rows: list[Any] = [None] * sum(len(part.positions) for part in plan)
-    for part, probabilities in zip(plan, answers):
+    answers = predict([part.question for part in plan.parts], contexts, **options)
+    rows: list[Any] = [None] * sum(len(part.positions) for part in plan.parts)
+    for part, probabilities in zip(plan.parts, answers):
         for position, image, values in zip(part.positions, part.images, probabilities):
             rows[position] = PredictedRow(image, part.question.task, values)
-    write_predictions(out, rows)
+    write_predictions(out, rows, plan.form, plan.threshold)
     return len(rows)
+
+
+def _tasks_of(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> list[Task]:
+    """The tasks that are named, else those that the runs have learnt."""
+    chosen = list(tasks) or list(dict.fromkeys(task for run in runs for task in run.read_tasks()))
+    if not chosen:
+        raise RunError("nothing to predict", "Name a --task or a --run")
+    return chosen
+
+
+def _form(tasks: Sequence[Task], as_table: bool, threshold: Optional[float]) -> Format:
+    if len({task.family for task in tasks}) > 1:
+        raise RunError("tasks of different data sets do not go into one prediction file")
+    form = TABLE if as_table else format_of(tasks[0])
+    check_expressible(form, tasks, threshold)
+    return form
 
 
 def _check_same_rows(runs: Sequence[RunFolder]) -> None:

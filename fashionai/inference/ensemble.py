@@ -89,7 +89,11 @@ def search_weights(
     label; ``names`` are the files of the predictions and of the labels.
     """
     found = [all_labels_of(part.task, part.images, labels, names) for part in joined]
-    tasks = [(part.probabilities, truth.marks) for part, truth in zip(joined, found)]
+    # Probabilities of classes say nothing of images of none of them.
+    tasks = [
+        (part.probabilities[:, truth.known], truth.marks[truth.known])
+        for part, truth in zip(joined, found)
+    ]
     files = len(joined[0].probabilities)
     alone, equal = np.eye(files, dtype=int), np.ones(files, dtype=int)
 

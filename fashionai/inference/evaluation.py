@@ -4,33 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, TypeVar
 
 import numpy as np
 
 from fashionai.datasets.fashionai_csv import read_rows
-from fashionai.errors import DataError
+from fashionai.errors import ConfigError, DataError
 from fashionai.inference.joining import join_rows, match_rows
-from fashionai.inference.labels import LabelledRow, all_labels_of, read_labels
-from fashionai.inference.submissions import PredictedRow, read_predictions, task_in_file
-from fashionai.metrics import confusion_matrix, overall_scores, task_scores
+from fashionai.inference.labels import LabelledRow, Labels, all_labels_of, read_labels, task_in
+from fashionai.inference.submissions import (
+    AnsweredRow,
+    Format,
+    PredictedRow,
+    format_of,
+    read_answers,
+    read_predictions,
+)
+from fashionai.inference.thresholds import (
+    DetectionFigures,
+    answered_labels,
+    detection_figures,
+)
+from fashionai.metrics import count_answers, overall_scores, task_scores, true_classes
 from fashionai.tasks import Task, expand_tasks
+
+# Rows of probabilities, or of answers alone.
+FileRow = TypeVar("FileRow", PredictedRow, AnsweredRow)
 
 
 class TaskEvaluation(NamedTuple):
-    """Scores and confusion matrix ``(C, C)`` of one task over N rows."""
+    """How good the answers to N rows of one task are.
+
+    ``scores`` are of the rows that are of a class, and empty where only answers
+    are known. ``confusion`` ``(L, L)`` counts answers, true label by row; its
+    labels are the classes and, with a threshold, a held-out background.
+    """
 
     task: Task
     rows: int
     scores: dict[str, float]
     confusion: np.ndarray
+    figures: Optional[DetectionFigures]
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The names of the rows and columns of ``confusion``."""
+        return self.task.labels[: len(self.confusion)]
 
 
-def evaluate_task(task: Task, probabilities: np.ndarray, marks: np.ndarray) -> TaskEvaluation:
-    """Score one task; see fashionai.metrics for the arrays."""
-    return TaskEvaluation(
-        task, len(marks), task_scores(probabilities, marks), confusion_matrix(probabilities, marks)
-    )
+def evaluate_task(
+    task: Task, probabilities: np.ndarray, marks: np.ndarray, threshold: Optional[float] = None
+) -> TaskEvaluation:
+    """Score one task; see fashionai.metrics for the arrays, thresholds for the threshold.
+
+    Images of a held-out background, whose marks have no YES, count with a threshold alone.
+    """
+    of_class = marks.any(axis=1)
+    if not of_class.any():
+        raise DataError(f"{task.name}: no rows of its classes to score")
+    scores = task_scores(probabilities[of_class], marks[of_class])
+    counted = np.ones_like(of_class) if threshold is not None else of_class
+    truth = true_labels(task, marks)[counted]
+    answers = answered_labels(task, probabilities[counted], threshold)
+    labels = len(task.classes) if threshold is None else len(task.labels)
+    confusion = count_answers(truth, answers, labels)
+    return _evaluation(task, scores, confusion, threshold)
+
+
+def true_labels(task: Task, marks: np.ndarray) -> np.ndarray:
+    """Indices ``(N,) int64`` into the task's labels: of the YES, else the held-out background."""
+    return np.where(marks.any(axis=1), true_classes(marks), len(task.classes))
 
 
 def evaluate_file(
@@ -38,6 +81,7 @@ def evaluate_file(
     labels: Sequence[Path],
     questions: Optional[Path] = None,
     task_names: Sequence[str] = (),
+    threshold: Optional[float] = None,
 ) -> list[TaskEvaluation]:
     """Score a prediction file, task by task in the order of its rows.
 
@@ -45,49 +89,106 @@ def evaluate_file(
     predicted; of a prepared folder, every row of the splits that the file has
     rows of. ``questions`` restricts the labels to the rows that were asked,
     ``task_names`` both sides to some tasks. Raises DataError when rows are missing,
-    extra, double or malformed.
+    extra, double or malformed, ConfigError for a threshold that decides nothing.
     """
     names = str(predictions), ", ".join(map(str, labels))
-    predicted, labelled = read_predictions(predictions), read_labels(labels)
-    answers = list(labelled.values())
-    tasks = expand_tasks(task_names, list({row.task: None for row in answers}))
-    if tasks:
-        in_files = [task_in_file(task) for task in tasks]
-        predicted = [row for row in predicted if row.task in in_files]
-        answers = [row for row in answers if row.task in tasks]
-    if not predicted:
-        raise DataError(f"{predictions}: no rows of {', '.join(task.name for task in tasks)}")
-    if questions is not None:
-        asked = {(row.image, row.task.name) for row in read_rows(questions)}
-        answers = [row for row in answers if row.key in asked]
-    if not predicted[0].task.name:
-        # A table holds one task: others that the labels have are not missing from it.
-        same = [row for row in answers if task_in_file(row.task) == predicted[0].task]
-        answers = same or answers
-    _check_same_tasks(predicted, answers, names)
-    answers = _of_predicted_splits(answers, predicted)
-    match_rows([row.key for row in predicted], [row.key for row in answers], names)
+    answered = read_answers(predictions)
+    if answered is not None:
+        if threshold is not None:
+            raise ConfigError(f"--threshold: {predictions} holds answers, not probabilities")
+        labelled = read_labels(labels, format_of(answered[0].task))
+        answered = _choose_rows(answered, labelled, names, questions, task_names)
+        return [_evaluate_answers(answered, labelled, names)]
+    predicted = read_predictions(predictions)
+    labelled = read_labels(labels, format_of(predicted[0].task))
+    predicted = _choose_rows(predicted, labelled, names, questions, task_names)
     evaluations = []
     for part in join_rows([predicted]):
         truth = all_labels_of(part.task, part.images, labelled, names)
-        evaluations.append(evaluate_task(truth.task, part.probabilities[0], truth.marks))
+        probabilities = part.probabilities[0]
+        evaluations.append(evaluate_task(truth.task, probabilities, truth.marks, threshold))
     return evaluations
 
 
 def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
     """Mean scores at the top level, and those of every task with its number of rows."""
-    overall = overall_scores([evaluation.scores for evaluation in evaluations])
-    tasks = {e.task.name: {"n": e.rows, **e.scores} for e in evaluations}
+    scored = [evaluation.scores for evaluation in evaluations if evaluation.scores]
+    overall = overall_scores(scored) if scored else {}
+    tasks = {
+        e.task.name: {
+            "n": e.rows,
+            **e.scores,
+            **({"answers": e.figures._asdict()} if e.figures else {}),
+        }
+        for e in evaluations
+    }
     return {**overall, "n": sum(e.rows for e in evaluations), "tasks": tasks}
 
 
+def _evaluation(
+    task: Task, scores: dict[str, float], confusion: np.ndarray, threshold: Optional[float]
+) -> TaskEvaluation:
+    figures = detection_figures(task, confusion, threshold)
+    # Without its images a held-out background cannot be told from anything.
+    if len(confusion) < len(task.labels):
+        figures = None
+    return TaskEvaluation(task, int(confusion.sum()), scores, confusion, figures)
+
+
+def _choose_rows(
+    rows: Sequence[FileRow],
+    labelled: Labels,
+    names: tuple[str, str],
+    questions: Optional[Path],
+    task_names: Sequence[str],
+) -> list[FileRow]:
+    """The predicted rows to score; DataError unless they are the labelled ones."""
+    form = format_of(rows[0].task)
+    predicted, answers = list(rows), list(labelled.values())
+    tasks = expand_tasks(task_names, list({row.task: None for row in answers}))
+    if tasks:
+        in_files = [task_in(form, task) for task in tasks]
+        predicted = [row for row in predicted if row.task in in_files]
+        answers = [row for row in answers if row.task in tasks]
+    if not predicted:
+        raise DataError(f"{names[0]}: no rows of {', '.join(task.name for task in tasks)}")
+    if questions is not None:
+        asked = {(row.image, row.task.name) for row in read_rows(questions)}
+        answers = [row for row in answers if row.key(form) in asked]
+    if not form.holds_tasks:
+        # Other tasks that the labels have are not missing from a file of one.
+        same = [row for row in answers if task_in(form, row.task) == predicted[0].task]
+        answers = same or answers
+    _check_same_tasks(predicted, answers, form, names)
+    answers = _of_predicted_splits(answers, predicted, form)
+    match_rows([row.key for row in predicted], [row.key(form) for row in answers], names)
+    return predicted
+
+
+def _evaluate_answers(
+    rows: Sequence[AnsweredRow], labelled: Labels, names: tuple[str, str]
+) -> TaskEvaluation:
+    """Score rows of one task that hold answers alone."""
+    truth = [labelled[row.key] for row in rows]
+    task = truth[0].task
+    if task.labels != rows[0].task.labels:
+        raise DataError(f"{names[1]} has other classes than {names[0]}")
+    indices = {label: index for index, label in enumerate(task.labels)}
+    answers = np.array([indices[row.label] for row in rows])
+    true = true_labels(task, np.array([row.marks for row in truth]))
+    return _evaluation(task, {}, count_answers(true, answers, len(task.labels)), None)
+
+
 def _check_same_tasks(
-    predicted: Sequence[PredictedRow], answers: Sequence[LabelledRow], names: tuple[str, str]
+    predicted: Sequence[FileRow],
+    answers: Sequence[LabelledRow],
+    form: Format,
+    names: tuple[str, str],
 ) -> None:
     """DataError where some tasks of the labels are predicted and others are not."""
     in_predictions = {row.task for row in predicted}
     in_labels = list(dict.fromkeys(row.task for row in answers))
-    unpredicted = [task for task in in_labels if task_in_file(task) not in in_predictions]
+    unpredicted = [task for task in in_labels if task_in(form, task) not in in_predictions]
     common = [task for task in in_labels if task not in unpredicted]
     if unpredicted and common:
         raise DataError(
@@ -98,9 +199,16 @@ def _check_same_tasks(
 
 
 def _of_predicted_splits(
-    answers: Sequence[LabelledRow], predicted: Sequence[PredictedRow]
+    answers: Sequence[LabelledRow], predicted: Sequence[FileRow], form: Format
 ) -> list[LabelledRow]:
-    """Rows of label files, and of those splits of prepared folders that have predicted rows."""
+    """Rows of label files, and of those parts of prepared folders that have predicted rows.
+
+    A part is a split's images of classes, or those of its held-out background.
+    """
     keys = {row.key for row in predicted}
-    splits = {(row.task, row.split) for row in answers if row.key in keys}
-    return [row for row in answers if not row.split or (row.task, row.split) in splits]
+    parts = {_part(row) for row in answers if row.key(form) in keys}
+    return [row for row in answers if not row.split or _part(row) in parts]
+
+
+def _part(row: LabelledRow) -> tuple[str, str, bool]:
+    return row.task.name, row.split, row.is_background

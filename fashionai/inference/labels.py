@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from fashionai.datasets.fashionai_csv import parse_label, read_answers, row_imag
 from fashionai.datasets.folders import MANIFEST, SPLITS, read_split
 from fashionai.errors import DataError
 from fashionai.inference.joining import check_same_classes, complain_of_rows
-from fashionai.inference.submissions import RowKey, task_in_file
+from fashionai.inference.submissions import TABLE, Format, RowKey, format_of
 from fashionai.metrics import NO
 from fashionai.tasks import Task
 
@@ -20,8 +20,9 @@ from fashionai.tasks import Task
 class LabelledRow(NamedTuple):
     """The truth of one row: its marks ``(C,) int8``, see fashionai.metrics.
 
-    ``split`` is empty where the labels are a file, which has none; ``where`` is
-    that file's line, or the prepared folder.
+    Images of a held-out background have no YES. ``image`` is the path that the
+    data set has for it. ``split`` is empty where the labels are a file, which has
+    none; ``where`` is that file's line, or the prepared folder.
     """
 
     image: str
@@ -31,25 +32,35 @@ class LabelledRow(NamedTuple):
     where: str
 
     @property
-    def key(self) -> RowKey:
-        """The key of its prediction."""
-        return self.image, task_in_file(self.task).name
+    def is_background(self) -> bool:
+        """Whether it is of none of the task's classes."""
+        return not self.marks.any()
+
+    def key(self, form: Format) -> RowKey:
+        """The key of its prediction in a file of that format."""
+        return form.image_name(self.image), task_in(form, self.task).name
 
 
 Labels = Mapping[RowKey, LabelledRow]
 
 
-def read_labels(paths: Sequence[Path]) -> dict[RowKey, LabelledRow]:
+def task_in(form: Format, task: Task) -> Task:
+    """The task as such a prediction file shows it: a table tells its classes, not its name."""
+    return Task("", (), task.classes, TABLE.name) if form is TABLE else task
+
+
+def read_labels(paths: Sequence[Path], form: Optional[Format] = None) -> dict[RowKey, LabelledRow]:
     """Every labelled row of FashionAI label files and prepared folders, by its prediction's key.
 
     A path is a file of rows ``image,task,label``, a prepared task folder or its
-    manifest.csv, or a folder that holds prepared ones. Raises DataError for bad
-    labels, for folders that were edited, and for a row with two different labels.
+    manifest.csv, or a folder that holds prepared ones. Predictions are in the format ``form``, or
+    that of each row's family. Raises DataError for bad labels, for folders that
+    were edited, and for a row with two different labels.
     """
     labels: dict[RowKey, LabelledRow] = {}
     for path in paths:
         for row in _read(path):
-            first = labels.setdefault(row.key, row)
+            first = labels.setdefault(row.key(form or format_of(row.task)), row)
             if first is not row and not np.array_equal(first.marks, row.marks):
                 raise DataError(
                     f"{row.where}: {row.image} has another label here than in {first.where}"
@@ -58,8 +69,9 @@ def read_labels(paths: Sequence[Path]) -> dict[RowKey, LabelledRow]:
 
 
 class TaskLabels(NamedTuple):
-    """The truth of N rows of one task: marks ``(N, C) int8``, and which rows have one, ``(N,)``.
+    """The truth of N rows of one task: marks ``(N, C) int8``, and which rows have a YES, ``(N,)``.
 
+    Without one are rows that have no label, and those of a held-out background.
     ``task`` is that of the labels, which know its name also where predictions do not.
     """
 
@@ -83,17 +95,16 @@ def labels_of(
         if row is not None:
             check_same_classes(task, row.task, names)
             named, marks[index] = row.task, row.marks
-    return TaskLabels(named, marks, np.array([row is not None for row in found]))
+    return TaskLabels(named, marks, marks.any(axis=1))
 
 
 def all_labels_of(
     task: Task, images: Sequence[str], labels: Labels, names: tuple[str, str]
 ) -> TaskLabels:
     """As labels_of; DataError for rows without a label as well."""
-    found = labels_of(task, images, labels, names)
-    unknown = [(image, task.name) for image, known in zip(images, found.known) if not known]
+    unknown = [(image, task.name) for image in images if (image, task.name) not in labels]
     complain_of_rows(unknown, names[1], "has no label for", names[0])
-    return found
+    return labels_of(task, images, labels, names)
 
 
 def _read(path: Path) -> Iterator[LabelledRow]:
@@ -112,7 +123,7 @@ def _read_folder(folder: Path) -> Iterator[LabelledRow]:
     present = [split for split in SPLITS if (folder / split).is_dir()]
     # A folder without splits is refused by the reader of the first.
     for split in present or SPLITS[:1]:
-        prepared = read_split(folder, split)
+        prepared = read_split(folder, split, background=True)
         for source, marks in zip(prepared.sources, prepared.marks):
             image = row_image(prepared.task, source)
             yield LabelledRow(image, prepared.task, marks, split, f"{folder} ({split})")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from fashionai.errors import ConfigError, RunError, TrainingError
 from fashionai.inference.engines import gluon_engine
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.crops import CROP_COUNTS
+from fashionai.pipeline.decode import ImageFile
 from fashionai.pipeline.loader import Loader
 from fashionai.runs import RunFolder
 from fashionai.tasks import Task, columns_of
@@ -21,7 +21,7 @@ class Question(NamedTuple):
     """Image files of which one task is asked, and the runs that answer, to be averaged."""
 
     task: Task
-    paths: Sequence[Path]
+    paths: Sequence[ImageFile]
     runs: Sequence[RunFolder]
 
 
@@ -58,7 +58,7 @@ def predict(
 
 
 def predict_images(
-    paths: Sequence[Path], runs: Sequence[RunFolder], contexts: list[Any], **options: Any
+    paths: Sequence[ImageFile], runs: Sequence[RunFolder], contexts: list[Any], **options: Any
 ) -> dict[Task, np.ndarray]:
     """Probabilities ``(N, C) float64`` of every task that the runs have learnt; see predict."""
     learnt = dict.fromkeys(task for run in runs for task in run.read_tasks())
@@ -73,7 +73,7 @@ def runs_of(questions: Sequence[Question]) -> list[RunFolder]:
     return list(dict.fromkeys(run for question in questions for run in question.runs))
 
 
-def images_of(run: RunFolder, questions: Sequence[Question]) -> list[Path]:
+def images_of(run: RunFolder, questions: Sequence[Question]) -> list[ImageFile]:
     """The images that a run has to compute, each once."""
     return list(dict.fromkeys(path for q in questions if run in q.runs for path in q.paths))
 
@@ -96,7 +96,7 @@ def _columns(run: RunFolder, task: Task) -> slice:
 
 
 def _predict_with_run(
-    paths: Sequence[Path],
+    paths: Sequence[ImageFile],
     run: RunFolder,
     contexts: list[Any],
     crops: int,

@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from fashionai.datasets.training_rows import Rows, read_rows
-from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
+from fashionai.errors import ConfigError
+from fashionai.inference.evaluation import TaskEvaluation, evaluate_task, true_labels
 from fashionai.inference.predictor import Question, predict
 from fashionai.inference.submissions import as_written
+from fashionai.inference.thresholds import check_threshold, choose_threshold
 from fashionai.runs import RunFolder
 
 
 def evaluate_run(
-    run: RunFolder, split: str, contexts: list[Any], **options: Any
+    run: RunFolder,
+    split: str,
+    contexts: list[Any],
+    threshold: Optional[float] = None,
+    **options: Any,
 ) -> list[TaskEvaluation]:
-    """Score one run on a split of its prepared folders, task by task; options as for predict."""
-    rows = read_rows(run.read_config(), split)
-    return evaluate_rows(rows, predict_rows(rows, run, contexts, **options))
+    """Score one run on a split of its prepared folders, task by task; options as for predict.
+
+    Images of a held-out background are predicted with a threshold alone, see evaluate_task.
+    """
+    if threshold is not None:
+        for task in run.read_tasks():
+            check_threshold(task)
+    rows = read_rows(run.read_config(), split, background=threshold is not None)
+    return evaluate_rows(rows, predict_rows(rows, run, contexts, **options), threshold)
+
+
+def threshold_of_run(run: RunFolder, contexts: list[Any], **options: Any) -> float:
+    """The threshold of the best accuracy on the run's validation split; options as for predict.
+
+    Raises ConfigError for a run of several tasks, errors of choose_threshold otherwise.
+    """
+    tasks = run.read_tasks()
+    if len(tasks) > 1:
+        names = ", ".join(task.name for task in tasks)
+        raise ConfigError(f"--threshold auto: {run} learnt {names}, expected one task")
+    check_threshold(tasks[0])
+    rows = read_rows(run.read_config(), "val", background=True)
+    (probabilities,) = predict_rows(rows, run, contexts, **options)
+    return choose_threshold(tasks[0], as_written(probabilities), true_labels(tasks[0], rows.marks))
 
 
 def predict_rows(
@@ -33,9 +60,11 @@ def predict_rows(
     return predict(questions, contexts, **options)
 
 
-def evaluate_rows(rows: Rows, answers: Sequence[np.ndarray]) -> list[TaskEvaluation]:
+def evaluate_rows(
+    rows: Rows, answers: Sequence[np.ndarray], threshold: Optional[float] = None
+) -> list[TaskEvaluation]:
     """Score what predict_rows answered, as its prediction file would be scored."""
     return [
-        evaluate_task(task, as_written(probabilities), rows.marks_of(head))
+        evaluate_task(task, as_written(probabilities), rows.marks_of(head), threshold)
         for head, (task, probabilities) in enumerate(zip(rows.tasks, answers))
     ]

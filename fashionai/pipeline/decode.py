@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fashionai.errors import DataError
+
+# A file of its own, or a member of an archive.
+ImageFile = Union[Path, zipfile.Path]
 
 # Beyond this an image is more likely an attack on memory than a photograph; it is where
 # Pillow refuses by default as well.
@@ -89,7 +93,7 @@ def decode(data: bytes, short_side: int, name: str) -> np.ndarray:
     return image
 
 
-def read_image(path: Path, short_side: int) -> np.ndarray:
+def read_image(path: ImageFile, short_side: int) -> np.ndarray:
     """Decode an image file; DataError names the file when it is missing or damaged."""
     try:
         data = path.read_bytes()

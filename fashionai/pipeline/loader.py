@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple, Optional
 
 import numpy as np
 
 from fashionai.pipeline.augment import Transform
-from fashionai.pipeline.decode import read_image
+from fashionai.pipeline.decode import ImageFile, read_image
 from fashionai.runtime import usable_cores
 
 # Batches decoded ahead of the one in use.
@@ -42,7 +41,7 @@ class Loader:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[ImageFile],
         transform: Transform,
         batch_size: int,
         *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 
@@ -61,18 +61,31 @@ def score_table(
     return aligned_table(headings[0], columns, lines)
 
 
-def balance_table(rows: Sequence[tuple[str, Mapping[str, float], np.ndarray]]) -> str:
-    """Accuracy beside that of always answering the most frequent class, and what sees through it.
+def balance_table(rows: Sequence[tuple[str, np.ndarray, float]]) -> str:
+    """Accuracy beside that of always answering the most frequent label, and what sees through it.
 
-    ``rows`` are (name, scores, confusion matrix).
+    ``rows`` are (name, confusion matrix, ROC AUC).
     """
     columns = [("accuracy", 10), ("majority", 10), ("balanced", 10), ("ROC AUC", 9)]
     lines = []
-    for name, scores, matrix in rows:
-        majority = matrix.sum(axis=1).max() / matrix.sum()
-        numbers = (scores["accuracy"], majority, scores["balanced_accuracy"], scores["roc_auc"])
-        lines.append((name, [f"{number:.4f}" for number in numbers]))
+    for name, matrix, area in rows:
+        accuracy, majority = np.trace(matrix), matrix.sum(axis=1).max()
+        numbers = [share / matrix.sum() for share in (accuracy, majority)]
+        numbers += [np.nanmean(recalls(matrix)), area]
+        lines.append((name, [_number(number) for number in numbers]))
     return aligned_table("task", columns, lines)
+
+
+def figures_table(
+    rows: Sequence[tuple[str, Optional[float], float, float, float]],
+) -> str:
+    """Lines of (name, threshold, precision, recall, accuracy) of detecting what is looked for."""
+    columns = [("threshold", 12), ("precision", 11), ("recall", 10), ("accuracy", 10)]
+    lines = [
+        (name, ["-" if threshold is None else f"{threshold:g}", *map(_number, figures)])
+        for name, threshold, *figures in rows
+    ]
+    return aligned_table("answers", columns, lines)
 
 
 def class_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
@@ -85,7 +98,7 @@ def class_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
             [
                 int(matrix[index].sum()),
                 int(matrix[:, index].sum()),
-                *("-" if np.isnan(share) else f"{share:.4f}" for share in pair),
+                *map(_number, pair),
             ],
         )
         for index, (name, pair) in enumerate(zip(classes, shares))
@@ -131,6 +144,11 @@ def run_table(runs: Sequence[RunFolder]) -> str:
     columns = [("task", 24), ("epochs", 8), ("mAP", 8), ("accuracy", 10)]
     ordered = [(name, cells) for _, _, name, cells in sorted(lines)]
     return aligned_table("run", columns, ordered) + "\n* finished"
+
+
+def _number(value: float) -> str:
+    """Four decimals, or a dash for what is not a number."""
+    return "-" if np.isnan(value) else f"{value:.4f}"
 
 
 def keep_end(text: str, room: int) -> str:

@@ -12,13 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fashionai.errors import FashionAIError
+from fashionai.inference.labels import task_in
 from fashionai.inference.submissions import (
+    TABLE,
     PredictedRow,
+    format_of,
+    read_answers,
     read_predictions,
-    task_in_file,
     write_predictions,
 )
-from fashionai.tasks import FASHIONAI_TASKS, Task, find_task
+from fashionai.tasks import CACTUS, COVERS, FASHIONAI_TASKS, LOGOS, Task, find_task
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")
 # One's own names: anything that people type, as files strip blanks at both ends.
@@ -49,10 +52,17 @@ def submissions(draw: st.DrawFn) -> list[PredictedRow]:
     return [PredictedRow(*key, draw(probabilities(len(key[1].classes)))) for key in keys]
 
 
+@st.composite
+def answers_of_two_classes(draw: st.DrawFn) -> list[PredictedRow]:
+    task = draw(st.sampled_from([CACTUS, COVERS]))
+    images = draw(st.lists(NAMES, min_size=1, max_size=6, unique=True))
+    return [PredictedRow(image, task, draw(probabilities(2))) for image in images]
+
+
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(tables() | submissions())
+@given(tables() | submissions() | answers_of_two_classes())
 def test_what_is_written_is_read_back_to_eight_digits(
     tmp_path: Path, rows: list[PredictedRow]
 ) -> None:
@@ -61,8 +71,8 @@ def test_what_is_written_is_read_back_to_eight_digits(
     assert [row.image for row in back] == [row.image for row in rows]
     assert [row.task.classes for row in back] == [row.task.classes for row in rows]
     for written, read in zip(rows, back):
-        assert read.task == task_in_file(written.task)
-        assert read.task.name == (written.task.name if written.task in FASHIONAI_TASKS else "")
+        assert read.task == task_in(format_of(written.task), written.task)
+        assert read.task.name == ("" if written.task.family == "own" else written.task.name)
         for before, after in zip(written.probabilities.tolist(), read.probabilities.tolist()):
             assert math.isclose(before, after, abs_tol=5.1e-9)
     write_predictions(tmp_path / "again.csv", back)
@@ -110,7 +120,7 @@ def test_the_class_of_a_table_is_the_first_of_those_that_rounding_made_equal(
 def test_a_table_holds_one_task(tmp_path: Path) -> None:
     half = np.array([0.5, 0.5])
     rows = [PredictedRow("a", Task(name, (), ("x", "y"), "own"), half) for name in ("one", "two")]
-    with pytest.raises(FashionAIError, match="holds the rows of one task, found one, two"):
+    with pytest.raises(FashionAIError, match="the rows of one task, found one, two"):
         write_predictions(tmp_path / "t.csv", rows)
     assert not list(tmp_path.iterdir())
 
@@ -141,13 +151,122 @@ def test_a_table_holds_one_task(tmp_path: Path) -> None:
         ),
         (
             "image,label\na.jpg,cat\n",
-            "1: not a prediction file, expected a header path,class,p.* or rows image,task,p0;p1",
+            "1: not a prediction file, expected one of: a header path,class,p.*; rows image,task",
         ),
         ("a.jpg,skirt,0.5;0.5;0\n", "1: found 3 probabilities, expected 6"),
         ("a.jpg,0.5;0.5;0;0;0;0\n", "1: found 2 fields, expected image,task,p0;p1;..."),
+        ("id,has_cactus\n", "no rows below its header"),
+        ("id,has_cactus\na.jpg\n", "2: found 1 fields, expected id,has_cactus"),
+        ("id,has_cactus\na.jpg,1.1\n", "2: found 1.1, expected probabilities from 0 to 1"),
+        ("id,has_cactus\na.jpg,nan\n", "2: found nan, expected probabilities from 0 to 1"),
+        ("id,has_cactus\na.jpg,yes\n", "2: found yes, expected numbers"),
+        ("file,probability,is_cat\na.jpg,.4\n", "2: found 2 fields, expected file,probability"),
+        ("file,probability,is_cat\na.jpg,.4,no\n", "2: is_cat is 'no', expected 0 or 1"),
+        (
+            "file,probability,is_cat\na,.4,0\nb,.6,1\nc,.3,1\n",
+            r"4: is_cat is 0 at probability 0.4 \(.*:2\) and 1 at 0.3 \(.*:4\)",
+        ),
+        (
+            "1234,adidas,0.5\n",
+            "holds one class a row, not the probabilities of all of them. .* --format table",
+        ),
     ],
 )
 def test_a_malformed_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(FashionAIError, match=message):
         read_predictions(tmp_path / "t.csv")
+
+
+def test_cacti_get_the_probability_of_class_one(tmp_path: Path) -> None:
+    rows = [PredictedRow("b.jpg", CACTUS, np.array([0.25, 0.75]))]
+    rows.append(PredictedRow("a.jpg", CACTUS, np.array([2 / 3, 1 / 3])))
+    write_predictions(tmp_path / "c.csv", rows)
+    assert (tmp_path / "c.csv").read_text() == (
+        "id,has_cactus\nb.jpg,0.75000000\na.jpg,0.33333333\n"
+    )
+
+
+@pytest.mark.parametrize(("threshold", "answers"), [(None, "011"), (0.5, "011"), (0.75, "001")])
+def test_a_cover_is_a_cat_above_the_threshold(
+    tmp_path: Path, threshold: float | None, answers: str
+) -> None:
+    """Above, not at it: DATASETS' rule is that the probability exceeds 0.5."""
+    values = (0.5, 0.75, 0.9)
+    rows = [PredictedRow(f"{v}.jpg", COVERS, np.array([1 - v, v])) for v in values]
+    write_predictions(tmp_path / "c.csv", rows, threshold=threshold)
+    lines = [f"{v}.jpg,{v:.8f},{answer}\n" for v, answer in zip(values, answers)]
+    assert (tmp_path / "c.csv").read_text() == "file,probability,is_cat\n" + "".join(lines)
+
+
+BRANDS = Task("logos", (), LOGOS.classes[:-1], "flickrlogos", "no-logo")
+
+
+def logo_rows(task: Task, *bests: tuple[str, float]) -> list[PredictedRow]:
+    """A row whose best class has that probability, the others sharing the rest."""
+    rows = []
+    for number, (label, best) in enumerate(bests):
+        values = np.full(len(task.classes), (1 - best) / (len(task.classes) - 1))
+        values[task.classes.index(label)] = best
+        rows.append(PredictedRow(str(number), task, values))
+    return rows
+
+
+def test_logos_get_one_class_in_lower_case(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "l.csv", logo_rows(LOGOS, ("HP", 0.5), ("no-logo", 0.9)))
+    assert (tmp_path / "l.csv").read_text() == "0,hp,0.50000000\n1,no-logo,0.90000000\n"
+    rows = read_answers(tmp_path / "l.csv")
+    assert rows is not None
+    assert [(row.image, row.label, row.confidence) for row in rows] == [
+        ("0", "HP", 0.5),
+        ("1", "no-logo", 0.9),
+    ]
+
+
+def test_below_the_threshold_there_is_no_logo(tmp_path: Path) -> None:
+    """At it there is a brand: the threshold is the least that a brand needs."""
+    rows = logo_rows(BRANDS, ("HP", 0.5), ("aldi", 0.25), ("ups", 0.125))
+    write_predictions(tmp_path / "l.csv", rows, threshold=0.25)
+    assert (tmp_path / "l.csv").read_text() == (
+        "0,hp,0.50000000\n1,aldi,0.25000000\n2,no-logo,0.87500000\n"
+    )
+    write_predictions(tmp_path / "l.csv", rows)
+    assert "no-logo" not in (tmp_path / "l.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("task", "as_table", "message"),
+    [
+        (LOGOS, False, "goes with two classes, or with logos .* not with logos, which learns 33"),
+        (SKIRT, False, "changes nothing in rows image,task,p0"),
+        (CACTUS, False, "changes nothing in a header id,has_cactus"),
+        (COVERS, True, "changes nothing in a header path,class"),
+    ],
+)
+def test_a_threshold_that_decides_nothing_is_refused(
+    tmp_path: Path, task: Task, as_table: bool, message: str
+) -> None:
+    values = np.full(len(task.classes), 1 / len(task.classes))
+    with pytest.raises(FashionAIError, match=f"--threshold: {message}"):
+        write_predictions(
+            tmp_path / "t.csv",
+            [PredictedRow("a", task, values)],
+            TABLE if as_table else None,
+            threshold=0.5,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1,adidsa,0.5", "2: unknown class 'adidsa'. Did you mean 'adidas'"),
+        ("1,adidas,2", "2: found 2, expected probabilities from 0 to 1"),
+        ("1,adidas", "2: found 2 fields, expected file,class,confidence"),
+        ("0,aldi,0.5", r"2: 0 was already predicted at .*l\.csv:1"),
+    ],
+)
+def test_a_malformed_row_of_answers_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "l.csv").write_text(f"0,adidas,0.5\n{line}\n")
+    with pytest.raises(FashionAIError, match=message):
+        read_answers(tmp_path / "l.csv")

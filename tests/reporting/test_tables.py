@@ -9,7 +9,7 @@ import pytest
 
 from fashionai.config import Config, save_config
 from fashionai.files import write_json
-from fashionai.metrics import marks_from_classes, task_scores
+from fashionai.metrics import marks_from_classes, roc_auc
 from fashionai.reporting.tables import WIDTH, balance_table, class_table, run_table, task_lines
 from fashionai.runs import RunFolder, create_run
 from fashionai.tasks import TASKS, Task, expand_tasks, tasks_to_json
@@ -21,8 +21,8 @@ def test_a_classifier_that_answers_one_class_is_seen_for_what_it_is() -> None:
     probabilities = np.tile([0.2, 0.1, 0.7], (100, 1))
     matrix = np.zeros((3, 3), np.int64)
     matrix[:, 2] = [15, 5, 80]
-    scores = task_scores(probabilities, marks_from_classes(truth, 3))
-    lines = balance_table([("logos", scores, matrix)]).splitlines()
+    area = roc_auc(probabilities, marks_from_classes(truth, 3))
+    lines = balance_table([("logos", matrix, area)]).splitlines()
     assert lines[0].split() == ["task", "accuracy", "majority", "balanced", "ROC", "AUC"]
     assert lines[1].split() == ["logos", "0.8000", "0.8000", "0.3333", "0.5000"]
     lines = class_table(matrix, ("adidas", "aldi", "no-logo")).splitlines()

@@ -1,0 +1,112 @@
+"""The rows of prediction files, and what it takes to read and write one shape of file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Callable, NamedTuple, Optional
+
+import numpy as np
+
+from fashionai.errors import DataError
+from fashionai.tasks import Task
+
+# Digits after the point of a written probability.
+DECIMALS = 8
+# Written probabilities are rounded, so their sum is 1 within this.
+SUM_TOLERANCE = 1e-3
+
+# An image and the name of its task, empty for the rows of a table: what makes a row the same
+# in two files.
+RowKey = tuple[str, str]
+
+
+class PredictedRow(NamedTuple):
+    """One row: the image as the file names it, its task, probabilities ``(C,)``."""
+
+    image: str
+    task: Task
+    probabilities: np.ndarray
+
+    @property
+    def key(self) -> RowKey:
+        """What makes it the same row in another file."""
+        return self.image, self.task.name
+
+
+class AnsweredRow(NamedTuple):
+    """One row of a file that holds answers alone: one of the task's labels, and how sure."""
+
+    image: str
+    task: Task
+    label: str
+    confidence: float
+
+    @property
+    def key(self) -> RowKey:
+        """What makes it the same row in another file."""
+        return self.image, self.task.name
+
+
+# Fields and their place, as csv_files.read_rows gives them.
+PlacedFields = tuple[list[str], str]
+PlacedRow = tuple[PredictedRow, str]
+
+
+class Format(NamedTuple):
+    """One shape of prediction file: how its first row looks, its reader and its writer.
+
+    ``read`` is None for files that hold an answer a row and no probabilities.
+    ``image_name`` turns an image's path into the file's name of it, ``takes_threshold``
+    says whether a row's answer can be another than the most probable class, and
+    ``holds_tasks`` whether one file holds the rows of several tasks.
+    """
+
+    name: str
+    first_row: str
+    is_first_row: Callable[[Sequence[str]], bool]
+    read: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedRow]]]
+    write: Callable[[Path, Sequence[PredictedRow], Optional[float]], None]
+    image_name: Callable[[str], str] = str
+    takes_threshold: bool = False
+    holds_tasks: bool = False
+
+
+def as_written(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities as a prediction file holds them: scores of a run and of its file are equal."""
+    return probabilities.round(DECIMALS)
+
+
+def written(probability: float) -> str:
+    """One probability with 8 decimals."""
+    return f"{probability:.{DECIMALS}f}"
+
+
+def file_name(path: str) -> str:
+    """The last part of an image's path."""
+    return path.rsplit("/", 1)[-1]
+
+
+def parse_probabilities(values: Sequence[str], where: str) -> np.ndarray:
+    """Numbers from 0 to 1, ``(N,) float64``; DataError with ``where`` for others."""
+    try:
+        probabilities = np.array([float(value) for value in values])
+    except ValueError:
+        raise DataError(f"{where}: found {';'.join(values)}, expected numbers") from None
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise DataError(f"{where}: found {';'.join(values)}, expected probabilities from 0 to 1")
+    return probabilities
+
+
+def parse_distribution(values: Sequence[str], where: str) -> np.ndarray:
+    """As parse_probabilities, and their sum is 1."""
+    probabilities = parse_probabilities(values, where)
+    if abs(probabilities.sum() - 1) > SUM_TOLERANCE:
+        raise DataError(f"{where}: probabilities sum to {probabilities.sum():.6g}, expected 1")
+    return probabilities
+
+
+def check_fields(fields: Sequence[str], expected: Sequence[str], where: str) -> None:
+    """DataError unless a row has as many fields as ``expected`` names."""
+    if len(fields) != len(expected):
+        raise DataError(f"{where}: found {len(fields)} fields, expected {','.join(expected)}")
