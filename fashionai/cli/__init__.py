@@ -19,6 +19,7 @@ from fashionai.errors import FashionAIError, RunStoppedError, nearest
 # Name and one line of every command, so that --help imports none of them.
 COMMANDS = {
     "prepare": "Reorganize label files and images into per-class folders.",
+    "init": "Write a configuration for a prepared task.",
     "train": "Train a network on prepared folders.",
     "predict": "Write the prediction file for a question file or a split.",
     "classify": "Tell the classes of images, folders of them or URLs.",

@@ -1,0 +1,268 @@
+"""A first configuration for a prepared task, each choice with the figures it comes from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from fashionai.datasets.folders import PreparedSplit, read_split, read_task
+from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.files import write_text
+from fashionai.pipeline.decode import read_header
+from fashionai.tasks import REGISTRY, Task, full_names, prepared_tasks
+from fashionai.yaml_files import parse_scalar
+
+# So many training images are opened to learn how large images are.
+SAMPLE = 200
+# Up to these short sides in pixels: the small network, and a crop smaller than ImageNet's.
+SMALL_SIDE, MEDIUM_SIDE = 64, 160
+# With fewer training images a deeper network mainly learns them by heart.
+FEW_IMAGES = 2_000
+# From this ratio on the largest class outweighs the smallest in an unweighted loss.
+LOPSIDED = 3
+MEMORY_GIGABYTES = 6
+SMALLEST_BATCH, STEPS_PER_EPOCH = 8, 16
+
+# Megabytes that training takes for one image of so many pixels a side (measured on the CPU).
+MEMORY = {"small_cnn": (5.2, 64), "resnet18_v2": (26.0, 224), "resnet50_v2": (86.0, 224)}
+
+TEMPLATE = """\
+# {name}: {train:,} training and {val:,} validation images of {classes} classes.
+#
+#   fashionai train --config {path}
+#   fashionai evaluate --run runs/{name} --split val
+#   fashionai classify --run runs/{name} IMAGE
+#
+# Where to begin, written by fashionai init; the validation scores tell where to go from there.
+# Hardware: {hardware}
+
+task: {task}
+model:
+  name: {network:<19} # {network_reason}
+  pretrained: {pretrained}
+data:
+  folder: {folder}
+  # The short side is {short_side} pixels in the median of {sampled} training images.
+  # {crop_reason}
+  resize_short: {resize_short:<11} # room for the random crop
+  crop: {crop}
+  augment:
+    - {{name: random_crop}}
+    - {{name: mirror, p: 0.5}} # leave it out where left and right tell classes apart
+# As many as show the network {images_in_all:,} images, but from {fewest} to {most}.
+epochs: {epochs}
+# A device. About {memory:.2g} MB an image, {gigabytes:.2g} GB in all; halved until it takes at most
+# {budget} GB and an epoch has {steps} steps. When memory runs out halve it, and the rate with it.
+batch_size: {batch_size}
+# The rate is {lr_of_recipe} for batches of {largest_batch}, and shrinks with the batch;
+# fashionai find-lr --config {path} tests others.
+optimizer: {{name: sgd, lr: {lr:g}, momentum: 0.9, weight_decay: {weight_decay}}}
+schedule: {schedule}
+loss:
+  # {balance}
+  class_weights: {class_weights:<10} # balanced when that is {lopsided} to 1 or more
+"""
+
+
+class Recipe(NamedTuple):
+    """What starting from scratch and from ImageNet weights do differently.
+
+    ``lr`` is for ``largest_batch``; training shows ``images_in_all`` within
+    ``fewest`` and ``most`` epochs.
+    """
+
+    pretrained: str
+    hardware: str
+    largest_batch: int
+    lr: float
+    weight_decay: str
+    schedule: str
+    images_in_all: int
+    fewest: int
+    most: int
+
+
+SCRATCH = Recipe(
+    pretrained="false         # from scratch: there are no published weights of small_cnn",
+    hardware="2 CPU cores will do.",
+    largest_batch=128,
+    lr=0.1,
+    weight_decay="5e-4",
+    schedule="{name: cosine, warmup_epochs: 1}",
+    images_in_all=1_000_000,
+    fewest=15,
+    most=60,
+)
+PRETRAINED = Recipe(
+    pretrained="true          # ImageNet weights of the zoo. Where they cannot be had: the path\n"
+    "                            # of a .params file, or false with several times the epochs",
+    hardware="made for a GPU; without one, train prints what would take less time.",
+    largest_batch=64,
+    lr=0.01,
+    weight_decay="1e-4",
+    schedule="{name: one_cycle}",
+    images_in_all=500_000,
+    fewest=10,
+    most=40,
+)
+
+
+class Survey(NamedTuple):
+    """What a prepared task holds.
+
+    ``counts`` are the training images of each class, ``(C,) int64``;
+    ``short_side`` is the median in pixels of a sample of ``sampled`` of them.
+    """
+
+    task: Task
+    counts: np.ndarray
+    val_images: int
+    short_side: int
+    sampled: int
+
+    @property
+    def images(self) -> int:
+        """The number of training images."""
+        return int(self.counts.sum())
+
+
+def write_starter_config(
+    name: str, folder: Path, out: Optional[Path], overwrite: bool, rng: np.random.Generator
+) -> Path:
+    """Write a configuration for a task that is prepared in ``folder``; returns where.
+
+    ``out`` is configs/<short name>.yaml by default; ``rng`` draws the images
+    whose size is looked at. Raises DataError for a task that is not prepared and
+    ConfigError for a file that is there, unless it may be overwritten.
+    """
+    task = find_prepared(name, folder)
+    path = out or Path("configs") / f"{task.short_name}.yaml"
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: is there already", "Give --overwrite, or another --out")
+    write_text(path, starter_config(survey_task(task, folder, rng), folder, path))
+    return path
+
+
+def find_prepared(name: str, folder: Path) -> Task:
+    """The task of that name or alias that is prepared in ``folder``; DataError otherwise."""
+    known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
+    hint = nearest(name, known)
+    if name not in known and name not in REGISTRY and hint.startswith("Did"):
+        raise DataError(f"{folder}: no task '{name}' is prepared there", hint)
+    task = known.get(name)
+    # Reading one that is not prepared, or not to its end, says how to prepare it.
+    return read_task(folder / (task.name if task else full_names([name])[0]))
+
+
+def survey_task(task: Task, folder: Path, rng: np.random.Generator) -> Survey:
+    """Count the images of a prepared task and look at the size of some.
+
+    Raises DataError as read_split does, and for an image that is damaged.
+    """
+    train, val = (read_split(folder / task.name, split) for split in ("train", "val"))
+    sides = _short_sides(train, rng)
+    counts = np.bincount(train.class_indices, minlength=len(task.classes))
+    return Survey(task, counts, len(val.paths), int(np.median(sides)), len(sides))
+
+
+def starter_config(survey: Survey, folder: Path, path: Path) -> str:
+    """The text of a configuration for a task prepared in ``folder``, to be written to ``path``."""
+    network, network_reason = _choose_network(survey)
+    recipe = SCRATCH if network == "small_cnn" else PRETRAINED
+    crop, crop_reason = _choose_crop(survey.short_side)
+    reference, side = MEMORY[network]
+    memory = reference * (crop / side) ** 2
+    batch_size = _choose_batch(survey.images, recipe.largest_batch, memory)
+    epochs = round(recipe.images_in_all / survey.images)
+    class_weights, balance = _choose_weights(survey)
+    return TEMPLATE.format(
+        **{**recipe._asdict(), "lr": recipe.lr * batch_size / recipe.largest_batch},
+        lr_of_recipe=recipe.lr,
+        name=survey.task.short_name,
+        task=_scalar(survey.task.short_name),
+        path=path,
+        folder=_scalar(str(folder)),
+        train=survey.images,
+        val=survey.val_images,
+        classes=len(survey.task.classes),
+        network=network,
+        network_reason=network_reason,
+        short_side=survey.short_side,
+        sampled=survey.sampled,
+        crop=crop,
+        crop_reason=crop_reason,
+        resize_short=256 if crop == 224 else crop + crop // 8,
+        epochs=min(max(epochs, recipe.fewest), recipe.most),
+        batch_size=batch_size,
+        memory=memory,
+        gigabytes=memory * batch_size / 1000,
+        budget=MEMORY_GIGABYTES,
+        steps=STEPS_PER_EPOCH,
+        class_weights=class_weights,
+        balance=balance,
+        lopsided=LOPSIDED,
+    )
+
+
+def _short_sides(split: PreparedSplit, rng: np.random.Generator) -> list[int]:
+    count = min(SAMPLE, len(split.paths))
+    sides = []
+    for row in rng.choice(len(split.paths), count, replace=False):
+        header = read_header(split.paths[row].read_bytes())
+        if header is None:
+            raise DataError(f"{split.paths[row]}: is no image any more", "Prepare it again")
+        sides.append(min(header))
+    return sides
+
+
+def _choose_network(survey: Survey) -> tuple[str, str]:
+    if survey.short_side <= SMALL_SIDE:
+        return "small_cnn", f"made for images of up to {SMALL_SIDE} pixels"
+    if survey.short_side <= MEDIUM_SIDE:
+        return "resnet18_v2", f"enough for images of up to {MEDIUM_SIDE} pixels"
+    if survey.images < FEW_IMAGES:
+        return "resnet18_v2", f"resnet50_v2 is for {FEW_IMAGES:,} training images and more"
+    return "resnet50_v2", f"resnet18_v2 for fewer than {FEW_IMAGES:,} images, or half the time"
+
+
+def _choose_crop(short_side: int) -> tuple[int, str]:
+    """The side of the crop in pixels, and why."""
+    if short_side > MEDIUM_SIDE:
+        return 224, "The crop is ImageNet's; a larger one shows more, at the cost of its area."
+    step = 4 if short_side <= SMALL_SIDE else 32
+    reason = f"The crop is the largest multiple of {step} in it."
+    return max(short_side // step * step, 8), reason
+
+
+def _choose_batch(images: int, largest: int, megabytes: float) -> int:
+    """The largest batch that memory allows and that leaves an epoch its steps."""
+    batch = largest
+    while batch > SMALLEST_BATCH and (
+        batch * megabytes > 1000 * MEMORY_GIGABYTES or images < batch * STEPS_PER_EPOCH
+    ):
+        batch //= 2
+    return batch
+
+
+def _choose_weights(survey: Survey) -> tuple[str, str]:
+    """Class weights, and the figures that they come from."""
+    largest = int(survey.counts.argmax())
+    smallest = int(np.where(survey.counts > 0, survey.counts, survey.images + 1).argmin())
+    ratio = survey.counts[largest] / survey.counts[smallest]
+    names = [" ".join(survey.task.classes[at].split())[:30] for at in (largest, smallest)]
+    empty = int((survey.counts == 0).sum())
+    without = f"; {empty} without any" if empty else ""
+    figures = f"The largest class, {names[0]}, has {survey.counts[largest]:,} images, the smallest"
+    figures += f", {names[1]}, {survey.counts[smallest]:,}{without}."
+    return ("balanced" if ratio >= LOPSIDED else "none"), figures
+
+
+def _scalar(text: str) -> str:
+    """The text as YAML that stands for it and nothing else."""
+    try:
+        return text if parse_scalar(text) == text else json.dumps(text)
+    except ValueError:
+        return json.dumps(text)
