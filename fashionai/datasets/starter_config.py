@@ -63,7 +63,7 @@ optimizer: {{name: sgd, lr: {lr:g}, momentum: 0.9, weight_decay: {weight_decay}}
 schedule: {schedule}
 loss:
   # {balance}
-  class_weights: {class_weights:<10} # balanced when that is {lopsided} to 1 or more
+  class_weights: {class_weights:<10} # balanced from {lopsided} to 1 on
 """
 
 
@@ -255,8 +255,10 @@ def _choose_weights(survey: Survey) -> tuple[str, str]:
     names = [" ".join(survey.task.classes[at].split())[:30] for at in (largest, smallest)]
     empty = int((survey.counts == 0).sum())
     without = f"; {empty} without any" if empty else ""
-    figures = f"The largest class, {names[0]}, has {survey.counts[largest]:,} images, the smallest"
-    figures += f", {names[1]}, {survey.counts[smallest]:,}{without}."
+    figures = (
+        f"Classes have from {survey.counts[smallest]:,} ({names[1]}) to "
+        f"{survey.counts[largest]:,} ({names[0]}) images{without}."
+    )
     return ("balanced" if ratio >= LOPSIDED else "none"), figures
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from fashionai.datasets.class_folders import list_folder
 from fashionai.datasets.prepare import ProgressBar
+from fashionai.datasets.questions import list_images
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError, RunError, nearest
 from fashionai.inference.predictor import Question, predict
@@ -156,8 +157,7 @@ def _expand(images: Sequence[str]) -> list[str]:
     """The images meant, folders replaced by what is in them."""
     places: dict[str, str] = {}
     for given in images:
-        is_folder = not ADDRESS.match(given) and Path(given).is_dir()
-        for name in _images_below(Path(given)) if is_folder else [given]:
+        for name in _images_of(given):
             place = name if ADDRESS.match(name) else os.path.normpath(Path(name).absolute())
             if place in places:
                 also = f", also as {places[place]}" if places[place] != name else ""
@@ -166,17 +166,12 @@ def _expand(images: Sequence[str]) -> list[str]:
     return list(places.values())
 
 
-def _images_below(folder: Path) -> list[str]:
-    found = _walk(folder)
-    if not found:
-        raise DataError(f"{folder}: holds no images")
-    return found
-
-
-def _walk(folder: Path) -> list[str]:
-    content = list_folder(folder)
-    below = [name for inner in content.folders for name in _walk(folder / inner)]
-    return [*(str(folder / name) for name in content.images), *below]
+def _images_of(given: str) -> list[str]:
+    """What an argument stands for: all images of a folder, else itself."""
+    folder = Path(given)
+    if ADDRESS.match(given) or not folder.is_dir():
+        return [given]
+    return [str(folder / name) for name in list_images(folder)]
 
 
 def _check_sound(files: dict[str, Path]) -> None:

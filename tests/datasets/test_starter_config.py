@@ -79,7 +79,7 @@ def test_lopsided_classes_are_weighted(tmp_path: Path) -> None:
     # A class without images has no weight.
     assert chosen(tmp_path, 32, 20, 10, 0).loss.class_weights == "none"
     text = (tmp_path / "birds.yaml").read_text()
-    assert "owl, has 20 images, the smallest, robin, 10; 1 without any." in text
+    assert "Classes have from 10 (robin) to 20 (owl) images; 1 without any." in text
 
 
 @pytest.mark.parametrize("name", ["null", "12", "1e5", "true", "b-1"])
