@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -34,7 +36,12 @@ class Threshold(click.ParamType):
         self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
     ) -> Union[float, str]:
         """The number, or the word."""
-        return AUTO if value == AUTO else float(click.FloatRange(0, 1).convert(value, param, ctx))
+        if value == AUTO:
+            return AUTO
+        with contextlib.suppress(ValueError):
+            if 0 <= float(value) <= 1:
+                return float(value)
+        return self.fail(f"found '{value}', expected a number from 0 to 1, or auto", param, ctx)
 
 
 @click.command(epilog=EPILOG)
@@ -136,13 +143,15 @@ def _print_scores(evaluations: list[TaskEvaluation]) -> None:
     from fashionai.metrics import overall_scores
     from fashionai.reporting.tables import balance_table, figures_table, score_table
 
-    scored = [(e.task.name, e.rows, e.scores) for e in evaluations if e.scores]
+    scored = [(e.task.name, e.rows_of_classes, e.scores) for e in evaluations if e.scores]
     if scored:
         mean = overall_scores([scores for _, _, scores in scored])
         scored.append(("mean", sum(rows for _, rows, _ in scored), mean))
         click.echo(score_table(scored) + "\n")
-    areas = [e.scores.get("roc_auc", float("nan")) for e in evaluations]
-    click.echo(balance_table([(e.task.name, e.confusion, a) for e, a in zip(evaluations, areas)]))
+    balance = [(e.task.name, e.confusion, e.scores.get("roc_auc", math.nan)) for e in evaluations]
+    click.echo(balance_table(balance))
     figures = [(e.task.name, *e.figures) for e in evaluations if e.figures]
     if figures:
         click.echo("\n" + figures_table(figures))
+    for task in [e.task for e in evaluations if e.task.holds_out_background and not e.figures]:
+        click.echo(f"\n{task.name}: {task.background} is left out, --threshold P counts it")

@@ -20,7 +20,7 @@ from fashionai.inference.submissions import (
     source_names,
     write_predictions,
 )
-from fashionai.runs import RunFolder, best_finished_runs
+from fashionai.runs import RunFolder, best_finished_runs, find_runs, learnt_tasks
 from fashionai.tasks import Task
 
 
@@ -138,11 +138,16 @@ def write_answers(plan: Plan, out: Path, contexts: list[Any], **options: Any) ->
 
 
 def _tasks_of(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> list[Task]:
-    """The tasks that are named, else those that the runs have learnt."""
-    chosen = list(tasks) or list(dict.fromkeys(task for run in runs for task in run.read_tasks()))
-    if not chosen:
-        raise RunError("nothing to predict", "Name a --task or a --run")
-    return chosen
+    """The tasks that are named, else those that the runs have learnt, else the only learnt one."""
+    chosen = list(tasks) or list(dict.fromkeys(t for run in runs for t in run.read_tasks()))
+    if chosen:
+        return chosen
+    learnt = learnt_tasks(find_runs())
+    if len(learnt) != 1:
+        names = ", ".join(task.short_name for task in learnt)
+        found = f"there are runs of {names}" if learnt else "there are no runs"
+        raise RunError(f"which task is to be predicted: {found}", "Name a --task or a --run")
+    return learnt
 
 
 def _form(tasks: Sequence[Task], as_table: bool, threshold: Optional[float]) -> Format:

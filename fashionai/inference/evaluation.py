@@ -47,6 +47,11 @@ class TaskEvaluation(NamedTuple):
     figures: Optional[DetectionFigures]
 
     @property
+    def rows_of_classes(self) -> int:
+        """How many rows ``scores`` are of."""
+        return int(self.confusion[: len(self.task.classes)].sum())
+
+    @property
     def labels(self) -> Sequence[str]:
         """The names of the rows and columns of ``confusion``."""
         return self.task.labels[: len(self.confusion)]

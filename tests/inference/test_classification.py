@@ -81,11 +81,13 @@ def test_a_folder_is_classified_as_predict_does() -> None:
             expected.append([image, SKIRT.name, str(rank), name, f"{value:.8f}"])
     with open("top.csv", newline="") as handle:
         found = list(csv.reader(handle))
-    assert [row[:4] for row in found] == [row[:4] for row in expected]
+    assert found[0] == expected[0]
+    assert [row[:3] for row in found] == [row[:3] for row in expected]
     for ours, theirs in zip(found[1:], expected[1:]):
         assert len(ours[4].partition(".")[2]) == 8
-        # Of batches of another size.
+        # Of batches of another size, in which classes of next to no probability change places.
         assert float(ours[4]) == pytest.approx(float(theirs[4]), abs=1e-5)
+        assert ours[3] == theirs[3] or float(theirs[4]) < 1e-4
 
 
 def test_runs_of_one_task_are_averaged() -> None:
