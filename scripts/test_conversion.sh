@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Compares converted networks with the real ones in PyTorch, and prints their differences:
+# installs PyTorch, torchvision and timm in .venv-torch (5.5 GB where pip takes the CUDA build,
+# the default on x86_64; no GPU is needed), then runs the tests marked `torch`, some 15 minutes.
+#
+# usage: scripts/test_conversion.sh [pytest arguments]
+#
+# To use an environment that has the three, for instance with PyTorch's CPU build, set
+# TORCH_PYTHON to its interpreter. .venv-torch is made with $PYTHON, or else python3.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+venv=.venv-torch
+./scripts/setup.sh --dev
+
+if [[ -z ${TORCH_PYTHON:-} ]]; then
+  export TORCH_PYTHON=$PWD/$venv/bin/python
+  if [[ ! -e $venv/complete ]]; then
+    "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || {
+      echo "test_conversion.sh: PyTorch needs Python 3.10 or later; set PYTHON=/path/to/python3.11" >&2
+      exit 2
+    }
+    echo "Installing PyTorch, torchvision and timm in $venv"
+    rm -rf "$venv"
+    "${PYTHON:-python3}" -m venv "$venv"
+    echo '*' >"$venv/.gitignore"
+    "$TORCH_PYTHON" -m pip --disable-pip-version-check install --quiet \
+      torch==2.14.1 torchvision==0.29.1 timm==1.0.31 safetensors
+    touch "$venv/complete"
+  fi
+fi
+exec .venv/bin/pytest tests/conversion/test_torch.py -m torch -s "$@"

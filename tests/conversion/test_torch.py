@@ -1,0 +1,150 @@
+"""Every network against the real one in PyTorch: converted from it, and back.
+
+PyTorch lives in an environment of its own, whose interpreter ``TORCH_PYTHON`` names:
+scripts/test_conversion.sh makes it and runs these tests, which others leave out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from fashionai.conversion.checkpoints import read_checkpoint
+from fashionai.conversion.convert import convert, to_torch
+from fashionai.conversion.names import convertible_networks, layouts
+from fashionai.conversion.published import PUBLISHED_WEIGHTS
+from tests.conversion.gluon_networks import answers, shapes, with_parameters
+
+pytestmark = pytest.mark.torch
+
+SCRIPT = Path(__file__).with_name("torch_networks.py")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+FORMS = {"resnet18": "legacy", "resnet34": "zip", "densenet121": "legacy", "vgg11": "zip"}
+# The layouts that some library of today builds.
+NETWORKS = [
+    (model, layout.library, layout.network)
+    for model in convertible_networks()
+    for layout in layouts(model)
+    if layout.library in ("torchvision", "timm")
+]
+
+
+def torch(*arguments: object) -> None:
+    assert "TORCH_PYTHON" in os.environ, "run scripts/test_conversion.sh"
+    command = [os.environ["TORCH_PYTHON"], SCRIPT, *arguments]
+    subprocess.run([str(word) for word in command], check=True, timeout=600)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Random pictures of several scales, normalised."""
+    rng = np.random.default_rng(1)
+    pixels = np.zeros((2, 3, 224, 224))
+    for size in (4, 28, 224):
+        pixels += rng.random((2, 3, size, size)).repeat(224 // size, 2).repeat(224 // size, 3) / 3
+    normalised = (pixels - np.reshape(MEAN, (3, 1, 1))) / np.reshape(STD, (3, 1, 1))
+    return normalised.astype(np.float32)
+
+
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Relative to the largest of what is expected; two pictures have to differ by much more."""
+    assert np.abs(expected[0] - expected[1]).max() > 0.01 * np.abs(expected).max()
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def report(name: str, **values: float) -> None:
+    text = ", ".join(f"{key} {value:.1e}" for key, value in values.items())
+    print(f"\n{name}: {text}", end=" ")
+
+
+@pytest.mark.parametrize(("model", "library", "network"), NETWORKS)
+def test_answers_are_those_of_pytorch(
+    model: str, library: str, network: str, images: np.ndarray, tmp_path: Path
+) -> None:
+    form = FORMS.get(network, "half" if library == "timm" else "safetensors")
+    weights, pictures, expected = (tmp_path / name for name in ("weights", "in.npy", "out.npy"))
+    np.save(pictures, images)
+    torch("save", library, network, weights, pictures, expected, form)
+    tensors = read_checkpoint(weights)
+    torch_answers = np.load(expected)
+    weights.unlink()
+
+    bias = None
+    if model == "mobilenetv2_1.0":  # Gluon's output layer has no bias, so the two are not alike
+        output = layouts(model)[library == "timm"].layers["output.0"]
+        assert "output.0.weight" not in convert(model, tensors, shapes(model))
+        bias = tensors[f"{output}.bias"]
+        tensors[f"{output}.bias"] = np.zeros_like(bias)
+    parameters = convert(model, tensors, shapes(model))
+    gluon_answers = answers(with_parameters(model, parameters), images)
+    if bias is not None:
+        gluon_answers += bias
+    there = difference(gluon_answers, torch_answers)
+
+    back = to_torch(model, parameters, MEAN, STD)
+    np.testing.assert_allclose((back.mean, back.std), (MEAN, STD), rtol=1e-6)
+    if bias is not None:
+        back.tensors[f"{layouts(model)[0].layers['output.0']}.bias"] = bias
+    save_file(back.tensors, weights)
+    torch("run", back.library, back.network, weights, pictures, expected)
+    returned = load_file(weights)
+    weights.unlink()
+    again = difference(np.load(expected), torch_answers)
+    report(f"{model} {library}/{network} ({form})", there=there, back=again)
+    assert there < 1e-4
+    assert again < 1e-4
+    if library == back.library:
+        counters = {name for name in tensors if name.endswith("num_batches_tracked")}
+        assert returned.keys() == tensors.keys() - counters
+        for name, tensor in returned.items():
+            if bias is None or name != f"{output}.bias":
+                np.testing.assert_allclose(tensor, tensors[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["resnet18_v2", "resnet50_v2"])
+def test_trained_extra_layers_are_folded(model: str, images: np.ndarray, tmp_path: Path) -> None:
+    """As training leaves them: other statistics, scales of either sign, another input."""
+    layout = layouts(model)[0]
+    weights, pictures, expected = (tmp_path / name for name in ("weights", "in.npy", "out.npy"))
+    np.save(pictures, images)
+    torch("save", layout.library, layout.network, weights, pictures, expected, "safetensors")
+    parameters = convert(model, read_checkpoint(weights), shapes(model))
+    rng = np.random.default_rng(3)
+    for name in ("features.0.running_mean", "features.2.running_mean", "features.2.gamma"):
+        parameters[name] = parameters[name] + rng.normal(0, 0.1, parameters[name].shape)
+    for name in ("features.0.running_var", "features.2.running_var", "features.2.gamma"):
+        parameters[name] = parameters[name] * rng.uniform(0.8, 1.2, parameters[name].shape)
+    parameters["features.2.gamma"] *= rng.choice([-1, 1], 64)
+    parameters = {name: value.astype(np.float32) for name, value in parameters.items()}
+    gluon_answers = answers(with_parameters(model, parameters), images)
+
+    back = to_torch(model, parameters, MEAN, STD)
+    assert np.abs(np.subtract(back.mean, MEAN)).min() > 1e-3
+    shape = (3, 1, 1)
+    pixels = images * np.reshape(STD, shape) + np.reshape(MEAN, shape)
+    normalised = (pixels - np.reshape(back.mean, shape)) / np.reshape(back.std, shape)
+    np.save(pictures, normalised.astype(np.float32))
+    save_file(back.tensors, weights)
+    torch("run", back.library, back.network, weights, pictures, expected)
+    folded = difference(np.load(expected), gluon_answers)
+    report(f"{model} with trained extra layers", folded=folded)
+    assert folded < 1e-4
+
+
+def test_published_inputs_are_those_of_the_libraries(tmp_path: Path) -> None:
+    torch("inputs", tmp_path / "inputs.json")
+    inputs = json.loads((tmp_path / "inputs.json").read_text())
+    for weights in PUBLISHED_WEIGHTS:
+        mean, std, fraction, interpolation = inputs[weights.name]
+        assert (list(weights.mean), list(weights.std)) == (mean, std), weights
+        assert weights.crop_fraction == pytest.approx(fraction), weights
+        assert weights.interpolation == interpolation, weights
+        networks = [(layout.library, layout.network) for layout in layouts(weights.model)]
+        network = weights.name.split("-")[0].split(".")[0]
+        assert (weights.library, network) in networks or weights.library == "timm"

@@ -1,0 +1,109 @@
+"""The PyTorch side of test_torch.py: run by an interpreter that has torch, torchvision and timm.
+
+usage: torch_networks.py save LIBRARY NETWORK WEIGHTS IMAGES.npy ANSWERS.npy FORM
+       torch_networks.py run LIBRARY NETWORK WEIGHTS.safetensors IMAGES.npy ANSWERS.npy
+       torch_networks.py inputs INPUTS.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+
+
+def build(library: str, network: str) -> torch.nn.Module:
+    if library == "timm":
+        return timm.create_model(network)
+    return torchvision.models.get_model(network)
+
+
+def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
+    """Parameters and statistics such that none of them can be left out or confused unnoticed."""
+    generator = torch.Generator().manual_seed(0)
+
+    def uniform(like: torch.Tensor, low: float, high: float) -> torch.Tensor:
+        return torch.rand(like.shape, generator=generator) * (high - low) + low
+
+    normalisations = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        for module in network.modules():
+            if getattr(module, "bias", None) is not None:
+                module.bias.copy_(uniform(module.bias, -0.5, 0.5))
+        for module in normalisations:
+            module.weight.copy_(uniform(module.weight, 0.5, 1.5))
+            module.momentum = 1.0
+        # The statistics of real activations, or they would grow from layer to layer, moved.
+        network.train()
+        network(images)
+        for module in normalisations:
+            spread = module.running_var.sqrt()
+            module.running_mean.add_(uniform(spread, -0.3, 0.3) * spread)
+            module.running_var.mul_(uniform(spread, 0.6, 1.6))
+
+
+def answers(network: torch.nn.Module, images: torch.Tensor) -> np.ndarray:
+    with torch.no_grad():
+        return network.eval()(images).numpy()
+
+
+def save(state: dict[str, torch.Tensor], file: str, form: str) -> None:
+    if form == "safetensors":
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, file)
+    elif form == "half":
+        torch.save({"state_dict": {f"module.{n}": t for n, t in state.items()}}, file)
+    else:
+        torch.save(state, file, _use_new_zipfile_serialization=form != "legacy")
+
+
+def inputs() -> dict[str, list[object]]:
+    """Mean, standard deviation, crop's fraction and interpolation of all published weights."""
+    found: dict[str, list[object]] = {}
+    for name in timm.list_pretrained():
+        settings = timm.get_pretrained_cfg(name)
+        trained_at_224 = settings.input_size[-1] == 224
+        fraction = settings.crop_pct if trained_at_224 else settings.test_crop_pct
+        found[name] = [settings.mean, settings.std, fraction, settings.interpolation]
+    for network in torchvision.models.list_models(module=torchvision.models):
+        for weights in torchvision.models.get_model_weights(network):
+            transform = weights.transforms()
+            found[weights.url.split("/")[-1]] = [
+                transform.mean,
+                transform.std,
+                transform.crop_size[0] / transform.resize_size[0],
+                transform.interpolation.value,
+            ]
+    return found
+
+
+def main() -> None:
+    if sys.argv[1] == "inputs":
+        Path(sys.argv[2]).write_text(json.dumps(inputs()))
+        return
+    action, library, name, weights, images_file, answers_file, *form = sys.argv[1:]
+    images = torch.from_numpy(np.load(images_file))
+    if action == "save":
+        torch.manual_seed(0)
+        network = build(library, name)
+        randomise(network, images)
+        if form == ["half"]:  # what a rounded file holds is what its network has
+            network.half().float()
+        state = network.state_dict()
+        if form == ["half"]:
+            state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+        np.save(answers_file, answers(network, images))
+        save(state, weights, form[0])
+    else:
+        network = build(library, name)
+        network.load_state_dict(load_file(weights))
+        np.save(answers_file, answers(network, images))
+
+
+if __name__ == "__main__":
+    main()
