@@ -45,6 +45,7 @@ from fashionai.runs import (
 )
 from fashionai.tasks import columns_of
 from fashionai.training.trainer import Trainer
+from fashionai.weights.pretrained import starting_weights
 from fashionai.yaml_files import load_yaml
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,9 @@ class CrossValidation:
                 "Begin one with --config",
             )
         wanted = config or self._read_config(overrides)
-        different = deciding_differences(self._read_config(), wanted)
+        first = self._read_config()
+        wanted = wanted.with_input(first.data.mean, first.data.std)
+        different = deciding_differences(first, wanted)
         begun = load_yaml(self.settings_file)
         for name, value in given.items():
             if value is not None and value != begun.get(name):
@@ -317,7 +320,9 @@ def open_cross_validation(
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     # What cannot be trained is refused before anything is written or removed.
     classes = columns_of(read_rows(config, "train").tasks)[-1].stop
-    build_network(config.model.name, classes, config.data.crop, config.model.pretrained)
+    weights = starting_weights(config)
+    config = config.with_input(weights.mean, weights.std)
+    build_network(config.model.name, classes, config.data.crop, weights.file)
     folds = plan_folds(config, settings, progress)
     if overwrite:
         remove_run(path)

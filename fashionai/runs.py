@@ -112,9 +112,13 @@ class RunFolder:
             )
 
 
-def deciding_differences(one: Config, other: Config) -> list[str]:
-    """Keys that make two configurations compute different things: threads do not."""
-    return [line for line in differing_keys(one, other) if not line.startswith("data.workers:")]
+def deciding_differences(begun: Config, wanted: Config) -> list[str]:
+    """Keys that would make what was begun compute something else: threads do not.
+
+    Where ``wanted`` leaves the input's mean and deviation open, it gets those of ``begun``.
+    """
+    filled = wanted.with_input(begun.data.mean, begun.data.std)
+    return [line for line in differing_keys(begun, filled) if not line.startswith("data.workers:")]
 
 
 def open_runs(paths: Sequence[Path]) -> list[RunFolder]:

@@ -63,6 +63,7 @@ CUDA_LIBRARIES = (
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 DEFAULT_ZOO_REPOSITORY = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
+DEFAULT_TORCHVISION_ADDRESS = "https://download.pytorch.org/models/"
 
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
@@ -114,6 +115,24 @@ def zoo_cache_folder() -> Path:
 def zoo_repository() -> str:
     """The address that the zoo's weights are downloaded from: ``$MXNET_GLUON_REPO``."""
     return os.environ.get("MXNET_GLUON_REPO", DEFAULT_ZOO_REPOSITORY).rstrip("/") + "/"
+
+
+def hub_address() -> str:
+    """The address of the Hugging Face hub: ``$HF_ENDPOINT`` where set."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/") + "/"
+
+
+def torchvision_address() -> str:
+    """The address of torchvision's weights: ``$FASHIONAI_TORCHVISION_URL`` where set."""
+    address = os.environ.get("FASHIONAI_TORCHVISION_URL", DEFAULT_TORCHVISION_ADDRESS)
+    return address.rstrip("/") + "/"
+
+
+def weights_folder() -> Path:
+    """Where pretrained weights are: below ``$FASHIONAI_HOME``, else the user's cache folder."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    home = os.environ.get("FASHIONAI_HOME")
+    return (Path(home).expanduser() if home else caches / "fashionai") / "weights"
 
 
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:

@@ -31,6 +31,7 @@ COMMANDS = {
     "preview": "Draw a grid of what the network will see.",
     "runs": "List the runs with their scores.",
     "tasks": "List the tasks with their classes.",
+    "weights": "Get pretrained weights, and check them.",
     "models": "List the networks with their cost and accuracy.",
     "config": "Print the resolved configuration of a run.",
     "covers": "Download lists of image URLs.",

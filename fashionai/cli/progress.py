@@ -12,10 +12,22 @@ from collections.abc import Callable, Iterator
 def progress_bar(
     description: str, total: int, unit: str = "images"
 ) -> Iterator[Callable[[int], None]]:
-    """A bar for ``total`` steps; the block gets what is called with steps done."""
+    """A bar for ``total`` steps; the block gets what is called with steps done.
+
+    The unit B is for bytes, shown in larger ones.
+    """
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=description, disable=None, unit=f" {unit}", leave=False) as bar:
+    scale = unit == "B"
+    unit = unit if scale else f" {unit}"
+    with tqdm(
+        total=total,
+        desc=description,
+        disable=None,
+        unit=unit,
+        unit_scale=scale,
+        leave=False,
+    ) as bar:
 
         def advance(done: int) -> None:
             bar.update(done)

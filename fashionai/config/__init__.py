@@ -11,9 +11,17 @@ from fashionai.config.loading import (
     load_config,
     save_config,
 )
-from fashionai.config.models import Config, DataConfig, OptimizerConfig
+from fashionai.config.models import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Config,
+    DataConfig,
+    OptimizerConfig,
+)
 
 __all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
     "Config",
     "DataConfig",
     "OptimizerConfig",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Optional, Union, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -24,7 +25,8 @@ class DataConfig(Section):
     """Where the prepared images are and how they become arrays.
 
     ``resize_short`` and ``crop`` are pixels; ``mean`` and ``std`` are per RGB
-    channel of pixels scaled to 0..1; ``workers`` counts decoding threads (null:
+    channel of pixels scaled to 0..1 (null: those of the pretrained weights,
+    without them ImageNet's); ``workers`` counts decoding threads (null:
     one a core). ``maybe`` says what classes marked m are: nothing (ignore), or
     ``maybe_share`` of the target between them (soft). ``folds_file`` and
     ``fold`` replace the prepared validation split by a fold. The ``sampler``
@@ -37,18 +39,23 @@ class DataConfig(Section):
     resize_short: int = Field(256, ge=8, le=4096)
     crop: int = Field(224, ge=8, le=4096)
     augment: list[Augmentation] = [RandomCrop(), Mirror()]
-    mean: Channels = list(IMAGENET_MEAN)
-    std: Channels = list(IMAGENET_STD)
+    mean: Optional[Channels] = None
+    std: Optional[Channels] = None
     maybe: Literal["ignore", "soft"] = "ignore"
     maybe_share: float = Field(0.2, gt=0, lt=1)
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     workers: Optional[int] = Field(None, ge=1, le=256)
 
+    @property
+    def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation, ImageNet's where they are open."""
+        return self.mean or IMAGENET_MEAN, self.std or IMAGENET_STD
+
     @model_validator(mode="after")
     def _crop_fits(self) -> DataConfig:
         if self.crop > self.resize_short:
             raise ValueError(f"crop {self.crop} is larger than resize_short {self.resize_short}")
-        if min(self.std) <= 0:
+        if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"std {self.std} has a channel that is not positive")
         if (self.folds_file is None) != (self.fold is None):
             alone = "fold" if self.folds_file is None else "folds_file"
@@ -154,6 +161,12 @@ class Config(Section):
         if self.task == ALL:
             return ALL
         return "-".join(short_name(name) for name in self.task_names)
+
+    def with_input(self, mean: Optional[Sequence[float]], std: Optional[Sequence[float]]) -> Config:
+        """The same with this mean and standard deviation of the input where it leaves them open."""
+        found = {"mean": self.data.mean or mean, "std": self.data.std or std}
+        data = {name: value if value is None else list(value) for name, value in found.items()}
+        return self.model_copy(update={"data": self.data.model_copy(update=data)})
 
     @field_validator("task", mode="wrap")
     @classmethod

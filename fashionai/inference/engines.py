@@ -30,4 +30,4 @@ def gluon_engine(run: RunFolder, contexts: list[Any]) -> Engine:
     config, columns = run.read_config(), columns_of(run.read_tasks())
     network = build_network(config.model.name, columns[-1].stop, config.data.crop)
     load_parameters(network, run.weights_file, contexts)
-    return Forward(network, config.data.mean, config.data.std, contexts, columns)
+    return Forward(network, *config.data.normalization, contexts, columns)

@@ -6,11 +6,9 @@ A table, because counting takes MXNet's import and ten seconds; the tests count 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.errors import ConfigError, nearest
-from fashionai.runtime import zoo_cache_folder
 
 
 class Network(NamedTuple):
@@ -151,6 +149,14 @@ CATALOGUE = (
 )
 
 
+def find_network(name: str) -> Network:
+    """The network of that name; ConfigError with the nearest one otherwise."""
+    for network in CATALOGUE:
+        if network.name == name:
+            return network
+    raise _unknown_network(name)
+
+
 def find_networks(names: Sequence[str] = ()) -> list[Network]:
     """The networks of these names, or whose names begin so; all without names.
 
@@ -161,16 +167,14 @@ def find_networks(names: Sequence[str] = ()) -> list[Network]:
         exact = [network for network in CATALOGUE if network.name == name]
         alike = exact or [network for network in CATALOGUE if network.name.startswith(name)]
         if not alike or not name:
-            hint = nearest(name, [network.name for network in CATALOGUE])
-            raise ConfigError(
-                f"unknown network '{name}'",
-                hint if hint.startswith("Did") else "fashionai models lists them all",
-            )
+            raise _unknown_network(name)
         found.update(dict.fromkeys(alike))
     return list(found) if names else list(CATALOGUE)
 
 
-def weights_at_hand(network: Network) -> Optional[Path]:
-    """The file of a network's pretrained weights in the zoos' cache folder, None without."""
-    file = zoo_cache_folder() / f"{network.name}-{network.weights}.params"
-    return file if file.is_file() else None
+def _unknown_network(name: str) -> ConfigError:
+    hint = nearest(name, [network.name for network in CATALOGUE])
+    return ConfigError(
+        f"unknown network '{name}'",
+        hint if hint.startswith("Did") else "fashionai models lists them all",
+    )

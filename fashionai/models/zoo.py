@@ -10,11 +10,11 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional
 
 from fashionai.errors import ConfigError, WeightsError, nearest
+from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
-from fashionai.models.weights import zoo_weights
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -40,16 +40,15 @@ def build_network(
     name: str,
     classes: int,
     crop: int,
-    pretrained: Union[bool, str] = False,
+    pretrained: Optional[Path] = None,
     init_magnitude: float = 3.0,
 ) -> Any:
     """A network for ``(B, 3, crop, crop) float32`` input and ``classes`` logits, on the CPU.
 
-    All parameters are initialised with Xavier of that magnitude; ``pretrained`` weights (True:
-    those of the zoo, or the path of a .params file) then replace them, except
-    for an output layer of another number of classes. Raises ConfigError for an
-    unknown name or a crop the network cannot take, WeightsError for weights
-    that cannot be had or do not fit.
+    All parameters are initialised with Xavier of that magnitude; the ``pretrained``
+    ones of a .params file then replace them, see load_pretrained. Raises
+    ConfigError for an unknown name or a crop the network cannot take,
+    WeightsError for weights that do not fit.
     """
     network = _stock_network(name, classes)
     try:
@@ -67,9 +66,8 @@ def build_network(
                 f"({first_line(error)})",
                 "Its zoo made it for 224 (Inception v3: 299)",
             ) from None
-    if pretrained:
-        file = zoo_weights(name) if pretrained is True else Path(pretrained)
-        load_pretrained(network, file)
+    if pretrained is not None:
+        load_pretrained(network, pretrained)
     return network
 
 
@@ -99,15 +97,18 @@ def pool_globally(block: Any) -> bool:
 
 
 def load_pretrained(network: Any, file: Path) -> None:
-    """Set every parameter from a .params file but an output layer of another size.
+    """Set every parameter from a .params file but an output layer that lacks or differs in size.
 
     ``network`` has all shapes known. Raises WeightsError that names a parameter
     that is missing, left over or of another shape.
     """
     weights = read_parameters(file)
     parameters = network._collect_params_with_prefix()
+    lacking = parameters.keys() - weights.keys()
+    if lacking == output_names(network):
+        lacking = set()
     for problem, names in (
-        ("lacks", sorted(parameters.keys() - weights.keys())),
+        ("lacks", sorted(lacking)),
         ("has, and the network does not,", sorted(weights.keys() - parameters.keys())),
     ):
         if names:
@@ -116,6 +117,17 @@ def load_pretrained(network: Any, file: Path) -> None:
     _check_only_output_differs(file, unequal, weights, parameters)
     for name in weights.keys() - set(unequal):
         parameters[name].set_data(weights[name])
+
+
+def output_names(network: Any) -> set[str]:
+    """The names of the output layer's parameters; none where it cannot be told apart."""
+    try:
+        _, output = layers_and_output(network)
+    except ConfigError:
+        return set()
+    own = {id(parameter) for parameter in output.collect_params().values()}
+    parameters = network._collect_params_with_prefix()
+    return {name for name, parameter in parameters.items() if id(parameter) in own}
 
 
 def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fashionai.models.catalogue import Network, weights_at_hand
-from fashionai.reporting.tables import aligned_table
+from fashionai.models.catalogue import Network
+from fashionai.reporting.tables import aligned_table, keep_end
+from fashionai.weights.sources import SOURCES
+from fashionai.weights.store import weights_at_hand
 
 EXPLANATION = """\
 Operations: millions of multiply-accumulates for one image of so many pixels.
@@ -19,7 +21,19 @@ def network_table(networks: Sequence[Network]) -> str:
     lines = []
     for network in networks:
         top1 = "-" if network.top1 is None else f"{network.top1:.4f}"
-        state = "at hand" if weights_at_hand(network) else "published"
+        state = "at hand" if weights_at_hand(network.name) else "published"
         cells = (network.pixels, network.parameters, round(network.operations / 1e6), top1)
         lines.append((network.name, [*cells, state if network.weights else "-"]))
     return f"{aligned_table('network', columns, lines)}\n{EXPLANATION}"
+
+
+def weights_table(networks: Sequence[Network]) -> str:
+    """A line for each network: the weights that are here, and which sources publish some."""
+    columns = [*((source.name, len(source.name) + 2) for source in SOURCES), ("here", 28)]
+    lines = []
+    for network in networks:
+        file = weights_at_hand(network.name)
+        here = "-" if file is None else keep_end(file.stem, 26)
+        published = ["yes" if source.offers(network.name) else "-" for source in SOURCES]
+        lines.append((network.name, [*published, here]))
+    return aligned_table("network", columns, lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Learner:
     """
 
     def __init__(
-        self, config: Config, train: Rows, contexts: list[Any], pretrained: Any = False
+        self, config: Config, train: Rows, contexts: list[Any], pretrained: Optional[Path] = None
     ) -> None:
         """``pretrained`` is as for build_network: a resumed run has its weights elsewhere."""
         self.config, self.train = config, train
@@ -74,9 +74,7 @@ class Learner:
         freeze(self.network, config.trainable, config.data.crop)
         set_head_rate(self.network, config.optimizer.head_lr_factor)
         self.network.collect_params().reset_ctx(contexts)
-        self.forward = Forward(
-            self.network, config.data.mean, config.data.std, contexts, self.columns
-        )
+        self.forward = Forward(self.network, *config.data.normalization, contexts, self.columns)
         self._class_weights = class_weights(config.loss.class_weights, train)
         self._loss = CrossEntropy(self.columns)
         self._loss.hybridize()

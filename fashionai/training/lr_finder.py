@@ -15,6 +15,7 @@ from fashionai.pipeline.loader import Batch
 from fashionai.runtime import import_mxnet
 from fashionai.training.learner import Learner
 from fashionai.training.schedules import momentum
+from fashionai.weights.pretrained import starting_weights
 
 mx = import_mxnet()
 
@@ -51,12 +52,9 @@ def find_learning_rate(
     best. The network is thrown away: no file is written. Raises TrainingError
     when the first loss, that of the untouched network, is not finite.
     """
-    learner = Learner(
-        config.model_copy(update={"ema": None}),
-        read_rows(config, "train"),
-        contexts,
-        config.model.pretrained,
-    )
+    weights = starting_weights(config)
+    config = config.with_input(weights.mean, weights.std).model_copy(update={"ema": None})
+    learner = Learner(config, read_rows(config, "train"), contexts, weights.file)
     first_momentum = momentum(config, 0, learner.steps_per_epoch)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []

@@ -42,6 +42,7 @@ from fashionai.training.history import (
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.learner import Learner, StepResult
 from fashionai.training.schedules import learning_rate, momentum
+from fashionai.weights.pretrained import starting_weights
 
 mx = import_mxnet()
 log = logging.getLogger(__name__)
@@ -66,14 +67,18 @@ class Trainer:
         self, config: Config, contexts: list[Any], resume_from: Optional[RunFolder] = None
     ) -> None:
         """``resume_from`` is the run that fit will go on with: it needs no pretrained weights."""
-        self.config = config
+        if resume_from is not None and resume_from.config_file.is_file():
+            begun = resume_from.read_config().data
+            config = config.with_input(begun.mean, begun.std)
+        resuming = resume_from is not None and resume_from.states_file.is_file()
+        weights = None if resuming else starting_weights(config)
+        if weights is not None:
+            config = config.with_input(weights.mean, weights.std)
+        self.config, self._weights = config, weights
         train, self.val_rows = read_rows(config, "train"), read_rows(config, "val")
         wants_test = config.evaluate_test != "never"
         self.test_rows = read_rows(config, "test") if wants_test else None
-        resuming = resume_from is not None and resume_from.states_file.is_file()
-        self.learner = Learner(
-            config, train, contexts, False if resuming else config.model.pretrained
-        )
+        self.learner = Learner(config, train, contexts, weights.file if weights else None)
         self.progress = Progress(
             basis={
                 "devices": f"{len(contexts)} {contexts[0].device_type}",
@@ -293,6 +298,12 @@ class Trainer:
             )
         steps = self.learner.steps_per_epoch
         log.info("%s, %d steps an epoch -> %s", self.config.model.name, steps, self.run)
+        if self._weights is not None and self._weights.file is not None:
+            log.info("begins with the weights of %s", self._weights.source)
+            trained_on = self._weights.mean, self._weights.std
+            own = self.config.data.normalization
+            if [*map(list, own)] != [*map(list, trained_on)]:
+                log.info("data.mean and data.std are not those that its weights were trained with")
         if self.config.schedule.warmup_epochs > self.config.epochs:
             log.info("schedule.warmup_epochs is longer than the run: optimizer.lr is not reached")
 

