@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
+
+import numpy as np
 
 from fashionai.errors import ConfigError, WeightsError, nearest
 from fashionai.models.freezing import layers_and_output
@@ -117,6 +119,12 @@ def load_pretrained(network: Any, file: Path) -> None:
     _check_only_output_differs(file, unequal, weights, parameters)
     for name in weights.keys() - set(unequal):
         parameters[name].set_data(weights[name])
+
+
+def set_parameters(network: Any, parameters: Mapping[str, np.ndarray]) -> None:
+    """Set every parameter by name; KeyError for one that is missing."""
+    for name, parameter in network._collect_params_with_prefix().items():
+        parameter.set_data(mx.nd.array(parameters[name]))
 
 
 def output_names(network: Any) -> set[str]:

@@ -1,0 +1,96 @@
+"""Networks that leave: their names, what is written beside them, and what cannot go."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from fashionai.config import Config, DataConfig, save_config
+from fashionai.config.models import ModelConfig
+from fashionai.files import write_json
+from fashionai.models.zoo import build_network
+from fashionai.runs import RunFolder, create_run
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import expand_tasks, tasks_to_json
+from tests.conftest import fashionai
+
+mx = import_mxnet()
+
+
+def make_run(folder: Path, network: str, **data: object) -> RunFolder:
+    """A run of two tasks, skirt and pant, with random weights."""
+    run = create_run(folder / network)
+    settings = DataConfig(resize_short=72, crop=64, **data)  # type: ignore[arg-type]
+    model = ModelConfig(name=network, pretrained=False)
+    save_config(Config(task=["skirt", "pant"], model=model, data=settings), run.config_file)
+    write_json(run.classes_file, tasks_to_json(expand_tasks(["skirt", "pant"])))
+    mx.random.seed(3)
+    build_network(network, 12, 64).save_parameters(str(run.best_parameters))
+    return run
+
+
+def export(run: RunFolder, out: Path) -> int:
+    return fashionai("export", "--run", run, "--format", "safetensors", "--out", out)
+
+
+def test_tensors_have_torchvisions_names_and_shapes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of torchvision 0.15's squeezenet1_1, whose layer of classes is a convolution."""
+    run = make_run(tmp_path, "squeezenet1.1", mean=[0.5, 0.4, 0.3], std=[0.1, 0.2, 0.3])
+    assert export(run, tmp_path / "out") == 0
+    assert "weights of squeezenet1_1 for torchvision" in capsys.readouterr().out
+    tensors = load_file(str(tmp_path / "out/model.safetensors"))
+    fires = {3: (64, 16), 4: (128, 16), 6: (128, 32), 7: (256, 32), 9: (256, 48), 10: (384, 48)}
+    fires.update({11: (384, 64), 12: (512, 64)})
+    expected = {"features.0.weight": (64, 3, 3, 3), "features.0.bias": (64,)}
+    for place, (inputs, squeezed) in fires.items():
+        expanded = 4 * squeezed
+        for name, shape in (
+            ("squeeze", (squeezed, inputs, 1, 1)),
+            ("expand1x1", (expanded, squeezed, 1, 1)),
+            ("expand3x3", (expanded, squeezed, 3, 3)),
+        ):
+            expected[f"features.{place}.{name}.weight"] = shape
+            expected[f"features.{place}.{name}.bias"] = shape[:1]
+    expected.update({"classifier.1.weight": (12, 512, 1, 1), "classifier.1.bias": (12,)})
+    assert {name: tensor.shape for name, tensor in tensors.items()} == expected
+    own = mx.nd.load(str(run.best_parameters))
+    np.testing.assert_array_equal(tensors["features.0.weight"], own["features.0.weight"].asnumpy())
+    described = json.loads((tmp_path / "out/model.json").read_text())
+    assert list(described["classes"]) == ["skirt_length_labels", "pant_length_labels"]
+    assert described["classes"]["pant_length_labels"][3] == "3/4"
+    assert (described["resize_short"], described["crop"]) == (72, 64)
+    assert (described["mean"], described["std"]) == ([0.5, 0.4, 0.3], [0.1, 0.2, 0.3])
+    assert export(run, tmp_path / "out") == 2
+    assert "out: is not empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("mobilenet0.25", "mobilenet0.25 has no counterpart of equal architecture"),
+        ("resnet18_v2", "has no ReLU behind its first convolution, and here it can clip"),
+        ("mobilenetv2_1.0", "features.3.out.0 is .* from the identity"),
+    ],
+)
+def test_what_cannot_be_computed_elsewhere_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], network: str, message: str
+) -> None:
+    assert export(make_run(tmp_path, network), tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert re.search(message, error)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_without_weights_is_not_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(RunFolder(tmp_path / "none"), tmp_path / "out") == 2
+    assert f"{tmp_path / 'none'}" in capsys.readouterr().err
