@@ -43,13 +43,12 @@ def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[
     from fashionai.inference.comparison import compare_tasks, write_differences
     from fashionai.inference.joining import join_files
     from fashionai.inference.labels import read_labels
-    from fashionai.inference.submissions import format_of
 
     if out in (file_a, file_b):
         raise click.UsageError(f"--out {out} is one of the files to compare")
     joined = join_files([file_a, file_b])
     names = str(file_a), ", ".join(map(str, labels))
-    truth = read_labels(labels, format_of(joined[0].task))
+    truth = read_labels(labels, [part.task for part in joined])
     compared = compare_tasks(joined, truth, names)
     click.echo(f"A: {file_a}\nB: {file_b}\n")
     _print_tasks(compared)

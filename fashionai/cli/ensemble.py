@@ -59,7 +59,7 @@ def command(
     from fashionai.inference.ensemble import average_files, normalize_weights, search_weights
     from fashionai.inference.joining import join_files
     from fashionai.inference.labels import read_labels
-    from fashionai.inference.submissions import format_of, write_predictions
+    from fashionai.inference.submissions import write_predictions
     from fashionai.metrics import SCORE_NAMES
     from fashionai.reporting.tables import score_table
 
@@ -68,7 +68,8 @@ def command(
     joined = join_files(files)
     if search:
         names = str(files[0]), ", ".join(map(str, labels))
-        found = search_weights(joined, read_labels(labels, format_of(joined[0].task)), names, by)
+        truth = read_labels(labels, [part.task for part in joined])
+        found = search_weights(joined, truth, names, by)
         click.echo(f"{found.rows:,} labelled rows, weights chosen by {SCORE_NAMES[by]}")
         lines = [
             (str(file), f"{weight / sum(found.weights):.4f}", scores)

@@ -63,10 +63,13 @@ def evaluate_task(
     """Score one task; see fashionai.metrics for the arrays, thresholds for the threshold.
 
     Images of a held-out background, whose marks have no YES, count with a threshold alone.
+    Raises DataError without rows of the classes, or with a threshold without such images.
     """
     of_class = marks.any(axis=1)
     if not of_class.any():
         raise DataError(f"{task.name}: no rows of its classes to score")
+    if threshold is not None:
+        _check_background(task, marks)
     scores = task_scores(probabilities[of_class], marks[of_class])
     counted = np.ones_like(of_class) if threshold is not None else of_class
     truth = true_labels(task, marks)[counted]
@@ -74,6 +77,15 @@ def evaluate_task(
     labels = len(task.classes) if threshold is None else len(task.labels)
     confusion = count_answers(truth, answers, labels)
     return _evaluation(task, scores, confusion, threshold)
+
+
+def _check_background(task: Task, marks: np.ndarray) -> None:
+    """DataError when rows of a held-out background are missing from what they decide."""
+    if task.holds_out_background and marks.any(axis=1).all():
+        raise DataError(
+            f"{task.name}: no rows of {task.background}, without which its answers have no score",
+            "Score the test split, or probabilities without --threshold",
+        )
 
 
 def true_labels(task: Task, marks: np.ndarray) -> np.ndarray:
@@ -101,11 +113,11 @@ def evaluate_file(
     if answered is not None:
         if threshold is not None:
             raise ConfigError(f"--threshold: {predictions} holds answers, not probabilities")
-        labelled = read_labels(labels, format_of(answered[0].task))
+        labelled = read_labels(labels, [answered[0].task])
         answered = _choose_rows(answered, labelled, names, questions, task_names)
         return [_evaluate_answers(answered, labelled, names)]
     predicted = read_predictions(predictions)
-    labelled = read_labels(labels, format_of(predicted[0].task))
+    labelled = read_labels(labels, list({row.task: None for row in predicted}))
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)
     evaluations = []
     for part in join_rows([predicted]):
@@ -160,10 +172,6 @@ def _choose_rows(
     if questions is not None:
         asked = {(row.image, row.task.name) for row in read_rows(questions)}
         answers = [row for row in answers if row.key(form) in asked]
-    if not form.holds_tasks:
-        # Other tasks that the labels have are not missing from a file of one.
-        same = [row for row in answers if task_in(form, row.task) == predicted[0].task]
-        answers = same or answers
     _check_same_tasks(predicted, answers, form, names)
     answers = _of_predicted_splits(answers, predicted, form)
     match_rows([row.key for row in predicted], [row.key(form) for row in answers], names)
@@ -180,7 +188,9 @@ def _evaluate_answers(
         raise DataError(f"{names[1]} has other classes than {names[0]}")
     indices = {label: index for index, label in enumerate(task.labels)}
     answers = np.array([indices[row.label] for row in rows])
-    true = true_labels(task, np.array([row.marks for row in truth]))
+    marks = np.array([row.marks for row in truth])
+    _check_background(task, marks)
+    true = true_labels(task, marks)
     return _evaluation(task, {}, count_answers(true, answers, len(task.labels)), None)
 
 

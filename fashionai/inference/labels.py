@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,22 +49,23 @@ def task_in(form: Format, task: Task) -> Task:
     return Task("", (), task.classes, TABLE.name) if form is TABLE else task
 
 
-def read_labels(paths: Sequence[Path], form: Optional[Format] = None) -> dict[RowKey, LabelledRow]:
+def read_labels(paths: Sequence[Path], tasks: Sequence[Task] = ()) -> dict[RowKey, LabelledRow]:
     """Every labelled row of FashionAI label files and prepared folders, by its prediction's key.
 
     A path is a file of rows ``image,task,label``, a prepared task folder or its
-    manifest.csv, or a folder that holds prepared ones. Predictions are in the format ``form``, or
-    that of each row's family. Raises DataError for bad labels, for folders that
-    were edited, and for a row with two different labels.
+    manifest.csv, or a folder that holds prepared ones. Rows that the prediction file of
+    ``tasks``, if given, cannot have are left out. Raises DataError for bad labels, for
+    folders that were edited, and for a row with two different labels.
     """
+    rows = [row for path in paths for row in _read(path)]
+    form = format_of(tasks[0]) if tasks else None
     labels: dict[RowKey, LabelledRow] = {}
-    for path in paths:
-        for row in _read(path):
-            first = labels.setdefault(row.key(form or format_of(row.task)), row)
-            if first is not row and not np.array_equal(first.marks, row.marks):
-                raise DataError(
-                    f"{row.where}: {row.image} has another label here than in {first.where}"
-                )
+    for row in _in_file_of(tasks, form, rows) if form else rows:
+        first = labels.setdefault(row.key(form or format_of(row.task)), row)
+        if first is not row and not np.array_equal(first.marks, row.marks):
+            raise DataError(
+                f"{row.where}: {row.image} has another label here than in {first.where}"
+            )
     return labels
 
 
@@ -105,6 +106,19 @@ def all_labels_of(
     unknown = [(image, task.name) for image in images if (image, task.name) not in labels]
     complain_of_rows(unknown, names[1], "has no label for", names[0])
     return labels_of(task, images, labels, names)
+
+
+def _in_file_of(
+    tasks: Sequence[Task], form: Format, rows: Sequence[LabelledRow]
+) -> Sequence[LabelledRow]:
+    """Rows that a prediction file of these tasks may have: other data sets call images alike.
+
+    A file of one task has those of that task alone, or of all where none is the same:
+    what differs is for whoever joins them to say.
+    """
+    fitting = [row for row in rows if form is TABLE or format_of(row.task) is form]
+    same = [row for row in fitting if task_in(form, row.task) in tasks]
+    return fitting if form.holds_tasks else same or fitting
 
 
 def _read(path: Path) -> Iterator[LabelledRow]:

@@ -82,3 +82,24 @@ def test_a_table_at_a_threshold_is_as_good_as_the_file_of_its_answers(
     assert fashionai("evaluate", "--predictions", "answers.csv", *without[2:]) == 2
     error = capsys.readouterr().err
     assert f"has no prediction for 1 row of data/train_valid/logos: {named[0].image}" in error
+
+
+@pytest.mark.parametrize("form", ["flickrlogos", "table"])
+def test_brands_alone_have_no_official_figures(
+    work: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    """Without any image of no-logo, precision would be that of another problem."""
+    assert fashionai("prepare", "--task", "logos", "--data", str(work), "--no-logo-share", "0") == 0
+    source = read_logos(work, 0)
+    values = np.full(32, 1 / 32)
+    brands = [i for i in source.images if i.split == "test" and i.class_index < 32]
+    names = [i.source if form == "table" else Path(i.source).stem for i in brands]
+    rows = [PredictedRow(name, source.task, values) for name in names]
+    write_predictions(Path("p.csv"), rows, FORMATS[form])
+    arguments = ["--predictions", "p.csv", "--labels", "data/train_valid"]
+    threshold = ["--threshold", "0.5"] if form == "table" else []
+    assert fashionai("evaluate", *arguments, *threshold) == 2
+    assert capsys.readouterr().err == (
+        "Error: logos: no rows of no-logo, without which its answers have no score. "
+        "Score the test split, or probabilities without --threshold\n"
+    )

@@ -164,14 +164,37 @@ def test_a_split_is_scored_as_a_whole(
         evaluate_file(tmp_path / "p.csv", [pets])
 
 
-def test_tasks_that_the_predictions_lack_are_named(
-    skirts: Path, pets: Path, tmp_path: Path
-) -> None:
+def test_tasks_that_the_predictions_lack_are_named(skirts: Path, tmp_path: Path) -> None:
+    rows = [("train", "base/Images/s/a.jpg", 1, "nynnnn")]
+    pants = prepare(tmp_path / f"prepared/{PANT.name}", PANT, rows)
     predict(tmp_path / "p.csv", SKIRT, ["Images/s/c.jpg"])
-    with pytest.raises(FashionAIError, match=r"has no rows of pets, which .* Give --task skirt"):
-        evaluate_file(tmp_path / "p.csv", [skirts, pets])
-    (evaluation,) = evaluate_file(tmp_path / "p.csv", [skirts, pets], task_names=["skirt"])
+    with pytest.raises(FashionAIError, match=r"has no rows of pant_.*, which .* Give --task skirt"):
+        evaluate_file(tmp_path / "p.csv", [skirts, pants])
+    (evaluation,) = evaluate_file(tmp_path / "p.csv", [skirts, pants], task_names=["skirt"])
     assert evaluation.rows == 1
+
+
+@pytest.mark.parametrize("kind", ["table", "cactus", "skirt"])
+def test_other_data_sets_beside_the_labels_do_not_matter(
+    skirts: Path, pets: Path, tmp_path: Path, kind: str
+) -> None:
+    """Their images may have the same names, here of every file and of pets."""
+    folder = skirts.parent
+    zoo = [("val", f"zoo/{number}.jpg", number % 2, "") for number in range(9)]
+    prepare(folder / "others", Task("others", (), ("big", "small"), "own"), zoo)
+    covers = [("val", f"{name}/5.jpg", at, "") for at, name in enumerate(("negative", "positive"))]
+    prepare(folder / "covers", find_task("covers"), covers)
+    cacti = [("val", "train/5.jpg", 1, "1"), ("val", "train/6.jpg", 0, "0")]
+    prepare(folder / "cactus", find_task("cactus"), cacti)
+    task, images = {
+        "table": (PETS, [f"zoo/{number}.jpg" for number in range(5, 9)]),
+        "cactus": (find_task("cactus"), ["5.jpg", "6.jpg"]),
+        "skirt": (SKIRT, ["Images/s/c.jpg"]),
+    }[kind]
+    predict(tmp_path / "p.csv", task, images)
+    (evaluation,) = evaluate_file(tmp_path / "p.csv", [folder])
+    assert evaluation.task == task
+    assert evaluation.rows == len(images)
 
 
 def test_a_table_of_other_classes_than_the_folder_is_refused(pets: Path, tmp_path: Path) -> None:
