@@ -24,9 +24,13 @@ Examples:
 
 
 class Channels(click.ParamType):
-    """Three numbers with commas between, of red, green and blue."""
+    """Three numbers from 0 to 1 with commas between, of red, green and blue."""
 
     name = "R,G,B"
+
+    def __init__(self, zero: bool) -> None:
+        """``zero`` tells whether 0 is allowed."""
+        self.zero = zero
 
     def convert(
         self, value: str, param: Optional[click.Parameter], ctx: Optional[click.Context]
@@ -38,11 +42,20 @@ class Channels(click.ParamType):
             numbers = ()
         if len(numbers) != 3:
             self.fail(f"found '{value}', expected three numbers such as 0.5,0.5,0.5", param, ctx)
+        if not all(0 <= number <= 1 and (number or self.zero) for number in numbers):
+            self.fail(f"found '{value}', expected {self.expected}", param, ctx)
         return numbers
 
+    @property
+    def expected(self) -> str:
+        """The range, and what to do with numbers for pixels of 0..255."""
+        return f"numbers {'from 0' if self.zero else 'above 0 and up'} to 1 (of 255: divide by it)"
 
-mean_option = click.option("--mean", type=Channels(), help="Mean of the input, RGB in 0..1.")
-std_option = click.option("--std", type=Channels(), help="Standard deviation of the input.")
+
+mean_option = click.option("--mean", type=Channels(zero=True), help="Mean of pixels in 0..1.")
+std_option = click.option(
+    "--std", type=Channels(zero=False), help="Standard deviation of pixels in 0..1."
+)
 
 
 @click.group(epilog=EPILOG)
@@ -58,11 +71,14 @@ def command() -> None:
 @command.command("list")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 def list_weights(models: tuple[str, ...]) -> None:
-    """List networks with the weights that are here, and where others are published."""
+    """List networks with where their weights are published, and the weights that are here.
+
+    MODEL is a name or how names begin. Training takes the first of those that are here.
+    """
     from fashionai.models.catalogue import find_networks
     from fashionai.reporting.networks import weights_table
 
-    click.echo(weights_table(find_networks(models)))
+    click.echo(weights_table(find_networks(models), everything=bool(models)))
 
 
 @command.command()
@@ -111,40 +127,47 @@ def fetch(
 @click.option("--model", required=True, help="The network that they are for.")
 @mean_option
 @std_option
+@click.option(
+    "--bgr",
+    is_flag=True,
+    help="The weights take blue first: turn them round. --mean and --std are B,G,R then.",
+)
 def import_file(
     file: Path,
     model: str,
     mean: Optional[tuple[float, ...]],
     std: Optional[tuple[float, ...]],
+    bgr: bool,
 ) -> None:
     """Keep a file of weights: .params, or a PyTorch checkpoint in .pth or .safetensors form.
 
-    Of a checkpoint the tensors are read, and nothing in it is run.
+    Of a checkpoint the tensors are read, and nothing in it is run. Without
+    --mean and --std they are those of the published weights of the file's name
+    or of the network.
     """
     from fashionai.models.catalogue import find_network
     from fashionai.weights import pretrained
 
     find_network(model)
-    _print_kept(pretrained.import_file(file, model, mean, std))
+    _print_kept(pretrained.import_file(file, model, mean, std, bgr))
 
 
 @command.command()
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 def verify(models: tuple[str, ...]) -> None:
-    """Check kept weights: the files are whole, and their networks answer as they did."""
+    """Check that weights are whole, and that their networks answer as they did."""
     from fashionai.errors import WeightsError
     from fashionai.models.catalogue import find_networks
     from fashionai.runtime import weights_folder
-    from fashionai.weights.importing import verify_weights
-    from fashionai.weights.store import cached_weights
+    from fashionai.weights.pretrained import verify_network
 
-    names = [network.name for network in find_networks(models)]
-    found = [weights for weights in cached_weights() if weights.record.model in names]
-    if not found:
+    verified = 0
+    for network in find_networks(models):
+        for source in verify_network(network.name):
+            click.echo(f"{network.name}: {source} is as it was when it came")
+            verified += 1
+    if not verified:
         raise WeightsError(f"{weights_folder()}: no weights to verify", "Fetch or import some")
-    for weights in found:
-        verify_weights(weights)
-        click.echo(f"{weights.record.model}: {weights.file} is as it was imported")
 
 
 @command.command()
@@ -152,12 +175,13 @@ def where() -> None:
     """Print the folder that weights are kept in."""
     from fashionai.runtime import weights_folder
 
-    click.echo(weights_folder())
+    click.echo(weights_folder().absolute())
 
 
 def _print_kept(weights: Weights) -> None:
     record = weights.record
     mean, std = (",".join(f"{value:g}" for value in each) for each in (record.mean, record.std))
     classes = f"{record.classes:,} classes" if record.classes else "no layer of classes"
-    click.echo(f"{record.model}: {weights.file}")
-    click.echo(f"from {record.source}, {classes}, input RGB with mean {mean} and std {std}")
+    click.echo(f"{record.model}: {record.source}, {classes}")
+    click.echo(f"input: RGB, mean {mean}, standard deviation {std}")
+    click.echo(f"kept as {weights.file}")

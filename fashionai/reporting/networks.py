@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from fashionai.models.catalogue import Network
 from fashionai.reporting.tables import aligned_table, keep_end
 from fashionai.weights.sources import SOURCES
-from fashionai.weights.store import weights_at_hand
+from fashionai.weights.store import cached_weights, weights_at_hand, zoo_file
 
 EXPLANATION = """\
 Operations: millions of multiply-accumulates for one image of so many pixels.
-Top-1: published accuracy on ImageNet of the weights that model.pretrained=true
-takes. Weights: at hand, or published and to be fetched when they are needed."""
+Top-1: published accuracy on ImageNet of the zoo's weights. Weights: at hand, or
+published and to be fetched when they are needed; fashionai weights list tells where."""
 
 
 def network_table(networks: Sequence[Network]) -> str:
@@ -27,13 +27,29 @@ def network_table(networks: Sequence[Network]) -> str:
     return f"{aligned_table('network', columns, lines)}\n{EXPLANATION}"
 
 
-def weights_table(networks: Sequence[Network]) -> str:
-    """A line for each network: the weights that are here, and which sources publish some."""
-    columns = [*((source.name, len(source.name) + 2) for source in SOURCES), ("here", 28)]
-    lines = []
+def weights_table(networks: Sequence[Network], everything: bool) -> str:
+    """Which sources publish weights of each network, and below it those that are here.
+
+    Networks of which there are none are left out unless ``everything`` is asked for.
+    """
+    columns = [*((source.name, len(source.name) + 2) for source in SOURCES), ("here", 6)]
+    lines, here = [], []
     for network in networks:
-        file = weights_at_hand(network.name)
-        here = "-" if file is None else keep_end(file.stem, 26)
-        published = ["yes" if source.offers(network.name) else "-" for source in SOURCES]
-        lines.append((network.name, [*published, here]))
-    return aligned_table("network", columns, lines)
+        found = _found_weights(network.name)
+        here += [(network.name, cells) for cells in found]
+        marks = [bool(source.offers(network.name)) for source in SOURCES] + [bool(found)]
+        if everything or any(marks):
+            lines.append((network.name, ["yes" if mark else "-" for mark in marks]))
+    table = aligned_table("network", columns, lines)
+    if not here:
+        return f"{table}\nNone is here yet: fashionai weights fetch NETWORK"
+    return f"{table}\n\n{aligned_table('here', [('from', 44), ('MB', 7)], here)}"
+
+
+def _found_weights(model: str) -> list[list[object]]:
+    """Source and size of all weights of a network, those that training takes first."""
+    found = [(weights.record.source, weights.file) for weights in cached_weights(model)]
+    in_zoo_cache = zoo_file(model)
+    if in_zoo_cache:
+        found.append((str(in_zoo_cache), in_zoo_cache))
+    return [[keep_end(source, 42), f"{file.stat().st_size / 1e6:.0f}"] for source, file in found]

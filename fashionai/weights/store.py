@@ -6,18 +6,28 @@ not count.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Annotated, NamedTuple, Optional
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fashionai.errors import WeightsError
 from fashionai.files import content_hash
 from fashionai.models.catalogue import find_network
 from fashionai.runtime import weights_folder, zoo_cache_folder
 
-Channels = tuple[float, float, float]
+log = logging.getLogger(__name__)
+
+# How the source of weights begins that a user has given.
+OWN_FILES = "file/"
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Record(BaseModel):
@@ -34,10 +44,10 @@ class Record(BaseModel):
     model: str
     source: str
     sha256: str
-    mean: Channels
-    std: Channels
-    classes: int
-    fingerprint: tuple[float, ...]
+    mean: tuple[Share, Share, Share]
+    std: tuple[PositiveShare, PositiveShare, PositiveShare]
+    classes: int = Field(ge=0)
+    fingerprint: tuple[Finite, ...]
 
 
 class Weights(NamedTuple):
@@ -72,6 +82,38 @@ def zoo_file(model: str) -> Optional[Path]:
     return file if digits and file.is_file() else None
 
 
+def downloads_folder() -> Path:
+    """Where files come to, so that what came of one is there when it is asked for again."""
+    return weights_folder() / "downloads"
+
+
+@contextlib.contextmanager
+def only_writer(model: str) -> Iterator[None]:
+    """Wait until no other process puts weights of this network into the cache, and keep others out.
+
+    What killed processes left unfinished is removed. Raises WeightsError for a
+    folder that cannot be written.
+    """
+    folder = weights_folder()
+    try:
+        downloads_folder().mkdir(parents=True, exist_ok=True)
+        lock = open(downloads_folder() / f"{model}.lock", "a")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise WeightsError(
+            f"{folder}: cannot be written ({error.strerror})",
+            "Set FASHIONAI_HOME to a folder that can",
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: waiting for another process that fetches its weights", model)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for abandoned in (folder / model).glob(".*.tmp"):
+            abandoned.unlink()
+        yield
+
+
 def place_of(model: str, source: str) -> Path:
     """Where weights of a network from that source lie."""
     name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in source)
@@ -83,13 +125,20 @@ def check_content(weights: Weights) -> None:
     if content_hash(weights.file.read_bytes()) != weights.record.sha256:
         raise WeightsError(
             f"{weights.file}: its SHA-256 is not that of its record, the file is damaged",
-            f"Run: fashionai weights fetch {weights.record.model}",
+            ways_to_renew(weights.record),
         )
 
 
-def record_beside(file: Path) -> Optional[Record]:
-    """The record of a .params file of the cache, None for a file of one's own."""
-    return _read(record_file(file)).record if record_file(file).is_file() else None
+def ways_to_renew(record: Record) -> str:
+    """A hint what to do about damaged weights."""
+    again = "Import" if record.source.startswith(OWN_FILES) else "Fetch"
+    return f"{again} them again, or delete the file and its .json"
+
+
+def weights_of(file: Path) -> Optional[Weights]:
+    """A file of the cache with its record, None for a file of one's own."""
+    inside = weights_folder().resolve() in file.resolve().parents
+    return _read(record_file(file)) if inside and record_file(file).is_file() else None
 
 
 def record_file(file: Path) -> Path:

@@ -1,20 +1,18 @@
-"""The zoo's weights: cache, mirror, and every way in which a download goes wrong."""
+"""The zoo's weights: its mirror, and every way in which a download goes wrong."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import threading
 import zipfile
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from fashionai.errors import FashionAIError
-from fashionai.weights import downloading
 from fashionai.weights.sources import Fetched, Zoo
+from tests.image_server import ImageServer, content, in_turn, status
+from tests.weights.weights_server import in_parts
 
 NAME = "mobilenet0.25"
 CONTENT = b"parameters of a network"
@@ -22,51 +20,24 @@ SHA1 = hashlib.sha1(CONTENT).hexdigest()
 FILE = f"{NAME}-9f83e440"  # the zoo names it after the published hash
 
 
-def archive(member: str, content: bytes) -> bytes:
+def archive(member: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as handle:
+    with zipfile.ZipFile(buffer, "w", compression) as handle:
         handle.writestr(member, content)
     return buffer.getvalue()
 
 
-class Mirror:
-    """A server on loopback that answers one path with what the test puts there."""
-
-    def __init__(self) -> None:
-        self.answer: tuple[int, bytes] = (404, b"")
-        self.asked: list[str] = []
-        mirror = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                mirror.asked.append(self.path)
-                status, body = mirror.answer
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+GOOD = archive(f"{FILE}.params", CONTENT)
+PACKED = archive(f"{FILE}.params", bytes(1000), zipfile.ZIP_DEFLATED)
 
 
 @pytest.fixture
-def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Mirror]:
+def mirror(server: ImageServer, monkeypatch: pytest.MonkeyPatch) -> ImageServer:
     from mxnet.gluon.model_zoo import model_store
 
-    mirror = Mirror()
-    thread = threading.Thread(target=mirror.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("MXNET_GLUON_REPO", mirror.url)
-    monkeypatch.setenv("MXNET_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MXNET_GLUON_REPO", server.url)
     monkeypatch.setitem(model_store._model_sha1, NAME, SHA1)
-    yield mirror
-    mirror.server.shutdown()
-    thread.join(timeout=10)
-    mirror.server.server_close()
+    return server
 
 
 def zoo_weights(tmp_path: Path) -> Fetched:
@@ -77,41 +48,50 @@ def cached(tmp_path: Path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "cache").rglob("*") if path.is_file())
 
 
-def test_a_download_is_verified_kept_and_used_again(mirror: Mirror, tmp_path: Path) -> None:
-    mirror.answer = (200, archive(f"{FILE}.params", CONTENT))
+@pytest.mark.parametrize(
+    "page",
+    [
+        content(GOOD),
+        in_turn(in_parts(GOOD, 20), in_parts(GOOD, 30), in_parts(GOOD)),
+        in_turn(status(502), content(GOOD)),
+    ],
+)
+def test_a_download_is_verified_and_unpacked(mirror: ImageServer, tmp_path: Path, page) -> None:
+    mirror.pages[f"/gluon/models/{FILE}.zip"] = page
     fetched = zoo_weights(tmp_path)
     assert fetched.file.read_bytes() == CONTENT
     assert fetched.source == f"zoo/{FILE}"
-    assert mirror.asked == [f"/gluon/models/{FILE}.zip"]
+    assert cached(tmp_path) == [f"{FILE}.params"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("page", "reason"),
     [
-        ((404, b"gone"), "HTTP 404"),
-        ((200, b"<html>moved</html>"), "not the expected archive"),
-        ((200, archive(f"{FILE}.params", CONTENT)[:-30]), "not the expected archive"),
-        ((200, archive("other.params", CONTENT)), "not the expected archive"),
-        ((200, archive(f"{FILE}.params", CONTENT + b"!")), f"SHA-1 of {FILE}.params is not"),
+        (status(404), "HTTP 404"),
+        (content(b"<html>moved</html>"), "not the expected archive"),
+        (content(GOOD[:-30]), "not the expected archive"),
+        (content(PACKED[:60] + b"\xff\xff" + PACKED[62:]), "not the expected archive"),
+        (content(archive("other.params", CONTENT)), "not the expected archive"),
+        (
+            content(archive(f"{FILE}.params", CONTENT + b"!")),
+            f"{FILE}.params does not have SHA-1 {SHA1}; nothing was kept",
+        ),
     ],
 )
 def test_what_is_not_right_is_named_and_leaves_nothing(
-    mirror: Mirror, tmp_path: Path, answer: tuple[int, bytes], reason: str
+    mirror: ImageServer, tmp_path: Path, page, reason: str
 ) -> None:
-    mirror.answer = answer
+    mirror.pages[f"/gluon/models/{FILE}.zip"] = page
     with pytest.raises(FashionAIError) as error:
         zoo_weights(tmp_path)
-    assert reason in str(error.value)
-    assert mirror.url in str(error.value)
+    assert str(error.value) == f"{mirror.url}/gluon/models/{FILE}.zip: {reason}"
     assert cached(tmp_path) == []
 
 
-def test_without_a_host_the_line_says_so(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(downloading, "FIRST_PAUSE_SECONDS", 0)
-    monkeypatch.setenv("MXNET_GLUON_REPO", "http://127.0.0.1:9/")
-    with pytest.raises(FashionAIError, match=r"http://127.0.0.1:9/gluon/models/.*: cannot connect"):
+def test_without_a_host_the_line_says_so(tmp_path: Path) -> None:
+    with pytest.raises(
+        FashionAIError, match=r"^http://127.0.0.1:9/gluon/models/.*: cannot connect"
+    ):
         zoo_weights(tmp_path)
 
 

@@ -1,0 +1,23 @@
+"""The two photographs that scikit-learn ships, as the pipeline sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import sklearn.datasets
+
+from fashionai.config.models import DataConfig
+from fashionai.pipeline.augment import EvaluationTransform
+from fashionai.pipeline.loader import Loader
+
+PHOTOGRAPHS = ("china.jpg", "flower.jpg")
+
+
+def photograph_pixels() -> np.ndarray:
+    """``(2, 224, 224, 3) uint8`` RGB: the centre crops that predictions are made of."""
+    folder = Path(sklearn.datasets.__file__).parent / "images"
+    files = [folder / name for name in PHOTOGRAPHS]
+    loader = Loader(files, EvaluationTransform(DataConfig()), len(files))
+    (batch,) = loader.batches(np.arange(len(files)))
+    return batch.images[:, 0]

@@ -1,0 +1,346 @@
+"""Files into the cache: converted, tried, whole; and damage that is found later."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from fashionai.conversion.convert import to_torch
+from fashionai.errors import WeightsError
+from fashionai.files import content_hash
+from fashionai.models.zoo import build_network
+from fashionai.runtime import import_mxnet
+from fashionai.weights import importing
+from fashionai.weights.fingerprint import agrees, fixed_image, reduce_answer
+from fashionai.weights.importing import verify_weights
+from fashionai.weights.pretrained import import_file
+from fashionai.weights.store import Weights, cached_weights
+from tests.conftest import fashionai
+from tests.conversion.gluon_networks import answers, with_parameters
+from tests.conversion.torch_writer import Calling, legacy_file, tensor, zip_file
+from tests.weights.conftest import kept, make_parameters, write_parameters
+
+mx = import_mxnet()
+MODEL = "squeezenet1.1"
+HALF = (0.5, 0.5, 0.5)
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, np.ndarray]:
+    return make_parameters(MODEL, classes=7)
+
+
+@pytest.fixture(scope="module")
+def tensors(parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same network in torchvision's names and shapes."""
+    return to_torch(MODEL, parameters, HALF, HALF).tensors
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
+
+
+def write_checkpoint(file: Path, tensors: dict[str, np.ndarray]) -> Path:
+    if file.suffix == ".safetensors":
+        save_file(tensors, file)
+    else:
+        form = legacy_file if file.suffix == ".pt" else zip_file
+        file.write_bytes(form({n: tensor(value, n) for n, value in tensors.items()}))
+    return file
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What the command line says to something wrong: one line."""
+    capsys.readouterr()
+    assert fashionai("weights", *arguments) == 2
+    output = capsys.readouterr().err
+    assert output.startswith("Error: ")
+    assert output.count("\n") == 1
+    return output[len("Error: ") : -1]
+
+
+# What is kept.
+
+
+@pytest.mark.parametrize("name", ["a.params", "a.safetensors", "a.pth", "a.pt"])
+def test_every_form_becomes_the_same_network(
+    name: str,
+    tmp_path: Path,
+    home: Path,
+    parameters: dict[str, np.ndarray],
+    tensors: dict[str, np.ndarray],
+    images: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / name
+    if file.suffix == ".params":
+        write_parameters(file, parameters)
+    else:
+        write_checkpoint(file, tensors)
+    assert fashionai("weights", "import", file, "--model", MODEL, "--mean", "0.5,0.4,0.3") == 0
+    place = home / f"weights/{MODEL}/file-{name}.params"
+    assert capsys.readouterr().out.splitlines() == [
+        f"{MODEL}: file/{name}, 7 classes",
+        "input: RGB, mean 0.5,0.4,0.3, standard deviation 0.229,0.224,0.225",
+        f"kept as {place}",
+    ]
+    assert kept(home) == [f"{MODEL}/file-{name}.json", f"{MODEL}/file-{name}.params"]
+    expected = answers(with_parameters(MODEL, parameters, classes=7), images)
+    found = answers(build_network(MODEL, 7, 224, place), images)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert np.abs(expected).max() > 0.01
+    assert fashionai("weights", "verify") == 0
+    assert capsys.readouterr().out == f"{MODEL}: file/{name} is as it was when it came\n"
+
+
+def test_the_fingerprint_is_of_what_the_network_answers(
+    tmp_path: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    record = import_file(write_parameters(tmp_path / "a.params", parameters), MODEL).record
+    logits = answers(with_parameters(MODEL, parameters, classes=7), fixed_image(224))[0]
+    cosines = [[np.cos(k * (n + 0.5) * np.pi / 7) for n in range(7)] for k in range(8)]
+    np.testing.assert_allclose(
+        record.fingerprint, np.array(cosines) @ logits / np.sqrt(7), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_fingerprints_differ_with_the_weights() -> None:
+    rng = np.random.default_rng(0)
+    answer = rng.normal(size=1000)
+    assert agrees(reduce_answer(answer * (1 + 1e-5)), reduce_answer(answer))
+    assert not agrees(reduce_answer(answer[::-1]), reduce_answer(answer))
+    assert not agrees(reduce_answer(rng.normal(size=1000)), reduce_answer(answer))
+
+
+def test_what_is_imported_again_replaces_and_the_newest_counts(
+    tmp_path: Path, home: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    first = import_file(write_parameters(tmp_path / "a.params", parameters), MODEL)
+    import_file(write_parameters(tmp_path / "b.params", parameters), MODEL)
+    assert [weights.record.source for weights in cached_weights(MODEL)] == [
+        "file/b.params",
+        "file/a.params",
+    ]
+    os.utime(first.file.with_suffix(".json"), (2e9, 2e9))
+    assert cached_weights(MODEL)[0].file == first.file
+    changed = {name: value * np.float32(1.1) for name, value in parameters.items()}
+    again = import_file(write_parameters(tmp_path / "a.params", changed), MODEL)
+    assert again.file == first.file
+    assert again.record.fingerprint != first.record.fingerprint
+    assert len(kept(home)) == 4
+
+
+@pytest.mark.parametrize("model", [MODEL, "resnet18_v2"])
+def test_weights_that_take_blue_first(model: str, tmp_path: Path, images: np.ndarray) -> None:
+    """A flipped image through the original is the image through what is kept."""
+    parameters = make_parameters(model, classes=3)
+    file = write_parameters(tmp_path / "a.params", parameters)
+    weights = import_file(file, model, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), bgr=True)
+    assert weights.record.mean == (0.3, 0.2, 0.1)
+    assert weights.record.std == (0.6, 0.5, 0.4)
+    original = with_parameters(model, parameters, classes=3)
+    found = answers(build_network(model, 3, 224, weights.file), images)
+    np.testing.assert_allclose(found, answers(original, images[:, ::-1]), rtol=1e-4, atol=1e-5)
+    assert not np.allclose(found, answers(original, images), rtol=1e-2)
+
+
+def test_the_known_mean_is_of_rgb(tmp_path: Path, parameters: dict[str, np.ndarray]) -> None:
+    file = write_parameters(tmp_path / "a.params", parameters)
+    assert import_file(file, MODEL, bgr=True).record.mean == (0.485, 0.456, 0.406)
+
+
+# What is refused: one line, and nothing kept.
+
+
+def test_a_checkpoint_that_would_run_code(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = tmp_path / "mark"
+    content = zip_file({"state_dict": {}, "hook": Calling(os.system, f"touch {mark}")})
+    (tmp_path / "evil.pth").write_bytes(content)
+    line = refusal(capsys, "import", tmp_path / "evil.pth", "--model", MODEL)
+    assert line == (
+        f"{tmp_path}/evil.pth: asks for posix.system, which no file of weights needs; "
+        "it was not run. Only a state dict of tensors is read"
+    )
+    assert not mark.exists()
+    assert kept(home) == []
+
+
+def test_the_weights_of_another_network(
+    tmp_path: Path,
+    home: Path,
+    parameters: dict[str, np.ndarray],
+    tensors: dict[str, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    params = write_parameters(tmp_path / "a.params", parameters)
+    pth = write_checkpoint(tmp_path / "a.pth", tensors)
+    for file, model, problem in (
+        (params, "mobilenetv2_0.25", "lacks features.1.beta, features.1.gamma"),
+        (params, "squeezenet1.0", "lacks features.5.0.0.bias, features.5.0.0.weight"),
+        (pth, "squeezenet1.0", "features."),
+        (pth, "resnet18_v1b", "conv1.weight"),
+        (pth, "mobilenetv2_0.25", "mobilenetv2_0.25 has no counterpart of equal architecture"),
+    ):
+        line = refusal(capsys, "import", file, "--model", model)
+        assert line.startswith(f"{file}: {problem}"), line
+    few = {name: value for name, value in tensors.items() if name != "features.3.squeeze.bias"}
+    line = refusal(capsys, "import", write_checkpoint(tmp_path / "a.pth", few), "--model", MODEL)
+    assert line.startswith(f"{tmp_path}/a.pth: features.3.squeeze.bias of squeezenet1_1 not found")
+    more = {**tensors, "aux.weight": np.zeros(3, np.float32)}
+    line = refusal(capsys, "import", write_checkpoint(tmp_path / "a.pth", more), "--model", MODEL)
+    assert line.startswith(f"{tmp_path}/a.pth: squeezenet1_1 has no aux.weight")
+    assert kept(home) == []
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0])
+def test_weights_that_answer_nothing_sensible(
+    value: float,
+    tmp_path: Path,
+    home: Path,
+    parameters: dict[str, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    useless = {**parameters, "output.0.weight": parameters["output.0.weight"] * 0 + value}
+    file = write_parameters(tmp_path / "a.params", useless)
+    line = refusal(capsys, "import", file, "--model", MODEL)
+    assert line == f"{file}: {MODEL} answers nothing sensible with these weights"
+    assert kept(home) == []
+
+
+def test_a_file_that_is_cut_off(
+    tmp_path: Path,
+    home: Path,
+    parameters: dict[str, np.ndarray],
+    tensors: dict[str, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for file in (
+        write_parameters(tmp_path / "a.params", parameters),
+        write_checkpoint(tmp_path / "a.safetensors", tensors),
+        write_checkpoint(tmp_path / "a.pth", tensors),
+    ):
+        whole = file.read_bytes()
+        for length in (0, 5, 100, len(whole) // 2, len(whole) - 1):
+            file.write_bytes(whole[:length])
+            line = refusal(capsys, "import", file, "--model", MODEL)
+            assert line.startswith(f"{file}: ")
+    line = refusal(capsys, "import", tmp_path / "none.pth", "--model", MODEL)
+    assert line == f"{tmp_path}/none.pth: cannot be read: No such file or directory"
+    assert kept(home) == []
+
+
+def test_a_folder_that_cannot_be_written(
+    tmp_path: Path,
+    parameters: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = write_parameters(tmp_path / "a.params", parameters)
+    monkeypatch.setenv("FASHIONAI_HOME", str(file))
+    for arguments in (["import", file, "--model", MODEL], ["fetch", MODEL]):
+        assert refusal(capsys, *arguments) == (
+            f"{file}/weights: cannot be written (Not a directory). "
+            "Set FASHIONAI_HOME to a folder that can"
+        )
+
+
+# Damage that is found later.
+
+
+@pytest.fixture
+def weights(tmp_path: Path, parameters: dict[str, np.ndarray]) -> Weights:
+    return import_file(write_parameters(tmp_path / "a.params", parameters), MODEL)
+
+
+def flip_exponent(weights: Weights) -> None:
+    """Change one bit of the last number but a few: of the layer of classes' weights."""
+    content = bytearray(weights.file.read_bytes())
+    position = content.rindex(np.float32(0.25).tobytes())
+    content[position + 3] ^= 0x04
+    weights.file.write_bytes(content)
+
+
+def rewrite(weights: Weights, **values: object) -> None:
+    file = weights.file.with_suffix(".json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def test_a_flipped_bit_is_found_by_the_hash_and_by_the_answer(
+    tmp_path: Path, parameters: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    marked = {name: value.copy() for name, value in parameters.items()}
+    marked["output.0.weight"][3, 5] = 0.25
+    weights = import_file(write_parameters(tmp_path / "a.params", marked), MODEL)
+    flip_exponent(weights)
+    hint = "Import them again, or delete the file and its .json"
+    assert refusal(capsys, "verify") == (
+        f"{weights.file}: its SHA-256 is not that of its record, the file is damaged. {hint}"
+    )
+    rewrite(weights, sha256=content_hash(weights.file.read_bytes()))
+    line = refusal(capsys, "verify", MODEL)
+    assert line.startswith(f"{weights.file}: the network answers the fixed image with ")
+    assert line.endswith(f": the weights are damaged or were not converted well. {hint}")
+
+
+def test_published_weights_have_a_fingerprint_that_no_record_changes(
+    tmp_path: Path, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = {weights.record.source: weights.record.fingerprint}
+    monkeypatch.setattr(importing, "PUBLISHED_FINGERPRINTS", right)
+    verify_weights(weights)
+    wrong = {weights.record.source: tuple(n + 1 for n in weights.record.fingerprint)}
+    monkeypatch.setattr(importing, "PUBLISHED_FINGERPRINTS", wrong)
+    with pytest.raises(WeightsError, match="were not converted well"):
+        verify_weights(weights)
+    content = weights.file.read_bytes()
+    with pytest.raises(WeightsError, match=r"a\.params: the network answers the fixed image"):
+        import_file(tmp_path / "a.params", MODEL)
+    assert weights.file.read_bytes() == content
+    assert cached_weights(MODEL) == [weights]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"std": [0.5, 0, 0.5]},
+        {"std": [0.5, 0.5]},
+        {"mean": [float("nan")] * 3},
+        {"mean": [123.7, 116.8, 103.9]},
+        {"classes": -1},
+        {"more": 1},
+        {"fingerprint": "x"},
+    ],
+)
+def test_a_record_that_is_none(
+    weights: Weights, values: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(weights, **values)
+    file = weights.file.with_suffix(".json")
+    for command in ("verify", "list"):
+        expected = f"{file}: is no record of weights. Delete it and fetch again"
+        assert refusal(capsys, command) == expected
+
+
+def test_a_record_alone_and_weights_alone(
+    weights: Weights, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = weights.file.read_bytes()
+    weights.file.unlink()
+    record = weights.file.with_suffix(".json")
+    assert refusal(capsys, "verify") == (
+        f"{record}: the weights beside it are gone. Delete it and fetch again"
+    )
+    record.unlink()
+    weights.file.write_bytes(content)  # was not finished: its record comes last
+    assert cached_weights(MODEL) == []
+    assert refusal(capsys, "verify", MODEL).endswith(
+        "/weights: no weights to verify. Fetch or import some"
+    )

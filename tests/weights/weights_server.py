@@ -1,0 +1,65 @@
+"""Pages of publishers of weights: parts of files, answers to HEAD, and the hub's redirects."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from tests import image_server
+from tests.image_server import ImageServer, Page, content, respond, serve, status
+
+HUB_PATH = "/timm/resnet18.a1_in1k/resolve/main/model.safetensors"
+
+
+class _Handler(image_server._Handler):
+    def do_HEAD(self) -> None:  # noqa: N802 - http.server's name
+        """Pages of HEAD are those whose path begins so."""
+        self.path = f"HEAD {self.path}"
+        self.do_GET()
+
+
+@contextlib.contextmanager
+def serve_weights() -> Iterator[ImageServer]:
+    with serve() as server:
+        server.RequestHandlerClass = _Handler
+        yield server
+
+
+def in_parts(body: bytes, break_after: Optional[int] = None) -> Page:
+    """A file of which the end can be asked for; the connection breaks after so many bytes."""
+
+    def page(handler: Any) -> None:
+        asked = handler.headers.get("Range")
+        start = int(asked[len("bytes=") : -1]) if asked else 0
+        if start >= len(body) > 0:
+            return status(416, Content_Range=f"bytes */{len(body)}")(handler)
+        rest = body[start:]
+        headers = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"} if asked else {}
+        respond(206 if asked else 200, headers, rest[:break_after], len(rest))(handler)
+
+    return page
+
+
+def stalling(body: bytes) -> Page:
+    """Half of a file, and then nothing more."""
+
+    def page(handler: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[: len(body) // 2])
+        handler.wfile.flush()
+        handler.server.closing.wait()
+
+    return page
+
+
+def publish_on_hub(server: ImageServer, body: bytes, file: Optional[Page] = None) -> None:
+    """The hub tells the SHA-256 of the file and sends on to where it is."""
+    digits = hashlib.sha256(body).hexdigest()
+    there = {"Location": f"{server.url}/large/file", "X-Linked-Etag": f'"{digits}"'}
+    server.pages[f"HEAD {HUB_PATH}"] = respond(302, there)
+    server.pages[HUB_PATH] = respond(302, there)
+    server.pages["/large/file"] = file or content(body)
