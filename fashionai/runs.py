@@ -187,6 +187,14 @@ def learnt_tasks(runs: Sequence[RunFolder]) -> list[Task]:
     return list(dict.fromkeys(task for run in begun for task in run.read_tasks()))
 
 
+def check_same_classes(tasks: Sequence[Task]) -> None:
+    """RunError for a task that runs have learnt with different classes."""
+    names = [task.name for task in dict.fromkeys(tasks)]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise RunError(f"{doubled[0]}: the runs know it with different classes", "Name one --run")
+
+
 def best_finished_runs(
     tasks: Sequence[Task], folder: Path = RUNS_FOLDER
 ) -> dict[Task, list[RunFolder]]:

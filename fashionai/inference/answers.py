@@ -20,7 +20,13 @@ from fashionai.inference.submissions import (
     source_names,
     write_predictions,
 )
-from fashionai.runs import RunFolder, best_finished_runs, find_runs, learnt_tasks
+from fashionai.runs import (
+    RunFolder,
+    best_finished_runs,
+    check_same_classes,
+    find_runs,
+    learnt_tasks,
+)
 from fashionai.tasks import Task
 
 
@@ -140,6 +146,7 @@ def write_answers(plan: Plan, out: Path, contexts: list[Any], **options: Any) ->
 def _tasks_of(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> list[Task]:
     """The tasks that are named, else those that the runs have learnt, else the only learnt one."""
     chosen = list(tasks) or list(dict.fromkeys(t for run in runs for t in run.read_tasks()))
+    check_same_classes(chosen)
     if chosen:
         return chosen
     learnt = learnt_tasks(find_runs())
@@ -174,6 +181,9 @@ def _check_same_rows(runs: Sequence[RunFolder]) -> None:
 def _assign_runs(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> dict[Task, list[RunFolder]]:
     """The runs of every task: those that are given, or the best finished one."""
     if not runs:
+        wanted = {task.name for task in tasks}
+        finished = learnt_tasks([run for run in find_runs() if run.is_finished])
+        check_same_classes([task for task in finished if task.name in wanted])
         return best_finished_runs(tasks)
     assigned: dict[Task, list[RunFolder]] = {task: [] for task in tasks}
     for run in runs:

@@ -20,7 +20,14 @@ from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError, RunError, nearest
 from fashionai.inference.predictor import Question, predict
 from fashionai.pipeline.decode import find_damage
-from fashionai.runs import RUNS_FOLDER, RunFolder, best_finished_runs, find_runs, learnt_tasks
+from fashionai.runs import (
+    RUNS_FOLDER,
+    RunFolder,
+    best_finished_runs,
+    check_same_classes,
+    find_runs,
+    learnt_tasks,
+)
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 
@@ -53,9 +60,7 @@ def choose_runs(runs: Sequence[RunFolder]) -> dict[Task, list[RunFolder]]:
     tasks = learnt_tasks(runs or finished)
     if not tasks:
         raise RunError(f"{RUNS_FOLDER}: no finished run there", "Train one, or name one with --run")
-    doubled = [name for name in {task.name for task in tasks} if _count(tasks, name) > 1]
-    if doubled:
-        raise RunError(f"{min(doubled)}: the runs know it with different classes", "Name one --run")
+    check_same_classes(tasks)
     if not runs:
         return best_finished_runs(tasks)
     return {task: [run for run in runs if task in run.read_tasks()] for task in tasks}
@@ -121,10 +126,6 @@ def to_rows(results: Sequence[Classified]) -> Iterator[tuple[str, ...]]:
         for task, ranked in tasks.items():
             for rank, (name, value) in enumerate(ranked, start=1):
                 yield image, task.name, str(rank), name, f"{value:.{DECIMALS}f}"
-
-
-def _count(tasks: Sequence[Task], name: str) -> int:
-    return sum(task.name == name for task in tasks)
 
 
 def _ranked(task: Task, probabilities: np.ndarray, top: int) -> RankedClasses:

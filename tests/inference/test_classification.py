@@ -207,13 +207,22 @@ def test_images_that_cannot_be_used_are_refused(
             assert not Path("a.json").exists()
 
 
-def test_one_name_for_different_classes_is_refused(tmp_path: Path) -> None:
-    runs = []
+def test_one_name_for_different_classes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By classify and by predict, where the runs are named and where they are not."""
+    images, runs = QUESTIONS.absolute(), []
     for name, classes in (("a", ("owl", "tit")), ("b", ("owl", "robin"))):
-        run = RunFolder(Path(shutil.copytree("runs/skirt", tmp_path / name)))
+        run = RunFolder(Path(shutil.copytree("runs/skirt", tmp_path / "runs" / name)))
         task = Task("birds", (), classes, "table")
         run.classes_file.write_text(json.dumps(tasks_to_json([task])))
         runs.append(run)
     assert list(choose_runs(runs[:1]).values()) == [runs[:1]]
     with pytest.raises(RunError, match="birds: the runs know it with different classes"):
         choose_runs(runs)
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["--task", "birds"], ["--run", "runs/a", "--run", "runs/b"]):
+        assert fashionai("predict", "--out", "p.csv", "--questions", images, *arguments) == 2
+        assert capsys.readouterr().err == (
+            "Error: birds: the runs know it with different classes. Name one --run\n"
+        )
