@@ -30,7 +30,8 @@ class Summary:
 
     ``counts`` holds images by (class index, split), ``rejected`` pairs of image
     and reason, ``duplicates`` images by class whose bytes an earlier one has
-    too, ``conflicts`` groups of such images with different classes.
+    too, ``astride`` how many of them are the first in another split (the data
+    set's own), ``conflicts`` groups of such images with different classes.
     """
 
     task: Task
@@ -38,6 +39,7 @@ class Summary:
     counts: Counter[tuple[int, str]]
     rejected: list[tuple[LabelledImage, str]]
     duplicates: Counter[int]
+    astride: int
     conflicts: list[list[LabelledImage]]
     unsplit_classes: list[int]
     changed: int
@@ -100,6 +102,7 @@ def prepare(
         counts=Counter((item.image.class_index, item.split) for item in planned),
         rejected=rejected,
         duplicates=_count_duplicates(kept, contents),
+        astride=len(set(zip(contents, splits))) - len(set(contents)),
         conflicts=conflicting_groups(kept, contents),
         unsplit_classes=unsplit_classes,
         changed=changed,
@@ -172,14 +175,15 @@ def summary_notes(summary: Summary) -> list[str]:
     notes = list(summary.notes)
     repeated = sum(summary.duplicates.values())
     if repeated:
-        notes.append(f"{repeated:,} images repeat the bytes of another; equal ones share a split")
+        where = f"{summary.astride:,} in another split" if summary.astride else "all in its split"
+        notes.append(f"{repeated:,} images repeat the bytes of another, {where}")
     for group in summary.conflicts:
         labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
         notes.append(f"same bytes, different classes: {labels}")
     for index in summary.unsplit_classes:
-        notes.append(
-            f"class {summary.task.classes[index]} is too small to split: all of it is in train"
-        )
+        name = summary.task.classes[index]
+        side = "train" if summary.counts[index, "train"] else "val"
+        notes.append(f"class {name} cannot be split: all of it is in {side}")
     if summary.rejected:
         notes.append(f"{len(summary.rejected):,} images rejected: {summary.folder / REJECTED}")
     files = f"{summary.changed:,} file{'s' if summary.changed > 1 else ''}"

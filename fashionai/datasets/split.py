@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class Split(NamedTuple):
-    """Split names in row order, and the classes that were too small to split."""
+    """Split names in row order, and the classes that are not in both."""
 
     names: list[str]
     unsplit_classes: list[int]
@@ -25,20 +25,19 @@ def split_rows(
     together; such a group belongs to the class of its first row. The order of
     choice is a hash of seed and content, so that neither the order of rows nor
     rows of other classes matter. A class with a single content cannot be split:
-    it goes to train and is reported.
+    it goes to train. It is reported, and so is one whose rows are all bound to
+    rows of others on one side.
     """
     groups_by_class: dict[int, list[list[int]]] = defaultdict(list)
     for rows in group_by_content(contents, seed):
         groups_by_class[class_indices[rows[0]]].append(rows)
 
     names = ["train"] * len(contents)
-    unsplit = []
-    for class_index, class_groups in sorted(groups_by_class.items()):
-        if val_fraction > 0 and len(class_groups) < 2:
-            unsplit.append(class_index)
-            continue
+    for class_groups in groups_by_class.values():
         for row in _choose(class_groups, val_fraction):
             names[row] = "val"
+    sides = Counter(index for index, _ in set(zip(class_indices, names)))
+    unsplit = [index for index, count in sorted(sides.items()) if count < 2 and val_fraction > 0]
     return Split(names, unsplit)
 
 
@@ -80,7 +79,7 @@ def _choose(groups: list[list[int]], val_fraction: float) -> list[int]:
     for rows in groups[:-1]:  # the last stays in train, whatever the fraction
         if len(chosen) + len(rows) <= quota:
             chosen += rows
-    if not chosen and quota:
+    if not chosen and quota and len(groups) > 1:
         smallest = min(groups, key=len)
         chosen += smallest
     return chosen

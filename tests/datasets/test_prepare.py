@@ -20,11 +20,13 @@ from fashionai.datasets.prepare import (
     summary_notes,
     summary_table,
 )
+from fashionai.datasets.record import LabelledImage, Source
 from fashionai.datasets.sources import read_source
 from fashionai.errors import DataError
-from fashionai.tasks import FASHION_MNIST, find_task
+from fashionai.tasks import FASHION_MNIST, Task, find_task
 from tests.conftest import write_fashionai_data
 from tests.datasets.test_idx import write_set
+from tests.datasets.trees import encode
 
 SKIRT = find_task("skirt")
 
@@ -141,7 +143,7 @@ def test_equal_images_share_a_split_and_conflicts_are_listed(fashionai_data, tmp
     assert sum(summary.duplicates.values()) == 2
     assert len(summary.conflicts) == 1
     notes = "\n".join(summary_notes(summary))
-    assert "2 images repeat the bytes of another" in notes
+    assert "2 images repeat the bytes of another, all in its split" in notes
     assert (
         "same bytes, different classes: "
         f"base/Images/{SKIRT.name}/{first_image(data).name} (Invisible), "
@@ -207,6 +209,19 @@ def test_skip_bad_goes_on_without_the_damaged_and_only_them(fashionai_data, tmp_
     assert not (again.folder / "rejected.csv").exists()
 
 
+def test_copies_in_splits_that_the_data_set_gives_are_counted(tmp_path: Path) -> None:
+    """Three pictures, of which one is twice in train, in val and in test."""
+    images = []
+    for number, split in enumerate(["train", "train", "val", "test", "train", "val"]):
+        content = encode(0, np.random.default_rng(max(0, number - 3)))
+        image = LabelledImage(f"{number}.jpg", None, content, number % 2, "", "", split)
+        images.append(image)
+    summary = prepare(
+        Source(Task("two", (), ("a", "b"), "table"), images, []), tmp_path, progress=quiet
+    )
+    assert "3 images repeat the bytes of another, 2 in another split" in summary_notes(summary)
+
+
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
     add_rows(tmp_path, BASE, ("a.jpg", "ynnnnn"), like=b"x")
     with pytest.raises(DataError, match="no image of skirt_length_labels can be used"):
@@ -219,7 +234,7 @@ def test_classes_without_images_have_folders_and_small_ones_are_reported(tmp_pat
     for split in ("train", "val"):
         assert sorted(p.name for p in (summary.folder / split).iterdir()) == [*SKIRT.folder_names]
     assert summary.unsplit_classes == [3]
-    assert "class Midi is too small to split: all of it is in train" in summary_notes(summary)
+    assert "class Midi cannot be split: all of it is in train" in summary_notes(summary)
 
 
 def test_the_summary_table_adds_up(fashionai_data, tmp_path) -> None:

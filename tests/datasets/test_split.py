@@ -114,6 +114,17 @@ def test_a_class_with_one_content_is_reported_and_trained_on(fraction: float) ->
     assert split.unsplit_classes == [0]
 
 
+def test_a_class_that_others_take_to_one_side_is_reported() -> None:
+    """Class 1 is in groups of class 0 alone."""
+    assert split_rows([0, 1, 1], ["a", "a", "a"], 0.5, 0) == Split(["train"] * 3, [0, 1])
+    sides = set()
+    for seed in range(20):
+        split = split_rows([0, 0, 1, 1], ["a", "b", "b", "b"], 0.5, seed)
+        assert split.unsplit_classes == [1]
+        sides.add(split.names[2])
+    assert sides == {"train", "val"}
+
+
 def test_equal_contents_of_different_classes_are_together() -> None:
     classes, contents = [0, 1] * 20, [f"{row // 2}" for row in range(40)]
     names = split_rows(classes, contents, 0.2, 3).names
