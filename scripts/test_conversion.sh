@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compares converted networks with the real ones in PyTorch, and prints their differences:
 # installs PyTorch, torchvision and timm in .venv-torch (5.5 GB where pip takes the CUDA build,
-# the default on x86_64; no GPU is needed), then runs the tests marked `torch`, some 15 minutes.
+# the default on x86_64; no GPU is needed), then runs the tests marked `torch`, half an hour.
 #
 # usage: scripts/test_conversion.sh [pytest arguments]
 #

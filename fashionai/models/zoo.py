@@ -68,6 +68,7 @@ def build_network(
                 f"({first_line(error)})",
                 "Its zoo made it for 224 (Inception v3: 299)",
             ) from None
+    _fix_input_statistics(network)
     if pretrained is not None:
         load_pretrained(network, pretrained)
     return network
@@ -82,6 +83,18 @@ def _initialize(network: Any, classes: int, crop: int, magnitude: float) -> None
     mx.nd.waitall()
     if shape != (1, classes):
         raise ValueError(f"it answers with shape {shape}, expected (1, {classes})")
+
+
+def _fix_input_statistics(network: Any) -> None:
+    """Let a normalisation of the input use its stored statistics in training too.
+
+    ResNet v2 begins with one that learns nothing. MXNet moves running statistics in
+    the backward pass, which does not reach it on the CPU: evaluation would use
+    others than training.
+    """
+    first = next(iter(getattr(network, "features", network)._children.values()), None)
+    if isinstance(first, nn.BatchNorm):
+        first._kwargs["use_global_stats"] = True
 
 
 def pool_globally(block: Any) -> bool:

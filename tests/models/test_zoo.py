@@ -205,3 +205,18 @@ def test_forward_normalises_averages_views_and_drops_padding() -> None:
 def test_softmax_survives_large_logits() -> None:
     answer = softmax(np.array([[1000.0, 0.0], [0.0, np.log(3.0)]]))
     np.testing.assert_allclose(answer, [[1, 0], [0.25, 0.75]], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["resnet18_v2", "cifar_resnet20_v2"])
+def test_the_input_is_normalised_in_training_as_in_evaluation(name: str) -> None:
+    """An image of another contrast than its batch would else look otherwise later."""
+    network = build_network(name, 3, 32)
+    network.hybridize()
+    rng = np.random.default_rng(0)
+    images = mx.nd.array(3 + 5 * rng.random((8, 3, 32, 32)))
+    first = next(iter(network.features._children.values()))
+    with mx.autograd.record():
+        trained = first(images)
+        network(images).sum().backward()
+    np.testing.assert_allclose(trained.asnumpy(), first(images).asnumpy(), rtol=1e-5)
+    np.testing.assert_allclose(trained.asnumpy(), images.asnumpy(), rtol=1e-4)
