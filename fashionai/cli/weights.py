@@ -48,8 +48,8 @@ class Channels(click.ParamType):
 
     @property
     def expected(self) -> str:
-        """The range, and what to do with numbers for pixels of 0..255."""
-        return f"numbers {'from 0' if self.zero else 'above 0 and up'} to 1 (of 255: divide by it)"
+        """The range, and what to do with numbers of pixels in 0..255."""
+        return f"numbers {'from 0' if self.zero else 'above 0 and up'} to 1; divide those of 255"
 
 
 mean_option = click.option("--mean", type=Channels(zero=True), help="Mean of pixels in 0..1.")
@@ -164,7 +164,7 @@ def verify(models: tuple[str, ...]) -> None:
     verified = 0
     for network in find_networks(models):
         for source in verify_network(network.name):
-            click.echo(f"{network.name}: {source} is as it was when it came")
+            click.echo(f"{network.name}: {source} verified")
             verified += 1
     if not verified:
         raise WeightsError(f"{weights_folder()}: no weights to verify", "Fetch or import some")

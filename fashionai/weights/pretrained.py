@@ -65,6 +65,7 @@ def find_weights(model: str) -> StartingWeights:
     found = _find_at_hand(model)
     if found:
         return found
+    _check_published(model)
     with only_writer(model):
         # Another process may have fetched them while this one waited.
         return _find_at_hand(model) or _checked(_fetch_first(model, lambda received: None))
@@ -72,17 +73,18 @@ def find_weights(model: str) -> StartingWeights:
 
 def fetch_first(model: str, progress: Progress) -> Weights:
     """Put weights into the cache from the first source that gives them, else as find_weights."""
+    _check_published(model)
     with only_writer(model):
         return _fetch_first(model, progress)
 
 
 def fetch_from(source: Source, model: str, progress: Progress) -> Weights:
     """Put what a source publishes for a network into the cache; WeightsError when it cannot."""
+    _check_published(model)
     if not source.offers(model):
-        others = _names_of_offering(model)
+        others = ", ".join(other.name for other in SOURCES if other.offers(model))
         raise WeightsError(
-            f"{source.name} does not publish weights of {model}",
-            f"Choose from: {', '.join(others)}" if others else _OTHER_WAYS.format(model=model),
+            f"{source.name} does not publish weights of {model}", f"Choose from: {others}"
         )
     with only_writer(model):
         return _fetch_from(source, model, progress)
@@ -115,6 +117,8 @@ def import_file(
     Without ``mean`` and ``std`` its input is that of the published weights of
     its name, else of the network's first published ones, of .params files ImageNet's.
     """
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such file")
     own = [weights for weights in PUBLISHED_WEIGHTS if file.name.startswith(weights.name)]
     if not own and file.suffix != ".params":
         own = published_weights(model)
@@ -157,9 +161,6 @@ def find_source(name: str) -> Source:
     return by_name[name]
 
 
-_OTHER_WAYS = "Import a file: fashionai weights import FILE --model {model}"
-
-
 def _fetch_first(model: str, progress: Progress) -> Weights:
     tried = []
     for source in SOURCES:
@@ -175,7 +176,7 @@ def _fetch_first(model: str, progress: Progress) -> Weights:
         tried.append(f"; not published by {', '.join(others)}")
     raise WeightsError(
         f"no pretrained weights of {model}: none in {weights_folder()}{''.join(tried)}",
-        f"{_OTHER_WAYS.format(model=model)}, or train with model.pretrained=false",
+        _other_ways(model),
     )
 
 
@@ -189,8 +190,16 @@ def _fetch_from(source: Source, model: str, progress: Progress) -> Weights:
         fetched.file.unlink()
 
 
-def _names_of_offering(model: str) -> list[str]:
-    return [source.name for source in SOURCES if source.offers(model)]
+def _check_published(model: str) -> None:
+    if not any(source.offers(model) for source in SOURCES):
+        raise WeightsError(f"no weights of {model} are published", _other_ways(model))
+
+
+def _other_ways(model: str) -> str:
+    return (
+        f"Import a file: fashionai weights import FILE --model {model}, "
+        "or train with model.pretrained=false"
+    )
 
 
 def _find_at_hand(model: str) -> Optional[StartingWeights]:

