@@ -14,6 +14,7 @@ from typing import NamedTuple, Optional
 
 from fashionai.datasets.record import LabelledImage, Source
 from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task
 
 # Formats that cannot be decoded count too: checking then names them, none is passed over.
@@ -189,6 +190,17 @@ def list_class_folder(folder: Path) -> FolderContent:
 def is_image_name(name: str) -> bool:
     """Whether a file's suffix is one of images."""
     return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def holds_image(path: Path) -> bool:
+    """Whether a path is an image file, whatever its name; DataError when it cannot be read."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as handle:
+            return read_header(handle) is not None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tuple[str, ...]:

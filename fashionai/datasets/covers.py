@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fashionai.datasets.class_folders import list_class_folder, note_on_other_files
+from fashionai.datasets.class_folders import (
+    holds_image,
+    list_class_folder,
+    note_on_other_files,
+)
 from fashionai.datasets.record import LabelledImage, Source
 from fashionai.errors import DataError
-from fashionai.pipeline.decode import read_header
 from fashionai.tasks import COVERS
 
 # Folders in the order of the task's classes.
@@ -28,7 +31,7 @@ def read_covers(data: Path) -> Source:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder, expected images of '{label}' there")
         content = list_class_folder(folder)
-        unnamed = {name for name in content.others if _is_image(folder / name)}
+        unnamed = {name for name in content.others if holds_image(folder / name)}
         others += [
             (folder / name).relative_to(data).as_posix()
             for name in content.others
@@ -49,10 +52,3 @@ def read_covers(data: Path) -> Source:
             for name in names
         ]
     return Source(COVERS, images, note_on_other_files(others))
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        return path.is_file() and read_header(path.read_bytes()) is not None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None

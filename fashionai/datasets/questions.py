@@ -14,7 +14,12 @@ from typing import NamedTuple, Optional
 
 from fashionai import csv_files
 from fashionai.datasets import cactus, fashionai_csv
-from fashionai.datasets.class_folders import ImageFiles, is_image_name, safe_relative_path
+from fashionai.datasets.class_folders import (
+    ImageFiles,
+    holds_image,
+    is_image_name,
+    safe_relative_path,
+)
 from fashionai.datasets.dialect import (
     DELIMITERS,
     PATH_NAMES,
@@ -74,15 +79,17 @@ def read_questions(path: Path, data: Path, path_column: Optional[str] = None) ->
 
 
 def list_images(folder: Path) -> list[str]:
-    """Images below a folder at any depth, as sorted relative paths; hidden ones are left out."""
+    """Images below a folder at any depth, as sorted relative paths; hidden ones are left out.
+
+    Those whose name does not tell count as well: images from the web may lack a suffix.
+    """
     found = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(place).relative_to(folder)
         found += [
-            (below / name).as_posix()
+            (Path(place) / name).relative_to(folder).as_posix()
             for name in files
-            if is_image_name(name) and not name.startswith(".")
+            if not name.startswith(".") and (is_image_name(name) or holds_image(Path(place) / name))
         ]
     if not found:
         raise DataError(f"{folder}: no images there")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import BinaryIO, NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
@@ -47,10 +47,10 @@ class Header(NamedTuple):
     height: int
 
 
-def read_header(data: bytes) -> Optional[Header]:
-    """Size of an encoded image, None when it is no known image."""
+def read_header(data: Union[bytes, BinaryIO]) -> Optional[Header]:
+    """Size of an encoded image, None when it is no known image; of a file no more is read."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
             return Header(*image.size)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return None

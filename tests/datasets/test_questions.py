@@ -5,11 +5,13 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fashionai.datasets.questions import list_images, read_questions
 from fashionai.errors import FashionAIError
 from fashionai.tasks import find_task
+from tests.datasets.trees import encode
 
 
 def write_images(folder: Path, *names: str) -> None:
@@ -30,6 +32,9 @@ def test_a_folder_asks_for_all_images_below_it(tmp_path: Path) -> None:
     write_images(tmp_path, "b.PNG", "a/c.jpg", "a/d/e.webp", ".hidden/f.jpg", ".g.jpg", "notes.txt")
     assert asked(tmp_path) == ["a/c.jpg", "a/d/e.webp", "b.PNG"]
     assert list_images(tmp_path / "a") == ["c.jpg", "d/e.webp"]
+    # Without a suffix it is its content that counts.
+    (tmp_path / "a/1f3a").write_bytes(encode(0, np.random.default_rng(0), ".webp"))
+    assert asked(tmp_path) == ["a/1f3a", "a/c.jpg", "a/d/e.webp", "b.PNG"]
     (tmp_path / "none").mkdir()
     with pytest.raises(FashionAIError, match="none: no images there"):
         read_questions(tmp_path / "none", tmp_path)
