@@ -53,21 +53,16 @@ def build_network(
     WeightsError for weights that do not fit.
     """
     network = _stock_network(name, classes)
+    if name not in SMALL_NETS:
+        pool_globally(network)
     try:
         _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
-        # The zoo pools over a fixed window where it means the whole image.
-        network = _stock_network(name, classes)
-        try:
-            if not pool_globally(network):
-                raise error
-            _initialize(network, classes, crop, init_magnitude)
-        except (mx.base.MXNetError, ValueError):
-            raise ConfigError(
-                f"model.name: {name} cannot take images of data.crop {crop} pixels "
-                f"({first_line(error)})",
-                "Its zoo made it for 224 (Inception v3: 299)",
-            ) from None
+        raise ConfigError(
+            f"model.name: {name} cannot take images of data.crop {crop} pixels "
+            f"({first_line(error)})",
+            "Its zoo made it for 224 (Inception v3: 299)",
+        ) from None
     _fix_input_statistics(network)
     if pretrained is not None:
         load_pretrained(network, pretrained)
@@ -97,18 +92,19 @@ def _fix_input_statistics(network: Any) -> None:
         first._kwargs["use_global_stats"] = True
 
 
-def pool_globally(block: Any) -> bool:
-    """Replace average pools in front of a flattening by global ones; whether there were any.
+def pool_globally(block: Any) -> None:
+    """Replace average pools in front of a flattening by global ones.
 
-    They have no parameters: the network keeps those of the stock one.
+    The zoos pool over a window of the size that the whole feature map has for
+    their own crops: smaller ones fail, and of larger ones the border is left out.
+    Pools have no parameters: the network keeps those of the stock one.
     """
-    found = False
     children = list(block._children.items())
     for (name, child), (_, following) in zip(children, children[1:]):
         if isinstance(child, nn.AvgPool2D) and isinstance(following, (nn.Flatten, nn.Dropout)):
             block._children[name] = nn.GlobalAvgPool2D()
-            found = True
-    return any([found, *(pool_globally(child) for _, child in children)])
+    for child in list(block._children.values()):
+        pool_globally(child)
 
 
 def load_pretrained(network: Any, file: Path) -> None:

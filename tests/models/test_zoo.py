@@ -220,3 +220,15 @@ def test_the_input_is_normalised_in_training_as_in_evaluation(name: str) -> None
         network(images).sum().backward()
     np.testing.assert_allclose(trained.asnumpy(), first(images).asnumpy(), rtol=1e-5)
     np.testing.assert_allclose(trained.asnumpy(), images.asnumpy(), rtol=1e-4)
+
+
+def test_a_larger_image_counts_to_its_border() -> None:
+    """The zoo's window of 13 would leave out two rows and columns of the map of 256 pixels."""
+    network = build_network("squeezenet1.1", 3, 256)
+    image = mx.nd.random.uniform(shape=(1, 3, 256, 256))
+    convolved = network.features(image)
+    for layer in list(network.output._children.values())[:2]:
+        convolved = layer(convolved)
+    assert convolved.shape == (1, 3, 15, 15)
+    expected = convolved.asnumpy().mean(axis=(2, 3))
+    np.testing.assert_allclose(network(image).asnumpy(), expected, rtol=1e-4, atol=1e-7)
