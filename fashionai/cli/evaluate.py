@@ -56,7 +56,13 @@ class Threshold(click.ParamType):
     "--questions", type=click.Path(path_type=Path), help="Score only the labels asked here."
 )
 @click.option("--task", "task_names", multiple=True, help="Only rows of these tasks; may repeat.")
-@click.option("--run", "run_path", type=click.Path(path_type=Path), help="Run to score instead.")
+@click.option(
+    "--run",
+    "run_paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Run to score instead.",
+)
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="val", help="Split for --run."
 )
@@ -76,7 +82,7 @@ def command(
     labels: tuple[Path, ...],
     questions: Optional[Path],
     task_names: tuple[str, ...],
-    run_path: Optional[Path],
+    run_paths: tuple[Path, ...],
     split: str,
     threshold: Union[float, str, None],
     per_class: bool,
@@ -97,6 +103,9 @@ def command(
     from fashionai.inference.evaluation import evaluate_file, to_json
     from fashionai.reporting.tables import class_table, confusion_table
 
+    if len(run_paths) > 1:
+        raise click.UsageError("--run: one is scored; predict averages several into a file")
+    run_path = run_paths[0] if run_paths else None
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
     if run_path is not None and predictions is None and not labels:

@@ -21,6 +21,7 @@ from fashionai.inference.submissions import (
     read_predictions,
 )
 from fashionai.inference.thresholds import (
+    EVEN_ODDS,
     DetectionFigures,
     answered_labels,
     detection_figures,
@@ -106,7 +107,7 @@ def evaluate_file(
     predicted; of a prepared folder, every row of the splits that the file has
     rows of. ``questions`` restricts the labels to the rows that were asked,
     ``task_names`` both sides to some tasks. Raises DataError when rows are missing,
-    extra, double or malformed, ConfigError for a threshold that decides nothing.
+    extra, double or malformed, ConfigError for a threshold that decides nothing or is missing.
     """
     names = str(predictions), ", ".join(map(str, labels))
     answered = read_answers(predictions)
@@ -117,6 +118,8 @@ def evaluate_file(
         answered = _choose_rows(answered, labelled, names, questions, task_names)
         return [_evaluate_answers(answered, labelled, names)]
     predicted = read_predictions(predictions)
+    if threshold is None:
+        _check_even_odds(predicted, predictions)
     labelled = read_labels(labels, list({row.task: None for row in predicted}))
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)
     evaluations = []
@@ -125,6 +128,17 @@ def evaluate_file(
         probabilities = part.probabilities[0]
         evaluations.append(evaluate_task(truth.task, probabilities, truth.marks, threshold))
     return evaluations
+
+
+def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
+    """ConfigError for answers by another threshold than that of equal odds: they are not scored."""
+    for row in rows:
+        if row.answer is not None and row.answer != row.probabilities.argmax():
+            raise ConfigError(
+                f"{path}: {row.image} is '{row.task.classes[row.answer]}' at a probability of "
+                f"{row.probabilities[1]:g}, so that another threshold than {EVEN_ODDS} decided",
+                "Give it to --threshold",
+            )
 
 
 def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:

@@ -26,8 +26,8 @@ def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float])
     csv_files.write_rows(
         path,
         (
-            (image, task.name, ";".join(written(value) for value in probabilities))
-            for image, task, probabilities in rows
+            (row.image, row.task.name, ";".join(written(value) for value in row.probabilities))
+            for row in rows
         ),
     )
 

@@ -22,11 +22,15 @@ RowKey = tuple[str, str]
 
 
 class PredictedRow(NamedTuple):
-    """One row: the image as the file names it, its task, probabilities ``(C,)``."""
+    """One row: the image as the file names it, its task, probabilities ``(C,)``.
+
+    ``answer`` is the index of the class that a file gives where a threshold decides it.
+    """
 
     image: str
     task: Task
     probabilities: np.ndarray
+    answer: Optional[int] = None
 
     @property
     def key(self) -> RowKey:

@@ -25,11 +25,11 @@ COLUMNS = ("path", "class", "probability")
 def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
     classes = rows[0].task.classes
     lines: list[tuple[str, ...]] = [(*COLUMNS, *classes)]
-    for image, _, probabilities in rows:
-        numbers = [written(value) for value in probabilities]
+    for row in rows:
+        numbers = [written(value) for value in row.probabilities]
         # Of the rounded values, so that whoever reads the file finds the same class.
         best = max(range(len(numbers)), key=lambda index: float(numbers[index]))
-        lines.append((image, classes[best], numbers[best], *numbers))
+        lines.append((row.image, classes[best], numbers[best], *numbers))
     csv_files.write_rows(path, lines)
 
 

@@ -69,7 +69,7 @@ def _read_covers(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
                 f"{where}: is_cat is 0 at probability {largest_no[0]} ({largest_no[1]}) "
                 f"and 1 at {smallest_yes[0]} ({smallest_yes[1]})"
             )
-        yield row, where
+        yield row._replace(answer=int(fields[2])), where
 
 
 def _row(image: str, task: Task, probability: str, where: str) -> PredictedRow:
