@@ -54,9 +54,9 @@ data:
     - {{name: mirror, p: 0.5}} # leave it out where left and right tell classes apart
 # As many as show the network {images_in_all:,} images, but from {fewest} to {most}.
 epochs: {epochs}
-# A device. About {memory:.2g} MB an image, {gigabytes:.2g} GB in all; halved,
-# but not below {smallest_batch}, until it takes at most {budget} GB and an epoch has {steps} steps. When memory runs out halve it,
-# and the rate with it.
+# A device. About {memory:.2g} MB an image, {gigabytes:.2g} GB in all; halved, but not below
+# {smallest_batch}, until it takes at most {budget} GB and an epoch has {steps} steps. When memory
+# runs out halve it, and the rate with it.
 batch_size: {batch_size}
 # The rate is {lr_of_recipe} for batches of {largest_batch}, and shrinks with the batch;
 # fashionai find-lr --config {path} tests others.
