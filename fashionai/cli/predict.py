@@ -29,7 +29,10 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Prediction file to write."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Prediction file to write.",
 )
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
 @click.option(
@@ -87,11 +90,12 @@ def command(
 
     Rows are in the order of the question file; of a folder, by name.
     """
+    from fashionai.datasets.folders import PREPARED_FOLDER
     from fashionai.inference import answers
     from fashionai.inference.predictor import images_of, runs_of
     from fashionai.runs import find_runs, learnt_tasks, open_runs
     from fashionai.runtime import contexts
-    from fashionai.tasks import expand_tasks
+    from fashionai.tasks import expand_tasks, prepared_tasks
 
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")
@@ -99,7 +103,7 @@ def command(
         raise click.UsageError("--path-column goes with --questions")
     runs = open_runs(run_paths)
     learnt = learnt_tasks(runs or find_runs())
-    tasks = expand_tasks(task_names, learnt)
+    tasks = expand_tasks(task_names, [*learnt, *prepared_tasks(PREPARED_FOLDER)])
     as_table = layout == "table"
     if split is not None:
         plan = answers.plan_split(split, tasks, runs, as_table=as_table, threshold=threshold)

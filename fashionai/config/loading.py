@@ -115,14 +115,18 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
     unknown = [n for n in full_names(n for n in names if isinstance(n, str)) if n not in REGISTRY]
     if not unknown:
         return []
-    prepared = prepared_tasks(Path(str(folder or DataConfig().folder)))
+    place = Path(str(folder or DataConfig().folder))
+    prepared = prepared_tasks(place)
     problems = []
     for name in unknown:
         try:
             find_task(name, [*known, *prepared])
         except ConfigError as error:
             listed = f"task: several tasks are a list, 'task=[{name}]'"
-            problems.append(listed if "," in name else f"task: {error}")
+            if folder and not place.is_dir() and "Did you mean" not in str(error):
+                problems.append(f"data.folder: {place} does not exist, task '{name}' is not known")
+            else:
+                problems.append(listed if "," in name else f"task: {error}")
     return problems
 
 
@@ -169,7 +173,10 @@ def _unknown_key(key: str, chosen: str = "") -> str:
     if len(same_leaf) == 1:
         return f"{key}: unknown key. Did you mean '{same_leaf[0]}'?"
     sections = dict.fromkeys(choice.rpartition(".")[0] for choice in known if "." in choice)
-    return f"{key}: unknown key. {nearest(key, known if '.' in key else [*sections, *known])}"
+    hint = nearest(key, known if "." in key else [*sections, *known])
+    if not hint.startswith("Did"):
+        hint = "fashionai config FILE prints all keys"
+    return f"{key}: unknown key. {hint}"
 
 
 def _name_of(model: type[Section]) -> str:

@@ -49,7 +49,7 @@ class AskedImage(NamedTuple):
 
 
 def read_questions(path: Path, data: Path, path_column: Optional[str] = None) -> list[AskedImage]:
-    """The images that a folder, a list or a question file asks for, in its order.
+    """The images that a folder, a list or a question file asks for, in its order, or one image.
 
     Paths of a file are relative to its own folder or to ``data``. ``path_column``
     is the name or number of a CSV's column of paths, for which usual names and
@@ -60,10 +60,9 @@ def read_questions(path: Path, data: Path, path_column: Optional[str] = None) ->
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
-        raise DataError(
-            f"{path}: no such question file",
-            "Unpack the test archive so that it exists, or name it with --questions or --data",
-        )
+        raise DataError(f"{path}: no such file or folder, expected what to predict")
+    if is_image_name(path.name):
+        return [AskedImage(path.name, path, None)]
     if path_column is None:
         first_rows = [fields for fields, _ in itertools.islice(csv_files.read_rows(path), 2)]
         if first_rows[:1] == [cactus.HEADER]:
@@ -181,5 +180,6 @@ def _find_images(
             raise DataError(f"{where}: {text} was already asked at {first}")
         asked.append(AskedImage(text, files.root / image, None))
     if missing:
-        raise files.missing(missing)
+        error = files.missing(missing)
+        raise DataError(error.message, error.hint or "Paths start there or in --data")
     return asked

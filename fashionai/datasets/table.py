@@ -128,9 +128,10 @@ def _find_columns(
     else:
         _choose_by_order(chosen, free, first, where)
     notes = [
-        f"column '{first[position]}' is not used; --split-column {first[position]} would use it"
+        f"column '{first[position]}' is not used; --{role}-column {first[position]} would use it"
         for position in free
-        if has_header and "split" not in chosen and plain(first[position]) == "split"
+        for role in ("split", "group")
+        if has_header and role not in chosen and plain(first[position]) == role
     ]
     label, split, group = (chosen.get(role) for role in ("label", "split", "group"))
     return Columns(len(first), has_header, chosen["path"], label, classes, split, group, notes)

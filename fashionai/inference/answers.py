@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 from fashionai.datasets.questions import QUESTION_FILES, read_questions
 from fashionai.datasets.training_rows import read_rows
-from fashionai.errors import RunError
+from fashionai.errors import DataError, RunError
 from fashionai.inference.predictor import Question, predict
 from fashionai.inference.submissions import (
     TABLE,
@@ -59,7 +59,13 @@ def question_file(data: Path, tasks: Sequence[Task]) -> Path:
             f"{tasks[0].name} has no question file",
             "Give --questions a folder, list or CSV of images, or --split",
         )
-    return data / QUESTION_FILES[family]
+    file = data / QUESTION_FILES[family]
+    if not file.is_file():
+        raise DataError(
+            f"{file}: no such question file",
+            "Unpack the test archive so that it exists, or name it with --questions or --data",
+        )
+    return file
 
 
 def plan_questions(
@@ -151,7 +157,7 @@ def _tasks_of(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> list[Task]:
         return chosen
     learnt = learnt_tasks(find_runs())
     if len(learnt) != 1:
-        names = ", ".join(task.short_name for task in learnt)
+        names = ", ".join(dict.fromkeys(task.short_name for task in learnt))
         found = f"there are runs of {names}" if learnt else "there are no runs"
         raise RunError(f"which task is to be predicted: {found}", "Name a --task or a --run")
     return learnt

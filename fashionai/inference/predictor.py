@@ -82,9 +82,17 @@ def check_task(run: RunFolder, task: Task) -> None:
     """RunError unless the run has weights and has learnt that task with its classes."""
     run.check_usable()
     learnt = run.read_tasks()
-    if task.classes not in [each.classes for each in learnt]:
-        names = ", ".join(each.name for each in learnt)
-        raise RunError(f"{run}: was trained for {names}, expected {task.name}")
+    if task.classes in [each.classes for each in learnt]:
+        return
+    names = ", ".join(each.name for each in learnt)
+    for each in learnt:
+        if each.name == task.name:
+            then, now = (", ".join(one.classes) for one in (each, task))
+            raise RunError(
+                f"{run}: was trained on other classes of {task.name} ({then}), asked for ({now})",
+                "Train again, or prepare the task as it was",
+            )
+    raise RunError(f"{run}: was trained for {names}, expected {task.name}")
 
 
 def _columns(run: RunFolder, task: Task) -> slice:

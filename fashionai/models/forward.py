@@ -97,6 +97,8 @@ class Forward:
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities ``(N, C) float64`` that sum to 1 in every row."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    # Of a diverged network inf - inf is not a number, which whoever asked looks for.
+    with np.errstate(invalid="ignore"):
+        shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     exponentials = np.exp(shifted)
     return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -41,15 +41,19 @@ def score_name(monitor: str) -> str:
 
 
 def find_best(rows: Sequence[Row], monitor: str, kind: str = "val") -> Best:
-    """The first row with the best monitored score; scores that are not a number lose."""
-    row = max(rows, key=lambda row: _goodness(row, monitor, kind))
+    """The row with the best monitored score; scores that are not a number lose.
+
+    Of equal scores, which small validation splits have, that of the smallest loss is
+    the best, and of equal losses the first.
+    """
+    row = max(rows, key=lambda row: _merit(row, monitor, kind))
     return Best(kind, row, row[f"{kind}_{monitor}"])
 
 
 def choose_best(rows: Sequence[Row], monitor: str) -> Best:
     """The better of the best plain and the best averaged weights, the first of equals."""
     bests = [find_best(rows, monitor, kind) for kind in kinds_of(rows[0])]
-    return max(bests, key=lambda best: _goodness(best.row, monitor, best.kind))
+    return max(bests, key=lambda best: _merit(best.row, monitor, best.kind))
 
 
 def best_file(run: RunFolder, kind: str) -> Path:
@@ -148,6 +152,11 @@ def _scores_of(best: Best, task: str = "") -> Row:
 def _columns(row: Row, kind: str) -> str:
     loss, accuracy, ap = (row[f"{kind}_{name}"] for name in ("log_loss", "accuracy", "map"))
     return f"{loss:>17.4f}{accuracy:>10.4f}{ap:>8.4f}"
+
+
+def _merit(row: Row, monitor: str, kind: str) -> tuple[float, float]:
+    """What rows are ordered by: the monitored score, then the loss."""
+    return _goodness(row, monitor, kind), _goodness(row, "log_loss", kind)
 
 
 def _goodness(row: Row, monitor: str, kind: str) -> float:

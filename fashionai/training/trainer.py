@@ -182,13 +182,17 @@ class Trainer:
             raise TrainingError(
                 f"the loss is {loss_sum} at epoch {self.progress.epoch + 1}, "
                 f"step {result.step + 1} of {self.learner.steps_per_epoch}",
-                f"Try a smaller optimizer.lr than {self.config.optimizer.lr:g}, "
-                "or schedule.warmup_epochs=1",
+                self._calmer(),
             )
         self.progress.step = result.step + 1
         self.progress.loss_sum += loss_sum
         self.progress.correct += correct
         self.progress.seen += len(result.targets)
+
+    def _calmer(self) -> str:
+        """What to do against a training that diverges."""
+        rate = self.config.optimizer.lr
+        return f"Try a smaller optimizer.lr than {rate:g}, or schedule.warmup_epochs=1"
 
     def _read_all(self, waiting: deque[StepResult]) -> None:
         while waiting:
@@ -210,6 +214,11 @@ class Trainer:
             with learner.average.applied():
                 averaged = learner.scores(self.val_rows, stop.check)
             scores |= {f"ema_{name}": score for name, score in averaged.items()}
+        if not math.isfinite(scores["val_log_loss"]):
+            raise TrainingError(
+                f"the validation loss is {scores['val_log_loss']} after epoch {progress.epoch + 1}",
+                self._calmer(),
+            )
         return {
             "epoch": progress.epoch + 1,
             "learning_rate": self._rates(learner.steps_per_epoch - 1)[0],

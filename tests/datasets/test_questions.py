@@ -35,6 +35,7 @@ def test_a_folder_asks_for_all_images_below_it(tmp_path: Path) -> None:
     # Without a suffix it is its content that counts.
     (tmp_path / "a/1f3a").write_bytes(encode(0, np.random.default_rng(0), ".webp"))
     assert asked(tmp_path) == ["a/1f3a", "a/c.jpg", "a/d/e.webp", "b.PNG"]
+    assert asked(tmp_path / "b.PNG") == ["b.PNG"]
     (tmp_path / "none").mkdir()
     with pytest.raises(FashionAIError, match="none: no images there"):
         read_questions(tmp_path / "none", tmp_path)

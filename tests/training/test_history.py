@@ -40,10 +40,11 @@ def make_rows(val: list[float], ema: list[float] | None = None, score: str = "ma
             "epoch": epoch,
             "seconds": 1.0,
             "val_map": 0.0,
+            "val_log_loss": 1.0,
             f"val_{score}": value,
         }
         if ema is not None:
-            row.update({"ema_map": 0.0, f"ema_{score}": ema[epoch - 1]})
+            row.update({"ema_map": 0.0, "ema_log_loss": 1.0, f"ema_{score}": ema[epoch - 1]})
         rows.append(row)
     return rows
 
@@ -69,6 +70,14 @@ def test_the_best_epoch_is_the_first_of_the_best(scores, monitor, epoch) -> None
     best = find_best(make_rows(scores, score=monitor), monitor)
     assert best.row["epoch"] == epoch
     assert best.score == scores[epoch - 1] or math.isnan(best.score)
+
+
+def test_of_equal_scores_the_smaller_loss_is_better() -> None:
+    """An easy validation split scores 1 at once, by weights that have hardly learnt."""
+    rows = make_rows([1.0, 0.9, 1.0, 1.0, 1.0])
+    for row, loss in zip(rows, (0.6, 0.01, 0.2, 0.1, 0.1)):
+        row["val_log_loss"] = loss
+    assert find_best(rows, "map").row["epoch"] == 4
 
 
 def test_the_best_epoch_of_averaged_weights_is_their_own() -> None:
