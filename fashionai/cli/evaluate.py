@@ -73,7 +73,11 @@ class Threshold(click.ParamType):
     "on, 0 to 1; with --run also auto, the best on its validation split.",
 )
 @click.option("--per-class", is_flag=True, help="Print recall and precision of every class.")
-@click.option("--confusion", is_flag=True, help="Print a confusion matrix for each task.")
+@click.option(
+    "--confusion",
+    is_flag=True,
+    help="Print a confusion matrix, or of many classes what is confused.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
 @crop_options
 @device_options
@@ -124,7 +128,7 @@ def command(
     _print_scores(evaluations)
     for table in [class_table] * per_class + [confusion_table] * confusion:
         for evaluation in evaluations:
-            click.echo(f"\n{evaluation.task.name}")
+            click.echo(f"\n{evaluation.name}")
             click.echo(table(evaluation.confusion, evaluation.labels))
     if json_file is not None:
         write_json(json_file, to_json(evaluations))
@@ -152,14 +156,14 @@ def _print_scores(evaluations: list[TaskEvaluation]) -> None:
     from fashionai.metrics import overall_scores
     from fashionai.reporting.tables import balance_table, figures_table, score_table
 
-    scored = [(e.task.name, e.rows_of_classes, e.scores) for e in evaluations if e.scores]
+    scored = [(e.name, e.rows_of_classes, e.scores) for e in evaluations if e.scores]
     if scored:
         mean = overall_scores([scores for _, _, scores in scored])
         scored.append(("mean", sum(rows for _, rows, _ in scored), mean))
         click.echo(score_table(scored) + "\n")
-    balance = [(e.task.name, e.confusion, e.scores.get("roc_auc", math.nan)) for e in evaluations]
+    balance = [(e.name, e.confusion, e.scores.get("roc_auc", math.nan)) for e in evaluations]
     click.echo(balance_table(balance))
-    figures = [(e.task.name, *e.figures) for e in evaluations if e.figures]
+    figures = [(e.name, *e.figures) for e in evaluations if e.figures]
     if figures:
         click.echo("\n" + figures_table(figures))
     for task in [e.task for e in evaluations if e.task.holds_out_background and not e.figures]:

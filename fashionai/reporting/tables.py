@@ -107,15 +107,26 @@ def class_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
-    """Counts with the true class by row and the predicted class by (numbered) column."""
+    """Counts with the true class by row and the predicted class by (numbered) column.
+
+    Where the columns do not fit the terminal: the pairs that are confused, most often first.
+    """
     names = [f"{index} {name}" for index, name in enumerate(classes)]
     width = max(len(name) for name in (*names, "true / predicted"))
     cell = max(6, len(f"{matrix.max():,}") + 1)
+    if width + cell * len(classes) > WIDTH:
+        return _confused_pairs(matrix, classes)
     columns = "".join(f"{index:>{cell}}" for index in range(len(classes)))
     lines = ["true / predicted".ljust(width) + columns]
     for name, row in zip(names, matrix):
         lines.append(name.ljust(width) + "".join(f"{count:>{cell},}" for count in row))
     return "\n".join(lines)
+
+
+def _confused_pairs(matrix: np.ndarray, classes: Sequence[str]) -> str:
+    pairs = [(-int(matrix[t, p]), t, p) for t, p in np.argwhere(matrix).tolist() if t != p]
+    lines = [(f"{classes[t]} / {classes[p]}", [-count]) for count, t, p in sorted(pairs)]
+    return aligned_table("true / predicted", [("N", 10)], lines)
 
 
 def task_lines(task: Task, state: str) -> list[str]:

@@ -10,7 +10,14 @@ import pytest
 from fashionai.config import Config, save_config
 from fashionai.files import write_json
 from fashionai.metrics import marks_from_classes, roc_auc
-from fashionai.reporting.tables import WIDTH, balance_table, class_table, run_table, task_lines
+from fashionai.reporting.tables import (
+    WIDTH,
+    balance_table,
+    class_table,
+    confusion_table,
+    run_table,
+    task_lines,
+)
 from fashionai.runs import RunFolder, create_run
 from fashionai.tasks import TASKS, Task, expand_tasks, tasks_to_json
 
@@ -34,6 +41,22 @@ def test_long_names_stay_within_the_terminal() -> None:
     matrix = np.array([[1234567, 0], [0, 1]])
     for line in class_table(matrix, ("a" * 100, "b")).splitlines():
         assert len(line) <= WIDTH
+
+
+def test_many_classes_have_their_confused_pairs_in_place_of_a_matrix() -> None:
+    classes = [f"class {index:02d}" for index in range(33)]
+    matrix = np.diag(np.arange(33))
+    matrix[3, 7], matrix[7, 3], matrix[1, 32] = 2, 12, 5
+    lines = confusion_table(matrix, classes).splitlines()
+    assert [line.split() for line in lines] == [
+        ["true", "/", "predicted", "N"],
+        ["class", "07", "/", "class", "03", "12"],
+        ["class", "01", "/", "class", "32", "5"],
+        ["class", "03", "/", "class", "07", "2"],
+    ]
+    few = confusion_table(matrix[:3, :3], classes[:3]).splitlines()
+    assert [line.split()[-3:] for line in few[1:]] == [[*"000"], [*"010"], [*"002"]]
+    assert all(len(line) <= WIDTH for line in lines + few)
 
 
 def make_run(folder: Path, name: str, tasks: list[str], score: float, finished: bool) -> RunFolder:
