@@ -17,6 +17,7 @@ PATH_NAMES = (
     *("path", "file", "filename", "filepath", "name", "id", "image", "imageid", "imagename"),
     *("imagepath", "imagefile", "img", "imgid", "imgname", "imgpath", "imgfile"),
 )
+LABEL_NAMES = ("label", "labels", "class", "classname", "category", "target")
 # Rows from which the dialect is found.
 SAMPLE_LINES = 100
 

@@ -21,6 +21,7 @@ from fashionai.datasets.class_folders import (
     settle_splits,
 )
 from fashionai.datasets.dialect import (
+    LABEL_NAMES,
     PATH_NAMES,
     SAMPLE_LINES,
     find_delimiter,
@@ -35,7 +36,6 @@ from fashionai.datasets.record import LabelledImage, Source
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task
 
-LABEL_NAMES = ("label", "labels", "class", "classname", "category", "target")
 ZEROS_AND_ONES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 

@@ -48,6 +48,11 @@ class TaskEvaluation(NamedTuple):
     figures: Optional[DetectionFigures]
 
     @property
+    def name(self) -> str:
+        """The task's name; a table has none, and labels may not tell it."""
+        return self.task.name or "table"
+
+    @property
     def rows_of_classes(self) -> int:
         """How many rows ``scores`` are of."""
         return int(self.confusion[: len(self.task.classes)].sum())
@@ -146,7 +151,7 @@ def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
     scored = [evaluation.scores for evaluation in evaluations if evaluation.scores]
     overall = overall_scores(scored) if scored else {}
     tasks = {
-        e.task.name: {
+        e.name: {
             "n": e.rows,
             **e.scores,
             **({"answers": e.figures._asdict()} if e.figures else {}),

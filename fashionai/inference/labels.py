@@ -10,10 +10,11 @@ import numpy as np
 
 from fashionai.datasets.fashionai_csv import parse_label, read_answers, row_image
 from fashionai.datasets.folders import MANIFEST, SPLITS, read_split
+from fashionai.datasets.label_lists import read_label_list
 from fashionai.errors import DataError
 from fashionai.inference.joining import check_same_classes, complain_of_rows
 from fashionai.inference.submissions import TABLE, Format, RowKey, format_of
-from fashionai.metrics import NO
+from fashionai.metrics import NO, YES
 from fashionai.tasks import Task
 
 
@@ -50,14 +51,15 @@ def task_in(form: Format, task: Task) -> Task:
 
 
 def read_labels(paths: Sequence[Path], tasks: Sequence[Task] = ()) -> dict[RowKey, LabelledRow]:
-    """Every labelled row of FashionAI label files and prepared folders, by its prediction's key.
+    """Every labelled row of label files and prepared folders, by its prediction's key.
 
     A path is a file of rows ``image,task,label``, a prepared task folder or its
-    manifest.csv, or a folder that holds prepared ones. Rows that the prediction file of
+    manifest.csv, or a folder that holds prepared ones; for predictions of one task, if
+    that is not FashionAI's, also a CSV of paths and labels. Rows that the prediction file of
     ``tasks``, if given, cannot have are left out. Raises DataError for bad labels, for
     folders that were edited, and for a row with two different labels.
     """
-    rows = [row for path in paths for row in _read(path)]
+    rows = [row for path in paths for row in _read(path, tasks)]
     form = format_of(tasks[0]) if tasks else None
     labels: dict[RowKey, LabelledRow] = {}
     for row in _in_file_of(tasks, form, rows) if form else rows:
@@ -121,9 +123,12 @@ def _in_file_of(
     return fitting if form.holds_tasks else same or fitting
 
 
-def _read(path: Path) -> Iterator[LabelledRow]:
+def _read(path: Path, tasks: Sequence[Task]) -> Iterator[LabelledRow]:
     if path.name == MANIFEST:
         path = path.parent
+    if path.is_file() and len(tasks) == 1 and not format_of(tasks[0]).holds_tasks:
+        yield from _read_list(path, tasks[0])
+        return
     if not path.is_dir():
         for row in read_answers(path):
             yield LabelledRow(row.image, row.task, parse_label(row), "", row.where)
@@ -131,6 +136,15 @@ def _read(path: Path) -> Iterator[LabelledRow]:
     inner = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
     for folder in inner or [path]:
         yield from _read_folder(folder)
+
+
+def _read_list(path: Path, task: Task) -> Iterator[LabelledRow]:
+    """Rows of one's own, which name labels of the predicted task."""
+    for listed in read_label_list(path, task.labels):
+        # A held-out background is no class: its row has no YES.
+        marks = np.full(len(task.labels), NO, dtype=np.int8)
+        marks[listed.label_index] = YES
+        yield LabelledRow(listed.path, task, marks[: len(task.classes)], "", listed.where)
 
 
 def _read_folder(folder: Path) -> Iterator[LabelledRow]:
