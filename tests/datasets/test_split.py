@@ -119,7 +119,7 @@ def test_a_class_that_others_take_to_one_side_is_reported() -> None:
     assert split_rows([0, 1, 1], ["a", "a", "a"], 0.5, 0) == Split(["train"] * 3, [0, 1])
     sides = set()
     for seed in range(20):
-        split = split_rows([0, 0, 1, 1], ["a", "b", "b", "b"], 0.5, seed)
+        split = split_rows([0, 0, 1, 1], ["a", "b", "b", "b"], 0.9, seed)
         assert split.unsplit_classes == [1]
         sides.add(split.names[2])
     assert sides == {"train", "val"}
