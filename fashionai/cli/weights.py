@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from fashionai.cli.progress import progress_bar
+from fashionai.cli.progress import log_to_terminal, progress_bar
 
 if TYPE_CHECKING:
     from fashionai.weights.store import Weights
@@ -71,9 +71,10 @@ def command() -> None:
 @command.command("list")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 def list_weights(models: tuple[str, ...]) -> None:
-    """List networks with where their weights are published, and the weights that are here.
+    """List who publishes weights, and those that are here.
 
-    MODEL is a name or how names begin. Training takes the first of those that are here.
+    MODEL is a network's name or how names begin. Of several that are here
+    training takes the first.
     """
     from fashionai.models.catalogue import find_networks
     from fashionai.reporting.networks import weights_table
@@ -101,7 +102,6 @@ def fetch(
 
     --mean and --std go with a file or URL: of published weights they are known.
     """
-    from fashionai.cli.progress import log_to_terminal
     from fashionai.models.catalogue import find_network
     from fashionai.weights import pretrained
 
@@ -139,23 +139,24 @@ def import_file(
     std: Optional[tuple[float, ...]],
     bgr: bool,
 ) -> None:
-    """Keep a file of weights: .params, or a PyTorch checkpoint in .pth or .safetensors form.
+    """Convert a file of weights if needed, and keep it.
 
-    Of a checkpoint the tensors are read, and nothing in it is run. Without
-    --mean and --std they are those of the published weights of the file's name
-    or of the network.
+    FILE is a .params file of MXNet or a PyTorch checkpoint in .pth or .safetensors
+    form, of which the tensors are read and nothing is run. Without --mean and --std
+    they are those of the published weights of the file's name or of the network.
     """
     from fashionai.models.catalogue import find_network
     from fashionai.weights import pretrained
 
     find_network(model)
+    log_to_terminal()
     _print_kept(pretrained.import_file(file, model, mean, std, bgr))
 
 
 @command.command()
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 def verify(models: tuple[str, ...]) -> None:
-    """Check that weights are whole, and that their networks answer as they did."""
+    """Check that weights are whole and still answer the same."""
     from fashionai.errors import WeightsError
     from fashionai.models.catalogue import find_networks
     from fashionai.runtime import weights_folder

@@ -12,7 +12,7 @@ from fashionai.weights.store import cached_weights, weights_at_hand, zoo_file
 EXPLANATION = """\
 Operations: millions of multiply-accumulates for one image of so many pixels.
 Top-1: published accuracy on ImageNet of the zoo's weights. Weights: at hand, or
-published and to be fetched when they are needed; fashionai weights list tells where."""
+published and to be fetched when they are needed (fashionai weights list)."""
 
 
 def network_table(networks: Sequence[Network]) -> str:
@@ -21,9 +21,10 @@ def network_table(networks: Sequence[Network]) -> str:
     lines = []
     for network in networks:
         top1 = "-" if network.top1 is None else f"{network.top1:.4f}"
-        state = "at hand" if weights_at_hand(network.name) else "published"
+        published = any(source.offers(network.name) for source in SOURCES)
+        state = "at hand" if weights_at_hand(network.name) else "published" if published else "-"
         cells = (network.pixels, network.parameters, round(network.operations / 1e6), top1)
-        lines.append((network.name, [*cells, state if network.weights else "-"]))
+        lines.append((network.name, [*cells, state]))
     return f"{aligned_table('network', columns, lines)}\n{EXPLANATION}"
 
 
@@ -42,7 +43,7 @@ def weights_table(networks: Sequence[Network], everything: bool) -> str:
             lines.append((network.name, ["yes" if mark else "-" for mark in marks]))
     table = aligned_table("network", columns, lines)
     if not here:
-        return f"{table}\nNone is here yet: fashionai weights fetch NETWORK"
+        return f"{table}\nNone is here yet: fashionai weights fetch MODEL"
     return f"{table}\n\n{aligned_table('here', [('from', 44), ('MB', 7)], here)}"
 
 

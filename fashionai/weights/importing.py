@@ -63,7 +63,7 @@ def import_weights(
         mean, std = mean[::-1], std[::-1]
     target = place_of(model, source)
     with atomic_path(target) as temporary:
-        mx.nd.save(str(temporary), {name: mx.nd.array(parameters[name]) for name in parameters})
+        _save(temporary, target, parameters)
         try:
             numbers = _try(model, temporary, classes, source)
         except WeightsError as error:
@@ -95,6 +95,13 @@ def verify_weights(weights: Weights) -> None:
         check_fingerprint(found, PUBLISHED_FINGERPRINTS.get(record.source, found))
     except WeightsError as error:
         raise WeightsError(f"{weights.file}: {error}", ways_to_renew(record)) from None
+
+
+def _save(file: Path, target: Path, parameters: dict[str, np.ndarray]) -> None:
+    try:
+        mx.nd.save(str(file), {name: mx.nd.array(parameters[name]) for name in parameters})
+    except mx.base.MXNetError:
+        raise WeightsError(f"{target}: cannot be written", "Is the disk full?") from None
 
 
 def _try(model: str, file: Path, classes: int, source: str) -> list[float]:

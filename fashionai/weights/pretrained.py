@@ -100,9 +100,12 @@ def fetch_address(
     """Put the file at an address into the cache, as import_file does."""
     name = PurePosixPath(urlsplit(url).path).name
     with TemporaryDirectory(prefix="fashionai-") as folder:
-        file = Path(folder) / (name or "weights")
+        file = Path(folder) / (name if name.strip(".") else "weights")
         download(url, file, None, progress)
-        return import_file(file, model, mean, std)
+        try:
+            return import_file(file, model, mean, std)
+        except WeightsError as error:
+            raise WeightsError(error.message.replace(str(file), url), error.hint) from None
 
 
 def import_file(
@@ -119,7 +122,7 @@ def import_file(
     """
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
-    own = [weights for weights in PUBLISHED_WEIGHTS if file.name.startswith(weights.name)]
+    own = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
     if not own and file.suffix != ".params":
         own = published_weights(model)
     known = (own[0].mean, own[0].std) if own else (IMAGENET_MEAN, IMAGENET_STD)

@@ -171,7 +171,7 @@ class PackageIndex:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
         # Where the index cannot be reached, pip's own five retries would take minutes.
-        environment = {"PIP_RETRIES": "1", **os.environ}
+        environment = {"PIP_RETRIES": "0", **os.environ}
         done = subprocess.run(
             [*pip, *options], capture_output=True, text=True, check=False, env=environment
         )

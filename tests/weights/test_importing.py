@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,24 @@ def test_a_folder_that_cannot_be_written(
             f"{file}/weights: cannot be written (Not a directory). "
             "Set FASHIONAI_HOME to a folder that can"
         )
+
+
+def test_a_full_disk(
+    tmp_path: Path,
+    home: Path,
+    parameters: dict[str, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = write_parameters(tmp_path / "a.params", parameters)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        line = refusal(capsys, "import", file, "--model", MODEL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    place = home / f"weights/{MODEL}/file-a.params.params"
+    assert line == f"{place}: cannot be written. Is the disk full?"
+    assert kept(home) == []
 
 
 # Damage that is found later.
