@@ -130,9 +130,11 @@ def torchvision_address() -> str:
 
 def weights_folder() -> Path:
     """Where pretrained weights are: below ``$FASHIONAI_HOME``, else the user's cache folder."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
     home = os.environ.get("FASHIONAI_HOME")
-    return (Path(home).expanduser() if home else caches / "fashionai") / "weights"
+    if home:
+        return Path(os.path.expanduser(home)) / "weights"
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.path.expanduser(caches)) / "fashionai/weights"
 
 
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:

@@ -17,6 +17,15 @@ from tests.image_server import PUBLIC_ADDRESS, ImageServer, Network, serve
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def weights_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty cache of pretrained weights: what somebody has fetched must not decide tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("FASHIONAI_HOME", "MXNET_HOME"):
+            patch.setenv(variable, str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 def run_cli(*arguments: object, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
     """Run ``python -m fashionai`` as a user would; returns the finished process."""
     return subprocess.run(

@@ -8,7 +8,7 @@ import click
 
 EPILOG = """
 \b
-Example:
+Examples:
   fashionai export --run runs/skirt --format safetensors --out exported
 """
 
