@@ -130,11 +130,12 @@ def torchvision_address() -> str:
 
 def weights_folder() -> Path:
     """Where pretrained weights are: below ``$FASHIONAI_HOME``, else the user's cache folder."""
-    home = os.environ.get("FASHIONAI_HOME")
-    if home:
-        return Path(os.path.expanduser(home)) / "weights"
     caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.path.expanduser(caches)) / "fashionai/weights"
+    home = Path(os.environ.get("FASHIONAI_HOME") or f"{caches}/fashionai")
+    # The home of a user who is not there stays what it says.
+    with contextlib.suppress(RuntimeError):
+        home = home.expanduser()
+    return home / "weights"
 
 
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
