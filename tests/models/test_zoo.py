@@ -10,6 +10,7 @@ import pytest
 
 from fashionai.errors import FashionAIError
 from fashionai.models.forward import Forward, softmax
+from fashionai.models.small_nets import TiledConv2D
 from fashionai.models.zoo import build_network, load_parameters, network_names
 from fashionai.runtime import import_mxnet
 
@@ -175,6 +176,28 @@ def test_the_tutorials_networks_have_the_layers_they_say(
     assert logits.shape == (2, classes)
     # Logits, not probabilities.
     assert not np.allclose(logits.sum(axis=1), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("hybridized", [False, True])
+def test_a_convolution_in_tiles_is_the_convolution(hybridized: bool) -> None:
+    """In its answers and in its gradients."""
+    whole = mx.gluon.nn.Conv2D(4, kernel_size=6, in_channels=3, activation="relu")
+    tiled = TiledConv2D(4, kernel=6, tile=2, in_channels=3)
+    image = mx.nd.random.normal(shape=(2, 3, 11, 9))
+    gradients = []
+    for layer_ in (whole, tiled):
+        layer_.initialize(mx.init.Normal(0.3))
+        for mine, same in zip(layer_.collect_params().values(), whole.collect_params().values()):
+            mine.set_data(same.data() + 0.1 * (layer_ is whole))
+        layer_.hybridize(hybridized)
+        with mx.autograd.record():
+            answer = layer_(image)
+            loss = answer * answer
+        loss.backward()
+        gradients.append((answer.asnumpy(), layer_.weight.grad().asnumpy()))
+    for found, expected in zip(gradients[1], gradients[0]):
+        assert (expected != 0).any()
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_small_cnn_has_the_layers_that_it_says() -> None:
