@@ -55,7 +55,9 @@ fi
 
 # The demo's network: by transfer when real weights can be had, unless it was begun otherwise.
 demo_config=configs/demo.yaml
-if $demo && [ ${#overrides[@]} -eq 0 ]; then
+if $demo && [ ${#overrides[@]} -gt 0 ]; then
+  echo "demo: random weights, as overrides are for that network ($demo_config)"
+elif $demo; then
   begun=$(compgen -G "$runs/*/config.yaml" | head -n 1 || true)
   if [ -n "$begun" ]; then
     if grep -q 'name: mobilenetv2_1.0' "$begun"; then demo_config=configs/demo_pretrained.yaml; fi

@@ -109,28 +109,28 @@ def _container_cores() -> int:
 
 def zoo_cache_folder() -> Path:
     """Where MXNet keeps the weights of its zoo: ``$MXNET_HOME/models``."""
-    return Path(os.environ.get("MXNET_HOME", "~/.mxnet")).expanduser() / "models"
+    return Path(os.environ.get("MXNET_HOME") or "~/.mxnet").expanduser() / "models"
 
 
 def zoo_repository() -> str:
     """The address that the zoo's weights are downloaded from: ``$MXNET_GLUON_REPO``."""
-    return os.environ.get("MXNET_GLUON_REPO", DEFAULT_ZOO_REPOSITORY).rstrip("/") + "/"
+    return (os.environ.get("MXNET_GLUON_REPO") or DEFAULT_ZOO_REPOSITORY).rstrip("/") + "/"
 
 
 def hub_address() -> str:
     """The address of the Hugging Face hub: ``$HF_ENDPOINT`` where set."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/") + "/"
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/") + "/"
 
 
 def torchvision_address() -> str:
     """The address of torchvision's weights: ``$FASHIONAI_TORCHVISION_URL`` where set."""
-    address = os.environ.get("FASHIONAI_TORCHVISION_URL", DEFAULT_TORCHVISION_ADDRESS)
+    address = os.environ.get("FASHIONAI_TORCHVISION_URL") or DEFAULT_TORCHVISION_ADDRESS
     return address.rstrip("/") + "/"
 
 
 def weights_folder() -> Path:
     """Where pretrained weights are: below ``$FASHIONAI_HOME``, else the user's cache folder."""
-    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = Path(os.environ.get("FASHIONAI_HOME") or f"{caches}/fashionai")
     # The home of a user who is not there stays what it says.
     with contextlib.suppress(RuntimeError):

@@ -162,13 +162,17 @@ def verify(models: tuple[str, ...]) -> None:
     from fashionai.runtime import weights_folder
     from fashionai.weights.pretrained import verify_network
 
-    verified = 0
+    verified: set[str] = set()
     for network in find_networks(models):
         for source in verify_network(network.name):
             click.echo(f"{network.name}: {source} verified")
-            verified += 1
-    if not verified:
-        raise WeightsError(f"{weights_folder()}: no weights to verify", "Fetch or import some")
+            verified.add(network.name)
+    absent = [name for name in models if not any(found.startswith(name) for found in verified)]
+    if not verified or absent:
+        of_which = f" of {', '.join(absent)}" if absent else ""
+        raise WeightsError(
+            f"{weights_folder()}: no weights{of_which} to verify", "Fetch or import some"
+        )
 
 
 @command.command()

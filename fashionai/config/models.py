@@ -66,7 +66,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The network: a name of the Gluon or GluonCV zoo, and where its weights come from.
 
-    ``pretrained`` is true (ImageNet weights of the zoo), false (random
+    ``pretrained`` is true (published ImageNet weights), false (random
     initialisation) or the path of a .params file; ``init_magnitude`` is that of
     the Xavier initialisation of layers without such weights.
     """

@@ -98,7 +98,7 @@ SCRATCH = Recipe(
     most=60,
 )
 PRETRAINED = Recipe(
-    pretrained="true          # ImageNet weights of the zoo. Where they cannot be had: the path\n"
+    pretrained="true          # ImageNet weights. Where they cannot be had: the path\n"
     "                            # of a .params file, or false with several times the epochs",
     hardware="made for a GPU; without one, train prints what would take less time.",
     largest_batch=64,

@@ -23,6 +23,8 @@ WEIGHTS_FILE, DESCRIPTION_FILE = "model.safetensors", "model.json"
 # Of probabilities of the run and of its exported network, both computed here.
 TOLERANCE = 1e-4
 CHECKED_IMAGES = 4
+# What the other libraries' networks are made for.
+PUBLISHED_CROP = 224
 
 
 class Exported(NamedTuple):
@@ -49,6 +51,7 @@ def export_safetensors(run: RunFolder, folder: Path) -> Exported:
     config, tasks = run.read_config(), run.read_tasks()
     weights = {name: array.asnumpy() for name, array in read_parameters(run.weights_file).items()}
     exported = to_torch(config.model.name, weights, *config.data.normalization)
+    _check_crop(run, exported, weights)
     difference = _difference(run, exported)
     if not difference <= TOLERANCE:
         raise WeightsError(
@@ -70,6 +73,20 @@ def export_safetensors(run: RunFolder, folder: Path) -> Exported:
         },
     )
     return Exported(folder, exported.library, exported.network, difference)
+
+
+def _check_crop(run: RunFolder, exported: TorchNetwork, weights: dict[str, np.ndarray]) -> None:
+    """WeightsError where the crop decides the size of a dense layer, as in VGG and AlexNet."""
+    config, columns = run.read_config(), columns_of(run.read_tasks())
+    if config.data.crop == PUBLISHED_CROP:
+        return
+    published = build_network(config.model.name, columns[-1].stop, PUBLISHED_CROP)
+    for name, parameter in published._collect_params_with_prefix().items():
+        if parameter.shape != weights[name].shape:
+            raise WeightsError(
+                f"{run}: {exported.library}'s {exported.network} takes images of {PUBLISHED_CROP} "
+                f"pixels, and this one was trained on {config.data.crop} ({name})"
+            )
 
 
 def _difference(run: RunFolder, exported: TorchNetwork) -> float:

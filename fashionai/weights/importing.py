@@ -131,7 +131,12 @@ def _read(model: str, file: Path, reference: Any) -> dict[str, np.ndarray]:
     except OSError as error:
         raise WeightsError(f"{file}: cannot be read: {error.strerror}") from None
     if start == PARAMS_START:
-        return {name: value.asnumpy() for name, value in read_parameters(file).items()}
+        values = {name: value.asnumpy() for name, value in read_parameters(file).items()}
+        for name, value in values.items():
+            # A ReLU would hide them from the answers.
+            if not np.isfinite(value).all():
+                raise WeightsError(f"{file}: {name} holds numbers that are not finite")
+        return values
     parameters = reference._collect_params_with_prefix()
     shapes = {name: parameter.shape for name, parameter in parameters.items()}
     tensors = read_checkpoint(file)

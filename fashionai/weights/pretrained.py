@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from fashionai.config import IMAGENET_MEAN, IMAGENET_STD, Config
 from fashionai.conversion.published import PUBLISHED_WEIGHTS, published_weights
 from fashionai.errors import WeightsError, nearest
+from fashionai.runs import RunFolder
 from fashionai.runtime import weights_folder
 from fashionai.weights.downloading import Digest, Progress, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
@@ -54,7 +55,9 @@ def starting_weights(config: Config) -> StartingWeights:
         return find_weights(model.name)
     file = Path(model.pretrained)
     cached = weights_of(file)
-    return StartingWeights(file, str(file)) if cached is None else _checked(cached)
+    return (
+        StartingWeights(file, str(file), *_input_of(file)) if cached is None else _checked(cached)
+    )
 
 
 def find_weights(model: str) -> StartingWeights:
@@ -118,25 +121,40 @@ def import_file(
     """Put a file of one's own into the cache; see import_weights.
 
     Without ``mean`` and ``std`` its input is that of the published weights of
-    its name, else of the network's first published ones, of .params files ImageNet's.
+    its name, else of the network's first published ones, of .params files that of
+    the run that they lie in, else ImageNet's.
     """
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
     own = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
     if not own and file.suffix != ".params":
         own = published_weights(model)
-    known = (own[0].mean, own[0].std) if own else (IMAGENET_MEAN, IMAGENET_STD)
+    known = (own[0].mean, own[0].std) if own else _input_of(file)
     # What is known is of RGB.
     known_mean, known_std = (each[::-1] if bgr else each for each in known)
     with only_writer(model):
         return import_weights(
             model,
             file,
-            source=f"{OWN_FILES}{file.name}",
+            source=f"{OWN_FILES}{_distinct_name(file)}",
             mean=mean or known_mean,
             std=std or known_std,
             bgr=bgr,
         )
+
+
+def _input_of(file: Path) -> tuple[Channels, Channels]:
+    """Mean and deviation of the run that a .params file lies in, ImageNet's without one."""
+    run = RunFolder(file.parent)
+    if file.suffix == ".params" and run.config_file.is_file():
+        return run.read_config().data.normalization
+    return IMAGENET_MEAN, IMAGENET_STD
+
+
+def _distinct_name(file: Path) -> str:
+    """The file's name, with its folder's where every run or export has one of that name."""
+    common = file.stem in ("best", "best_ema", "last", "model", "pytorch_model")
+    return f"{file.resolve().parent.name}/{file.name}" if common else file.name
 
 
 def verify_network(model: str) -> Iterator[str]:

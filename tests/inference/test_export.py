@@ -89,6 +89,15 @@ def test_what_cannot_be_computed_elsewhere_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_dense_layers_of_another_crop_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """AlexNet's first dense layer has a size that its images decide."""
+    assert export(make_run(tmp_path, "alexnet"), tmp_path / "out") == 2
+    assert "alexnet takes images of 224 pixels, and this one was" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_without_weights_is_not_exported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from fashionai.config import Config, DataConfig, save_config
+from fashionai.config.models import ModelConfig
 from fashionai.conversion.convert import to_torch
 from fashionai.errors import WeightsError
 from fashionai.files import content_hash
@@ -19,7 +21,7 @@ from fashionai.runtime import import_mxnet
 from fashionai.weights import importing
 from fashionai.weights.fingerprint import agrees, fixed_image, reduce_answer
 from fashionai.weights.importing import verify_weights
-from fashionai.weights.pretrained import import_file
+from fashionai.weights.pretrained import import_file, starting_weights
 from fashionai.weights.store import Weights, cached_weights
 from tests.conftest import fashionai
 from tests.conversion.gluon_networks import answers, with_parameters
@@ -151,6 +153,27 @@ def test_weights_that_take_blue_first(model: str, tmp_path: Path, images: np.nda
     assert not np.allclose(found, answers(original, images), rtol=1e-2)
 
 
+def test_weights_of_a_run_bring_its_input_and_its_name(
+    tmp_path: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    """Every run has a best.params: one must not replace the other's."""
+    for name in ("skirt", "pant"):
+        run = tmp_path / name
+        run.mkdir()
+        data = DataConfig(mean=[0.5, 0.4, 0.3], std=[0.2, 0.2, 0.2])
+        save_config(Config(task="skirt", data=data), run / "config.yaml")
+        file = write_parameters(run / "best.params", parameters)
+        record = import_file(file, MODEL).record
+        assert (record.mean, record.std) == ((0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
+        model = ModelConfig(name=MODEL, pretrained=str(file))
+        weights = starting_weights(Config(task="skirt", model=model))
+        assert list(weights.mean) == [0.5, 0.4, 0.3]
+    assert {each.record.source for each in cached_weights(MODEL)} == {
+        "file/skirt/best.params",
+        "file/pant/best.params",
+    }
+
+
 def test_the_known_mean_is_of_rgb(tmp_path: Path, parameters: dict[str, np.ndarray]) -> None:
     file = write_parameters(tmp_path / "a.params", parameters)
     assert import_file(file, MODEL, bgr=True).record.mean == (0.485, 0.456, 0.406)
@@ -201,15 +224,31 @@ def test_the_weights_of_another_network(
     assert kept(home) == []
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0])
-def test_weights_that_answer_nothing_sensible(
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("layer", ["features.0.weight", "output.0.weight"])
+def test_numbers_that_are_not_finite(
     value: float,
+    layer: str,
     tmp_path: Path,
     home: Path,
     parameters: dict[str, np.ndarray],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    useless = {**parameters, "output.0.weight": parameters["output.0.weight"] * 0 + value}
+    """In the first layer a ReLU hides them from what the network answers."""
+    damaged = {**parameters, layer: parameters[layer] * 0 + value}
+    file = write_parameters(tmp_path / "a.params", damaged)
+    line = refusal(capsys, "import", file, "--model", MODEL)
+    assert line == f"{file}: {layer} holds numbers that are not finite"
+    assert kept(home) == []
+
+
+def test_weights_that_answer_nothing_sensible(
+    tmp_path: Path,
+    home: Path,
+    parameters: dict[str, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    useless = {**parameters, "output.0.weight": parameters["output.0.weight"] * 0}
     file = write_parameters(tmp_path / "a.params", useless)
     line = refusal(capsys, "import", file, "--model", MODEL)
     assert line == f"{file}: {MODEL} answers nothing sensible with these weights"
@@ -361,5 +400,5 @@ def test_a_record_alone_and_weights_alone(
     weights.file.write_bytes(content)  # was not finished: its record comes last
     assert cached_weights(MODEL) == []
     assert refusal(capsys, "verify", MODEL).endswith(
-        "/weights: no weights to verify. Fetch or import some"
+        "/weights: no weights of squeezenet1.1 to verify. Fetch or import some"
     )
