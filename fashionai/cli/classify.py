@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import crop_options, device_options, parse_gpus
+from fashionai.cli.options import crop_options, device_options, parse_gpus, runs_option
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -21,14 +21,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--run",
-    "run_paths",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Run to use; several of one task are averaged.  "
-    "[default: for each task the finished run below runs/ with the best mAP]",
-)
+@runs_option
 @click.option(
     "--top", type=click.IntRange(min=1), default=5, help="How many classes of a task to give."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Callable, TypeVar
 
 import click
@@ -37,6 +38,18 @@ def parse_gpus(text: str) -> list[int]:
     if any(index < 0 for index in indices) or len(set(indices)) != len(indices):
         raise ConfigError(f"--gpus: found '{text}', expected distinct indices such as 0,1")
     return indices
+
+
+def runs_option(command: Command) -> Command:
+    """Add --run, which may repeat, as run_paths."""
+    return click.option(
+        "--run",
+        "run_paths",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="Run to use; several of one task are averaged.  "
+        "[default: for each task the finished run below runs/ with the best mAP]",
+    )(command)
 
 
 def batch_size_option(command: Command) -> Command:

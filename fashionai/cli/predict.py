@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from fashionai.cli.options import crop_options, device_options, parse_gpus
+from fashionai.cli.options import crop_options, device_options, parse_gpus, runs_option
 from fashionai.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -43,14 +43,7 @@ Examples:
 )
 @click.option("--path-column", help="Name or number of the CSV's column of paths.")
 @click.option("--task", "task_names", multiple=True, help="Only rows of these tasks; may repeat.")
-@click.option(
-    "--run",
-    "run_paths",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Run to use; several of one task are averaged.  "
-    "[default: for each task the finished run below runs/ with the best mAP]",
-)
+@runs_option
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -45,6 +46,17 @@ def read_fields(path: Path, delimiter: str) -> Iterator[tuple[list[str], int]]:
                 yield [field.strip() for field in fields], reader.line_num
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: not valid CSV: {error}") from None
+
+
+def read_rows(
+    path: Path, delimiter: str, width: int, has_header: bool
+) -> Iterator[tuple[list[str], str]]:
+    """As read_fields, with the place of each row below the header; all have ``width`` fields."""
+    for fields, line in itertools.islice(read_fields(path, delimiter), int(has_header), None):
+        where = f"{path}:{line}"
+        if len(fields) != width:
+            raise DataError(f"{where}: found {len(fields)} fields, expected {width}")
+        yield fields, where
 
 
 def split_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:

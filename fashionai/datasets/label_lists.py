@@ -14,8 +14,8 @@ from fashionai.datasets.dialect import (
     SAMPLE_LINES,
     find_delimiter,
     plain,
-    read_fields,
     read_lines,
+    read_rows,
     split_lines,
 )
 from fashionai.errors import DataError, nearest
@@ -42,12 +42,10 @@ def read_label_list(file: Path, labels: Sequence[str]) -> list[ListedLabel]:
     delimiter = find_delimiter(lines, ImageFiles(file.parent), file)
     first = split_lines(lines, delimiter)[0]
     path, label, has_header = _find_columns(first, file)
-    rows = []
-    for fields, line in itertools.islice(read_fields(file, delimiter), int(has_header), None):
-        where = f"{file}:{line}"
-        if len(fields) != len(first):
-            raise DataError(f"{where}: found {len(fields)} fields, expected {len(first)}")
-        rows.append(ListedLabel(fields[path], _index(fields[label], labels, where), where))
+    rows = [
+        ListedLabel(fields[path], _index(fields[label], labels, where), where)
+        for fields, where in read_rows(file, delimiter, len(first), has_header)
+    ]
     if not rows:
         raise DataError(f"{file}: no rows below its header")
     return rows

@@ -28,8 +28,8 @@ from fashionai.datasets.dialect import (
     given_column,
     is_image,
     plain,
-    read_fields,
     read_lines,
+    read_rows,
     split_lines,
 )
 from fashionai.errors import ConfigError, DataError
@@ -117,13 +117,10 @@ def _read_list(path: Path, data: Path, path_column: Optional[str]) -> list[Asked
     delimiter = find_delimiter(lines, places[0], path) if is_table else "\n"
     sample = split_lines(lines, delimiter)
     column, has_header = _find_column(sample, path_column, places, path)
-    fields = list(itertools.islice(read_fields(path, delimiter), int(has_header), None))
-    rows = []
-    for row, line in fields:
-        where = f"{path}:{line}"
-        if len(row) != len(sample[0]):
-            raise DataError(f"{where}: found {len(row)} fields, expected {len(sample[0])}")
-        rows.append((row[column], safe_relative_path(row[column], where, "a path"), where))
+    rows = [
+        (fields[column], safe_relative_path(fields[column], where, "a path"), where)
+        for fields, where in read_rows(path, delimiter, len(sample[0]), has_header)
+    ]
     if not rows:
         raise DataError(f"{path}: no rows below its header")
     return _find_images(rows, places)

@@ -19,6 +19,7 @@ from fashionai.datasets.questions import list_images
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError, RunError, nearest
 from fashionai.inference.predictor import Question, predict
+from fashionai.inference.submissions import DECIMALS, as_written
 from fashionai.pipeline.decode import find_damage
 from fashionai.runs import (
     RUNS_FOLDER,
@@ -32,8 +33,6 @@ from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# Digits after the point of a probability, as in prediction files.
-DECIMALS = 8
 COLUMNS = ("image", "task", "rank", "class", "probability")
 
 # The classes of one task with their probabilities, the most probable first.
@@ -129,7 +128,7 @@ def to_rows(results: Sequence[Classified]) -> Iterator[tuple[str, ...]]:
 
 
 def _ranked(task: Task, probabilities: np.ndarray, top: int) -> RankedClasses:
-    values = probabilities.round(DECIMALS)
+    values = as_written(probabilities)
     order = np.argsort(-values, kind="stable")[:top]
     return [(task.classes[index], float(values[index])) for index in order]
 

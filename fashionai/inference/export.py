@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.numpy import save_file
 
+from fashionai.config import Config
 from fashionai.conversion.convert import TorchNetwork, convert, to_torch
 from fashionai.errors import RunError, WeightsError
 from fashionai.files import atomic_path, write_json
 from fashionai.models.forward import Forward
-from fashionai.models.zoo import build_network, load_parameters, read_parameters, set_parameters
+from fashionai.models.zoo import (
+    build_network,
+    load_parameters,
+    parameter_shapes,
+    read_parameters,
+    set_parameters,
+)
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
+from fashionai.weights.fingerprint import input_pixels
 
 mx = import_mxnet()
 
@@ -23,8 +32,6 @@ WEIGHTS_FILE, DESCRIPTION_FILE = "model.safetensors", "model.json"
 # Of probabilities of the run and of its exported network, both computed here.
 TOLERANCE = 1e-4
 CHECKED_IMAGES = 4
-# What the other libraries' networks are made for.
-PUBLISHED_CROP = 224
 
 
 class Exported(NamedTuple):
@@ -51,8 +58,11 @@ def export_safetensors(run: RunFolder, folder: Path) -> Exported:
     config, tasks = run.read_config(), run.read_tasks()
     weights = {name: array.asnumpy() for name, array in read_parameters(run.weights_file).items()}
     exported = to_torch(config.model.name, weights, *config.data.normalization)
-    _check_crop(run, exported, weights)
-    difference = _difference(run, exported)
+    columns = columns_of(tasks)
+    own = build_network(config.model.name, columns[-1].stop, config.data.crop)
+    load_parameters(own, run.weights_file, [mx.cpu()])
+    _check_crop(run, config, own, exported, columns[-1].stop)
+    difference = _difference(config, columns, own, exported)
     if not difference <= TOLERANCE:
         raise WeightsError(
             f"{run}: as {exported.library}'s {exported.network} its probabilities would be off by "
@@ -75,30 +85,29 @@ def export_safetensors(run: RunFolder, folder: Path) -> Exported:
     return Exported(folder, exported.library, exported.network, difference)
 
 
-def _check_crop(run: RunFolder, exported: TorchNetwork, weights: dict[str, np.ndarray]) -> None:
+def _check_crop(
+    run: RunFolder, config: Config, own: Any, exported: TorchNetwork, classes: int
+) -> None:
     """WeightsError where the crop decides the size of a dense layer, as in VGG and AlexNet."""
-    config, columns = run.read_config(), columns_of(run.read_tasks())
-    if config.data.crop == PUBLISHED_CROP:
+    name, crop, pixels = config.model.name, config.data.crop, input_pixels(config.model.name)
+    if crop == pixels:
         return
-    published = build_network(config.model.name, columns[-1].stop, PUBLISHED_CROP)
-    for name, parameter in published._collect_params_with_prefix().items():
-        if parameter.shape != weights[name].shape:
+    shapes = parameter_shapes(own)
+    for layer, shape in parameter_shapes(build_network(name, classes, pixels)).items():
+        if shape != shapes[layer]:
             raise WeightsError(
-                f"{run}: {exported.library}'s {exported.network} takes images of {PUBLISHED_CROP} "
-                f"pixels, and this one was trained on {config.data.crop} ({name})"
+                f"{run}: {exported.library}'s {exported.network} takes images of {pixels} "
+                f"pixels, and this one was trained on {crop} ({layer})"
             )
 
 
-def _difference(run: RunFolder, exported: TorchNetwork) -> float:
+def _difference(
+    config: Config, columns: Sequence[slice], own: Any, exported: TorchNetwork
+) -> float:
     """The largest difference in probability on images of noise, dark and bright ones among them."""
-    config, columns = run.read_config(), columns_of(run.read_tasks())
-    crop, contexts = config.data.crop, [mx.cpu()]
-    own = build_network(config.model.name, columns[-1].stop, crop)
-    load_parameters(own, run.weights_file, contexts)
-    parameters = own._collect_params_with_prefix()
-    shapes = {name: parameter.shape for name, parameter in parameters.items()}
-    again = build_network(config.model.name, columns[-1].stop, crop)
-    set_parameters(again, convert(config.model.name, exported.tensors, shapes))
+    name, crop, contexts = config.model.name, config.data.crop, [mx.cpu()]
+    again = build_network(name, columns[-1].stop, crop)
+    set_parameters(again, convert(name, exported.tensors, parameter_shapes(own)))
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (CHECKED_IMAGES, 1, crop, crop, 3)).astype(np.uint8)
     images[1] //= 4

@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from fashionai.conversion.convert import few
 from fashionai.errors import ConfigError, WeightsError, nearest
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
@@ -123,7 +124,7 @@ def load_pretrained(network: Any, file: Path) -> None:
         ("has, and the network does not,", sorted(weights.keys() - parameters.keys())),
     ):
         if names:
-            raise WeightsError(f"{file}: {problem} {_few(names)}", "Is it for another network?")
+            raise WeightsError(f"{file}: {problem} {few(names)}", "Is it for another network?")
     unequal = [name for name in weights if weights[name].shape != parameters[name].shape]
     _check_only_output_differs(file, unequal, weights, parameters)
     for name in weights.keys() - set(unequal):
@@ -134,6 +135,12 @@ def set_parameters(network: Any, parameters: Mapping[str, np.ndarray]) -> None:
     """Set every parameter by name; KeyError for one that is missing."""
     for name, parameter in network._collect_params_with_prefix().items():
         parameter.set_data(mx.nd.array(parameters[name]))
+
+
+def parameter_shapes(network: Any) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter by name."""
+    parameters = network._collect_params_with_prefix()
+    return {name: parameter.shape for name, parameter in parameters.items()}
 
 
 def output_names(network: Any) -> set[str]:
@@ -220,10 +227,6 @@ def _check_only_output_differs(
             f"the network wants {parameters[name].shape}",
             "Is it for another network or another data.crop?",
         )
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def first_line(error: Exception) -> str:

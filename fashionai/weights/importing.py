@@ -12,7 +12,7 @@ from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path, content_hash, write_text
-from fashionai.models.zoo import build_network, output_names, read_parameters
+from fashionai.models.zoo import build_network, output_names, parameter_shapes, read_parameters
 from fashionai.runtime import import_mxnet
 from fashionai.weights.fingerprint import (
     PUBLISHED_FINGERPRINTS,
@@ -137,11 +137,9 @@ def _read(model: str, file: Path, reference: Any) -> dict[str, np.ndarray]:
             if not np.isfinite(value).all():
                 raise WeightsError(f"{file}: {name} holds numbers that are not finite")
         return values
-    parameters = reference._collect_params_with_prefix()
-    shapes = {name: parameter.shape for name, parameter in parameters.items()}
     tensors = read_checkpoint(file)
     try:
-        return convert(model, tensors, shapes)
+        return convert(model, tensors, parameter_shapes(reference))
     except WeightsError as error:
         raise WeightsError(f"{file}: {error.message}", error.hint) from None
 

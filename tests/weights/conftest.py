@@ -8,16 +8,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
+from fashionai.conversion.convert import to_torch
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
 from fashionai.weights import downloading
-from tests.conftest import draw_image
+from tests.conftest import draw_image, fashionai
 from tests.image_server import ImageServer
 from tests.weights.weights_server import serve_weights
 
 mx = import_mxnet()
 
+MODEL = "resnet18_v1b"
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NOBODY = "http://127.0.0.1:9/"
 
 
@@ -43,12 +47,34 @@ def server() -> Iterator[ImageServer]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, np.ndarray]:
+    """Parameters of a network that the hub publishes."""
+    return make_parameters(MODEL, classes=3)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(parameters: dict[str, np.ndarray]) -> bytes:
+    """The same network as the hub has it."""
+    return save(to_torch(MODEL, parameters, MEAN, STD).tensors)
+
+
 def kept(home: Path) -> list[str]:
     """All files below the cache's folder but locks."""
     files = (path for path in (home / "weights").rglob("*") if path.is_file())
     return sorted(
         str(path.relative_to(home / "weights")) for path in files if path.suffix != ".lock"
     )
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What the command line says to something wrong: one line."""
+    capsys.readouterr()
+    assert fashionai("weights", *arguments) == 2
+    output = capsys.readouterr().err
+    assert output.startswith("Error: ")
+    assert output.count("\n") == 1
+    return output[len("Error: ") : -1]
 
 
 def make_parameters(model: str, classes: int = 1000) -> dict[str, np.ndarray]:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
 
-from fashionai.conversion.convert import to_torch
 from fashionai.conversion.published import HALF, PUBLISHED_WEIGHTS
 from fashionai.models.zoo import build_network
 from fashionai.weights import downloading
@@ -18,21 +16,8 @@ from tests.conftest import fashionai
 from tests.conversion.gluon_networks import answers, with_parameters
 from tests.conversion.torch_writer import Calling, zip_file
 from tests.image_server import ImageServer, content, in_turn, redirect, status
-from tests.weights.conftest import kept, make_parameters, write_parameters
+from tests.weights.conftest import MEAN, MODEL, STD, kept, make_parameters, write_parameters
 from tests.weights.weights_server import HUB_PATH, in_parts, publish_on_hub, stalling
-
-MODEL = "resnet18_v1b"
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@pytest.fixture(scope="module")
-def parameters() -> dict[str, np.ndarray]:
-    return make_parameters(MODEL, classes=3)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(parameters: dict[str, np.ndarray]) -> bytes:
-    return save(to_torch(MODEL, parameters, MEAN, STD).tensors)
 
 
 def test_the_first_source_that_works_is_taken(

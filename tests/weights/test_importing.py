@@ -1,8 +1,7 @@
-"""Files into the cache: converted, tried, whole; and damage that is found later."""
+"""Files into the cache: converted, tried, whole."""
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 from pathlib import Path
@@ -14,19 +13,15 @@ from safetensors.numpy import save_file
 from fashionai.config import Config, DataConfig, save_config
 from fashionai.config.models import ModelConfig
 from fashionai.conversion.convert import to_torch
-from fashionai.errors import WeightsError
-from fashionai.files import content_hash
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
-from fashionai.weights import importing
 from fashionai.weights.fingerprint import agrees, fixed_image, reduce_answer
-from fashionai.weights.importing import verify_weights
 from fashionai.weights.pretrained import import_file, starting_weights
-from fashionai.weights.store import Weights, cached_weights
+from fashionai.weights.store import cached_weights
 from tests.conftest import fashionai
 from tests.conversion.gluon_networks import answers, with_parameters
 from tests.conversion.torch_writer import Calling, legacy_file, tensor, zip_file
-from tests.weights.conftest import kept, make_parameters, write_parameters
+from tests.weights.conftest import kept, make_parameters, refusal, write_parameters
 
 mx = import_mxnet()
 MODEL = "squeezenet1.1"
@@ -56,16 +51,6 @@ def write_checkpoint(file: Path, tensors: dict[str, np.ndarray]) -> Path:
         form = legacy_file if file.suffix == ".pt" else zip_file
         file.write_bytes(form({n: tensor(value, n) for n, value in tensors.items()}))
     return file
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """What the command line says to something wrong: one line."""
-    capsys.readouterr()
-    assert fashionai("weights", *arguments) == 2
-    output = capsys.readouterr().err
-    assert output.startswith("Error: ")
-    assert output.count("\n") == 1
-    return output[len("Error: ") : -1]
 
 
 # What is kept.
@@ -308,97 +293,3 @@ def test_a_full_disk(
     place = home / f"weights/{MODEL}/file-a.params.params"
     assert line == f"{place}: cannot be written. Is the disk full?"
     assert kept(home) == []
-
-
-# Damage that is found later.
-
-
-@pytest.fixture
-def weights(tmp_path: Path, parameters: dict[str, np.ndarray]) -> Weights:
-    return import_file(write_parameters(tmp_path / "a.params", parameters), MODEL)
-
-
-def flip_exponent(weights: Weights) -> None:
-    """Change one bit of the last number but a few: of the layer of classes' weights."""
-    content = bytearray(weights.file.read_bytes())
-    position = content.rindex(np.float32(0.25).tobytes())
-    content[position + 3] ^= 0x04
-    weights.file.write_bytes(content)
-
-
-def rewrite(weights: Weights, **values: object) -> None:
-    file = weights.file.with_suffix(".json")
-    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
-
-
-def test_a_flipped_bit_is_found_by_the_hash_and_by_the_answer(
-    tmp_path: Path, parameters: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
-) -> None:
-    marked = {name: value.copy() for name, value in parameters.items()}
-    marked["output.0.weight"][3, 5] = 0.25
-    weights = import_file(write_parameters(tmp_path / "a.params", marked), MODEL)
-    flip_exponent(weights)
-    hint = "Import them again, or delete the file and its .json"
-    assert refusal(capsys, "verify") == (
-        f"{weights.file}: its SHA-256 is not that of its record, the file is damaged. {hint}"
-    )
-    rewrite(weights, sha256=content_hash(weights.file.read_bytes()))
-    line = refusal(capsys, "verify", MODEL)
-    assert line.startswith(f"{weights.file}: the network answers the fixed image with ")
-    assert line.endswith(f": the weights are damaged or were not converted well. {hint}")
-
-
-def test_published_weights_have_a_fingerprint_that_no_record_changes(
-    tmp_path: Path, weights: Weights, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    right = {weights.record.source: weights.record.fingerprint}
-    monkeypatch.setattr(importing, "PUBLISHED_FINGERPRINTS", right)
-    verify_weights(weights)
-    wrong = {weights.record.source: tuple(n + 1 for n in weights.record.fingerprint)}
-    monkeypatch.setattr(importing, "PUBLISHED_FINGERPRINTS", wrong)
-    with pytest.raises(WeightsError, match="were not converted well"):
-        verify_weights(weights)
-    content = weights.file.read_bytes()
-    with pytest.raises(WeightsError, match=r"a\.params: the network answers the fixed image"):
-        import_file(tmp_path / "a.params", MODEL)
-    assert weights.file.read_bytes() == content
-    assert cached_weights(MODEL) == [weights]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"std": [0.5, 0, 0.5]},
-        {"std": [0.5, 0.5]},
-        {"mean": [float("nan")] * 3},
-        {"mean": [123.7, 116.8, 103.9]},
-        {"classes": -1},
-        {"more": 1},
-        {"fingerprint": "x"},
-    ],
-)
-def test_a_record_that_is_none(
-    weights: Weights, values: dict[str, object], capsys: pytest.CaptureFixture[str]
-) -> None:
-    rewrite(weights, **values)
-    file = weights.file.with_suffix(".json")
-    for command in ("verify", "list"):
-        expected = f"{file}: is no record of weights. Delete it and fetch again"
-        assert refusal(capsys, command) == expected
-
-
-def test_a_record_alone_and_weights_alone(
-    weights: Weights, capsys: pytest.CaptureFixture[str]
-) -> None:
-    content = weights.file.read_bytes()
-    weights.file.unlink()
-    record = weights.file.with_suffix(".json")
-    assert refusal(capsys, "verify") == (
-        f"{record}: the weights beside it are gone. Delete it and fetch again"
-    )
-    record.unlink()
-    weights.file.write_bytes(content)  # was not finished: its record comes last
-    assert cached_weights(MODEL) == []
-    assert refusal(capsys, "verify", MODEL).endswith(
-        "/weights: no weights of squeezenet1.1 to verify. Fetch or import some"
-    )

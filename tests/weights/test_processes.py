@@ -11,30 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
 
-from fashionai.conversion.convert import to_torch
 from fashionai.weights.pretrained import find_weights
 from fashionai.weights.store import cached_weights
 from tests.conftest import ROOT, fashionai
 from tests.image_server import ImageServer, content
-from tests.weights.conftest import kept, make_parameters, write_parameters
+from tests.weights.conftest import MODEL, kept, write_parameters
 from tests.weights.weights_server import in_parts, publish_on_hub, stalling
 
-MODEL = "resnet18_v1b"
 NAME = f"{MODEL}/timm-resnet18.a1_in1k"
 PART = "downloads/resnet18.a1_in1k.safetensors.part"
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@pytest.fixture(scope="module")
-def parameters() -> dict[str, np.ndarray]:
-    return make_parameters(MODEL, classes=3)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(parameters: dict[str, np.ndarray]) -> bytes:
-    return save(to_torch(MODEL, parameters, MEAN, STD).tensors)
 
 
 @pytest.fixture

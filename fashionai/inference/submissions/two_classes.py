@@ -21,7 +21,7 @@ from fashionai.inference.submissions.rows import (
     parse_probabilities,
     written,
 )
-from fashionai.inference.thresholds import EVEN_ODDS, answered_labels
+from fashionai.inference.thresholds import answered_labels
 from fashionai.tasks import CACTUS, COVERS, Task
 
 CACTUS_COLUMNS = ("id", "has_cactus")
@@ -42,7 +42,7 @@ def _read_cactus(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
 
 def _write_covers(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
     probabilities = as_written(np.array([row.probabilities for row in rows]))
-    answers = answered_labels(COVERS, probabilities, EVEN_ODDS if threshold is None else threshold)
+    answers = answered_labels(COVERS, probabilities, threshold)
     lines = [
         (row.image, written(values[1]), str(answer))
         for row, values, answer in zip(rows, probabilities, answers)

@@ -1,0 +1,115 @@
+"""Damage of the cache that is found later: in files, in records, in what networks answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.errors import WeightsError
+from fashionai.files import content_hash
+from fashionai.weights import importing
+from fashionai.weights.importing import verify_weights
+from fashionai.weights.pretrained import import_file
+from fashionai.weights.store import Weights, cached_weights
+from tests.weights.conftest import make_parameters, refusal, write_parameters
+
+MODEL = "squeezenet1.1"
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, np.ndarray]:
+    return make_parameters(MODEL, classes=7)
+
+
+@pytest.fixture
+def weights(tmp_path: Path, parameters: dict[str, np.ndarray]) -> Weights:
+    return import_file(write_parameters(tmp_path / "a.params", parameters), MODEL)
+
+
+def flip_exponent(weights: Weights) -> None:
+    """Change one bit of the last number but a few: of the layer of classes' weights."""
+    content = bytearray(weights.file.read_bytes())
+    position = content.rindex(np.float32(0.25).tobytes())
+    content[position + 3] ^= 0x04
+    weights.file.write_bytes(content)
+
+
+def rewrite(weights: Weights, **values: object) -> None:
+    file = weights.file.with_suffix(".json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def test_a_flipped_bit_is_found_by_the_hash_and_by_the_answer(
+    tmp_path: Path, parameters: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    marked = {name: value.copy() for name, value in parameters.items()}
+    marked["output.0.weight"][3, 5] = 0.25
+    weights = import_file(write_parameters(tmp_path / "a.params", marked), MODEL)
+    flip_exponent(weights)
+    hint = "Import them again, or delete the file and its .json"
+    assert refusal(capsys, "verify") == (
+        f"{weights.file}: its SHA-256 is not that of its record, the file is damaged. {hint}"
+    )
+    rewrite(weights, sha256=content_hash(weights.file.read_bytes()))
+    line = refusal(capsys, "verify", MODEL)
+    assert line.startswith(f"{weights.file}: the network answers the fixed image with ")
+    assert line.endswith(f": the weights are damaged or were not converted well. {hint}")
+
+
+def test_published_weights_have_a_fingerprint_that_no_record_changes(
+    tmp_path: Path, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = {weights.record.source: weights.record.fingerprint}
+    monkeypatch.setattr(importing, "PUBLISHED_FINGERPRINTS", right)
+    verify_weights(weights)
+    wrong = {weights.record.source: tuple(n + 1 for n in weights.record.fingerprint)}
+    monkeypatch.setattr(importing, "PUBLISHED_FINGERPRINTS", wrong)
+    with pytest.raises(WeightsError, match="were not converted well"):
+        verify_weights(weights)
+    content = weights.file.read_bytes()
+    with pytest.raises(WeightsError, match=r"a\.params: the network answers the fixed image"):
+        import_file(tmp_path / "a.params", MODEL)
+    assert weights.file.read_bytes() == content
+    assert cached_weights(MODEL) == [weights]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"std": [0.5, 0, 0.5]},
+        {"std": [0.5, 0.5]},
+        {"mean": [float("nan")] * 3},
+        {"mean": [123.7, 116.8, 103.9]},
+        {"classes": -1},
+        {"more": 1},
+        {"fingerprint": "x"},
+    ],
+)
+def test_a_record_that_is_none(
+    weights: Weights, values: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(weights, **values)
+    file = weights.file.with_suffix(".json")
+    for command in ("verify", "list"):
+        expected = f"{file}: is no record of weights. Delete it and fetch again"
+        assert refusal(capsys, command) == expected
+
+
+def test_a_record_alone_and_weights_alone(
+    weights: Weights, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = weights.file.read_bytes()
+    weights.file.unlink()
+    record = weights.file.with_suffix(".json")
+    assert refusal(capsys, "verify") == (
+        f"{record}: the weights beside it are gone. Delete it and fetch again"
+    )
+    record.unlink()
+    weights.file.write_bytes(content)  # was not finished: its record comes last
+    assert cached_weights(MODEL) == []
+    assert refusal(capsys, "verify", MODEL).endswith(
+        "/weights: no weights of squeezenet1.1 to verify. Fetch or import some"
+    )
