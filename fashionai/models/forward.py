@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -12,6 +12,9 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock
+
+# Probabilities that a device is computing: called, it waits for them.
+Pending = Callable[[], np.ndarray]
 
 
 class Normalize(HybridBlock):
@@ -72,27 +75,52 @@ class Forward:
             images = mx.nd.broadcast_mul(images, own) + mx.nd.broadcast_mul(partners, 1 - own)
         return self.network(images)
 
-    def probabilities(self, batches: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
-        """Probabilities ``(N, C) float64`` of all rows of ``(B, V, H, W, 3) uint8`` batches.
+    def begin(self, pixels: np.ndarray) -> Pending:
+        """Begin with ``(N, H, W, 3) uint8``; call the result for probabilities ``(N, C) float64``.
 
-        Each task of each of the V views is soft-maxed, so that its columns sum to
-        1, and the mean over views is the answer. A
-        batch of fewer than ``batch_size`` rows is filled up with zeros, which are
-        dropped again: static graphs are planned for one shape.
+        Each task has a soft-max of its own, so that its columns sum to 1.
         """
-        results = []
-        for images in batches:
-            rows, views = images.shape[:2]
-            if rows < batch_size:
-                filling = np.zeros((batch_size - rows, *images.shape[1:]), np.uint8)
-                images = np.concatenate([images, filling])
-            outputs = [
-                self.logits(part) for part in self.split(images.reshape(-1, *images.shape[2:]))
-            ]
+        outputs = [self.logits(part) for part in self.split(pixels)]
+
+        def finish() -> np.ndarray:
             logits = np.concatenate([output.asnumpy() for output in outputs])
-            answers = np.concatenate([softmax(logits[:, part]) for part in self._columns], axis=1)
-            results.append(answers.reshape(batch_size, views, -1)[:rows].mean(axis=1))
-        return np.concatenate(results)
+            return np.concatenate([softmax(logits[:, part]) for part in self._columns], axis=1)
+
+        return finish
+
+    def probabilities(self, batches: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
+        """Probabilities ``(N, C) float64`` of all rows, see mean_over_views."""
+        return np.concatenate(list(mean_over_views(self.begin, batches, batch_size)))
+
+
+def mean_over_views(
+    begin: Callable[[np.ndarray], Pending], batches: Iterable[np.ndarray], batch_size: int
+) -> Iterator[np.ndarray]:
+    """Probabilities ``(B, C) float64`` of ``(B, V, H, W, 3) uint8`` batches, the mean over views.
+
+    ``begin`` takes all views of a batch, ``(B * V, H, W, 3) uint8``. A batch is begun
+    before the one in front of it is read, so that the device has something to do in
+    between. One of fewer than ``batch_size`` rows is filled up with zeros, which are
+    dropped again: static graphs are planned for one shape.
+    """
+    waiting: Optional[tuple[Pending, int]] = None
+    for images in batches:
+        rows = len(images)
+        if rows < batch_size:
+            filling = np.zeros((batch_size - rows, *images.shape[1:]), np.uint8)
+            images = np.concatenate([images, filling])
+        begun = begin(images.reshape(-1, *images.shape[2:])), rows
+        if waiting is not None:
+            yield _finish(*waiting, batch_size)
+        waiting = begun
+    if waiting is not None:
+        yield _finish(*waiting, batch_size)
+
+
+def _finish(pending: Pending, rows: int, batch_size: int) -> np.ndarray:
+    answers = pending()
+    mean: np.ndarray = answers.reshape(batch_size, -1, answers.shape[-1])[:rows].mean(axis=1)
+    return mean
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
