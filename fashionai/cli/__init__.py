@@ -32,6 +32,7 @@ COMMANDS = {
     "runs": "List the runs with their scores.",
     "tasks": "List the tasks with their classes.",
     "quantize": "Calibrate a run for prediction in 8-bit integers.",
+    "bench": "Measure this machine, and tell what limits it.",
     "export": "Write a run's network for other libraries.",
     "weights": "Get pretrained weights, and check them.",
     "models": "List the networks with their cost and accuracy.",

@@ -9,6 +9,7 @@ from fashionai.config.loading import (
     dump_config,
     known_keys,
     load_config,
+    resolve_config,
     save_config,
 )
 from fashionai.config.models import (
@@ -29,5 +30,6 @@ __all__ = [
     "dump_config",
     "known_keys",
     "load_config",
+    "resolve_config",
     "save_config",
 ]

@@ -36,7 +36,16 @@ def load_config(
     ``known_tasks``. Raises ConfigError that lists every unknown task and key and
     every wrong value together.
     """
-    tree = load_yaml(path)
+    return resolve_config(load_yaml(path), str(path), overrides, known_tasks)
+
+
+def resolve_config(
+    tree: Mapping[str, Any],
+    name: str,
+    overrides: Sequence[str] = (),
+    known_tasks: Sequence[Task] = (),
+) -> Config:
+    """The configuration of keys and values that errors call by ``name``, see load_config."""
     # A section whose keys are all commented out is an empty section.
     tree = {key: {} if value is None and _is_section(key) else value for key, value in tree.items()}
     problems: list[str] = []
@@ -47,7 +56,7 @@ def load_config(
     problems += _unknown_tasks(tree, known_tasks) + found
     if config is None or problems:
         count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
-        raise ConfigError("\n  ".join([f"{path}: {count} in the configuration", *problems]))
+        raise ConfigError("\n  ".join([f"{name}: {count} in the configuration", *problems]))
     return config
 
 

@@ -1,0 +1,254 @@
+"""How fast this machine trains and predicts with a configuration's network."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, TypeVar
+
+import cv2
+import numpy as np
+
+from fashionai.config import Config
+from fashionai.config.models import EarlyStoppingConfig
+from fashionai.datasets.folders import plan_folders, read_split, write_folders
+from fashionai.datasets.garments import draw
+from fashionai.datasets.record import LabelledImage
+from fashionai.datasets.training_rows import read_rows
+from fashionai.errors import InstallationError, TrainingError
+from fashionai.inference.engines import EXACT_ENGINES, open_engine
+from fashionai.inference.quantization import quantize
+from fashionai.pipeline.augment import TrainingTransform
+from fashionai.pipeline.decode import read_image
+from fashionai.pipeline.loader import Loader
+from fashionai.reporting.speeds import Speeds
+from fashionai.runs import RunFolder, create_run
+from fashionai.runtime import contexts, import_mxnet, usable_cores
+from fashionai.tasks import Task, find_task
+from fashionai.training.learner import Learner
+from fashionai.training.trainer import Trainer
+
+mx = import_mxnet()
+
+# Training images of a measurement: batches enough for decoding to run ahead of steps.
+BATCHES, FEWEST_IMAGES = 4, 64
+VALIDATION_IMAGES = 16
+# Drawn images have about the sides of FashionAI's, in pixels.
+DRAWN_WIDTH = 512
+# Views that an engine computes at once: four images with ten crops.
+VIEWS = 40
+STEPS_AT_ONCE = 2
+FEWEST_MEASUREMENTS = 3
+
+T = TypeVar("T")
+
+
+class Setting(NamedTuple):
+    """A configuration on devices, and about how many ``seconds`` to measure each part."""
+
+    config: Config
+    device: str
+    gpus: Sequence[int]
+    seconds: float
+
+
+def measure(setting: Setting, drawn: bool, progress: Callable[[str], None]) -> Speeds:
+    """Measure every part, with random weights, on some of the prepared training images.
+
+    With ``drawn`` images are drawn instead. ``progress`` is told what is under way.
+    Nothing is kept. Raises DataError for a folder that is not prepared, and what training
+    and engines raise.
+    """
+    threads = usable_cores()
+    with tempfile.TemporaryDirectory(prefix="fashionai-") as name:
+        config = _sampled(setting.config, Path(name) / "data", drawn)
+        setting = setting._replace(config=config)
+        progress(f"{threads} threads")
+        speeds = _in_process(threads, _measure_all, setting, Path(name) / "run")
+        if not speeds.on_gpu and threads > 1:
+            progress(f"{threads // 2} threads")
+            step = _in_process(threads // 2, _measure_steps, setting, config.batch_size)
+            speeds = speeds._replace(fewer_threads={threads // 2: step})
+    return speeds
+
+
+def _sampled(config: Config, folder: Path, drawn: bool) -> Config:
+    """Make prepared folders of a few images, and a copy of the configuration that uses them."""
+    wanted = max(FEWEST_IMAGES, BATCHES * config.batch_size) + VALIDATION_IMAGES
+    for name in config.task_names:
+        if drawn:
+            task = find_task(name)
+            images = _drawn_images(task, wanted)
+        else:
+            task, images = _prepared_images(Path(config.data.folder) / name, wanted)
+        held_out = min(VALIDATION_IMAGES, len(images) // 2)
+        splits = ["val"] * held_out + ["train"] * (len(images) - held_out)
+        write_folders(folder / name, task, plan_folders(images, splits), "symlink")
+    changes = {
+        "data": {"folder": str(folder), "folds_file": None, "fold": None},
+        "model": {"pretrained": False},
+        # A rate that lets no random weights diverge.
+        "optimizer": {"lr": 1e-6},
+    }
+    sections = {
+        name: getattr(config, name).model_copy(update=values) for name, values in changes.items()
+    }
+    whole = {"epochs": 2, "evaluate_test": "never", "early_stopping": EarlyStoppingConfig()}
+    return config.model_copy(update={**sections, **whole})
+
+
+def _prepared_images(folder: Path, wanted: int) -> tuple[Task, list[LabelledImage]]:
+    """Some images of a prepared folder's training split."""
+    split = read_split(folder, "train")
+    rows = np.random.default_rng(0).permutation(len(split.paths))[:wanted].tolist()
+    classes = split.class_indices
+    return split.task, [
+        _image(split.task, int(classes[row]), split.sources[row], path=split.paths[row])
+        for row in rows
+    ]
+
+
+def _drawn_images(task: Task, wanted: int) -> list[LabelledImage]:
+    """Garments of the demo, enlarged."""
+    images = []
+    for number in range(wanted):
+        index, rng = number % len(task.classes), np.random.default_rng(number)
+        picture = draw(task, index, None, rng)
+        scale = DRAWN_WIDTH / picture.shape[1]
+        large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        content = cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+        images.append(_image(task, index, f"{number}.jpg", content=content))
+    return images
+
+
+def _image(
+    task: Task,
+    index: int,
+    source: str,
+    *,
+    path: Optional[Path] = None,
+    content: Optional[bytes] = None,
+) -> LabelledImage:
+    label = "".join("ny"[at == index] for at in range(len(task.classes)))
+    return LabelledImage(source, path, content, index, label, source)
+
+
+def _in_process(threads: int, run: Callable[..., T], *arguments: Any) -> T:
+    """Run a function in a process of its own: MXNet starts its threads once."""
+    spawn = multiprocessing.get_context("spawn")
+    with _environment("OMP_NUM_THREADS", str(threads)), ProcessPoolExecutor(1, spawn) as pool:
+        try:
+            return pool.submit(run, *arguments).result()
+        except BrokenProcessPool:
+            raise TrainingError(
+                "the process that measures was killed, perhaps for want of memory",
+                "A smaller batch_size needs less",
+            ) from None
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
+def _measure_all(setting: Setting, run_path: Path) -> Speeds:
+    config = setting.config
+    devices = contexts(setting.device, setting.gpus)
+    run = create_run(run_path)
+    trainer = Trainer(config, devices)
+    trainer.fit(run)
+    paths, history = trainer.learner.train.paths, trainer.progress.history
+    sizes = dict.fromkeys((config.batch_size, max(2, config.batch_size // 2)))
+    return Speeds(
+        threads=usable_cores(),
+        on_gpu=devices[0].device_type == "gpu",
+        batch_size=config.batch_size,
+        decode=_rate(setting.seconds, lambda: _decode(config, paths)),
+        loader=_rate(setting.seconds, lambda: _load(config, paths)),
+        # Of two epochs the first has warmed up.
+        loop=float(history[-1]["images_per_second"]),
+        steps={size: _measure_steps(setting, size) for size in sizes},
+        fewer_threads={},
+        engines=_measure_engines(run, devices, setting.seconds),
+    )
+
+
+def _rate(seconds: float, run: Callable[[], int]) -> float:
+    """Images per second: the median over runs, which return their images; the first warms up."""
+    run()
+    rates: list[float] = []
+    begun = time.perf_counter()
+    while len(rates) < FEWEST_MEASUREMENTS or time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        images = run()
+        rates.append(images / (time.perf_counter() - start))
+    return statistics.median(rates)
+
+
+def _decode(config: Config, paths: Sequence[Path]) -> int:
+    short_side = TrainingTransform(config.data).decode_short
+    with ThreadPoolExecutor(config.data.workers or usable_cores()) as pool:
+        return sum(1 for _ in pool.map(read_image, paths, repeat(short_side)))
+
+
+def _load(config: Config, paths: Sequence[Path]) -> int:
+    transform, workers = TrainingTransform(config.data), config.data.workers
+    loader = Loader(paths, transform, config.batch_size, workers=workers)
+    return sum(len(batch.rows) for batch in loader.batches(np.arange(len(paths))))
+
+
+def _measure_steps(setting: Setting, batch_size: int) -> float:
+    """Training steps on one batch that stays, images per second."""
+    config = setting.config.model_copy(update={"batch_size": batch_size})
+    devices = contexts(setting.device, setting.gpus)
+    learner = Learner(config, read_rows(config, "train"), devices)
+    batch = next(learner.batches(0))
+
+    def steps() -> int:
+        for step in range(STEPS_AT_ONCE):
+            result = learner.step(batch, 0, step, config.optimizer.lr, config.optimizer.momentum)
+        learner.read(result)
+        mx.nd.waitall()
+        return STEPS_AT_ONCE * len(batch.rows)
+
+    return _rate(setting.seconds, steps)
+
+
+def _measure_engines(run: RunFolder, devices: list[Any], seconds: float) -> dict[str, float]:
+    """Views per second of each engine that the devices have and that is installed."""
+    crop = run.read_config().data.crop
+    shape = (VIEWS * len(devices), crop, crop, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    names: list[str] = ["gluon"]
+    if devices[0].device_type == "cpu":
+        quantize(run, images=VALIDATION_IMAGES, max_loss=float("inf"))
+        names = [*EXACT_ENGINES, "int8"]
+    speeds = {}
+    for name in names:
+        try:
+            engine = open_engine(run, devices, name)
+        except InstallationError:
+            continue
+
+        def forward(begin: Callable[..., Any] = engine.begin) -> int:
+            begin(pixels)()
+            return len(pixels)
+
+        speeds[name] = _rate(seconds, forward)
+    return speeds

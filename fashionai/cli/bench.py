@@ -1,0 +1,74 @@
+"""fashionai bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from fashionai.cli.options import device_options, parse_gpus
+
+EPILOG = """
+\b
+Examples:
+  fashionai bench
+  fashionai bench --config configs/skirt.yaml
+  fashionai bench --config configs/skirt.yaml model.name=resnet18_v2 batch_size=32
+
+KEY=VALUE overrides any key that fashionai config prints.
+"""
+
+# Without a configuration: the defaults, on drawn images.
+TASK = "skirt"
+
+
+@click.command(epilog=EPILOG)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="YAML file.  [default: the defaults, on drawn images]",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=2.0,
+    help="How long to measure each part.",
+)
+@device_options
+def command(
+    overrides: tuple[str, ...],
+    config_file: Optional[Path],
+    seconds: float,
+    device: str,
+    gpus: str,
+) -> None:
+    """Measure this machine: decoding, loading, training steps, and forward by engine.
+
+    Says which part is the bottleneck and what to change. It takes a minute or two
+    and keeps nothing.
+    """
+    chosen_gpus = parse_gpus(gpus)
+    from fashionai.config import load_config, resolve_config
+    from fashionai.runtime import processor_name
+
+    if config_file is None:
+        config = resolve_config({"task": TASK}, "the defaults", overrides)
+    else:
+        config = load_config(config_file, overrides)
+    from fashionai.benchmark import Setting, measure
+    from fashionai.reporting.speeds import advice, bottleneck, speed_table
+
+    speeds = measure(
+        Setting(config, device, chosen_gpus, seconds),
+        drawn=config_file is None,
+        progress=lambda what: click.echo(f"measuring with {what} ...", err=True),
+    )
+    click.echo(f"{processor_name()}, {speeds.threads} threads")
+    click.echo(f"{config.model.name}, {config.data.crop} px, batch {config.batch_size}\n")
+    click.echo(speed_table(speeds) + "\n")
+    click.echo(bottleneck(speeds))
+    for line in advice(speeds):
+        click.echo(f"- {line}")
