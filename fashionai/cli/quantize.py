@@ -66,7 +66,7 @@ def _print_scores(done: Quantized) -> None:
     from fashionai.reporting.tables import score_table
 
     rows = [
-        (f"{evaluation.name} {kind}", evaluation.rows_of_classes, evaluation.scores)
+        (f"{evaluation.task.short_name}, {kind}", evaluation.rows_of_classes, evaluation.scores)
         for kind, evaluations in (("float32", done.before), ("int8", done.after))
         for evaluation in evaluations
     ]

@@ -111,9 +111,9 @@ def calibrate(run: RunFolder, train: Rows, mode: str, images: int) -> tuple[Grap
     graph = trace(network)
     count = min(images, len(train.paths))
     batch = min(CALIBRATION_BATCH, count)
-    rows = np.random.default_rng(config.seed).permutation(len(train.paths))[
-        : count // batch * batch
-    ]
+    rows = np.random.default_rng(config.seed).permutation(len(train.paths))[:count]
+    # The first rows come again to fill the last batch.
+    rows = np.resize(rows, -(-count // batch) * batch)
     loader = Loader(train.paths, EvaluationTransform(config.data), batch)
     normalize = Normalize(*config.data.normalization)
     shape = (batch, 3, config.data.crop, config.data.crop)
@@ -136,7 +136,7 @@ def calibrate(run: RunFolder, train: Rows, mode: str, images: int) -> tuple[Grap
         raise RunError(
             f"{run}: MXNet cannot quantize {config.model.name} ({first_line(error)})"
         ) from None
-    return Graph(symbol, arguments, statistics), len(rows)
+    return Graph(symbol, arguments, statistics), count
 
 
 class _Batches(DataIter):

@@ -1,4 +1,4 @@
-"""A finished run of a zoo network on the small tree."""
+"""Finished runs on the small tree: of a zoo network, and of a small CNN."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ optimizer: {name: sgd, lr: 0.05}
 schedule: {name: cosine}
 """
 
+CNN_CONFIG = """\
+task: skirt
+model: {name: small_cnn, pretrained: false}
+data: {resize_short: 36, crop: 32}
+epochs: 4
+batch_size: 8
+optimizer: {name: adam, lr: 0.005}
+schedule: {name: cosine}
+"""
+
 
 @pytest.fixture(scope="package")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -29,3 +39,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = run_cli(*arguments, cwd=folder)
         assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="package")
+def trained_cnn(trained: Path) -> Path:
+    """A run of a CNN that tells the classes apart, surely enough for rounding to change little."""
+    (trained / "cnn.yaml").write_text(CNN_CONFIG)
+    done = run_cli("train", "--config", "cnn.yaml", "--run", "runs-cnn/skirt", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    return trained / "runs-cnn/skirt"

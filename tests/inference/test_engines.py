@@ -1,0 +1,168 @@
+"""Every engine computes what the hybridized network computes, and the choice between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.errors import ConfigError, RunError
+from fashionai.inference import engine_choice
+from fashionai.inference.engine_choice import choose_engine, measure_engines
+from fashionai.inference.engines import ENGINES, EXACT_ENGINES, open_engine
+from fashionai.inference.predictor import predict_images
+from fashionai.inference.quantization import quantize
+from fashionai.runs import RunFolder
+from fashionai.runtime import home_folder, import_mxnet
+from fashionai.tasks import find_task
+from tests.conftest import run_cli
+from tests.inference.test_predictor import images_to_predict
+
+mx = import_mxnet()
+
+CPU = [mx.cpu()]
+SKIRT = find_task("skirt")
+# Of a probability. Eight bits are 1/256 of each layer's range.
+TOLERANCES = {**dict.fromkeys(EXACT_ENGINES, 2e-6), "int8": 0.02}
+
+
+@pytest.fixture
+def runs(trained: Path, trained_cnn: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
+    """The run of the zoo's network, and that of the CNN, which is quantized."""
+    monkeypatch.chdir(trained)
+    cnn = RunFolder(trained_cnn)
+    if not cnn.int8_report.exists():
+        quantize(cnn)
+    return [RunFolder(Path("runs/skirt")), cnn]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FASHIONAI_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_agrees_with_gluon(trained: Path, runs: list[RunFolder], name: str) -> None:
+    paths = images_to_predict(trained)
+    for run in runs[1:] if name == "int8" else runs:
+        expected, actual = (
+            predict_images(paths, [run], CPU, batch_size=4, engine=engine)[SKIRT]
+            for engine in ("gluon", name)
+        )
+        np.testing.assert_allclose(actual, expected, atol=TOLERANCES[name])
+        np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
+        np.testing.assert_array_equal(actual.argmax(axis=1), expected.argmax(axis=1))
+        assert np.ptp(expected, axis=0).max() > 0.1, "the network answers the same everywhere"
+
+
+def test_engines_of_two_devices_share_the_views(runs: list[RunFolder]) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    for name in ("gluon", "fused"):
+        one, two = (
+            open_engine(runs[0], devices, name).begin(pixels)()
+            for devices in (CPU, [mx.cpu(0), mx.cpu(1)])
+        )
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["fused", "onnx", "int8"])
+def test_engines_of_the_cpu_are_refused_on_a_gpu(runs: list[RunFolder], name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"engine {name} computes on the CPU, found gpu\(0\)"):
+        open_engine(runs[1], [mx.gpu(0)], name)
+
+
+def test_only_engines_that_agree_are_measured(
+    runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert set(measure_engines(runs[0], CPU)) == set(EXACT_ENGINES)
+    # As a fusion would be that computes something else: the other run's network.
+    right = engine_choice.open_engine
+
+    def wrong_fusion(run: RunFolder, contexts: list[object], name: str) -> object:
+        return right(runs[1] if name == "fused" else run, contexts, name)
+
+    monkeypatch.setattr(engine_choice, "open_engine", wrong_fusion)
+    caplog.set_level("INFO", "fashionai")
+    assert set(measure_engines(runs[0], CPU)) == {"gluon", "onnx"}
+    assert "engine fused is left out: off by" in caplog.text
+
+
+def test_the_fastest_engine_is_chosen_and_remembered(
+    runs: list[RunFolder], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert choose_engine(runs[0], CPU, 10) == "gluon"
+    assert not (home / "engines.json").exists(), "few views are not worth measuring"
+    speeds = {"gluon": 100.0, "fused": 102.0, "onnx": 101.0}
+    measured = []
+
+    def measure(run: RunFolder, contexts: list[object]) -> dict[str, float]:
+        measured.append(run)
+        return speeds
+
+    monkeypatch.setattr(engine_choice, "measure_engines", measure)
+    assert choose_engine(runs[0], CPU, 10_000) == "gluon", "two percent are noise"
+    speeds["fused"] = 150.0
+    assert choose_engine(runs[0], CPU, 10_000) == "gluon", "what was measured is remembered"
+    assert choose_engine(runs[1], CPU, 10_000) == "fused", "for another network it is measured"
+    assert choose_engine(runs[1], CPU, 10) == "fused"
+    assert measured == runs
+    (home / "engines.json").write_text("{")
+    assert choose_engine(runs[0], CPU, 10_000) == "fused", "a damaged file is measured anew"
+    assert choose_engine(runs[0], [mx.gpu(0)], 10_000) == "gluon"
+
+
+def test_auto_measures_for_many_views_and_predicts_the_same(
+    trained: Path, runs: list[RunFolder], home: Path
+) -> None:
+    paths = images_to_predict(trained) * 60
+    assert len(paths) * 10 > 1000
+    unique = images_to_predict(trained)
+    auto = predict_images(unique, [runs[0]], CPU)[SKIRT]
+    assert home_folder() == home
+    engine_choice.choose_engine(runs[0], CPU, 1000)
+    (speeds,) = json.loads((home / "engines.json").read_text()).values()
+    assert set(speeds) == set(EXACT_ENGINES)
+    assert min(speeds.values()) > 0
+    chosen = predict_images(unique, [runs[0]], CPU)[SKIRT]
+    np.testing.assert_allclose(chosen, auto, atol=2e-6)
+
+
+def test_the_command_line_takes_an_engine(runs: list[RunFolder], trained: Path) -> None:
+    files = []
+    for name in ENGINES:
+        files.append(trained / f"{name}.csv")
+        done = run_cli(
+            *("predict", "--run", runs[1], "--engine", name, "--out", files[-1]),
+            cwd=trained,
+            env={**os.environ},
+        )
+        assert done.returncode == 0, done.stderr
+    answers = [
+        np.array([[float(p) for p in line.split(",")[2].split(";")] for line in file.open()])
+        for file in files
+    ]
+    for name, answer in zip(ENGINES, answers):
+        np.testing.assert_allclose(answer, answers[0], atol=TOLERANCES[name])
+
+
+def test_a_run_that_is_not_quantized_or_was_before_has_no_int8(
+    runs: list[RunFolder], tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match=r"is not quantized\. Run: fashionai quantize --run"):
+        open_engine(runs[0], CPU, "int8")
+    run = RunFolder(tmp_path / "skirt")
+    shutil.copytree(runs[1].path, run.path)
+    open_engine(run, CPU, "int8")
+    run.int8_parameters.write_bytes(run.int8_parameters.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"int8-0000.params: cannot be read \("):
+        open_engine(run, CPU, "int8")
+    weights = mx.nd.load(str(run.weights_file))
+    weights[min(weights)] *= 1.5
+    mx.nd.save(str(run.weights_file), weights)
+    with pytest.raises(RunError, match="was quantized with other weights"):
+        open_engine(run, CPU, "int8")
