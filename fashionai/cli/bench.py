@@ -14,7 +14,7 @@ EPILOG = """
 Examples:
   fashionai bench
   fashionai bench --config configs/skirt.yaml
-  fashionai bench --config configs/skirt.yaml model.name=resnet18_v2 batch_size=32
+  fashionai bench model.name=resnet18_v2 batch_size=32
 
 KEY=VALUE overrides any key that fashionai config prints.
 """
