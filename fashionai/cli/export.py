@@ -9,7 +9,8 @@ import click
 EPILOG = """
 \b
 Examples:
-  fashionai export --run runs/skirt --format safetensors --out exported
+  fashionai export --run runs/skirt --format onnx --out exported
+  fashionai export --run runs/skirt --format safetensors --out for-pytorch
 """
 
 
@@ -18,19 +19,27 @@ Examples:
 @click.option(
     "--format",
     "layout",
-    type=click.Choice(["safetensors"]),
+    type=click.Choice(["onnx", "gluon", "safetensors"]),
     required=True,
-    help="safetensors: by the names of torchvision or timm, where they have the network.",
+    help="onnx, gluon: pixels of a crop in, probabilities out. safetensors: weights by the names "
+    "of torchvision or timm, where they have the network.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
 def command(run_path: Path, layout: str, out: Path) -> None:
-    """Write a run's network for other libraries.
+    """Write a run's network for other programs.
 
-    Beside the weights is model.json: what loads them, the classes, and the input.
+    Beside it is model.json: the classes in the order of the output, the crop, and
+    what else its use takes. It is checked against the run before it is written.
     """
-    from fashionai.inference.export import export_safetensors
+    from fashionai.inference.export_graph import export_gluon, export_onnx
+    from fashionai.inference.export_torch import export_safetensors
     from fashionai.runs import RunFolder
 
-    done = export_safetensors(RunFolder(run_path), out)
-    click.echo(f"{done.folder}: weights of {done.network} for {done.library}")
-    click.echo(f"its probabilities differ by at most {done.difference:.1g} from the run's")
+    exports = {"onnx": export_onnx, "gluon": export_gluon, "safetensors": export_safetensors}
+    done = exports[layout](RunFolder(run_path), out)
+    click.echo(f"{done.folder}: {done.description}")
+    click.echo(
+        f"on {done.checked_on} probabilities differ by at most "
+        f"{done.agreement.difference:.1g} from the run's,\n"
+        f"and {done.agreement.top1:.0%} have the same most probable class"
+    )

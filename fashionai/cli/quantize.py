@@ -72,6 +72,6 @@ def _print_scores(done: Quantized) -> None:
     ]
     click.echo(score_table(rows) + "\n")
     click.echo(
-        f"same most probable class for {done.agreement:.2%} of the images, "
-        f"probabilities differ by at most {done.difference:.3f}"
+        f"same most probable class for {done.agreement.top1:.2%} of the images, "
+        f"probabilities differ by at most {done.agreement.difference:.3f}"
     )

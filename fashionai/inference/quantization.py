@@ -10,6 +10,7 @@ import scipy.stats
 
 from fashionai.datasets.training_rows import Rows, read_rows
 from fashionai.errors import RunError, TrainingError
+from fashionai.inference.agreement import Agreement, agreement
 from fashionai.inference.engines import Engine, open_engine
 from fashionai.inference.evaluation import TaskEvaluation
 from fashionai.inference.predictor import predict_with_engine
@@ -34,17 +35,15 @@ BOUND_SCORES = ("accuracy", "map")
 
 
 class Quantized(NamedTuple):
-    """Scores on the validation split before and after, by task, and what they agree on.
+    """Scores on the validation split before and after, by task, and how far answers agree.
 
-    ``agreement`` is the share of images with the same most probable class of every task,
-    ``difference`` the largest difference of a probability.
+    ``images`` is how many the ranges are from.
     """
 
     images: int
     before: list[TaskEvaluation]
     after: list[TaskEvaluation]
-    agreement: float
-    difference: float
+    agreement: Agreement
 
     @property
     def loss(self) -> float:
@@ -85,14 +84,7 @@ def quantize(
 
     answers = answers_of(exact), answers_of(integer)
     before, after = (evaluate_rows(val, _by_task(val, columns, a)) for a in answers)
-    tops = [np.stack([a[:, part].argmax(axis=1) for part in columns]) for a in answers]
-    result = Quantized(
-        used,
-        before,
-        after,
-        agreement=float((tops[0] == tops[1]).all(axis=0).mean()),
-        difference=float(np.abs(answers[0] - answers[1]).max()),
-    )
+    result = Quantized(used, before, after, agreement(*answers, columns))
     if not result.loss <= max_loss:
         raise TrainingError(
             f"{run}: in 8-bit integers accuracy or mAP falls by {result.loss:.4f}, allowed "
@@ -162,8 +154,8 @@ def _report(result: Quantized, mode: str, max_loss: float) -> dict[str, Any]:
         "mode": mode,
         "images": result.images,
         "max_loss": max_loss,
-        "top1_agreement": result.agreement,
-        "largest_difference": result.difference,
+        "top1_agreement": result.agreement.top1,
+        "largest_difference": result.agreement.difference,
         "tasks": {
             before.task.name: {
                 "n": before.rows,

@@ -25,7 +25,8 @@ class PixelNetwork(HybridBlock):
     def __init__(
         self, network: Any, mean: Sequence[float], std: Sequence[float], columns: Sequence[slice]
     ) -> None:
-        super().__init__()
+        # Without a prefix, so that OUTPUT is the name of the last operator.
+        super().__init__(prefix="")
         self.normalize, self.network = Normalize(mean, std), network
         self._columns = list(columns)
 

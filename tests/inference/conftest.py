@@ -12,9 +12,9 @@ CONFIG = """\
 task: skirt
 model: {name: mobilenet0.25, pretrained: false}
 data: {resize_short: 40, crop: 32}
-epochs: 6
+epochs: 8
 batch_size: 8
-optimizer: {name: sgd, lr: 0.05}
+optimizer: {name: sgd, lr: 0.02}
 schedule: {name: cosine}
 """
 

@@ -44,7 +44,7 @@ def test_tensors_have_torchvisions_names_and_shapes(
     """Those of torchvision 0.15's squeezenet1_1, whose layer of classes is a convolution."""
     run = make_run(tmp_path, "squeezenet1.1", mean=[0.5, 0.4, 0.3], std=[0.1, 0.2, 0.3])
     assert export(run, tmp_path / "out") == 0
-    assert "weights of squeezenet1_1 for torchvision" in capsys.readouterr().out
+    assert "torchvision's squeezenet1_1" in capsys.readouterr().out
     tensors = load_file(str(tmp_path / "out/model.safetensors"))
     fires = {3: (64, 16), 4: (128, 16), 6: (128, 32), 7: (256, 32), 9: (256, 48), 10: (384, 48)}
     fires.update({11: (384, 64), 12: (512, 64)})

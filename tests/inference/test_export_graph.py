@@ -1,0 +1,201 @@
+"""Exported graphs, read by programs that know nothing of this project."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from fashionai.inference import export_graph
+from fashionai.inference.onnx_model import onnx_model
+from fashionai.inference.predictor import predict_images
+from fashionai.models.zoo import build_network
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import find_task
+from tests.conftest import ROOT, fashionai
+from tests.inference.test_export import make_run
+from tests.inference.test_predictor import MEAN, STD, images_to_predict
+
+mx = import_mxnet()
+
+ERRORS_ALONE = 3
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run(trained: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    monkeypatch.chdir(trained)
+    return RunFolder(Path("runs/skirt"))
+
+
+def open_session(file: Path, optimized: str = "") -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ALONE
+    options.intra_op_num_threads = 1
+    options.optimized_model_filepath = optimized
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def stock_probabilities(network: str, parameters: Path, images: np.ndarray) -> np.ndarray:
+    """Of two tasks with six classes each: the plain network, and NumPy."""
+    block = build_network(network, 12, images.shape[1])
+    block.load_parameters(str(parameters))
+    pixels = ((images / 255 - MEAN) / STD).transpose(0, 3, 1, 2).astype(np.float32)
+    powers = np.exp(block(mx.nd.array(pixels)).asnumpy().astype(np.float64))
+    parts = [powers[:, :6], powers[:, 6:]]
+    return np.concatenate([part / part.sum(axis=1, keepdims=True) for part in parts], axis=1)
+
+
+@pytest.mark.parametrize(
+    "network", ["resnet18_v1b", "mobilenetv2_0.25", "densenet121", "small_cnn"]
+)
+def test_the_graph_computes_what_the_stock_network_does(tmp_path: Path, network: str) -> None:
+    run = make_run(tmp_path, network)
+    file = tmp_path / "model.onnx"
+    file.write_bytes(onnx_model(run))
+    model = onnx.load(str(file))
+    onnx.checker.check_model(model, full_check=True)
+    assert [value.name for value in model.graph.input] == ["images"], "weights are constants"
+    session = open_session(file, str(tmp_path / "optimized.onnx"))
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    expected = stock_probabilities(network, run.best_parameters, images)
+    for count in (3, 1):
+        (actual,) = session.run(["probabilities"], {"images": images[:count]})
+        np.testing.assert_allclose(actual, expected[:count], atol=2e-6)
+    optimized = onnx.load(str(tmp_path / "optimized.onnx"))
+    left = sum(node.op_type == "BatchNormalization" for node in optimized.graph.node)
+    before = sum(node.op_type == "BatchNormalization" for node in model.graph.node)
+    # DenseNet normalises what it has put together, which no convolution stands before.
+    assert left <= (before // 2 if network == "densenet121" else 0) < before
+
+
+@pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's, of every graph
+def test_both_formats_answer_as_predict_does(
+    run: RunFolder, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for layout in ("onnx", "gluon"):
+        assert (
+            fashionai("export", "--run", run, "--format", layout, "--out", tmp_path / layout) == 0
+        )
+        told = capsys.readouterr().out
+        assert re.search(r"on 12 validation images .* at most \de-0[6-8] from", told), told
+        assert "100% have the same most probable class" in told
+    paths = images_to_predict(trained)
+    expected = predict_images(paths, [run], [mx.cpu()], crops=1)[find_task("skirt")]
+    crops = np.stack([centre_crop(path) for path in paths])
+    session = open_session(tmp_path / "onnx/model.onnx")
+    np.testing.assert_allclose(session.run(None, {"images": crops})[0], expected, atol=2e-6)
+    files = [str(tmp_path / "gluon" / f"model-{end}") for end in ("symbol.json", "0000.params")]
+    block = mx.gluon.SymbolBlock.imports(files[0], ["data"], files[1])
+    answers = block(mx.nd.array(crops, dtype="uint8")).asnumpy()
+    np.testing.assert_allclose(answers, expected, atol=2e-6)
+
+
+def centre_crop(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path))[:, :, ::-1]
+    scale = 40 / min(image.shape[:2])
+    size = tuple(round(side * scale) for side in image.shape[1::-1])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    image = cv2.resize(image, size, interpolation=method)
+    top, left = ((side - 32) // 2 for side in image.shape[:2])
+    return image[top : top + 32, left : left + 32]
+
+
+def test_the_readmes_example_answers_as_predict_does(
+    run: RunFolder, trained: Path, tmp_path: Path
+) -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    assert len(program.splitlines()) <= 30
+    assert (
+        fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "exported") == 0
+    )
+    path = images_to_predict(trained)[0].resolve()
+    expected = predict_images([path], [run], [mx.cpu()], crops=1)[find_task("skirt")][0]
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    task, label, probability = done.stdout.rsplit(maxsplit=2)
+    assert (task, label) == (
+        "skirt_length_labels",
+        find_task("skirt").classes[expected.argmax()],
+    )
+    assert float(probability) == pytest.approx(expected.max(), abs=1e-5)
+
+
+def test_the_description_tells_what_the_use_takes(run: RunFolder, tmp_path: Path) -> None:
+    assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 0
+    described = json.loads((tmp_path / "out/model.json").read_text())
+    shape = ["N", 32, 32, 3]
+    assert described["input"] == {
+        "name": "images", "shape": shape, "dtype": "uint8", "colours": "RGB"
+    }  # fmt: skip
+    assert described["classes"] == {"skirt_length_labels": list(find_task("skirt").classes)}
+    assert (described["resize_short"], described["crop"]) == (40, 32)
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "model.json",
+        "model.onnx",
+    ]
+
+
+def test_what_answers_otherwise_is_not_written(
+    run: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As a translation would be that gets an operator wrong."""
+    other = RunFolder(tmp_path / "other")
+    shutil.copytree(run.path, other.path)
+    weights = mx.nd.load(str(other.weights_file))
+    weights["features.0.weight"] *= 1.1
+    mx.nd.save(str(other.weights_file), weights)
+    wrong = onnx_model(other)
+    monkeypatch.setattr(export_graph, "onnx_model", lambda run: wrong)
+    assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert re.search(r"format onnx .* would be off by .*, expected at most 0.0001; nothing", error)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ({"onnx": None}, r"onnx is not installed\. Run: pip install 'fashionai\[onnx\]'"),
+        ({"onnxruntime": None}, "onnxruntime is not installed"),
+        (
+            {"onnx": types.SimpleNamespace(__version__="1.17.0")},
+            r"onnx 1\.17\.0 is installed, and MXNet 1\.9\.1 needs one before 1\.17",
+        ),
+    ],
+)
+def test_what_is_not_installed_is_named(
+    run: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    modules: dict[str, object],
+    message: str,
+) -> None:
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert re.search(message, error), error
+    assert not (tmp_path / "out").exists()
