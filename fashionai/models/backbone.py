@@ -27,18 +27,13 @@ class NotConstantError(Exception):
 class Backbone(NamedTuple):
     """``block`` is ``(B, 3, crop, crop) float32`` to ``(B, *shape) float32``, for ``output``.
 
-    It shares its parameters with the network. ``size`` is the number of values
-    for an image; of its ``shape`` all dimensions but the first are 1.
+    It shares its parameters with the network. All dimensions of ``shape`` but the
+    first are 1.
     """
 
     block: Any
     output: Any
     shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """How many values an image has."""
-        return math.prod(self.shape)
 
 
 def cut_backbone(network: Any, crop: int) -> Backbone:

@@ -94,7 +94,7 @@ def test_what_is_no_constant_vector_is_refused(make, reason: str) -> None:
 
 
 def test_dropout_that_drops_nothing_is_constant() -> None:
-    assert cut_backbone(layers(nn.GlobalAvgPool2D(), nn.Dropout(0.0)), CROP).size == 3
+    assert cut_backbone(layers(nn.GlobalAvgPool2D(), nn.Dropout(0.0)), CROP).shape == (3, 1, 1)
 
 
 def test_parameters_that_move_are_those_that_learn_and_their_statistics() -> None:
