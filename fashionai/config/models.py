@@ -33,6 +33,8 @@ class DataConfig(Section):
     takes every row once an epoch (shuffle), or every class as often (balanced).
     Rows that do not fill the ``last_batch`` of an epoch come first in the next
     (rollover) or are left out (discard), so that all batches have one size.
+    An output layer that learns alone (trainable: head) sees ``feature_views``
+    augmented views of every image in turn.
     """
 
     folder: str = "data/train_valid"
@@ -47,6 +49,7 @@ class DataConfig(Section):
     maybe_share: float = Field(0.2, gt=0, lt=1)
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     last_batch: Literal["rollover", "discard"] = "rollover"
+    feature_views: int = Field(4, ge=1, le=1000)
     workers: Optional[int] = Field(None, ge=1, le=256)
 
     @property

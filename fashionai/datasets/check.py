@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fashionai.datasets.record import LabelledImage
+from fashionai.errors import DataError
 from fashionai.files import content_hash
 from fashionai.pipeline.decode import find_damage
 from fashionai.runtime import usable_cores
@@ -39,13 +40,23 @@ def check_images(
 def hash_files(
     paths: Sequence[Path], progress: Callable[[int], None] = lambda done: None
 ) -> list[str]:
-    """The SHA-256 of every file, read on all cores; ``progress`` as for check_images."""
+    """The SHA-256 of every file, read on all cores; ``progress`` as for check_images.
+
+    DataError for a file that cannot be read.
+    """
     hashes = []
     with ThreadPoolExecutor(usable_cores()) as pool:
-        for value in pool.map(lambda path: content_hash(path.read_bytes()), paths):
+        for value in pool.map(_hash_file, paths):
             hashes.append(value)
             progress(1)
     return hashes
+
+
+def _hash_file(path: Path) -> str:
+    try:
+        return content_hash(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def conflicting_groups(

@@ -1,4 +1,4 @@
-"""Batches of pixels through a network on one or more devices."""
+"""Batches of pixels, or of what a part of a network takes, through it on one or more devices."""
 
 from __future__ import annotations
 
@@ -29,31 +29,21 @@ class Normalize(HybridBlock):
         return F.image.normalize(F.image.to_tensor(x), mean=self._mean, std=self._std)
 
 
-class Forward:
-    """A network with its input normalisation, fed with pixels.
+class BatchForward:
+    """A network on one or more devices, fed with what it takes.
 
-    The normalisation is beside the network, not inside it: the parameters that
-    are saved are those of the stock network. ``columns`` are those of each task
-    in the network's output: each has a soft-max of its own.
+    ``columns`` are those of each task in the network's output: each has a soft-max
+    of its own.
     """
 
-    def __init__(
-        self,
-        network: Any,
-        mean: Sequence[float],
-        std: Sequence[float],
-        contexts: Sequence[Any],
-        columns: Sequence[slice],
-    ) -> None:
+    def __init__(self, network: Any, contexts: Sequence[Any], columns: Sequence[slice]) -> None:
         self.network = network
         self.contexts = list(contexts)
         self._columns = list(columns)
-        self._normalize = Normalize(mean, std)
         # On several devices at once MXNet 1.9.1 loses updates of the statistics of batch
         # normalisation in graphs of static shape: now and then, and other ones in each run.
-        options = {"static_alloc": True, "static_shape": len(self.contexts) == 1}
-        self._normalize.hybridize(**options)
-        network.hybridize(**options)
+        self._options = {"static_alloc": True, "static_shape": len(self.contexts) == 1}
+        network.hybridize(**self._options)
 
     def split(self, array: np.ndarray) -> list[Any]:
         """Distribute the rows of an array over the devices, as evenly as they go.
@@ -66,24 +56,33 @@ class Forward:
             if len(part)
         ]
 
-    def logits(self, pixels: Any, mixing: Optional[Mixing] = None) -> Any:
-        """``(B, H, W, 3) uint8`` on one device, mixed when asked, to logits ``(B, C)`` there."""
-        images = self._normalize(pixels)
+    def logits(self, inputs: Any, mixing: Optional[Mixing] = None) -> Any:
+        """``(B, ...)`` on one device, mixed when asked, to logits ``(B, C)`` there."""
+        prepared = self.prepare(inputs)
         if mixing is not None:
-            own = mx.nd.array(mixing.weights, ctx=pixels.context)
-            partners = images.take(mx.nd.array(mixing.order, ctx=pixels.context, dtype="int32"))
-            images = mx.nd.broadcast_mul(images, own) + mx.nd.broadcast_mul(partners, 1 - own)
-        return self.network(images)
+            own = mx.nd.array(mixing.weights, ctx=inputs.context)
+            partners = prepared.take(mx.nd.array(mixing.order, ctx=inputs.context, dtype="int32"))
+            prepared = mx.nd.broadcast_mul(prepared, own) + mx.nd.broadcast_mul(partners, 1 - own)
+        return self.network(prepared)
 
-    def begin(self, pixels: np.ndarray) -> Pending:
-        """Begin with ``(N, H, W, 3) uint8``; call the result for probabilities ``(N, C) float64``.
+    def prepare(self, inputs: Any) -> Any:
+        """What the network takes, of a batch of inputs."""
+        return inputs
+
+    def outputs(self, inputs: np.ndarray) -> Pending:
+        """Begin with ``(N, ...)``; call the result for what the network answers, ``float32``."""
+        outputs = [self.logits(part) for part in self.split(inputs)]
+        return lambda: np.concatenate([output.asnumpy() for output in outputs])
+
+    def begin(self, inputs: np.ndarray) -> Pending:
+        """Begin with ``(N, ...)``; call the result for probabilities ``(N, C) float64``.
 
         Each task has a soft-max of its own, so that its columns sum to 1.
         """
-        outputs = [self.logits(part) for part in self.split(pixels)]
+        outputs = self.outputs(inputs)
 
         def finish() -> np.ndarray:
-            logits = np.concatenate([output.asnumpy() for output in outputs])
+            logits = outputs()
             return np.concatenate([softmax(logits[:, part]) for part in self._columns], axis=1)
 
         return finish
@@ -93,21 +92,46 @@ class Forward:
         return np.concatenate(list(mean_over_views(self.begin, batches, batch_size)))
 
 
+class Forward(BatchForward):
+    """A network with its input normalisation, fed with pixels ``(B, H, W, 3) uint8``.
+
+    The normalisation is beside the network, not inside it: the parameters that
+    are saved are those of the stock network.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        mean: Sequence[float],
+        std: Sequence[float],
+        contexts: Sequence[Any],
+        columns: Sequence[slice],
+    ) -> None:
+        super().__init__(network, contexts, columns)
+        self._normalize = Normalize(mean, std)
+        self._normalize.hybridize(**self._options)
+
+    def prepare(self, inputs: Any) -> Any:
+        """Normalised images ``(B, 3, H, W) float32``."""
+        return self._normalize(inputs)
+
+
 def mean_over_views(
     begin: Callable[[np.ndarray], Pending], batches: Iterable[np.ndarray], batch_size: int
 ) -> Iterator[np.ndarray]:
-    """Probabilities ``(B, C) float64`` of ``(B, V, H, W, 3) uint8`` batches, the mean over views.
+    """What ``begin`` answers to ``(B, V, ...)`` batches, the mean over views.
 
-    ``begin`` takes all views of a batch, ``(B * V, H, W, 3) uint8``. A batch is begun
-    before the one in front of it is read, so that the device has something to do in
-    between. One of fewer than ``batch_size`` rows is filled up with zeros, which are
-    dropped again: static graphs are planned for one shape.
+    ``begin`` takes all views of a batch, ``(B * V, ...)``, and answers with two
+    dimensions. A batch is begun before the one in front of it is read, so that the
+    device has something to do in between. One of fewer than ``batch_size`` rows is
+    filled up with zeros, which are dropped again: static graphs are planned for one
+    shape.
     """
     waiting: Optional[tuple[Pending, int]] = None
     for images in batches:
         rows = len(images)
         if rows < batch_size:
-            filling = np.zeros((batch_size - rows, *images.shape[1:]), np.uint8)
+            filling = np.zeros((batch_size - rows, *images.shape[1:]), images.dtype)
             images = np.concatenate([images, filling])
         begun = begin(images.reshape(-1, *images.shape[2:])), rows
         if waiting is not None:

@@ -9,6 +9,9 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 
+# Last words of the names of the parameters that batch normalisation moves without a gradient.
+STATISTICS = ("running_mean", "running_var")
+
 
 def freeze(network: Any, trainable: str, crop: int) -> None:
     """Let only ``trainable`` (all, last-stage or head) learn; the rest keeps what it has.
@@ -38,6 +41,20 @@ def set_head_rate(network: Any, factor: float) -> None:
         parameter.lr_mult = factor
 
 
+def moving_parameters(network: Any) -> dict[str, Any]:
+    """The parameters that training changes, by name: those that learn, and running statistics.
+
+    Statistics of normalisations that use the stored ones do not move.
+    """
+    fixed = _fixed_statistics(network)
+    return {
+        name: parameter
+        for name, parameter in network._collect_params_with_prefix().items()
+        if parameter.grad_req != "null"
+        or (name.endswith(STATISTICS) and id(parameter) not in fixed)
+    }
+
+
 def layers_and_output(network: Any) -> tuple[list[Any], Any]:
     """The layers of a network in their order, and the one that makes the logits.
 
@@ -62,6 +79,13 @@ def _freeze_block(block: Any) -> None:
         block._kwargs["use_global_stats"] = True
     for child in block._children.values():
         _freeze_block(child)
+
+
+def _fixed_statistics(block: Any) -> set[int]:
+    if isinstance(block, mx.gluon.nn.BatchNorm):
+        fixed = block._kwargs["use_global_stats"]
+        return {id(block.running_mean), id(block.running_var)} if fixed else set()
+    return set().union(*map(_fixed_statistics, block._children.values()))
 
 
 def _last_stage(layers: list[Any], crop: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fashionai.models.freezing import moving_parameters
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -32,7 +33,7 @@ def kept(parameters: Sequence[Any]) -> Iterator[None]:
 
 
 class WeightAverage:
-    """Averages of all parameters, statistics of batch normalisation included.
+    """Averages of all parameters that move, statistics of batch normalisation included.
 
     After step t (from 0): average = d * average + (1 - d) * weight with d =
     min(decay, (1 + t) / (10 + t)), so that the random beginning is forgotten
@@ -41,7 +42,7 @@ class WeightAverage:
     """
 
     def __init__(self, network: Any, decay: float) -> None:
-        self._parameters: dict[str, Any] = network._collect_params_with_prefix()
+        self._parameters: dict[str, Any] = moving_parameters(network)
         self._decay = decay
         self._averages = [self._current(p).copy() for p in self._parameters.values()]
 

@@ -12,24 +12,21 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.training_rows import Rows
 from fashionai.metrics import overall_scores, task_scores
-from fashionai.models.forward import Forward
-from fashionai.models.freezing import freeze, set_head_rate
+from fashionai.models.freezing import STATISTICS, freeze, set_head_rate
 from fashionai.models.zoo import build_network, load_parameters
-from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
-from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch, Loader
+from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
 from fashionai.training.balance import class_weights
 from fashionai.training.ema import WeightAverage, kept
+from fashionai.training.inputs import Inputs, choose_inputs
 from fashionai.training.losses import CrossEntropy, count_correct, mix_targets, soft_targets
 from fashionai.training.optimizers import make_optimizer, set_rates
 from fashionai.training.order import RowOrder
 from fashionai.training.schedules import momentum
 
 mx = import_mxnet()
-
-STATISTICS = ("running_mean", "running_var")
 
 
 class StepResult(NamedTuple):
@@ -49,9 +46,18 @@ class Learner:
     """
 
     def __init__(
-        self, config: Config, train: Rows, contexts: list[Any], pretrained: Optional[Path] = None
+        self,
+        config: Config,
+        train: Rows,
+        contexts: list[Any],
+        pretrained: Optional[Path] = None,
+        *,
+        inputs: Callable[..., Inputs] = choose_inputs,
     ) -> None:
-        """``pretrained`` is as for build_network: a resumed run has its weights elsewhere."""
+        """``pretrained`` is as for build_network: a resumed run has its weights elsewhere.
+
+        ``inputs`` is called as choose_inputs is.
+        """
         self.config, self.train = config, train
         self.columns = columns_of(train.tasks)
         self.order = RowOrder(config, train, len(contexts))
@@ -64,7 +70,8 @@ class Learner:
         freeze(self.network, config.trainable, config.data.crop)
         set_head_rate(self.network, config.optimizer.head_lr_factor)
         self.network.collect_params().reset_ctx(contexts)
-        self.forward = Forward(self.network, *config.data.normalization, contexts, self.columns)
+        self.inputs = inputs(config, train, self.network, contexts, self.order.batch_size)
+        self.forward = self.inputs.forward
         self._class_weights = class_weights(config.loss.class_weights, train)
         self._loss = CrossEntropy(self.columns)
         self._loss.hybridize()
@@ -79,15 +86,7 @@ class Learner:
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The training batches of an epoch, without the first ``skip``."""
-        config = self.config
-        loader = Loader(
-            self.train.paths,
-            TrainingTransform(config.data),
-            self.order.batch_size,
-            workers=config.data.workers,
-            seed=config.seed,
-        )
-        return loader.load(self.order.draws(epoch), skip)
+        return self.inputs.training(self.order.draws(epoch), skip)
 
     def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
         """Forward, backward and update on all devices; what it returns is not yet computed.
@@ -131,15 +130,8 @@ class Learner:
         the fewest: one means that training has collapsed. ``check`` is called
         before every batch and may raise to end it.
         """
-        data, batch_size = self.config.data, self.order.batch_size
-        loader = Loader(rows.paths, EvaluationTransform(data), batch_size, workers=data.workers)
-
-        def batches() -> Iterator[np.ndarray]:
-            for batch in loader.batches(np.arange(len(rows.paths))):
-                check()
-                yield batch.images
-
-        probabilities = self.forward.probabilities(batches(), batch_size)
+        batches = self.inputs.evaluation(rows, check)
+        probabilities = self.forward.probabilities(batches, self.order.batch_size)
         answers = [
             probabilities[rows.of_task(head), part] for head, part in enumerate(self.columns)
         ]

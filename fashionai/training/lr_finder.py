@@ -13,6 +13,7 @@ from fashionai.datasets.training_rows import read_rows
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Batch
 from fashionai.runtime import import_mxnet
+from fashionai.training.inputs import PixelInputs
 from fashionai.training.learner import Learner
 from fashionai.training.schedules import momentum
 from fashionai.weights.pretrained import starting_weights
@@ -49,12 +50,14 @@ def find_learning_rate(
     """Train for ``steps`` steps at rates that grow exponentially from lowest to highest.
 
     Ends before when the loss is not finite or, smoothed, exceeds four times its
-    best. The network is thrown away: no file is written. Raises TrainingError
-    when the first loss, that of the untouched network, is not finite.
+    best. The network is thrown away: no file is written, and no features are kept.
+    Raises TrainingError when the first loss, that of the untouched network, is not
+    finite.
     """
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std).model_copy(update={"ema": None})
-    learner = Learner(config, read_rows(config, "train"), contexts, weights.file)
+    rows = read_rows(config, "train")
+    learner = Learner(config, rows, contexts, weights.file, inputs=PixelInputs)
     first_momentum = momentum(config, 0, learner.order.steps_per_epoch)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []

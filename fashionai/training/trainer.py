@@ -46,6 +46,8 @@ from fashionai.weights.pretrained import starting_weights
 
 mx = import_mxnet()
 log = logging.getLogger(__name__)
+# Its lines and those of what it calls here are a run's log.
+run_log = logging.getLogger("fashionai.training")
 
 # Results of a step are read this many steps later, so that devices never wait for Python.
 READ_BEHIND = 2
@@ -100,8 +102,8 @@ class Trainer:
         write_json(run.classes_file, tasks_to_json(self.val_rows.tasks))
         file_log = logging.FileHandler(run.log_file, encoding="utf-8")
         file_log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        log.setLevel(logging.INFO)
-        log.addHandler(file_log)
+        run_log.setLevel(logging.INFO)
+        run_log.addHandler(file_log)
         try:
             assert file_log.stream is not None
             lock(file_log.stream, run)
@@ -111,7 +113,7 @@ class Trainer:
             file_log.handle(log.makeRecord(log.name, logging.ERROR, "", 0, str(error), (), None))
             raise
         finally:
-            log.removeHandler(file_log)
+            run_log.removeHandler(file_log)
             file_log.close()
         return run.read_metrics()
 
@@ -120,6 +122,7 @@ class Trainer:
         self._log_beginning()
         try:
             with StopRequest() as stop:
+                self._prepare(stop)
                 while not is_over(self.config, self.progress.history):
                     self._train_epoch(stop)
                     self._finish_epoch(self._validate(stop))
@@ -146,6 +149,12 @@ class Trainer:
         if self.progress.history:
             self._write_results()
         log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
+
+    def _prepare(self, stop: StopRequest) -> None:
+        """What is done once before the first step counts as time of its epoch."""
+        begun = time.perf_counter()
+        self.learner.inputs.prepare(stop.check)
+        self.progress.seconds += time.perf_counter() - begun
 
     def _train_epoch(self, stop: StopRequest) -> None:
         """One pass over the training images, from where the progress stands."""

@@ -1,0 +1,101 @@
+"""Arrays of features on disk: read without loading them, and never trusted when damaged.
+
+A file is NumPy's ``.npy`` of ``float32``, followed by the SHA-256 of all that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import math
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from fashionai.errors import TrainingError
+from fashionai.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+FORMAT = "<f4"
+# An unfinished file that nobody has written to for so long is of a process that was killed.
+ABANDONED_SECONDS = 3600.0
+ELSEWHERE = "Make room there, or set FASHIONAI_HOME to another folder"
+
+
+def file_size(shape: tuple[int, ...]) -> int:
+    """Bytes of a file with an array of this shape."""
+    return len(_header(shape)) + _array_size(shape) + hashlib.sha256().digest_size
+
+
+def write_features(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
+    """Write blocks of rows, together of ``shape``, atomically and one at a time.
+
+    Raises TrainingError when they cannot be kept, for instance on a full disk.
+    """
+    digest = hashlib.sha256()
+    try:
+        with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+            for part in _parts(shape, blocks):
+                digest.update(part)
+                handle.write(part)
+            handle.write(digest.digest())
+    except OSError as error:
+        raise TrainingError(
+            f"{path.parent}: features of {file_size(shape) / 1e6:,.1f} MB cannot be kept: "
+            f"{error.strerror}",
+            ELSEWHERE,
+        ) from None
+
+
+def read_features(path: Path, shape: tuple[int, ...]) -> Optional[np.ndarray]:
+    """The array of a file, mapped into memory; None when it is missing or damaged.
+
+    The whole file is read once to find damage, which is logged.
+    """
+    whole: np.ndarray
+    try:
+        whole = np.memmap(path, np.uint8, mode="r")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):  # ValueError: it is empty
+        whole = np.zeros(0, np.uint8)
+    header, end = _header(shape), file_size(shape) - hashlib.sha256().digest_size
+    intact = (
+        len(whole) == file_size(shape)
+        and whole[: len(header)].tobytes() == header
+        and hashlib.sha256(whole[:end].data).digest() == whole[end:].tobytes()
+    )
+    if not intact:
+        log.info("%s: damaged, it is computed again", path)
+        return None
+    return np.memmap(path, FORMAT, mode="r", offset=len(header), shape=shape)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes have left unfinished."""
+    for file in folder.glob(".*.tmp"):
+        if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+            file.unlink(missing_ok=True)
+
+
+def _parts(shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> Iterable[bytes]:
+    yield _header(shape)
+    for block in blocks:
+        yield block.astype(FORMAT, copy=False).tobytes()
+
+
+def _array_size(shape: tuple[int, ...]) -> int:
+    return math.prod(shape) * np.dtype(FORMAT).itemsize
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": FORMAT, "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()
