@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ class Graph(NamedTuple):
 
 def trace(network: Any) -> Graph:
     """The graph of an initialised network: ``(B, 3, H, W) float32`` to its output."""
-    symbol = network(mx.sym.var(INPUT))
+    symbol = _with_shared_convolutions_apart(network(mx.sym.var(INPUT)))
     values = {
         name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
         for name, parameter in network.collect_params().items()
@@ -38,6 +39,39 @@ def trace(network: Any) -> Graph:
         {name: values[name] for name in symbol.list_arguments() if name != INPUT},
         {name: values[name] for name in symbol.list_auxiliary_states()},
     )
+
+
+def _with_shared_convolutions_apart(symbol: Any) -> Any:
+    """The symbol with an operator that changes nothing between some convolutions and their readers.
+
+    oneDNN computes batch normalisation inside the convolution before it, and all
+    readers of that convolution would get the answer: in CIFAR's ResNet v2 a sum reads it too.
+    """
+    description = json.loads(symbol.tojson())
+    readers: dict[int, list[str]] = {}
+    for node in description["nodes"]:
+        for source, *_ in node["inputs"]:
+            readers.setdefault(source, []).append(node["op"])
+    nodes: list[dict[str, Any]] = []
+    # Where each node's answer is from now on.
+    place: list[int] = []
+    for number, node in enumerate(description["nodes"]):
+        nodes.append({**node, "inputs": [[place[at], *rest] for at, *rest in node["inputs"]]})
+        own = readers.get(number, [])
+        if node["op"] == "Convolution" and "BatchNorm" in own and len(own) > 1:
+            nodes.append(_same_shape(f"{node['name']}_shared", len(nodes) - 1))
+        place.append(len(nodes) - 1)
+    description["nodes"] = nodes
+    description["heads"] = [[place[at], *rest] for at, *rest in description["heads"]]
+    description["arg_nodes"] = [at for at, node in enumerate(nodes) if node["op"] == "null"]
+    del description["node_row_ptr"]
+    return mx.sym.load_json(json.dumps(description))
+
+
+def _same_shape(name: str, source: int) -> dict[str, Any]:
+    """A node that gives on what it gets; MXNet removes plain copies before it fuses."""
+    shape = {"shape": "(0, 0, 0, 0)"}
+    return {"op": "Reshape", "name": name, "attrs": shape, "inputs": [[source, 0, 0]]}
 
 
 def fuse(graph: Graph) -> Graph:

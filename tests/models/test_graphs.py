@@ -1,0 +1,43 @@
+"""Traced, fused and saved graphs against the networks that they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fashionai.models.graphs import as_block, fuse, load_graph, save_graph, trace
+from fashionai.models.zoo import build_network
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+
+# CIFAR's ResNet v2 adds the answer of its first convolution to what comes of normalising it.
+NETWORKS = ["cifar_resnet20_v2", "mobilenetv2_0.25", "squeezenet1.1"]
+
+
+def network_and_images(name: str) -> tuple[Any, Any]:
+    """A network none of whose parameters can be left out or confused unnoticed."""
+    mx.random.seed(0)
+    network = build_network(name, 5, 32)
+    rng = np.random.default_rng(0)
+    for key, parameter in network.collect_params().items():
+        if key.endswith(("gamma", "running_var")):
+            parameter.set_data(mx.nd.array(rng.uniform(0.5, 1.5, parameter.shape)))
+        elif key.endswith(("beta", "bias", "running_mean")):
+            parameter.set_data(mx.nd.array(rng.normal(0, 0.2, parameter.shape)))
+    return network, mx.nd.array(rng.normal(size=(3, 3, 32, 32)))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_graphs_answer_as_their_network_does(tmp_path: Path, name: str) -> None:
+    network, images = network_and_images(name)
+    expected = network(images).asnumpy()
+    graph = trace(network)
+    files = tmp_path / "symbol.json", tmp_path / "weights.params"
+    save_graph(graph, *files)
+    for each in (graph, fuse(graph), load_graph(*files)):
+        actual = as_block(each, [mx.cpu()])(images).asnumpy()
+        np.testing.assert_allclose(actual, expected, atol=2e-6 * np.abs(expected).max())
