@@ -65,6 +65,7 @@ def test_tensors_have_torchvisions_names_and_shapes(
     described = json.loads((tmp_path / "out/model.json").read_text())
     assert list(described["classes"]) == ["skirt_length_labels", "pant_length_labels"]
     assert described["classes"]["pant_length_labels"][3] == "3/4"
+    assert described["columns"] == {"skirt_length_labels": [0, 6], "pant_length_labels": [6, 12]}
     assert (described["resize_short"], described["crop"]) == (72, 64)
     assert (described["mean"], described["std"]) == ([0.5, 0.4, 0.3], [0.1, 0.2, 0.3])
     assert export(run, tmp_path / "out") == 2
