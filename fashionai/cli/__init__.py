@@ -33,7 +33,7 @@ COMMANDS = {
     "tasks": "List the tasks with their classes.",
     "quantize": "Calibrate a run for prediction in 8-bit integers.",
     "bench": "Measure this machine, and tell what limits it.",
-    "export": "Write a run's network for other libraries.",
+    "export": "Write a run's network for other programs.",
     "weights": "Get pretrained weights, and check them.",
     "models": "List the networks with their cost and accuracy.",
     "config": "Print the resolved configuration of a run.",

@@ -79,7 +79,7 @@ def _forward(run: RunFolder, network: Any, contexts: Sequence[Any]) -> Forward:
 
 
 def _check_agreement(run: RunFolder, name: str, engine: Engine, gluon: Engine) -> None:
-    """ConfigError where they differ: oneDNN fuses some networks wrongly (cifar_resnet20_v2)."""
+    """ConfigError where they differ, as they would if oneDNN fused a graph wrongly."""
     config = run.read_config()
     images = noise_images(config.data.crop)
     answers = engine.begin(images)(), gluon.begin(images)()

@@ -82,7 +82,7 @@ def test_what_does_not_agree_is_refused_and_not_measured(
     assert set(measure_engines(runs[0], CPU)) == set(EXACT_ENGINES)
 
     def fuse_wrongly(graph: Graph) -> Graph:
-        """As oneDNN does where a sum is computed in place of what is needed later."""
+        """As oneDNN would where others read a convolution that it normalises."""
         weights = dict(graph.arguments)
         weights[min(weights)] = weights[min(weights)] * 1.5
         return graph._replace(arguments=weights)
