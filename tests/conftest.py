@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from fashionai.cli import main
 from tests.image_server import PUBLIC_ADDRESS, ImageServer, Network, serve
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Tests import ONNX Runtime by themselves, which would report that to its makers.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)
