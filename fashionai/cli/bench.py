@@ -60,6 +60,7 @@ def command(
         config = load_config(config_file, overrides)
     from fashionai.benchmark import Setting, measure
     from fashionai.reporting.speeds import advice, bottleneck, speed_table
+    from fashionai.reporting.tables import wrapped
 
     speeds = measure(
         Setting(config, device, chosen_gpus, seconds),
@@ -69,6 +70,6 @@ def command(
     click.echo(f"{processor_name()}, {speeds.threads} threads")
     click.echo(f"{config.model.name}, {config.data.crop} px, batch {config.batch_size}\n")
     click.echo(speed_table(speeds) + "\n")
-    click.echo(bottleneck(speeds))
+    click.echo(wrapped(bottleneck(speeds)))
     for line in advice(speeds):
-        click.echo(f"- {line}")
+        click.echo(wrapped(f"- {line}"))

@@ -48,6 +48,12 @@ def aligned_table(
     return "\n".join(lines)
 
 
+def wrapped(text: str) -> str:
+    """A paragraph; the lines of an item of a list, which begins with a dash, are indented."""
+    indent = "  " if text.startswith("- ") else ""
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
 def score_table(
     rows: Sequence[tuple[str, Union[int, str], Mapping[str, float]]],
     headings: tuple[str, str] = ("task", "N"),
