@@ -61,10 +61,10 @@ class Setting(NamedTuple):
     seconds: float
 
 
-def measure(setting: Setting, drawn: bool, progress: Callable[[str], None]) -> Speeds:
+def measure(setting: Setting, drawn: bool, progress: Callable[[int], None]) -> Speeds:
     """Measure every part, with random weights, on some of the prepared training images.
 
-    With ``drawn`` images are drawn instead. ``progress`` is told what is under way.
+    With ``drawn`` images are drawn instead. ``progress`` is told the number of threads under way.
     Nothing is kept. Raises DataError for a folder that is not prepared, and what training
     and engines raise.
     """
@@ -72,10 +72,10 @@ def measure(setting: Setting, drawn: bool, progress: Callable[[str], None]) -> S
     with tempfile.TemporaryDirectory(prefix="fashionai-") as name:
         config = _sampled(setting.config, Path(name) / "data", drawn)
         setting = setting._replace(config=config)
-        progress(f"{threads} threads")
+        progress(threads)
         speeds = _in_process(threads, _measure_all, setting, Path(name) / "run")
         if not speeds.on_gpu and threads > 1:
-            progress(f"{threads // 2} threads")
+            progress(threads // 2)
             step = _in_process(threads // 2, _measure_steps, setting, config.batch_size)
             speeds = speeds._replace(fewer_threads={threads // 2: step})
     return speeds

@@ -65,7 +65,7 @@ def command(
     speeds = measure(
         Setting(config, device, chosen_gpus, seconds),
         drawn=config_file is None,
-        progress=lambda what: click.echo(f"measuring with {what} ...", err=True),
+        progress=lambda threads: click.echo(f"measuring, OMP_NUM_THREADS={threads} ...", err=True),
     )
     click.echo(f"{processor_name()}, {speeds.threads} threads")
     click.echo(f"{config.model.name}, {config.data.crop} px, batch {config.batch_size}\n")

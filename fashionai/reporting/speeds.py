@@ -10,6 +10,8 @@ from fashionai.reporting.tables import aligned_table
 CLEAR_GAIN = 1.05
 # A training that is so near to bare steps has nothing to gain from faster loading.
 NEARLY_ALL = 0.95
+# No training is so much faster than its own steps.
+UNBELIEVABLE = 1.1
 # Where int8 gains less it is not worth its calibration.
 WORTH_QUANTIZING = 1.5
 
@@ -58,6 +60,8 @@ def bottleneck(speeds: Speeds) -> str:
     """What limits training, in one sentence."""
     share = speeds.loop / speeds.step
     ran = f"training runs at {share:.0%} of bare steps"
+    if share > UNBELIEVABLE:
+        return f"{ran}: something else uses this machine, measure again when it is idle"
     if share >= NEARLY_ALL:
         return f"computing is the bottleneck: {ran}"
     if speeds.loader < speeds.step:

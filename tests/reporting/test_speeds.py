@@ -25,6 +25,7 @@ BALANCED = Speeds(
     ("changes", "expected"),
     [
         ({}, "computing is the bottleneck: training runs at 98% of bare steps"),
+        ({"loop": 120.0}, "training runs at 120% of bare steps: something else uses this machine"),
         ({"loop": 85.0}, "computing is the bottleneck, and loading shares its cores: .* at 85%"),
         ({"loader": 70.0, "loop": 68.0}, "loading is the bottleneck: .*68%.*slower than steps"),
         ({"loop": 80.0, "on_gpu": True}, "neither computing nor loading alone: .* 80% of bare"),
