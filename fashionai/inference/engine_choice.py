@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from fashionai.errors import FashionAIError, InstallationError
+from fashionai.errors import ConfigError, FashionAIError, InstallationError
 from fashionai.files import write_json
-from fashionai.inference.engines import EXACT_ENGINES, open_engine
+from fashionai.inference.engines import EXACT_ENGINES, Engine, open_engine
 from fashionai.runs import RunFolder
 from fashionai.runtime import compute_threads, home_folder, processor_name
 
@@ -23,28 +24,41 @@ AUTO = "auto"
 CHOICES_FILE = "engines.json"
 # Fewer views than this are computed before anything would be measured.
 WORTH_MEASURING = 1000
+_Choices = TypeAdapter(dict[str, dict[str, float]])
 PROBE_VIEWS = 16
 PROBE_REPETITIONS = 3
 # Another engine has to gain this much: smaller gains are noise.
 CLEAR_GAIN = 1.03
 
 
-def choose_engine(run: RunFolder, contexts: Sequence[Any], views: int) -> str:
+def open_fastest(run: RunFolder, contexts: Sequence[Any], views: int) -> Engine:
     """The fastest exact engine for so many views of a run's network on these devices.
 
     It is measured once for a network, crop and machine, and remembered in
     ``engines.json`` of the cache. GPUs take gluon, as do few views that nothing is
-    known about.
+    known about, and weights with which the fastest one does not agree with it.
     """
+    name = _choose(run, contexts, views)
+    try:
+        return open_engine(run, contexts, name)
+    except ConfigError as error:
+        if name == "gluon":
+            raise
+        log.info("%s: %s; engine gluon computes", run, error.message)
+        return open_engine(run, contexts, "gluon")
+
+
+def _choose(run: RunFolder, contexts: Sequence[Any], views: int) -> str:
     if contexts[0].device_type != "cpu":
         return "gluon"
-    file = home_folder() / CHOICES_FILE
     choices, key = _read_choices(), _key(run)
     if key not in choices:
         if views < WORTH_MEASURING:
             return "gluon"
         choices[key] = measure_engines(run, contexts)
-        write_json(file, choices)
+        # A cache that cannot be written costs a measurement the next time.
+        with contextlib.suppress(OSError):
+            write_json(home_folder() / CHOICES_FILE, choices)
     speeds = choices[key]
     fastest = _fastest(speeds)
     listed = ", ".join(f"{name} {speed:.0f}" for name, speed in speeds.items())
@@ -100,7 +114,7 @@ def _key(run: RunFolder) -> str:
 def _read_choices() -> dict[str, dict[str, float]]:
     """What was measured before; nothing where the file is missing or damaged."""
     try:
-        choices = json.loads((home_folder() / CHOICES_FILE).read_text(encoding="utf-8"))
+        text = (home_folder() / CHOICES_FILE).read_text(encoding="utf-8")
+        return _Choices.validate_json(text)
     except (OSError, ValueError):
         return {}
-    return choices if isinstance(choices, dict) else {}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fashionai.errors import ConfigError, RunError, TrainingError
-from fashionai.inference.engine_choice import AUTO, choose_engine
+from fashionai.inference.engine_choice import AUTO, open_fastest
 from fashionai.inference.engines import Engine, open_engine
 from fashionai.models.forward import mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform
@@ -54,11 +54,12 @@ def predict(
     for run in runs_of(questions):
         mine = [at for at, question in enumerate(questions) if run in question.runs]
         places = {path: i for i, path in enumerate(images_of(run, questions))}
-        name = engine
-        if name == AUTO:
-            name = choose_engine(run, contexts, crops * len(places))
+        if engine == AUTO:
+            opened = open_fastest(run, contexts, crops * len(places))
+        else:
+            opened = open_engine(run, contexts, engine)
         probabilities = predict_with_engine(
-            open_engine(run, contexts, name),
+            opened,
             run,
             list(places),
             crops=crops,

@@ -11,7 +11,7 @@ import pytest
 
 from fashionai.errors import ConfigError, RunError
 from fashionai.inference import engine_choice, engines
-from fashionai.inference.engine_choice import choose_engine, measure_engines
+from fashionai.inference.engine_choice import measure_engines, open_fastest
 from fashionai.inference.engines import ENGINES, EXACT_ENGINES, open_engine
 from fashionai.inference.predictor import predict_images
 from fashionai.inference.quantization import quantize
@@ -98,25 +98,37 @@ def test_what_does_not_agree_is_refused_and_not_measured(
 def test_the_fastest_engine_is_chosen_and_remembered(
     runs: list[RunFolder], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert choose_engine(runs[0], CPU, 10) == "gluon"
-    assert not (home / "engines.json").exists(), "few views are not worth measuring"
     speeds = {"gluon": 100.0, "fused": 102.0, "onnx": 101.0}
-    measured = []
+    measured, opened = [], []
 
     def measure(run: RunFolder, contexts: list[object]) -> dict[str, float]:
         measured.append(run)
         return speeds
 
+    def open_named(run: RunFolder, contexts: list[object], name: str) -> str:
+        opened.append(name)
+        if name == wrong:
+            raise ConfigError("computes wrongly")
+        return name
+
+    wrong = ""
     monkeypatch.setattr(engine_choice, "measure_engines", measure)
-    assert choose_engine(runs[0], CPU, 10_000) == "gluon", "two percent are noise"
+    monkeypatch.setattr(engine_choice, "open_engine", open_named)
+    assert open_fastest(runs[0], CPU, 10) == "gluon"
+    assert not (home / "engines.json").exists(), "few views are not worth measuring"
+    assert open_fastest(runs[0], CPU, 10_000) == "gluon", "two percent are noise"
     speeds["fused"] = 150.0
-    assert choose_engine(runs[0], CPU, 10_000) == "gluon", "what was measured is remembered"
-    assert choose_engine(runs[1], CPU, 10_000) == "fused", "for another network it is measured"
-    assert choose_engine(runs[1], CPU, 10) == "fused"
+    assert open_fastest(runs[0], CPU, 10_000) == "gluon", "what was measured is remembered"
+    assert open_fastest(runs[1], CPU, 10_000) == "fused", "for another network it is measured"
+    assert open_fastest(runs[1], CPU, 10) == "fused"
     assert measured == runs
-    (home / "engines.json").write_text("{")
-    assert choose_engine(runs[0], CPU, 10_000) == "fused", "a damaged file is measured anew"
-    assert choose_engine(runs[0], [mx.gpu(0)], 10_000) == "gluon"
+    for damaged in ("{", "[1]", '{"a": 1}'):
+        (home / "engines.json").write_text(damaged)
+        assert open_fastest(runs[0], CPU, 10_000) == "fused", "a damaged file is measured anew"
+    assert open_fastest(runs[0], [mx.gpu(0)], 10_000) == "gluon"
+    wrong = "fused"
+    assert open_fastest(runs[0], CPU, 10_000) == "gluon"
+    assert opened[-2:] == ["fused", "gluon"], "weights with which fusion is wrong"
 
 
 def test_auto_measures_for_many_views_and_predicts_the_same(
@@ -125,12 +137,15 @@ def test_auto_measures_for_many_views_and_predicts_the_same(
     paths = images_to_predict(trained)
     assert len(paths) * 10 < 1000
     few = predict_images(paths, [runs[0]], CPU)[SKIRT]
-    choose_engine(runs[0], CPU, 1000)
+    open_fastest(runs[0], CPU, 1000)
     (speeds,) = json.loads((home / "engines.json").read_text()).values()
     assert set(speeds) == set(EXACT_ENGINES)
     assert min(speeds.values()) > 0
     chosen = predict_images(paths, [runs[0]], CPU)[SKIRT]
     np.testing.assert_allclose(chosen, few, atol=2e-6)
+    (home / "engines.json").unlink()
+    (home / "engines.json").mkdir()
+    open_fastest(runs[0], CPU, 1000)  # goes on where nothing can be remembered
 
 
 def test_the_command_line_takes_an_engine(runs: list[RunFolder], trained: Path) -> None:
