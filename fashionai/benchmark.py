@@ -24,7 +24,7 @@ from fashionai.datasets.folders import plan_folders, read_split, write_folders
 from fashionai.datasets.garments import draw
 from fashionai.datasets.record import LabelledImage
 from fashionai.datasets.training_rows import read_rows
-from fashionai.errors import InstallationError, TrainingError
+from fashionai.errors import ConfigError, InstallationError, TrainingError, WeightsError
 from fashionai.inference.engines import EXACT_ENGINES, open_engine
 from fashionai.inference.quantization import quantize
 from fashionai.pipeline.augment import TrainingTransform
@@ -243,8 +243,10 @@ def _measure_engines(run: RunFolder, devices: list[Any], seconds: float) -> dict
     for name in names:
         try:
             engine = open_engine(run, devices, name)
-        except InstallationError:
-            continue
+        except (ConfigError, InstallationError, WeightsError):
+            if name == "gluon":
+                raise
+            continue  # what is not installed, or does not compute this network
 
         def forward(begin: Callable[..., Any] = engine.begin) -> int:
             begin(pixels)()
