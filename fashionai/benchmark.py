@@ -24,8 +24,8 @@ from fashionai.datasets.folders import plan_folders, read_split, write_folders
 from fashionai.datasets.garments import draw
 from fashionai.datasets.record import LabelledImage
 from fashionai.datasets.training_rows import read_rows
-from fashionai.errors import ConfigError, InstallationError, TrainingError, WeightsError
-from fashionai.inference.engines import EXACT_ENGINES, open_engine
+from fashionai.errors import FashionAIError, TrainingError
+from fashionai.inference.engines import ENGINES, open_engine
 from fashionai.inference.quantization import quantize
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
@@ -235,15 +235,13 @@ def _measure_engines(run: RunFolder, devices: list[Any], seconds: float) -> dict
     crop = run.read_config().data.crop
     shape = (VIEWS * len(devices), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    names: list[str] = ["gluon"]
-    if devices[0].device_type == "cpu":
-        quantize(run, images=VALIDATION_IMAGES, max_loss=float("inf"))
-        names = [*EXACT_ENGINES, "int8"]
     speeds = {}
-    for name in names:
+    for name in ENGINES if devices[0].device_type == "cpu" else ("gluon",):
         try:
+            if name == "int8":
+                quantize(run, images=VALIDATION_IMAGES, max_loss=float("inf"))
             engine = open_engine(run, devices, name)
-        except (ConfigError, InstallationError, WeightsError):
+        except FashionAIError:
             if name == "gluon":
                 raise
             continue  # what is not installed, or does not compute this network
