@@ -11,6 +11,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.training_rows import read_rows
 from fashionai.errors import TrainingError
+from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.loader import Batch
 from fashionai.runtime import import_mxnet
 from fashionai.training.learner import Learner
@@ -52,6 +53,7 @@ def find_learning_rate(
     best. The network is thrown away: no file is written. Raises TrainingError
     when the first loss, that of the untouched network, is not finite.
     """
+    check_precision(config.precision, contexts)
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std).model_copy(update={"ema": None})
     learner = Learner(config, read_rows(config, "train"), contexts, weights.file)
