@@ -31,6 +31,7 @@ from fashionai.inference.submissions import (
     write_predictions,
 )
 from fashionai.metrics import overall_scores
+from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import build_network
 from fashionai.reporting.plots import draw_folds, draw_history
 from fashionai.runs import (
@@ -297,6 +298,7 @@ def open_cross_validation(
     overrides: Sequence[str],
     given: Mapping[str, Any],
     path: Optional[Path],
+    contexts: Sequence[Any],
     progress: ProgressBar,
     *,
     resume: bool = False,
@@ -304,10 +306,13 @@ def open_cross_validation(
 ) -> CrossValidation:
     """Begin a cross-validation, or go on with one; ``given`` are Settings or None for default.
 
-    Raises ConfigError for a wrong configuration, RunError when there is nothing
-    to resume or what is there was begun in another way.
+    Raises ConfigError for a wrong configuration or one that ``contexts`` cannot
+    compute, RunError when there is nothing to resume or what is there was begun
+    in another way.
     """
     config = None if config_file is None else load_config(config_file, overrides)
+    if config is not None:
+        check_precision(config.precision, contexts)
     if path is None:
         assert config is not None
         path = RUNS_FOLDER / f"{config.run_name}-folds"

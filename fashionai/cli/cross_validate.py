@@ -88,11 +88,19 @@ def command(
         "grouped_by_content": grouped_by_content,
         "crops": int(crops) if crops else None,
     }
+    devices = contexts(device, chosen_gpus)
     work = open_cross_validation(
-        config_file, overrides, given, run_path, progress_bar, resume=resume, overwrite=overwrite
+        config_file,
+        overrides,
+        given,
+        run_path,
+        devices,
+        progress_bar,
+        resume=resume,
+        overwrite=overwrite,
     )
     click.echo(f"cross-validation -> {work.path}")
-    result = work.run(contexts(device, chosen_gpus), progress_bar, batch_size=batch_size)
+    result = work.run(devices, progress_bar, batch_size=batch_size)
     rows: list[tuple[str, Union[int, str], Mapping[str, float]]] = [
         (str(number), sum(task.rows for task in fold), scores)
         for number, (fold, scores) in enumerate(zip(result.folds, result.overall()), start=1)

@@ -139,7 +139,12 @@ class EarlyStoppingConfig(Section):
 
 
 class Config(Section):
-    """Everything that decides what a run computes."""
+    """Everything that decides what a run computes.
+
+    ``precision`` is what a GPU trains and validates in: float16 is mixed precision
+    (parameters, batch normalisation and loss stay float32) with dynamic loss
+    scaling, not yet run on a GPU. Weights that it leaves predict in float32.
+    """
 
     task: Union[str, list[str]]
     model: ModelConfig = ModelConfig()
@@ -148,6 +153,7 @@ class Config(Section):
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(64, ge=1, description="images per device")
     seed: int = Field(0, ge=0, lt=2**31)
+    precision: Literal["float32", "float16"] = "float32"
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: Schedule = StepSchedule()
     loss: LossConfig = LossConfig()

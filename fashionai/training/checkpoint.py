@@ -1,7 +1,7 @@
 """The state of a run in one file, so that a rename makes it current all at once.
 
-``last.states.npz`` holds the parameters, the optimizer's state and, as JSON,
-where the run stands. Nothing in it is a pickle.
+``last.states.npz`` holds the parameters, the optimizer's state, the loss scale
+of float16 and, as JSON, where the run stands. Nothing in it is a pickle.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fashionai.training.learner import Learner
 
 mx = import_mxnet()
 
-PROGRESS = "progress"
+PROGRESS, LOSS_SCALE = "progress", "loss_scale"
 
 # What a state file that is damaged or of another network ends in.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, mx.base.MXNetError)
@@ -55,7 +55,7 @@ class Progress:
 
 
 def save_state(path: Path, learner: Learner, progress: Progress) -> None:
-    """Write parameters, averages, optimizer state and progress to one file, atomically."""
+    """Write parameters, averages, states of optimizer and loss scale, and progress, atomically."""
     arrays = {PROGRESS: np.array(json.dumps(dataclasses.asdict(progress)))}
     if learner.average is not None:
         for name, values in learner.average.arrays().items():
@@ -66,6 +66,8 @@ def save_state(path: Path, learner: Learner, progress: Progress) -> None:
     for index, state in _updaters(learner.optimizer)[0].states.items():
         for position, values in enumerate(_arrays_of(state)):
             arrays[f"optimizer/{index}/{position}"] = values.asnumpy()
+    if learner.loss_scale is not None:
+        arrays[LOSS_SCALE] = learner.loss_scale.state()
     with atomic_path(path) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, **arrays)
 
@@ -89,14 +91,18 @@ def load_state(path: Path, learner: Learner, basis: dict[str, str]) -> Progress:
             if learner.average is not None:
                 names = [name for name in arrays.files if name.startswith("average/")]
                 learner.average.restore({name[len("average/") :]: arrays[name] for name in names})
+            if learner.loss_scale is not None:
+                learner.loss_scale.restore(arrays[LOSS_SCALE])
             _load_optimizer(arrays, learner.optimizer)
     except UNREADABLE as error:
         raise RunError(
             f"{path}: damaged or of another network, cannot resume from it ({error})",
             "Start anew with --overwrite or another --run",
         ) from None
-    # Adam corrects its averages by the number of steps made.
+    # Adam corrects its averages by the number of updates made.
     steps = learner.order.first_step(progress.epoch) + progress.step
+    if learner.loss_scale is not None:
+        steps -= learner.loss_scale.skipped
     learner.optimizer.optimizer.begin_num_update = steps
     learner.optimizer.optimizer.num_update = steps
     return progress

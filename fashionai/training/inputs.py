@@ -16,6 +16,7 @@ from fashionai.config import Config
 from fashionai.datasets.training_rows import Rows
 from fashionai.models.backbone import NotConstantError, cut_backbone
 from fashionai.models.forward import BatchForward, Forward
+from fashionai.models.mixed_precision import mixed_precision
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
 from fashionai.pipeline.loader import Batch, Draws, Loader
 from fashionai.tasks import columns_of
@@ -79,6 +80,8 @@ class PixelInputs:
         self._data, self._seed, self._train = config.data, config.seed, train
         self._batch_size, self._reason = batch_size, reason
         columns = columns_of(train.tasks)
+        if config.precision == "float16":
+            network = mixed_precision(network)
         self.forward: BatchForward = Forward(network, *self._data.normalization, contexts, columns)
 
     def prepare(self, check: Check) -> None:

@@ -21,6 +21,7 @@ from fashionai.tasks import columns_of
 from fashionai.training.balance import class_weights
 from fashionai.training.ema import WeightAverage, kept
 from fashionai.training.inputs import Inputs, choose_inputs
+from fashionai.training.loss_scale import LossScale
 from fashionai.training.losses import CrossEntropy, count_correct, mix_targets, soft_targets
 from fashionai.training.optimizers import make_optimizer, set_rates
 from fashionai.training.order import RowOrder
@@ -72,6 +73,7 @@ class Learner:
         self.network.collect_params().reset_ctx(contexts)
         self.inputs = inputs(config, train, self.network, contexts, self.order.batch_size)
         self.forward = self.inputs.forward
+        self.loss_scale = LossScale() if config.precision == "float16" else None
         self._class_weights = class_weights(config.loss.class_weights, train)
         self._loss = CrossEntropy(self.columns)
         self._loss.hybridize()
@@ -110,11 +112,30 @@ class Learner:
                 losses.append(self._loss(output, mx.nd.array(weighted, ctx=pixels.context)))
                 outputs.append(output)
                 targets.append(part)
-        mx.autograd.backward(losses)
-        self.optimizer.step(len(batch.rows))
-        if self.average is not None:
+        updated = self._update(losses, len(batch.rows))
+        if updated and self.average is not None:
             self.average.update(self.order.first_step(epoch) + step)
         return StepResult(step, losses, outputs, np.concatenate(targets))
+
+    def _update(self, losses: list[Any], rows: int) -> bool:
+        """Backward and update; False when gradients are not finite, and no update was made.
+
+        Optimizers divide gradients by what update is given, before weight decay.
+        """
+        scale = self.loss_scale
+        if scale is None:
+            mx.autograd.backward(losses)
+            self.optimizer.step(rows)
+            return True
+        divisor = rows * scale.value
+        factors = [mx.nd.full(loss.shape, scale.value, loss.context) for loss in losses]
+        mx.autograd.backward(losses, factors)
+        self.optimizer.allreduce_grads()
+        learnt = [p for p in self.network.collect_params().values() if p.grad_req != "null"]
+        if not scale.accept([parameter.list_grad()[0] for parameter in learnt]):
+            return False
+        self.optimizer.update(divisor)
+        return True
 
     def read(self, result: StepResult) -> tuple[float, int]:
         """The sum of a step's losses and its number of correct rows; waits for them."""

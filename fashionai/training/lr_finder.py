@@ -11,6 +11,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.training_rows import read_rows
 from fashionai.errors import TrainingError
+from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.loader import Batch
 from fashionai.runtime import import_mxnet
 from fashionai.training.inputs import PixelInputs
@@ -54,6 +55,7 @@ def find_learning_rate(
     Raises TrainingError when the first loss, that of the untouched network, is not
     finite.
     """
+    check_precision(config.precision, contexts)
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std).model_copy(update={"ema": None})
     rows = read_rows(config, "train")

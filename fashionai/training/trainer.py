@@ -19,6 +19,7 @@ from fashionai.config import Config, save_config
 from fashionai.datasets.training_rows import Rows, data_hash, read_rows
 from fashionai.errors import FashionAIError, RunError, RunStoppedError, TrainingError
 from fashionai.files import atomic_path, write_json
+from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import first_line
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
@@ -69,6 +70,7 @@ class Trainer:
         self, config: Config, contexts: list[Any], resume_from: Optional[RunFolder] = None
     ) -> None:
         """``resume_from`` is the run that fit will go on with: it needs no pretrained weights."""
+        check_precision(config.precision, contexts)
         if resume_from is not None and resume_from.config_file.is_file():
             begun = resume_from.read_config().data
             config = config.with_input(begun.mean, begun.std)
@@ -201,7 +203,9 @@ class Trainer:
     def _calmer(self) -> str:
         """What to do against a training that diverges."""
         rate = self.config.optimizer.lr
-        return f"Try a smaller optimizer.lr than {rate:g}, or schedule.warmup_epochs=1"
+        others = ["precision=float32"] if self.config.precision == "float16" else []
+        choices = [f"a smaller optimizer.lr than {rate:g}", *others, "schedule.warmup_epochs=1"]
+        return f"Try {', '.join(choices[:-1])}, or {choices[-1]}"
 
     def _read_all(self, waiting: deque[StepResult]) -> None:
         while waiting:
