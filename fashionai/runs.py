@@ -34,6 +34,9 @@ class RunFolder:
         self.history_file = path / "history.csv"
         self.metrics_file = path / "metrics.json"
         self.log_file = path / "train.log"
+        self.int8_symbol = path / "int8-symbol.json"
+        self.int8_parameters = path / "int8-0000.params"
+        self.int8_report = path / "int8.json"
 
     def __str__(self) -> str:
         return str(self.path)

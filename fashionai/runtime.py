@@ -14,6 +14,7 @@ import functools
 import importlib
 import importlib.metadata
 import os
+import platform
 import re
 import sys
 import sysconfig
@@ -79,6 +80,8 @@ def import_mxnet() -> Any:
     build = _installed_build()
     _check_numpy()
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    # MXNet would tell on the terminal of every graph that it fuses.
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
     if build != "mxnet":
         _load_driver()
         _load_cuda_wheels()
@@ -96,6 +99,22 @@ def usable_cores() -> int:
     """How many cores this process may use; a container's or taskset's limit counts."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(cores or 1, _container_cores()))
+
+
+def compute_threads() -> int:
+    """How many threads compute: ``$OMP_NUM_THREADS`` where set, else one a core."""
+    words = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return max(1, int(words)) if words.isdecimal() else usable_cores()
+
+
+def processor_name() -> str:
+    """The model of this machine's processor, as Linux tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def _container_cores() -> int:
@@ -128,14 +147,19 @@ def torchvision_address() -> str:
     return address.rstrip("/") + "/"
 
 
-def weights_folder() -> Path:
-    """Where pretrained weights are: below ``$FASHIONAI_HOME``, else the user's cache folder."""
+def home_folder() -> Path:
+    """Where what can be made again is kept: ``$FASHIONAI_HOME``, else the user's cache folder."""
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = Path(os.environ.get("FASHIONAI_HOME") or f"{caches}/fashionai")
     # The home of a user who is not there stays what it says.
     with contextlib.suppress(RuntimeError):
         home = home.expanduser()
-    return home / "weights"
+    return home
+
+
+def weights_folder() -> Path:
+    """Where pretrained weights are, below home_folder."""
+    return home_folder() / "weights"
 
 
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:

@@ -31,6 +31,7 @@ COMMANDS = {
     "preview": "Draw a grid of what the network will see.",
     "runs": "List the runs with their scores.",
     "tasks": "List the tasks with their classes.",
+    "quantize": "Calibrate a run for prediction in 8-bit integers.",
     "export": "Write a run's network for other libraries.",
     "weights": "Get pretrained weights, and check them.",
     "models": "List the networks with their cost and accuracy.",

@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import crop_options, device_options, parse_gpus, runs_option
+from fashionai.cli.options import device_options, parse_gpus, prediction_options, runs_option
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -32,7 +32,7 @@ Examples:
 @click.option(
     "--allow-private", is_flag=True, help="Also fetch from this host and private networks."
 )
-@crop_options
+@prediction_options
 @device_options
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|URL...")
 def command(
@@ -44,6 +44,7 @@ def command(
     allow_private: bool,
     crops: int,
     batch_size: int,
+    engine: str,
     device: str,
     gpus: str,
 ) -> None:
@@ -75,6 +76,7 @@ def command(
         progress=progress_bar,
         crops=crops,
         batch_size=batch_size,
+        engine=engine,
     )
     if csv_file is not None:
         write_rows(csv_file, to_rows(results))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import click
 
-from fashionai.cli.options import crop_options, device_options, parse_gpus
-from fashionai.cli.progress import progress_bar
+from fashionai.cli.options import device_options, parse_gpus, prediction_options
+from fashionai.cli.progress import log_to_terminal, progress_bar
 
 if TYPE_CHECKING:
     from fashionai.inference.evaluation import TaskEvaluation
@@ -79,7 +79,7 @@ class Threshold(click.ParamType):
     help="Print a confusion matrix, or of many classes what is confused.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
-@crop_options
+@prediction_options
 @device_options
 def command(
     predictions: Optional[Path],
@@ -94,6 +94,7 @@ def command(
     json_file: Optional[Path],
     crops: int,
     batch_size: int,
+    engine: str,
     device: str,
     gpus: str,
 ) -> None:
@@ -115,7 +116,8 @@ def command(
     if run_path is not None and predictions is None and not labels:
         from fashionai.runtime import contexts
 
-        options = {"crops": crops, "batch_size": batch_size}
+        log_to_terminal()
+        options = {"crops": crops, "batch_size": batch_size, "engine": engine}
         devices = contexts(device, parse_gpus(gpus))
         evaluations = _evaluate_run(run_path, split, devices, threshold, options)
     elif predictions is not None and labels and run_path is None:
@@ -139,7 +141,7 @@ def _evaluate_run(
     split: str,
     devices: list[Any],
     threshold: Union[float, str, None],
-    options: dict[str, int],
+    options: dict[str, Any],
 ) -> list[TaskEvaluation]:
     from fashionai.inference.splits import evaluate_run, threshold_of_run
     from fashionai.runs import RunFolder

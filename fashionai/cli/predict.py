@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from fashionai.cli.options import crop_options, device_options, parse_gpus, runs_option
-from fashionai.cli.progress import progress_bar
+from fashionai.cli.options import device_options, parse_gpus, prediction_options, runs_option
+from fashionai.cli.progress import log_to_terminal, progress_bar
 
 if TYPE_CHECKING:
     from fashionai.runs import RunFolder
@@ -62,7 +62,7 @@ Examples:
     help="Logos prepared with --no-logo-share 0: answer no-logo where no brand's probability "
     "reaches it. Covers: is_cat where the probability exceeds it.  [default: 0.5 for covers]",
 )
-@crop_options
+@prediction_options
 @device_options
 def command(
     out: Path,
@@ -76,6 +76,7 @@ def command(
     threshold: Optional[float],
     crops: int,
     batch_size: int,
+    engine: str,
     device: str,
     gpus: str,
 ) -> None:
@@ -94,6 +95,7 @@ def command(
         raise click.UsageError("--questions and --split exclude each other")
     if questions is None and path_column is not None:
         raise click.UsageError("--path-column goes with --questions")
+    log_to_terminal()
     runs = open_runs(run_paths)
     learnt = learnt_tasks(runs or find_runs())
     tasks = expand_tasks(task_names, [*learnt, *prepared_tasks(PREPARED_FOLDER)])
@@ -120,7 +122,13 @@ def command(
     devices = contexts(device, parse_gpus(gpus))
     with progress_bar(f"{crops} crops", total) as advance:
         rows = answers.write_answers(
-            plan, out, devices, crops=crops, batch_size=batch_size, progress=advance
+            plan,
+            out,
+            devices,
+            crops=crops,
+            batch_size=batch_size,
+            engine=engine,
+            progress=advance,
         )
     click.echo(f"{out}: {rows:,} rows")
 

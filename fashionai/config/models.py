@@ -31,6 +31,8 @@ class DataConfig(Section):
     ``maybe_share`` of the target between them (soft). ``folds_file`` and
     ``fold`` replace the prepared validation split by a fold. The ``sampler``
     takes every row once an epoch (shuffle), or every class as often (balanced).
+    Rows that do not fill the ``last_batch`` of an epoch come first in the next
+    (rollover) or are left out (discard), so that all batches have one size.
     """
 
     folder: str = "data/train_valid"
@@ -44,6 +46,7 @@ class DataConfig(Section):
     maybe: Literal["ignore", "soft"] = "ignore"
     maybe_share: float = Field(0.2, gt=0, lt=1)
     sampler: Literal["shuffle", "balanced"] = "shuffle"
+    last_batch: Literal["rollover", "discard"] = "rollover"
     workers: Optional[int] = Field(None, ge=1, le=256)
 
     @property

@@ -76,14 +76,15 @@ def classify(
     progress: ProgressBar,
     crops: int = 10,
     batch_size: int = 16,
+    **options: Any,
 ) -> list[Classified]:
     """The ``top`` most probable classes of every task for files, folders and URLs, in order.
 
     A folder stands for all images in it and below, by name. What is fetched is
     checked as a file is, ``rng`` varies the pauses between tries, and nothing
-    of it is kept. Probabilities are the mean over crops and runs, rounded to
-    8 decimals. Raises DataError for an image that is missing, damaged or given
-    twice, and for a folder without any.
+    of it is kept. Probabilities are the mean over crops and runs, rounded to 8
+    decimals; ``options`` are those of predict. Raises DataError for an image that is
+    missing, damaged or given twice, and for a folder without any.
     """
     with _files(images, limits, rng, progress) as files:
         # A batch is filled up with black images: no more of them than are needed.
@@ -93,7 +94,12 @@ def classify(
         used = {run for own in runs.values() for run in own}
         with progress(f"{crops} crops", len(files) * len(used)) as advance:
             answers = predict(
-                questions, contexts, crops=crops, batch_size=batch_size, progress=advance
+                questions,
+                contexts,
+                crops=crops,
+                batch_size=batch_size,
+                progress=advance,
+                **options,
             )
     return [
         Classified(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fashionai.errors import ConfigError, RunError, TrainingError
-from fashionai.inference.engines import gluon_engine
+from fashionai.inference.engine_choice import AUTO, choose_engine
+from fashionai.inference.engines import Engine, open_engine
+from fashionai.models.forward import mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.crops import CROP_COUNTS
 from fashionai.pipeline.decode import ImageFile
@@ -31,15 +33,17 @@ def predict(
     *,
     crops: int = 10,
     batch_size: int = 16,
+    engine: str = AUTO,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[np.ndarray]:
     """Probabilities ``(N, C) float64`` for every question, averaged over crops and runs.
 
     A run computes each image once, whatever number of its tasks is asked of it.
     ``crops`` is 1, 5 or 10 views an image, ``batch_size`` counts images on each
-    device, and ``progress`` is called with the number of images done since the
-    last call. Raises RunError when a run has not learnt a question's task,
-    DataError for an image that cannot be decoded.
+    device, ``engine`` is one of ENGINES or auto, the fastest exact one, and
+    ``progress`` is called with the number of images done since the last call.
+    Raises RunError when a run has not learnt a question's task, DataError for an
+    image that cannot be decoded, errors of open_engine.
     """
     if crops not in CROP_COUNTS:
         raise ConfigError(f"crops: found {crops}, expected one of {CROP_COUNTS}")
@@ -50,7 +54,17 @@ def predict(
     for run in runs_of(questions):
         mine = [at for at, question in enumerate(questions) if run in question.runs]
         places = {path: i for i, path in enumerate(images_of(run, questions))}
-        probabilities = _predict_with_run(list(places), run, contexts, crops, batch_size, progress)
+        name = engine
+        if name == AUTO:
+            name = choose_engine(run, contexts, crops * len(places))
+        probabilities = predict_with_engine(
+            open_engine(run, contexts, name),
+            run,
+            list(places),
+            crops=crops,
+            batch_size=batch_size * len(contexts),
+            progress=progress,
+        )
         for at in mine:
             rows = [places[path] for path in questions[at].paths]
             answers[at] += probabilities[rows, _columns(run, questions[at].task)]
@@ -103,26 +117,27 @@ def _columns(run: RunFolder, task: Task) -> slice:
     return columns_of(learnt)[(named or same)[0]]
 
 
-def _predict_with_run(
-    paths: Sequence[ImageFile],
+def predict_with_engine(
+    engine: Engine,
     run: RunFolder,
-    contexts: list[Any],
+    paths: Sequence[ImageFile],
+    *,
     crops: int,
     batch_size: int,
-    progress: Callable[[int], None],
+    progress: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
-    engine = gluon_engine(run, contexts)
+    """Probabilities ``(N, C) float64`` of all columns of a run, the mean over crops.
+
+    Raises TrainingError for a probability that is not a number.
+    """
     data = run.read_config().data
-    rows_per_batch = batch_size * len(contexts)
-    loader = Loader(paths, EvaluationTransform(data, crops), rows_per_batch, workers=data.workers)
-
-    def batches() -> Iterator[np.ndarray]:
-        for batch in loader.batches(np.arange(len(paths))):
-            yield batch.images
-            # Asked for the next one, the engine has computed this one.
-            progress(len(batch.rows))
-
-    probabilities = engine.probabilities(batches(), rows_per_batch)
+    loader = Loader(paths, EvaluationTransform(data, crops), batch_size, workers=data.workers)
+    batches = (batch.images for batch in loader.batches(np.arange(len(paths))))
+    results = []
+    for answers in mean_over_views(engine.begin, batches, batch_size):
+        results.append(answers)
+        progress(len(answers))
+    probabilities = np.concatenate(results)
     if not np.isfinite(probabilities).all():
         row = int(np.argmin(np.isfinite(probabilities).all(axis=1)))
         raise TrainingError(

@@ -32,6 +32,18 @@ class Batch(NamedTuple):
     rows: np.ndarray
 
 
+class Draws(NamedTuple):
+    """Rows in the order in which they are shown, and what their views depend on.
+
+    ``rows``, ``epochs`` and ``repeats`` are ``(N,) int64``: ``repeats`` is how often
+    the epoch had the row before.
+    """
+
+    rows: np.ndarray
+    epochs: np.ndarray
+    repeats: np.ndarray
+
+
 class Loader:
     """Reads image files and yields them in batches.
 
@@ -59,18 +71,23 @@ class Loader:
         return -(-rows // self._batch_size)
 
     def batches(self, rows: np.ndarray, epoch: int = 0, skip: int = 0) -> Iterator[Batch]:
-        """Yield batches of ``rows`` in order, without the first ``skip`` batches.
+        """Yield batches of an epoch's ``rows`` in order, see load."""
+        return self.load(draws_of(rows, epoch), skip)
+
+    def load(self, draws: Draws, skip: int = 0) -> Iterator[Batch]:
+        """Yield batches of draws in order, without the first ``skip`` batches.
 
         Raises DataError for the first image that cannot be decoded.
         """
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
         waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
         # A row that is drawn again has another view: it counts as a row beyond the last.
-        keys = np.stack([rows, rows + _earlier_draws(rows) * len(self._paths)], axis=1)
+        words = draws.rows + draws.repeats * len(self._paths)
+        keys = np.stack([draws.rows, draws.epochs, words], axis=1)
         try:
-            for step in range(skip, self.steps(len(rows))):
+            for step in range(skip, self.steps(len(keys))):
                 start = step * self._batch_size
-                waiting.append(self._begin(pool, keys[start : start + self._batch_size], epoch))
+                waiting.append(self._begin(pool, keys[start : start + self._batch_size]))
                 if len(waiting) > PREFETCH:
                     yield _finish(*waiting.popleft())
             while waiting:
@@ -79,24 +96,29 @@ class Loader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(
-        self, pool: ThreadPoolExecutor, keys: np.ndarray, epoch: int
+        self, pool: ThreadPoolExecutor, keys: np.ndarray
     ) -> tuple[Batch, list[Future[None]]]:
         """Allocate a batch and let the threads fill it, a share of consecutive images each.
 
-        ``keys`` are ``(B, 2)``: the row, and what stands for it in its seed.
+        ``keys`` are ``(B, 3)``: the row, its epoch, and what stands for the row in its seed.
         """
         crop = self._transform.crop
         images = np.empty((len(keys), self._transform.views, crop, crop, 3), np.uint8)
         shares = np.array_split(np.arange(len(keys)), min(self._workers, len(keys)))
-        futures = [pool.submit(self._fill, images, keys, share, epoch) for share in shares]
+        futures = [pool.submit(self._fill, images, keys, share) for share in shares]
         return Batch(images, keys[:, 0]), futures
 
-    def _fill(self, images: np.ndarray, keys: np.ndarray, share: np.ndarray, epoch: int) -> None:
+    def _fill(self, images: np.ndarray, keys: np.ndarray, share: np.ndarray) -> None:
         for position in share:
-            row, key = (int(word) for word in keys[position])
+            row, epoch, key = (int(word) for word in keys[position])
             image = read_image(self._paths[row], self._transform.decode_short)
             rng = np.random.default_rng((self._seed, epoch, key, VIEW_STREAM))
             self._transform(image, rng, images[position])
+
+
+def draws_of(rows: np.ndarray, epoch: int) -> Draws:
+    """All rows of an epoch, in their order."""
+    return Draws(rows, np.full(len(rows), epoch), _earlier_draws(rows))
 
 
 def _earlier_draws(rows: np.ndarray) -> np.ndarray:

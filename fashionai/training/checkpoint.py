@@ -96,7 +96,7 @@ def load_state(path: Path, learner: Learner, basis: dict[str, str]) -> Progress:
             "Start anew with --overwrite or another --run",
         ) from None
     # Adam corrects its averages by the number of steps made.
-    steps = progress.epoch * learner.steps_per_epoch + progress.step
+    steps = learner.order.first_step(progress.epoch) + progress.step
     learner.optimizer.optimizer.begin_num_update = steps
     learner.optimizer.optimizer.num_update = steps
     return progress

@@ -11,26 +11,24 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.training_rows import Rows
-from fashionai.errors import TrainingError
 from fashionai.metrics import overall_scores, task_scores
 from fashionai.models.forward import Forward
 from fashionai.models.freezing import freeze, set_head_rate
 from fashionai.models.zoo import build_network, load_parameters
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
-from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch, Loader, shuffled_rows
+from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch, Loader
 from fashionai.pipeline.mixing import draw_mixing
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
-from fashionai.training.balance import balanced_rows, class_weights
+from fashionai.training.balance import class_weights
 from fashionai.training.ema import WeightAverage, kept
 from fashionai.training.losses import CrossEntropy, count_correct, mix_targets, soft_targets
 from fashionai.training.optimizers import make_optimizer, set_rates
+from fashionai.training.order import RowOrder
 from fashionai.training.schedules import momentum
 
 mx = import_mxnet()
 
-# Batch normalisation of a single image has no variance to divide by.
-SMALLEST_BATCH = 2
 STATISTICS = ("running_mean", "running_var")
 
 
@@ -56,15 +54,7 @@ class Learner:
         """``pretrained`` is as for build_network: a resumed run has its weights elsewhere."""
         self.config, self.train = config, train
         self.columns = columns_of(train.tasks)
-        self.batch_size = config.batch_size * len(contexts)
-        smallest = max(SMALLEST_BATCH, len(contexts))
-        if len(train.paths) < smallest:
-            raise TrainingError(
-                f"{len(train.paths)} training images are too few, expected at least {smallest}"
-            )
-        full, rest = divmod(len(train.paths), self.batch_size)
-        # A last batch too small to normalise is left out.
-        self.steps_per_epoch = full + (rest >= smallest)
+        self.order = RowOrder(config, train, len(contexts))
 
         mx.random.seed(config.seed)
         model = config.model
@@ -80,7 +70,7 @@ class Learner:
         self._loss.hybridize()
         self.optimizer = mx.gluon.Trainer(
             self.network.collect_params(),
-            make_optimizer(config.optimizer, momentum(config, 0, self.steps_per_epoch)),
+            make_optimizer(config.optimizer, momentum(config, 0, self.order.steps_per_epoch)),
             kvstore="device",
             # With the update on each device its state can be read and saved.
             update_on_kvstore=False,
@@ -88,20 +78,16 @@ class Learner:
         self.average = WeightAverage(self.network, config.ema) if config.ema else None
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The training batches of an epoch in its own order, without the first ``skip``."""
+        """The training batches of an epoch, without the first ``skip``."""
         config = self.config
         loader = Loader(
             self.train.paths,
             TrainingTransform(config.data),
-            self.batch_size,
+            self.order.batch_size,
             workers=config.data.workers,
             seed=config.seed,
         )
-        if config.data.sampler == "balanced":
-            order = balanced_rows(self.train, config.seed, epoch)
-        else:
-            order = shuffled_rows(len(self.train.paths), config.seed, epoch)
-        return loader.batches(order[: self.steps_per_epoch * self.batch_size], epoch, skip)
+        return loader.load(self.order.draws(epoch), skip)
 
     def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
         """Forward, backward and update on all devices; what it returns is not yet computed.
@@ -128,7 +114,7 @@ class Learner:
         mx.autograd.backward(losses)
         self.optimizer.step(len(batch.rows))
         if self.average is not None:
-            self.average.update(epoch * self.steps_per_epoch + step)
+            self.average.update(self.order.first_step(epoch) + step)
         return StepResult(step, losses, outputs, np.concatenate(targets))
 
     def read(self, result: StepResult) -> tuple[float, int]:
@@ -145,17 +131,15 @@ class Learner:
         the fewest: one means that training has collapsed. ``check`` is called
         before every batch and may raise to end it.
         """
-        data = self.config.data
-        loader = Loader(
-            rows.paths, EvaluationTransform(data), self.batch_size, workers=data.workers
-        )
+        data, batch_size = self.config.data, self.order.batch_size
+        loader = Loader(rows.paths, EvaluationTransform(data), batch_size, workers=data.workers)
 
         def batches() -> Iterator[np.ndarray]:
             for batch in loader.batches(np.arange(len(rows.paths))):
                 check()
                 yield batch.images
 
-        probabilities = self.forward.probabilities(batches(), self.batch_size)
+        probabilities = self.forward.probabilities(batches(), batch_size)
         answers = [
             probabilities[rows.of_task(head), part] for head, part in enumerate(self.columns)
         ]

@@ -55,7 +55,7 @@ def find_learning_rate(
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std).model_copy(update={"ema": None})
     learner = Learner(config, read_rows(config, "train"), contexts, weights.file)
-    first_momentum = momentum(config, 0, learner.steps_per_epoch)
+    first_momentum = momentum(config, 0, learner.order.steps_per_epoch)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []
     for lr, (epoch, step, batch) in zip(rates, _endless_batches(learner)):

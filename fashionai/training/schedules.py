@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
+from typing import Union
 
 from fashionai.config import Config
 from fashionai.config.schedules import CosineSchedule, OneCycleSchedule, StepSchedule
 
+# Steps an epoch, at least 1. Epoch e, from 0, begins with step floor(e * steps).
+Steps = Union[int, Fraction]
 
-def learning_rate(config: Config, step: int, steps_per_epoch: int) -> float:
+
+def learning_rate(config: Config, step: int, steps_per_epoch: Steps) -> float:
     """The learning rate of optimizer step ``step`` (from 0, over the whole run).
 
     While warming up: the schedule's first rate * (step + 1) / warm-up steps (of
@@ -21,11 +26,11 @@ def learning_rate(config: Config, step: int, steps_per_epoch: int) -> float:
     schedule, base = config.schedule, config.optimizer.lr
     first = base / schedule.div_factor if isinstance(schedule, OneCycleSchedule) else base
     warmup = _warmup_steps(config, steps_per_epoch)
-    total = config.epochs * steps_per_epoch - warmup
+    total = math.floor(config.epochs * steps_per_epoch) - warmup
     if step < warmup:
         return first * (step + 1) / warmup
     if isinstance(schedule, StepSchedule):
-        finished = step // steps_per_epoch
+        finished = math.ceil(Fraction(step + 1) / steps_per_epoch) - 1
         return base * schedule.factor ** sum(epoch <= finished for epoch in schedule.epochs)
     if isinstance(schedule, CosineSchedule):
         return _half_cosine(base, base * schedule.final_factor, (step - warmup) / max(1, total))
@@ -35,7 +40,7 @@ def learning_rate(config: Config, step: int, steps_per_epoch: int) -> float:
     return base
 
 
-def momentum(config: Config, step: int, steps_per_epoch: int) -> float:
+def momentum(config: Config, step: int, steps_per_epoch: Steps) -> float:
     """The momentum (for Adam its first beta) of a step: moving in one-cycle, else constant."""
     schedule = config.schedule
     if not isinstance(schedule, OneCycleSchedule):
@@ -44,11 +49,11 @@ def momentum(config: Config, step: int, steps_per_epoch: int) -> float:
     warmup = _warmup_steps(config, steps_per_epoch)
     if step < warmup:
         return high
-    total = config.epochs * steps_per_epoch - warmup
+    total = math.floor(config.epochs * steps_per_epoch) - warmup
     return _cycle(schedule, step - warmup, total, high, low, high)
 
 
-def _warmup_steps(config: Config, steps_per_epoch: int) -> int:
+def _warmup_steps(config: Config, steps_per_epoch: Steps) -> int:
     return round(config.schedule.warmup_epochs * steps_per_epoch)
 
 

@@ -153,7 +153,7 @@ class Trainer:
         waiting: deque[StepResult] = deque()
         saved = time.monotonic()
         name = f"epoch {progress.epoch + 1}/{self.config.epochs}"
-        self.clock.start(name, learner.steps_per_epoch, progress.step)
+        self.clock.start(name, learner.order.steps(progress.epoch), progress.step)
         for step, batch in enumerate(learner.batches(progress.epoch, progress.step), progress.step):
             waiting.append(learner.step(batch, progress.epoch, step, *self._rates(step)))
             if len(waiting) > READ_BEHIND:
@@ -171,9 +171,9 @@ class Trainer:
 
     def _rates(self, step: int) -> tuple[float, float]:
         """Learning rate and momentum of a step of this epoch."""
-        steps = self.learner.steps_per_epoch
-        position = self.progress.epoch * steps + step
-        return learning_rate(self.config, position, steps), momentum(self.config, position, steps)
+        order = self.learner.order
+        place = order.first_step(self.progress.epoch) + step, order.steps_per_epoch
+        return learning_rate(self.config, *place), momentum(self.config, *place)
 
     def _read(self, result: StepResult) -> None:
         """Add a step's results to the epoch's sums; a loss that is not finite ends the run."""
@@ -181,7 +181,7 @@ class Trainer:
         if not math.isfinite(loss_sum):
             raise TrainingError(
                 f"the loss is {loss_sum} at epoch {self.progress.epoch + 1}, "
-                f"step {result.step + 1} of {self.learner.steps_per_epoch}",
+                f"step {result.step + 1} of {self.learner.order.steps(self.progress.epoch)}",
                 self._calmer(),
             )
         self.progress.step = result.step + 1
@@ -221,7 +221,7 @@ class Trainer:
             )
         return {
             "epoch": progress.epoch + 1,
-            "learning_rate": self._rates(learner.steps_per_epoch - 1)[0],
+            "learning_rate": self._rates(learner.order.steps(progress.epoch) - 1)[0],
             "train_loss": progress.loss_sum / progress.seen,
             "train_accuracy": progress.correct / progress.seen,
             **scores,
@@ -305,8 +305,8 @@ class Trainer:
                 *(task.name, len(task.classes)),
                 *(f"{count:,}" for count in counts),
             )
-        steps = self.learner.steps_per_epoch
-        log.info("%s, %d steps an epoch -> %s", self.config.model.name, steps, self.run)
+        steps = f"{float(self.learner.order.steps_per_epoch):.1f}".removesuffix(".0")
+        log.info("%s, %s steps an epoch -> %s", self.config.model.name, steps, self.run)
         if self._weights is not None and self._weights.file is not None:
             log.info("begins with the weights of %s", self._weights.source)
             trained_on = self._weights.mean, self._weights.std

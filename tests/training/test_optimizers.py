@@ -143,7 +143,7 @@ def test_one_cycles_momentum_reaches_the_update(
     config = load_config(write_config(prepared, epochs=2, batch_size=16), overrides)
     trainer = Trainer(config, [mx.cpu()])
     learner = trainer.learner
-    total = 2 * learner.steps_per_epoch
+    total = 2 * 84 // 16
     rates = one_cycle(total, 0.2, (0.05 / 25, 0.05, 0.05 / 25 / 1e4))
     momenta = one_cycle(total, 0.2, (0.95, 0.85, 0.95))
     assert max(momenta[:3]) - min(momenta[:3]) > 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 
 import pytest
 
@@ -126,6 +127,35 @@ def test_one_cycle_turns_and_ends_where_its_description_says() -> None:
     assert actual[turn] == max(actual) == pytest.approx(LR)
     assert actual[-1] == min(actual) == pytest.approx(LR / 25 / 1e4)
     assert (moving[0], moving[turn], moving[-1]) == pytest.approx((0.95, 0.85, 0.95))
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(23, 8), (40, 16), (7, 7), (100, 33)])
+@pytest.mark.parametrize("discard", [False, True])
+def test_epochs_of_unequal_numbers_of_steps(rows: int, batch: int, discard: bool) -> None:
+    """Step counts its falls by epochs, the others run over the steps that there are."""
+    sizes = []
+    left = 0
+    for _ in range(EPOCHS):
+        full, rest = divmod(rows + left, batch)
+        sizes.append(full)
+        left = 0 if discard else rest
+    total, mean = sum(sizes), Fraction(rows // batch) if discard else Fraction(rows, batch)
+
+    def all_rates(schedule: dict[str, object]) -> list[float]:
+        return [learning_rate(make_config(schedule), step, mean) for step in range(total)]
+
+    falling = [
+        LR * 0.5 ** ((e >= 3) + (e >= 8)) for e, size in enumerate(sizes) for _ in range(size)
+    ]
+    schedule = {"name": "step", "factor": 0.5, "epochs": [3, 8, 12]}
+    assert all_rates(schedule) == pytest.approx(falling, rel=1e-12)
+    cosine = [between(LR, 0, step / total) for step in range(total)]
+    assert all_rates({"name": "cosine"}) == pytest.approx(cosine, rel=1e-9)
+    cycle = one_cycle(total, 0.3, (LR / 25, LR, LR / 25 / 1e4))
+    assert all_rates({"name": "one_cycle"}) == pytest.approx(cycle, rel=1e-9)
+    begin = round(2 * float(mean))
+    warm = all_rates({"name": "constant", "warmup_epochs": 2})
+    assert warm == pytest.approx(warm_up(LR, begin) + [LR] * (total - begin))
 
 
 @pytest.mark.parametrize("name", ["constant", "step", "cosine"])

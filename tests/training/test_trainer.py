@@ -15,6 +15,8 @@ import pytest
 from fashionai.config import load_config
 from fashionai.errors import FashionAIError
 from fashionai.models.small_nets import SMALL_NETS
+from fashionai.pipeline.augment import TrainingTransform
+from fashionai.pipeline.loader import Loader, shuffled_rows
 from fashionai.runs import create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.interrupt import Stopped, StopRequest
@@ -172,18 +174,24 @@ def test_resume_refuses_another_configuration_and_says_when_it_is_done(prepared:
     assert "begun with another configuration (optimizer.lr: 0.05, not 0.5)" in other.stderr
 
 
-def test_a_last_batch_of_one_image_is_left_out(
+def test_rows_that_are_carried_over_look_as_in_their_own_epoch(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Batch normalisation over a single image has no variance to divide by."""
+    """The views of three epochs, shown in batches of 10, are those of each epoch by itself."""
     monkeypatch.chdir(prepared)
-    images = 84
-    for batch_size, steps in ((83, 1), (82, 2), (84, 1), (200, 1), (40, 3)):
-        config = load_config(write_config(prepared, batch_size=batch_size))
-        learner = Trainer(config, [mx.cpu()]).learner
-        assert len(learner.train.paths) == images
-        assert learner.steps_per_epoch == steps
-        assert len(list(learner.batches(epoch=0))) == steps
+    config = load_config(write_config(prepared, batch_size=10))
+    learner = Trainer(config, [mx.cpu()]).learner
+    batches = [list(learner.batches(epoch)) for epoch in range(3)]
+    assert [len(each) for each in batches] == [8, 8, 9]
+    assert {batch.images.shape[0] for each in batches for batch in each} == {10}
+    shown = np.concatenate([batch.images for each in batches for batch in each])
+    loader = Loader(learner.train.paths, TrainingTransform(config.data), 84, seed=config.seed)
+    expected = [
+        batch.images
+        for epoch in range(3)
+        for batch in loader.batches(shuffled_rows(84, config.seed, epoch), epoch)
+    ]
+    np.testing.assert_array_equal(shown, np.concatenate(expected)[: len(shown)])
 
 
 def test_resume_refuses_other_data_and_other_devices(

@@ -1,0 +1,53 @@
+"""ONNX models computed by ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from fashionai.errors import InstallationError
+from fashionai.inference.onnx_model import IMAGES, INSTALL_HINT
+from fashionai.models.forward import Pending
+
+# Errors alone: ONNX Runtime tells on the terminal what it optimizes and which GPUs it lacks.
+ERRORS = 3
+
+
+class OnnxNetwork:
+    """A model that onnx_model made, and the columns of each task in its output."""
+
+    def __init__(self, model: bytes, columns: Sequence[slice], threads: int) -> None:
+        """Compile the model for ``threads`` threads; InstallationError without onnxruntime."""
+        self._columns = list(columns)
+        self._session = _open_session(model, threads)
+        # ONNX Runtime computes while it is called: the caller goes on meanwhile.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="onnx")
+
+    def begin(self, pixels: np.ndarray) -> Pending:
+        """Begin with ``(N, H, W, 3) uint8``; call the result for probabilities ``(N, C) float64``.
+
+        Each task's columns sum to 1.
+        """
+        running = self._thread.submit(self._session.run, None, {IMAGES: pixels})
+
+        def finish() -> np.ndarray:
+            (answers,) = running.result()
+            parts = [answers[:, own].astype(np.float64) for own in self._columns]
+            return np.concatenate([p / p.sum(axis=1, keepdims=True) for p in parts], axis=1)
+
+        return finish
+
+
+def _open_session(model: bytes, threads: int) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InstallationError("onnxruntime is not installed", INSTALL_HINT) from None
+    onnxruntime.set_default_logger_severity(ERRORS)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

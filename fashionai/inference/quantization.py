@@ -1,0 +1,177 @@
+"""Calibrating a run's network for 8-bit integers, and what accuracy that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.stats
+
+from fashionai.datasets.training_rows import Rows, read_rows
+from fashionai.errors import RunError, TrainingError
+from fashionai.inference.engines import Engine, open_engine
+from fashionai.inference.evaluation import TaskEvaluation
+from fashionai.inference.predictor import predict_with_engine
+from fashionai.inference.quantized import save_quantized
+from fashionai.inference.splits import evaluate_rows
+from fashionai.models.forward import Forward, Normalize
+from fashionai.models.graphs import INPUT, Graph, as_block, trace
+from fashionai.models.zoo import build_network, first_line, load_parameters
+from fashionai.pipeline.augment import EvaluationTransform
+from fashionai.pipeline.loader import Loader
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import columns_of
+
+mx = import_mxnet()
+DataIter: Any = mx.io.DataIter
+
+MODES = ("naive", "entropy")
+CALIBRATION_BATCH = 16
+# Scores that may not fall by more than the bound.
+BOUND_SCORES = ("accuracy", "map")
+
+
+class Quantized(NamedTuple):
+    """Scores on the validation split before and after, by task, and what they agree on.
+
+    ``agreement`` is the share of images with the same most probable class of every task,
+    ``difference`` the largest difference of a probability.
+    """
+
+    images: int
+    before: list[TaskEvaluation]
+    after: list[TaskEvaluation]
+    agreement: float
+    difference: float
+
+    @property
+    def loss(self) -> float:
+        """The largest fall of a score that counts, over all tasks."""
+        pairs = zip(self.before, self.after)
+        falls = [a.scores[s] - b.scores[s] for a, b in pairs for s in BOUND_SCORES]
+        return max(0.0, *falls)
+
+
+def quantize(
+    run: RunFolder,
+    *,
+    mode: str = "naive",
+    images: int = 256,
+    max_loss: float = 0.01,
+    batch_size: int = 16,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Quantized:
+    """Calibrate on ``images`` training images, score on validation, and keep it in the run.
+
+    ``mode`` is how the range of a layer's outputs is chosen: naive (all that was seen) or entropy
+    (the least Kullback-Leibler divergence, as TensorRT has it). Images are centre
+    crops. ``progress`` counts validation images, twice each. Raises TrainingError, and writes
+    nothing, when accuracy or mAP of a task falls by more than ``max_loss``.
+    """
+    run.check_usable()
+    train, val = read_rows(run.read_config(), "train"), read_rows(run.read_config(), "val")
+    exact = open_engine(run, [mx.cpu()], "gluon")
+    graph, used = calibrate(run, train, mode, images)
+    config = run.read_config()
+    columns = columns_of(run.read_tasks())
+    integer = Forward(as_block(graph, [mx.cpu()]), *config.data.normalization, [mx.cpu()], columns)
+
+    def answers_of(engine: Engine) -> np.ndarray:
+        return predict_with_engine(
+            engine, run, val.paths, crops=1, batch_size=batch_size, progress=progress
+        )
+
+    answers = answers_of(exact), answers_of(integer)
+    before, after = (evaluate_rows(val, _by_task(val, columns, a)) for a in answers)
+    tops = [np.stack([a[:, part].argmax(axis=1) for part in columns]) for a in answers]
+    result = Quantized(
+        used,
+        before,
+        after,
+        agreement=float((tops[0] == tops[1]).all(axis=0).mean()),
+        difference=float(np.abs(answers[0] - answers[1]).max()),
+    )
+    if not result.loss <= max_loss:
+        raise TrainingError(
+            f"{run}: in 8-bit integers accuracy or mAP falls by {result.loss:.4f}, allowed "
+            f"are {max_loss:g}; nothing was written",
+            f"Try --mode {MODES[mode == MODES[0]]}, more --images, or a larger --max-loss",
+        )
+    save_quantized(run, graph, _report(result, mode, max_loss))
+    return result
+
+
+def calibrate(run: RunFolder, train: Rows, mode: str, images: int) -> tuple[Graph, int]:
+    """The integer graph, and the number of images that its ranges are from."""
+    config, columns = run.read_config(), columns_of(run.read_tasks())
+    network = build_network(config.model.name, columns[-1].stop, config.data.crop)
+    load_parameters(network, run.weights_file, [mx.cpu()])
+    graph = trace(network)
+    count = min(images, len(train.paths))
+    batch = min(CALIBRATION_BATCH, count)
+    rows = np.random.default_rng(config.seed).permutation(len(train.paths))[
+        : count // batch * batch
+    ]
+    loader = Loader(train.paths, EvaluationTransform(config.data), batch)
+    normalize = Normalize(*config.data.normalization)
+    shape = (batch, 3, config.data.crop, config.data.crop)
+    floats = (normalize(mx.nd.array(b.images[:, 0], dtype="uint8")) for b in loader.batches(rows))
+    # MXNet asks for SciPy, which its import was not shown, and then computes without it.
+    mx.contrib.quantization.stats = scipy.stats
+    try:
+        symbol, arguments, statistics = mx.contrib.quantization.quantize_model_mkldnn(
+            graph.symbol,
+            graph.arguments,
+            graph.statistics,
+            data_names=[INPUT],
+            label_names=None,
+            calib_mode=mode,
+            calib_data=_Batches(floats, shape),
+            quantized_dtype="auto",
+            logger=None,
+        )
+    except mx.base.MXNetError as error:
+        raise RunError(
+            f"{run}: MXNet cannot quantize {config.model.name} ({first_line(error)})"
+        ) from None
+    return Graph(symbol, arguments, statistics), len(rows)
+
+
+class _Batches(DataIter):
+    """Batches of one shape as MXNet's calibration wants them, one at a time in memory."""
+
+    def __init__(self, batches: Iterator[Any], shape: tuple[int, ...]) -> None:
+        super().__init__(shape[0])
+        self._batches = batches
+        self.provide_data = [mx.io.DataDesc(INPUT, shape)]
+        self.provide_label: list[Any] = []
+
+    def next(self) -> Any:
+        """The next batch; StopIteration at the end."""
+        return mx.io.DataBatch([next(self._batches)])
+
+
+def _by_task(rows: Rows, columns: list[slice], answers: np.ndarray) -> list[np.ndarray]:
+    return [answers[rows.of_task(head), part] for head, part in enumerate(columns)]
+
+
+def _report(result: Quantized, mode: str, max_loss: float) -> dict[str, Any]:
+    return {
+        "mode": mode,
+        "images": result.images,
+        "max_loss": max_loss,
+        "top1_agreement": result.agreement,
+        "largest_difference": result.difference,
+        "tasks": {
+            before.task.name: {
+                "n": before.rows,
+                **{
+                    when: {name: e.scores[name] for name in BOUND_SCORES}
+                    for when, e in (("float32", before), ("int8", after))
+                },
+            }
+            for before, after in zip(result.before, result.after)
+        },
+    }

@@ -1,0 +1,50 @@
+"""A run's network in 8-bit integers: its files, and the block that computes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fashionai.errors import RunError
+from fashionai.files import atomic_path, content_hash, write_json
+from fashionai.models.graphs import Graph, as_block, load_graph, save_graph
+from fashionai.models.zoo import first_line
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+
+# In the report: the hash of the weights that were quantized.
+WEIGHTS_HASH = "weights_sha256"
+
+
+def save_quantized(run: RunFolder, graph: Graph, report: dict[str, Any]) -> None:
+    """Write the graph and, last, the report that makes it count."""
+    run.int8_report.unlink(missing_ok=True)
+    with atomic_path(run.int8_symbol) as symbol, atomic_path(run.int8_parameters) as parameters:
+        save_graph(graph, symbol, parameters)
+    write_json(run.int8_report, {**report, WEIGHTS_HASH: weights_hash(run)})
+
+
+def load_quantized(run: RunFolder, contexts: Sequence[Any]) -> Any:
+    """The block that save_quantized left; RunError when there is none for the run's weights."""
+    command = f"fashionai quantize --run {run}"
+    try:
+        report = json.loads(run.int8_report.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise RunError(f"{run}: is not quantized", f"Run: {command}") from None
+    if not isinstance(report, dict) or report.get(WEIGHTS_HASH) != weights_hash(run):
+        raise RunError(f"{run}: was quantized with other weights", f"Run: {command}")
+    try:
+        graph = load_graph(run.int8_symbol, run.int8_parameters)
+    except (mx.base.MXNetError, KeyError, ValueError) as error:
+        raise RunError(
+            f"{run.int8_parameters}: cannot be read ({first_line(error)})", f"Run: {command}"
+        ) from None
+    return as_block(graph, contexts)
+
+
+def weights_hash(run: RunFolder) -> str:
+    """The SHA-256 of the weights that predict."""
+    return content_hash(run.weights_file.read_bytes())
