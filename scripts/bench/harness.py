@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -59,9 +59,8 @@ class Side(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A row of the table. ``name`` is that of its file, ``unit`` that of both sides' figures."""
+    """A row of the table; ``unit`` is that of both sides' figures."""
 
-    name: str
     title: str
     unit: str
     target: Target
@@ -114,43 +113,50 @@ def read_options(usage: Optional[str], images: int, quick_images: int) -> Option
     )
 
 
-def compare(comparison: Comparison, options: Options) -> Summary:
-    """Measure, print the result, and write it below ``options.out`` when that is given."""
-    print(f"{comparison.name}: {comparison.title}", flush=True)
+def run(comparisons: Iterable[Comparison], options: Options) -> None:
+    """Measure the rows of this script and print them; see write_results."""
+    write_results([compare(each, options) for each in comparisons], options)
+
+
+def write_results(rows: Sequence[dict[str, Any]], options: Options) -> None:
+    """Write ``SCRIPT.json`` below ``options.out``, when that is given and all rows are there."""
+    if options.out is None:
+        return
+    result = {
+        "rows": rows,
+        "machine": machine(),
+        "date": date.today().isoformat(),
+        "quick": options.quick,
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=2, default=str)
+    (options.out / f"{Path(sys.argv[0]).stem}.json").write_text(text + "\n")
+
+
+def compare(comparison: Comparison, options: Options) -> dict[str, Any]:
+    """Measure and print one row; what is to be kept of it."""
+    print(comparison.title, flush=True)
     with running(comparison.peer) as peer, running(comparison.ours) as ours:
         pairs = []
         for _ in range(options.repetitions):
             pairs.append((peer.measure(ours), ours.measure(peer)))
             print(f"  {pairs[-1][0]:10.4g} {pairs[-1][1]:10.4g} {comparison.unit}", flush=True)
         busy = max(peer.idle_share, ours.idle_share)
-        versions = {"peer": peer.versions, "ours": ours.versions}
-    summary = summarize(pairs)
-    met = comparison.target.is_met(summary.ratio)
-    print(markdown_row(comparison, summary), flush=True)
+    row = markdown_row(comparison, summarize(pairs))
+    print(row, flush=True)
     if busy > IDLE_SHARE:
         print(f"  beware: the waiting side used {busy:.0%} of a core", flush=True)
-    if options.out is not None:
-        result = {
-            **comparison._asdict(),
-            "target": str(comparison.target),
-            **{
-                side: {"name": each.name, "script": each.script, "settings": each.settings}
-                for side, each in (("peer", comparison.peer), ("ours", comparison.ours))
-            },
-            "pairs": pairs,
-            "summary": summary._asdict(),
-            "met": met,
-            "row": markdown_row(comparison, summary),
-            "idle_share": busy,
-            "versions": versions,
-            "machine": machine(),
-            "date": date.today().isoformat(),
-            "quick": options.quick,
-        }
-        options.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(result, indent=2, default=str)
-        (options.out / f"{comparison.name}.json").write_text(text + "\n")
-    return summary
+    sides = ((comparison.peer, peer), (comparison.ours, ours))
+    return {
+        "row": row,
+        "title": comparison.title,
+        "unit": comparison.unit,
+        "target": str(comparison.target),
+        **summarize(pairs)._asdict(),
+        "pairs": pairs,
+        "idle_share": busy,
+        "sides": [{"name": side.name, "script": side.script, **w.facts} for side, w in sides],
+    }
 
 
 def summarize(pairs: Sequence[tuple[float, float]]) -> Summary:
@@ -183,7 +189,7 @@ class Worker:
     def __init__(self, side: Side, process: subprocess.Popen[str]) -> None:
         self._side, self._process = side, process
         self.idle_share = 0.0
-        self.versions = self._answer()
+        self.facts = self._answer()
 
     def measure(self, waiting: Worker) -> float:
         """One repetition, while another worker waits, whose use of the processor is noted."""
@@ -210,7 +216,10 @@ def running(side: Side) -> Iterator[Worker]:
     """The worker of a side, set up and warm; it ends with the context."""
     if not side.python.exists():
         sys.exit(f"{side.python}: no such interpreter; run scripts/bench/setup.sh first")
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}", **side.environment}
+    path = f"{ROOT}{os.pathsep}{HERE}"
+    # Each side has the number of threads that it takes by itself.
+    own = {"PYTHONPATH": path, "OMP_NUM_THREADS": None, **side.environment}
+    environment = {**os.environ, **own}
     process = subprocess.Popen(
         [str(side.python), str(HERE / side.script), json.dumps(side.settings, default=str)],
         stdin=subprocess.PIPE,
@@ -239,16 +248,3 @@ def machine() -> dict[str, Any]:
         "memory_gb": round(pages / 2**30, 1),
         "system": platform.platform(),
     }
-
-
-def fashionai_command(*arguments: object) -> list[str]:
-    """The command line of ``fashionai`` with this interpreter and this code."""
-    return [sys.executable, "-m", "fashionai", *map(str, arguments)]
-
-
-def fashionai(*arguments: object) -> None:
-    """Run a command, its output to standard error; ends the script when it fails."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        fashionai_command(*arguments), check=True, stdout=sys.stderr, env=environment
-    )

@@ -107,7 +107,7 @@ def training_files(tree: Path) -> list[Path]:
 @functools.cache
 def prepared(cache: Path, count: int, classes: int = CLASSES) -> Path:
     """The same images as ``fashionai prepare`` puts them, to give as data.folder."""
-    from harness import fashionai
+    from runs import fashionai
 
     out = cache / f"prepared-{count}-{classes}"
     if not (out / TASK / "manifest.csv").is_file():

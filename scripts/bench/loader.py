@@ -5,7 +5,7 @@ Resize to 256, random crop of 224, mirror, from JPEGs of 512 to 800 pixels, batc
 
 from __future__ import annotations
 
-from harness import Comparison, Side, Target, compare, read_options
+from harness import Comparison, Side, Target, read_options, run
 from images import make_images
 
 
@@ -13,22 +13,19 @@ def main() -> None:
     """Compare."""
     options = read_options(__doc__, images=2000, quick_images=64)
     settings = {"files": make_images(options.cache, options.images), "batch_size": 32}
-    compare(
-        Comparison(
-            "loader",
-            "loader alone: resize 256, random crop 224, mirror",
-            "images/s",
-            Target(3),
-            Side(
-                "torchvision, DataLoader of 2 processes",
-                "peers/torchvision_loader.py",
-                settings,
-                options.peer_python,
-            ),
-            Side("fashionai", "ours/loader.py", settings),
+    comparison = Comparison(
+        "loader alone: resize 256, random crop 224, mirror",
+        "images/s",
+        Target(3),
+        Side(
+            "torchvision, DataLoader of 2 processes",
+            "peers/torchvision_loader.py",
+            settings,
+            options.peer_python,
         ),
-        options,
+        Side("fashionai", "ours/loader.py", settings),
     )
+    run([comparison], options)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 Settings = dict[str, Any]
+# What a result should tell beside versions: set_up may add to it.
+FACTS: dict[str, Any] = {}
 
 
 def serve(set_up: Callable[[Settings], Callable[[], float]], *packages: str) -> None:
@@ -29,7 +31,8 @@ def serve(set_up: Callable[[Settings], Callable[[], float]], *packages: str) -> 
         print(json.dumps(value), file=answers, flush=True)
 
     measure = set_up(json.loads(sys.argv[1]))
-    answer({"python": sys.version.split()[0], **{name: _version(name) for name in packages}})
+    versions = {name: _version(name) for name in packages}
+    answer({"python": sys.version.split()[0], **versions, **FACTS})
     for line in sys.stdin:
         if line.strip() == "go":
             answer(measure())
