@@ -99,11 +99,6 @@ def class_folders(cache: Path, count: int, classes: int = CLASSES) -> Path:
     return tree
 
 
-def training_files(tree: Path) -> list[Path]:
-    """The training images of class folders, in the order of their names."""
-    return sorted((tree / "train").glob("*/*.jpg"))
-
-
 @functools.cache
 def prepared(cache: Path, count: int, classes: int = CLASSES) -> Path:
     """The same images as ``fashionai prepare`` puts them, to give as data.folder."""

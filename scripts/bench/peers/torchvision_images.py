@@ -14,16 +14,16 @@ PROCESSES = 2
 
 
 class Files(torch.utils.data.Dataset):
-    """Labelled image files through a transform."""
+    """Image files through a transform."""
 
-    def __init__(self, files: Sequence[str], labels: Sequence[int], transform: Any) -> None:
-        self._files, self._labels, self._transform = files, labels, transform
+    def __init__(self, files: Sequence[str], transform: Any) -> None:
+        self._files, self._transform = files, transform
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
-        return self._transform(default_loader(self._files[row])), self._labels[row]
+    def __getitem__(self, row: int) -> torch.Tensor:
+        return self._transform(default_loader(self._files[row]))
 
 
 def training_transform() -> Any:
@@ -51,14 +51,8 @@ def ten_crop_transform() -> Any:
     )
 
 
-def loader(
-    files: Sequence[str], labels: Sequence[int], transform: Any, batch_size: int, **options: Any
-) -> Any:
+def loader(images: Any, batch_size: int, **options: Any) -> Any:
     """Two processes that live on between epochs, and wait when one has been read."""
     return torch.utils.data.DataLoader(
-        Files(files, labels, transform),
-        batch_size,
-        num_workers=PROCESSES,
-        persistent_workers=True,
-        **options,
+        images, batch_size, num_workers=PROCESSES, persistent_workers=True, **options
     )

@@ -1,0 +1,46 @@
+"""Training, over a recipe of torchvision.
+
+Batches of 32, the same images, augmentation (resize 256, random crop 224, mirror) and optimizer. The
+peer: channels last, a DataLoader of 2 processes. ResNet-50 has half of the images.
+"""
+
+from __future__ import annotations
+
+from harness import Comparison, Side, Target, read_options, run
+from sides import our_training, peer_training
+
+ROWS = (
+    ("ResNet-18", "resnet18", "resnet18_v2", 1, Target(1.15)),
+    ("ResNet-50", "resnet50", "resnet50_v2", 2, Target(1)),
+)
+
+
+def main() -> None:
+    """Compare both networks."""
+    options = read_options(__doc__, images=192, quick_images=64)
+    comparisons = []
+    for title, theirs, ours, divisor, target in ROWS:
+        images = options.images // divisor
+        comparisons.append(
+            Comparison(
+                f"training, {title}",
+                "images/s",
+                target,
+                Side(
+                    f"torchvision, {theirs}",
+                    "peers/torchvision_train.py",
+                    peer_training(options.cache, images, theirs),
+                    options.peer_python,
+                ),
+                Side(
+                    f"fashionai, {ours}",
+                    "ours/train.py",
+                    our_training(options.cache, images, ours),
+                ),
+            )
+        )
+    run(comparisons, options)
+
+
+if __name__ == "__main__":
+    main()
