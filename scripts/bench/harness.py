@@ -142,21 +142,25 @@ def compare(comparison: Comparison, options: Options) -> dict[str, Any]:
             pairs.append((peer.measure(ours), ours.measure(peer)))
             print(f"  {pairs[-1][0]:10.4g} {pairs[-1][1]:10.4g} {comparison.unit}", flush=True)
         busy = max(peer.idle_share, ours.idle_share)
-    row = markdown_row(comparison, summarize(pairs))
-    print(row, flush=True)
     if busy > IDLE_SHARE:
         print(f"  beware: the waiting side used {busy:.0%} of a core", flush=True)
     sides = ((comparison.peer, peer), (comparison.ours, ours))
-    return {
-        "row": row,
-        "title": comparison.title,
-        "unit": comparison.unit,
-        "target": str(comparison.target),
-        **summarize(pairs)._asdict(),
-        "pairs": pairs,
-        "idle_share": busy,
-        "sides": [{"name": side.name, "script": side.script, **w.facts} for side, w in sides],
-    }
+    summary = summarize(pairs)
+    return result_row(
+        row_cells(comparison, summary),
+        **summary._asdict(),
+        unit=comparison.unit,
+        pairs=pairs,
+        idle_share=busy,
+        sides=[{"name": side.name, "script": side.script, **w.facts} for side, w in sides],
+    )
+
+
+def result_row(cells: Sequence[str], **figures: Any) -> dict[str, Any]:
+    """A row of the table with its figures; it is printed."""
+    row = "| " + " | ".join(cells) + " |"
+    print(row, flush=True)
+    return {"row": row, **figures}
 
 
 def summarize(pairs: Sequence[tuple[float, float]]) -> Summary:
@@ -172,15 +176,14 @@ MARKDOWN_HEADER = (
 )
 
 
-def markdown_row(comparison: Comparison, summary: Summary) -> str:
-    """The row of the table of results, as in MARKDOWN_HEADER."""
-    cells = [
+def row_cells(comparison: Comparison, summary: Summary) -> list[str]:
+    """The cells of a row, as in MARKDOWN_HEADER."""
+    return [
         *(comparison.title, comparison.peer.name),
         *(f"{value:.4g} {comparison.unit}" for value in (summary.peer, summary.ours)),
         *(f"{summary.ratio:.3g}", f"{summary.lowest:.3g} to {summary.highest:.3g}"),
         *(str(comparison.target), "yes" if comparison.target.is_met(summary.ratio) else "no"),
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
 class Worker:
