@@ -1,4 +1,4 @@
-"""Accuracy in float32 and in 8-bit integers: Fashion-MNIST, enlarged to 56 pixels.
+"""Accuracy in float32 and in 8-bit integers: Fashion-MNIST, enlarged to 40 pixels.
 
 Trains ResNet-18 and ResNet-50 (v1b) on some of the training images for a few epochs,
 quantizes them, and scores both on others. Without Debian's package dataset-fashion-mnist, on
@@ -17,9 +17,9 @@ from harness import Options, Target, read_options, result_row, write_results
 from runs import fashionai, write_yaml
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-# Half of the images are for validation.
-VALIDATION = 0.5
-CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 56, 60, 4, 64
+# Most images are for validation: with few a difference of 0.3 points would be chance.
+VALIDATION = 0.67
+CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 40, 42, 4, 64
 NETWORKS = (("ResNet-18", "resnet18_v1b"), ("ResNet-50", "resnet50_v1b"))
 # Points of accuracy, in percent.
 TARGET = Target(0.3, at_most=True)
@@ -27,7 +27,7 @@ TARGET = Target(0.3, at_most=True)
 
 def main() -> None:
     """Train, quantize and tell."""
-    options = read_options(__doc__, images=8000, quick_images=256)
+    options = read_options(__doc__, images=9000, quick_images=256)
     task, folder = prepare(options)
     rows = []
     for title, network in NETWORKS:
@@ -46,7 +46,7 @@ def prepare(options: Options) -> tuple[str, Path]:
     real = FASHION_MNIST.is_dir()
     task = "fashion-mnist" if real else "skirt"
     folder = options.cache / f"{task}-{options.images}"
-    if not folder.is_dir():
+    if not list(folder.glob("*/manifest.csv")):
         data = options.cache / f"{task}-{options.images}-data"
         if real:
             shorten(data, options.images)
@@ -70,9 +70,7 @@ def shorten(folder: Path, count: int) -> None:
             (folder / f"{name}-{kind}-ubyte").write_bytes(header + values.tobytes())
 
 
-def accuracies(
-    options: Options, folder: Path, task: str, network: str
-) -> tuple[float, float, str]:
+def accuracies(options: Options, folder: Path, task: str, network: str) -> tuple[float, float, str]:
     """Validation accuracy in float32 and in integers, and what it was measured on."""
     run = options.cache / "runs" / f"{folder.name}-{network}"
     settings = {

@@ -16,9 +16,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Optional
 
 from images import CACHE
@@ -55,7 +56,7 @@ class Side(NamedTuple):
     script: str
     settings: dict[str, Any]
     python: Path = Path(sys.executable)
-    environment: dict[str, Optional[str]] = {}
+    environment: Mapping[str, Optional[str]] = MappingProxyType({})
 
 
 class Comparison(NamedTuple):
@@ -139,7 +140,7 @@ def compare(comparison: Comparison, options: Options) -> dict[str, Any]:
     with running(comparison.peer) as peer, running(comparison.ours) as ours:
         pairs = []
         for _ in range(options.repetitions):
-            pairs.append((peer.measure(ours), ours.measure(peer)))
+            pairs.append((peer.measure_beside(ours), ours.measure_beside(peer)))
             print(f"  {pairs[-1][0]:10.4g} {pairs[-1][1]:10.4g} {comparison.unit}", flush=True)
         busy = max(peer.idle_share, ours.idle_share)
     if busy > IDLE_SHARE:
@@ -194,13 +195,17 @@ class Worker:
         self.idle_share = 0.0
         self.facts = self._answer()
 
-    def measure(self, waiting: Worker) -> float:
-        """One repetition, while another worker waits, whose use of the processor is noted."""
+    def measure(self) -> float:
+        """One repetition."""
         assert self._process.stdin is not None
-        used, begun = cpu_seconds(waiting._process.pid), time.perf_counter()
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
-        value = float(self._answer())
+        return float(self._answer())
+
+    def measure_beside(self, waiting: Worker) -> float:
+        """One repetition, while another worker waits, whose use of the processor is noted."""
+        used, begun = cpu_seconds(waiting._process.pid), time.perf_counter()
+        value = self.measure()
         used = cpu_seconds(waiting._process.pid) - used
         waiting.idle_share = max(waiting.idle_share, used / (time.perf_counter() - begun))
         return value

@@ -27,8 +27,8 @@ def main() -> None:
 
 
 def training(options: Options, folder: Path) -> Comparison:
-    """An epoch of two steps or more, and its validation."""
-    images = max(64, options.images // BATCH_SIZE * BATCH_SIZE)
+    """An epoch of two steps, and its validation."""
+    images = 2 * BATCH_SIZE
     config = our_training(options.cache, images, NETWORK, epochs=1)["config"]
     words = ("train", "--config", write_yaml(folder / "memory.yaml", config))
     command = fashionai_command(*words, "--run", folder / "run", "--overwrite")
@@ -54,9 +54,7 @@ def plain(what: str, images: object, batch_size: int) -> list[str]:
     return [sys.executable, *map(str, (script, what, NETWORK, images, batch_size))]
 
 
-def comparison(
-    name: str, theirs: Sequence[str], ours: Sequence[str], folder: Path
-) -> Comparison:
+def comparison(name: str, theirs: Sequence[str], ours: Sequence[str], folder: Path) -> Comparison:
     """The row of a command. ``predict`` remembers no engine from the time before."""
     settings = {"measure": "memory", "remove": [folder / "home"]}
     home: dict[str, str | None] = {"FASHIONAI_HOME": str(folder / "home")}

@@ -18,11 +18,11 @@ SAMPLING = 0.01
 def process_tree(root: int) -> list[int]:
     """The process and all that descend from it."""
     children = defaultdict(list)
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal():
-            fields = _status(int(entry))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            fields = _status(int(entry.name))
             if fields:
-                children[int(fields[1])].append(int(entry))
+                children[int(fields[1])].append(int(entry.name))
     tree = [root]
     for process in tree:
         tree += children[process]

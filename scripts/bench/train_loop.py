@@ -12,13 +12,17 @@ from sides import our_training
 
 def main() -> None:
     """Compare."""
-    options = read_options(__doc__, images=192, quick_images=64)
+    options = read_options(__doc__, images=160, quick_images=64)
     settings = our_training(options.cache, options.images, "resnet18_v2")
     comparison = Comparison(
         "training: the whole loop, ResNet-18 v2",
         "images/s",
         Target(0.95),
-        Side("the same network on one constant batch", "ours/train.py", {**settings, "measure": "step"}),
+        Side(
+            "the same network on one constant batch",
+            "ours/train.py",
+            {**settings, "measure": "step"},
+        ),
         Side("fashionai", "ours/train.py", settings),
     )
     run([comparison], options)
