@@ -10,14 +10,14 @@ set -euo pipefail
 
 quick=()
 results=build/bench/results
-if [[ $# -gt 0 ]]; then
-  if [[ $# -gt 1 || $1 != --quick ]]; then
-    echo "all.sh: unknown argument '$1'; usage: scripts/bench/all.sh [--quick]" >&2
+for argument in "$@"; do
+  if [[ $argument != --quick ]]; then
+    echo "all.sh: unknown argument '$argument'; usage: scripts/bench/all.sh [--quick]" >&2
     exit 2
   fi
   quick=(--quick)
   results=build/bench/quick
-fi
+done
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ./scripts/setup.sh --dev
