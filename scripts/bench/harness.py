@@ -30,6 +30,8 @@ ROOT = HERE.parent.parent
 PEER_PYTHON = ROOT / ".venv-bench/bin/python"
 # A side that waits and yet uses more than this share of a core disturbs the other.
 IDLE_SHARE = 0.02
+# Seconds for which the threads of a side that has just measured may still wait for work, busily.
+SETTLING = 0.5
 
 
 class Target(NamedTuple):
@@ -204,6 +206,7 @@ class Worker:
 
     def measure_beside(self, waiting: Worker) -> float:
         """One repetition, while another worker waits, whose use of the processor is noted."""
+        time.sleep(SETTLING)
         used, begun = cpu_seconds(waiting._process.pid), time.perf_counter()
         value = self.measure()
         used = cpu_seconds(waiting._process.pid) - used

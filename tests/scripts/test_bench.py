@@ -63,6 +63,7 @@ def test_sides_take_turns_and_the_table_has_what_they_answered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness = module("harness")
+    monkeypatch.setattr(harness, "SETTLING", 0)
     script = tmp_path / "side.py"
     script.write_text(WORKER)
     sides = (
