@@ -22,7 +22,7 @@ def serve(set_up: Callable[[Settings], Callable[[], float]], *packages: str) -> 
 
     ``set_up`` returns what measures one repetition; its figure is in the unit of the
     comparison. What else is printed goes to standard error. ``packages`` are those whose
-    versions the result tells.
+    versions the result tells, of those that are installed.
     """
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -31,8 +31,9 @@ def serve(set_up: Callable[[Settings], Callable[[], float]], *packages: str) -> 
         print(json.dumps(value), file=answers, flush=True)
 
     measure = set_up(json.loads(sys.argv[1]))
-    versions = {name: _version(name) for name in packages}
-    answer({"python": sys.version.split()[0], **versions, **FACTS})
+    found = {name: _version(name) for name in packages}
+    versions = {"python": sys.version.split()[0], **{n: v for n, v in found.items() if v}}
+    answer({"versions": versions, **FACTS})
     for line in sys.stdin:
         if line.strip() == "go":
             answer(measure())
@@ -42,4 +43,4 @@ def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "none"
+        return ""

@@ -26,7 +26,7 @@ def set_up(settings):
     values = iter(settings["values"])
     return lambda: next(values)
 
-serve(set_up, "no-such-package")
+serve(set_up, "numpy", "no-such-package")
 """
 
 
@@ -78,14 +78,16 @@ def test_sides_take_turns_and_the_table_has_what_they_answered(
     result = json.loads((tmp_path / "out/loader.json").read_text())
     (row,) = result["rows"]
     assert row["pairs"] == [[200, 300], [300, 300], [100, 250]]
-    facts = {"python": sys.version.split()[0], "no-such-package": "none", "threads": 2}
+    versions = {"python": sys.version.split()[0], "numpy": np.__version__}
+    facts = {"versions": versions, "threads": 2}
     assert row["sides"][1] == {"name": "ours", "script": str(script), **facts}
     line = "| loader | theirs | 200 images/s | 300 images/s | 1.5 | 1 to 2.5 | >= 2 | no |"
     assert line in capsys.readouterr().out.splitlines()
-    table = module("table").table(tmp_path / "out").splitlines()
+    table = module("table").results_table(tmp_path / "out").splitlines()
     assert table[-1] == line
     assert len({text.count("|") for text in table[-3:]}) == 1
     assert result["date"] in table
+    assert f"theirs: python {versions['python']}, numpy {np.__version__}" in table
 
 
 def test_an_image_depends_on_its_number_and_size_alone(tmp_path: Path) -> None:
