@@ -228,8 +228,13 @@ def running(side: Side) -> Iterator[Worker]:
     if not side.python.exists():
         sys.exit(f"{side.python}: no such interpreter; run scripts/bench/setup.sh first")
     path = f"{ROOT}{os.pathsep}{HERE}"
-    # Each side has the number of threads that it takes by itself.
-    own = {"PYTHONPATH": path, "OMP_NUM_THREADS": None, **side.environment}
+    # Each side has the threads that it takes by itself, and leaves the user's cache alone.
+    own = {
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": None,
+        "FASHIONAI_HOME": str(CACHE / "home"),
+        **side.environment,
+    }
     environment = {**os.environ, **own}
     process = subprocess.Popen(
         [str(side.python), str(HERE / side.script), json.dumps(side.settings, default=str)],
