@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SCRIPTS = [*sorted(ROOT.glob("scripts/*.sh")), *sorted(ROOT.glob("*.sh")), ROOT / ".ci" / "run"]
+SCRIPTS = [*sorted(ROOT.glob("scripts/**/*.sh")), *sorted(ROOT.glob("*.sh")), ROOT / ".ci" / "run"]
 
 
 def run(*command: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -54,13 +54,16 @@ def test_script_is_executable_and_parses(script: Path) -> None:
         ("test.sh", ["--slwo"], "unrecognized arguments: --slwo"),
         ("test.sh", ["-k"], "argument -k: expected one argument"),
         ("check_gpu_install.sh", ["--kep"], "unknown argument '--kep'"),
+        ("bench/setup.sh", ["--cpu"], "takes no arguments, got '--cpu'"),
+        ("bench/all.sh", ["--quik"], "unknown argument '--quik'"),
+        ("bench/all.sh", ["--quick", "loader"], "unknown argument 'loader'"),
     ],
 )
 def test_a_wrong_argument_is_one_line(script: str, arguments: list[str], complaint: str) -> None:
     finished = run(ROOT / "scripts" / script, *arguments)
     assert finished.returncode == 2
     assert finished.stdout == ""
-    assert finished.stderr.startswith(f"{script}: {complaint}")
+    assert finished.stderr.startswith(f"{Path(script).name}: {complaint}")
     assert finished.stderr.count("\n") == 1
 
 

@@ -1,0 +1,34 @@
+"""A side that is a command: its seconds, or its peak memory in MB."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from processes import peak_memory
+from worker import Settings, serve
+
+
+def set_up(settings: Settings) -> Callable[[], float]:
+    """What ``measure`` asks for: seconds or memory. ``remove`` is deleted before every run."""
+    command = settings["command"]
+
+    def measure() -> float:
+        for path in settings.get("remove", []):
+            shutil.rmtree(path, ignore_errors=True)
+        if settings["measure"] == "memory":
+            return peak_memory(command, stdout=sys.stderr)
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        return time.perf_counter() - begun
+
+    if settings["measure"] != "memory":  # which nothing has to warm up for
+        measure()
+    return measure
+
+
+if __name__ == "__main__":
+    serve(set_up)

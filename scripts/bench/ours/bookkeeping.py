@@ -1,0 +1,139 @@
+"""What rows cost beside images: usage: bookkeeping.py prepare|predict|evaluate ROWS.
+
+Commands of this project on so many rows of the FashionAI format, with stubs in place of
+images and network. Prints the seconds and the peak of the resident memory in MB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from fashionai.config import Config, DataConfig, save_config
+from fashionai.datasets.check import Checked
+from fashionai.datasets.fashionai_csv import read_training_images
+from fashionai.datasets.prepare import prepare
+from fashionai.datasets.record import Source
+from fashionai.files import content_hash, write_json
+from fashionai.inference.answers import plan_questions, write_answers
+from fashionai.inference.evaluation import evaluate_file
+from fashionai.runs import RunFolder
+from fashionai.runtime import contexts
+from fashionai.tasks import REGISTRY, tasks_to_json
+
+TASK = REGISTRY["skirt_length_labels"]
+CLASSES = len(TASK.classes)
+# The smallest crop that there is.
+SIDE = 8
+
+
+def name_of(row: int) -> str:
+    """An image as the competition names it."""
+    return f"Images/{TASK.name}/{row:032x}.jpg"
+
+
+def label_of(row: int) -> str:
+    """A label with the letter y of one class."""
+    return "".join("ny"[at == row % CLASSES] for at in range(CLASSES))
+
+
+def write_labels(file: Path, rows: int, labelled: bool = True) -> Path:
+    """A label file, or a question file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "w") as lines:
+        for row in range(rows):
+            lines.write(f"{name_of(row)},{TASK.name},{label_of(row) if labelled else ''}\n")
+    return file
+
+
+def plan(folder: Path, rows: int) -> Callable[[], Any]:
+    """All that prepare does, but for opening images and linking them."""
+    write_labels(folder / "base/Annotations/label.csv", rows)
+
+    def run() -> None:
+        images = read_training_images(folder, TASK)
+        source = Source(TASK, images, [])
+        prepare(source, folder / "out", progress=lambda *_: contextlib.nullcontext(lambda _: None))
+
+    return run
+
+
+def predict(folder: Path, rows: int) -> Callable[[], Any]:
+    """All that predict does, with pixels and probabilities that are there already."""
+    questions = write_labels(folder / "rank/Tests/question.csv", rows, labelled=False)
+    run = RunFolder(folder / "run")
+    run.path.mkdir()
+    data = DataConfig(crop=SIDE, resize_short=SIDE)
+    save_config(Config(task=TASK.name, data=data), run.config_file)
+    write_json(run.classes_file, tasks_to_json([TASK]))
+    run.best_parameters.touch()
+
+    def answer() -> None:
+        planned = plan_questions(questions, folder, [TASK], [run])
+        write_answers(planned, folder / "answers.csv", contexts("cpu"), crops=1, engine="gluon")
+
+    return answer
+
+
+def evaluate(folder: Path, rows: int) -> Callable[[], Any]:
+    """All of evaluate, of a prediction file against a label file."""
+    labels = write_labels(folder / "labels.csv", rows)
+    values = np.random.default_rng(0).dirichlet(np.ones(CLASSES), rows)
+    predictions = folder / "predictions.csv"
+    with open(predictions, "w") as lines:
+        for row, probabilities in enumerate(values):
+            text = ";".join(f"{value:.8f}" for value in probabilities)
+            lines.write(f"{name_of(row)},{TASK.name},{text}\n")
+    return lambda: evaluate_file(predictions, [labels])
+
+
+class StubEngine:
+    """Every class is as probable as any other."""
+
+    def begin(self, pixels: np.ndarray) -> Callable[[], np.ndarray]:
+        """As that of an engine."""
+        return lambda: np.full((len(pixels), CLASSES), 1 / CLASSES)
+
+
+def stubs() -> contextlib.ExitStack:
+    """In place of image files, their pixels and the network."""
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    stack = contextlib.ExitStack()
+    for target, stub in (
+        ("datasets.fashionai_csv._check_images_exist", lambda images: None),
+        (
+            "datasets.prepare.check_images",
+            lambda images, _: [Checked(content_hash(each.source.encode()), "") for each in images],
+        ),
+        ("datasets.folders._put", lambda *_: True),
+        ("pipeline.loader.read_image", lambda *_: image),
+        ("inference.predictor.open_engine", lambda *_: StubEngine()),
+    ):
+        stack.enter_context(mock.patch(f"fashionai.{target}", stub))
+    return stack
+
+
+def main() -> None:
+    """Measure one command."""
+    begin = {"prepare": plan, "predict": predict, "evaluate": evaluate}[sys.argv[1]]
+    with tempfile.TemporaryDirectory() as name, stubs():
+        run = begin(Path(name), int(sys.argv[2]))
+        begun = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""Writes a run as an ONNX model: usage: export.py RUN FILE."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fashionai.inference.onnx_model import onnx_model
+from fashionai.runs import RunFolder
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_bytes(onnx_model(RunFolder(Path(sys.argv[1]))))

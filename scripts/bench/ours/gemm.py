@@ -1,0 +1,33 @@
+"""The product of two square matrices by MXNet's oneDNN."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from worker import FACTS, Settings, serve
+
+from fashionai.runtime import compute_threads, import_mxnet
+
+mx = import_mxnet()
+
+
+def set_up(settings: Settings) -> Callable[[], float]:
+    """GFLOP/s, an addition and a multiplication being two."""
+    size, count = settings["size"], settings["count"]
+    one, other = (mx.nd.random.normal(shape=(size, size)) for _ in range(2))
+    FACTS["threads"] = compute_threads()
+
+    def measure() -> float:
+        mx.nd.waitall()
+        begun = time.perf_counter()
+        for _ in range(count):
+            mx.nd.FullyConnected(one, other, no_bias=True, num_hidden=size).wait_to_read()
+        return 2e-9 * size**3 * count / (time.perf_counter() - begun)
+
+    measure()
+    return measure
+
+
+if __name__ == "__main__":
+    serve(set_up, "mxnet")

@@ -1,0 +1,29 @@
+"""The product of two square matrices by PyTorch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from worker import FACTS, Settings, serve
+
+
+def set_up(settings: Settings) -> Callable[[], float]:
+    """GFLOP/s, an addition and a multiplication being two."""
+    size, count = settings["size"], settings["count"]
+    one, other, out = (torch.randn(size, size) for _ in range(3))
+    FACTS["threads"] = torch.get_num_threads()
+
+    def measure() -> float:
+        begun = time.perf_counter()
+        for _ in range(count):
+            torch.mm(one, other, out=out)
+        return 2e-9 * size**3 * count / (time.perf_counter() - begun)
+
+    measure()
+    return measure
+
+
+if __name__ == "__main__":
+    serve(set_up, "torch")

@@ -1,0 +1,16 @@
+"""Writes a network of torchvision as an ONNX model: NETWORK CLASSES BATCH_SIZE FILE.
+
+As torch.onnx.export does it by default; the batch size is fixed, which is the best case.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+import torchvision
+
+if __name__ == "__main__":
+    name, classes, batch_size, file = sys.argv[1:]
+    network = getattr(torchvision.models, name)(num_classes=int(classes)).eval()
+    torch.onnx.export(network, (torch.randn(int(batch_size), 3, 224, 224),), file, dynamo=True)

@@ -1,0 +1,58 @@
+"""Image files as torchvision's recipes read them: Pillow, its transforms, a DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torchvision.transforms as T  # noqa: N812 - the name that its own examples use
+from torchvision.datasets.folder import default_loader
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PROCESSES = 2
+
+
+class Files(torch.utils.data.Dataset):
+    """Image files through a transform."""
+
+    def __init__(self, files: Sequence[str], transform: Any) -> None:
+        self._files, self._transform = files, transform
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        return self._transform(default_loader(self._files[row]))
+
+
+def training_transform() -> Any:
+    """Resize 256, random crop 224, mirror, normalise."""
+    return T.Compose(
+        [
+            T.Resize(256),
+            T.RandomCrop(224),
+            T.RandomHorizontalFlip(),
+            T.ToTensor(),
+            T.Normalize(MEAN, STD),
+        ]
+    )
+
+
+def ten_crop_transform() -> Any:
+    """Resize 256, ten crops of 224, normalise: ``(10, 3, 224, 224)``."""
+    normalize = T.Compose([T.ToTensor(), T.Normalize(MEAN, STD)])
+    return T.Compose(
+        [
+            T.Resize(256),
+            T.TenCrop(224),
+            T.Lambda(lambda crops: torch.stack([normalize(crop) for crop in crops])),
+        ]
+    )
+
+
+def loader(images: Any, batch_size: int, **options: Any) -> Any:
+    """Two processes that live on between epochs, and wait when one has been read."""
+    return torch.utils.data.DataLoader(
+        images, batch_size, num_workers=PROCESSES, persistent_workers=True, **options
+    )

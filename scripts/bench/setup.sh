@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs what this project is compared with, in .venv-bench: PyTorch, torchvision and ONNX Runtime
+# (5.5 GB where pip takes PyTorch's CUDA build, the default on x86_64; no GPU is needed).
+#
+# usage: scripts/bench/setup.sh
+#
+# To use an environment that has them, for instance with PyTorch's CPU build, set BENCH_PYTHON
+# to its interpreter. .venv-bench is made with $PYTHON, or else python3.
+set -euo pipefail
+
+if [[ $# -gt 0 ]]; then
+  echo "setup.sh: takes no arguments, got '$1'; usage: scripts/bench/setup.sh" >&2
+  exit 2
+fi
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+venv=.venv-bench
+
+if [[ -z ${BENCH_PYTHON:-} && ! -e $venv/complete ]]; then
+  "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || {
+    echo "setup.sh: PyTorch needs Python 3.10 or later; set PYTHON=/path/to/python3.11" >&2
+    exit 2
+  }
+  echo "Installing PyTorch, torchvision and ONNX Runtime in $venv"
+  rm -rf "$venv"
+  "${PYTHON:-python3}" -m venv "$venv"
+  echo '*' >"$venv/.gitignore"
+  "$venv/bin/python" -m pip --disable-pip-version-check install --quiet \
+    torch==2.14.1 torchvision==0.29.1 onnx onnxscript onnxruntime
+  touch "$venv/complete"
+fi

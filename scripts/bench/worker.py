@@ -1,0 +1,46 @@
+"""One side of a comparison: a process that measures whenever the harness says go.
+
+Standard library alone: the peers run it in an environment of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Settings = dict[str, Any]
+# What a result should tell beside versions: set_up may add to it.
+FACTS: dict[str, Any] = {}
+
+
+def serve(set_up: Callable[[Settings], Callable[[], float]], *packages: str) -> None:
+    """Set up and warm up with the settings of the command line, then measure at every "go".
+
+    ``set_up`` returns what measures one repetition; its figure is in the unit of the
+    comparison. What else is printed goes to standard error. ``packages`` are those whose
+    versions the result tells, of those that are installed.
+    """
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def answer(value: Any) -> None:
+        print(json.dumps(value), file=answers, flush=True)
+
+    measure = set_up(json.loads(sys.argv[1]))
+    found = {name: _version(name) for name in packages}
+    versions = {"python": sys.version.split()[0], **{n: v for n, v in found.items() if v}}
+    answer({"versions": versions, **FACTS})
+    for line in sys.stdin:
+        if line.strip() == "go":
+            answer(measure())
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
