@@ -1,8 +1,8 @@
-"""Accuracy in float32 and in 8-bit integers: Fashion-MNIST, enlarged to 40 pixels.
+"""Accuracy in float32 and in 8-bit integers on the test images of Fashion-MNIST.
 
-Trains ResNet-18 and ResNet-50 (v1b) on some of the training images for a few epochs,
-quantizes them, and scores both on others. Without Debian's package dataset-fashion-mnist, on
-the garments that ``fashionai demo`` draws.
+Trains ResNet-18 and ResNet-50 (v1b) on some of the training images, enlarged to 40 pixels, for two
+epochs, quantizes them, and scores both on all 10,000 test images. Needs Debian's package
+dataset-fashion-mnist. What has been trained is not trained again.
 """
 
 from __future__ import annotations
@@ -10,55 +10,55 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from harness import Options, Target, read_options, result_row, write_results
 from runs import fashionai, write_yaml
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-# Most images are for validation: with few a difference of 0.3 points would be chance.
-VALIDATION = 0.67
-CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 40, 42, 4, 64
+CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 40, 44, 2, 64
 NETWORKS = (("ResNet-18", "resnet18_v1b"), ("ResNet-50", "resnet50_v1b"))
 # Points of accuracy, in percent.
 TARGET = Target(0.3, at_most=True)
+TASK = "fashion-mnist"
 
 
 def main() -> None:
     """Train, quantize and tell."""
-    options = read_options(__doc__, images=9000, quick_images=256)
-    task, folder = prepare(options)
+    options = read_options(__doc__, images=20_000, quick_images=256)
+    folder = prepare(options)
     rows = []
     for title, network in NETWORKS:
-        before, after, name = accuracies(options, folder, task, network)
+        run = quantized_run(options, folder, network)
+        exact, integer = (test_scores(run, engine) for engine in ("gluon", "int8"))
+        lost = 100 * (exact["accuracy"] - integer["accuracy"])
         cells = [
-            *(f"accuracy of int8, {title}, {name}", "float32", f"{before:.2%}", f"{after:.2%}"),
-            *(f"{100 * (before - after):.2f} points lower", ""),
-            *(f"{TARGET} points", "yes" if TARGET.is_met(100 * (before - after)) else "no"),
+            f"accuracy of int8, {title}, {exact['n']:,} test images of Fashion-MNIST",
+            *("float32", f"{exact['accuracy']:.2%}", f"{integer['accuracy']:.2%}"),
+            *(f"{lost:.2f} points lower", "", f"{TARGET} points"),
+            "yes" if TARGET.is_met(lost) else "no",
         ]
-        rows.append(result_row(cells, float32=before, int8=after))
+        rows.append(result_row(cells, float32=exact, int8=integer))
     write_results(rows, options)
 
 
-def prepare(options: Options) -> tuple[str, Path]:
-    """A task and its prepared folder: real images where they are."""
-    real = FASHION_MNIST.is_dir()
-    task = "fashion-mnist" if real else "skirt"
-    folder = options.cache / f"{task}-{options.images}"
-    if not list(folder.glob("*/manifest.csv")):
-        data = options.cache / f"{task}-{options.images}-data"
-        if real:
-            shorten(data, options.images)
-        else:
-            fashionai("demo", "--out", data, "--train-images", options.images)
-        words = ("prepare", "--task", task, "--data", data, "--out", folder)
-        fashionai(*words, "--val-fraction", VALIDATION)
-    return task, folder
+def prepare(options: Options) -> Path:
+    """The prepared folder."""
+    if not FASHION_MNIST.is_dir():
+        sys.exit(f"{FASHION_MNIST} is missing; run: apt-get install dataset-fashion-mnist")
+    folder = options.cache / f"{TASK}-{options.images}"
+    if not (folder / TASK / "manifest.csv").is_file():
+        data = options.cache / f"{TASK}-{options.images}-data"
+        shorten(data, options.images)
+        fashionai("prepare", "--task", TASK, "--data", data, "--out", folder)
+    return folder
 
 
 def shorten(folder: Path, count: int) -> None:
-    """Write the first training rows, and as many test rows at most, as idx files."""
+    """Write the first ``count`` training and test rows, as far as there are, as idx files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("train", "t10k"):
         for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
@@ -70,11 +70,11 @@ def shorten(folder: Path, count: int) -> None:
             (folder / f"{name}-{kind}-ubyte").write_bytes(header + values.tobytes())
 
 
-def accuracies(options: Options, folder: Path, task: str, network: str) -> tuple[float, float, str]:
-    """Validation accuracy in float32 and in integers, and what it was measured on."""
+def quantized_run(options: Options, folder: Path, network: str) -> Path:
+    """A trained run with an integer version."""
     run = options.cache / "runs" / f"{folder.name}-{network}"
     settings = {
-        "task": task,
+        "task": TASK,
         "model": {"name": network, "pretrained": False},
         "data": {"folder": str(folder), "crop": CROP, "resize_short": RESIZE_SHORT},
         "epochs": EPOCHS,
@@ -86,9 +86,16 @@ def accuracies(options: Options, folder: Path, task: str, network: str) -> tuple
     fashionai("train", "--config", config, "--run", run, "--resume")
     # Whatever the loss is, it is told.
     fashionai("quantize", "--run", run, "--max-loss", 1, "--batch-size", BATCH_SIZE)
-    (scores,) = json.loads((run / "int8.json").read_text())["tasks"].values()
-    name = f"{scores['n']:,} images of {task}"
-    return scores["float32"]["accuracy"], scores["int8"]["accuracy"], name
+    return run
+
+
+def test_scores(run: Path, engine: str) -> dict[str, Any]:
+    """What ``fashionai evaluate`` finds."""
+    file = run / f"test-{engine}.json"
+    words = ("evaluate", "--run", run, "--split", "test", "--crops", 1, "--engine", engine)
+    fashionai(*words, "--batch-size", BATCH_SIZE, "--json", file)
+    scores: dict[str, Any] = json.loads(file.read_text())
+    return scores
 
 
 if __name__ == "__main__":

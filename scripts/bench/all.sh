@@ -4,13 +4,14 @@
 #
 # usage: scripts/bench/all.sh [--quick]
 #
-# Results are build/bench/results/*.json; remove one to measure it again. --quick tries every
-# script on a few images: its figures, in build/bench/quick, mean nothing.
+# Results are build/bench/results/*.json; remove one to measure it again. --quick tries every script
+# on a few images: its figures, in build/bench/quick, mean nothing and are not kept. BENCH_PYTHON is
+# an interpreter that has the peers, in place of that of scripts/bench/setup.sh.
 set -euo pipefail
 
 quick=()
 results=build/bench/results
-for argument in "$@"; do
+for argument; do
   if [[ $argument != --quick ]]; then
     echo "all.sh: unknown argument '$argument'; usage: scripts/bench/all.sh [--quick]" >&2
     exit 2
@@ -22,6 +23,9 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ./scripts/setup.sh --dev
 ./scripts/bench/setup.sh
+if [[ ${#quick[@]} -gt 0 ]]; then
+  rm -rf "$results"
+fi
 mkdir -p "$results"
 
 failed=()
@@ -30,7 +34,8 @@ for name in peak train_loop train_tutorial train_torchvision loader ten_crop ten
   script=scripts/bench/$name.py
   if [[ ! $results/$name.json -nt $script ]]; then
     # What libraries say goes to a file, and is shown when there is no result.
-    if ! .venv/bin/python "$script" "${quick[@]}" --out "$results" 2>"$results/$name.log"; then
+    if ! .venv/bin/python "$script" "${quick[@]+"${quick[@]}"}" --out "$results" \
+      2>"$results/$name.log"; then
       tail -n 20 "$results/$name.log" >&2
       failed+=("$name")
     fi

@@ -25,8 +25,7 @@ def set_up(settings: Settings) -> Callable[[], float]:
         subprocess.run(command, check=True, stdout=sys.stderr)
         return time.perf_counter() - begun
 
-    if settings["measure"] != "memory":  # which nothing has to warm up for
-        measure()
+    measure()
     return measure
 
 

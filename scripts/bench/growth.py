@@ -15,14 +15,24 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness import HERE, ROOT, Options, Side, read_options, running, write_results
+from harness import (
+    HERE,
+    ROOT,
+    Options,
+    Side,
+    markdown_header,
+    markdown_row,
+    read_options,
+    running,
+    write_results,
+)
 from images import CLASSES, make_images, prepared
 from runs import trained_run
 from sides import our_training
 
 NETWORK, CROP, RESIZE_SHORT = "resnet18_v2", 112, 128
-BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16, 32, 64), (1, 8)
-SIDES, QUICK_SIDES = (256, 512, 800, 1200, 1600), (256, 512)
+BATCHES, QUICK_BATCHES = (1, 4, 16, 64), (1, 8)
+SIDES, QUICK_SIDES = (256, 512, 1024, 1600), (256, 512)
 CLASS_COUNTS, QUICK_CLASS_COUNTS = (2, 10, 100, 1000), (2, 10)
 ROWS, QUICK_ROWS = (1000, 10_000, 100_000, 1_000_000), (1000, 10_000)
 # Batch normalisation has nothing to divide by in training on one image.
@@ -67,11 +77,11 @@ def table(
     title: str, header: Sequence[str], keys: Sequence[int], measure: Callable[[int], list[Any]]
 ) -> dict[str, Any]:
     """Measure a row for every key, and print it as Markdown."""
-    print(f"\n{title}\n\n| {' | '.join(header)} |\n|{' --- |' * len(header)}", flush=True)
+    print(f"\n{title}\n\n{markdown_header(header)}", flush=True)
     rows = []
     for key in keys:
         rows.append([f"{key:,}", *(text(value) for value in measure(key))])
-        print(f"| {' | '.join(rows[-1])} |", flush=True)
+        print(markdown_row(rows[-1]), flush=True)
     return {"title": title, "header": list(header), "rows": rows}
 
 
@@ -83,10 +93,10 @@ def text(value: Any) -> str:
 
 
 def figure(options: Options, script: str, settings: dict[str, Any], threads: int) -> float:
-    """The mean of two measurements of a side that is alone."""
+    """The median of a side that is alone."""
     count = {"OMP_NUM_THREADS": str(threads)}
     with running(Side("", script, settings, environment=count)) as worker:
-        return statistics.fmean(worker.measure() for _ in range(1 if options.quick else 2))
+        return statistics.median(worker.measure() for _ in range(1 if options.quick else 3))
 
 
 def step(options: Options, batch_size: int, threads: int) -> float | None:
@@ -116,8 +126,8 @@ def load(options: Options, side: int, threads: int) -> float:
 
 
 def learn(options: Options, classes: int) -> float:
-    """The training loop, with an image of each class or more."""
-    settings = training(options, max(options.images, classes), classes)
+    """The training loop, with two images of each class or more."""
+    settings = training(options, max(options.images, 2 * classes), classes)
     return figure(options, "ours/train.py", settings, len(os.sched_getaffinity(0)))
 
 

@@ -30,8 +30,8 @@ ROOT = HERE.parent.parent
 PEER_PYTHON = ROOT / ".venv-bench/bin/python"
 # A side that waits and yet uses more than this share of a core disturbs the other.
 IDLE_SHARE = 0.02
-# Seconds for which the threads of a side that has just measured may still wait for work, busily.
-SETTLING = 0.5
+# Seconds after a measurement in which threads that spin for more work go to sleep.
+SETTLING = 0.2
 
 
 class Target(NamedTuple):
@@ -150,7 +150,7 @@ def compare(comparison: Comparison, options: Options) -> dict[str, Any]:
     sides = ((comparison.peer, peer), (comparison.ours, ours))
     summary = summarize(pairs)
     return result_row(
-        row_cells(comparison, summary),
+        row_cells(comparison, summary, ours.facts.get("engine")),
         **summary._asdict(),
         unit=comparison.unit,
         pairs=pairs,
@@ -161,7 +161,7 @@ def compare(comparison: Comparison, options: Options) -> dict[str, Any]:
 
 def result_row(cells: Sequence[str], **figures: Any) -> dict[str, Any]:
     """A row of the table with its figures; it is printed."""
-    row = "| " + " | ".join(cells) + " |"
+    row = markdown_row(cells)
     print(row, flush=True)
     return {"row": row, **figures}
 
@@ -173,17 +173,25 @@ def summarize(pairs: Sequence[tuple[float, float]]) -> Summary:
     return Summary(medians[0], medians[1], statistics.median(ratios), min(ratios), max(ratios))
 
 
-MARKDOWN_HEADER = (
-    "| what | peer | peer's median | ours | ratio | spread | target | met |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- |"
-)
+HEADER = ("what", "peer", "peer's median", "ours", "ratio", "spread", "target", "met")
 
 
-def row_cells(comparison: Comparison, summary: Summary) -> list[str]:
-    """The cells of a row, as in MARKDOWN_HEADER."""
+def markdown_row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def markdown_header(names: Sequence[str]) -> str:
+    """The first two lines of a Markdown table."""
+    return markdown_row(names) + "\n" + markdown_row(["---"] * len(names))
+
+
+def row_cells(comparison: Comparison, summary: Summary, engine: Optional[str] = None) -> list[str]:
+    """The cells of a row, as in HEADER; ``engine`` is the one that computed ours."""
+    peer, ours = (f"{value:.4g} {comparison.unit}" for value in (summary.peer, summary.ours))
     return [
-        *(comparison.title, comparison.peer.name),
-        *(f"{value:.4g} {comparison.unit}" for value in (summary.peer, summary.ours)),
+        *(comparison.title, comparison.peer.name, peer),
+        ours if engine is None else f"{ours}, engine {engine}",
         *(f"{summary.ratio:.3g}", f"{summary.lowest:.3g} to {summary.highest:.3g}"),
         *(str(comparison.target), "yes" if comparison.target.is_met(summary.ratio) else "no"),
     ]
@@ -237,15 +245,18 @@ def running(side: Side) -> Iterator[Worker]:
     }
     environment = {**os.environ, **own}
     process = subprocess.Popen(
-        [str(side.python), str(HERE / side.script), json.dumps(side.settings, default=str)],
+        [str(side.python), str(HERE / side.script)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={name: value for name, value in environment.items() if value is not None},
     )
     try:
-        yield Worker(side, process)
         assert process.stdin is not None
+        # Not on the command line, which is too short for the names of many files.
+        process.stdin.write(json.dumps(side.settings, default=str) + "\n")
+        process.stdin.flush()
+        yield Worker(side, process)
         process.stdin.close()
         process.wait(timeout=60)
     finally:

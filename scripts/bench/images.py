@@ -3,7 +3,7 @@
 usage: scripts/bench/images.py [--cache DIR] [--images N]
 
 Crops of china.jpg and flower.jpg, mirrored, in changed colours, with the mild noise of a sensor,
-sides of 512 to 800 pixels, quality 88 to 92. Image i is the same in every folder and on every
+the sides of 512 to 800 pixels, quality 88 to 92. Image i is the same in every folder and on every
 machine with the same OpenCV: what is there is not made again.
 """
 

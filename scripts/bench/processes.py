@@ -18,11 +18,12 @@ SAMPLING = 0.01
 def process_tree(root: int) -> list[int]:
     """The process and all that descend from it."""
     children = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            fields = _status(int(entry.name))
-            if fields:
-                children[int(fields[1])].append(int(entry.name))
+    with os.scandir("/proc") as entries:
+        processes = [int(entry.name) for entry in entries if entry.name.isdecimal()]
+    for process in processes:
+        fields = _status(process)
+        if fields:
+            children[int(fields[1])].append(process)
     tree = [root]
     for process in tree:
         tree += children[process]

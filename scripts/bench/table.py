@@ -1,80 +1,47 @@
-"""Prints the results in a folder as Markdown: usage: table.py FOLDER."""
+"""Prints all results of a folder as Markdown: usage: table.py FOLDER."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
-from harness import MARKDOWN_HEADER
+from harness import HEADER, markdown_header, markdown_row
 
-ROWS = (
+ORDER = (
     *("train_loop", "train_tutorial", "train_torchvision", "loader", "ten_crop", "ten_crop_int8"),
     *("accuracy_int8", "forward_onnx", "export_onnx", "head_epoch", "memory", "prepare"),
+    *("peak", "growth"),
 )
 
 
-def results_table(folder: Path) -> str:
-    """The rows of all results that are there, in the order of ROWS, below what measured them."""
-    results = [result for name in ROWS if (result := read(folder, name)) is not None]
-    rows = [row for result in results for row in result["rows"]]
+def main(folder: Path) -> None:
+    """Print them."""
+    files = [folder / f"{name}.json" for name in ORDER]
+    print(results_text([json.loads(file.read_text()) for file in files if file.is_file()]))
+
+
+def results_text(results: Sequence[dict[str, Any]]) -> str:
+    """What measured, then one table of all comparisons, then the tables that stand alone."""
+    entries = [entry for result in results for entry in result["rows"]]
     machines = dict.fromkeys(
-        "{processor}, {cores} cores, {memory_gb} GB".format(**result["machine"])
+        "{processor}, {cores} cores, {memory_gb} GB, {system}".format(**result["machine"])
         for result in results
     )
-    dates = sorted({result["date"] for result in results})
-    lines = [*machines, ", ".join(dates), *versions(rows), "", MARKDOWN_HEADER]
+    lines = [*machines, ", ".join(sorted({result["date"] for result in results})), ""]
     if any(result["quick"] for result in results):
         lines.insert(0, "--quick: these figures mean nothing")
-    return "\n".join(lines + [row["row"] for row in rows])
+    lines += [markdown_header(HEADER), *(entry["row"] for entry in entries if "row" in entry)]
+    return "\n".join([*lines, *(table_text(entry) for entry in entries if "title" in entry)])
 
 
-def versions(rows: list[dict[str, Any]]) -> list[str]:
-    """A line for each side with the packages of all its rows."""
-    lines = []
-    for at, name in enumerate(("theirs", "ours")):
-        found: dict[str, dict[str, None]] = {}
-        for row in rows:
-            for package, number in (row["sides"][at]["versions"] if "sides" in row else {}).items():
-                found.setdefault(package, {})[number] = None
-        lines.append(f"{name}: " + ", ".join(f"{p} {' and '.join(n)}" for p, n in found.items()))
-    return lines
-
-
-def growth_tables(growth: dict[str, Any]) -> str:
-    """The tables of growth.py."""
-    lines = []
-    for table in growth["rows"]:
-        lines += ["", table["title"], "", f"| {' | '.join(table['header'])} |"]
-        lines.append("|" + " --- |" * len(table["header"]))
-        lines += [f"| {' | '.join(row)} |" for row in table["rows"]]
-    return "\n".join(lines)
-
-
-def peak_lines(peak: dict[str, Any]) -> str:
-    """What peak.py measured."""
-    return "\n".join(
-        f"{row['library']}, {row['threads']} threads: {row['gflops']:.0f} GFLOP/s"
-        for row in peak["rows"]
-    )
-
-
-def read(folder: Path, name: str) -> Optional[dict[str, Any]]:
-    """A script's result, if it is there."""
-    file = folder / f"{name}.json"
-    return json.loads(file.read_text()) if file.is_file() else None
-
-
-def main() -> None:
-    """Print all that is there."""
-    folder = Path(sys.argv[1])
-    print(results_table(folder))
-    for name, show in (("peak", peak_lines), ("growth", growth_tables)):
-        result = read(folder, name)
-        if result is not None:
-            print("", show(result), sep="\n")
+def table_text(table: dict[str, Any]) -> str:
+    """A table with its title."""
+    rows = [markdown_row(row) for row in table["rows"]]
+    return "\n".join(["", table["title"], "", markdown_header(table["header"]), *rows])
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

@@ -12,7 +12,7 @@ from sides import our_training
 
 def main() -> None:
     """Compare."""
-    options = read_options(__doc__, images=160, quick_images=64)
+    options = read_options(__doc__, images=256, quick_images=64)
     settings = our_training(options.cache, options.images, "resnet18_v2")
     comparison = Comparison(
         "training: the whole loop, ResNet-18 v2",

@@ -13,7 +13,7 @@ from sides import our_training, peer_training
 
 def main() -> None:
     """Compare."""
-    options = read_options(__doc__, images=160, quick_images=64)
+    options = read_options(__doc__, images=256, quick_images=64)
     network = "resnet18_v2"
     comparison = Comparison(
         "training, ResNet-18 v2",

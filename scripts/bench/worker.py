@@ -18,11 +18,11 @@ FACTS: dict[str, Any] = {}
 
 
 def serve(set_up: Callable[[Settings], Callable[[], float]], *packages: str) -> None:
-    """Set up and warm up with the settings of the command line, then measure at every "go".
+    """Set up and warm up with the settings in the first line of input, measure at every "go".
 
     ``set_up`` returns what measures one repetition; its figure is in the unit of the
     comparison. What else is printed goes to standard error. ``packages`` are those whose
-    versions the result tells, of those that are installed.
+    versions the result tells.
     """
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -30,10 +30,9 @@ def serve(set_up: Callable[[Settings], Callable[[], float]], *packages: str) -> 
     def answer(value: Any) -> None:
         print(json.dumps(value), file=answers, flush=True)
 
-    measure = set_up(json.loads(sys.argv[1]))
-    found = {name: _version(name) for name in packages}
-    versions = {"python": sys.version.split()[0], **{n: v for n, v in found.items() if v}}
-    answer({"versions": versions, **FACTS})
+    measure = set_up(json.loads(sys.stdin.readline()))
+    versions = {name: _version(name) for name in packages}
+    answer({"python": sys.version.split()[0], **versions, **FACTS})
     for line in sys.stdin:
         if line.strip() == "go":
             answer(measure())
@@ -43,4 +42,4 @@ def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return ""
+        return "none"

@@ -1,13 +1,17 @@
-"""The benchmarks: their arithmetic, what they measure on, and that both sides take turns."""
+"""What the scripts of the benchmarks compute beside time: ratios, images, memory."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import json
+import os
+import shutil
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,144 +20,266 @@ import pytest
 from tests.conftest import ROOT
 
 BENCH = ROOT / "scripts/bench"
-
-WORKER = """
-from worker import FACTS, serve
-
-def set_up(settings):
-    FACTS["threads"] = 2
-    print("this is no answer")
-    values = iter(settings["values"])
-    return lambda: next(values)
-
-serve(set_up, "numpy", "no-such-package")
-"""
+# Modules of the scripts, which import each other by these names.
+NAMES = [file.stem for file in BENCH.glob("*.py")]
 
 
-@pytest.fixture(autouse=True)
-def bench_path(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Imports a module of the scripts as they import each other."""
     monkeypatch.syspath_prepend(str(BENCH))
-    monkeypatch.syspath_prepend(str(BENCH / "ours"))
+
+    def load(name: str) -> ModuleType:
+        return __import__(name)
+
+    yield load
+    for name in NAMES:
+        sys.modules.pop(name, None)
 
 
-def module(name: str) -> ModuleType:
-    return importlib.import_module(name)
+PAIRS = [(2.0, 3.0), (4.0, 4.0), (1.0, 4.0), (5.0, 10.0), (10.0, 8.0)]
 
 
-def test_ratios_are_those_of_neighbours() -> None:
-    # Ratios 2, 1, 4, 0.5 and 3; the medians of the sides alone would give 6 / 4.
-    pairs = [(2.0, 4.0), (4.0, 4.0), (5.0, 20.0), (12.0, 6.0), (3.0, 9.0)]
-    assert module("harness").summarize(pairs) == (4.0, 6.0, 2.0, 0.5, 4.0)
+def comparison(harness: ModuleType, at_most: bool) -> Any:
+    peer, ours = (harness.Side(name, "none.py", {}) for name in ("theirs", "ours"))
+    return harness.Comparison("work", "images/s", harness.Target(1.5, at_most), peer, ours)
+
+
+def test_a_summary_has_medians_of_sides_and_of_the_ratios_of_pairs(bench: Any) -> None:
+    # Ratios 1.5, 1, 4, 2 and 0.8: not the ratio of the medians, which is 1.
+    assert bench("harness").summarize(PAIRS) == (4.0, 4.0, 1.5, 0.8, 4.0)
 
 
 @pytest.mark.parametrize(
-    ("bound", "at_most", "text", "met", "missed"),
-    [(1.6, False, ">= 1.6", 1.6, 1.59), (1.2, True, "<= 1.2", 1.2, 1.21)],
+    ("at_most", "text", "met"),
+    [(False, ">= 1.5", [False, True, True]), (True, "<= 1.5", [True, True, False])],
 )
-def test_a_target_is_met_on_its_side_of_the_bound(
-    bound: float, at_most: bool, text: str, met: float, missed: float
+def test_a_target_is_met_from_its_side(
+    bench: Any, at_most: bool, text: str, met: list[bool]
 ) -> None:
-    target = module("harness").Target(bound, at_most)
+    target = bench("harness").Target(1.5, at_most)
     assert str(target) == text
-    assert target.is_met(met)
-    assert not target.is_met(missed)
+    assert [target.is_met(ratio) for ratio in (1.49, 1.5, 1.51)] == met
 
 
-def test_sides_take_turns_and_the_table_has_what_they_answered(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_row_has_the_cells_of_the_header(bench: Any) -> None:
+    harness = bench("harness")
+    cells = harness.row_cells(comparison(harness, False), harness.summarize(PAIRS), "fused")
+    assert len(cells) == len(harness.HEADER)
+    assert harness.markdown_row(cells) == (
+        "| work | theirs | 4 images/s | 4 images/s, engine fused | 1.5 | 0.8 to 4 | >= 1.5 | yes |"
+    )
+    slower = [(peer, 0.9 * ours) for peer, ours in PAIRS]
+    row = harness.row_cells(comparison(harness, False), harness.summarize(slower))
+    assert row[3:] == ["3.6 images/s", "1.35", "0.72 to 3.6", ">= 1.5", "no"]
+
+
+def test_results_are_one_table_of_comparisons_and_then_the_others(bench: Any) -> None:
+    machine = {"processor": "P", "cores": 2, "memory_gb": 4.0, "system": "S"}
+    common = {"machine": machine, "date": "2030-01-02", "quick": False}
+    growth = {"title": "growth", "header": ["rows", "s"], "rows": [["10", "1"]]}
+    results = [{"rows": [{"row": "| a |"}], **common}, {"rows": [growth], **common}]
+    text = bench("table").results_text(results)
+    assert text.splitlines()[:3] == ["P, 2 cores, 4.0 GB, S", "2030-01-02", ""]
+    assert text.splitlines()[-7:] == (
+        ["| a |", "", "growth", "", "| rows | s |", "| --- | --- |", "| 10 | 1 |"]
+    )
+    results[0]["quick"] = True
+    assert bench("table").results_text(results).startswith("--quick: these figures mean nothing")
+
+
+@pytest.fixture
+def sources(bench: Any, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """Small pictures in place of the photographs, with which scikit-learn would be imported."""
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(0, 256, (60, 90, 3), dtype=np.uint8) for _ in range(2)]
+    monkeypatch.setattr(bench("images"), "photographs", lambda: pictures)
+    return pictures
+
+
+def test_an_image_is_a_function_of_its_number_and_size_alone(
+    bench: Any, sources: list[np.ndarray]
 ) -> None:
-    harness = module("harness")
-    monkeypatch.setattr(harness, "SETTLING", 0)
+    images = bench("images")
+    drawn = [images.draw_image(sources, number, (20, 30)) for number in range(8)]
+    again = [images.draw_image(sources, number, (20, 30)) for number in (7, 0)]
+    np.testing.assert_array_equal(again[0], drawn[7])
+    np.testing.assert_array_equal(again[1], drawn[0])
+    assert all(image.dtype == np.uint8 and image.ndim == 3 for image in drawn)
+    assert all(20 <= side <= 30 for image in drawn for side in image.shape[:2])
+    assert len({image.tobytes() for image in drawn}) == 8
+    assert images.draw_image(sources, 0, (25, 25)).shape == (25, 25, 3)
+
+
+@pytest.mark.usefixtures("sources")
+def test_images_are_made_once_and_missing_ones_again(bench: Any, tmp_path: Path) -> None:
+    images = bench("images")
+    files = images.make_images(tmp_path, 3, (20, 30))
+    first = [file.read_bytes() for file in files]
+    files[0].write_bytes(b"kept")
+    files[2].unlink()
+    assert images.make_images(tmp_path, 3, (20, 30)) == files
+    assert [file.read_bytes() for file in files] == [b"kept", *first[1:]]
+    assert cv2.imread(str(files[1])).shape[2] == 3
+
+
+@pytest.mark.usefixtures("sources")
+def test_files_of_one_image_are_distinct_and_decode_alike(bench: Any, tmp_path: Path) -> None:
+    tree = bench("prepare").distinct_images(tmp_path, 20)
+    files = sorted(tree.glob("*/*.jpg"), key=lambda file: file.name)
+    assert len(files) == 20
+    assert len({file.read_bytes() for file in files}) == 20
+    assert len({cv2.imread(str(file)).tobytes() for file in files}) == 2
+
+
+ALLOCATE = "import time; held = bytearray(b'1') * {size}; time.sleep(0.2)"
+IN_A_CHILD = "import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {code!r}])"
+
+
+def test_peak_memory_is_that_of_a_process_and_its_children(bench: Any) -> None:
+    peak_memory = bench("processes").peak_memory
+    small, large, parent = (
+        peak_memory([sys.executable, "-S", "-c", code])
+        for code in (
+            ALLOCATE.format(size=1),
+            ALLOCATE.format(size=100_000_000),
+            IN_A_CHILD.format(code=ALLOCATE.format(size=100_000_000)),
+        )
+    )
+    assert large - small == pytest.approx(100, abs=5)
+    assert parent > large
+    with pytest.raises(subprocess.CalledProcessError):
+        peak_memory([sys.executable, "-S", "-c", "raise SystemExit(3)"])
+
+
+def test_processor_time_counts_what_was_computed(bench: Any) -> None:
+    cpu_seconds = bench("processes").cpu_seconds
+    code = "while True: pass"
+    with subprocess.Popen([sys.executable, "-S", "-c", code]) as busy:
+        try:
+            deadline = time.monotonic() + 20
+            while cpu_seconds(busy.pid) < 0.1 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert cpu_seconds(busy.pid) >= 0.1
+        finally:
+            busy.kill()
+    assert cpu_seconds(busy.pid) == 0
+
+
+WORKER = """\
+from worker import FACTS, serve
+
+def set_up(settings):
+    FACTS["set_up"] = True
+    print("for the eyes")
+    values = iter(settings["values"])
+    return lambda: next(values)
+
+serve(set_up, "numpy")
+"""
+
+
+def test_sides_measure_in_turn_and_the_result_is_written(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = bench("harness")
     script = tmp_path / "side.py"
     script.write_text(WORKER)
-    sides = (
-        harness.Side(name, str(script), {"values": values})
-        for name, values in (("theirs", [200.0, 300.0, 100.0]), ("ours", [300.0, 300.0, 250.0]))
-    )
-    comparison = harness.Comparison("loader", "images/s", harness.Target(2), *sides)
-    options = harness.Options(3, 1, False, tmp_path, tmp_path / "out", Path(sys.executable))
-    monkeypatch.setattr("sys.argv", ["loader.py"])
-    harness.run([comparison], options)
-
-    result = json.loads((tmp_path / "out/loader.json").read_text())
-    (row,) = result["rows"]
-    assert row["pairs"] == [[200, 300], [300, 300], [100, 250]]
-    versions = {"python": sys.version.split()[0], "numpy": np.__version__}
-    facts = {"versions": versions, "threads": 2}
-    assert row["sides"][1] == {"name": "ours", "script": str(script), **facts}
-    line = "| loader | theirs | 200 images/s | 300 images/s | 1.5 | 1 to 2.5 | >= 2 | no |"
-    assert line in capsys.readouterr().out.splitlines()
-    table = module("table").results_table(tmp_path / "out").splitlines()
-    assert table[-1] == line
-    assert len({text.count("|") for text in table[-3:]}) == 1
-    assert result["date"] in table
-    assert f"theirs: python {versions['python']}, numpy {np.__version__}" in table
-
-
-def test_an_image_depends_on_its_number_and_size_alone(tmp_path: Path) -> None:
-    images = module("images")
-    sources = [
-        np.random.default_rng(seed).integers(0, 256, (60, 90, 3), np.uint8) for seed in (0, 1)
+    # More than a command line can hold.
+    filling = "x" * 200_000
+    sides = [
+        harness.Side(name, str(script), {"values": list(values), "filling": filling})
+        for name, values in zip(("theirs", "ours"), zip(*PAIRS))
     ]
-    drawn = [images.draw_image(sources, number, (24, 40)) for number in (0, 1, 2, 0)]
-    assert np.array_equal(drawn[0], drawn[3])
-    assert len({image.tobytes() for image in drawn}) == 3
-    assert all(24 <= side <= 40 for image in drawn for side in image.shape[:2])
-    assert {image.dtype for image in drawn} == {np.dtype(np.uint8)}
-    assert images.draw_image(sources, 0, (32, 32)).shape == (32, 32, 3)
-
-    once, again = (images.make_images(tmp_path / name, 3, (24, 40)) for name in ("a", "b"))
-    assert [file.read_bytes() for file in once] == [file.read_bytes() for file in again]
-    times = [file.stat().st_mtime_ns for file in once]
-    assert images.make_images(tmp_path / "a", 3, (24, 40)) == once
-    assert [file.stat().st_mtime_ns for file in once] == times
-
-
-def test_files_of_one_image_have_its_pixels_and_bytes_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepare, images = module("prepare"), module("images")
-    small = images.make_images(tmp_path, 2, (24, 40))
-    monkeypatch.setattr(prepare, "make_images", lambda cache, count: small[:count])
-    tree = prepare.distinct_images(tmp_path, 20)
-    files = {file.name: file for file in tree.glob("*/*.jpg")}
-    assert sorted(files) == [f"{number:08d}.jpg" for number in range(20)]
-    assert len({hashlib.sha256(file.read_bytes()).digest() for file in files.values()}) == 20
-    for number, name in enumerate(sorted(files)):
-        expected = cv2.imread(str(small[number // 10]))
-        assert np.array_equal(cv2.imread(str(files[name])), expected)
+    monkeypatch.setattr(sys, "argv", ["scripts/bench/work.py"])
+    monkeypatch.setattr(harness, "SETTLING", 0)
+    options = harness.Options(5, 0, False, tmp_path, tmp_path / "out", Path(sys.executable))
+    target = harness.Target(1.5)
+    harness.run([harness.Comparison("work", "images/s", target, *sides)], options)
+    result = json.loads((tmp_path / "out/work.json").read_text())
+    (row,) = result["rows"]
+    assert row["pairs"] == [list(pair) for pair in PAIRS]
+    assert row["row"] == (
+        "| work | theirs | 4 images/s | 4 images/s | 1.5 | 0.8 to 4 | >= 1.5 | yes |"
+    )
+    assert [side["name"] for side in row["sides"]] == ["theirs", "ours"]
+    assert all(side["numpy"] == np.__version__ and side["set_up"] for side in row["sides"])
 
 
-def test_class_folders_hold_every_image_once_for_training(tmp_path: Path) -> None:
-    images = module("images")
-    tree = images.class_folders(tmp_path, 5, 2)
-    places = [file.relative_to(tree).as_posix() for file in tree.glob("*/*/*.jpg")]
-    train = [f"train/class-{n % 2:04d}/train-{n:06d}.jpg" for n in range(5)]
-    val = [f"val/class-{n % 2:04d}/val-{n:06d}.jpg" for n in range(4)]
-    assert sorted(places) == sorted(train + val)
+def test_every_script_that_measures_is_run_and_its_result_printed(bench: Any) -> None:
+    scripts = {f.stem for f in BENCH.glob("*.py") if "read_options(__doc__" in f.read_text()}
+    assert set(bench("table").ORDER) == scripts
+    listed = (BENCH / "all.sh").read_text().partition("for name in ")[2].partition("; do")[0]
+    assert sorted(listed.replace("\\", "").split()) == sorted(scripts)
 
 
-@pytest.mark.parametrize("by_a_child", [False, True])
-def test_peak_memory_is_that_of_all_processes(by_a_child: bool) -> None:
-    processes = module("processes")
-    size = 200_000_000
-    holding = "x = bytearray(b'1') * {}; import time; time.sleep(0.2)"
-    parent = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+PYTHON = """\
+#!/usr/bin/env bash
+# Measures nothing: notes what it is called with, and leaves a result.
+name=$(basename "$1" .py)
+echo "$name ${*:2}" >>calls
+if [[ $name == memory && -e broken ]]; then
+  echo "no memory" >&2
+  exit 1
+fi
+while [[ $# -gt 1 ]]; do
+  if [[ $1 == --out ]]; then touch "$2/$name.json"; fi
+  shift
+done
+"""
 
-    def peak(held: int) -> float:
-        code = holding.format(held)
-        words = [parent, code] if by_a_child else [code]
-        return processes.peak_memory([sys.executable, "-c", *words])
 
-    assert peak(size) - peak(1) == pytest.approx(size / 1e6, rel=0.05)
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """all.sh and the scripts' names in a folder of their own, nothing to install."""
+    bench = tmp_path / "a project/scripts/bench"
+    bench.mkdir(parents=True)
+    shutil.copy(BENCH / "all.sh", bench)
+    for file in BENCH.glob("*.py"):
+        (bench / file.name).touch()
+        os.utime(bench / file.name, (1, 1))
+    for file in (bench / "setup.sh", bench.parent / "setup.sh"):
+        file.write_text("#!/bin/sh\n")
+    python = tmp_path / "a project/.venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON)
+    for file in (python, bench / "setup.sh", bench.parent / "setup.sh"):
+        file.chmod(0o755)
+    return tmp_path / "a project"
 
 
-@pytest.mark.parametrize("command", ["prepare", "predict", "evaluate"])
-def test_bookkeeping_is_measured_without_images(
-    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["bookkeeping.py", command, "60"])
-    module("bookkeeping").main()
-    result = json.loads(capsys.readouterr().out)
-    assert result["seconds"] > 0
-    assert result["peak_mb"] > 1
+def called(project: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run all.sh; what it ended with, and what it ran."""
+    (project / "calls").unlink(missing_ok=True)
+    command = [str(project / "scripts/bench/all.sh"), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done, (project / "calls").read_text().splitlines()
+
+
+def test_all_measures_what_is_missing_or_older_than_its_script(project: Path) -> None:
+    done, first = called(project)
+    assert done.returncode == 0, done.stderr
+    assert "loader --out build/bench/results" in first
+    assert first[-1] == "table build/bench/results"
+    assert called(project)[1] == first[-1:]
+
+    os.utime(project / "scripts/bench/loader.py")
+    os.utime(project / "build/bench/results/loader.json", (2, 2))
+    (project / "build/bench/results/growth.json").unlink()
+    assert [line.split()[0] for line in called(project)[1]] == ["loader", "growth", "table"]
+
+    # What --quick finds does not count, neither for the results nor for the next --quick.
+    for _ in range(2):
+        quick = called(project, "--quick")[1]
+        assert len(quick) == len(first)
+        assert quick[0].endswith("--quick --out build/bench/quick")
+
+
+def test_all_goes_on_behind_a_script_that_fails_and_names_it(project: Path) -> None:
+    (project / "broken").touch()
+    done, calls = called(project)
+    assert done.returncode == 1
+    assert done.stderr == "no memory\nall.sh: failed: memory\n"
+    assert calls[-1].startswith("table ")
+    (project / "broken").unlink()
+    assert [line.split()[0] for line in called(project)[1]] == ["memory", "table"]

@@ -1,7 +1,8 @@
-"""Training with this project: its own loop, or steps on one batch that stays."""
+"""Training with this project: its loop, steps on one batch that stays, or whole epochs."""
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,61 +17,71 @@ from fashionai.training.interrupt import StopRequest
 from fashionai.training.trainer import Trainer
 
 mx = import_mxnet()
-Epoch = Callable[[int], None]
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
     """Images a second over an epoch, by what ``measure`` asks for.
 
-    epoch: the steps of the training loop; step: as many on one batch; whole: the steps,
-    validation and the files of the run.
+    loop: the steps of the training loop; step: as many on one batch that stays; whole: the
+    steps, validation and the files of the run.
     """
     config = Config.model_validate(settings["config"])
-    trainer = Trainer(config, contexts("cpu"))
     FACTS["threads"] = compute_threads()
-    order, epochs = trainer.learner.order, iter(range(1_000_000))
-    ways = {"epoch": _steps, "step": _steps_on_one_batch, "whole": _steps_and_the_rest}
-    run = ways[settings["measure"]](trainer)
-    folder = tempfile.TemporaryDirectory()
-    trainer.run = RunFolder(Path(folder.name))
-
-    def measure(folder: object = folder) -> float:
-        epoch = next(epochs)
-        trainer.progress.begin_epoch(epoch)
-        begun = time.perf_counter()
-        run(epoch)
-        mx.nd.waitall()
-        return order.steps(epoch) * order.batch_size / (time.perf_counter() - begun)
-
+    measures = {"loop": loop, "step": steps_on_one_batch, "whole": whole}
+    measure = measures[settings["measure"]](config)
     measure()
     return measure
 
 
-# What Trainer.fit does in an epoch, one a call: between them the other side measures.
+def loop(config: Config) -> Callable[[], float]:
+    """What Trainer.fit does between validations, an epoch a call."""
+    trainer = Trainer(config, contexts("cpu"))
+    order, epochs = trainer.learner.order, itertools.count()
+
+    def measure() -> float:
+        epoch = next(epochs)
+        trainer.progress.begin_epoch(epoch)
+        begun = time.perf_counter()
+        trainer._train_epoch(StopRequest())
+        mx.nd.waitall()
+        return order.steps(epoch) * order.batch_size / (time.perf_counter() - begun)
+
+    return measure
 
 
-def _steps(trainer: Trainer) -> Epoch:
-    return lambda epoch: trainer._train_epoch(StopRequest())
+def steps_on_one_batch(config: Config) -> Callable[[], float]:
+    """Forward, backward and update alone; waits for all of them at the end."""
+    learner, optimizer = Trainer(config, contexts("cpu")).learner, config.optimizer
+    batch, epochs = next(learner.batches(0)), itertools.count()
+
+    def measure() -> float:
+        epoch = next(epochs)
+        steps = learner.order.steps(epoch)
+        begun = time.perf_counter()
+        for step in range(steps):
+            learner.step(batch, epoch, step, optimizer.lr, optimizer.momentum)
+        mx.nd.waitall()
+        return steps * len(batch.rows) / (time.perf_counter() - begun)
+
+    return measure
 
 
-def _steps_and_the_rest(trainer: Trainer) -> Epoch:
-    def run(epoch: int) -> None:
-        stop = StopRequest()
+def whole(config: Config) -> Callable[[], float]:
+    """All that Trainer.fit does in an epoch, one a call: steps, validation, the run's files."""
+    trainer = Trainer(config, contexts("cpu"))
+    order, epochs = trainer.learner.order, itertools.count()
+    folder = tempfile.TemporaryDirectory()
+    trainer.run = RunFolder(Path(folder.name))
+
+    def measure(folder: object = folder) -> float:
+        epoch, stop = next(epochs), StopRequest()
+        trainer.progress.begin_epoch(epoch)
+        begun = time.perf_counter()
         trainer._train_epoch(stop)
         trainer._finish_epoch(trainer._validate(stop))
+        return order.steps(epoch) * order.batch_size / (time.perf_counter() - begun)
 
-    return run
-
-
-def _steps_on_one_batch(trainer: Trainer) -> Epoch:
-    learner, optimizer = trainer.learner, trainer.config.optimizer
-    batch = next(learner.batches(0))
-
-    def run(epoch: int) -> None:
-        for step in range(learner.order.steps(epoch)):
-            learner.step(batch, epoch, step, optimizer.lr, optimizer.momentum)
-
-    return run
+    return measure
 
 
 if __name__ == "__main__":
