@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Optional
 
@@ -29,6 +30,23 @@ class Normalize(HybridBlock):
         return F.image.normalize(F.image.to_tensor(x), mean=self._mean, std=self._std)
 
 
+def to_device(values: np.ndarray, context: Any) -> Any:
+    """A copy of an array that is not empty, on a device; ``values`` may change afterwards.
+
+    mx.nd.array waits for its turn among the operators before it copies. On the CPU
+    that is after a whole backward pass, and then little computes until Python has
+    prepared the next step. New memory is in nobody's use and is filled at once;
+    the way to a GPU is an operator of its own, for which Python does not wait.
+    """
+    host = context if context.device_type == "cpu" else mx.cpu()
+    array = mx.nd.empty(values.shape, host, values.dtype)
+    address = ctypes.c_void_p()
+    mx.base.check_call(mx.base._LIB.MXNDArrayGetData(array.handle, ctypes.byref(address)))
+    memory: Any = (ctypes.c_byte * values.nbytes).from_address(address.value or 0)
+    np.frombuffer(memory, values.dtype).reshape(values.shape)[...] = values
+    return array.as_in_context(context)
+
+
 class BatchForward:
     """A network on one or more devices, fed with what it takes.
 
@@ -51,7 +69,7 @@ class BatchForward:
         A batch of fewer rows than devices leaves some devices without work.
         """
         return [
-            mx.nd.array(part, ctx=context, dtype=part.dtype)
+            to_device(part, context)
             for part, context in zip(np.array_split(array, len(self.contexts)), self.contexts)
             if len(part)
         ]
@@ -60,8 +78,8 @@ class BatchForward:
         """``(B, ...)`` on one device, mixed when asked, to logits ``(B, C)`` there."""
         prepared = self.prepare(inputs)
         if mixing is not None:
-            own = mx.nd.array(mixing.weights, ctx=inputs.context)
-            partners = prepared.take(mx.nd.array(mixing.order, ctx=inputs.context, dtype="int32"))
+            own = to_device(mixing.weights, inputs.context)
+            partners = prepared.take(to_device(mixing.order.astype(np.int32), inputs.context))
             prepared = mx.nd.broadcast_mul(prepared, own) + mx.nd.broadcast_mul(partners, 1 - own)
         return self.network(prepared)
 

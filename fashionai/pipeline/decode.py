@@ -104,7 +104,8 @@ def read_image(path: ImageFile, short_side: int) -> np.ndarray:
 
 def _is_truncated_jpeg(data: bytes) -> bool:
     """OpenCV fills the rest of a JPEG that lacks little with grey and says nothing."""
-    return data.startswith(JPEG_MAGIC) and data.find(END_OF_IMAGE, _scan_start(data)) < 0
+    # From the end, where it is in sound files: nothing else is searched then.
+    return data.startswith(JPEG_MAGIC) and data.rfind(END_OF_IMAGE, _scan_start(data)) < 0
 
 
 def _scan_start(data: bytes) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.training_rows import Rows
 from fashionai.metrics import overall_scores, task_scores
+from fashionai.models.forward import to_device
 from fashionai.models.freezing import STATISTICS, freeze, set_head_rate
 from fashionai.models.zoo import build_network, load_parameters
 from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
@@ -109,7 +110,7 @@ class Learner:
                 part = part if mixing is None else mix_targets(part, mixing)
                 output = self.forward.logits(pixels, mixing)
                 weighted = part if self._class_weights is None else part * self._class_weights
-                losses.append(self._loss(output, mx.nd.array(weighted, ctx=pixels.context)))
+                losses.append(self._loss(output, to_device(weighted, pixels.context)))
                 outputs.append(output)
                 targets.append(part)
         updated = self._update(losses, len(batch.rows))
