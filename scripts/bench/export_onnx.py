@@ -8,13 +8,7 @@ floats and gives logits, so that it computes a little less.
 from __future__ import annotations
 
 from harness import Comparison, Target, read_options, run
-from onnx_models import BATCH_SIZE, our_side, torchvision_side
-
-NETWORKS = (
-    # name, torchvision's, ours, how many times as fast as the slowest
-    ("MobileNetV2", "mobilenet_v2", "mobilenetv2_1.0", 4),
-    ("ResNet-50", "resnet50", "resnet50_v1b", 1),
-)
+from onnx_models import BATCH_SIZE, NETWORKS, our_side, torchvision_side
 
 
 def main() -> None:

@@ -7,14 +7,9 @@ probabilities, so it normalises and soft-maxes as well: the peer is spared that.
 from __future__ import annotations
 
 from harness import Comparison, Side, Target, read_options, run
-from onnx_models import BATCH_SIZE, torchvision_side
+from onnx_models import BATCH_SIZE, NETWORKS, torchvision_side
 from runs import trained_run
 
-NETWORKS = (
-    # name, torchvision's, ours, how many times as fast as the slowest
-    ("MobileNetV2", "mobilenet_v2", "mobilenetv2_1.0", 4),
-    ("ResNet-50", "resnet50", "resnet50_v1b", 1),
-)
 ENGINES = (("float32", "exact", Target(1)), ("8-bit integers", "int8", Target(2.5)))
 
 

@@ -126,8 +126,8 @@ def load(options: Options, side: int, threads: int) -> float:
 
 
 def learn(options: Options, classes: int) -> float:
-    """The training loop, with two images of each class or more."""
-    settings = training(options, max(options.images, 2 * classes), classes)
+    """The training loop, with an image of each class or more."""
+    settings = training(options, max(options.images, classes), classes)
     return figure(options, "ours/train.py", settings, len(os.sched_getaffinity(0)))
 
 

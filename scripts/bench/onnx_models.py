@@ -12,6 +12,11 @@ from images import CLASSES
 from runs import trained_run
 
 BATCH_SIZE = 16
+NETWORKS = (
+    # name, torchvision's, ours, how many times as fast as the slowest
+    ("MobileNetV2", "mobilenet_v2", "mobilenetv2_1.0", 4),
+    ("ResNet-50", "resnet50", "resnet50_v1b", 1),
+)
 
 
 def torchvision_side(options: Options, network: str, batches: int) -> Side:
