@@ -13,7 +13,10 @@ from worker import Settings, serve
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """What ``measure`` asks for: seconds or memory. ``remove`` is deleted before every run."""
+    """What ``measure`` asks for: seconds or memory. ``remove`` is deleted before every run.
+
+    ``warm_up`` is run first, once, in place of the command.
+    """
     command = settings["command"]
 
     def measure() -> float:
@@ -25,7 +28,10 @@ def set_up(settings: Settings) -> Callable[[], float]:
         subprocess.run(command, check=True, stdout=sys.stderr)
         return time.perf_counter() - begun
 
-    measure()
+    if "warm_up" in settings:
+        subprocess.run(settings["warm_up"], check=True, stdout=sys.stderr)
+    else:
+        measure()
     return measure
 
 

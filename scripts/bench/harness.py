@@ -249,6 +249,7 @@ def running(side: Side) -> Iterator[Worker]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        cwd=ROOT,
         env={name: value for name, value in environment.items() if value is not None},
     )
     try:

@@ -24,7 +24,9 @@ def fashionai_command(*arguments: object) -> list[str]:
 def fashionai(*arguments: object) -> None:
     """Run a command, its output to standard error; ends the script when it fails."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    finished = subprocess.run(fashionai_command(*arguments), stdout=sys.stderr, env=environment)
+    command = fashionai_command(*arguments)
+    # Python looks for the package in the current folder first.
+    finished = subprocess.run(command, stdout=sys.stderr, env=environment, cwd=ROOT)
     if finished.returncode:
         sys.exit(f"fashionai {arguments[0]} failed, its error is above")
 
