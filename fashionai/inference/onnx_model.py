@@ -137,7 +137,6 @@ def _own_translations(registry: dict[int, dict[str, Any]]) -> Iterator[None]:
     registry[OPERATOR_SET] = {
         **before,
         "null": _translate_variable,
-        "_image_to_tensor": _translate_to_tensor,
         "_image_normalize": _translate_normalize,
     }
     try:
@@ -159,21 +158,8 @@ def _translate_variable(node: dict[str, Any], **context: Any) -> Translated:
     return [make_tensor_value_info(name, TensorProto.FLOAT, shape)], (np.float32,)
 
 
-def _translate_to_tensor(node: dict[str, Any], **context: Any) -> Translated:
-    """``(N, H, W, 3) uint8`` to ``(N, 3, H, W) float32``, still of 0 to 255."""
-    from onnx import TensorProto
-    from onnx.helper import make_node
-
-    name = node["name"]
-    transposed = f"{name}_transposed"
-    return [
-        make_node("Transpose", [_input(node, context)], [transposed], perm=[0, 3, 1, 2]),
-        make_node("Cast", [transposed], [name], name=name, to=TensorProto.FLOAT),
-    ], (np.float32,)
-
-
 def _translate_normalize(node: dict[str, Any], **context: Any) -> Translated:
-    """(x / 255 - mean) / std of what _translate_to_tensor left, as one product and one sum."""
+    """(x - mean) / std of each channel, as one product and one sum."""
     from onnx.helper import make_node
     from onnx.numpy_helper import from_array
 
@@ -183,7 +169,7 @@ def _translate_normalize(node: dict[str, Any], **context: Any) -> Translated:
         for key in ("mean", "std")
     )
     scale, shift = f"{name}_scale", f"{name}_shift"
-    for constant, value in ((scale, 1 / (255 * std)), (shift, -mean / std)):
+    for constant, value in ((scale, 1 / std), (shift, -mean / std)):
         context["initializer"].append(from_array(value.astype(np.float32), constant))
     scaled = f"{name}_scaled"
     return [

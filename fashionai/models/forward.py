@@ -23,11 +23,13 @@ class Normalize(HybridBlock):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        self._mean, self._std = tuple(mean), tuple(std)
+        self._mean, self._std = ([255 * value for value in values] for values in (mean, std))
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803 - Gluon's name
         """The normalised batch."""
-        return F.image.normalize(F.image.to_tensor(x), mean=self._mean, std=self._std)
+        # On the CPU faster than image.to_tensor, and than transposing bytes by far.
+        planes = F.transpose(F.cast(x, dtype="float32"), axes=(0, 3, 1, 2))
+        return F.image.normalize(planes, mean=self._mean, std=self._std)
 
 
 def to_device(values: np.ndarray, context: Any) -> Any:

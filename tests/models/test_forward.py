@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashionai.models.forward import to_device
+from fashionai.models.forward import Normalize, to_device
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -33,3 +33,12 @@ def test_what_changes_afterwards_does_not_reach_the_device() -> None:
         wanted.append((values @ values.T + values).sum(dtype=np.float64))
         values[:] = -1
     np.testing.assert_allclose([each.asscalar() for each in sums], wanted, rtol=1e-5)
+
+
+def test_pixels_are_normalised_by_the_formula() -> None:
+    rng, mean, std = np.random.default_rng(0), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    pixels = rng.integers(0, 256, (2, 5, 7, 3), np.uint8)
+    found = Normalize(mean, std)(mx.nd.array(pixels, dtype="uint8"))
+    assert found.dtype == np.float32
+    expected = ((pixels / 255 - mean) / std).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(found.asnumpy(), expected, rtol=0, atol=1e-6)
