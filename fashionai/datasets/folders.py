@@ -242,7 +242,8 @@ def _same_file(source: Path, target: Path) -> bool:
 def _hard_link(source: Path, target: Path) -> bool:
     """Link, or say that it cannot be done: other file system, or one without links."""
     try:
-        os.link(source.resolve(), target)
+        # A link to a symlink would be one as well. To resolve every path takes longer than to link.
+        os.link(source.resolve() if source.is_symlink() else source, target)
     except OSError:
         return False
     return True
