@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, TypeVar
@@ -23,8 +23,9 @@ from fashionai.config.models import EarlyStoppingConfig
 from fashionai.datasets.folders import plan_folders, read_split, write_folders
 from fashionai.datasets.garments import draw
 from fashionai.datasets.record import LabelledImage
+from fashionai.datasets.synthetic import DEMO_TASKS
 from fashionai.datasets.training_rows import read_rows
-from fashionai.errors import FashionAIError, TrainingError
+from fashionai.errors import ConfigError, FashionAIError, TrainingError
 from fashionai.inference.engines import ENGINES, open_engine
 from fashionai.inference.quantization import quantize
 from fashionai.pipeline.augment import TrainingTransform
@@ -69,7 +70,10 @@ def measure(setting: Setting, drawn: bool, progress: Callable[[int], None]) -> S
     and engines raise.
     """
     threads = usable_cores()
-    with tempfile.TemporaryDirectory(prefix="fashionai-") as name:
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="fashionai-"))
+        # Features of frozen layers that nobody will ask for again.
+        stack.enter_context(_environment("FASHIONAI_HOME", str(Path(name) / "home")))
         config = _sampled(setting.config, Path(name) / "data", drawn)
         setting = setting._replace(config=config)
         progress(threads)
@@ -118,7 +122,12 @@ def _prepared_images(folder: Path, wanted: int) -> tuple[Task, list[LabelledImag
 
 
 def _drawn_images(task: Task, wanted: int) -> list[LabelledImage]:
-    """Garments of the demo, enlarged."""
+    """Garments of the demo, enlarged; ConfigError for other tasks."""
+    if task.name not in DEMO_TASKS:
+        raise ConfigError(
+            f"{task.name}: images of {', '.join(DEMO_TASKS)} can be drawn, no others",
+            "Prepare the task and name its configuration with --config",
+        )
     images = []
     for number in range(wanted):
         index, rng = number % len(task.classes), np.random.default_rng(number)

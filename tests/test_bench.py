@@ -9,7 +9,13 @@ import pytest
 
 from tests.conftest import run_cli, write_fashionai_data
 
-SMALL = ["model.name=mobilenet0.25", "data.resize_short=40", "data.crop=32", "batch_size=8"]
+SMALL = [
+    "trainable=head",
+    "model.name=mobilenet0.25",
+    "data.resize_short=40",
+    "data.crop=32",
+    "batch_size=8",
+]
 CONFIG = """\
 task: skirt
 model: {name: mobilenet0.25, pretrained: false}
@@ -37,7 +43,7 @@ def test_every_part_is_measured_and_nothing_is_left(tmp_path: Path, prepared: bo
         "--seconds",
         0.01,
         cwd=tmp_path,
-        env={**environment, "TMPDIR": str(temporary)},
+        env={**environment, "TMPDIR": str(temporary), "FASHIONAI_HOME": str(tmp_path / "home")},
     )
     assert done.returncode == 0, done.stderr
     assert sorted(tmp_path.rglob("*")) == before

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from fashionai.errors import ConfigError, FashionAIError, InstallationError
+import fashionai
+from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
 from fashionai.inference.engines import EXACT_ENGINES, Engine, open_engine
 from fashionai.runs import RunFolder
@@ -41,7 +42,7 @@ def open_fastest(run: RunFolder, contexts: Sequence[Any], views: int) -> Engine:
     name = _choose(run, contexts, views)
     try:
         return open_engine(run, contexts, name)
-    except ConfigError as error:
+    except FashionAIError as error:
         if name == "gluon":
             raise
         log.info("%s: %s; engine gluon computes", run, error.message)
@@ -52,26 +53,32 @@ def _choose(run: RunFolder, contexts: Sequence[Any], views: int) -> str:
     if contexts[0].device_type != "cpu":
         return "gluon"
     choices, key = _read_choices(), _key(run)
-    if key not in choices:
-        if views < WORTH_MEASURING:
-            return "gluon"
-        choices[key] = measure_engines(run, contexts)
-        # A cache that cannot be written costs a measurement the next time.
-        with contextlib.suppress(OSError):
-            write_json(home_folder() / CHOICES_FILE, choices)
-    speeds = choices[key]
+    if key in choices:
+        speeds = choices[key]
+    elif views < WORTH_MEASURING:
+        return "gluon"
+    else:
+        speeds, complete = measure_engines(run, contexts)
+        # What other weights may do better is not for keeping. A cache that cannot be
+        # written costs a measurement the next time.
+        if complete:
+            with contextlib.suppress(OSError):
+                write_json(home_folder() / CHOICES_FILE, {**choices, key: speeds})
     fastest = _fastest(speeds)
     listed = ", ".join(f"{name} {speed:.0f}" for name, speed in speeds.items())
     log.info("%s: engine %s (views/s: %s)", run, fastest, listed)
     return fastest
 
 
-def measure_engines(run: RunFolder, contexts: Sequence[Any]) -> dict[str, float]:
-    """Views per second of every exact engine that is installed and agrees with gluon."""
+def measure_engines(run: RunFolder, contexts: Sequence[Any]) -> tuple[dict[str, float], bool]:
+    """Views per second of every exact engine that is installed and agrees with gluon.
+
+    The second value is whether that is all that are installed.
+    """
     crop = run.read_config().data.crop
     shape = (PROBE_VIEWS * len(contexts), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    speeds = {}
+    speeds, complete = {}, True
     for name in EXACT_ENGINES:
         try:
             engine = open_engine(run, contexts, name)
@@ -81,10 +88,11 @@ def measure_engines(run: RunFolder, contexts: Sequence[Any]) -> dict[str, float]
             if name == "gluon":
                 raise
             log.info("engine %s is left out: %s", name, error.message)
+            complete = False
             continue
         _seconds(engine, pixels)  # plans the graph
         speeds[name] = len(pixels) / min(_seconds(engine, pixels) for _ in range(PROBE_REPETITIONS))
-    return speeds
+    return speeds, complete
 
 
 def _seconds(engine: Any, pixels: np.ndarray) -> float:
@@ -101,20 +109,28 @@ def _fastest(speeds: dict[str, float]) -> str:
 def _key(run: RunFolder) -> str:
     """What decides how fast engines are: the network, the machine and the libraries."""
     config = run.read_config()
-    try:
-        runtime = f"onnxruntime {version('onnxruntime')}"
-    except PackageNotFoundError:
-        runtime = "no onnxruntime"
+    versions = " ".join(f"{name} {_version(name)}" for name in ("onnx", "onnxruntime"))
     return (
         f"{config.model.name} {config.data.crop} px, {processor_name()}, "
-        f"{compute_threads()} threads, {runtime}"
+        f"{compute_threads()} threads, fashionai {fashionai.__version__} {versions}"
     )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _read_choices() -> dict[str, dict[str, float]]:
     """What was measured before; nothing where the file is missing or damaged."""
     try:
         text = (home_folder() / CHOICES_FILE).read_text(encoding="utf-8")
-        return _Choices.validate_json(text)
+        choices = _Choices.validate_json(text)
     except (OSError, ValueError):
         return {}
+    known = set(EXACT_ENGINES)
+    return {
+        key: speeds for key, speeds in choices.items() if "gluon" in speeds and known >= set(speeds)
+    }

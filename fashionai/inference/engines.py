@@ -13,14 +13,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fashionai.errors import ConfigError
+from fashionai.errors import ConfigError, WeightsError
 from fashionai.inference.agreement import TOLERANCE, agreement, noise_images
 from fashionai.inference.onnx_model import onnx_model
 from fashionai.inference.onnx_network import OnnxNetwork
 from fashionai.inference.quantized import load_quantized
 from fashionai.models.forward import Forward, Pending
 from fashionai.models.graphs import as_block, fuse, trace
-from fashionai.models.zoo import build_network, load_parameters
+from fashionai.models.zoo import build_network, first_line, load_parameters
 from fashionai.runs import RunFolder
 from fashionai.runtime import compute_threads, import_mxnet
 from fashionai.tasks import columns_of
@@ -68,9 +68,16 @@ def open_engine(run: RunFolder, contexts: Sequence[Any], name: str) -> Engine:
     if name == "onnx":
         engine = OnnxNetwork(onnx_model(run), columns, compute_threads())
     else:
-        engine = _forward(run, as_block(fuse(trace(network)), contexts), contexts)
+        engine = _forward(run, _fused(network, config.model.name, contexts), contexts)
     _check_agreement(run, name, engine, gluon)
     return engine
+
+
+def _fused(network: Any, name: str, contexts: Sequence[Any]) -> Any:
+    try:
+        return as_block(fuse(trace(network)), contexts)
+    except mx.base.MXNetError as error:
+        raise WeightsError(f"{name}: oneDNN cannot fuse it ({first_line(error)})") from None
 
 
 def _forward(run: RunFolder, network: Any, contexts: Sequence[Any]) -> Forward:

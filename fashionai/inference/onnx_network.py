@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fashionai.errors import InstallationError
+from fashionai.errors import InstallationError, WeightsError
 from fashionai.inference.onnx_model import IMAGES, INSTALL_HINT
 from fashionai.models.forward import Pending
+from fashionai.models.zoo import first_line
 
 # Errors alone: ONNX Runtime tells on the terminal what it optimizes and which GPUs it lacks.
 ERRORS = 3
@@ -53,4 +54,8 @@ def _open_session(model: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime has exceptions of many kinds and no common one.
+    except Exception as error:
+        raise WeightsError(f"ONNX Runtime cannot open the network: {first_line(error)}") from None

@@ -14,7 +14,7 @@ from fashionai.inference.agreement import Agreement, agreement
 from fashionai.inference.engines import Engine, open_engine
 from fashionai.inference.evaluation import TaskEvaluation
 from fashionai.inference.predictor import predict_with_engine
-from fashionai.inference.quantized import save_quantized
+from fashionai.inference.quantized import save_quantized, weights_hash
 from fashionai.inference.splits import evaluate_rows
 from fashionai.models.forward import Forward, Normalize
 from fashionai.models.graphs import INPUT, Graph, as_block, trace
@@ -50,7 +50,7 @@ class Quantized(NamedTuple):
         """The largest fall of a score that counts, over all tasks."""
         pairs = zip(self.before, self.after)
         falls = [a.scores[s] - b.scores[s] for a, b in pairs for s in BOUND_SCORES]
-        return max(0.0, *falls)
+        return float(np.max([0.0, *falls]))
 
 
 def quantize(
@@ -71,7 +71,7 @@ def quantize(
     """
     run.check_usable()
     train, val = read_rows(run.read_config(), "train"), read_rows(run.read_config(), "val")
-    exact = open_engine(run, [mx.cpu()], "gluon")
+    weights, exact = weights_hash(run), open_engine(run, [mx.cpu()], "gluon")
     graph, used = calibrate(run, train, mode, images)
     config = run.read_config()
     columns = columns_of(run.read_tasks())
@@ -91,7 +91,9 @@ def quantize(
             f"are {max_loss:g}; nothing was written",
             f"Try --mode {MODES[mode == MODES[0]]}, more --images, or a larger --max-loss",
         )
-    save_quantized(run, graph, _report(result, mode, max_loss))
+    if weights_hash(run) != weights:
+        raise RunError(f"{run}: its weights have changed meanwhile", "Quantize it again")
+    save_quantized(run, graph, weights, _report(result, mode, max_loss))
     return result
 
 

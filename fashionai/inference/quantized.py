@@ -17,14 +17,16 @@ mx = import_mxnet()
 
 # In the report: the hash of the weights that were quantized.
 WEIGHTS_HASH = "weights_sha256"
+# And that of the two files beside it.
+FILES_HASH = "files_sha256"
 
 
-def save_quantized(run: RunFolder, graph: Graph, report: dict[str, Any]) -> None:
-    """Write the graph and, last, the report that makes it count."""
+def save_quantized(run: RunFolder, graph: Graph, weights: str, report: dict[str, Any]) -> None:
+    """Write the graph of weights of that hash and, last, the report that makes it count."""
     run.int8_report.unlink(missing_ok=True)
     with atomic_path(run.int8_symbol) as symbol, atomic_path(run.int8_parameters) as parameters:
         save_graph(graph, symbol, parameters)
-    write_json(run.int8_report, {**report, WEIGHTS_HASH: weights_hash(run)})
+    write_json(run.int8_report, {**report, WEIGHTS_HASH: weights, FILES_HASH: _files_hash(run)})
 
 
 def load_quantized(run: RunFolder, contexts: Sequence[Any]) -> Any:
@@ -37,12 +39,19 @@ def load_quantized(run: RunFolder, contexts: Sequence[Any]) -> Any:
     if not isinstance(report, dict) or report.get(WEIGHTS_HASH) != weights_hash(run):
         raise RunError(f"{run}: was quantized with other weights", f"Run: {command}")
     try:
-        graph = load_graph(run.int8_symbol, run.int8_parameters)
-    except (mx.base.MXNetError, KeyError, ValueError) as error:
+        if report.get(FILES_HASH) != _files_hash(run):
+            raise ValueError("not as quantize wrote them")
+        return as_block(load_graph(run.int8_symbol, run.int8_parameters), contexts)
+    except (mx.base.MXNetError, OSError, KeyError, ValueError) as error:
         raise RunError(
-            f"{run.int8_parameters}: cannot be read ({first_line(error)})", f"Run: {command}"
+            f"{run.int8_symbol}, {run.int8_parameters.name}: cannot be used ({first_line(error)})",
+            f"Run: {command}",
         ) from None
-    return as_block(graph, contexts)
+
+
+def _files_hash(run: RunFolder) -> str:
+    files = (run.int8_symbol, run.int8_parameters)
+    return content_hash("".join(content_hash(file.read_bytes()) for file in files).encode())
 
 
 def weights_hash(run: RunFolder) -> str:

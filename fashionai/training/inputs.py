@@ -32,6 +32,8 @@ class Inputs(Protocol):
     """Where batches come from, and in ``forward`` what computes logits from them."""
 
     forward: BatchForward
+    # Whether the loss has to be scaled.
+    in_float16: bool
 
     def prepare(self, check: Check) -> None:
         """Do once what training needs, when the network has the weights that it begins with."""
@@ -80,7 +82,8 @@ class PixelInputs:
         self._data, self._seed, self._train = config.data, config.seed, train
         self._batch_size, self._reason = batch_size, reason
         columns = columns_of(train.tasks)
-        if config.precision == "float16":
+        self.in_float16 = config.precision == "float16"
+        if self.in_float16:
             network = mixed_precision(network)
         self.forward: BatchForward = Forward(network, *self._data.normalization, contexts, columns)
 
@@ -123,6 +126,8 @@ class FeatureInputs:
         if config.loss.mixup or config.loss.cutmix:
             raise NotConstantError("loss.mixup and loss.cutmix mix the pixels of two images")
         self._config, self._train, self._batch_size = config, train, batch_size
+        # The output layer alone is computed in float32, whatever the precision.
+        self.in_float16 = False
         backbone = cut_backbone(network, config.data.crop)
         self._store = FeatureStore(config, network, backbone, contexts)
         self._training: list[np.ndarray] = []

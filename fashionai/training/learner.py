@@ -74,7 +74,7 @@ class Learner:
         self.network.collect_params().reset_ctx(contexts)
         self.inputs = inputs(config, train, self.network, contexts, self.order.batch_size)
         self.forward = self.inputs.forward
-        self.loss_scale = LossScale() if config.precision == "float16" else None
+        self.loss_scale = LossScale() if self.inputs.in_float16 else None
         self._class_weights = class_weights(config.loss.class_weights, train)
         self._loss = CrossEntropy(self.columns)
         self._loss.hybridize()

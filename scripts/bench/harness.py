@@ -240,6 +240,7 @@ def running(side: Side) -> Iterator[Worker]:
     own = {
         "PYTHONPATH": path,
         "OMP_NUM_THREADS": None,
+        "ORT_DISABLE_TELEMETRY": "1",
         "FASHIONAI_HOME": str(CACHE / "home"),
         **side.environment,
     }

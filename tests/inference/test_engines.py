@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.errors import ConfigError, RunError
+from fashionai.errors import ConfigError, InstallationError, RunError
 from fashionai.inference import engine_choice, engines
 from fashionai.inference.engine_choice import measure_engines, open_fastest
 from fashionai.inference.engines import ENGINES, EXACT_ENGINES, open_engine
@@ -79,7 +79,8 @@ def test_engines_of_the_cpu_are_refused_on_a_gpu(runs: list[RunFolder], name: st
 def test_what_does_not_agree_is_refused_and_not_measured(
     runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert set(measure_engines(runs[0], CPU)) == set(EXACT_ENGINES)
+    speeds, complete = measure_engines(runs[0], CPU)
+    assert (set(speeds), complete) == (set(EXACT_ENGINES), True)
 
     def fuse_wrongly(graph: Graph) -> Graph:
         """As oneDNN would where others read a convolution that it normalises."""
@@ -91,7 +92,8 @@ def test_what_does_not_agree_is_refused_and_not_measured(
     with pytest.raises(ConfigError, match=r"engine fused computes mobilenet0.25 wrongly, .* off"):
         open_engine(runs[0], CPU, "fused")
     caplog.set_level("INFO", "fashionai")
-    assert set(measure_engines(runs[0], CPU)) == {"gluon", "onnx"}
+    speeds, complete = measure_engines(runs[0], CPU)
+    assert (set(speeds), complete) == ({"gluon", "onnx"}, False)
     assert "engine fused is left out: engine fused computes mobilenet0.25 wrongly" in caplog.text
 
 
@@ -101,17 +103,17 @@ def test_the_fastest_engine_is_chosen_and_remembered(
     speeds = {"gluon": 100.0, "fused": 102.0, "onnx": 101.0}
     measured, opened = [], []
 
-    def measure(run: RunFolder, contexts: list[object]) -> dict[str, float]:
+    def measure(run: RunFolder, contexts: list[object]) -> tuple[dict[str, float], bool]:
         measured.append(run)
-        return speeds
+        return speeds, complete
 
     def open_named(run: RunFolder, contexts: list[object], name: str) -> str:
         opened.append(name)
         if name == wrong:
-            raise ConfigError("computes wrongly")
+            raise InstallationError("onnx is not installed")
         return name
 
-    wrong = ""
+    wrong, complete = "", True
     monkeypatch.setattr(engine_choice, "measure_engines", measure)
     monkeypatch.setattr(engine_choice, "open_engine", open_named)
     assert open_fastest(runs[0], CPU, 10) == "gluon"
@@ -122,13 +124,22 @@ def test_the_fastest_engine_is_chosen_and_remembered(
     assert open_fastest(runs[1], CPU, 10_000) == "fused", "for another network it is measured"
     assert open_fastest(runs[1], CPU, 10) == "fused"
     assert measured == runs
-    for damaged in ("{", "[1]", '{"a": 1}'):
+    for damaged in ("{", "[1]", '{"a": 1}', emptied(home / "engines.json")):
         (home / "engines.json").write_text(damaged)
         assert open_fastest(runs[0], CPU, 10_000) == "fused", "a damaged file is measured anew"
     assert open_fastest(runs[0], [mx.gpu(0)], 10_000) == "gluon"
     wrong = "fused"
     assert open_fastest(runs[0], CPU, 10_000) == "gluon"
-    assert opened[-2:] == ["fused", "gluon"], "weights with which fusion is wrong"
+    assert opened[-2:] == ["fused", "gluon"], "what can no longer be opened"
+    (home / "engines.json").unlink()
+    wrong, complete = "", False
+    assert open_fastest(runs[0], CPU, 10_000) == "fused"
+    assert not (home / "engines.json").exists(), "other weights may do better"
+
+
+def emptied(file: Path) -> str:
+    """What was remembered, without any speed."""
+    return json.dumps({key: {} for key in json.loads(file.read_text())})
 
 
 def test_auto_measures_for_many_views_and_predicts_the_same(
@@ -170,9 +181,11 @@ def test_a_run_that_is_not_quantized_or_was_before_has_no_int8(
     run = RunFolder(tmp_path / "skirt")
     shutil.copytree(runs[1].path, run.path)
     open_engine(run, CPU, "int8")
-    run.int8_parameters.write_bytes(run.int8_parameters.read_bytes()[:1000])
-    with pytest.raises(RunError, match=r"int8-0000.params: cannot be read \("):
-        open_engine(run, CPU, "int8")
+    content = run.int8_parameters.read_bytes()
+    for damaged in (content[:1000], content[:-4] + b"1234"):
+        run.int8_parameters.write_bytes(damaged)
+        with pytest.raises(RunError, match=r"int8-0000.params: cannot be used \(not as"):
+            open_engine(run, CPU, "int8")
     weights = mx.nd.load(str(run.weights_file))
     weights[min(weights)] *= 1.5
     mx.nd.save(str(run.weights_file), weights)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fashionai.datasets.training_rows import read_rows
-from fashionai.errors import TrainingError
+from fashionai.errors import RunError, TrainingError
 from fashionai.inference.quantization import quantize
 from fashionai.models.zoo import build_network
 from fashionai.runs import RunFolder
@@ -109,3 +109,16 @@ def test_a_loss_beyond_the_bound_is_refused_and_leaves_nothing(cnn: RunFolder) -
     with pytest.raises(TrainingError, match=r"mAP falls by 0\.\d+, allowed are 0.01; nothing was"):
         quantize(cnn)
     assert sorted(cnn.path.iterdir()) == before
+
+
+def test_weights_that_change_meanwhile_are_not_quantized(cnn: RunFolder) -> None:
+    """As those of a training that goes on do."""
+
+    def train_on(done: int) -> None:
+        weights = mx.nd.load(str(cnn.weights_file))
+        weights["output.bias"] += 1
+        mx.nd.save(str(cnn.weights_file), weights)
+
+    with pytest.raises(RunError, match="its weights have changed meanwhile"):
+        quantize(cnn, progress=train_on)
+    assert not cnn.int8_report.exists()
