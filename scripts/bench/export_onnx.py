@@ -1,8 +1,8 @@
 """This project's ONNX export under ONNX Runtime, over torchvision's export of the same network.
 
-Batches of 16 images of 224 pixels that are in memory, the same ONNX Runtime, two threads. Ours
-takes uint8 pixels, normalises and soft-maxes inside the graph; the peer is given normalised
-floats and gives logits, so that it computes a little less.
+Batches of 16 images of 224 pixels that are in memory, the same ONNX Runtime, a thread for each
+core. Ours takes uint8 pixels, normalises and soft-maxes inside the graph; the peer is given
+normalised floats and gives logits, so that it computes a little less.
 """
 
 from __future__ import annotations

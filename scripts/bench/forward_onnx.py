@@ -1,7 +1,7 @@
 """The forward pass, over ONNX Runtime on torchvision's own export of the same network.
 
-Batches of 16 images of 224 pixels that are in memory, two threads. Ours takes pixels and gives
-probabilities, so it normalises and soft-maxes as well: the peer is spared that.
+Batches of 16 images of 224 pixels that are in memory, a thread for each core. Ours takes pixels
+and gives probabilities, so it normalises and soft-maxes as well: the peer is spared that.
 """
 
 from __future__ import annotations
