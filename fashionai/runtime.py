@@ -1,4 +1,4 @@
-"""How this machine runs MXNet: the only module that touches the environment.
+"""How this machine runs MXNet: the only module that imports it.
 
 MXNet 1.9.1 is the last release. It asks for names that NumPy dropped, uses half
 of the cores unless told otherwise, and its CUDA build looks for libraries that

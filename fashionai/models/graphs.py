@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fashionai.errors import RunError
+from fashionai.models.zoo import first_line
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -95,11 +97,19 @@ def as_block(graph: Graph, contexts: Sequence[Any]) -> Any:
 
 
 def save_graph(graph: Graph, symbol_file: Path, parameters_file: Path) -> None:
-    """Write the two files of an exported Gluon network; the caller makes them atomic."""
-    graph.symbol.save(str(symbol_file))
+    """Write the two files of an exported Gluon network; the caller makes them atomic.
+
+    Raises RunError when they cannot be written, for instance on a full disk.
+    """
     values = {f"arg:{name}": value for name, value in graph.arguments.items()}
     values.update({f"aux:{name}": value for name, value in graph.statistics.items()})
-    mx.nd.save(str(parameters_file), values)
+    try:
+        graph.symbol.save(str(symbol_file))
+        mx.nd.save(str(parameters_file), values)
+    except mx.base.MXNetError as error:
+        raise RunError(
+            f"{parameters_file.parent}: cannot be written ({first_line(error)})"
+        ) from None
 
 
 def load_graph(symbol_file: Path, parameters_file: Path) -> Graph:

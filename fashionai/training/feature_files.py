@@ -5,6 +5,7 @@ A file is NumPy's ``.npy`` of ``float32``, followed by the SHA-256 of all that.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -79,8 +80,10 @@ def read_features(path: Path, shape: tuple[int, ...]) -> Optional[np.ndarray]:
 def remove_abandoned(folder: Path) -> None:
     """Remove what killed processes have left unfinished."""
     for file in folder.glob(".*.tmp"):
-        if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
-            file.unlink(missing_ok=True)
+        # Another process may rename its file meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+                file.unlink()
 
 
 def _parts(shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> Iterable[bytes]:

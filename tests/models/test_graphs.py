@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fashionai.errors import RunError
 from fashionai.models.graphs import as_block, fuse, load_graph, save_graph, trace
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
@@ -41,3 +43,9 @@ def test_graphs_answer_as_their_network_does(tmp_path: Path, name: str) -> None:
     for each in (graph, fuse(graph), load_graph(*files)):
         actual = as_block(each, [mx.cpu()])(images).asnumpy()
         np.testing.assert_allclose(actual, expected, atol=2e-6 * np.abs(expected).max())
+
+
+def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
+    graph = trace(build_network("small_cnn", 3, 32))
+    with pytest.raises(RunError, match=f"^{re.escape(str(tmp_path))}/none: cannot be written"):
+        save_graph(graph, tmp_path / "none/symbol.json", tmp_path / "none/parameters")
