@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fashionai.config import Config
 from fashionai.errors import ConfigError, WeightsError
 from fashionai.inference.agreement import TOLERANCE, agreement, noise_images
 from fashionai.inference.onnx_model import onnx_model
@@ -56,20 +57,24 @@ def open_engine(run: RunFolder, contexts: Sequence[Any], name: str) -> Engine:
             f"engine {name} computes on the CPU, found {contexts[0]}",
             "Give --engine gluon, or --device cpu",
         )
-    if name == "int8":
-        return _forward(run, load_quantized(run, contexts), contexts)
     config, columns = run.read_config(), columns_of(run.read_tasks())
+
+    def forward(network: Any) -> Forward:
+        return Forward(network, *config.data.normalization, contexts, columns)
+
+    if name == "int8":
+        return forward(load_quantized(run, contexts))
     network = build_network(config.model.name, columns[-1].stop, config.data.crop)
     load_parameters(network, run.weights_file, list(contexts))
-    gluon = _forward(run, network, contexts)
+    gluon = forward(network)
     if name == "gluon":
         return gluon
     engine: Engine
     if name == "onnx":
         engine = OnnxNetwork(onnx_model(run), columns, compute_threads())
     else:
-        engine = _forward(run, _fused(network, config.model.name, contexts), contexts)
-    _check_agreement(run, name, engine, gluon)
+        engine = forward(_fused(network, config.model.name, contexts))
+    _check_agreement(config, columns, name, engine, gluon)
     return engine
 
 
@@ -80,20 +85,15 @@ def _fused(network: Any, name: str, contexts: Sequence[Any]) -> Any:
         raise WeightsError(f"{name}: oneDNN cannot fuse it ({first_line(error)})") from None
 
 
-def _forward(run: RunFolder, network: Any, contexts: Sequence[Any]) -> Forward:
-    normalization = run.read_config().data.normalization
-    return Forward(network, *normalization, contexts, columns_of(run.read_tasks()))
-
-
-def _check_agreement(run: RunFolder, name: str, engine: Engine, gluon: Engine) -> None:
+def _check_agreement(
+    config: Config, columns: Sequence[slice], name: str, engine: Engine, gluon: Engine
+) -> None:
     """ConfigError where they differ, as they would if oneDNN fused a graph wrongly."""
-    config = run.read_config()
     images = noise_images(config.data.crop)
-    answers = engine.begin(images)(), gluon.begin(images)()
-    difference = agreement(*answers, columns_of(run.read_tasks())).difference
-    if not difference <= TOLERANCE:
+    found = agreement(engine.begin(images)(), gluon.begin(images)(), columns)
+    if not found.difference <= TOLERANCE:
         raise ConfigError(
             f"engine {name} computes {config.model.name} wrongly, probabilities are off by "
-            f"{difference:.2g}",
+            f"{found.difference:.2g}",
             "Give --engine auto, or gluon",
         )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fashionai.models.freezing import layers_and_output
-from fashionai.models.graphs import INPUT
+from fashionai.models.graphs import INPUT, symbol_block
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -53,11 +52,7 @@ def cut_backbone(network: Any, crop: int) -> Backbone:
     if not shape or shape[0] != math.prod(shape):
         side = " x ".join(map(str, shape))
         raise NotConstantError(f"its output layer takes {side} values of an image, not one vector")
-    with warnings.catch_warnings():
-        # The type of the input is known from the first batch on.
-        warnings.simplefilter("ignore")
-        block = mx.gluon.SymbolBlock(features, [mx.sym.var(INPUT)], params=parameters)
-    return Backbone(block, output, tuple(shape))
+    return Backbone(symbol_block(features, parameters), output, tuple(shape))
 
 
 def _input_of(output: Any, network: Any) -> Any:

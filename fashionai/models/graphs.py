@@ -81,13 +81,18 @@ def fuse(graph: Graph) -> Graph:
     return graph._replace(symbol=graph.symbol.get_backend_symbol("MKLDNN"))
 
 
+def symbol_block(symbol: Any, parameters: Any = None) -> Any:
+    """A Gluon block of a symbol of ``data``, over these Gluon parameters where they are given."""
+    with warnings.catch_warnings():
+        # That the type of the input is open: it is that of the first batch.
+        warnings.simplefilter("ignore")
+        return mx.gluon.SymbolBlock(symbol, [mx.sym.var(INPUT)], params=parameters)
+
+
 def as_block(graph: Graph, contexts: Sequence[Any]) -> Any:
     """A Gluon block that computes the graph on these devices."""
     parameters: Mapping[str, Any] = {**graph.arguments, **graph.statistics}
-    with warnings.catch_warnings():
-        # Types are inferred from the first batch.
-        warnings.simplefilter("ignore")
-        block = mx.gluon.SymbolBlock(graph.symbol, [mx.sym.var(INPUT)])
+    block = symbol_block(graph.symbol)
     for name, parameter in block.collect_params().items():
         parameter.shape = parameters[name].shape
         parameter.dtype = parameters[name].dtype

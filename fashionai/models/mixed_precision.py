@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from fashionai.errors import ConfigError
-from fashionai.models.graphs import INPUT
+from fashionai.models.graphs import INPUT, symbol_block
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -39,8 +38,4 @@ def mixed_precision(network: Any) -> Any:
 
     graph = amp.convert_symbol(network(mx.sym.var(INPUT)), "float16", data_names=[INPUT])
     output = mx.sym.amp_cast(graph, dtype="float32")
-    with warnings.catch_warnings():
-        # That the input's type is open; it is that of the first batch.
-        warnings.simplefilter("ignore")
-        inputs = [mx.sym.var(INPUT)]
-        return mx.gluon.SymbolBlock(output, inputs, params=network.collect_params())
+    return symbol_block(output, network.collect_params())

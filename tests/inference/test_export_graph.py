@@ -10,7 +10,6 @@ import sys
 import types
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -26,7 +25,7 @@ from fashionai.runtime import import_mxnet
 from fashionai.tasks import find_task
 from tests.conftest import ROOT, fashionai
 from tests.inference.test_export import make_run
-from tests.inference.test_predictor import MEAN, STD, images_to_predict
+from tests.inference.test_predictor import MEAN, STD, images_to_predict, naive_views
 from tests.two_tasks import write_two_tasks
 
 mx = import_mxnet()
@@ -110,23 +109,13 @@ def test_both_formats_answer_as_predict_does(
         assert "100% have the same most probable class" in told
     paths = images_to_predict(trained)
     expected = predict_images(paths, [run], [mx.cpu()], crops=1)[find_task("skirt")]
-    crops = np.stack([centre_crop(path) for path in paths])
+    crops = np.stack([naive_views(path, 1)[0] for path in paths])
     session = open_session(tmp_path / "onnx/model.onnx")
     np.testing.assert_allclose(session.run(None, {"images": crops})[0], expected, atol=2e-6)
     files = [str(tmp_path / "gluon" / f"model-{end}") for end in ("symbol.json", "0000.params")]
     block = mx.gluon.SymbolBlock.imports(files[0], ["data"], files[1])
     answers = block(mx.nd.array(crops, dtype="uint8")).asnumpy()
     np.testing.assert_allclose(answers, expected, atol=2e-6)
-
-
-def centre_crop(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path))[:, :, ::-1]
-    scale = 40 / min(image.shape[:2])
-    size = tuple(round(side * scale) for side in image.shape[1::-1])
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    image = cv2.resize(image, size, interpolation=method)
-    top, left = ((side - 32) // 2 for side in image.shape[:2])
-    return image[top : top + 32, left : left + 32]
 
 
 def answers_of_the_readmes_example(folder: Path, image: Path) -> list[list[str]]:

@@ -29,11 +29,11 @@ def stock_network(parameters: Path):
     return network
 
 
-def naive_views(path: Path, count: int) -> list[np.ndarray]:
+def naive_views(path: Path, count: int, resize: int = RESIZE) -> list[np.ndarray]:
     """Crops of one image, written as the text of the contract says them."""
     image = cv2.imread(str(path))[:, :, ::-1]
     height, width = image.shape[:2]
-    scale = RESIZE / min(height, width)
+    scale = resize / min(height, width)
     size = (round(width * scale), round(height * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     image = cv2.resize(image, size, interpolation=method)

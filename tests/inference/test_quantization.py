@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +16,7 @@ from fashionai.models.zoo import build_network
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from tests.conftest import run_cli
-from tests.inference.test_predictor import MEAN, STD
+from tests.inference.test_predictor import MEAN, STD, naive_views
 
 mx = import_mxnet()
 
@@ -35,15 +34,8 @@ def cnn(trained: Path, trained_cnn: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def training_images(run: RunFolder) -> np.ndarray:
     """Centre crops of all training images, normalised, as the contract says them."""
-    images = []
-    for path in read_rows(run.read_config(), "train").paths:
-        image = cv2.imread(str(path))[:, :, ::-1]
-        scale = 36 / min(image.shape[:2])
-        size = tuple(round(side * scale) for side in image.shape[1::-1])
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        image = cv2.resize(image, size, interpolation=method)
-        top, left = ((side - 32) // 2 for side in image.shape[:2])
-        images.append((image[top : top + 32, left : left + 32] / 255 - MEAN) / STD)
+    paths = read_rows(run.read_config(), "train").paths
+    images = [(naive_views(path, 1, resize=36)[0] / 255 - MEAN) / STD for path in paths]
     return np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
 
 
