@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from harness import Options, Target, read_options, result_row, write_results
-from runs import fashionai, write_yaml
+from trained_runs import fashionai, write_yaml
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 40, 44, 2, 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from harness import Comparison, Side, Target, read_options, run
 from onnx_models import BATCH_SIZE, NETWORKS, torchvision_side
-from runs import trained_run
+from trained_runs import trained_run
 
 ENGINES = (("float32", "exact", Target(1)), ("8-bit integers", "int8", Target(2.5)))
 

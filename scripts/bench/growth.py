@@ -27,8 +27,8 @@ from harness import (
     write_results,
 )
 from images import CLASSES, make_images, prepared
-from runs import trained_run
 from sides import our_training
+from trained_runs import trained_run
 
 NETWORK, CROP, RESIZE_SHORT = "resnet18_v2", 112, 128
 BATCHES, QUICK_BATCHES = (1, 4, 16, 64), (1, 8)

@@ -102,7 +102,7 @@ def class_folders(cache: Path, count: int, classes: int = CLASSES) -> Path:
 @functools.cache
 def prepared(cache: Path, count: int, classes: int = CLASSES) -> Path:
     """The same images as ``fashionai prepare`` puts them, to give as data.folder."""
-    from runs import fashionai
+    from trained_runs import fashionai
 
     out = cache / f"prepared-{count}-{classes}"
     if not (out / TASK / "manifest.csv").is_file():

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from harness import HERE, Comparison, Options, Side, Target, read_options, run
 from images import TASK, make_images
-from runs import fashionai_command, trained_run, write_yaml
 from sides import BATCH_SIZE, PREDICTION_BATCH, our_training, peer_training
+from trained_runs import fashionai_command, trained_run, write_yaml
 
 NETWORK = "resnet18_v2"
 # Images with ten crops each of which predict measures engines first.

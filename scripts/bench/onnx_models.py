@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness import HERE, ROOT, Options, Side
 from images import CLASSES
-from runs import trained_run
+from trained_runs import trained_run
 
 BATCH_SIZE = 16
 NETWORKS = (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness import Comparison, Side, Target, read_options, run
 from images import CLASSES, make_images
-from runs import fashionai_command
+from trained_runs import fashionai_command
 
 # Files of one drawn image.
 COPIES = 10

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import Comparison, Options, Side, Target
 from images import CLASSES, TASK, class_folders, make_images, prepared
-from runs import trained_run
+from trained_runs import trained_run
 
 BATCH_SIZE = 32
 # Images, each with ten crops.
