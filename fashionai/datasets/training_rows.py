@@ -34,6 +34,11 @@ class Rows(NamedTuple):
         """The rows of one task, ``int64``."""
         return np.flatnonzero(self.heads == head)
 
+    def by_task(self, answers: np.ndarray) -> list[np.ndarray]:
+        """Each task's rows in its own columns, of what is ``(N, C)`` for all rows."""
+        parts = enumerate(columns_of(self.tasks))
+        return [answers[self.of_task(head), part] for head, part in parts]
+
     def marks_of(self, head: int) -> np.ndarray:
         """The marks of one task's rows in its own columns, ``int8``."""
         return self.marks[self.of_task(head), columns_of(self.tasks)[head]]

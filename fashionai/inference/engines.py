@@ -16,12 +16,13 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.errors import ConfigError, WeightsError
 from fashionai.inference.agreement import TOLERANCE, agreement, noise_images
+from fashionai.inference.networks import load_network
 from fashionai.inference.onnx_model import onnx_model
 from fashionai.inference.onnx_network import OnnxNetwork
 from fashionai.inference.quantized import load_quantized
 from fashionai.models.forward import Forward, Pending
 from fashionai.models.graphs import as_block, fuse, trace
-from fashionai.models.zoo import build_network, first_line, load_parameters
+from fashionai.models.zoo import first_line
 from fashionai.runs import RunFolder
 from fashionai.runtime import compute_threads, import_mxnet
 from fashionai.tasks import columns_of
@@ -64,8 +65,7 @@ def open_engine(run: RunFolder, contexts: Sequence[Any], name: str) -> Engine:
 
     if name == "int8":
         return forward(load_quantized(run, contexts))
-    network = build_network(config.model.name, columns[-1].stop, config.data.crop)
-    load_parameters(network, run.weights_file, list(contexts))
+    network = load_network(run, contexts)
     gluon = forward(network)
     if name == "gluon":
         return gluon

@@ -13,10 +13,10 @@ from fashionai.conversion.convert import TorchNetwork, convert, to_torch
 from fashionai.errors import WeightsError
 from fashionai.inference.agreement import Agreement, agreement, noise_images
 from fashionai.inference.export import Exported, check_difference, check_free, write_model
+from fashionai.inference.networks import load_network
 from fashionai.models.forward import Forward
 from fashionai.models.zoo import (
     build_network,
-    load_parameters,
     parameter_shapes,
     read_parameters,
     set_parameters,
@@ -42,8 +42,7 @@ def export_safetensors(run: RunFolder, folder: Path) -> Exported:
     config, columns = run.read_config(), columns_of(run.read_tasks())
     weights = {name: array.asnumpy() for name, array in read_parameters(run.weights_file).items()}
     torch = to_torch(config.model.name, weights, *config.data.normalization)
-    own = build_network(config.model.name, columns[-1].stop, config.data.crop)
-    load_parameters(own, run.weights_file, [mx.cpu()])
+    own = load_network(run, [mx.cpu()])
     _check_crop(run, config, own, torch, columns[-1].stop)
     exported = Exported(
         folder,

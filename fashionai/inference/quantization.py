@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.stats
 
+from fashionai.config import Config
 from fashionai.datasets.training_rows import Rows, read_rows
 from fashionai.errors import RunError, TrainingError
 from fashionai.inference.agreement import Agreement, agreement
 from fashionai.inference.engines import Engine, open_engine
 from fashionai.inference.evaluation import TaskEvaluation
+from fashionai.inference.networks import load_network
 from fashionai.inference.predictor import predict_with_engine
 from fashionai.inference.quantized import save_quantized, weights_hash
 from fashionai.inference.splits import evaluate_rows
-from fashionai.models.forward import Forward, Normalize
+from fashionai.models.forward import Forward, Normalize, to_device
 from fashionai.models.graphs import INPUT, Graph, as_block, trace
-from fashionai.models.zoo import build_network, first_line, load_parameters
+from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
 from fashionai.runs import RunFolder
@@ -70,11 +73,10 @@ def quantize(
     nothing, when accuracy or mAP of a task falls by more than ``max_loss``.
     """
     run.check_usable()
-    train, val = read_rows(run.read_config(), "train"), read_rows(run.read_config(), "val")
+    config, columns = run.read_config(), columns_of(run.read_tasks())
+    train, val = (read_rows(config, split) for split in ("train", "val"))
     weights, exact = weights_hash(run), open_engine(run, [mx.cpu()], "gluon")
     graph, used = calibrate(run, train, mode, images)
-    config = run.read_config()
-    columns = columns_of(run.read_tasks())
     integer = Forward(as_block(graph, [mx.cpu()]), *config.data.normalization, [mx.cpu()], columns)
 
     def answers_of(engine: Engine) -> np.ndarray:
@@ -83,7 +85,7 @@ def quantize(
         )
 
     answers = answers_of(exact), answers_of(integer)
-    before, after = (evaluate_rows(val, _by_task(val, columns, a)) for a in answers)
+    before, after = (evaluate_rows(val, val.by_task(a)) for a in answers)
     result = Quantized(used, before, after, agreement(*answers, columns))
     if not result.loss <= max_loss:
         raise TrainingError(
@@ -99,19 +101,9 @@ def quantize(
 
 def calibrate(run: RunFolder, train: Rows, mode: str, images: int) -> tuple[Graph, int]:
     """The integer graph, and the number of images that its ranges are from."""
-    config, columns = run.read_config(), columns_of(run.read_tasks())
-    network = build_network(config.model.name, columns[-1].stop, config.data.crop)
-    load_parameters(network, run.weights_file, [mx.cpu()])
-    graph = trace(network)
+    config, graph = run.read_config(), trace(load_network(run, [mx.cpu()]))
     count = min(images, len(train.paths))
-    batch = min(CALIBRATION_BATCH, count)
     rows = np.random.default_rng(config.seed).permutation(len(train.paths))[:count]
-    # The first rows come again to fill the last batch.
-    rows = np.resize(rows, -(-count // batch) * batch)
-    loader = Loader(train.paths, EvaluationTransform(config.data), batch)
-    normalize = Normalize(*config.data.normalization)
-    shape = (batch, 3, config.data.crop, config.data.crop)
-    floats = (normalize(mx.nd.array(b.images[:, 0], dtype="uint8")) for b in loader.batches(rows))
     # MXNet asks for SciPy, which its import was not shown, and then computes without it.
     mx.contrib.quantization.stats = scipy.stats
     try:
@@ -122,7 +114,7 @@ def calibrate(run: RunFolder, train: Rows, mode: str, images: int) -> tuple[Grap
             data_names=[INPUT],
             label_names=None,
             calib_mode=mode,
-            calib_data=_Batches(floats, shape),
+            calib_data=_Batches(config, [train.paths[row] for row in rows]),
             quantized_dtype="auto",
             logger=None,
         )
@@ -134,21 +126,23 @@ def calibrate(run: RunFolder, train: Rows, mode: str, images: int) -> tuple[Grap
 
 
 class _Batches(DataIter):
-    """Batches of one shape as MXNet's calibration wants them, one at a time in memory."""
+    """Normalised centre crops as MXNet's calibration wants them, in batches of one shape."""
 
-    def __init__(self, batches: Iterator[Any], shape: tuple[int, ...]) -> None:
-        super().__init__(shape[0])
-        self._batches = batches
+    def __init__(self, config: Config, paths: Sequence[Path]) -> None:
+        batch = min(CALIBRATION_BATCH, len(paths))
+        super().__init__(batch)
+        # The first images come again to fill the last batch.
+        rows = np.resize(np.arange(len(paths)), -(-len(paths) // batch) * batch)
+        self._batches = Loader(paths, EvaluationTransform(config.data), batch).batches(rows)
+        self._normalize = Normalize(*config.data.normalization)
+        shape = (batch, 3, config.data.crop, config.data.crop)
         self.provide_data = [mx.io.DataDesc(INPUT, shape)]
         self.provide_label: list[Any] = []
 
     def next(self) -> Any:
         """The next batch; StopIteration at the end."""
-        return mx.io.DataBatch([next(self._batches)])
-
-
-def _by_task(rows: Rows, columns: list[slice], answers: np.ndarray) -> list[np.ndarray]:
-    return [answers[rows.of_task(head), part] for head, part in enumerate(columns)]
+        pixels = to_device(next(self._batches).images[:, 0], mx.cpu())
+        return mx.io.DataBatch([self._normalize(pixels)])
 
 
 def _report(result: Quantized, mode: str, max_loss: float) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fashionai.inference.networks import load_network
 from fashionai.models.forward import Normalize
 from fashionai.models.graphs import Graph, trace
-from fashionai.models.zoo import build_network, load_parameters
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
@@ -42,8 +42,6 @@ def run_graph(run: RunFolder) -> Graph:
 
     Raises RunError for a run without weights, WeightsError when they do not fit.
     """
-    run.check_usable()
     config, columns = run.read_config(), columns_of(run.read_tasks())
-    network = build_network(config.model.name, columns[-1].stop, config.data.crop)
-    load_parameters(network, run.weights_file, [mx.cpu()])
+    network = load_network(run, [mx.cpu()])
     return trace(PixelNetwork(network, *config.data.normalization, columns))

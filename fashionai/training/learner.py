@@ -154,9 +154,7 @@ class Learner:
         """
         batches = self.inputs.evaluation(rows, check)
         probabilities = self.forward.probabilities(batches, self.order.batch_size)
-        answers = [
-            probabilities[rows.of_task(head), part] for head, part in enumerate(self.columns)
-        ]
+        answers = rows.by_task(probabilities)
         each = {
             task.short_name: task_scores(answers[head], rows.marks_of(head))
             for head, task in enumerate(rows.tasks)

@@ -7,16 +7,17 @@ dataset-fashion-mnist. What has been trained is not trained again.
 
 from __future__ import annotations
 
-import gzip
 import json
-import struct
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from harness import Options, Target, read_options, result_row, write_results
 from trained_runs import fashionai, write_yaml
+
+from fashionai import find_task, prepare, read_source
+from fashionai.cli.progress import progress_bar
+from fashionai.datasets.folders import MANIFEST
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 40, 44, 2, 64
@@ -29,7 +30,7 @@ TASK = "fashion-mnist"
 def main() -> None:
     """Train, quantize and tell."""
     options = read_options(__doc__, images=20_000, quick_images=256)
-    folder = prepare(options)
+    folder = prepared(options)
     rows = []
     for title, network in NETWORKS:
         run = quantized_run(options, folder, network)
@@ -45,29 +46,18 @@ def main() -> None:
     write_results(rows, options)
 
 
-def prepare(options: Options) -> Path:
-    """The prepared folder."""
+def prepared(options: Options) -> Path:
+    """The prepared folder of the first training and test images, as far as there are so many."""
     if not FASHION_MNIST.is_dir():
         sys.exit(f"{FASHION_MNIST} is missing; run: apt-get install dataset-fashion-mnist")
     folder = options.cache / f"{TASK}-{options.images}"
-    if not (folder / TASK / "manifest.csv").is_file():
-        data = options.cache / f"{TASK}-{options.images}-data"
-        shorten(data, options.images)
-        fashionai("prepare", "--task", TASK, "--data", data, "--out", folder)
+    if not (folder / TASK / MANIFEST).is_file():
+        source = read_source(find_task(TASK), FASHION_MNIST)
+        tests = [image for image in source.images if image.split == "test"]
+        others = [image for image in source.images if image.split != "test"]
+        chosen = others[: options.images] + tests[: options.images]
+        prepare(source._replace(images=chosen), folder, progress=progress_bar)
     return folder
-
-
-def shorten(folder: Path, count: int) -> None:
-    """Write the first ``count`` training and test rows, as far as there are, as idx files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("train", "t10k"):
-        for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
-            data = gzip.decompress((FASHION_MNIST / f"{name}-{kind}-ubyte.gz").read_bytes())
-            start = 4 + 4 * dimensions
-            shape = struct.unpack(f">{dimensions}I", data[4:start])
-            values = np.frombuffer(data, np.uint8, offset=start).reshape(shape)[:count]
-            header = data[:4] + struct.pack(f">{dimensions}I", *values.shape)
-            (folder / f"{name}-{kind}-ubyte").write_bytes(header + values.tobytes())
 
 
 def quantized_run(options: Options, folder: Path, network: str) -> Path:

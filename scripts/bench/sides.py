@@ -47,6 +47,13 @@ def peer_training(cache: Path, images: int, network: str) -> dict[str, Any]:
     }
 
 
+def ten_crops(options: Options, engine: str, targets: tuple[Target, Target]) -> list[Comparison]:
+    """Both networks by an engine of ours; ResNet-50 has half of the images."""
+    fewer = options._replace(images=max(1, options.images // 2))
+    rows = ((options, "resnet18_v1b", "resnet18"), (fewer, "resnet50_v1b", "resnet50"))
+    return [ten_crop(*row, engine, target) for row, target in zip(rows, targets)]
+
+
 def ten_crop(options: Options, network: str, twin: str, engine: str, target: Target) -> Comparison:
     """Prediction with ten crops by an engine of ours, over that of torchvision's ``twin``."""
     common = {
