@@ -59,19 +59,14 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
-def engine_option(command: Command) -> Command:
-    """Add --engine."""
-    return click.option(
+def prediction_options(command: Command) -> Command:
+    """Add --crops, --batch-size and --engine."""
+    command = click.option(
         "--engine",
         type=click.Choice(["auto", "gluon", "fused", "onnx", "int8"]),
         default="auto",
         help="What computes: auto takes the fastest exact one; int8 needs quantize before.",
     )(command)
-
-
-def prediction_options(command: Command) -> Command:
-    """Add --crops, --batch-size and --engine."""
-    command = engine_option(command)
     return click.option(
         "--crops",
         type=click.Choice(["1", "5", "10"]),

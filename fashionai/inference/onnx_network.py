@@ -43,6 +43,14 @@ class OnnxNetwork:
         return finish
 
 
+def _refusals() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises for a model that it does not take: its exceptions have no base."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    return tuple(getattr(state, name) for name in names)
+
+
 def _open_session(model: bytes, threads: int) -> Any:
     # From version 1.32 on it would tell its makers of its use, beginning with the import.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -56,6 +64,5 @@ def _open_session(model: bytes, threads: int) -> Any:
     options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    # ONNX Runtime has exceptions of many kinds and no common one.
-    except Exception as error:
+    except _refusals() as error:
         raise WeightsError(f"ONNX Runtime cannot open the network: {first_line(error)}") from None
