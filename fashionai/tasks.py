@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +49,7 @@ class Task:
         """The classes and, behind them, the background where it is held out."""
         return (*self.classes, self.background) if self.holds_out_background else self.classes
 
-    @property
+    @cached_property  # asked for every image
     def folder_names(self) -> tuple[str, ...]:
         """Names of the folders of all labels; their sorted order is the class order."""
         width = len(str(len(self.labels) - 1))

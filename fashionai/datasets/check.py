@@ -6,13 +6,19 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fashionai.datasets.record import LabelledImage
 from fashionai.errors import DataError
 from fashionai.files import content_hash
 from fashionai.pipeline.decode import find_damage
 from fashionai.runtime import usable_cores
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+# Items that a thread takes at once: to hand them over one by one takes time and memory.
+CHUNK = 16
 
 
 class Checked(NamedTuple):
@@ -29,12 +35,7 @@ def check_images(
 
     ``progress`` is called with the number of images done since the last call.
     """
-    outcomes = []
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        for outcome in pool.map(_check, images):
-            outcomes.append(outcome)
-            progress(1)
-    return outcomes
+    return _on_all_cores(_check, images, progress)
 
 
 def hash_files(
@@ -44,12 +45,7 @@ def hash_files(
 
     DataError for a file that cannot be read.
     """
-    hashes = []
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        for value in pool.map(_hash_file, paths):
-            hashes.append(value)
-            progress(1)
-    return hashes
+    return _on_all_cores(_hash_file, paths, progress)
 
 
 def _hash_file(path: Path) -> str:
@@ -75,3 +71,16 @@ def _check(image: LabelledImage) -> Checked:
     except OSError as error:
         return Checked("", f"cannot be read: {error.strerror}")
     return Checked(content_hash(data), find_damage(data))
+
+
+def _on_all_cores(
+    function: Callable[[Item], Outcome], items: Sequence[Item], progress: Callable[[int], None]
+) -> list[Outcome]:
+    """What a function gives for every item, in order."""
+    outcomes: list[Outcome] = []
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for part in pool.map(lambda chunk: [function(item) for item in chunk], chunks):
+            outcomes += part
+            progress(len(part))
+    return outcomes
