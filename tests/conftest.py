@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,6 +51,17 @@ def fashionai(*arguments: object) -> object:
     except SystemExit as stop:
         return stop.code
     return 0
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """While in this context the system takes so many bytes of a file, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def draw_image(class_index: int, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fashionai.errors import RunError
-from fashionai.models.zoo import first_line
+from fashionai.models.parameter_files import save_arrays
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -109,12 +109,10 @@ def save_graph(graph: Graph, symbol_file: Path, parameters_file: Path) -> None:
     values = {f"arg:{name}": value for name, value in graph.arguments.items()}
     values.update({f"aux:{name}": value for name, value in graph.statistics.items()})
     try:
-        graph.symbol.save(str(symbol_file))
-        mx.nd.save(str(parameters_file), values)
-    except mx.base.MXNetError as error:
-        raise RunError(
-            f"{parameters_file.parent}: cannot be written ({first_line(error)})"
-        ) from None
+        symbol_file.write_text(graph.symbol.tojson(), encoding="utf-8")
+        save_arrays(parameters_file, values)
+    except OSError as error:
+        raise RunError(f"{symbol_file.parent}: cannot be written: {error.strerror}") from None
 
 
 def load_graph(symbol_file: Path, parameters_file: Path) -> Graph:

@@ -68,8 +68,16 @@ def save_state(path: Path, learner: Learner, progress: Progress) -> None:
             arrays[f"optimizer/{index}/{position}"] = values.asnumpy()
     if learner.loss_scale is not None:
         arrays[LOSS_SCALE] = learner.loss_scale.state()
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        np.savez(handle, **arrays)
+    with atomic_path(path) as temporary:
+        _write_arrays(temporary, arrays)
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """An ``.npz`` as np.savez makes it, which leaves its archive open when the disk is full."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
 
 
 def load_state(path: Path, learner: Learner, basis: dict[str, str]) -> Progress:

@@ -20,6 +20,7 @@ from fashionai.datasets.training_rows import Rows, data_hash, read_rows
 from fashionai.errors import FashionAIError, RunError, RunStoppedError, TrainingError
 from fashionai.files import atomic_path, write_json
 from fashionai.models.mixed_precision import check_precision
+from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import first_line
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
@@ -130,6 +131,11 @@ class Trainer:
                     self._finish_epoch(self._validate(stop))
         except Stopped:
             self._stop()
+        except OSError as error:
+            raise TrainingError(
+                f"{self.run}: cannot be written: {error.strerror}",
+                f"Make room, then: {self._resume_command()}",
+            ) from None
         except mx.base.MXNetError as error:
             raise TrainingError(
                 f"MXNet stopped: {first_line(error)}", "A smaller batch_size needs less memory"
@@ -282,8 +288,11 @@ class Trainer:
         )
 
     def _save_parameters(self, path: Path) -> None:
+        parameters = self.learner.network._collect_params_with_prefix()
+        # A file remembers the device of its arrays, which whoever reads it may not have.
+        arrays = {name: p.list_data()[0].as_in_context(mx.cpu()) for name, p in parameters.items()}
         with atomic_path(path) as temporary:
-            self.learner.network.save_parameters(str(temporary))
+            save_arrays(temporary, arrays)
 
     def _stop(self) -> NoReturn:
         """Save the state in the middle of an epoch and end."""
@@ -291,13 +300,13 @@ class Trainer:
         raise RunStoppedError(
             f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}, "
             "the state is saved",
-            f"Resume with: fashionai train --run {shlex.quote(str(self.run))} --resume"
-            + self._gpu_option(),
+            f"Resume with: {self._resume_command()}",
         )
 
-    def _gpu_option(self) -> str:
+    def _resume_command(self) -> str:
         gpus = [str(c.device_id) for c in self.learner.forward.contexts if c.device_type == "gpu"]
-        return f" --gpus {','.join(gpus)}" if gpus else ""
+        chosen = f" --gpus {','.join(gpus)}" if gpus else ""
+        return f"fashionai train --run {shlex.quote(str(self.run))} --resume{chosen}"
 
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.learner.train.paths), len(self.val_rows.paths)

@@ -12,6 +12,7 @@ from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path, content_hash, write_text
+from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import build_network, output_names, parameter_shapes, read_parameters
 from fashionai.runtime import import_mxnet
 from fashionai.weights.fingerprint import (
@@ -99,8 +100,8 @@ def verify_weights(weights: Weights) -> None:
 
 def _save(file: Path, target: Path, parameters: dict[str, np.ndarray]) -> None:
     try:
-        mx.nd.save(str(file), {name: mx.nd.array(parameters[name]) for name in parameters})
-    except mx.base.MXNetError:
+        save_arrays(file, {name: mx.nd.array(parameters[name]) for name in parameters})
+    except OSError:
         raise WeightsError(f"{target}: cannot be written", "Is the disk full?") from None
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from fashionai.errors import RunError
 from fashionai.models.graphs import as_block, fuse, load_graph, save_graph, trace
+from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
+from tests.conftest import files_of_at_most
 
 mx = import_mxnet()
 
@@ -49,3 +51,18 @@ def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
     graph = trace(build_network("small_cnn", 3, 32))
     with pytest.raises(RunError, match=f"^{re.escape(str(tmp_path))}/none: cannot be written"):
         save_graph(graph, tmp_path / "none/symbol.json", tmp_path / "none/parameters")
+
+
+@pytest.mark.parametrize("missing", [1, 4000, 5000])
+def test_a_file_whose_end_is_lost_is_an_error(tmp_path: Path, missing: int) -> None:
+    """MXNet takes what is shorter than its buffer for written."""
+    file = tmp_path / "a.params"
+    arrays = {"first": mx.nd.ones((3000,)), "second": mx.nd.zeros((7,))}
+    save_arrays(file, arrays)
+    read = mx.nd.load(str(file))
+    assert {name: value.shape for name, value in read.items()} == {"first": (3000,), "second": (7,)}
+    with (
+        files_of_at_most(file.stat().st_size - missing),
+        pytest.raises(OSError, match="not all of it fits"),
+    ):
+        save_arrays(file, arrays)

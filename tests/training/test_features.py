@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from fashionai.training.feature_files import file_size, read_features, write_fea
 from fashionai.training.inputs import FeatureInputs, PixelInputs
 from fashionai.training.learner import Learner
 from fashionai.training.trainer import Trainer
-from tests.conftest import fashionai
+from tests.conftest import fashionai, files_of_at_most
 from tests.training.conftest import write_config
 from tests.training.test_resume import (
     Moment,
@@ -281,13 +280,9 @@ def test_a_file_is_written_in_blocks_and_read_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    try:
-        with pytest.raises(TrainingError) as error:
-            write_features(tmp_path / "a.npy", (5000, 1), [np.zeros((5000, 1), np.float32)])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    too_large = [np.zeros((5000, 1), np.float32)]
+    with files_of_at_most(10_000), pytest.raises(TrainingError) as error:
+        write_features(tmp_path / "a.npy", (5000, 1), too_large)
     assert str(error.value) == (
         f"{tmp_path}: features of 0.0 MB cannot be kept: File too large. "
         "Make room there, or set FASHIONAI_HOME to another folder"

@@ -21,7 +21,7 @@ from fashionai.runs import create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
-from tests.conftest import run_cli
+from tests.conftest import fashionai, files_of_at_most, run_cli
 from tests.training.conftest import write_config
 
 mx = import_mxnet()
@@ -237,3 +237,25 @@ def test_resuming_needs_the_pretrained_weights_no_more(
     Trainer(config, [mx.cpu()]).fit(run)
     weights.unlink()
     Trainer(config, [mx.cpu()], resume_from=run).fit(run)
+
+
+@pytest.mark.parametrize("file", ["best.params", "last.states.npz"])
+def test_a_full_disk_is_one_line_and_the_run_can_go_on(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    monkeypatch.chdir(prepared)
+    words = "train", "--config", write_config(prepared, epochs=1), "--run"
+    assert fashionai(*words, "runs/roomy", "--overwrite") == 0
+    run = f"runs/full-{file.split('.')[0]}"
+    with files_of_at_most((prepared / "runs/roomy" / file).stat().st_size - 1):
+        capsys.readouterr()
+        assert fashionai(*words, run) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"Error: {run}: cannot be written: ")
+    assert error.endswith(f". Make room, then: fashionai train --run {run} --resume\n")
+    assert error.count("\n") == 1
+    assert fashionai("train", "--run", run, "--resume") == 0
+    ours, whole = (
+        saved_parameters(prepared / folder / "best.params") for folder in (run, "runs/roomy")
+    )
+    assert all(np.array_equal(ours[name], whole[name]) for name in whole)

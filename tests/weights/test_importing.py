@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from fashionai.runtime import import_mxnet
 from fashionai.weights.fingerprint import agrees, fixed_image, reduce_answer
 from fashionai.weights.pretrained import import_file, starting_weights
 from fashionai.weights.store import cached_weights
-from tests.conftest import fashionai
+from tests.conftest import fashionai, files_of_at_most
 from tests.conversion.gluon_networks import answers, with_parameters
 from tests.conversion.torch_writer import Calling, legacy_file, tensor, zip_file
 from tests.weights.conftest import kept, make_parameters, refusal, write_parameters
@@ -284,12 +283,8 @@ def test_a_full_disk(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = write_parameters(tmp_path / "a.params", parameters)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
-    try:
+    with files_of_at_most(1_000_000):
         line = refusal(capsys, "import", file, "--model", MODEL)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     place = home / f"weights/{MODEL}/file-a.params.params"
     assert line == f"{place}: cannot be written. Is the disk full?"
     assert kept(home) == []
