@@ -12,9 +12,6 @@ from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Draws, draws_of, shuffled_rows
 from fashionai.training.balance import balanced_rows
 
-# Batch normalisation of a single image has no variance to divide by.
-SMALLEST_BATCH = 2
-
 
 class RowOrder:
     """The rows of a training in batches of ``batch_size``, which is the same in every step.
@@ -27,10 +24,9 @@ class RowOrder:
 
     def __init__(self, config: Config, train: Rows, devices: int) -> None:
         self._config, self._train, self._rows = config, train, len(train.paths)
-        smallest = max(SMALLEST_BATCH, devices)
-        if self._rows < smallest:
+        if self._rows < devices:
             raise TrainingError(
-                f"{self._rows} training images are too few, expected at least {smallest}"
+                f"{self._rows} training images are too few, expected at least {devices}"
             )
         # Every device has the same share of a batch.
         self.batch_size = min(config.batch_size, self._rows // devices) * devices

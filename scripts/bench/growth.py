@@ -35,8 +35,6 @@ BATCHES, QUICK_BATCHES = (1, 4, 16, 64), (1, 8)
 SIDES, QUICK_SIDES = (256, 512, 1024, 1600), (256, 512)
 CLASS_COUNTS, QUICK_CLASS_COUNTS = (2, 10, 100, 1000), (2, 10)
 ROWS, QUICK_ROWS = (1000, 10_000, 100_000, 1_000_000), (1000, 10_000)
-# Batch normalisation has nothing to divide by in training on one image.
-SMALLEST_TRAINED = 2
 
 
 def main() -> None:
@@ -99,10 +97,8 @@ def figure(options: Options, script: str, settings: dict[str, Any], threads: int
         return statistics.median(worker.measure() for _ in range(1 if options.quick else 3))
 
 
-def step(options: Options, batch_size: int, threads: int) -> float | None:
+def step(options: Options, batch_size: int, threads: int) -> float:
     """Training on one batch that stays."""
-    if batch_size < SMALLEST_TRAINED:
-        return None
     settings = training(options, options.images, CLASSES, batch_size=batch_size)
     return figure(options, "ours/train.py", {**settings, "measure": "step"}, threads)
 
