@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import statistics
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, TypeVar
@@ -61,6 +62,10 @@ class Setting(NamedTuple):
     gpus: Sequence[int]
     seconds: float
 
+    def contexts(self) -> list[Any]:
+        """The devices."""
+        return contexts(self.device, self.gpus)
+
 
 def measure(setting: Setting, drawn: bool, progress: Callable[[int], None]) -> Speeds:
     """Measure every part, with random weights, on some of the prepared training images.
@@ -69,12 +74,12 @@ def measure(setting: Setting, drawn: bool, progress: Callable[[int], None]) -> S
     Nothing is kept. Raises DataError for a folder that is not prepared, and what training
     and engines raise.
     """
-    threads = usable_cores()
+    threads, devices = usable_cores(), len(setting.contexts())
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="fashionai-"))
         # Features of frozen layers that nobody will ask for again.
         stack.enter_context(_environment("FASHIONAI_HOME", str(Path(name) / "home")))
-        config = _sampled(setting.config, Path(name) / "data", drawn)
+        config = _sampled(setting.config, Path(name) / "data", drawn, devices)
         setting = setting._replace(config=config)
         progress(threads)
         speeds = _in_process(threads, _measure_all, setting, Path(name) / "run")
@@ -85,9 +90,13 @@ def measure(setting: Setting, drawn: bool, progress: Callable[[int], None]) -> S
     return speeds
 
 
-def _sampled(config: Config, folder: Path, drawn: bool) -> Config:
-    """Make prepared folders of a few images, and a copy of the configuration that uses them."""
-    wanted = max(FEWEST_IMAGES, BATCHES * config.batch_size) + VALIDATION_IMAGES
+def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
+    """Make prepared folders of a few images, and a copy of the configuration that uses them.
+
+    Its batch is smaller where there are not images enough.
+    """
+    wanted = max(FEWEST_IMAGES, BATCHES * config.batch_size * devices) + VALIDATION_IMAGES
+    rows = 0
     for name in config.task_names:
         if drawn:
             task = find_task(name)
@@ -95,6 +104,7 @@ def _sampled(config: Config, folder: Path, drawn: bool) -> Config:
         else:
             task, images = _prepared_images(Path(config.data.folder) / name, wanted)
         held_out = min(VALIDATION_IMAGES, len(images) // 2)
+        rows += len(images) - held_out
         splits = ["val"] * held_out + ["train"] * (len(images) - held_out)
         write_folders(folder / name, task, plan_folders(images, splits), "symlink")
     changes = {
@@ -106,7 +116,12 @@ def _sampled(config: Config, folder: Path, drawn: bool) -> Config:
     sections = {
         name: getattr(config, name).model_copy(update=values) for name, values in changes.items()
     }
-    whole = {"epochs": 2, "evaluate_test": "never", "early_stopping": EarlyStoppingConfig()}
+    whole = {
+        "epochs": 2,
+        "batch_size": max(1, min(config.batch_size, rows // devices)),
+        "evaluate_test": "never",
+        "early_stopping": EarlyStoppingConfig(),
+    }
     return config.model_copy(update={**sections, **whole})
 
 
@@ -177,25 +192,37 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 
 def _measure_all(setting: Setting, run_path: Path) -> Speeds:
-    config = setting.config
-    devices = contexts(setting.device, setting.gpus)
-    run = create_run(run_path)
-    trainer = Trainer(config, devices)
-    trainer.fit(run)
-    paths, history = trainer.learner.train.paths, trainer.progress.history
-    sizes = dict.fromkeys((config.batch_size, max(2, config.batch_size // 2)))
+    config, devices = setting.config, setting.contexts()
+    run, paths = create_run(run_path), read_rows(config, "train").paths
     return Speeds(
         threads=usable_cores(),
         on_gpu=devices[0].device_type == "gpu",
         batch_size=config.batch_size,
         decode=_rate(setting.seconds, lambda: _decode(config, paths)),
         loader=_rate(setting.seconds, lambda: _load(config, paths)),
-        # Of two epochs the first has warmed up.
-        loop=float(history[-1]["images_per_second"]),
-        steps={size: _measure_steps(setting, size) for size in sizes},
+        loop=_measure_loop(config, run, devices),
+        steps=_measure_batches(setting, devices),
         fewer_threads={},
         engines=_measure_engines(run, devices, setting.seconds),
     )
+
+
+def _measure_loop(config: Config, run: RunFolder, devices: list[Any]) -> float:
+    """Training as a whole, images per second of the second epoch: the first has warmed up."""
+    trainer = Trainer(config, devices)
+    trainer.fit(run)
+    return float(trainer.progress.history[-1]["images_per_second"])
+
+
+def _measure_batches(setting: Setting, devices: list[Any]) -> dict[int, float]:
+    """Training steps with the configuration's batch, half and, on GPUs, twice as many images."""
+    size = setting.config.batch_size
+    speeds = {each: _measure_steps(setting, each) for each in dict.fromkeys((size, size // 2 or 1))}
+    if devices[0].device_type == "gpu":
+        # What is too large for a GPU's memory is an error there, and no end of the process.
+        with suppress(mx.base.MXNetError):
+            speeds[2 * size] = _measure_steps(setting, 2 * size)
+    return speeds
 
 
 def _rate(seconds: float, run: Callable[[], int]) -> float:
@@ -224,9 +251,9 @@ def _load(config: Config, paths: Sequence[Path]) -> int:
 
 def _measure_steps(setting: Setting, batch_size: int) -> float:
     """Training steps on one batch that stays, images per second."""
+    gc.collect()  # Gluon's blocks refer to each other: those before would keep their memory.
     config = setting.config.model_copy(update={"batch_size": batch_size})
-    devices = contexts(setting.device, setting.gpus)
-    learner = Learner(config, read_rows(config, "train"), devices)
+    learner = Learner(config, read_rows(config, "train"), setting.contexts())
     batch = next(learner.batches(0))
 
     def steps() -> int:

@@ -178,8 +178,12 @@ class CrossValidation:
             draw_history(run)
         draw_folds(runs, self.plot_file, config.monitor)
         held_out = [read_rows(fold_config, "val") for fold_config in configs]
+        # One engine: which is the fastest may be found out between an interruption and going on.
         answers = self._predict(
-            runs, held_out, contexts, progress, crops=crops, batch_size=batch_size
+            *(runs, held_out, contexts, progress),
+            crops=crops,
+            batch_size=batch_size,
+            engine="gluon",
         )
         return self._score(held_out, answers)
 

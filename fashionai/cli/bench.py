@@ -68,7 +68,7 @@ def command(
         progress=lambda threads: click.echo(f"measuring, OMP_NUM_THREADS={threads} ...", err=True),
     )
     click.echo(f"{processor_name()}, {speeds.threads} threads")
-    click.echo(f"{config.model.name}, {config.data.crop} px, batch {config.batch_size}\n")
+    click.echo(f"{config.model.name}, {config.data.crop} px, batch {speeds.batch_size}\n")
     click.echo(speed_table(speeds) + "\n")
     click.echo(wrapped(bottleneck(speeds)))
     for line in advice(speeds):

@@ -138,6 +138,8 @@ class FeatureInputs:
     def prepare(self, check: Check) -> None:
         """Compute the views of the training images that are not there yet."""
         if not self._training:
+            if self._config.precision == "float16":
+                log.info("precision float16: the output layer alone is trained, in float32")
             views = training_views(self._config)
             self._training = self._store.open(self._train.paths, views, check)
 

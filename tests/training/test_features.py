@@ -290,6 +290,20 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_half_precision_changes_nothing_and_says_so(
+    home: Path, weights: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="fashionai.training")
+    files = []
+    for precision, lines in (("float32", 0), ("float16", 1)):
+        learner = make_learner(weights[0], PLAIN, f"precision={precision}")
+        assert learner.loss_scale is None
+        learner.inputs.prepare(lambda: None)
+        files.append(kept(home))
+        assert sum("in float32" in message for message in caplog.messages) == lines
+    assert files[0] == files[1] != set()
+
+
 def test_what_does_not_fit_is_not_begun(
     home: Path, weights: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
