@@ -129,6 +129,7 @@ def write_results(rows: Sequence[dict[str, Any]], options: Options) -> None:
         "rows": rows,
         "machine": machine(),
         "date": date.today().isoformat(),
+        "revision": revision(),
         "quick": options.quick,
     }
     options.out.mkdir(parents=True, exist_ok=True)
@@ -277,3 +278,12 @@ def machine() -> dict[str, Any]:
         "memory_gb": round(pages / 2**30, 1),
         "system": platform.platform(),
     }
+
+
+def revision() -> str:
+    """The commit that is measured, with what is changed since then named; empty without Git."""
+    words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        return ""

@@ -17,8 +17,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 venv=.venv-bench
 
 if [[ -z ${BENCH_PYTHON:-} && ! -e $venv/complete ]]; then
-  "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || {
-    echo "setup.sh: PyTorch needs Python 3.10 or later; set PYTHON=/path/to/python3.11" >&2
+  "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+    echo "setup.sh: these versions need Python 3.11 or later; set PYTHON=/path/to/python3.11" >&2
     exit 2
   }
   echo "Installing PyTorch, torchvision and ONNX Runtime in $venv"
@@ -26,6 +26,6 @@ if [[ -z ${BENCH_PYTHON:-} && ! -e $venv/complete ]]; then
   "${PYTHON:-python3}" -m venv "$venv"
   echo '*' >"$venv/.gitignore"
   "$venv/bin/python" -m pip --disable-pip-version-check install --quiet \
-    torch==2.14.1 torchvision==0.29.1 onnx onnxscript onnxruntime
+    torch==2.14.1 torchvision==0.29.1 onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.32.0
   touch "$venv/complete"
 fi

@@ -24,13 +24,14 @@ def main(folder: Path) -> None:
 
 
 def results_text(results: Sequence[dict[str, Any]]) -> str:
-    """What measured, then one table of all comparisons, then the tables that stand alone."""
+    """Where and when, then one table of all comparisons, then the tables that stand alone."""
     entries = [entry for result in results for entry in result["rows"]]
     machines = dict.fromkeys(
         "{processor}, {cores} cores, {memory_gb} GB, {system}".format(**result["machine"])
         for result in results
     )
-    lines = [*machines, ", ".join(sorted({result["date"] for result in results})), ""]
+    measured = dict.fromkeys("{date}, revision {revision}".format(**result) for result in results)
+    lines = [*machines, *measured, ""]
     if any(result["quick"] for result in results):
         lines.insert(0, "--quick: these figures mean nothing")
     lines += [markdown_header(HEADER), *(entry["row"] for entry in entries if "row" in entry)]

@@ -76,11 +76,11 @@ def test_a_row_has_the_cells_of_the_header(bench: Any) -> None:
 
 def test_results_are_one_table_of_comparisons_and_then_the_others(bench: Any) -> None:
     machine = {"processor": "P", "cores": 2, "memory_gb": 4.0, "system": "S"}
-    common = {"machine": machine, "date": "2030-01-02", "quick": False}
+    common = {"machine": machine, "date": "2030-01-02", "revision": "abc", "quick": False}
     growth = {"title": "growth", "header": ["rows", "s"], "rows": [["10", "1"]]}
     results = [{"rows": [{"row": "| a |"}], **common}, {"rows": [growth], **common}]
     text = bench("table").results_text(results)
-    assert text.splitlines()[:3] == ["P, 2 cores, 4.0 GB, S", "2030-01-02", ""]
+    assert text.splitlines()[:3] == ["P, 2 cores, 4.0 GB, S", "2030-01-02, revision abc", ""]
     assert text.splitlines()[-7:] == (
         ["| a |", "", "growth", "", "| rows | s |", "| --- | --- |", "| 10 | 1 |"]
     )
