@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
@@ -99,37 +99,22 @@ def command(
     runs = open_runs(run_paths)
     learnt = learnt_tasks(runs or find_runs())
     tasks = expand_tasks(task_names, [*learnt, *prepared_tasks(PREPARED_FOLDER)])
-    as_table = layout == "table"
+    form: dict[str, Any] = {"as_table": layout == "table", "threshold": threshold}
     if split is not None:
-        plan = answers.plan_split(split, tasks, runs, as_table=as_table, threshold=threshold)
+        plan = answers.plan_split(split, tasks, runs, **form)
     else:
         file = questions or answers.question_file(data, tasks or learnt)
-        plan = answers.plan_questions(
-            file,
-            data,
-            tasks,
-            runs,
-            path_column=path_column,
-            as_table=as_table,
-            threshold=threshold,
-        )
+        plan = answers.plan_questions(file, data, tasks, runs, path_column=path_column, **form)
     wanted = [part.question for part in plan.parts]
-    for question in wanted:
-        _print_runs(question.task, question.runs)
-        if question.task.holds_out_background and threshold is None and layout == "competition":
-            click.echo(f"every answer is a brand: --threshold P answers {question.task.background}")
+    for task, _, task_runs in wanted:
+        _print_runs(task, task_runs)
+        if task.holds_out_background and threshold is None and layout == "competition":
+            click.echo(f"every answer is a brand: --threshold P answers {task.background}")
     total = sum(len(images_of(run, wanted)) for run in runs_of(wanted))
     devices = contexts(device, parse_gpus(gpus))
     with progress_bar(f"{crops} crops", total) as advance:
-        rows = answers.write_answers(
-            plan,
-            out,
-            devices,
-            crops=crops,
-            batch_size=batch_size,
-            engine=engine,
-            progress=advance,
-        )
+        settings = {"crops": crops, "batch_size": batch_size, "engine": engine}
+        rows = answers.write_answers(plan, out, devices, progress=advance, **settings)
     click.echo(f"{out}: {rows:,} rows")
 
 
