@@ -14,7 +14,8 @@ from typing import Optional
 import click
 
 from fashionai import __version__
-from fashionai.errors import FashionAIError, RunStoppedError, nearest
+from fashionai.cli.groups import CommandGroup
+from fashionai.errors import FashionAIError, RunStoppedError
 
 # Name and one line of every command, so that --help imports none of them.
 COMMANDS = {
@@ -52,7 +53,7 @@ Run fashionai COMMAND --help for the options of a command.
 """
 
 
-class _Commands(click.Group):
+class _Commands(CommandGroup):
     """A group whose commands are imported when they are run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -64,13 +65,6 @@ class _Commands(click.Group):
         module = f"fashionai.cli.{cmd_name.replace('-', '_')}"
         command: click.Command = importlib.import_module(module).command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[Optional[str], Optional[click.Command], list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"No such command '{args[0]}'. {nearest(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

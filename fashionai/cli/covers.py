@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fashionai.cli.groups import CommandGroup
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -16,7 +17,7 @@ Examples:
 """
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=CommandGroup, epilog=EPILOG)
 def command() -> None:
     """Fetch the images of video covers."""
 

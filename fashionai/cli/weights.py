@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.cli.groups import CommandGroup
 from fashionai.cli.progress import log_to_terminal, progress_bar
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ std_option = click.option(
 )
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=CommandGroup, epilog=EPILOG)
 def command() -> None:
     """Get pretrained weights, and check them.
 

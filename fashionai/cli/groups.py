@@ -1,0 +1,22 @@
+"""Commands that hold commands."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import click
+
+from fashionai.errors import nearest
+
+
+class CommandGroup(click.Group):
+    """A group that names the nearest command for one that it lacks, whatever click's version."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[Optional[str], Optional[click.Command], list[str]]:
+        """The command of the first word; UsageError when there is none."""
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{args[0]}'. {nearest(args[0], names)}")
+        return super().resolve_command(ctx, args)
