@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import RunError
+from fashionai.errors import RunError, nearest
 from fashionai.tasks import Task, tasks_from_json
 from fashionai.yaml_files import load_yaml
 
@@ -98,12 +98,12 @@ class RunFolder:
 
     def _check_is_run(self) -> None:
         if not self.config_file.is_file():
-            raise RunError(
-                f"{self.path}: not a run (no {self.config_file.name} in it)",
-                f"Name one of its folds, such as {self.path / 'fold-1'}"
-                if (self.path / CROSS_VALIDATION_FILE).is_file()
-                else "",
-            )
+            problem = f"{self.path}: not a run (no {self.config_file.name} in it)"
+            inside = find_runs(self.path)
+            if inside:
+                raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
+            beside = [str(run) for run in find_runs(self.path.parent)]
+            raise RunError(problem, nearest(str(self.path), beside) if beside else "")
 
     def check_usable(self) -> None:
         """RunError unless there are weights to predict with."""

@@ -23,5 +23,7 @@ def command(folder: Path) -> None:
 
     runs = find_runs(folder)
     if not runs:
-        raise RunError(f"{folder}: no runs there", "Name another folder, or train one")
+        deeper = sorted({file.parent.parent for file in folder.glob("*/*/config.yaml")})
+        hint = f"There are some in {deeper[0]}" if deeper else "Name another folder, or train one"
+        raise RunError(f"{folder}: no runs there", hint)
     click.echo(run_table(runs))
