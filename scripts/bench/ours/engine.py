@@ -19,7 +19,7 @@ def open_best(settings: Settings) -> tuple[Any, RunFolder]:
     """The engine of ``settings["run"]`` that ``settings["engine"]`` says, noted in the result."""
     run, name, devices = RunFolder(Path(settings["run"])), settings["engine"], contexts("cpu")
     if name == EXACT:
-        speeds = measure_engines(run, devices)
+        speeds, _ = measure_engines(run, devices)
         name = max(speeds, key=speeds.__getitem__)
         FACTS["engines"] = speeds
     FACTS.update(engine=name, threads=compute_threads())
