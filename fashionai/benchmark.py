@@ -29,6 +29,7 @@ from fashionai.datasets.training_rows import read_rows
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
 from fashionai.inference.engines import ENGINES, open_engine
 from fashionai.inference.quantization import quantize
+from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
 from fashionai.pipeline.loader import Loader
@@ -36,6 +37,7 @@ from fashionai.reporting.speeds import Speeds
 from fashionai.runs import RunFolder, create_run
 from fashionai.runtime import contexts, import_mxnet, usable_cores
 from fashionai.tasks import Task, find_task
+from fashionai.training.inputs import FeatureInputs
 from fashionai.training.learner import Learner
 from fashionai.training.trainer import Trainer
 
@@ -74,12 +76,13 @@ def measure(setting: Setting, drawn: bool, progress: Callable[[int], None]) -> S
     Nothing is kept. Raises DataError for a folder that is not prepared, and what training
     and engines raise.
     """
-    threads, devices = usable_cores(), len(setting.contexts())
+    threads, devices = usable_cores(), setting.contexts()
+    check_precision(setting.config.precision, devices)
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="fashionai-"))
         # Features of frozen layers that nobody will ask for again.
         stack.enter_context(_environment("FASHIONAI_HOME", str(Path(name) / "home")))
-        config = _sampled(setting.config, Path(name) / "data", drawn, devices)
+        config = _sampled(setting.config, Path(name) / "data", drawn, len(devices))
         setting = setting._replace(config=config)
         progress(threads)
         speeds = _in_process(threads, _measure_all, setting, Path(name) / "run")
@@ -194,24 +197,32 @@ def _environment(name: str, value: str) -> Iterator[None]:
 def _measure_all(setting: Setting, run_path: Path) -> Speeds:
     config, devices = setting.config, setting.contexts()
     run, paths = create_run(run_path), read_rows(config, "train").paths
+    loop, on_features = _measure_loop(config, run, devices)
+    engines, left_out = _measure_engines(run, devices, setting.seconds)
     return Speeds(
         threads=usable_cores(),
         on_gpu=devices[0].device_type == "gpu",
         batch_size=config.batch_size,
         decode=_rate(setting.seconds, lambda: _decode(config, paths)),
         loader=_rate(setting.seconds, lambda: _load(config, paths)),
-        loop=_measure_loop(config, run, devices),
+        loop=loop,
+        on_features=on_features,
         steps=_measure_batches(setting, devices),
         fewer_threads={},
-        engines=_measure_engines(run, devices, setting.seconds),
+        engines=engines,
+        left_out=left_out,
     )
 
 
-def _measure_loop(config: Config, run: RunFolder, devices: list[Any]) -> float:
-    """Training as a whole, images per second of the second epoch: the first has warmed up."""
+def _measure_loop(config: Config, run: RunFolder, devices: list[Any]) -> tuple[float, bool]:
+    """Images per second of training as a whole, and whether it was on features.
+
+    Of two epochs the first has warmed up.
+    """
     trainer = Trainer(config, devices)
     trainer.fit(run)
-    return float(trainer.progress.history[-1]["images_per_second"])
+    on_features = isinstance(trainer.learner.inputs, FeatureInputs)
+    return float(trainer.progress.history[-1]["images_per_second"]), on_features
 
 
 def _measure_batches(setting: Setting, devices: list[Any]) -> dict[int, float]:
@@ -266,25 +277,28 @@ def _measure_steps(setting: Setting, batch_size: int) -> float:
     return _rate(setting.seconds, steps)
 
 
-def _measure_engines(run: RunFolder, devices: list[Any], seconds: float) -> dict[str, float]:
-    """Views per second of each engine that the devices have and that is installed."""
+def _measure_engines(
+    run: RunFolder, devices: list[Any], seconds: float
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Views per second of each engine that the devices have, and why others cannot be used."""
     crop = run.read_config().data.crop
     shape = (VIEWS * len(devices), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    speeds = {}
+    speeds, left_out = {}, {}
     for name in ENGINES if devices[0].device_type == "cpu" else ("gluon",):
         try:
             if name == "int8":
                 quantize(run, images=VALIDATION_IMAGES, max_loss=float("inf"))
             engine = open_engine(run, devices, name)
-        except FashionAIError:
+        except FashionAIError as error:
             if name == "gluon":
                 raise
-            continue  # what is not installed, or does not compute this network
+            left_out[name] = str(error)
+            continue
 
         def forward(begin: Callable[..., Any] = engine.begin) -> int:
             begin(pixels)()
             return len(pixels)
 
         speeds[name] = _rate(seconds, forward)
-    return speeds
+    return speeds, left_out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Optional
 
 
 class FashionAIError(Exception):
@@ -60,8 +61,12 @@ class InstallationError(FashionAIError):
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint that names the closest valid choice, or lists them all when none is close."""
     choices = list(choices)
+    found = closest(name, choices)
+    return f"Did you mean '{found}'?" if found else f"Choose from: {', '.join(choices)}"
+
+
+def closest(name: str, choices: Iterable[str]) -> Optional[str]:
+    """The valid choice that was meant, whatever its capitals; None when none is close."""
     by_folded_name = {choice.lower(): choice for choice in choices}
     close = difflib.get_close_matches(name.lower(), by_folded_name, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean '{by_folded_name[close[0]]}'?"
-    return f"Choose from: {', '.join(choices)}"
+    return by_folded_name[close[0]] if close else None

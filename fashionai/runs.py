@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import RunError, nearest
+from fashionai.errors import RunError, closest
 from fashionai.tasks import Task, tasks_from_json
 from fashionai.yaml_files import load_yaml
 
@@ -102,8 +102,10 @@ class RunFolder:
             inside = find_runs(self.path)
             if inside:
                 raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
-            beside = [str(run) for run in find_runs(self.path.parent)]
-            raise RunError(problem, nearest(str(self.path), beside) if beside else "")
+            meant = closest(self.path.name, (run.path.name for run in find_runs(self.path.parent)))
+            raise RunError(
+                problem, f"Did you mean '{self.path.with_name(meant)}'?" if meant else ""
+            )
 
     def check_usable(self) -> None:
         """RunError unless there are weights to predict with."""

@@ -59,4 +59,7 @@ def test_every_part_is_measured_and_nothing_is_left(tmp_path: Path, prepared: bo
         *(f"forward, engine {name} (views)" for name in ("gluon", "fused", "onnx", "int8")),
     ):
         assert any(line.startswith(part) for line in parts), part
-    assert "% of bare steps" in done.stdout.replace("\n", " ")
+    verdict = done.stdout.replace("\n", " ")
+    assert "% of bare steps" in verdict
+    # With a frozen backbone images are loaded once, and loading is nobody's bottleneck.
+    assert ("loading" in verdict or "computing is" in verdict) == prepared

@@ -35,7 +35,7 @@ TASK = "skirt"
     "--seconds",
     type=click.FloatRange(0, 3600, min_open=True),
     default=2.0,
-    help="How long to measure each part.",
+    help="How long to measure each part, at least: three times in any case.",
 )
 @device_options
 def command(
@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Measure this machine: decoding, loading, training steps, and forward by engine.
 
-    Says which part is the bottleneck and what to change. It takes a minute or two
+    Says which part is the bottleneck and what to change. It takes a few minutes
     and keeps nothing.
     """
     chosen_gpus = parse_gpus(gpus)

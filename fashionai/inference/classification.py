@@ -17,7 +17,7 @@ from fashionai.datasets.class_folders import list_folder
 from fashionai.datasets.prepare import ProgressBar
 from fashionai.datasets.questions import list_images
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
-from fashionai.errors import DataError, RunError, nearest
+from fashionai.errors import DataError, RunError, closest
 from fashionai.inference.predictor import Question, predict
 from fashionai.inference.submissions import DECIMALS, as_written
 from fashionai.pipeline.decode import find_damage
@@ -87,8 +87,6 @@ def classify(
     missing, damaged or given twice, and for a folder without any.
     """
     with _files(images, limits, rng, progress) as files:
-        # A batch is filled up with black images: no more of them than are needed.
-        batch_size = min(batch_size, -(-len(files) // len(contexts)))
         paths = list(files.values())
         questions = [Question(task, paths, own) for task, own in runs.items()]
         used = {run for own in runs.values() for run in own}
@@ -204,5 +202,5 @@ def _problem(name: str, file: Path) -> str:
 def _hint(file: Path) -> str:
     """The image of the same folder that was meant, if one is close."""
     others = list_folder(file.parent).images if file.parent.is_dir() else []
-    hint = nearest(file.name, others)
-    return f". {hint}" if hint.startswith("Did") else ""
+    meant = closest(file.name, others)
+    return f". Did you mean '{meant}'?" if meant else ""

@@ -90,7 +90,12 @@ def _check_agreement(
 ) -> None:
     """ConfigError where they differ, as they would if oneDNN fused a graph wrongly."""
     images = noise_images(config.data.crop)
-    found = agreement(engine.begin(images)(), gluon.begin(images)(), columns)
+    try:
+        found = agreement(engine.begin(images)(), gluon.begin(images)(), columns)
+    except mx.base.MXNetError as error:
+        raise WeightsError(
+            f"engine {name} cannot compute {config.model.name} ({first_line(error)})"
+        ) from None
     if not found.difference <= TOLERANCE:
         raise ConfigError(
             f"engine {name} computes {config.model.name} wrongly, probabilities are off by "

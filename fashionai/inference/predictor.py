@@ -11,12 +11,16 @@ from fashionai.errors import ConfigError, RunError, TrainingError
 from fashionai.inference.engine_choice import AUTO, open_fastest
 from fashionai.inference.engines import Engine, open_engine
 from fashionai.models.forward import mean_over_views
+from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.crops import CROP_COUNTS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.pipeline.loader import Loader
 from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task, columns_of
+
+mx = import_mxnet()
 
 
 class Question(NamedTuple):
@@ -129,15 +133,23 @@ def predict_with_engine(
 ) -> np.ndarray:
     """Probabilities ``(N, C) float64`` of all columns of a run, the mean over crops.
 
-    Raises TrainingError for a probability that is not a number.
+    ``batch_size`` counts images on all devices together. Raises TrainingError for a
+    probability that is not a number, and where MXNet stops.
     """
     data = run.read_config().data
+    # A batch is filled up with black images: no more of them than are needed.
+    batch_size = min(batch_size, len(paths))
     loader = Loader(paths, EvaluationTransform(data, crops), batch_size, workers=data.workers)
     batches = (batch.images for batch in loader.batches(np.arange(len(paths))))
     results = []
-    for answers in mean_over_views(engine.begin, batches, batch_size):
-        results.append(answers)
-        progress(len(answers))
+    try:
+        for answers in mean_over_views(engine.begin, batches, batch_size):
+            results.append(answers)
+            progress(len(answers))
+    except mx.base.MXNetError as error:
+        raise TrainingError(
+            f"{run}: MXNet stopped: {first_line(error)}", "A smaller --batch-size needs less memory"
+        ) from error
     probabilities = np.concatenate(results)
     if not np.isfinite(probabilities).all():
         row = int(np.argmin(np.isfinite(probabilities).all(axis=1)))

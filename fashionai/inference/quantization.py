@@ -16,7 +16,7 @@ from fashionai.inference.agreement import Agreement, agreement
 from fashionai.inference.engines import Engine, open_engine
 from fashionai.inference.evaluation import TaskEvaluation
 from fashionai.inference.networks import load_network
-from fashionai.inference.predictor import predict_with_engine
+from fashionai.inference.predictor import check_task, predict_with_engine
 from fashionai.inference.quantized import save_quantized, weights_hash
 from fashionai.inference.splits import evaluate_rows
 from fashionai.models.forward import Forward, Normalize, to_device
@@ -70,11 +70,14 @@ def quantize(
     ``mode`` is how the range of a layer's outputs is chosen: naive (all that was seen) or entropy
     (the least Kullback-Leibler divergence, as TensorRT has it). Images are centre
     crops. ``progress`` counts validation images, twice each. Raises TrainingError, and writes
-    nothing, when accuracy or mAP of a task falls by more than ``max_loss``.
+    nothing, when accuracy or mAP of a task falls by more than ``max_loss``; RunError when
+    the prepared folder has other classes than the run.
     """
     run.check_usable()
     config, columns = run.read_config(), columns_of(run.read_tasks())
     train, val = (read_rows(config, split) for split in ("train", "val"))
+    for task in val.tasks:
+        check_task(run, task)
     weights, exact = weights_hash(run), open_engine(run, [mx.cpu()], "gluon")
     graph, used = calibrate(run, train, mode, images)
     integer = Forward(as_block(graph, [mx.cpu()]), *config.data.normalization, [mx.cpu()], columns)

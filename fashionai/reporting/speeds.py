@@ -21,6 +21,8 @@ class Speeds(NamedTuple):
 
     ``steps`` are training steps on one batch that stays, by images a batch, with all
     ``threads``; ``fewer_threads`` are those of the configuration's batch, by threads.
+    Steps and ``loop`` are ``on_features`` where frozen layers are computed once. ``left_out``
+    is why an engine cannot be used.
     """
 
     threads: int
@@ -29,9 +31,11 @@ class Speeds(NamedTuple):
     decode: float
     loader: float
     loop: float
+    on_features: bool
     steps: dict[int, float]
     fewer_threads: dict[int, float]
     engines: dict[str, float]
+    left_out: dict[str, str]
 
     @property
     def step(self) -> float:
@@ -62,6 +66,11 @@ def bottleneck(speeds: Speeds) -> str:
     ran = f"training runs at {share:.0%} of bare steps"
     if share > UNBELIEVABLE:
         return f"{ran}: something else uses this machine, measure again when it is idle"
+    if speeds.on_features:
+        return (
+            "images are read and frozen layers computed once, before the first epoch; "
+            f"then {ran}, the rest is files that a run keeps"
+        )
     if share >= NEARLY_ALL:
         return f"computing is the bottleneck: {ran}"
     if speeds.loader < speeds.step:
@@ -83,8 +92,9 @@ def advice(speeds: Speeds) -> list[str]:
         gain = speeds.fewer_threads[count] / speeds.step
         if gain > CLEAR_GAIN:
             lines.append(f"OMP_NUM_THREADS={count} trains {gain:.2f} times as fast")
-    if speeds.loader < speeds.step:
+    if speeds.loader < speeds.step and not speeds.on_features:
         lines.append(_on_loading(speeds))
+    lines += [f"engine {name}: {reason}" for name, reason in speeds.left_out.items()]
     return [*lines, *_on_engines(speeds.engines)]
 
 
@@ -100,8 +110,6 @@ def _on_loading(speeds: Speeds) -> str:
 def _on_engines(engines: dict[str, float]) -> list[str]:
     exact = {name: speed for name, speed in engines.items() if name != "int8"}
     lines = []
-    if "onnx" not in exact and len(exact) > 1:
-        lines.append("engine onnx is not installed: pip install 'fashionai[onnx]'")
     fastest = max(exact, key=exact.__getitem__)
     if exact[fastest] > CLEAR_GAIN * exact["gluon"]:
         gain = exact[fastest] / exact["gluon"]

@@ -121,16 +121,10 @@ class Trainer:
         return run.read_metrics()
 
     def _train(self) -> None:
-        self._restore()
-        self._log_beginning()
         try:
-            with StopRequest() as stop:
-                self._prepare(stop)
-                while not is_over(self.config, self.progress.history):
-                    self._train_epoch(stop)
-                    self._finish_epoch(self._validate(stop))
-        except Stopped:
-            self._stop()
+            self._restore()
+            self._log_beginning()
+            self._train_epochs()
         except OSError as error:
             raise TrainingError(
                 f"{self.run}: cannot be written: {error.strerror}",
@@ -141,6 +135,17 @@ class Trainer:
                 f"MXNet stopped: {first_line(error)}", "A smaller batch_size needs less memory"
             ) from error
         self._log_end()
+
+    def _train_epochs(self) -> None:
+        """All epochs that are left, or those until the user stops it."""
+        try:
+            with StopRequest() as stop:
+                self._prepare(stop)
+                while not is_over(self.config, self.progress.history):
+                    self._train_epoch(stop)
+                    self._finish_epoch(self._validate(stop))
+        except Stopped:
+            self._stop()
 
     def _restore(self) -> None:
         """Go on from the saved state, and mend files that a kill left behind it."""

@@ -18,9 +18,12 @@ import pytest
 from fashionai.errors import WeightsError
 from fashionai.inference import export_graph
 from fashionai.inference.export import write_model
-from fashionai.inference.onnx_model import onnx_model
+from fashionai.inference.onnx_model import onnx_model, to_onnx
 from fashionai.inference.onnx_network import OnnxNetwork
 from fashionai.inference.predictor import predict_images
+from fashionai.inference.run_graph import PixelNetwork
+from fashionai.models.catalogue import CATALOGUE
+from fashionai.models.graphs import trace
 from fashionai.models.zoo import build_network
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
@@ -96,6 +99,20 @@ def test_the_graph_computes_what_the_stock_network_does(tmp_path: Path, network:
     # Before a normalisation of what was put together or added stands no convolution.
     some_stay = network in ("densenet121", "cifar_resnet20_v2")
     assert left <= (before * 0.6 if some_stay else 0) < before
+
+
+@pytest.mark.every_network
+@pytest.mark.parametrize("name", [network.name for network in CATALOGUE])
+def test_every_network_can_be_exported(tmp_path: Path, name: str) -> None:
+    side = 299 if "inception" in name else 224
+    network = build_network(name, 12, side)
+    pixels = PixelNetwork(network, MEAN, STD, [slice(0, 6), slice(6, 12)])
+    images = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
+    expected = pixels(mx.nd.array(images, dtype="uint8")).asnumpy()
+    file = tmp_path / "model.onnx"
+    file.write_bytes(to_onnx(trace(pixels), name, side))
+    (actual,) = open_session(file).run(["probabilities"], {"images": images})
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's, of every graph

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from fashionai.errors import FashionAIError
-from fashionai.inference.predictor import Question, predict, predict_images
+from fashionai.errors import FashionAIError, TrainingError
+from fashionai.inference.predictor import (
+    Question,
+    predict,
+    predict_images,
+    predict_with_engine,
+)
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import find_task
@@ -120,3 +126,37 @@ def test_weights_that_are_not_numbers_are_noticed(
     mx.nd.save(str(broken / "best.params"), weights)
     with pytest.raises(FashionAIError, match="a probability that is not a number"):
         predict_images(images_to_predict(trained), [RunFolder(broken)], [mx.cpu()])
+
+
+class StubEngine:
+    """Notes how many images it is given; runs out of memory beyond a number of them."""
+
+    def __init__(self, most: int) -> None:
+        self.given: list[int] = []
+        self._most = most
+
+    def begin(self, pixels: np.ndarray) -> Callable[[], np.ndarray]:
+        self.given.append(len(pixels))
+        if len(pixels) > self._most:
+            raise mx.base.MXNetError("Traceback\nMXNetError: Out of memory")
+        return lambda: np.full((len(pixels), 6), 1 / 6)
+
+
+def test_a_batch_has_no_more_images_than_there_are(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    paths, engine = images_to_predict(trained)[:3], StubEngine(most=30)
+    settings = {"crops": 10, "batch_size": 16}
+    predict_with_engine(engine, RunFolder(Path("runs/skirt")), paths, **settings)
+    assert engine.given == [30]
+
+
+def test_an_engine_that_fails_is_one_line(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    paths, run = images_to_predict(trained)[:3], RunFolder(Path("runs/skirt"))
+    with pytest.raises(TrainingError) as error:
+        predict_with_engine(StubEngine(most=2), run, paths, crops=1, batch_size=3)
+    assert str(error.value) == (
+        f"{run}: MXNet stopped: Out of memory. A smaller --batch-size needs less memory"
+    )

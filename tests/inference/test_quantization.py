@@ -103,6 +103,16 @@ def test_a_loss_beyond_the_bound_is_refused_and_leaves_nothing(cnn: RunFolder) -
     assert sorted(cnn.path.iterdir()) == before
 
 
+def test_a_folder_with_other_classes_is_refused(cnn: RunFolder) -> None:
+    """Its marks would be compared with the columns of other classes."""
+    known = json.loads(cnn.classes_file.read_text())
+    known["tasks"][0]["classes"].reverse()
+    cnn.classes_file.write_text(json.dumps(known))
+    with pytest.raises(RunError, match="was trained on other classes of skirt_length_labels"):
+        quantize(cnn)
+    assert not cnn.int8_report.exists()
+
+
 def test_weights_that_change_meanwhile_are_not_quantized(cnn: RunFolder) -> None:
     """As those of a training that goes on do."""
 

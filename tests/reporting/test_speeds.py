@@ -15,9 +15,11 @@ BALANCED = Speeds(
     decode=2000.0,
     loader=1500.0,
     loop=98.0,
+    on_features=False,
     steps={32: 100.0, 16: 98.0},
     fewer_threads={4: 60.0},
     engines={"gluon": 200.0, "fused": 204.0, "onnx": 190.0, "int8": 250.0},
+    left_out={},
 )
 
 
@@ -29,6 +31,10 @@ BALANCED = Speeds(
         ({"loop": 85.0}, "computing is the bottleneck, and loading shares its cores: .* at 85%"),
         ({"loader": 70.0, "loop": 68.0}, "loading is the bottleneck: .*68%.*slower than steps"),
         ({"loop": 80.0, "on_gpu": True}, "neither computing nor loading alone: .* 80% of bare"),
+        (
+            {"loader": 70.0, "loop": 60.0, "on_features": True},
+            "images are read and frozen layers computed once, .* at 60% of bare steps",
+        ),
     ],
 )
 def test_the_bottleneck_is_the_slowest_part(changes: dict[str, object], expected: str) -> None:
@@ -45,11 +51,15 @@ def test_the_bottleneck_is_the_slowest_part(changes: dict[str, object], expected
         ({"fewer_threads": {4: 130.0}}, ["OMP_NUM_THREADS=4 trains 1.30 times as fast"]),
         ({"loader": 90.0, "decode": 100.0}, ["most of loading is decoding"]),
         ({"loader": 90.0}, ["most of loading is augmentation"]),
+        ({"loader": 90.0, "on_features": True}, []),
         ({"engines": {"gluon": 200.0}}, []),  # a GPU has no other engine
         (
-            {"engines": {"gluon": 200.0, "fused": 600.0, "int8": 1800.0}},
+            {
+                "engines": {"gluon": 200.0, "fused": 600.0, "int8": 1800.0},
+                "left_out": {"onnx": "onnx is not installed"},
+            },
             [
-                "engine onnx is not installed",
+                "engine onnx: onnx is not installed",
                 "predict takes engine fused by itself: 3.00 times gluon",
                 "fashionai quantize, then predict --engine int8, is 3.0 times as fast",
             ],

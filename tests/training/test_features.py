@@ -403,6 +403,4 @@ def test_the_other_commands_know_them_too(home: Path, tmp_path: Path) -> None:
     folds = ["--folds", "2", "--crops", "1", "--run", "runs/folds"]
     assert fashionai("cross-validate", "--config", config, *folds, *settings) == 0
     assert len(kept(home)) == 4
-    best = RunFolder(Path("runs/folds/fold-1"))
-    assert best.is_finished
-    assert best.read_metrics()["best"]["map"] >= 0
+    assert all(RunFolder(Path(f"runs/folds/fold-{number}")).is_finished for number in (1, 2))
