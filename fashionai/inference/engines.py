@@ -16,6 +16,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.errors import ConfigError, WeightsError
 from fashionai.inference.agreement import TOLERANCE, agreement, noise_images
+from fashionai.inference.integers import integer_engine
 from fashionai.inference.networks import load_network
 from fashionai.inference.onnx_model import onnx_model
 from fashionai.inference.onnx_network import OnnxNetwork
@@ -64,7 +65,7 @@ def open_engine(run: RunFolder, contexts: Sequence[Any], name: str) -> Engine:
         return Forward(network, *config.data.normalization, contexts, columns)
 
     if name == "int8":
-        return forward(load_quantized(run, contexts))
+        return integer_engine(load_quantized(run), config.data.normalization, contexts, columns)
     network = load_network(run, contexts)
     gluon = forward(network)
     if name == "gluon":

@@ -15,12 +15,13 @@ from fashionai.errors import RunError, TrainingError
 from fashionai.inference.agreement import Agreement, agreement
 from fashionai.inference.engines import Engine, open_engine
 from fashionai.inference.evaluation import TaskEvaluation
+from fashionai.inference.integers import integer_engine
 from fashionai.inference.networks import load_network
 from fashionai.inference.predictor import check_task, predict_with_engine
 from fashionai.inference.quantized import save_quantized, weights_hash
 from fashionai.inference.splits import evaluate_rows
-from fashionai.models.forward import Forward, Normalize, to_device
-from fashionai.models.graphs import INPUT, Graph, as_block, trace
+from fashionai.models.forward import Normalize, to_device
+from fashionai.models.graphs import INPUT, Graph, trace
 from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
@@ -80,7 +81,7 @@ def quantize(
         check_task(run, task)
     weights, exact = weights_hash(run), open_engine(run, [mx.cpu()], "gluon")
     graph, used = calibrate(run, train, mode, images)
-    integer = Forward(as_block(graph, [mx.cpu()]), *config.data.normalization, [mx.cpu()], columns)
+    integer = integer_engine(graph, config.data.normalization, [mx.cpu()], columns)
 
     def answers_of(engine: Engine) -> np.ndarray:
         return predict_with_engine(

@@ -1,14 +1,13 @@
-"""A run's network in 8-bit integers: its files, and the block that computes it."""
+"""A run's network in 8-bit integers: its files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from fashionai.errors import RunError
 from fashionai.files import atomic_path, content_hash, write_json
-from fashionai.models.graphs import Graph, as_block, load_graph, save_graph
+from fashionai.models.graphs import Graph, load_graph, save_graph
 from fashionai.models.zoo import first_line
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
@@ -29,8 +28,8 @@ def save_quantized(run: RunFolder, graph: Graph, weights: str, report: dict[str,
     write_json(run.int8_report, {**report, WEIGHTS_HASH: weights, FILES_HASH: _files_hash(run)})
 
 
-def load_quantized(run: RunFolder, contexts: Sequence[Any]) -> Any:
-    """The block that save_quantized left; RunError when there is none for the run's weights."""
+def load_quantized(run: RunFolder) -> Graph:
+    """The graph that save_quantized left; RunError when there is none for the run's weights."""
     command = f"fashionai quantize --run {run}"
     try:
         report = json.loads(run.int8_report.read_text(encoding="utf-8"))
@@ -41,7 +40,7 @@ def load_quantized(run: RunFolder, contexts: Sequence[Any]) -> Any:
     try:
         if report.get(FILES_HASH) != _files_hash(run):
             raise ValueError("not as quantize wrote them")
-        return as_block(load_graph(run.int8_symbol, run.int8_parameters), contexts)
+        return load_graph(run.int8_symbol, run.int8_parameters)
     except (mx.base.MXNetError, OSError, KeyError, ValueError) as error:
         raise RunError(
             f"{run.int8_symbol}, {run.int8_parameters.name}: cannot be used ({first_line(error)})",

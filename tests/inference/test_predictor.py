@@ -138,7 +138,7 @@ class StubEngine:
     def begin(self, pixels: np.ndarray) -> Callable[[], np.ndarray]:
         self.given.append(len(pixels))
         if len(pixels) > self._most:
-            raise mx.base.MXNetError("Traceback\nMXNetError: Out of memory")
+            raise mx.base.MXNetError("Out of memory\nStack trace: ...")
         return lambda: np.full((len(pixels), 6), 1 / 6)
 
 
