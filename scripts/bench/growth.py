@@ -46,7 +46,7 @@ def main() -> None:
             "images/s by batch size",
             [
                 "batch",
-                *(f"{what}, {n} threads" for what in ("step", "forward") for n in thread_counts),
+                *(f"{what}, {counted(n)}" for what in ("step", "forward") for n in thread_counts),
             ],
             QUICK_BATCHES if options.quick else BATCHES,
             lambda size: [
@@ -56,7 +56,7 @@ def main() -> None:
         ),
         table(
             "images/s by the sides of JPEGs, loader alone",
-            ["pixels", *(f"{n} threads" for n in thread_counts)],
+            ["pixels", *map(counted, thread_counts)],
             QUICK_SIDES if options.quick else SIDES,
             lambda side: [load(options, side, n) for n in thread_counts],
         ),
@@ -69,6 +69,11 @@ def main() -> None:
         *rows_tables(QUICK_ROWS if options.quick else ROWS),
     ]
     write_results(tables, options)
+
+
+def counted(threads: int) -> str:
+    """A number of threads in words."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def table(
