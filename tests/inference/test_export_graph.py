@@ -104,7 +104,7 @@ def test_the_graph_computes_what_the_stock_network_does(tmp_path: Path, network:
 @pytest.mark.every_network
 @pytest.mark.parametrize("name", [network.name for network in CATALOGUE])
 def test_every_network_can_be_exported(tmp_path: Path, name: str) -> None:
-    side = 299 if "inception" in name else 224
+    side = 32 if name.startswith("cifar") else 299 if "inception" in name else 224
     network = build_network(name, 12, side)
     pixels = PixelNetwork(network, MEAN, STD, [slice(0, 6), slice(6, 12)])
     images = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
@@ -112,7 +112,7 @@ def test_every_network_can_be_exported(tmp_path: Path, name: str) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(to_onnx(trace(pixels), name, side))
     (actual,) = open_session(file).run(["probabilities"], {"images": images})
-    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)  # as export asks
 
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's, of every graph
