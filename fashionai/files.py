@@ -6,34 +6,28 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-# The mask cannot be read without being set. mkstemp makes private files whatever it says.
-UMASK = os.umask(0)
-os.umask(UMASK)
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its name when the block ends well.
 
-    If the block raises, the temporary file is removed and ``path`` keeps what it
-    held. ``durable`` flushes the content to disk before the rename, which many
-    small files that can be made again do without.
+    The block makes a file of it. If the block raises, the temporary file is removed
+    and ``path`` keeps what it held. ``durable`` flushes the content to disk before
+    the rename, which many small files that can be made again do without.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    # Nothing is made here: an interruption before the block is guarded would leave it.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
         if durable:
             with open(temporary, "rb") as written:
                 os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~UMASK)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

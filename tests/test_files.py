@@ -52,6 +52,7 @@ def test_the_temporary_file_is_hidden_while_it_is_written(tmp_path: Path) -> Non
     with atomic_path(tmp_path / "image.jpg") as temporary:
         assert temporary.name.startswith(".")
         assert temporary.suffix == ".tmp"
+        temporary.touch()
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
