@@ -207,7 +207,7 @@ def _measure_all(setting: Setting, run_path: Path) -> Speeds:
         loader=_rate(setting.seconds, lambda: _load(config, paths)),
         loop=loop,
         on_features=on_features,
-        steps=_measure_batches(setting, devices),
+        steps=_measure_batches(setting, devices, len(paths)),
         fewer_threads={},
         engines=engines,
         left_out=left_out,
@@ -225,11 +225,14 @@ def _measure_loop(config: Config, run: RunFolder, devices: list[Any]) -> tuple[f
     return float(trainer.progress.history[-1]["images_per_second"]), on_features
 
 
-def _measure_batches(setting: Setting, devices: list[Any]) -> dict[int, float]:
-    """Training steps with the configuration's batch, half and, on GPUs, twice as many images."""
+def _measure_batches(setting: Setting, devices: list[Any], rows: int) -> dict[int, float]:
+    """Training steps with the configuration's batch, half and, on GPUs, twice as many images.
+
+    ``rows`` is how many images there are.
+    """
     size = setting.config.batch_size
     speeds = {each: _measure_steps(setting, each) for each in dict.fromkeys((size, size // 2 or 1))}
-    if devices[0].device_type == "gpu":
+    if devices[0].device_type == "gpu" and 2 * size * len(devices) <= rows:
         # What is too large for a GPU's memory is an error there, and no end of the process.
         with suppress(mx.base.MXNetError):
             speeds[2 * size] = _measure_steps(setting, 2 * size)

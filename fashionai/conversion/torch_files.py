@@ -76,7 +76,8 @@ def read_torch(data: bytes) -> dict[str, np.ndarray]:
     # Damaged pickles and archives fail in nearly any way that Python knows.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"damaged or cut off ({reason})") from None
+        # Its cause stays with it: to whoever looks for a defect here it is no damage.
+        raise WeightsError(f"damaged or cut off ({reason})") from error
 
 
 def _read_zip(data: bytes) -> dict[str, np.ndarray]:

@@ -201,6 +201,7 @@ def _fetch_all(
                 return
             try:
                 results.put((url, fetch(url)))
+            # Raised again where results are read: a thread that ended with it would be waited for.
             except Exception as error:
                 results.put((url, error))
 

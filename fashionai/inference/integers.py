@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fashionai.models.forward import BatchForward, Forward, Normalize
-from fashionai.models.graphs import INPUT, Graph, as_block
+from fashionai.models.graphs import INPUT, Graph, as_block, changed_symbol, graph_of
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -47,11 +47,14 @@ def integer_engine(
     columns: Sequence[slice],
 ) -> BatchForward:
     """What computes a quantized graph of normalised images, fed with ``(N, H, W, 3) uint8`` RGB."""
-    beginning = _find_beginning(json.loads(graph.symbol.tojson())["nodes"])
+    description = json.loads(graph.symbol.tojson())
+    beginning = _find_beginning(description["nodes"])
     if beginning is None:
         return Forward(as_block(graph, contexts), *normalization, contexts, columns)
-    table = _tabulate(graph, beginning, normalization)
-    network = as_block(_behind(graph, beginning, table.limits), contexts)
+    maker = description["nodes"][beginning.quantize]
+    source = description["nodes"][maker["inputs"][0][0]]
+    table = _tabulate(_evaluate(graph, source, _levels(normalization)), maker["attrs"])
+    network = as_block(_behind(graph, description, beginning, table.limits), contexts)
     return IntegerForward(network, table.entries, contexts, columns)
 
 
@@ -89,64 +92,57 @@ def _find_beginning(nodes: Sequence[dict[str, Any]]) -> Optional[_Beginning]:
         (at,) = readers
 
 
-def _tabulate(
-    graph: Graph, beginning: _Beginning, normalization: tuple[Sequence[float], Sequence[float]]
-) -> _Table:
-    """Entries for all levels of each channel, rounded to the nearest.
-
-    MXNet's own operator rounds away from zero, so that all values grow.
-    """
-    nodes = json.loads(graph.symbol.tojson())["nodes"]
-    maker = nodes[beginning.quantize]
-    source = nodes[maker["inputs"][0][0]]
+def _levels(normalization: tuple[Sequence[float], Sequence[float]]) -> Any:
+    """A normalised image that has every level of each channel once, in order."""
     side = int(LEVELS**0.5)
     levels = np.arange(LEVELS, dtype=np.uint8).reshape(1, side, side, 1).repeat(3, axis=3)
-    values = Normalize(*normalization)(mx.nd.array(levels, dtype="uint8"))
-    if source["op"] != "null":
-        values = _evaluate(graph, f"{source['name']}_output", values)
-    low, high = (float(maker["attrs"][f"{end}_calib_range"]) for end in ("min", "max"))
-    largest = max(-low, high)
-    # As MXNet chooses: with a sign where there are negative values.
-    kind, steps = (np.int8, 127) if low < 0 else (np.uint8, 255)
-    entries = np.rint(values.asnumpy().astype(np.float64) * (steps / largest))
-    entries = entries.clip(-steps if low < 0 else 0, steps).reshape(3, LEVELS).astype(kind)
-    return _Table(entries, (-largest if low < 0 else 0.0, largest))
+    return Normalize(*normalization)(mx.nd.array(levels, dtype="uint8"))
 
 
-def _evaluate(graph: Graph, output: str, images: Any) -> Any:
-    """What an operator of the graph answers to normalised images."""
-    symbol = graph.symbol.get_internals()[output]
-    known = {**graph.arguments, INPUT: images}
+def _evaluate(graph: Graph, node: dict[str, Any], images: Any) -> Any:
+    """What a node of the graph answers to normalised images: the images, if it is their own."""
+    if node["name"] == INPUT:
+        return images
+    symbol = graph.symbol.get_internals()[f"{node['name']}_output"]
+    inner = graph_of(symbol, {**graph.arguments, **graph.statistics})
     executor = symbol.bind(
-        mx.cpu(),
-        {name: known[name] for name in symbol.list_arguments()},
-        aux_states={name: graph.statistics[name] for name in symbol.list_auxiliary_states()},
-        grad_req="null",
+        mx.cpu(), {**inner.arguments, INPUT: images}, aux_states=inner.statistics, grad_req="null"
     )
     return executor.forward(is_train=False)[0]
 
 
-def _behind(graph: Graph, beginning: _Beginning, limits: tuple[float, float]) -> Graph:
+def _tabulate(values: Any, calibration: dict[str, str]) -> _Table:
+    """Integers for the values of all levels, rounded to the nearest.
+
+    MXNet's own operator rounds away from zero, so that all values grow.
+    """
+    low, high = (float(calibration[f"{end}_calib_range"]) for end in ("min", "max"))
+    largest = max(-low, high)
+    # As MXNet chooses: with a sign where there are negative values.
+    kind, least, most = (np.int8, -127, 127) if low < 0 else (np.uint8, 0, 255)
+    integers = np.rint(values.asnumpy().astype(np.float64) * (most / largest)).clip(least, most)
+    limits = (-largest if low < 0 else 0.0, largest)
+    return _Table(integers.reshape(3, LEVELS).astype(kind), limits)
+
+
+def _behind(
+    graph: Graph, description: dict[str, Any], beginning: _Beginning, limits: tuple[float, float]
+) -> Graph:
     """The graph from its first integers on, which take the place of the images."""
-    description = json.loads(graph.symbol.tojson())
-    nodes = description["nodes"]
-    least, most = beginning.quantize, len(nodes)
+    least, most = beginning.quantize, len(description["nodes"])
     # What the node that quantizes has given: integers, and the ends of their range.
     given = [(beginning.pixels, 0), (least, 0), (most, 0)]
-    for node in nodes:
-        node["inputs"] = [
-            [*given[output], *rest] if source == beginning.quantize else [source, output, *rest]
-            for source, output, *rest in node["inputs"]
-        ]
-    variables = [{"op": "null", "name": name, "inputs": []} for name in RANGE]
-    nodes[least] = variables[0]
-    nodes.append(variables[1])
-    description["arg_nodes"] = [at for at, node in enumerate(nodes) if node["op"] == "null"]
-    del description["node_row_ptr"]
-    symbol = mx.sym.load_json(json.dumps(description))
-    values = {**graph.arguments, **{name: mx.nd.array([end]) for name, end in zip(RANGE, limits)}}
-    return Graph(
-        symbol,
-        {name: values[name] for name in symbol.list_arguments() if name != INPUT},
-        {name: graph.statistics[name] for name in symbol.list_auxiliary_states()},
-    )
+
+    def redirected(source: int, output: int, *rest: int) -> list[int]:
+        if source != beginning.quantize:
+            return [source, output, *rest]
+        return [*given[output], *rest]
+
+    nodes = [
+        {**node, "inputs": [redirected(*entry) for entry in node["inputs"]]}
+        for node in description["nodes"]
+    ]
+    nodes[least], last = ({"op": "null", "name": name, "inputs": []} for name in RANGE)
+    symbol = changed_symbol({**description, "nodes": [*nodes, last]})
+    ends = {name: mx.nd.array([end]) for name, end in zip(RANGE, limits)}
+    return graph_of(symbol, {**graph.arguments, **graph.statistics, **ends})

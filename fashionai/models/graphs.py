@@ -36,11 +36,25 @@ def trace(network: Any) -> Graph:
         name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
         for name, parameter in network.collect_params().items()
     }
+    return graph_of(symbol, values)
+
+
+def graph_of(symbol: Any, values: Mapping[str, Any]) -> Graph:
+    """The graph of a symbol, with those of the values by name that it uses."""
     return Graph(
         symbol,
         {name: values[name] for name in symbol.list_arguments() if name != INPUT},
         {name: values[name] for name in symbol.list_auxiliary_states()},
     )
+
+
+def changed_symbol(description: dict[str, Any]) -> Any:
+    """The symbol of a description, as ``tojson`` gives it, whose nodes have been changed."""
+    nodes = description["nodes"]
+    variables = [at for at, node in enumerate(nodes) if node["op"] == "null"]
+    # node_row_ptr counts the outputs of the nodes that there were, and may be left out.
+    kept = {key: value for key, value in description.items() if key != "node_row_ptr"}
+    return mx.sym.load_json(json.dumps({**kept, "arg_nodes": variables}))
 
 
 def _with_shared_convolutions_apart(symbol: Any) -> Any:
@@ -65,9 +79,7 @@ def _with_shared_convolutions_apart(symbol: Any) -> Any:
         place.append(len(nodes) - 1)
     description["nodes"] = nodes
     description["heads"] = [[place[at], *rest] for at, *rest in description["heads"]]
-    description["arg_nodes"] = [at for at, node in enumerate(nodes) if node["op"] == "null"]
-    del description["node_row_ptr"]
-    return mx.sym.load_json(json.dumps(description))
+    return changed_symbol(description)
 
 
 def _same_shape(name: str, source: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def fashionai(*arguments: object) -> None:
         sys.exit(f"fashionai {arguments[0]} failed, its error is above")
 
 
+@functools.cache
 def trained_run(cache: Path, network: str) -> Path:
     """A run of a network for images of 224 pixels, with an integer version of its weights.
 
