@@ -19,11 +19,10 @@ from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Draws, Loader
 from fashionai.runs import RunFolder, create_run
 from fashionai.runtime import import_mxnet
-from fashionai.training.feature_files import file_size, read_features, write_features
 from fashionai.training.inputs import FeatureInputs, PixelInputs
 from fashionai.training.learner import Learner
 from fashionai.training.trainer import Trainer
-from tests.conftest import fashionai, files_of_at_most
+from tests.conftest import fashionai
 from tests.training.conftest import write_config
 from tests.training.test_resume import (
     Moment,
@@ -267,27 +266,6 @@ def test_a_damaged_file_is_computed_again(
     number = file.stat().st_ino
     make_learner(weights[0], PLAIN).inputs.prepare(lambda: None)
     assert file.stat().st_ino == number
-
-
-def test_a_file_is_written_in_blocks_and_read_as_it_was(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).normal(size=(7, 5, 1, 1)).astype(np.float32)
-    write_features(tmp_path / "a.npy", values.shape, np.split(values, [3, 6]))
-    found = read_features(tmp_path / "a.npy", values.shape)
-    assert isinstance(found, np.memmap)
-    assert np.array_equal(found, values)
-    assert (tmp_path / "a.npy").stat().st_size == file_size(values.shape)
-    assert read_features(tmp_path / "a.npy", (7, 4, 1, 1)) is None
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    too_large = [np.zeros((5000, 1), np.float32)]
-    with files_of_at_most(10_000), pytest.raises(TrainingError) as error:
-        write_features(tmp_path / "a.npy", (5000, 1), too_large)
-    assert str(error.value) == (
-        f"{tmp_path}: features of 0.0 MB cannot be kept: File too large. "
-        "Make room there, or set FASHIONAI_HOME to another folder"
-    )
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_half_precision_changes_nothing_and_says_so(
