@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -227,23 +226,20 @@ def test_a_proxy_is_used_and_asked_for_nothing_private(
     assert reason("https://unknown.example/a", PUBLIC) == "the proxy does not connect"
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
 def test_certificates_are_held_to_the_name_and_not_to_the_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: ImageServer, network: Network
 ) -> None:
-    certificate, key = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    names = ["-subj", "/CN=covers.example", "-addext", "subjectAltName=DNS:covers.example"]
-    files = ["-keyout", key, "-out", certificate]
-    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    authority = trustme.CA()
+    authorities = str(tmp_path / "authorities.pem")
+    authority.cert_pem.write_to_path(authorities)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    authority.issue_cert("covers.example").configure_cert(context)
     network.answers["covers.example"] = network.answers["other.example"] = [["127.0.0.1"]]
     with serve(context) as secure:
         secure.pages["/a"] = content(BODY)
         url = f"https://covers.example:{secure.server_port}/a"
         assert reason(url, LOCAL) == "no trusted TLS connection"
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", authorities)
         assert fetch(url, LOCAL) == BODY
         assert reason(url.replace("covers.", "other."), LOCAL) == "no trusted TLS connection"
         assert secure.paths == ["/a"]
