@@ -63,7 +63,7 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
 
 
 def _print_scores(done: Quantized) -> None:
-    from fashionai.reporting.tables import score_table
+    from fashionai.reporting.tables import score_table, wrapped
 
     rows = [
         (f"{evaluation.task.short_name}, {kind}", evaluation.rows_of_classes, evaluation.scores)
@@ -71,7 +71,8 @@ def _print_scores(done: Quantized) -> None:
         for evaluation in evaluations
     ]
     click.echo(score_table(rows) + "\n")
-    click.echo(
+    agreement = (
         f"same most probable class for {done.agreement.top1:.2%} of the images, "
         f"probabilities differ by at most {done.agreement.difference:.3f}"
     )
+    click.echo(wrapped(agreement))
