@@ -15,11 +15,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from fashionai.errors import WeightsError
 from fashionai.inference import export_graph
 from fashionai.inference.export import write_model
 from fashionai.inference.onnx_model import onnx_model, to_onnx
-from fashionai.inference.onnx_network import OnnxNetwork
 from fashionai.inference.predictor import predict_images
 from fashionai.inference.run_graph import PixelNetwork
 from fashionai.models.catalogue import CATALOGUE
@@ -259,8 +257,3 @@ def test_what_is_not_installed_is_named(
     assert len(error.splitlines()) == 1
     assert re.search(message, error), error
     assert not (tmp_path / "out").exists()
-
-
-def test_a_model_that_onnx_runtime_does_not_take_is_told_in_a_line() -> None:
-    with pytest.raises(WeightsError, match=r"^ONNX Runtime cannot open the network: .*\S$"):
-        OnnxNetwork(b"no model", [slice(0, 2)], 1)
