@@ -9,10 +9,15 @@ from typing import Any, Optional
 import numpy as np
 
 from fashionai.pipeline.mixing import Mixing
-from fashionai.runtime import import_mxnet
+from fashionai.runtime import compute_threads, import_mxnet
 
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock
+
+# How many images the CPU computes at once, for each of its cores. More do not make it faster,
+# and what lies between layers leaves the caches: with 160 views at once ResNet-50 in integers
+# is a sixth slower, and MobileNetV2 takes seven gigabytes instead of one.
+IMAGES_A_CORE = 8
 
 # Probabilities that a device is computing: called, it waits for them.
 Pending = Callable[[], np.ndarray]
@@ -90,9 +95,25 @@ class BatchForward:
         return inputs
 
     def outputs(self, inputs: np.ndarray) -> Pending:
-        """Begin with ``(N, ...)``; call the result for what the network answers, ``float32``."""
-        outputs = [self.logits(part) for part in self.split(inputs)]
-        return lambda: np.concatenate([output.asnumpy() for output in outputs])
+        """Begin with ``(N, ...)``; call the result for what the network answers, ``float32``.
+
+        The CPU computes parts of the same shape, the last one filled up with zeros.
+        """
+        size = self._rows_at_once(len(inputs))
+        outputs = [
+            self.logits(part)
+            for at in range(0, len(inputs), size)
+            for part in self.split(_fill_up(inputs[at : at + size], size))
+        ]
+        return lambda: np.concatenate([output.asnumpy() for output in outputs])[: len(inputs)]
+
+    def _rows_at_once(self, rows: int) -> int:
+        """As even as it goes, so that the last part is filled up with few."""
+        most = rows
+        if self.contexts[0].device_type == "cpu":
+            most = IMAGES_A_CORE * compute_threads()
+        parts = -(-rows // most)
+        return -(-rows // parts)
 
     def begin(self, inputs: np.ndarray) -> Pending:
         """Begin with ``(N, ...)``; call the result for probabilities ``(N, C) float64``.
@@ -149,16 +170,20 @@ def mean_over_views(
     """
     waiting: Optional[tuple[Pending, int]] = None
     for images in batches:
-        rows = len(images)
-        if rows < batch_size:
-            filling = np.zeros((batch_size - rows, *images.shape[1:]), images.dtype)
-            images = np.concatenate([images, filling])
-        begun = begin(images.reshape(-1, *images.shape[2:])), rows
+        filled = _fill_up(images, batch_size)
+        begun = begin(filled.reshape(-1, *filled.shape[2:])), len(images)
         if waiting is not None:
             yield _finish(*waiting, batch_size)
         waiting = begun
     if waiting is not None:
         yield _finish(*waiting, batch_size)
+
+
+def _fill_up(array: np.ndarray, rows: int) -> np.ndarray:
+    """An array with rows of zeros at its end, so that there are so many."""
+    if len(array) == rows:
+        return array
+    return np.concatenate([array, np.zeros((rows - len(array), *array.shape[1:]), array.dtype)])
 
 
 def _finish(pending: Pending, rows: int, batch_size: int) -> np.ndarray:

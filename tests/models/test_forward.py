@@ -1,11 +1,12 @@
-"""Arrays on their way to a device."""
+"""Arrays on their way to a device, and batches in parts."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fashionai.models.forward import Normalize, to_device
+from fashionai.models import forward
+from fashionai.models.forward import IMAGES_A_CORE, BatchForward, Normalize, to_device
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -42,3 +43,31 @@ def test_pixels_are_normalised_by_the_formula() -> None:
     assert found.dtype == np.float32
     expected = ((pixels / 255 - mean) / std).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(found.asnumpy(), expected, rtol=0, atol=1e-6)
+
+
+class Watched(mx.gluon.nn.Dense):
+    """Knows the shapes of what it was given."""
+
+    def __call__(self, x: object) -> object:
+        self.shapes = [*getattr(self, "shapes", []), x.shape]
+        return super().__call__(x)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("rows", [1, 7, IMAGES_A_CORE, IMAGES_A_CORE + 1, 43])
+def test_the_cpu_computes_parts_of_one_size_and_every_row_gets_its_own_answer(
+    rows: int, devices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "compute_threads", lambda: 1)
+    network = Watched(4, in_units=3)
+    contexts = [mx.cpu(device) for device in range(devices)]
+    network.initialize(mx.init.Normal(1), ctx=contexts)
+    inputs = np.random.default_rng(rows).normal(size=(rows, 3)).astype(np.float32)
+    found = BatchForward(network, contexts, [slice(0, 4)]).outputs(inputs)()
+    weight, bias = network.weight.data(contexts[0]), network.bias.data(contexts[0])
+    np.testing.assert_allclose(found, inputs @ weight.asnumpy().T + bias.asnumpy(), atol=1e-5)
+    sizes = [shape[0] for shape in network.shapes]
+    parts = [sum(sizes[at : at + devices]) for at in range(0, len(sizes), devices)]
+    assert len(set(parts)) == 1
+    assert parts[0] <= IMAGES_A_CORE
+    assert sum(parts) < rows + len(parts), "filled up with more than is needed"
