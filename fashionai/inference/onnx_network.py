@@ -17,7 +17,6 @@ from fashionai.models.zoo import first_line
 # Errors alone: ONNX Runtime tells on the terminal what it optimizes and which GPUs it lacks.
 ERRORS = 3
 
-
 # What lies between layers stays in a core's cache for so few images: MobileNetV2 is half as
 # fast again as when all threads compute one batch of 160, and ResNets lose nothing.
 IMAGES_AT_ONCE = 2

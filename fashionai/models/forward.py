@@ -14,10 +14,10 @@ from fashionai.runtime import compute_threads, import_mxnet
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock
 
-# How many images the CPU computes at once, for each of its cores. More do not make it faster,
+# How many images the CPU computes at once, for each of its threads. More do not make it faster,
 # and what lies between layers leaves the caches: with 160 views at once ResNet-50 in integers
 # is a sixth slower, and MobileNetV2 takes seven gigabytes instead of one.
-IMAGES_A_CORE = 8
+IMAGES_A_THREAD = 8
 
 # Probabilities that a device is computing: called, it waits for them.
 Pending = Callable[[], np.ndarray]
@@ -61,6 +61,9 @@ class BatchForward:
     of its own.
     """
 
+    # How many rows the CPU computes at once, for each of its threads; None for any number.
+    rows_a_thread: Optional[int] = None
+
     def __init__(self, network: Any, contexts: Sequence[Any], columns: Sequence[slice]) -> None:
         self.network = network
         self.contexts = list(contexts)
@@ -97,7 +100,8 @@ class BatchForward:
     def outputs(self, inputs: np.ndarray) -> Pending:
         """Begin with ``(N, ...)``; call the result for what the network answers, ``float32``.
 
-        The CPU computes parts of the same shape, the last one filled up with zeros.
+        What is too much for the CPU at once is computed in parts of the same shape, the
+        last one filled up with zeros.
         """
         size = self._rows_at_once(len(inputs))
         outputs = [
@@ -109,10 +113,9 @@ class BatchForward:
 
     def _rows_at_once(self, rows: int) -> int:
         """As even as it goes, so that the last part is filled up with few."""
-        most = rows
-        if self.contexts[0].device_type == "cpu":
-            most = IMAGES_A_CORE * compute_threads()
-        parts = -(-rows // most)
+        if self.rows_a_thread is None or self.contexts[0].device_type != "cpu":
+            return rows
+        parts = -(-rows // (self.rows_a_thread * compute_threads()))
         return -(-rows // parts)
 
     def begin(self, inputs: np.ndarray) -> Pending:
@@ -139,6 +142,8 @@ class Forward(BatchForward):
     The normalisation is beside the network, not inside it: the parameters that
     are saved are those of the stock network.
     """
+
+    rows_a_thread = IMAGES_A_THREAD
 
     def __init__(
         self,

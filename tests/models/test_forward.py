@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fashionai.models import forward
-from fashionai.models.forward import IMAGES_A_CORE, BatchForward, Normalize, to_device
+from fashionai.models.forward import IMAGES_A_THREAD, Forward, Normalize, to_device
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -54,7 +54,7 @@ class Watched(mx.gluon.nn.Dense):
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-@pytest.mark.parametrize("rows", [1, 7, IMAGES_A_CORE, IMAGES_A_CORE + 1, 43])
+@pytest.mark.parametrize("rows", [1, 7, IMAGES_A_THREAD, IMAGES_A_THREAD + 1, 43])
 def test_the_cpu_computes_parts_of_one_size_and_every_row_gets_its_own_answer(
     rows: int, devices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,12 +62,13 @@ def test_the_cpu_computes_parts_of_one_size_and_every_row_gets_its_own_answer(
     network = Watched(4, in_units=3)
     contexts = [mx.cpu(device) for device in range(devices)]
     network.initialize(mx.init.Normal(1), ctx=contexts)
-    inputs = np.random.default_rng(rows).normal(size=(rows, 3)).astype(np.float32)
-    found = BatchForward(network, contexts, [slice(0, 4)]).outputs(inputs)()
+    pixels = np.random.default_rng(rows).integers(0, 256, (rows, 1, 1, 3), np.uint8)
+    found = Forward(network, (0, 0, 0), (1, 1, 1), contexts, [slice(0, 4)]).outputs(pixels)()
     weight, bias = network.weight.data(contexts[0]), network.bias.data(contexts[0])
+    inputs = pixels.reshape(rows, 3) / 255
     np.testing.assert_allclose(found, inputs @ weight.asnumpy().T + bias.asnumpy(), atol=1e-5)
     sizes = [shape[0] for shape in network.shapes]
     parts = [sum(sizes[at : at + devices]) for at in range(0, len(sizes), devices)]
     assert len(set(parts)) == 1
-    assert parts[0] <= IMAGES_A_CORE
+    assert parts[0] <= IMAGES_A_THREAD
     assert sum(parts) < rows + len(parts), "filled up with more than is needed"
