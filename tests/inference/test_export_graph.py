@@ -110,7 +110,7 @@ def test_every_network_can_be_exported(tmp_path: Path, name: str) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(to_onnx(trace(pixels), name, side))
     (actual,) = open_session(file).run(["probabilities"], {"images": images})
-    np.testing.assert_allclose(actual, expected, atol=1e-4)  # as export asks
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's, of every graph
