@@ -1,4 +1,8 @@
-"""Real images: the way from Debian's Fashion-MNIST files to a score, shortened to a minute."""
+"""Real images: the way from Debian's Fashion-MNIST files to a score, shortened to a minute.
+
+Needs Debian's package dataset-fashion-mnist, and so is left out unless asked for:
+pytest -m fashion_mnist.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ def shorten(source: Path, target: Path, count: int) -> None:
     target.write_bytes(data[:4] + struct.pack(f">{dimensions}I", *values.shape) + values.tobytes())
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
+@pytest.mark.fashion_mnist
 def test_fashion_mnist_reaches_080_after_a_minute_of_training(tmp_path: Path) -> None:
     data = tmp_path / "idx"
     data.mkdir()
