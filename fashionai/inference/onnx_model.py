@@ -58,12 +58,14 @@ def to_onnx(graph: Graph, name: str, crop: int) -> bytes:
         raise WeightsError(f"{name}: MXNet cannot write this network as ONNX: {reason}") from None
     _, (answer,), _ = symbol.infer_shape(**{IMAGES: shape})
     types, describe = onnx.TensorProto, onnx.helper.make_tensor_value_info
+    # mx.onnx leaves constants that nothing reads, of which ONNX Runtime warns whoever opens them.
+    read = {each for node in translated.node for each in node.input}
     inner = onnx.helper.make_graph(
         translated.node,
         name,
         [describe(IMAGES, types.UINT8, ["N", *shape[1:]])],
         [describe(OUTPUT, types.FLOAT, ["N", *answer[1:]])],
-        translated.initializer,
+        [constant for constant in translated.initializer if constant.name in read],
     )
     for weight, values in weights.items():
         inner.initializer.append(onnx.numpy_helper.from_array(values.asnumpy(), weight))

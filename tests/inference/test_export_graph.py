@@ -85,6 +85,8 @@ def test_the_graph_computes_what_the_stock_network_does(tmp_path: Path, network:
     model = onnx.load(str(file))
     onnx.checker.check_model(model, full_check=True)
     assert [value.name for value in model.graph.input] == ["images"], "weights are constants"
+    read = {name for node in model.graph.node for name in node.input}
+    assert {constant.name for constant in model.graph.initializer} <= read
     session = open_session(file, str(tmp_path / "optimized.onnx"))
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     expected = stock_probabilities(network, run.best_parameters, images)
