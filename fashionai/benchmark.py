@@ -21,24 +21,24 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.config.models import EarlyStoppingConfig
-from fashionai.datasets.folders import plan_folders, read_split, write_folders
-from fashionai.datasets.garments import draw
-from fashionai.datasets.record import LabelledImage
-from fashionai.datasets.synthetic import DEMO_TASKS
-from fashionai.datasets.training_rows import read_rows
+from fashionai.datasets.prepared.folders import plan_folders, read_split, write_folders
+from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.records import LabelledImage
+from fashionai.demo.data_set import DEMO_TASKS
+from fashionai.demo.garments import draw
+from fashionai.engines.opening import ENGINES, open_engine
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
-from fashionai.inference.engines import ENGINES, open_engine
-from fashionai.inference.quantization import quantize
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
 from fashionai.pipeline.loader import Loader
+from fashionai.quantization import quantize
 from fashionai.reporting.speeds import Speeds
 from fashionai.runs import RunFolder, create_run
 from fashionai.runtime import contexts, import_mxnet, usable_cores
 from fashionai.tasks import Task, find_task
-from fashionai.training.inputs import FeatureInputs
-from fashionai.training.learner import Learner
+from fashionai.training.gluon.inputs import FeatureInputs
+from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
 
 mx = import_mxnet()

@@ -14,25 +14,23 @@ import numpy as np
 import yaml
 
 from fashionai.config import Config, load_config, save_config
-from fashionai.datasets.check import hash_files
-from fashionai.datasets.folders import PreparedSplit, read_split
-from fashionai.datasets.folds import assign_folds, write_folds
-from fashionai.datasets.split import join_groups
-from fashionai.datasets.training_rows import Rows, data_hash, read_rows
+from fashionai.datasets.prepared.check import hash_files
+from fashionai.datasets.prepared.folders import PreparedSplit, read_split
+from fashionai.datasets.prepared.folds import assign_folds, write_folds
+from fashionai.datasets.prepared.rows import Rows, data_hash, read_rows
+from fashionai.datasets.prepared.split import join_groups
 from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json, write_text
-from fashionai.inference.evaluation import TaskEvaluation, evaluate_task
-from fashionai.inference.splits import evaluate_rows, predict_rows
-from fashionai.inference.submissions import (
+from fashionai.metrics import overall_scores
+from fashionai.models.mixed_precision import check_precision
+from fashionai.models.zoo import build_network
+from fashionai.predictions.formats import (
     PredictedRow,
     as_written,
     probability_format,
     source_names,
     write_predictions,
 )
-from fashionai.metrics import overall_scores
-from fashionai.models.mixed_precision import check_precision
-from fashionai.models.zoo import build_network
 from fashionai.reporting.plots import draw_folds, draw_history
 from fashionai.runs import (
     CROSS_VALIDATION_FILE,
@@ -44,6 +42,8 @@ from fashionai.runs import (
     find_folds,
     remove_run,
 )
+from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
+from fashionai.scoring.splits import evaluate_rows, predict_rows
 from fashionai.tasks import columns_of
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
@@ -158,7 +158,7 @@ class CrossValidation:
     def run(self, contexts: list[Any], progress: ProgressBar, *, batch_size: int = 16) -> Result:
         """Train every fold that is not finished, predict the held-out rows, score and draw.
 
-        ``batch_size`` is that of fashionai.inference.predictor.predict. Interrupted
+        ``batch_size`` is that of fashionai.predictions.predict.predict. Interrupted
         anywhere, it goes on where it was and ends with the same files. Raises
         RunStoppedError, with the state saved, when the user stops it.
         """

@@ -27,11 +27,11 @@ from matplotlib.figure import Figure
 
 from fashionai import RunFolder, Trainer, contexts, find_task, load_config, prepare, read_source
 from fashionai.cli.progress import log_to_terminal, progress_bar
-from fashionai.datasets.folders import MANIFEST
-from fashionai.datasets.record import LabelledImage, Source
+from fashionai.datasets.prepared.folders import MANIFEST
+from fashionai.datasets.records import LabelledImage, Source
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
 from fashionai.files import atomic_path, write_json
-from fashionai.inference.splits import evaluate_run
+from fashionai.scoring.splits import evaluate_run
 from fashionai.weights.pretrained import fetch_from
 from fashionai.weights.sources import PackageIndex
 from fashionai.weights.store import cached_weights

@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 
 from fashionai.cli import main
-from tests.image_server import PUBLIC_ADDRESS, ImageServer, Network, serve
+from tests.support.image_server import PUBLIC_ADDRESS, ImageServer, Network, serve
+
+# Fixtures of finished runs, made once for all tests that use them.
+pytest_plugins = ["tests.support.trained_runs"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,14 +19,14 @@ import cv2
 import numpy as np
 import pytest
 
-from fashionai.datasets.folders import PreparedSplit, read_split
-from fashionai.inference.predictor import predict_images
-from fashionai.inference.submissions import read_predictions
+from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.metrics import task_scores
+from fashionai.predictions.formats import read_predictions
+from fashionai.predictions.predict import predict_images
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from tests.conftest import fashionai, run_cli
-from tests.two_tasks import TASKS, write_two_tasks
+from tests.support.two_tasks import TASKS, write_two_tasks
 
 mx = import_mxnet()
 

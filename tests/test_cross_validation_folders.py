@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.inference.submissions import read_predictions
+from fashionai.predictions.formats import read_predictions
 from tests.conftest import fashionai, write_fashionai_data
 
 PANT = "pant_length_labels"

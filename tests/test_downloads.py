@@ -19,7 +19,7 @@ import pytest
 
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError
-from tests.image_server import (
+from tests.support.image_server import (
     ImageServer,
     Network,
     content,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fashionai.downloads import DownloadLimits, fetch_image_bytes, is_public
 from fashionai.errors import DataError
-from tests.image_server import (
+from tests.support.image_server import (
     OTHER_PUBLIC_ADDRESS,
     PUBLIC_ADDRESS,
     ImageServer,

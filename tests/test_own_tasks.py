@@ -13,7 +13,7 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
-from fashionai.inference.predictor import predict_images
+from fashionai.predictions.predict import predict_images
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task

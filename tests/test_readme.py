@@ -22,7 +22,7 @@ from tests.datasets.trees import (
     write_logos,
     write_table,
 )
-from tests.image_server import ImageServer, Network, content
+from tests.support.image_server import ImageServer, Network, content
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUICK = [

@@ -60,8 +60,8 @@ def command(
     from fashionai.csv_files import write_rows
     from fashionai.downloads import DownloadLimits
     from fashionai.files import write_json
-    from fashionai.inference.classification import choose_runs, classify, to_json, to_rows
-    from fashionai.reporting.classification import image_lines
+    from fashionai.predictions.classify import choose_runs, classify, to_json, to_rows
+    from fashionai.reporting.classes import image_lines
     from fashionai.runs import open_runs
     from fashionai.runtime import contexts
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 import click
 
 if TYPE_CHECKING:
-    from fashionai.inference.comparison import TaskComparison
+    from fashionai.scoring.compare import TaskComparison
 
 EPILOG = """
 \b
@@ -40,9 +40,9 @@ def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[
     those that differ are A's. With labels, p (McNemar's exact test) is how
     likely so uneven a count of rows that only one file gets right is by chance.
     """
-    from fashionai.inference.comparison import compare_tasks, write_differences
-    from fashionai.inference.joining import join_files
-    from fashionai.inference.labels import read_labels
+    from fashionai.scoring.compare import compare_tasks, write_differences
+    from fashionai.scoring.joining import join_files
+    from fashionai.scoring.labels import read_labels
 
     if out in (file_a, file_b):
         raise click.UsageError(f"--out {out} is one of the files to compare")
@@ -59,8 +59,8 @@ def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[
 
 
 def _print_tasks(compared: list[TaskComparison]) -> None:
-    from fashionai.inference.comparison import Outcomes
     from fashionai.reporting.tables import aligned_table
+    from fashionai.scoring.compare import Outcomes
 
     counts = [(part.name, len(part.images), int(part.differs.sum())) for part in compared]
     outcomes = [(part.name, part.outcomes()) for part in compared]

@@ -33,7 +33,7 @@ def command(out: Path, train_images: int, test_images: int, seed: int) -> None:
     ./benchmark.sh --demo does this and then prepares, trains, predicts and
     evaluates on it.
     """
-    from fashionai.datasets.synthetic import DEMO_TASKS, write_demo
+    from fashionai.demo.data_set import DEMO_TASKS, write_demo
 
     with progress_bar("drawing garments", len(DEMO_TASKS) * (train_images + test_images)) as bar:
         write_demo(

@@ -56,12 +56,12 @@ def command(
 
     The mean has the rows in the order of the first file.
     """
-    from fashionai.inference.ensemble import average_files, normalize_weights, search_weights
-    from fashionai.inference.joining import join_files
-    from fashionai.inference.labels import read_labels
-    from fashionai.inference.submissions import write_predictions
     from fashionai.metrics import SCORE_NAMES
+    from fashionai.predictions.formats import write_predictions
     from fashionai.reporting.tables import score_table
+    from fashionai.scoring.ensemble import average_files, normalize_weights, search_weights
+    from fashionai.scoring.joining import join_files
+    from fashionai.scoring.labels import read_labels
 
     _check_arguments(files, out, weights_text, search, labels)
     weights = normalize_weights(_parse_weights(weights_text), len(files))

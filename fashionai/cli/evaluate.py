@@ -13,7 +13,7 @@ from fashionai.cli.options import device_options, parse_gpus, prediction_options
 from fashionai.cli.progress import log_to_terminal, progress_bar
 
 if TYPE_CHECKING:
-    from fashionai.inference.evaluation import TaskEvaluation
+    from fashionai.scoring.evaluate import TaskEvaluation
 
 EPILOG = """
 \b
@@ -105,8 +105,8 @@ def command(
     splits that the file has rows of.
     """
     from fashionai.files import write_json
-    from fashionai.inference.evaluation import evaluate_file, to_json
     from fashionai.reporting.tables import class_table, confusion_table
+    from fashionai.scoring.evaluate import evaluate_file, to_json
 
     if len(run_paths) > 1:
         raise click.UsageError("--run: one is scored; predict averages several into a file")
@@ -143,8 +143,8 @@ def _evaluate_run(
     threshold: Union[float, str, None],
     options: dict[str, Any],
 ) -> list[TaskEvaluation]:
-    from fashionai.inference.splits import evaluate_run, threshold_of_run
     from fashionai.runs import RunFolder
+    from fashionai.scoring.splits import evaluate_run, threshold_of_run
 
     run = RunFolder(path)
     if isinstance(threshold, str):

@@ -31,8 +31,8 @@ def command(run_path: Path, layout: str, out: Path) -> None:
     Beside it is model.json: the classes in the order of the output, the crop, and
     what else its use takes. It is checked against the run before it is written.
     """
-    from fashionai.inference.export_graph import export_gluon, export_onnx
-    from fashionai.inference.export_torch import export_safetensors
+    from fashionai.export.graph import export_gluon, export_onnx
+    from fashionai.export.torch import export_safetensors
     from fashionai.runs import RunFolder
 
     exports = {"onnx": export_onnx, "gluon": export_gluon, "safetensors": export_safetensors}

@@ -84,9 +84,9 @@ def command(
 
     Rows are in the order of the question file; of a folder, by name.
     """
-    from fashionai.datasets.folders import PREPARED_FOLDER
-    from fashionai.inference import answers
-    from fashionai.inference.predictor import images_of, runs_of
+    from fashionai.datasets.prepared.folders import PREPARED_FOLDER
+    from fashionai.predictions import plan as answers
+    from fashionai.predictions.predict import images_of, runs_of
     from fashionai.runs import find_runs, learnt_tasks, open_runs
     from fashionai.runtime import contexts
     from fashionai.tasks import expand_tasks, prepared_tasks

@@ -105,8 +105,8 @@ def command(
     ):
         if wrong:
             raise click.UsageError(message)
-    from fashionai.datasets.prepare import prepare, summary_notes, summary_table
-    from fashionai.datasets.sources import OwnFiles, read_sources
+    from fashionai.datasets.prepared.prepare import prepare, summary_notes, summary_table
+    from fashionai.datasets.reading import OwnFiles, read_sources
 
     listed = [] if classes is None else [name.strip() for name in classes.split(",")]
     own_files = OwnFiles(csv_file, images, folders, columns, listed)

@@ -11,7 +11,7 @@ from fashionai.cli.options import batch_size_option
 from fashionai.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from fashionai.inference.quantization import Quantized
+    from fashionai.quantization import Quantized
 
 EPILOG = """
 \b
@@ -44,7 +44,7 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
 
     Scores on the validation split, centre crop, tell what it costs.
     """
-    from fashionai.inference.quantization import quantize
+    from fashionai.quantization import quantize
     from fashionai.runs import RunFolder
 
     run = RunFolder(run_path)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fashionai.csv_files import read_rows, write_rows
-from fashionai.datasets.prepare import ProgressBar
+from fashionai.datasets.prepared.prepare import ProgressBar
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, content_hash

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai import csv_files
-from fashionai.datasets import cactus, fashionai_csv
-from fashionai.datasets.class_folders import (
+from fashionai.datasets.readers import cactus
+from fashionai.datasets.readers import fashionai as fashionai_csv
+from fashionai.datasets.readers.class_folders import (
     ImageFiles,
     holds_image,
     is_image_name,
     safe_relative_path,
 )
-from fashionai.datasets.dialect import (
+from fashionai.datasets.readers.csv_dialect import (
     DELIMITERS,
     PATH_NAMES,
     SAMPLE_LINES,

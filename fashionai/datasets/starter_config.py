@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.folders import PreparedSplit, read_split, read_task
+from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.files import write_text
 from fashionai.pipeline.decode import read_header

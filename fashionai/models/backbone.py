@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fashionai.models.freezing import layers_and_output
-from fashionai.models.graphs import INPUT, symbol_block
+from fashionai.models.graph import INPUT, symbol_block
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.errors import ConfigError
-from fashionai.models.graphs import INPUT, symbol_block
+from fashionai.models.graph import INPUT, symbol_block
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()

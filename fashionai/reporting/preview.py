@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fashionai.config import Config
-from fashionai.datasets.training_rows import Rows, read_rows
+from fashionai.datasets.prepared.rows import Rows, read_rows
 from fashionai.errors import ConfigError
 from fashionai.files import atomic_path
 from fashionai.pipeline.augment import TrainingTransform

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from fashionai.config import Config
-from fashionai.datasets.training_rows import read_rows
+from fashionai.datasets.prepared.rows import read_rows
 from fashionai.errors import TrainingError
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.loader import Batch
 from fashionai.runtime import import_mxnet
-from fashionai.training.inputs import PixelInputs
-from fashionai.training.learner import Learner
+from fashionai.training.gluon.inputs import PixelInputs
+from fashionai.training.gluon.learner import Learner
 from fashionai.training.schedules import momentum
 from fashionai.weights.pretrained import starting_weights
 

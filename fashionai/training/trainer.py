@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Optional, TextIO
 
 from fashionai.config import Config, save_config
-from fashionai.datasets.training_rows import Rows, data_hash, read_rows
+from fashionai.datasets.prepared.rows import Rows, data_hash, read_rows
 from fashionai.errors import FashionAIError, RunError, RunStoppedError, TrainingError
 from fashionai.files import atomic_path, write_json
 from fashionai.models.mixed_precision import check_precision
@@ -28,6 +28,7 @@ from fashionai.tasks import tasks_to_json
 from fashionai.training import estimate
 from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.clock import EpochClock
+from fashionai.training.gluon.learner import Learner, StepResult
 from fashionai.training.history import (
     COLLAPSED,
     EPOCH_HEADER,
@@ -42,7 +43,6 @@ from fashionai.training.history import (
     write_history,
 )
 from fashionai.training.interrupt import Stopped, StopRequest
-from fashionai.training.learner import Learner, StepResult
 from fashionai.training.schedules import learning_rate, momentum
 from fashionai.weights.pretrained import starting_weights
 

@@ -17,7 +17,7 @@ from trained_runs import fashionai, write_yaml
 
 from fashionai import find_task, prepare, read_source
 from fashionai.cli.progress import progress_bar
-from fashionai.datasets.folders import MANIFEST
+from fashionai.datasets.prepared.folders import MANIFEST
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 40, 44, 2, 64

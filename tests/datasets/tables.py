@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.datasets.table import read_table
+from fashionai.datasets.readers.table import read_table
 from fashionai.errors import DataError
 from tests.datasets.trees import put
 

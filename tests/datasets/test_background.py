@@ -13,8 +13,8 @@ import pytest
 from fashionai.cli import main
 from fashionai.config import Config
 from fashionai.config.models import DataConfig
-from fashionai.datasets.folders import read_split
-from fashionai.datasets.training_rows import read_rows
+from fashionai.datasets.prepared.folders import read_split
+from fashionai.datasets.prepared.rows import read_rows
 from fashionai.errors import DataError
 from fashionai.metrics import NO, YES
 from fashionai.tasks import LOGOS, task_from_json

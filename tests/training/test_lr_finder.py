@@ -13,11 +13,11 @@ import pytest
 
 from fashionai.cli import main
 from fashionai.config import Config, load_config
-from fashionai.datasets.training_rows import read_rows
+from fashionai.datasets.prepared.rows import read_rows
 from fashionai.errors import TrainingError
 from fashionai.runs import create_run
 from fashionai.runtime import import_mxnet
-from fashionai.training.learner import Learner
+from fashionai.training.gluon.learner import Learner
 from fashionai.training.lr_finder import find_learning_rate, smooth, suggest
 from fashionai.training.trainer import Trainer
 from tests.training.conftest import write_config

@@ -15,7 +15,7 @@ from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
 from fashionai.weights import downloading
 from tests.conftest import draw_image, fashionai
-from tests.image_server import ImageServer
+from tests.support.image_server import ImageServer
 from tests.weights.weights_server import serve_weights
 
 mx = import_mxnet()

@@ -14,7 +14,7 @@ import pytest
 from fashionai.errors import WeightsError
 from fashionai.weights import downloading
 from fashionai.weights.downloading import Digest, download
-from tests.image_server import (
+from tests.support.image_server import (
     ImageServer,
     Page,
     content,

@@ -15,7 +15,7 @@ from fashionai.weights.pretrained import find_weights, import_file
 from tests.conftest import fashionai
 from tests.conversion.gluon_networks import answers, with_parameters
 from tests.conversion.torch_writer import Calling, zip_file
-from tests.image_server import ImageServer, content, in_turn, redirect, status
+from tests.support.image_server import ImageServer, content, in_turn, redirect, status
 from tests.weights.conftest import MEAN, MODEL, STD, kept, make_parameters, write_parameters
 from tests.weights.weights_server import HUB_PATH, in_parts, publish_on_hub, stalling
 

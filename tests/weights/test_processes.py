@@ -15,7 +15,7 @@ import pytest
 from fashionai.weights.pretrained import find_weights
 from fashionai.weights.store import cached_weights
 from tests.conftest import ROOT, fashionai
-from tests.image_server import ImageServer, content
+from tests.support.image_server import ImageServer, content
 from tests.weights.conftest import MODEL, kept, write_parameters
 from tests.weights.weights_server import in_parts, publish_on_hub, stalling
 

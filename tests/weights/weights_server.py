@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from tests import image_server
-from tests.image_server import ImageServer, Page, content, respond, serve, status
+from tests.support import image_server
+from tests.support.image_server import ImageServer, Page, content, respond, serve, status
 
 HUB_PATH = "/timm/resnet18.a1_in1k/resolve/main/model.safetensors"
 

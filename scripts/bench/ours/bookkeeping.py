@@ -19,15 +19,15 @@ from unittest import mock
 import numpy as np
 
 from fashionai.config import Config, DataConfig, save_config
-from fashionai.datasets.check import Checked
-from fashionai.datasets.fashionai_csv import read_training_images
-from fashionai.datasets.prepare import prepare
-from fashionai.datasets.record import Source
+from fashionai.datasets.prepared.check import Checked
+from fashionai.datasets.prepared.prepare import prepare
+from fashionai.datasets.readers.fashionai import read_training_images
+from fashionai.datasets.records import Source
 from fashionai.files import content_hash, write_json
-from fashionai.inference.answers import plan_questions, write_answers
-from fashionai.inference.evaluation import evaluate_file
+from fashionai.predictions.plan import plan_questions, write_answers
 from fashionai.runs import RunFolder
 from fashionai.runtime import contexts
+from fashionai.scoring.evaluate import evaluate_file
 from fashionai.tasks import REGISTRY, tasks_to_json
 
 TASK = REGISTRY["skirt_length_labels"]
@@ -109,14 +109,14 @@ def stubs() -> contextlib.ExitStack:
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
     stack = contextlib.ExitStack()
     for target, stub in (
-        ("datasets.fashionai_csv._check_images_exist", lambda images: None),
+        ("datasets.readers.fashionai._check_images_exist", lambda images: None),
         (
-            "datasets.prepare.check_images",
+            "datasets.prepared.prepare.check_images",
             lambda images, _: [Checked(content_hash(each.source.encode()), "") for each in images],
         ),
-        ("datasets.folders._put", lambda *_: True),
+        ("datasets.prepared.folders._put", lambda *_: True),
         ("pipeline.loader.read_image", lambda *_: image),
-        ("inference.predictor.open_engine", lambda *_: StubEngine()),
+        ("predictions.predict.open_engine", lambda *_: StubEngine()),
     ):
         stack.enter_context(mock.patch(f"fashionai.{target}", stub))
     return stack

@@ -7,8 +7,8 @@ from typing import Any
 
 from worker import FACTS, Settings
 
-from fashionai.inference.engine_choice import measure_engines
-from fashionai.inference.engines import open_engine
+from fashionai.engines.choice import measure_engines
+from fashionai.engines.opening import open_engine
 from fashionai.runs import RunFolder
 from fashionai.runtime import compute_threads, contexts
 

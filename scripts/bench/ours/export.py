@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fashionai.inference.onnx_model import onnx_model
+from fashionai.engines.onnx_model import onnx_model
 from fashionai.runs import RunFolder
 
 if __name__ == "__main__":

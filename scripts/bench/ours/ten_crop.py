@@ -9,7 +9,7 @@ from pathlib import Path
 from engine import open_best
 from worker import Settings, serve
 
-from fashionai.inference.predictor import predict_with_engine
+from fashionai.predictions.predict import predict_with_engine
 
 
 def set_up(settings: Settings) -> Callable[[], float]:

@@ -1,0 +1,1 @@
+"""The prepared folders: checking, splitting, writing and reading back."""

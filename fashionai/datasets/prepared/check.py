@@ -1,0 +1,86 @@
+"""Opening every image once: is it sound, and which others have the same bytes?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from fashionai.datasets.records import LabelledImage
+from fashionai.errors import DataError
+from fashionai.files import content_hash
+from fashionai.pipeline.decode import find_damage
+from fashionai.runtime import usable_cores
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+# Items that a thread takes at once: to hand them over one by one takes time and memory.
+CHUNK = 16
+
+
+class Checked(NamedTuple):
+    """Outcome for one image: the SHA-256 of its bytes, and its damage ("" when sound)."""
+
+    content: str
+    damage: str
+
+
+def check_images(
+    images: Sequence[LabelledImage], progress: Callable[[int], None] = lambda done: None
+) -> list[Checked]:
+    """Decode and hash every image on all cores; the outcomes are in the images' order.
+
+    ``progress`` is called with the number of images done since the last call.
+    """
+    return _on_all_cores(_check, images, progress)
+
+
+def hash_files(
+    paths: Sequence[Path], progress: Callable[[int], None] = lambda done: None
+) -> list[str]:
+    """The SHA-256 of every file, read on all cores; ``progress`` as for check_images.
+
+    DataError for a file that cannot be read.
+    """
+    return _on_all_cores(_hash_file, paths, progress)
+
+
+def _hash_file(path: Path) -> str:
+    try:
+        return content_hash(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def conflicting_groups(
+    images: Sequence[LabelledImage], contents: Sequence[str]
+) -> list[list[LabelledImage]]:
+    """Groups of byte-identical images that carry different classes, in file order."""
+    groups: dict[str, list[LabelledImage]] = defaultdict(list)
+    for image, content in zip(images, contents):
+        groups[content].append(image)
+    return [group for group in groups.values() if len({i.class_index for i in group}) > 1]
+
+
+def _check(image: LabelledImage) -> Checked:
+    try:
+        data = image.read()
+    except OSError as error:
+        return Checked("", f"cannot be read: {error.strerror}")
+    return Checked(content_hash(data), find_damage(data))
+
+
+def _on_all_cores(
+    function: Callable[[Item], Outcome], items: Sequence[Item], progress: Callable[[int], None]
+) -> list[Outcome]:
+    """What a function gives for every item, in order."""
+    outcomes: list[Outcome] = []
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for part in pool.map(lambda chunk: [function(item) for item in chunk], chunks):
+            outcomes += part
+            progress(len(part))
+    return outcomes

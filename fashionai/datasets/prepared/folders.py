@@ -1,0 +1,347 @@
+"""Per-class folders and their manifest: writing them, repairing them, reading them back.
+
+``<task>/{train,val,test}/<index>_<class-name>/<file>`` with ``manifest.csv`` and
+``task.json`` beside the splits. The manifest is written last under its name, so
+that a folder with one is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fashionai.csv_files import write_rows
+from fashionai.datasets.records import LabelledImage
+from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.files import atomic_path, write_json
+from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
+from fashionai.tasks import REGISTRY, TASK_FILE, Task, task_from_json, task_to_json
+
+SPLITS = ("train", "val", "test")
+MANIFEST = "manifest.csv"
+# The manifest under way: names the files that an interrupted run may have left.
+PARTIAL_MANIFEST = "manifest.csv.partial"
+COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
+# A last column where images belong to groups.
+GROUP = "group"
+# Where prepare puts tasks by default.
+PREPARED_FOLDER = Path("data/train_valid")
+MODES = ("hardlink", "copy", "symlink")
+
+
+class PlannedImage(NamedTuple):
+    """An image and its place: ``<split>/<class folder>/<file>`` below the task's folder."""
+
+    image: LabelledImage
+    split: str
+    file: str
+
+    def place(self, task: Task) -> str:
+        """The image's path relative to the task's folder."""
+        return f"{self.split}/{task.folder_names[self.image.class_index]}/{self.file}"
+
+
+def plan_folders(images: Sequence[LabelledImage], splits: Sequence[str]) -> list[PlannedImage]:
+    """Give every image a file name that is its own within the task.
+
+    A name that is taken gets -2, -3 ... before its suffix, in row order. Dots in
+    front are dropped: hidden files do not count as images.
+    """
+    taken: set[str] = set()
+    last_number: dict[str, int] = {}
+    planned = []
+    for image, split in zip(images, splits):
+        path = Path(image.file_name.lstrip("."))
+        wanted, number = path.name.lower(), last_number.get(path.name.lower(), 1)
+        name = path.name
+        while name.lower() in taken:
+            number += 1
+            name = f"{path.stem}-{number}{path.suffix}"
+        last_number[wanted] = number
+        taken.add(name.lower())
+        planned.append(PlannedImage(image, split, name))
+    return planned
+
+
+def write_folders(
+    folder: Path,
+    task: Task,
+    planned: Sequence[PlannedImage],
+    mode: str,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Make the folders hold exactly the planned images; returns how many files changed.
+
+    What is there and right is left alone, so that preparing again is a repair.
+    Raises DataError for a file that no prepare has put there: it is never removed.
+    """
+    if mode not in MODES:
+        raise ConfigError(f"mode: found '{mode}'. {nearest(mode, MODES)}")
+    changed = _remove_stale(folder, {item.place(task) for item in planned})
+    _make_class_folders(folder, task, {item.split for item in planned})
+    _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
+    for item in planned:
+        changed += _put(item.image, folder / item.place(task), mode)
+        progress(1)
+    write_json(folder / TASK_FILE, task_to_json(task))
+    (folder / PARTIAL_MANIFEST).replace(folder / MANIFEST)
+    return changed
+
+
+class PreparedSplit(NamedTuple):
+    """One split as the pipeline needs it: image files and their marks, row by row.
+
+    ``marks`` is ``(N, C) int8`` (see fashionai.metrics), ``sources`` the names of
+    the images in the data set. Rows of one group, if it is not empty, belong
+    together. Images of the background have no YES.
+    """
+
+    task: Task
+    paths: list[Path]
+    marks: np.ndarray
+    sources: list[str]
+    groups: list[str]
+
+    @property
+    def class_indices(self) -> np.ndarray:
+        """The true class of every row, ``(N,) int64``."""
+        return self.marks.argmax(axis=1)
+
+
+def read_split(folder: Path, *splits: str, background: bool = False) -> PreparedSplit:
+    """Read one split of a prepared task folder, or several together, in manifest order.
+
+    Images of the task's background are left out unless asked for. Raises
+    DataError when the folder is not prepared, when a split has no images, or
+    when folders and manifest disagree.
+    """
+    task = read_task(folder)
+    listed = _read_manifest(folder / MANIFEST)
+    for line, row in enumerate(listed, start=2):
+        _check_row(row, task, f"{folder / MANIFEST}:{line}")
+    found = list(dict.fromkeys(row["split"] for row in listed))
+    for split in splits:
+        if split not in found:
+            raise DataError(
+                f"{folder}: split '{split}' has no images, found {', '.join(found) or 'none'}",
+                "Prepare it with a larger --val-fraction" if split == "val" else "",
+            )
+    rows = [row for row in listed if row["split"] in splits]
+    places = [
+        f"{row['split']}/{task.folder_names[int(row['class_index'])]}/{row['file']}" for row in rows
+    ]
+    _check_same_files(folder, splits, places)
+    indices = np.array([int(row["class_index"]) for row in rows])
+    kept = np.flatnonzero(background | (indices < len(task.classes))).tolist()
+    if not kept:
+        raise DataError(
+            f"{folder}: split '{', '.join(splits)}' has no images of its classes, "
+            f"only {task.background}"
+        )
+    return PreparedSplit(
+        task,
+        [folder / places[at] for at in kept],
+        _marks(task, indices[kept], [rows[at]["label"] for at in kept]),
+        [rows[at]["source"] for at in kept],
+        [rows[at].get(GROUP, "") for at in kept],
+    )
+
+
+def _prepare_command(folder: Path) -> str:
+    """How a folder is prepared again; what --data or one's own files were nobody remembers."""
+    out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
+    own = "" if folder.name in REGISTRY else " --csv FILE --images DIR (or --folders DIR)"
+    return f"fashionai prepare --task {folder.name}{out}{own}"
+
+
+def read_task(folder: Path) -> Task:
+    """The task that a prepared folder holds; DataError when it is not prepared."""
+    if not (folder / MANIFEST).is_file():
+        raise DataError(
+            f"{folder}: not a prepared folder (no {MANIFEST})",
+            f"Run: {_prepare_command(folder)}",
+        )
+    return task_from_json(folder / TASK_FILE)
+
+
+def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Marks from label texts where the family writes a letter a class, else from the classes."""
+    marks = marks_from_classes(indices, len(task.labels))[:, : len(task.classes)]
+    if task.family == "fashionai":
+        for row, label in enumerate(labels):
+            marks[row] = [MARK_LETTERS[letter] for letter in label]
+    return marks
+
+
+def _check_row(row: dict[str, str], task: Task, where: str) -> None:
+    """DataError for a row of a manifest that prepare would not write: someone edited it."""
+    if None in row or None in row.values():
+        raise DataError(f"{where}: expected {len(COLUMNS)} fields: {','.join(COLUMNS)}")
+    index, label = row["class_index"], row["label"]
+    if not index.isdecimal() or int(index) >= len(task.labels):
+        raise DataError(f"{where}: class_index is '{index}', expected 0 to {len(task.labels) - 1}")
+    if task.family == "fashionai":
+        letters = [MARK_LETTERS.get(letter) for letter in label]
+        if len(letters) != len(task.classes) or None in letters or letters[int(index)] != YES:
+            raise DataError(f"{where}: label '{label}' does not go with class_index {index}")
+
+
+def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None:
+    """Every class has its folder in every split: tools that sort folders need the empty ones."""
+    for split in splits:
+        for name in task.folder_names:
+            (folder / split / name).mkdir(parents=True, exist_ok=True)
+
+
+def _put(image: LabelledImage, target: Path, mode: str) -> bool:
+    """Put one image in place; False when it was there already."""
+    if image.path is None:
+        if target.is_file() and target.read_bytes() == image.content:
+            return False
+        with atomic_path(target, durable=False) as temporary:
+            temporary.write_bytes(image.read())
+        return True
+    if _is_in_place(image.path, target, mode):
+        return False
+    target.unlink(missing_ok=True)
+    if mode == "symlink":
+        target.symlink_to(os.path.relpath(image.path.resolve(), target.parent.resolve()))
+    elif mode == "copy" or not _hard_link(image.path, target):
+        with atomic_path(target, durable=False) as temporary:
+            shutil.copyfile(image.path, temporary)
+    return True
+
+
+def _is_in_place(source: Path, target: Path, mode: str) -> bool:
+    if mode == "symlink" or target.is_symlink():
+        return mode == "symlink" and target.is_symlink() and _same_file(source, target)
+    if not target.is_file():
+        return False
+    if _same_file(source, target):
+        return mode == "hardlink"
+    # A copy, wanted or made because the file systems differ.
+    return source.stat().st_size == target.stat().st_size and (
+        source.read_bytes() == target.read_bytes()
+    )
+
+
+def _same_file(source: Path, target: Path) -> bool:
+    try:
+        return source.samefile(target)
+    except OSError:
+        return False
+
+
+def _hard_link(source: Path, target: Path) -> bool:
+    """Link, or say that it cannot be done: other file system, or one without links."""
+    try:
+        # A link to a symlink would be one as well. To resolve every path takes longer than to link.
+        os.link(source.resolve() if source.is_symlink() else source, target)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_stale(folder: Path, places: set[str]) -> int:
+    """Remove what an earlier prepare put here and this one does not want; returns how many."""
+    present = set(_files_below(folder, SPLITS))
+    known = _listed_places(folder / MANIFEST) | _listed_places(folder / PARTIAL_MANIFEST)
+    foreign = sorted(present - known - places)
+    if foreign:
+        more = f" (and {len(foreign) - 1:,} more)" if len(foreign) > 1 else ""
+        raise DataError(
+            f"{folder / foreign[0]}{more} was not put there by prepare",
+            "Move it elsewhere, or choose another --out",
+        )
+    # The old manifest stops being true here: without it the folder counts as unfinished.
+    if (folder / MANIFEST).is_file():
+        (folder / MANIFEST).replace(folder / PARTIAL_MANIFEST)
+    for place in present - places:
+        (folder / place).unlink()
+    for class_folder in _class_folders(folder, SPLITS):
+        for abandoned in class_folder.glob(".*.tmp"):
+            abandoned.unlink()
+        # Classes or splits that are no more: an empty folder would count as a class.
+        with contextlib.suppress(OSError):
+            class_folder.rmdir()
+    for split in SPLITS:
+        with contextlib.suppress(OSError):
+            (folder / split).rmdir()
+    return len(present - places)
+
+
+def _class_folders(folder: Path, splits: Iterable[str]) -> Iterator[Path]:
+    """Folders directly below the splits that are there, hidden ones left out."""
+    for split in splits:
+        if (folder / split).is_dir():
+            for path in sorted((folder / split).iterdir()):
+                if path.is_dir() and not path.name.startswith("."):
+                    yield path
+
+
+def _files_below(folder: Path, splits: Iterable[str]) -> Iterable[str]:
+    """Files in class folders, as places; hidden files (of desktops, of writes) do not count."""
+    for class_folder in _class_folders(folder, splits):
+        for entry in os.scandir(class_folder):
+            if not entry.name.startswith("."):
+                yield f"{class_folder.parent.name}/{class_folder.name}/{entry.name}"
+
+
+def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]) -> None:
+    expected, present = set(places), set(_files_below(folder, splits))
+    if expected == present:
+        return
+    missing, extra = sorted(expected - present), sorted(present - expected)
+    found = f"{missing[0]} is missing" if missing else f"{extra[0]} is not in {MANIFEST}"
+    count = len(missing) + len(extra)
+    raise DataError(
+        f"{folder}: {found}" + (f" (and {count - 1:,} more)" if count > 1 else ""),
+        f"Run: {_prepare_command(folder)}",
+    )
+
+
+def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
+    grouped = any(item.image.group for item in planned)
+    rows: list[tuple[object, ...]] = [(*COLUMNS, GROUP) if grouped else COLUMNS]
+    for image, split, file in planned:
+        index = image.class_index
+        row = (split, index, task.labels[index], file, image.source, image.label)
+        rows.append((*row, image.group) if grouped else row)
+    write_rows(path, rows)
+
+
+def _read_manifest(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            reader = csv.DictReader(handle)
+            rows, found = list(reader), ",".join(reader.fieldnames or ())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV: {error}") from None
+    if found not in (",".join(COLUMNS), ",".join((*COLUMNS, GROUP))):
+        raise DataError(f"{path}: found columns '{found}', expected {','.join(COLUMNS)}")
+    return rows
+
+
+def _listed_places(manifest: Path) -> set[str]:
+    """Places that a manifest lists, whatever its task's class names were."""
+    if not manifest.is_file():
+        return set()
+    folders: dict[tuple[str, str], str] = {}
+    for class_folder in _class_folders(manifest.parent, SPLITS):
+        index = class_folder.name.split("_")[0]
+        if index.isdecimal():
+            folders[class_folder.parent.name, str(int(index))] = class_folder.name
+    return {
+        f"{row['split']}/{folders[row['split'], row['class_index']]}/{row['file']}"
+        for row in _read_manifest(manifest)
+        if (row["split"], row["class_index"]) in folders
+    }

@@ -1,0 +1,192 @@
+"""Label files to per-class folders: read, check every image, split, put in place."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from fashionai.csv_files import write_rows
+from fashionai.datasets.prepared.check import check_images, conflicting_groups
+from fashionai.datasets.prepared.folders import SPLITS, plan_folders, write_folders
+from fashionai.datasets.prepared.split import join_groups, split_rows
+from fashionai.datasets.records import LabelledImage, Source
+from fashionai.errors import DataError
+from fashionai.tasks import Task
+
+REJECTED = "rejected.csv"
+
+# Shows progress: called with a description and a total, gives what is called with steps done.
+ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What prepare did, for people.
+
+    ``counts`` holds images by (class index, split), ``rejected`` pairs of image
+    and reason, ``duplicates`` images by class whose bytes an earlier one has
+    too, ``astride`` how many of them are the first in another split (the data
+    set's own), ``conflicts`` groups of such images with different classes.
+    """
+
+    task: Task
+    folder: Path
+    counts: Counter[tuple[int, str]]
+    rejected: list[tuple[LabelledImage, str]]
+    duplicates: Counter[int]
+    astride: int
+    conflicts: list[list[LabelledImage]]
+    unsplit_classes: list[int]
+    changed: int
+    notes: list[str]
+
+
+@contextlib.contextmanager
+def file_errors() -> Iterator[None]:
+    """Files and disks that refuse are the user's to mend: full, not writable, no folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{error.filename}: {reason}" if error.filename else reason) from None
+
+
+@file_errors()
+def prepare(
+    source: Source,
+    out: Path,
+    *,
+    val_fraction: Optional[float] = None,
+    seed: int = 0,
+    mode: str = "hardlink",
+    skip_bad: bool = False,
+    progress: ProgressBar,
+) -> Summary:
+    """Make ``out/<task>`` hold the source's images in per-class folders.
+
+    Images that cannot be used are listed in ``rejected.csv`` there; without
+    ``skip_bad`` they are a DataError and no folder is written. ``val_fraction``
+    is the share of rows that validation gets, in [0, 1), else the source's own.
+    """
+    task, images = source.task, source.images
+    if val_fraction is None:
+        val_fraction = source.val_fraction
+    folder = out / task.name
+    for place in (out, folder):
+        if place.exists() and not place.is_dir():
+            raise DataError(f"{place}: is a file, expected a folder to write to")
+    with progress(f"{task.short_name}: checking images", len(images)) as advance:
+        checked = check_images(images, advance)
+    rejected = [(image, c.damage) for image, c in zip(images, checked) if c.damage]
+    _write_rejected(folder / REJECTED, rejected)
+    if rejected and not skip_bad:
+        raise DataError(_describe_rejected(rejected, folder / REJECTED), "Give --skip-bad to go on")
+
+    sound = [(image, c.content) for image, c in zip(images, checked) if not c.damage]
+    if not sound:
+        raise DataError(f"no image of {task.name} can be used; see {folder / REJECTED}")
+    kept, contents = [image for image, _ in sound], [content for _, content in sound]
+    bound = join_groups(contents, [image.group for image in kept])
+    splits, unsplit_classes = _choose_splits(kept, bound, val_fraction, seed)
+    planned = plan_folders(kept, splits)
+    with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
+        changed = write_folders(folder, task, planned, mode, advance)
+    return Summary(
+        task=task,
+        folder=folder,
+        counts=Counter((item.image.class_index, item.split) for item in planned),
+        rejected=rejected,
+        duplicates=_count_duplicates(kept, contents),
+        astride=len(set(zip(contents, splits))) - len(set(contents)),
+        conflicts=conflicting_groups(kept, contents),
+        unsplit_classes=unsplit_classes,
+        changed=changed,
+        notes=source.notes,
+    )
+
+
+def _choose_splits(
+    images: Sequence[LabelledImage], contents: Sequence[str], val_fraction: float, seed: int
+) -> tuple[list[str], list[int]]:
+    """The data set's own split where it gives one, ours for the other rows."""
+    names = [image.split or "" for image in images]
+    ours = [row for row, name in enumerate(names) if not name]
+    split = split_rows(
+        [images[row].class_index for row in ours],
+        [contents[row] for row in ours],
+        val_fraction,
+        seed,
+    )
+    for row, name in zip(ours, split.names):
+        names[row] = name
+    return names, split.unsplit_classes
+
+
+def _count_duplicates(images: Sequence[LabelledImage], contents: Sequence[str]) -> Counter[int]:
+    seen: set[str] = set()
+    duplicates: Counter[int] = Counter()
+    for image, content in zip(images, contents):
+        duplicates[image.class_index] += content in seen
+        seen.add(content)
+    return duplicates
+
+
+def _write_rejected(path: Path, rejected: Sequence[tuple[LabelledImage, str]]) -> None:
+    if not rejected:
+        path.unlink(missing_ok=True)
+        return
+    header = ("source", "label", "where", "reason")
+    rows = ((image.source, image.label, image.where, reason) for image, reason in rejected)
+    write_rows(path, [header, *rows])
+
+
+def _describe_rejected(rejected: Sequence[tuple[LabelledImage, str]], listing: Path) -> str:
+    image, reason = rejected[0]
+    more = f"; {len(rejected) - 1:,} more in {listing}" if len(rejected) > 1 else f"; see {listing}"
+    return f"{image.where}: image {image.source} cannot be used: {reason}{more}"
+
+
+def summary_table(summary: Summary) -> str:
+    """Images per class and split, rejected and duplicate ones, as a table."""
+    task = summary.task
+    splits = [name for name in SPLITS if any(split == name for _, split in summary.counts)]
+    rejected = Counter(image.class_index for image, _ in summary.rejected)
+    columns = [*splits, "rejected", "duplicates"]
+    width = max(len(name) for name in (*task.labels, task.name))
+    lines = [f"{task.name:<{width}}" + "".join(f"{name:>11}" for name in columns)]
+    rows = [
+        [summary.counts[index, split] for split in splits]
+        + [rejected[index], summary.duplicates[index]]
+        for index in range(len(task.labels))
+    ]
+    totals = [sum(column) for column in zip(*rows)]
+    for name, numbers in zip((*task.labels, "total"), (*rows, totals)):
+        lines.append(f"{name:<{width}}" + "".join(f"{number:>11,}" for number in numbers))
+    return "\n".join(lines)
+
+
+def summary_notes(summary: Summary) -> list[str]:
+    """What a person should know beyond the counts, a line each."""
+    notes = list(summary.notes)
+    repeated = sum(summary.duplicates.values())
+    if repeated:
+        where = f"{summary.astride:,} in another split" if summary.astride else "all in its split"
+        notes.append(f"{repeated:,} images repeat the bytes of another, {where}")
+    for group in summary.conflicts:
+        labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
+        notes.append(f"same bytes, different classes: {labels}")
+    for index in summary.unsplit_classes:
+        name = summary.task.classes[index]
+        side = "train" if summary.counts[index, "train"] else "val"
+        notes.append(f"class {name} cannot be split: all of it is in {side}")
+    if summary.rejected:
+        notes.append(f"{len(summary.rejected):,} images rejected: {summary.folder / REJECTED}")
+    files = f"{summary.changed:,} file{'s' if summary.changed > 1 else ''}"
+    changed = f"{files} written or removed" if summary.changed else "nothing to change"
+    notes.append(f"{summary.folder}: {changed}")
+    return notes

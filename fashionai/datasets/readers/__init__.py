@@ -1,0 +1,1 @@
+"""Readers of label files: one file per data set or layout."""

@@ -1,0 +1,167 @@
+"""Aerial cactus identification (Kaggle): ``train.csv``, and images in folders or archives.
+
+The images of a part lie in ``train/``, in ``train/train/`` or in ``train.zip``, as
+they were unpacked or not; those of ``test`` likewise.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fashionai import csv_files
+from fashionai.datasets.readers.class_folders import ImageFiles, safe_relative_path
+from fashionai.datasets.records import LabelledImage, Source
+from fashionai.errors import DataError
+from fashionai.pipeline.decode import ImageFile
+from fashionai.tasks import CACTUS
+
+HEADER = ["id", "has_cactus"]
+LABELS = ("0", "1")
+QUESTIONS = "sample_submission.csv"
+# Of 17,500 rows, as in the published recipe.
+VAL_FRACTION = 0.01
+# The images are thumbnails of some 1 KB; more is no such image, or an attack on memory.
+LARGEST_MEMBER = 16 * 2**20
+ENCRYPTED = 1
+
+
+class IdRow(NamedTuple):
+    """One row of a file with the header id,has_cactus."""
+
+    id: str
+    value: str
+    where: str
+
+
+def read_cactus(data: Path) -> Source:
+    """Images of ``train.csv`` in the order of its rows; those of an archive as bytes.
+
+    Raises DataError for another header, labels other than 0 and 1, repeated ids,
+    missing images and archives that are damaged or not safe.
+    """
+    rows = _read_ids(data / "train.csv")
+    for row in rows:
+        if row.value not in LABELS:
+            raise DataError(f"{row.where}: has_cactus is '{row.value}', expected 0 or 1")
+    found = _find_images(data, "train", rows)
+    images = [
+        LabelledImage(
+            source=place,
+            path=image if isinstance(image, Path) else None,
+            content=None if isinstance(image, Path) else image.read_bytes(),
+            class_index=LABELS.index(row.value),
+            label=row.value,
+            where=row.where,
+        )
+        for row, (place, image) in zip(rows, found)
+    ]
+    return Source(CACTUS, images, [], VAL_FRACTION)
+
+
+def read_cactus_questions(data_or_csv: Path) -> list[tuple[str, ImageFile]]:
+    """Ids of ``sample_submission.csv`` in its order, with the file or archive member of each.
+
+    Takes the file, or the folder it lies in. Raises DataError as read_cactus does.
+    """
+    path = data_or_csv / QUESTIONS if data_or_csv.is_dir() else data_or_csv
+    rows = _read_ids(path)
+    found = _find_images(path.parent, "test", rows)
+    return [(row.id, image) for row, (_, image) in zip(rows, found)]
+
+
+def _read_ids(path: Path) -> list[IdRow]:
+    rows: list[IdRow] = []
+    seen: dict[str, str] = {}
+    expected = ",".join(HEADER)
+    for position, (fields, where) in enumerate(csv_files.read_rows(path)):
+        if position == 0:
+            if fields != HEADER:
+                raise DataError(f"{where}: header is '{','.join(fields)}', expected {expected}")
+            continue
+        if len(fields) != len(HEADER):
+            count = f"{len(fields)} field" + ("s" if len(fields) > 1 else "")
+            raise DataError(f"{where}: found {count}, expected {expected}")
+        name = safe_relative_path(fields[0], where, "the name of an image")
+        first = seen.setdefault(name, where)
+        if first != where:
+            raise DataError(f"{where}: {name} was already given at {first}")
+        rows.append(IdRow(name, fields[1], where))
+    if not rows:
+        raise DataError(f"{path}: no rows, expected {expected}")
+    return rows
+
+
+def _find_images(data: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[str, ImageFile]]:
+    """Place relative to ``data`` and file of every row's image, all from one place.
+
+    It is the first of the part's folders that has any of them, else its archive.
+    """
+    files = ImageFiles(data)
+    ids = {row.id for row in rows}
+    for folder in (part, f"{part}/{part}"):
+        names = files.names(folder)
+        if not ids.isdisjoint(names):
+            missing = [(f"{folder}/{row.id}", row.where) for row in rows if row.id not in names]
+            if missing:
+                raise files.missing(missing)
+            return [(f"{folder}/{row.id}", data / folder / row.id) for row in rows]
+    path = data / f"{part}.zip"
+    if not path.is_file():
+        places = f"{part}/, {part}/{part}/ and {part}.zip"
+        raise DataError(f"{rows[0].where}: image {rows[0].id} is in none of {places} of {data}")
+    return _find_members(path, part, rows)
+
+
+def _find_members(path: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[str, ImageFile]]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as an archive: {error}") from None
+    with archive:
+        members = _index_members(archive, path, part)
+        missing = [row for row in rows if row.id not in members]
+        if missing:
+            more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
+            raise DataError(f"{missing[0].where}: image {missing[0].id} is not in {path}{more}")
+        for row in rows:
+            _check_member(archive, members[row.id], path)
+    # Of a ZipFile, Path would keep the content alone in Python 3.9, and its end close the file.
+    root = zipfile.Path(path)
+    names = [members[row.id].filename for row in rows]
+    return [(f"{path.name}/{name}", root / name) for name in names]
+
+
+def _index_members(archive: zipfile.ZipFile, path: Path, part: str) -> dict[str, zipfile.ZipInfo]:
+    """Files of an archive by name, from its top, ``<part>/`` and ``<part>/<part>/``."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        place = safe_relative_path(info.filename, str(path), f"members below {part}/")
+        folder, _, name = place.rpartition("/")
+        if info.is_dir() or folder not in ("", part, f"{part}/{part}"):
+            continue
+        if name in members:
+            first = members[name].filename
+            raise DataError(f"{path}: holds {name} twice: {first} and {info.filename}")
+        members[name] = info
+    return members
+
+
+def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
+    """DataError for a member that cannot be read; reading compares its checksum."""
+    member = f"{path}: member {info.filename}"
+    if info.flag_bits & ENCRYPTED:
+        raise DataError(f"{member} is encrypted")
+    if info.file_size > LARGEST_MEMBER:
+        raise DataError(
+            f"{member} has {info.file_size:,} bytes, expected at most {LARGEST_MEMBER:,}"
+        )
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{member} is compressed by method {info.compress_type}, expected deflate")
+    try:
+        archive.read(info)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise DataError(f"{member} is damaged: {error}") from None

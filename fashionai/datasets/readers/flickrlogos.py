@@ -1,0 +1,160 @@
+"""FlickrLogos-32 v2: lists of relative paths, one for each part of the data set.
+
+A row is ``classes/jpg/<brand>/<file>.jpg``. Validation comes in two lists, images
+with a logo and images without; training has none without, so that some of
+the latter move there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from fashionai.datasets.readers.class_folders import (
+    ImageFiles,
+    is_image_name,
+    list_folder,
+    safe_relative_path,
+)
+from fashionai.datasets.records import LabelledImage, Source
+from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.tasks import LOGOS, Task
+
+NO_LOGO = LOGOS.background
+IMAGES = "classes/jpg"
+ROW = f"{IMAGES}/<brand>/<file>.jpg"
+TRAIN, VAL, VAL_NO_LOGO, TEST = (
+    f"{name}.relpaths.txt" for name in ("trainset", "valset-logosonly", "valset-nologos", "testset")
+)
+# How many rows each list of the data set has.
+ROWS = {TRAIN: 320, VAL: 960, VAL_NO_LOGO: 3000, TEST: 3960}
+
+
+class LogoRow(NamedTuple):
+    """One row of a list; ``brand`` is the task's spelling, ``label`` the list's own."""
+
+    image: str
+    brand: str
+    label: str
+    where: str
+
+
+def read_logos(data: Path, no_logo_share: float = 0.5) -> Source:
+    """Images of the four lists in ``data`` or ``data/FlickrLogos-v2``, each with its split.
+
+    The first ``round(no_logo_share * rows)`` images without a logo in validation's
+    list are for training, share in [0, 1). With a share of 0 no-logo is no class
+    but the task's background: such images have the index behind the last class,
+    and none is for training. Raises ConfigError for another share, DataError for
+    missing lists and images, other rows, unknown brands and repeated images.
+    """
+    if not 0 <= no_logo_share < 1:
+        raise ConfigError(f"no_logo_share: found {no_logo_share}, expected 0 or more and below 1")
+    places = (data, data / "FlickrLogos-v2")
+    root = next((p for p in places if any((p / name).is_file() for name in ROWS)), data)
+    lists = {name: list(_read_list(root / name)) for name in ROWS}
+    _check_kinds(lists)
+    _check_distinct(lists)
+    moved = round(no_logo_share * len(lists[VAL_NO_LOGO]))
+    if no_logo_share and not moved:
+        raise ConfigError(
+            f"no_logo_share: {no_logo_share} of {len(lists[VAL_NO_LOGO]):,} images is none",
+            "Give a larger share, or 0 to train on brands alone",
+        )
+    task = LOGOS if no_logo_share else _brands_alone()
+    splits = {
+        "train": lists[TRAIN] + lists[VAL_NO_LOGO][:moved],
+        "val": lists[VAL] + lists[VAL_NO_LOGO][moved:],
+        "test": lists[TEST],
+    }
+    notes = [
+        f"{name} has {len(rows):,} rows; that of the whole data set has {ROWS[name]:,}"
+        for name, rows in lists.items()
+        if len(rows) != ROWS[name]
+    ]
+    return Source(task, _find_images(splits, task, data, root), notes)
+
+
+def _brands_alone() -> Task:
+    return replace(LOGOS, classes=tuple(name for name in LOGOS.classes if name != NO_LOGO))
+
+
+def _read_list(path: Path) -> Iterator[LogoRow]:
+    spellings = {name.lower(): name for name in LOGOS.classes}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: no such list", "FlickrLogos-32 v2 has it beside its folder classes"
+        ) from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text, expected rows {ROW}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if not any(line.strip() for line in lines):
+        raise DataError(f"{path}: no rows, expected {ROW}")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        image = safe_relative_path(line.strip(), where, ROW)
+        folder, _, name = image.rpartition("/")
+        parent, _, label = folder.rpartition("/")
+        if parent != IMAGES or not is_image_name(name):
+            raise DataError(f"{where}: found '{line.strip()}', expected {ROW}")
+        if label.lower() not in spellings:
+            raise DataError(f"{where}: unknown brand '{label}'", nearest(label, LOGOS.classes))
+        yield LogoRow(image, spellings[label.lower()], label, where)
+
+
+def _check_kinds(lists: dict[str, list[LogoRow]]) -> None:
+    """Training and one list of validation have brands alone, the other has no-logo alone."""
+    for name in (TRAIN, VAL, VAL_NO_LOGO):
+        for row in lists[name]:
+            if (row.brand == NO_LOGO) != (name == VAL_NO_LOGO):
+                expected = NO_LOGO if name == VAL_NO_LOGO else "a brand"
+                raise DataError(f"{row.where}: found '{row.label}', expected {expected}")
+
+
+def _check_distinct(lists: dict[str, list[LogoRow]]) -> None:
+    seen: dict[str, str] = {}
+    for rows in lists.values():
+        for row in rows:
+            first = seen.setdefault(row.image.lower(), row.where)
+            if first != row.where:
+                raise DataError(f"{row.where}: {row.image} is already at {first}")
+
+
+def _find_images(
+    splits: dict[str, list[LogoRow]], task: Task, data: Path, root: Path
+) -> list[LabelledImage]:
+    """The rows' images on disk, where a brand's folder may be in other letters (HP and hp)."""
+    files = ImageFiles(root)
+    folders = list_folder(root / IMAGES).folders
+    by_folded_name = {folder.lower(): folder for folder in folders}
+    indices = {name: index for index, name in enumerate(task.classes)}
+    images, missing = [], []
+    for split, rows in splits.items():
+        for row in rows:
+            folder = by_folded_name.get(row.label.lower(), row.label)
+            folder = row.label if row.label in folders else folder
+            name = row.image.rpartition("/")[2]
+            image = f"{IMAGES}/{folder}/{name}"
+            if name not in files.names(f"{IMAGES}/{folder}"):
+                missing.append((image, row.where))
+            images.append(
+                LabelledImage(
+                    source=(root / image).relative_to(data).as_posix(),
+                    path=root / image,
+                    content=None,
+                    class_index=indices.get(row.brand, len(task.classes)),
+                    label=row.label,
+                    where=row.where,
+                    split=split,
+                )
+            )
+    if missing:
+        raise files.missing(missing)
+    return images

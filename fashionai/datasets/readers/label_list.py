@@ -1,0 +1,73 @@
+"""Labels of one's own without images: a CSV of paths and classes, of whatever dialect."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fashionai.datasets.readers.class_folders import ImageFiles
+from fashionai.datasets.readers.csv_dialect import (
+    LABEL_NAMES,
+    PATH_NAMES,
+    SAMPLE_LINES,
+    find_delimiter,
+    plain,
+    read_lines,
+    read_rows,
+    split_lines,
+)
+from fashionai.errors import DataError, nearest
+
+# What Kaggle's file of cacti calls its labels.
+ALL_LABEL_NAMES = (*LABEL_NAMES, "hascactus")
+
+
+class ListedLabel(NamedTuple):
+    """One row: the path as the file has it, the index of its label, the row's place."""
+
+    path: str
+    label_index: int
+    where: str
+
+
+def read_label_list(file: Path, labels: Sequence[str]) -> list[ListedLabel]:
+    """Rows of a CSV with a column of paths and one of labels, which are names or indices.
+
+    The columns are found by usual names in a header; without one the path comes first
+    and there are two. Raises DataError for other columns and unknown labels.
+    """
+    lines = list(itertools.islice(read_lines(file), SAMPLE_LINES))
+    delimiter = find_delimiter(lines, ImageFiles(file.parent), file)
+    first = split_lines(lines, delimiter)[0]
+    path, label, has_header = _find_columns(first, file)
+    rows = [
+        ListedLabel(fields[path], _index(fields[label], labels, where), where)
+        for fields, where in read_rows(file, delimiter, len(first), has_header)
+    ]
+    if not rows:
+        raise DataError(f"{file}: no rows below its header")
+    return rows
+
+
+def _find_columns(first: Sequence[str], file: Path) -> tuple[int, int, bool]:
+    names = [plain(field) for field in first]
+    paths = [at for at, name in enumerate(names) if name in PATH_NAMES]
+    labels = [at for at, name in enumerate(names) if name in ALL_LABEL_NAMES]
+    if len(paths) == len(labels) == 1:
+        return paths[0], labels[0], True
+    if len(first) == 2 and not labels:
+        return 0, 1, False
+    raise DataError(
+        f"{file}:1: which columns are path and label is not clear: {', '.join(first)}",
+        "Name them path and label in a header",
+    )
+
+
+def _index(text: str, labels: Sequence[str], where: str) -> int:
+    if text in labels:
+        return labels.index(text)
+    if text.isdecimal() and int(text) < len(labels):
+        return int(text)
+    raise DataError(f"{where}: unknown label '{text}'", nearest(text, labels))

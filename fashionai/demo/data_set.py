@@ -1,0 +1,106 @@
+"""An embedded demo data set: drawn figures in garments, in the shape of FashionAI.
+
+It lets the whole way from label files to a prediction file run in minutes on any
+machine. As in the competition, the class is the height of a hem or cuff on the
+body; colours, fabrics, pose and background are independent of it, so that a
+network has to look at shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fashionai.demo.garments import draw
+from fashionai.files import write_text
+from fashionai.tasks import Task, find_task
+
+DEMO_TASKS = ("skirt_length_labels", "pant_length_labels", "sleeve_length_labels")
+
+MAYBE_SHARE = 0.027  # as in the competition
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row to draw: its file, its class and the class marked ``m``, if any."""
+
+    file: str
+    label: int
+    maybe: int | None
+
+    def letters(self, classes: int) -> str:
+        """The label file's text, such as ``nnymn``."""
+        marks = {self.maybe: "m", self.label: "y"}
+        return "".join(marks.get(index, "n") for index in range(classes))
+
+
+def write_demo(
+    folder: Path,
+    *,
+    train_per_task: int = 1200,
+    test_per_task: int = 240,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write the demo data set: ``base`` (training), ``rank`` (test) and the test's answers.
+
+    The same arguments give the same bytes. ``progress`` is called with 1 after each
+    image. The label files come last, so that a folder which has them is complete.
+    """
+    tasks = [find_task(name) for name in DEMO_TASKS]
+    tables: dict[str, list[str]] = {"base": [], "rank": []}
+    for split, count in (("base", train_per_task), ("rank", test_per_task)):
+        for task in tasks:
+            (folder / split / "Images" / task.name).mkdir(parents=True, exist_ok=True)
+            for sample, rng in _samples(task, split, count, seed):
+                name = f"Images/{task.name}/{sample.file}"
+                (folder / split / name).write_bytes(
+                    _jpeg(draw(task, sample.label, sample.maybe, rng), rng)
+                )
+                tables[split].append(f"{name},{task.name},{sample.letters(len(task.classes))}\n")
+                if progress is not None:
+                    progress(1)
+    questions = [row.rpartition(",")[0] + ",\n" for row in tables["rank"]]
+    write_text(folder / "rank/Tests/question.csv", "".join(questions))
+    write_text(folder / "fashionAI_attributes_answer_a_20180428.csv", "".join(tables["rank"]))
+    write_text(folder / "base/Annotations/label.csv", "".join(tables["base"]))
+
+
+def _samples(
+    task: Task, split: str, count: int, seed: int
+) -> Iterator[tuple[Sample, np.random.Generator]]:
+    """The rows of one split of one task, each with the generator that draws it."""
+    key = [seed, DEMO_TASKS.index(task.name), ("base", "rank").index(split)]
+    rng = np.random.default_rng(key)
+    labels = _labels(task, count, rng)
+    visible = np.flatnonzero(labels > 0)
+    unsure = set(rng.permutation(visible)[: round(MAYBE_SHARE * count)].tolist())
+    for index, label in enumerate(labels.tolist()):
+        text = f"{task.name}/{split}/{index}/{seed}"
+        file = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".jpg"
+        maybe = _neighbour(label, len(task.classes), rng) if index in unsure else None
+        yield Sample(file, label, maybe), np.random.default_rng([*key, index])
+
+
+def _labels(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Class indices in random order: about, not exactly, as many of each."""
+    first = 1 if task.name == "sleeve_length_labels" else 0  # sleeves are never Invisible
+    classes = len(task.classes)
+    even = np.arange(count - count // 5) % (classes - first) + first
+    return rng.permutation(np.concatenate([even, rng.integers(first, classes, count // 5)]))
+
+
+def _neighbour(label: int, classes: int, rng: np.random.Generator) -> int:
+    """A visible class next to ``label`` in the order of lengths."""
+    choices = [index for index in (label - 1, label + 1) if 1 <= index < classes]
+    return int(rng.choice(choices))
+
+
+def _jpeg(image: np.ndarray, rng: np.random.Generator) -> bytes:
+    quality = int(rng.integers(85, 96))
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

@@ -1,0 +1,1 @@
+"""What computes a run's network: one protocol, several engines."""

@@ -1,1 +1,0 @@
-"""From a finished run and images to probabilities and prediction files."""

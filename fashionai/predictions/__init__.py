@@ -1,0 +1,1 @@
+"""From runs and images to probabilities and prediction files."""

@@ -1,0 +1,206 @@
+"""Images wherever they are (files, folders, addresses) to their most probable classes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fashionai.datasets.prepared.prepare import ProgressBar
+from fashionai.datasets.questions import list_images
+from fashionai.datasets.readers.class_folders import list_folder
+from fashionai.downloads import DownloadLimits, fetch_image_bytes
+from fashionai.errors import DataError, RunError, closest
+from fashionai.pipeline.decode import find_damage
+from fashionai.predictions.formats import DECIMALS, as_written
+from fashionai.predictions.predict import Question, predict
+from fashionai.runs import (
+    RUNS_FOLDER,
+    RunFolder,
+    best_finished_runs,
+    check_same_classes,
+    find_runs,
+    learnt_tasks,
+)
+from fashionai.runtime import usable_cores
+from fashionai.tasks import Task
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+COLUMNS = ("image", "task", "rank", "class", "probability")
+
+# The classes of one task with their probabilities, the most probable first.
+RankedClasses = list[tuple[str, float]]
+
+
+class Classified(NamedTuple):
+    """An image, as it was asked for, and the most probable classes of every task."""
+
+    image: str
+    tasks: dict[Task, RankedClasses]
+
+
+def choose_runs(runs: Sequence[RunFolder]) -> dict[Task, list[RunFolder]]:
+    """Every task that these runs have learnt, with the runs that answer it together.
+
+    Without runs: for each task its best finished one below runs/. Raises
+    RunError when there is none, for a run without weights, and for a task with
+    different classes in two runs.
+    """
+    for run in runs:
+        run.check_usable()
+    finished = [] if runs else [run for run in find_runs() if run.is_finished]
+    tasks = learnt_tasks(runs or finished)
+    if not tasks:
+        raise RunError(f"{RUNS_FOLDER}: no finished run there", "Train one, or name one with --run")
+    check_same_classes(tasks)
+    if not runs:
+        return best_finished_runs(tasks)
+    return {task: [run for run in runs if task in run.read_tasks()] for task in tasks}
+
+
+def classify(
+    images: Sequence[str],
+    runs: dict[Task, list[RunFolder]],
+    contexts: list[Any],
+    *,
+    top: int,
+    limits: DownloadLimits,
+    rng: np.random.Generator,
+    progress: ProgressBar,
+    crops: int = 10,
+    batch_size: int = 16,
+    **options: Any,
+) -> list[Classified]:
+    """The ``top`` most probable classes of every task for files, folders and URLs, in order.
+
+    A folder stands for all images in it and below, by name. What is fetched is
+    checked as a file is, ``rng`` varies the pauses between tries, and nothing
+    of it is kept. Probabilities are the mean over crops and runs, rounded to 8
+    decimals; ``options`` are those of predict. Raises DataError for an image that is
+    missing, damaged or given twice, and for a folder without any.
+    """
+    with _files(images, limits, rng, progress) as files:
+        paths = list(files.values())
+        questions = [Question(task, paths, own) for task, own in runs.items()]
+        used = {run for own in runs.values() for run in own}
+        with progress(f"{crops} crops", len(files) * len(used)) as advance:
+            answers = predict(
+                questions,
+                contexts,
+                crops=crops,
+                batch_size=batch_size,
+                progress=advance,
+                **options,
+            )
+    return [
+        Classified(
+            image,
+            {task: _ranked(task, answer[row], top) for task, answer in zip(runs, answers)},
+        )
+        for row, image in enumerate(files)
+    ]
+
+
+def to_json(results: Sequence[Classified]) -> list[dict[str, Any]]:
+    """Results as JSON holds them: tasks by full name, classes in their order."""
+    return [
+        {
+            "image": image,
+            "tasks": {
+                task.name: [{"class": name, "probability": value} for name, value in ranked]
+                for task, ranked in tasks.items()
+            },
+        }
+        for image, tasks in results
+    ]
+
+
+def to_rows(results: Sequence[Classified]) -> Iterator[tuple[str, ...]]:
+    """Results as CSV holds them: a header, and a row for each image, task and class."""
+    yield COLUMNS
+    for image, tasks in results:
+        for task, ranked in tasks.items():
+            for rank, (name, value) in enumerate(ranked, start=1):
+                yield image, task.name, str(rank), name, f"{value:.{DECIMALS}f}"
+
+
+def _ranked(task: Task, probabilities: np.ndarray, top: int) -> RankedClasses:
+    values = as_written(probabilities)
+    order = np.argsort(-values, kind="stable")[:top]
+    return [(task.classes[index], float(values[index])) for index in order]
+
+
+@contextmanager
+def _files(
+    images: Sequence[str], limits: DownloadLimits, rng: np.random.Generator, progress: ProgressBar
+) -> Iterator[dict[str, Path]]:
+    """The file of every image by the name that it is shown under; all sound."""
+    names = _expand(images)
+    urls = [name for name in names if ADDRESS.match(name)]
+    with TemporaryDirectory(prefix="fashionai-") as folder:
+        # Files first: they are refused before anything is fetched.
+        files = {name: Path(name) for name in names if name not in urls}
+        _check_sound(files)
+        fetched = {url: Path(folder) / str(number) for number, url in enumerate(urls)}
+        with progress("fetching images", len(urls)) as advance:
+            for url, file in fetched.items():
+                file.write_bytes(fetch_image_bytes(url, limits, rng))
+                advance(1)
+        _check_sound(fetched)
+        yield {name: (files | fetched)[name] for name in names}
+
+
+def _expand(images: Sequence[str]) -> list[str]:
+    """The images meant, folders replaced by what is in them."""
+    places: dict[str, str] = {}
+    for given in images:
+        for name in _images_of(given):
+            place = name if ADDRESS.match(name) else os.path.normpath(Path(name).absolute())
+            if place in places:
+                also = f", also as {places[place]}" if places[place] != name else ""
+                raise DataError(f"{name}: is given twice{also}")
+            places[place] = name
+    return list(places.values())
+
+
+def _images_of(given: str) -> list[str]:
+    """What an argument stands for: all images of a folder, else itself."""
+    folder = Path(given)
+    if ADDRESS.match(given) or not folder.is_dir():
+        return [given]
+    return [str(folder / name) for name in list_images(folder)]
+
+
+def _check_sound(files: dict[str, Path]) -> None:
+    """DataError for the first image that cannot be used, and how many more there are."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        found = list(pool.map(lambda item: _problem(*item), files.items()))
+    problems = [problem for problem in found if problem]
+    if problems:
+        more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
+        raise DataError(f"{problems[0]}{more}")
+
+
+def _problem(name: str, file: Path) -> str:
+    """Why an image cannot be used, behind its name; empty when it is sound."""
+    try:
+        damage = find_damage(file.read_bytes())
+    except FileNotFoundError:
+        return f"{name}: no such file{_hint(file)}"
+    except OSError as error:
+        return f"{name}: cannot be read: {error.strerror}"
+    return f"{name}: cannot be used: {damage}" if damage else ""
+
+
+def _hint(file: Path) -> str:
+    """The image of the same folder that was meant, if one is close."""
+    others = list_folder(file.parent).images if file.parent.is_dir() else []
+    meant = closest(file.name, others)
+    return f". Did you mean '{meant}'?" if meant else ""

@@ -1,0 +1,78 @@
+"""Any task: a header ``path,class,probability`` and a column for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Optional
+
+from fashionai import csv_files
+from fashionai.errors import DataError
+from fashionai.predictions.formats.base import (
+    SUM_TOLERANCE,
+    Format,
+    PlacedFields,
+    PlacedRow,
+    PredictedRow,
+    parse_distribution,
+    written,
+)
+from fashionai.tasks import Task
+
+COLUMNS = ("path", "class", "probability")
+
+
+def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
+    classes = rows[0].task.classes
+    lines: list[tuple[str, ...]] = [(*COLUMNS, *classes)]
+    for row in rows:
+        numbers = [written(value) for value in row.probabilities]
+        # Of the rounded values, so that whoever reads the file finds the same class.
+        best = max(range(len(numbers)), key=lambda index: float(numbers[index]))
+        lines.append((row.image, classes[best], numbers[best], *numbers))
+    csv_files.write_rows(path, lines)
+
+
+def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
+    header, place = next(placed)
+    classes = header[len(COLUMNS) :]
+    if len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes:
+        raise DataError(
+            f"{place}: found columns {','.join(header)}, "
+            f"expected {','.join(COLUMNS)} and two or more distinct classes"
+        )
+    task = Task("", (), tuple(classes), "table")
+    for fields, where in placed:
+        if len(fields) != len(header):
+            raise DataError(
+                f"{where}: found {len(fields)} fields, expected {len(header)} as in the header"
+            )
+        image, answer, probability, *numbers = fields
+        values = parse_distribution(numbers, where)
+        if answer not in classes or values[classes.index(answer)] != values.max():
+            largest = classes[int(values.argmax())]
+            raise DataError(
+                f"{where}: class is '{answer}', but the largest probability is that of '{largest}'"
+            )
+        _check_confidence(probability, values.max(), where)
+        yield PredictedRow(image, task, values), where
+
+
+def _check_confidence(probability: str, largest: float, where: str) -> None:
+    try:
+        agrees = abs(float(probability) - largest) <= SUM_TOLERANCE
+    except ValueError:
+        agrees = False
+    if not agrees:
+        raise DataError(
+            f"{where}: probability is '{probability}', but the largest of the classes is {largest}"
+        )
+
+
+FORMAT = Format(
+    name="table",
+    first_row=f"a header {','.join(COLUMNS)},<class>,<class>,...",
+    is_first_row=lambda fields: tuple(fields[: len(COLUMNS)]) == COLUMNS,
+    read=_read,
+    write=_write,
+)

@@ -1,0 +1,143 @@
+"""Two prediction files of the same rows, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from fashionai.csv_files import write_rows
+from fashionai.errors import DataError
+from fashionai.metrics import true_classes
+from fashionai.predictions.formats import DECIMALS
+from fashionai.scoring.joining import JoinedTask
+from fashionai.scoring.labels import Labels, labels_of
+from fashionai.tasks import Task
+
+DIFFERENCE_COLUMNS = (
+    *("image", "task", "class_a", "probability_a", "class_b", "probability_b"),
+    "true_class",
+)
+
+
+class Outcomes(NamedTuple):
+    """How many labelled rows each file answers with the true class."""
+
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+
+    @property
+    def rows(self) -> int:
+        """All labelled rows."""
+        return sum(self)
+
+    @property
+    def p_value(self) -> float:
+        """How likely so uneven a split of the rows that one file alone gets right is by chance."""
+        return mcnemar_p_value(self.only_a, self.only_b)
+
+
+class TaskComparison(NamedTuple):
+    """The answers of both files to N rows of one task.
+
+    ``answers`` ``(2, N)`` are class indices, ``confidence`` ``(2, N)`` their
+    probabilities, ``truth`` ``(N,)`` true class indices, -1 where no label is
+    known. ``positions`` are those of the rows in the first file.
+    """
+
+    task: Task
+    positions: list[int]
+    images: list[str]
+    answers: np.ndarray
+    confidence: np.ndarray
+    mean_difference: float
+    truth: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The task's name; a table has none, and no labels may tell it."""
+        return self.task.name or "table"
+
+    @property
+    def differs(self) -> np.ndarray:
+        """Which rows have different answers, ``(N,)``."""
+        return self.answers[0] != self.answers[1]
+
+    def answered(self, class_index: int) -> tuple[int, int, int]:
+        """How many rows A, B and both of them answer with a class."""
+        a, b = self.answers == class_index
+        return int(a.sum()), int(b.sum()), int((a & b).sum())
+
+    def outcomes(self, class_index: Optional[int] = None) -> Outcomes:
+        """Who is right on the labelled rows, or on those of one true class."""
+        chosen = self.truth >= 0 if class_index is None else self.truth == class_index
+        a, b = (self.answers == self.truth)[:, chosen]
+        cells = (a & b, a & ~b, ~a & b, ~a & ~b)
+        return Outcomes(*(int(cell.sum()) for cell in cells))
+
+
+def compare_tasks(
+    joined: Sequence[JoinedTask], labels: Labels, names: tuple[str, str]
+) -> list[TaskComparison]:
+    """Compare two joined files, task by task.
+
+    ``labels`` may be empty, or lack some of the rows. ``mean_difference`` is the
+    mean over rows and classes of the absolute difference of their probabilities.
+    Raises DataError when there are labels, and none for any of the rows;
+    ``names`` are the files of the predictions and of the labels.
+    """
+    compared = []
+    for part in joined:
+        found = labels_of(part.task, part.images, labels, names)
+        compared.append(
+            TaskComparison(
+                found.task,
+                part.positions,
+                part.images,
+                part.probabilities.argmax(axis=2),
+                part.probabilities.max(axis=2),
+                float(np.abs(part.probabilities[0] - part.probabilities[1]).mean()),
+                np.where(found.known, true_classes(found.marks), -1),
+            )
+        )
+    if labels and not any(comparison.outcomes().rows for comparison in compared):
+        first = joined[0].images[0]
+        raise DataError(f"{names[1]} has no label for any row of {names[0]}, such as {first}")
+    return compared
+
+
+def write_differences(path: Path, compared: Sequence[TaskComparison]) -> int:
+    """Write the rows of different answers in the order of the first file; returns their number.
+
+    The columns are DIFFERENCE_COLUMNS; the true class is empty where it is not known.
+    """
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    for part in compared:
+        classes = part.task.classes
+        for row in np.flatnonzero(part.differs):
+            fields = [part.images[row], part.task.name]
+            for answer, confidence in zip(part.answers[:, row], part.confidence[:, row]):
+                fields += [classes[answer], f"{confidence:.{DECIMALS}f}"]
+            fields.append(classes[part.truth[row]] if part.truth[row] >= 0 else "")
+            rows.append((part.positions[row], tuple(fields)))
+    write_rows(path, [DIFFERENCE_COLUMNS, *(fields for _, fields in sorted(rows))])
+    return len(rows)
+
+
+def mcnemar_p_value(only_a: int, only_b: int) -> float:
+    """The exact two-sided p value of McNemar's test, from the rows that one of two gets right.
+
+    Were both equally good, each such row would be a toss of a coin (McNemar
+    1947, Psychometrika 12:153-157, with binomial probabilities).
+    """
+    tosses = only_a + only_b
+    # Whole numbers, whose sum is exact: the probabilities themselves are below the smallest float.
+    ways = tail = 1
+    for heads in range(1, min(only_a, only_b) + 1):
+        ways = ways * (tosses - heads + 1) // heads
+        tail += ways
+    return min(1.0, 2 * tail / 2**tosses)

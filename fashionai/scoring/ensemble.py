@@ -1,0 +1,138 @@
+"""Prediction files averaged: row by row, with weights that are given or chosen on labels.
+
+Weights that were chosen on some rows flatter the score of these very rows:
+choose them on validation rows and apply them to other files of the same models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fashionai.errors import ConfigError
+from fashionai.metrics import (
+    LOWER_IS_BETTER,
+    SCORES,
+    overall_scores,
+    task_scores,
+)
+from fashionai.predictions.formats import DECIMALS, PredictedRow
+from fashionai.scoring.joining import JoinedTask
+from fashionai.scoring.labels import Labels, all_labels_of
+
+# How many files, with repetition, a search averages at most: weights are multiples of 1/k, k <= 50.
+SEARCH_STEPS = 50
+
+
+# Probabilities (M, N, C) of the files and marks (N, C) of one task.
+ScoredTask = tuple[np.ndarray, np.ndarray]
+
+
+class WeightSearch(NamedTuple):
+    """Weights as whole numbers, one a file, and mean scores over tasks.
+
+    ``files`` are the scores of each file alone, ``equal`` those of equal
+    weights, ``chosen`` those of ``weights``.
+    """
+
+    weights: list[int]
+    rows: int
+    files: list[dict[str, float]]
+    equal: dict[str, float]
+    chosen: dict[str, float]
+
+
+def normalize_weights(weights: Sequence[float], files: int) -> list[float]:
+    """Weights of sum 1, equal ones where none are given.
+
+    Raises ConfigError unless there is one for each file, none is negative and
+    one is above zero.
+    """
+    if not weights:
+        return [1 / files] * files
+    found = ",".join(f"{weight:g}" for weight in weights)
+    if len(weights) != files:
+        raise ConfigError(
+            f"--weights: found {len(weights)} ({found}), expected {files}, one for each file"
+        )
+    total = sum(weights)
+    if min(weights) < 0 or not 0 < total < math.inf:
+        raise ConfigError(f"--weights: found {found}, expected numbers from 0 up, not all 0")
+    return [weight / total for weight in weights]
+
+
+def average_files(joined: Sequence[JoinedTask], weights: Sequence[float]) -> list[PredictedRow]:
+    """The weighted mean of every row, in the order of the first file; ``weights`` sum to 1."""
+    placed = [
+        (position, PredictedRow(image, part.task, values))
+        for part in joined
+        for position, image, values in zip(
+            part.positions, part.images, _average(part.probabilities, weights)
+        )
+    ]
+    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
+
+
+def search_weights(
+    joined: Sequence[JoinedTask], labels: Labels, names: tuple[str, str], by: str = "map"
+) -> WeightSearch:
+    """Choose weights by ensemble selection with replacement, a deterministic greedy search.
+
+    Files are added to the mean one at a time, each time the one that makes the
+    mean over tasks of score ``by`` best, a file any number of times (Caruana et
+    al., "Ensemble selection from libraries of models", ICML 2004). The best of
+    all these means and of equal weights is chosen, so that on these rows none
+    is worse than the best file alone. Raises DataError for rows without a
+    label; ``names`` are the files of the predictions and of the labels.
+    """
+    found = [all_labels_of(part.task, part.images, labels, names) for part in joined]
+    # Probabilities of classes say nothing of images of none of them.
+    tasks = [
+        (part.probabilities[:, truth.known], truth.marks[truth.known])
+        for part, truth in zip(joined, found)
+    ]
+    files = len(joined[0].probabilities)
+    alone, equal = np.eye(files, dtype=int), np.ones(files, dtype=int)
+
+    def goodness(counts: np.ndarray) -> float:
+        return _goodness(tasks, counts, by)
+
+    means, counts = [], np.zeros(files, dtype=int)
+    for _ in range(SEARCH_STEPS):
+        # max takes the first of equal ones: the file that was named first.
+        counts = max((counts + one for one in alone), key=goodness)
+        means.append(counts)
+    chosen = max([*means, equal], key=goodness)
+    return WeightSearch(
+        (chosen // np.gcd.reduce(chosen)).tolist(),
+        sum(len(marks) for _, marks in tasks),
+        [_scores(tasks, one) for one in alone],
+        _scores(tasks, equal),
+        _scores(tasks, chosen),
+    )
+
+
+def _goodness(tasks: Sequence[ScoredTask], counts: np.ndarray, by: str) -> float:
+    """The mean of a score over tasks, turned so that more is better."""
+    weights = counts / counts.sum()
+    score = float(np.mean([SCORES[by](_average(p, weights), marks) for p, marks in tasks]))
+    if math.isnan(score):
+        return -math.inf
+    return -score if by in LOWER_IS_BETTER else score
+
+
+def _scores(tasks: Sequence[ScoredTask], counts: np.ndarray) -> dict[str, float]:
+    weights = counts / counts.sum()
+    return overall_scores([task_scores(_average(p, weights), marks) for p, marks in tasks])
+
+
+def _average(probabilities: np.ndarray, weights: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The weighted mean of ``(M, N, C)`` over M, rounded as a file will hold it.
+
+    Rounding keeps equal probabilities equal, which mAP looks at, and makes the
+    scores of a search those of the file.
+    """
+    return np.tensordot(np.asarray(weights), probabilities, axes=1).round(DECIMALS)

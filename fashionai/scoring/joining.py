@@ -1,0 +1,103 @@
+"""Rows of several files, joined by what they are about and never by their position."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fashionai.errors import DataError
+from fashionai.predictions.formats import PredictedRow, RowKey, read_predictions
+from fashionai.tasks import Task
+
+
+class JoinedTask(NamedTuple):
+    """The rows of one task in M prediction files, joined by image.
+
+    ``positions`` are those of the N rows in the first file, ``probabilities``
+    is ``(M, N, C)``.
+    """
+
+    task: Task
+    positions: list[int]
+    images: list[str]
+    probabilities: np.ndarray
+
+
+def join_files(paths: Sequence[Path]) -> list[JoinedTask]:
+    """Read prediction files of the same rows, in any order, task by task as in the first.
+
+    Raises DataError, with the first rows that differ, for files of other rows or classes.
+    """
+    files = [read_predictions(path) for path in paths]
+    first = files[0]
+    for number in range(1, len(files)):
+        names = str(paths[number]), str(paths[0])
+        if files[number][0].task.family != first[0].task.family:
+            raise DataError(f"{names[0]} has another format than {names[1]}")
+        keys = [row.key for row in files[number]], [row.key for row in first]
+        order = match_rows(*keys, names, "prediction")
+        files[number] = [files[number][position] for position in order]
+        for row, other in zip(files[number], first):
+            check_same_classes(row.task, other.task, names)
+    return join_rows(files)
+
+
+def join_rows(files: Sequence[Sequence[PredictedRow]]) -> list[JoinedTask]:
+    """Files whose rows are in the same order, task by task."""
+    positions: dict[str, list[int]] = {}
+    for position, row in enumerate(files[0]):
+        positions.setdefault(row.task.name, []).append(position)
+    return [
+        JoinedTask(
+            files[0][chosen[0]].task,
+            chosen,
+            [files[0][position].image for position in chosen],
+            np.array([[rows[position].probabilities for position in chosen] for rows in files]),
+        )
+        for chosen in positions.values()
+    ]
+
+
+def check_same_classes(task: Task, other: Task, names: tuple[str, str]) -> None:
+    """DataError for tasks of other classes; ``names`` are the files that they stand in."""
+    if task.classes == other.classes:
+        return
+    pairs = itertools.zip_longest(task.classes, other.classes, fillvalue="none")
+    index, (here, there) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise DataError(
+        f"{names[0]} has other classes than {names[1]}: class {index} is {here}, not {there}"
+    )
+
+
+def match_rows(
+    predicted: Sequence[RowKey],
+    expected: Sequence[RowKey],
+    names: tuple[str, str],
+    expected_are: str = "label",
+) -> list[int]:
+    """For every expected row, the position of its prediction.
+
+    Rows are (image, task) and occur once on each side; ``names`` are the two
+    files, for the DataError that lists the first rows that are missing or extra,
+    and ``expected_are`` says what the second holds.
+    """
+    positions = {row: index for index, row in enumerate(predicted)}
+    missing = [row for row in expected if row not in positions]
+    complain_of_rows(missing, names[0], "has no prediction for", names[1])
+    extra = list(positions.keys() - set(expected))
+    extra.sort(key=positions.__getitem__)
+    complain_of_rows(extra, names[1], f"has no {expected_are} for", names[0])
+    return [positions[row] for row in expected]
+
+
+def complain_of_rows(rows: Sequence[RowKey], file: str, problem: str, other: str) -> None:
+    """DataError that counts these rows and lists the first, if there are any."""
+    if rows:
+        listed = ", ".join(f"{image} ({task})" if task else image for image, task in rows[:3])
+        more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
+        count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
+        raise DataError(f"{file} {problem} {count} of {other}: {listed}{more}")

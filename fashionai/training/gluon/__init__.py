@@ -1,0 +1,1 @@
+"""Training on MXNet: the network, its optimizer and its inputs."""

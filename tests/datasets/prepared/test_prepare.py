@@ -1,0 +1,285 @@
+"""prepare as a whole: label files and images in, folders and a summary out."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from fashionai.datasets.prepared.folders import read_split
+from fashionai.datasets.prepared.prepare import (
+    Summary,
+    prepare,
+    summary_notes,
+    summary_table,
+)
+from fashionai.datasets.reading import read_source
+from fashionai.datasets.records import LabelledImage, Source
+from fashionai.errors import DataError
+from fashionai.tasks import FASHION_MNIST, Task, find_task
+from tests.conftest import write_fashionai_data
+from tests.datasets.readers.test_idx import write_set
+from tests.datasets.trees import encode
+
+SKIRT = find_task("skirt")
+
+
+@contextlib.contextmanager
+def quiet(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    yield lambda done: None
+
+
+def run(data: Path, out: Path, **options) -> Summary:
+    return prepare(read_source(SKIRT, data), out, progress=quiet, **options)
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    return {
+        path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def add_rows(data: Path, label_file: str, *labels: tuple[str, str], like: bytes = b"") -> None:
+    """Rows (name, label) with an image each: a new one, or the bytes ``like``."""
+    path = data / label_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as handle:
+        for name, label in labels:
+            image = path.parent.parent / "Images" / "skirt_length_labels" / name
+            image.parent.mkdir(parents=True, exist_ok=True)
+            noise = np.random.default_rng(abs(hash(name))).integers(0, 256, (20, 20, 3), np.uint8)
+            image.write_bytes(like or cv2.imencode(".jpg", noise)[1].tobytes())
+            handle.write(f"Images/skirt_length_labels/{name},skirt_length_labels,{label}\n")
+
+
+BASE = "base/Annotations/label.csv"
+
+
+def first_image(data: Path) -> Path:
+    return sorted((data / "base/Images/skirt_length_labels").iterdir())[0]
+
+
+def test_two_preparations_in_two_places_give_the_same_bytes(tmp_path: Path) -> None:
+    trees = []
+    for place in ("one", "two"):
+        data = write_fashionai_data(tmp_path / place)
+        run(data, tmp_path / f"{place}-out", mode="copy")
+        trees.append(tree(tmp_path / f"{place}-out"))
+    assert trees[0] == trees[1]
+    assert "skirt_length_labels/manifest.csv" in trees[0]
+
+
+def test_every_row_is_in_the_manifest_once_and_splits_are_stratified(fashionai_data, tmp_path):
+    summary = run(fashionai_data, tmp_path / "out", val_fraction=0.25)
+    listed = rows(summary.folder / "manifest.csv")
+    label_rows = (fashionai_data / BASE).read_text().split()
+    assert [f"{r['source'].split('/', 1)[1]},{SKIRT.name},{r['label']}" for r in listed] == (
+        label_rows
+    )
+    counts = Counter((int(row["class_index"]), row["split"]) for row in listed)
+    # 8 images a class, a quarter of them.
+    assert counts == {(c, s): n for c in range(6) for s, n in (("train", 6), ("val", 2))}
+    assert summary.counts == counts
+    assert summary.changed == 48
+    for row in listed:
+        folder = SKIRT.folder_names[row["label"].index("y")]
+        placed = summary.folder / row["split"] / folder / row["file"]
+        assert placed.samefile(fashionai_data / row["source"])
+
+
+def test_the_split_is_a_tenth_by_default_and_follows_the_seed(tmp_path: Path) -> None:
+    data = write_fashionai_data(tmp_path / "data", per_class=20)
+    by_seed = []
+    for seed in (0, 0, 1):
+        summary = run(data, tmp_path / "out", seed=seed)
+        assert len(read_split(summary.folder, "val").paths) == 12
+        by_seed.append((summary.folder / "manifest.csv").read_bytes())
+    assert by_seed[0] == by_seed[1] != by_seed[2]
+
+
+def test_an_interrupted_preparation_is_repaired_by_the_next(fashionai_data, tmp_path) -> None:
+    run(fashionai_data, tmp_path / "whole")
+
+    @contextlib.contextmanager
+    def stopping(description: str, total: int) -> Iterator[Callable[[int], None]]:
+        done = []
+
+        def advance(count: int) -> None:
+            done.append(count)
+            if "writing" in description and len(done) == 20:
+                raise KeyboardInterrupt
+
+        yield advance
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(read_source(SKIRT, fashionai_data), tmp_path / "out", seed=7, progress=stopping)
+    assert not (tmp_path / "out" / SKIRT.name / "manifest.csv").exists()
+    run(fashionai_data, tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    assert run(fashionai_data, tmp_path / "out").changed == 0
+
+
+def test_equal_images_share_a_split_and_conflicts_are_listed(fashionai_data, tmp_path) -> None:
+    data, same = fashionai_data, first_image(fashionai_data).read_bytes()
+    add_rows(data, BASE, ("twin.jpg", "ynnnnn"), ("other.jpg", "nnnnny"), like=same)
+    for seed in range(8):
+        summary = run(data, tmp_path / "out", seed=seed, val_fraction=0.5)
+        listed = rows(summary.folder / "manifest.csv")
+        names = {first_image(data).name, "twin.jpg", "other.jpg"}
+        assert len({row["split"] for row in listed if row["file"] in names}) == 1
+    assert sum(summary.duplicates.values()) == 2
+    assert len(summary.conflicts) == 1
+    notes = "\n".join(summary_notes(summary))
+    assert "2 images repeat the bytes of another, all in its split" in notes
+    assert (
+        "same bytes, different classes: "
+        f"base/Images/{SKIRT.name}/{first_image(data).name} (Invisible), "
+        f"base/Images/{SKIRT.name}/twin.jpg (Invisible), "
+        f"base/Images/{SKIRT.name}/other.jpg (Floor)"
+    ) in notes
+
+
+def test_names_that_collide_between_sets_are_both_kept(fashionai_data, tmp_path) -> None:
+    name = first_image(fashionai_data).name
+    add_rows(fashionai_data, "web/Annotations/skirt_length_labels.csv", (name, "ynnnnn"))
+    add_rows(fashionai_data, "train/Annotations/label.csv", (name, "nnnnny"))
+    summary = run(fashionai_data, tmp_path / "out")
+    listed = {row["source"]: row for row in rows(summary.folder / "manifest.csv")}
+    stem = name[: -len(".jpg")]
+    for place, file in (("base", name), ("web", f"{stem}-2.jpg"), ("train", f"{stem}-3.jpg")):
+        source = f"{place}/Images/{SKIRT.name}/{name}"
+        assert listed[source]["file"] == file
+        (placed,) = summary.folder.glob(f"*/*/{file}")
+        assert placed.samefile(fashionai_data / source)
+
+
+def test_a_damaged_image_stops_and_is_listed(fashionai_data, tmp_path) -> None:
+    image = first_image(fashionai_data)
+    image.write_bytes(image.read_bytes()[:-2])
+    (image.parent / sorted(p.name for p in image.parent.iterdir())[3]).write_text("text")
+    with pytest.raises(DataError) as caught:
+        run(fashionai_data, tmp_path / "out")
+    folder = tmp_path / "out" / SKIRT.name
+    assert str(caught.value) == (
+        f"{fashionai_data / BASE}:1: image base/Images/{SKIRT.name}/{image.name} cannot be used: "
+        f"truncated; 1 more in {folder / 'rejected.csv'}. Give --skip-bad to go on"
+    )
+    assert [p.name for p in folder.iterdir()] == ["rejected.csv"]
+    assert rows(folder / "rejected.csv") == [
+        {
+            "source": f"base/Images/{SKIRT.name}/{name}",
+            "label": label,
+            "where": f"{fashionai_data / BASE}:{line}",
+            "reason": reason,
+        }
+        for name, label, line, reason in (
+            (image.name, "ynnnnn", 1, "truncated"),
+            ("base0-0003.jpg", "nnnynn", 4, "not an image"),
+        )
+    ]
+
+
+def test_skip_bad_goes_on_without_the_damaged_and_only_them(fashionai_data, tmp_path) -> None:
+    image = first_image(fashionai_data)
+    sound = image.read_bytes()
+    image.write_bytes(b"")
+    summary = run(fashionai_data, tmp_path / "out", skip_bad=True)
+    listed = [row["file"] for row in rows(summary.folder / "manifest.csv")]
+    assert len(listed) == 47
+    assert image.name not in listed
+    assert [reason for _, reason in summary.rejected] == ["empty file"]
+    assert f"1 images rejected: {summary.folder / 'rejected.csv'}" in summary_notes(summary)
+    # Mended, the next preparation takes it and the list is gone.
+    image.write_bytes(sound)
+    again = run(fashionai_data, tmp_path / "out")
+    assert again.changed == 1
+    assert not (again.folder / "rejected.csv").exists()
+
+
+def test_copies_in_splits_that_the_data_set_gives_are_counted(tmp_path: Path) -> None:
+    """Three pictures, of which one is twice in train, in val and in test."""
+    images = []
+    for number, split in enumerate(["train", "train", "val", "test", "train", "val"]):
+        content = encode(0, np.random.default_rng(max(0, number - 3)))
+        image = LabelledImage(f"{number}.jpg", None, content, number % 2, "", "", split)
+        images.append(image)
+    summary = prepare(
+        Source(Task("two", (), ("a", "b"), "table"), images, []), tmp_path, progress=quiet
+    )
+    assert "3 images repeat the bytes of another, 2 in another split" in summary_notes(summary)
+
+
+def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+    add_rows(tmp_path, BASE, ("a.jpg", "ynnnnn"), like=b"x")
+    with pytest.raises(DataError, match="no image of skirt_length_labels can be used"):
+        run(tmp_path, tmp_path / "out", skip_bad=True)
+
+
+def test_classes_without_images_have_folders_and_small_ones_are_reported(tmp_path: Path) -> None:
+    add_rows(tmp_path, BASE, *((f"{n}.jpg", "nnynnn") for n in range(10)), ("z.jpg", "nnnynn"))
+    summary = run(tmp_path, tmp_path / "out")
+    for split in ("train", "val"):
+        assert sorted(p.name for p in (summary.folder / split).iterdir()) == [*SKIRT.folder_names]
+    assert summary.unsplit_classes == [3]
+    assert "class Midi cannot be split: all of it is in train" in summary_notes(summary)
+
+
+def test_the_summary_table_adds_up(fashionai_data, tmp_path) -> None:
+    first_image(fashionai_data).write_bytes(b"")
+    summary = run(fashionai_data, tmp_path / "out", skip_bad=True)
+    lines = [line.split() for line in summary_table(summary).splitlines()]
+    assert lines[0] == ["skirt_length_labels", "train", "val", "rejected", "duplicates"]
+    assert [line[0] for line in lines[1:]] == [*SKIRT.classes, "total"]
+    numbers = np.array([[int(cell) for cell in line[1:]] for line in lines[1:]])
+    np.testing.assert_array_equal(numbers[:-1].sum(axis=0), numbers[-1])
+    assert numbers.sum(axis=1).tolist() == [8] * 6 + [48]
+    assert numbers[-1, 2] == 1
+    assert len({len(line) for line in summary_table(summary).splitlines()}) == 1
+
+
+def test_fashion_mnist_has_its_own_test_split(tmp_path: Path) -> None:
+    arrays = write_set(tmp_path / "data", train=40, test=10)
+    trees = []
+    for _ in range(2):
+        summary = prepare(
+            read_source(FASHION_MNIST, tmp_path / "data"), tmp_path / "out", progress=quiet
+        )
+        trees.append(tree(tmp_path / "out"))
+    assert trees[0] == trees[1]
+    assert summary.changed == 0
+    folder = summary.folder
+    sizes = {split: len(read_split(folder, split).paths) for split in ("train", "val", "test")}
+    assert sizes == {"train": 30, "val": 10, "test": 10}
+    test = read_split(folder, "test")
+    assert test.class_indices.tolist() == list(range(10))
+    for path, image in zip(test.paths, arrays["t10k-images-idx3-ubyte"]):
+        np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), image)
+
+
+def test_an_out_folder_that_is_a_file_is_an_error_with_its_name(fashionai_data, tmp_path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(DataError, match="out: is a file, expected a folder to write to"):
+        run(fashionai_data, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_full_disk_is_an_error_and_no_traceback(fashionai_data, tmp_path, monkeypatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        run(fashionai_data, tmp_path / "out", mode="copy")

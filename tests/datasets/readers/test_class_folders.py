@@ -1,0 +1,199 @@
+"""Trees of class folders, with split folders and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fashionai.datasets.prepared.folders import plan_folders, write_folders
+from fashionai.datasets.readers.class_folders import read_class_folders
+from fashionai.errors import ConfigError, DataError
+from fashionai.tasks import Task
+from tests.datasets.trees import put, write_class_folders
+
+
+def error_of(call, *arguments, kind: type[Exception] = DataError) -> str:
+    with pytest.raises(kind) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def make(folder: Path, *files: str) -> Path:
+    for file in files:
+        put(folder / file)
+    return folder
+
+
+def summary(source) -> list[tuple[str, int, object]]:
+    return [(image.source, image.class_index, image.split) for image in source.images]
+
+
+def test_a_tree_of_classes_is_read_in_the_order_of_its_paths(tmp_path: Path) -> None:
+    make(tmp_path, "owl/b.png", "cat/z.jpg", "cat/a.JPG", "Zebra/1.webp")
+    source = read_class_folders("pets", tmp_path)
+    assert source.task == Task("pets", (), ("Zebra", "cat", "owl"), "table")
+    assert summary(source) == [
+        ("Zebra/1.webp", 0, None),
+        ("cat/a.JPG", 1, None),
+        ("cat/z.jpg", 1, None),
+        ("owl/b.png", 2, None),
+    ]
+    assert source.notes == []
+    for image in source.images:
+        assert image.path == tmp_path / image.source
+        assert image.where == str(image.path)
+        assert image.label == image.source.split("/")[0]
+
+
+def test_the_given_order_of_classes_is_kept(tmp_path: Path) -> None:
+    make(tmp_path, "large/1.jpg", "medium/1.jpg", "small/1.jpg")
+    source = read_class_folders("sizes", tmp_path, ["small", "medium", "large"])
+    assert source.task.classes == ("small", "medium", "large")
+    assert [image.class_index for image in source.images] == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [("train", "val", "test"), ("Training", "valid", "TESTING"), ("train", "validation", "test")],
+)
+def test_split_folders_give_the_splits(tmp_path: Path, train: str, val: str, test: str) -> None:
+    write_class_folders(tmp_path, {train: 3, val: 2, test: 1}, ("a", "b"))
+    source = read_class_folders("two", tmp_path)
+    expected = [
+        (f"{folder}/{name}/{index:03d}.jpg", truth, split)
+        for folder, split, count in ((train, "train", 3), (val, "val", 2), (test, "test", 1))
+        for truth, name in enumerate("ab")
+        for index in range(count)
+    ]
+    assert summary(source) == expected
+    assert source.notes == []
+
+
+def test_without_validation_images_train_has_no_split(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, {"train": 2, "test": 1}, ("a", "b"))
+    (tmp_path / "val" / "a").mkdir(parents=True)
+    source = read_class_folders("two", tmp_path)
+    assert [image.split for image in source.images] == [None] * 4 + ["test"] * 2
+    assert source.notes == [
+        "no images for validation are given: they are chosen from those of train"
+    ]
+
+
+def test_val_and_test_may_lack_classes_but_have_no_others(tmp_path: Path) -> None:
+    make(tmp_path, "train/knee/1.jpg", "train/midi/1.jpg", "val/knee/1.jpg", "test/midi/1.jpg")
+    assert [image.class_index for image in read_class_folders("t", tmp_path).images] == [0, 1, 0, 1]
+    make(tmp_path, "test/mid/1.jpg")
+    assert error_of(read_class_folders, "t", tmp_path) == (
+        f"{tmp_path}/test/mid: no such class in {tmp_path}/train. Did you mean 'midi'?"
+    )
+
+
+def test_hidden_files_are_passed_over_and_other_files_told(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg", "a/.DS_Store", "a/.x.jpg", "b/2.jpg", "b/Thumbs.db", ".git/config")
+    source = read_class_folders("t", tmp_path)
+    assert [image.source for image in source.images] == ["a/1.jpg", "b/2.jpg"]
+    assert source.notes == ["1 file that is no image left out: b/Thumbs.db"]
+    make(tmp_path, "a/jpg", "a/1.txt", "readme.md")
+    assert read_class_folders("t", tmp_path).notes == [
+        "4 files, no images, left out: readme.md, a/1.txt, a/jpg, ..."
+    ]
+
+
+def test_what_lies_beside_split_folders_is_told_too(tmp_path: Path) -> None:
+    make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/x.csv", "manifest.csv")
+    assert read_class_folders("t", tmp_path).notes == [
+        "2 files, no images, left out: manifest.csv, val/x.csv"
+    ]
+
+
+def test_a_prepared_tree_is_read_back_class_by_class(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "raw", {"train": 2, "val": 1, "test": 1})
+    source = read_class_folders("pets", tmp_path / "raw")
+    planned = plan_folders(source.images, [image.split or "" for image in source.images])
+    write_folders(tmp_path / "out", source.task, planned, "copy")
+    again = read_class_folders("pets", tmp_path / "out")
+    assert again.task.classes == ("0_cat", "1_dog", "2_owl")
+    assert sorted((image.class_index, image.split, image.read()) for image in again.images) == (
+        sorted((image.class_index, image.split, image.read()) for image in source.images)
+    )
+    assert again.notes == ["2 files, no images, left out: manifest.csv, task.json"]
+
+
+def test_an_empty_class_is_a_class_that_is_told(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg", "b/1.jpg", "d/1.jpg")
+    (tmp_path / "c").mkdir()
+    source = read_class_folders("t", tmp_path)
+    assert source.task.classes == ("a", "b", "c", "d")
+    assert source.notes == ["no images of class 'c'"]
+    source = read_class_folders("t", tmp_path, ["a", "b", "c", "d", "e"])
+    assert source.notes == ["no images of classes 'c', 'e'"]
+
+
+def test_classes_alike_but_for_capitals_are_told(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.jpg", "Cat/1.jpg")
+    assert read_class_folders("t", tmp_path).notes == [
+        "classes 'Cat' and 'cat' differ in capitals only"
+    ]
+
+
+def test_train_may_be_a_class(tmp_path: Path) -> None:
+    make(tmp_path, "bus/1.jpg", "car/1.jpg", "train/1.jpg")
+    assert read_class_folders("t", tmp_path).task.classes == ("bus", "car", "train")
+
+
+def test_an_image_whose_link_is_broken_is_kept_for_checking_to_report(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "b/2.jpg").symlink_to(tmp_path / "gone.jpg")
+    sources = [image.source for image in read_class_folders("t", tmp_path).images]
+    assert sources == ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
+
+
+NESTED = ": is a folder below a class folder, expected images"
+OUTSIDE = ": is an image outside a class folder, expected <class>/<image>"
+FLAT = ": holds no class folders, expected"
+ONE_CLASS = ": found class 'a', expected at least two classes"
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        (["train/1.jpg", "test/2.jpg"], f"/test{FLAT} test/<class>/<image>"),
+        (["train/a/1.jpg", "val/a/1.jpg"], f"/train{ONE_CLASS}"),
+        (["a/1.jpg"], ONE_CLASS),
+        (["x.txt"], ": holds no folders, expected <class>/<image>"),
+        (["a/1.jpg", "b/x/1.jpg"], f"/b/x{NESTED}"),
+        (["train/a/1.jpg", "train/b/c/1.jpg"], f"/train/b/c{NESTED}"),
+        (["a/1.jpg", "b/1.jpg", "1.jpg"], f"/1.jpg{OUTSIDE}"),
+        (["train/a/1.jpg", "train/b/1.jpg", "1.jpg"], f"/1.jpg{OUTSIDE}"),
+        (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], f"/test/1.jpg{OUTSIDE}"),
+        (
+            ["train/a/1.jpg", "train/b/1.jpg", "extra/a/1.jpg"],
+            "/extra: lies beside train, expected train, val or test",
+        ),
+        (["train/a/1.jpg", "val/b/1.jpg", "valid/b/1.jpg"], "/valid: is val, as {root}/val is"),
+        (["val/a/1.jpg", "test/b/1.jpg"], ": no folder train, found test, val"),
+        (["a/1.txt", "b/1.txt"], ": no images to train on"),
+        (["train/a/1.txt", "train/b/x", "test/a/1.jpg"], ": no images to train on"),
+    ],
+)
+def test_other_trees_are_refused(tmp_path: Path, files: list[str], problem: str) -> None:
+    make(tmp_path, *files)
+    expected = f"{tmp_path}{problem.format(root=tmp_path)}"
+    assert error_of(read_class_folders, "t", tmp_path) == expected
+
+
+def test_no_folder_is_refused(tmp_path: Path) -> None:
+    assert error_of(read_class_folders, "t", tmp_path / "x") == (
+        f"{tmp_path}/x: cannot be read: No such file or directory"
+    )
+
+
+def test_classes_that_were_not_given_are_refused(tmp_path: Path) -> None:
+    make(tmp_path, "knee/1.jpg", "midi/1.jpg")
+    assert error_of(read_class_folders, "t", tmp_path, ["knees", "midi"]) == (
+        f"{tmp_path}/knee: not one of the given classes. Did you mean 'knees'?"
+    )
+    assert error_of(read_class_folders, "t", tmp_path, ["a", "b", "a"], kind=ConfigError) == (
+        "classes: 'a' is given twice"
+    )

@@ -1,0 +1,85 @@
+"""Folders of covers with and without cats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.datasets.prepared.check import check_images
+from fashionai.datasets.readers.covers import read_covers
+from fashionai.errors import DataError
+from fashionai.tasks import COVERS
+from tests.datasets.trees import encode, put, write_covers
+
+
+def error_of(data: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        read_covers(data)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("below", ["samples", ""])
+def test_positive_is_cat_whatever_the_format(tmp_path: Path, below: str) -> None:
+    write_covers(tmp_path, per_class=4, below=below)
+    source = read_covers(tmp_path)
+    assert source.task == COVERS
+    names = ["0.jpg", "1.png", "2.webp", "3.bmp"]
+    assert [(image.source, source.task.classes[image.class_index]) for image in source.images] == [
+        (f"{below}/{folder}/{name}".lstrip("/"), truth)
+        for folder, truth in (("negative", "not cat"), ("positive", "cat"))
+        for name in names
+    ]
+    for image in source.images:
+        assert image.path == tmp_path / image.source
+        assert image.where == str(image.path)
+        assert image.label in ("negative", "positive")
+        assert image.split is None
+    assert [checked.damage for checked in check_images(source.images)] == [""] * 8
+    assert source.notes == []
+
+
+def test_images_without_a_suffix_count_and_other_files_are_told(tmp_path: Path) -> None:
+    write_covers(tmp_path, per_class=1)
+    rng = np.random.default_rng(0)
+    put(tmp_path / "samples/positive/cover.jpg?size=l", encode(1, rng, ".png"))
+    put(tmp_path / "samples/positive/1f3a", encode(1, rng, ".jpg"))
+    put(tmp_path / "samples/positive/.hidden", encode(1, rng, ".jpg"))
+    put(tmp_path / "samples/negative/urls.txt", "https://example.org/1.jpg")
+    put(tmp_path / "samples/negative/empty")
+    source = read_covers(tmp_path)
+    assert [image.source.split("/", 1)[1] for image in source.images] == [
+        "negative/0.jpg",
+        "positive/0.jpg",
+        "positive/1f3a",
+        "positive/cover.jpg?size=l",
+    ]
+    assert source.notes == [
+        "2 files, no images, left out: samples/negative/empty, samples/negative/urls.txt"
+    ]
+
+
+def test_a_damaged_image_is_kept_for_checking_to_report(tmp_path: Path) -> None:
+    write_covers(tmp_path, per_class=1)
+    put(tmp_path / "samples/positive/9.jpg", b"no image")
+    put(tmp_path / "samples/positive/9.gif", b"GIF89a")
+    source = read_covers(tmp_path)
+    damage = [checked.damage for checked in check_images(source.images)]
+    assert damage == ["", "", "not an image", "not an image"]
+
+
+def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
+    assert error_of(tmp_path) == (
+        f"{tmp_path}/negative: no such folder, expected images of 'negative' there"
+    )
+    put(tmp_path / "samples/negative/1.jpg")
+    assert error_of(tmp_path) == (
+        f"{tmp_path}/samples/positive: no such folder, expected images of 'positive' there"
+    )
+    put(tmp_path / "samples/positive/1.txt")
+    assert error_of(tmp_path) == f"{tmp_path}/samples/positive: no images"
+    put(tmp_path / "samples/positive/more/1.jpg")
+    assert error_of(tmp_path) == (
+        f"{tmp_path}/samples/positive/more: is a folder below a class folder, expected images"
+    )

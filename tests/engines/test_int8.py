@@ -1,0 +1,98 @@
+"""Quantized networks from pixels: tables against MXNet's own operators, and a formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.engines.int8 import IntegerForward, integer_engine
+from fashionai.engines.int8_files import load_quantized
+from fashionai.models.forward import Forward
+from fashionai.models.graph import as_block
+from fashionai.quantization import quantize
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from tests.export.test_graph import disturb_normalisation
+from tests.export.test_torch import make_run
+from tests.predictions.test_predict import MEAN, STD
+from tests.support.two_tasks import write_two_tasks
+
+mx = import_mxnet()
+
+COLUMNS = [slice(0, 6), slice(6, 12)]
+
+
+@pytest.fixture
+def quantized(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunFolder:
+    """A run of the network that the test names, with the mean and deviation MEAN and STD."""
+    monkeypatch.chdir(tmp_path)
+    return quantized_run(request.param, mean=list(MEAN), std=list(STD))
+
+
+def quantized_run(network: str, **data: object) -> RunFolder:
+    write_two_tasks(Path())
+    run = make_run(Path(), network, **data)
+    disturb_normalisation(run.best_parameters)
+    quantize(run, images=8, max_loss=1)
+    return run
+
+
+def levels() -> np.ndarray:
+    """An image that has every level of every channel once."""
+    return np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+
+
+def largest_input(engine: IntegerForward) -> float:
+    return float(engine.network.collect_params()["data_max"].data().asscalar())
+
+
+@pytest.mark.parametrize("quantized", ["small_cnn", "mobilenetv2_0.25"], indirect=True)
+@pytest.mark.parametrize("devices", [1, 2])
+def test_behind_its_integers_the_network_is_the_same(quantized: RunFolder, devices: int) -> None:
+    """With the integers of MXNet's operator it answers as the whole graph, bit for bit."""
+    contexts = [mx.cpu(number) for number in range(devices)]
+    settings = (MEAN, STD), contexts, COLUMNS
+    engine = integer_engine(load_quantized(quantized), *settings)
+    assert isinstance(engine, IntegerForward)
+    normalised = ((levels() / 255 - MEAN) / STD).transpose(0, 3, 1, 2)
+    own, _, _ = mx.nd.contrib.quantize_v2(
+        mx.nd.array(normalised), min_calib_range=-1, max_calib_range=largest_input(engine)
+    )
+    engine.table = own.asnumpy().reshape(3, 256)
+    plain = Forward(as_block(load_quantized(quantized), contexts), MEAN, STD, contexts, COLUMNS)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    assert np.array_equal(engine.begin(images)(), plain.begin(images)())
+
+
+@pytest.mark.parametrize("mean", [list(MEAN), [0.0] * 3])
+def test_the_table_is_the_nearest_of_symmetric_integers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mean: list[float]
+) -> None:
+    """Without a sign where nothing is negative."""
+    monkeypatch.chdir(tmp_path)
+    run = quantized_run("small_cnn", mean=mean, std=list(STD))
+    engine = integer_engine(load_quantized(run), (mean, STD), [mx.cpu()], COLUMNS)
+    assert isinstance(engine, IntegerForward)
+    (planes,) = engine.split(levels())
+    steps = 127 if any(mean) else 255
+    assert planes.dtype == (np.int8 if any(mean) else np.uint8)
+    exact = (levels().reshape(-1, 3) / 255 - mean) / STD * steps / largest_input(engine)
+    rounded = planes.asnumpy().reshape(3, -1).T
+    assert np.abs(rounded - exact.clip(-steps, steps)).max() <= 0.5 + 1e-4
+    plain = Forward(as_block(load_quantized(run), [mx.cpu()]), mean, STD, [mx.cpu()], COLUMNS)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    np.testing.assert_allclose(engine.begin(images)(), plain.begin(images)(), atol=0.02)
+
+
+@pytest.mark.parametrize("quantized", ["resnet18_v2"], indirect=True)
+def test_a_network_may_normalise_before_its_integers(quantized: RunFolder) -> None:
+    settings = (MEAN, STD), [mx.cpu()], COLUMNS
+    engine = integer_engine(load_quantized(quantized), *settings)
+    assert isinstance(engine, IntegerForward)
+    plain = Forward(as_block(load_quantized(quantized), [mx.cpu()]), MEAN, STD, *settings[1:])
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    np.testing.assert_allclose(engine.begin(images)(), plain.begin(images)(), atol=0.02)

@@ -1,0 +1,39 @@
+"""Batches that are computed in parts, on several threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.engines.onnx_model import onnx_model
+from fashionai.engines.onnx_runtime import OnnxNetwork
+from fashionai.engines.opening import open_engine
+from fashionai.errors import WeightsError
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import columns_of
+
+mx = import_mxnet()
+
+
+@pytest.mark.parametrize("threads", [1, 3, 9])
+def test_every_image_gets_its_own_answer_whatever_the_batch(trained: Path, threads: int) -> None:
+    run = RunFolder(trained / "runs/skirt")
+    network = OnnxNetwork(onnx_model(run), columns_of(run.read_tasks()), threads)
+    gluon = open_engine(run, [mx.cpu()], "gluon")
+    crop = run.read_config().data.crop
+    images = np.random.default_rng(0).integers(0, 256, (26, crop, crop, 3)).astype(np.uint8)
+    images //= np.arange(1, 27, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    expected = gluon.begin(images)()
+    assert len(np.unique(expected.round(4), axis=0)) == len(images), "answers look alike"
+    batches = np.split(np.arange(26), [1, 3, 10])
+    begun = [network.begin(images[batch]) for batch in batches]
+    for batch, pending in zip(batches, begun):
+        np.testing.assert_allclose(pending(), expected[batch], atol=2e-6)
+
+
+def test_a_model_that_onnx_runtime_does_not_take_is_told_in_a_line() -> None:
+    with pytest.raises(WeightsError, match=r"^ONNX Runtime cannot open the network: .*\S$"):
+        OnnxNetwork(b"no model", [slice(0, 2)], 1)

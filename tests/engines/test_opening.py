@@ -1,0 +1,194 @@
+"""Every engine computes what the hybridized network computes, and the choice between them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.engines import choice as engine_choice
+from fashionai.engines import opening as engines
+from fashionai.engines.choice import measure_engines, open_fastest
+from fashionai.engines.opening import ENGINES, EXACT_ENGINES, open_engine
+from fashionai.errors import ConfigError, InstallationError, RunError
+from fashionai.models.graph import Graph
+from fashionai.predictions.predict import predict_images
+from fashionai.quantization import quantize
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import find_task
+from tests.conftest import fashionai
+from tests.predictions.test_predict import images_to_predict
+
+mx = import_mxnet()
+
+CPU = [mx.cpu()]
+SKIRT = find_task("skirt")
+# Of a probability. Eight bits are 1/256 of each layer's range.
+TOLERANCES = {**dict.fromkeys(EXACT_ENGINES, 2e-6), "int8": 0.02}
+
+
+@pytest.fixture
+def runs(trained: Path, trained_cnn: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
+    """The run of the zoo's network, and that of the CNN, which is quantized."""
+    monkeypatch.chdir(trained)
+    cnn = RunFolder(trained_cnn)
+    if not cnn.int8_report.exists():
+        quantize(cnn)
+    return [RunFolder(Path("runs/skirt")), cnn]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FASHIONAI_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_agrees_with_gluon(trained: Path, runs: list[RunFolder], name: str) -> None:
+    paths = images_to_predict(trained)
+    for run in runs[1:] if name == "int8" else runs:
+        expected, actual = (
+            predict_images(paths, [run], CPU, batch_size=4, engine=engine)[SKIRT]
+            for engine in ("gluon", name)
+        )
+        np.testing.assert_allclose(actual, expected, atol=TOLERANCES[name])
+        np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
+        np.testing.assert_array_equal(actual.argmax(axis=1), expected.argmax(axis=1))
+        assert np.ptp(expected, axis=0).max() > 0.1, "the network answers the same everywhere"
+
+
+def test_engines_of_two_devices_share_the_views(runs: list[RunFolder]) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    for name in ("gluon", "fused"):
+        one, two = (
+            open_engine(runs[0], devices, name).begin(pixels)()
+            for devices in (CPU, [mx.cpu(0), mx.cpu(1)])
+        )
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["fused", "onnx", "int8"])
+def test_engines_of_the_cpu_are_refused_on_a_gpu(runs: list[RunFolder], name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"engine {name} computes on the CPU, found gpu\(0\)"):
+        open_engine(runs[1], [mx.gpu(0)], name)
+
+
+def test_what_does_not_agree_is_refused_and_not_measured(
+    runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    speeds, complete = measure_engines(runs[0], CPU)
+    assert (set(speeds), complete) == (set(EXACT_ENGINES), True)
+
+    def fuse_wrongly(graph: Graph) -> Graph:
+        """As oneDNN would where others read a convolution that it normalises."""
+        weights = dict(graph.arguments)
+        weights[min(weights)] = weights[min(weights)] * 1.5
+        return graph._replace(arguments=weights)
+
+    monkeypatch.setattr(engines, "fuse", fuse_wrongly)
+    with pytest.raises(ConfigError, match=r"engine fused computes mobilenet0.25 wrongly, .* off"):
+        open_engine(runs[0], CPU, "fused")
+    caplog.set_level("INFO", "fashionai")
+    speeds, complete = measure_engines(runs[0], CPU)
+    assert (set(speeds), complete) == ({"gluon", "onnx"}, False)
+    assert "engine fused is left out: engine fused computes mobilenet0.25 wrongly" in caplog.text
+
+
+def test_the_fastest_engine_is_chosen_and_remembered(
+    runs: list[RunFolder], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speeds = {"gluon": 100.0, "fused": 102.0, "onnx": 101.0}
+    measured, opened = [], []
+
+    def measure(run: RunFolder, contexts: list[object]) -> tuple[dict[str, float], bool]:
+        measured.append(run)
+        return speeds, complete
+
+    def open_named(run: RunFolder, contexts: list[object], name: str) -> str:
+        opened.append(name)
+        if name == wrong:
+            raise InstallationError("onnx is not installed")
+        return name
+
+    wrong, complete = "", True
+    monkeypatch.setattr(engine_choice, "measure_engines", measure)
+    monkeypatch.setattr(engine_choice, "open_engine", open_named)
+    assert open_fastest(runs[0], CPU, 10) == "gluon"
+    assert not (home / "engines.json").exists(), "few views are not worth measuring"
+    assert open_fastest(runs[0], CPU, 10_000) == "gluon", "two percent are noise"
+    speeds["fused"] = 150.0
+    assert open_fastest(runs[0], CPU, 10_000) == "gluon", "what was measured is remembered"
+    assert open_fastest(runs[1], CPU, 10_000) == "fused", "for another network it is measured"
+    assert open_fastest(runs[1], CPU, 10) == "fused"
+    assert measured == runs
+    for damaged in ("{", "[1]", '{"a": 1}', emptied(home / "engines.json")):
+        (home / "engines.json").write_text(damaged)
+        assert open_fastest(runs[0], CPU, 10_000) == "fused", "a damaged file is measured anew"
+    assert open_fastest(runs[0], [mx.gpu(0)], 10_000) == "gluon"
+    wrong = "fused"
+    assert open_fastest(runs[0], CPU, 10_000) == "gluon"
+    assert opened[-2:] == ["fused", "gluon"], "what can no longer be opened"
+    (home / "engines.json").unlink()
+    wrong, complete = "", False
+    assert open_fastest(runs[0], CPU, 10_000) == "fused"
+    assert not (home / "engines.json").exists(), "other weights may do better"
+
+
+def emptied(file: Path) -> str:
+    """What was remembered, without any speed."""
+    return json.dumps({key: {} for key in json.loads(file.read_text())})
+
+
+def test_auto_measures_for_many_views_and_predicts_the_same(
+    trained: Path, runs: list[RunFolder], home: Path
+) -> None:
+    paths = images_to_predict(trained)
+    assert len(paths) * 10 < 1000
+    few = predict_images(paths, [runs[0]], CPU)[SKIRT]
+    open_fastest(runs[0], CPU, 1000)
+    (speeds,) = json.loads((home / "engines.json").read_text()).values()
+    assert set(speeds) == set(EXACT_ENGINES)
+    assert min(speeds.values()) > 0
+    chosen = predict_images(paths, [runs[0]], CPU)[SKIRT]
+    np.testing.assert_allclose(chosen, few, atol=2e-6)
+    (home / "engines.json").unlink()
+    (home / "engines.json").mkdir()
+    open_fastest(runs[0], CPU, 1000)  # goes on where nothing can be remembered
+
+
+def test_the_command_line_takes_an_engine(runs: list[RunFolder], trained: Path) -> None:
+    files = []
+    for name in ENGINES:
+        files.append(trained / f"{name}.csv")
+        arguments = ("--run", runs[1], "--engine", name, "--out", files[-1])
+        assert fashionai("predict", *arguments) == 0
+    answers = [
+        np.array([[float(p) for p in line.split(",")[2].split(";")] for line in file.open()])
+        for file in files
+    ]
+    for name, answer in zip(ENGINES, answers):
+        np.testing.assert_allclose(answer, answers[0], atol=TOLERANCES[name])
+
+
+def test_a_run_that_is_not_quantized_or_was_before_has_no_int8(
+    runs: list[RunFolder], tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match=r"is not quantized\. Run: fashionai quantize --run"):
+        open_engine(runs[0], CPU, "int8")
+    run = RunFolder(tmp_path / "skirt")
+    shutil.copytree(runs[1].path, run.path)
+    open_engine(run, CPU, "int8")
+    content = run.int8_parameters.read_bytes()
+    for damaged in (content[:1000], content[:-4] + b"1234"):
+        run.int8_parameters.write_bytes(damaged)
+        with pytest.raises(RunError, match=r"int8-0000.params: cannot be used \(not as"):
+            open_engine(run, CPU, "int8")
+    weights = mx.nd.load(str(run.weights_file))
+    weights[min(weights)] *= 1.5
+    mx.nd.save(str(run.weights_file), weights)
+    with pytest.raises(RunError, match="was quantized with other weights"):
+        open_engine(run, CPU, "int8")

@@ -1,0 +1,139 @@
+"""predict and evaluate as a user runs them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fashionai.predictions.formats import read_predictions
+from fashionai.tasks import find_task, tasks_to_json
+from tests.conftest import run_cli
+
+QUESTIONS = "data/rank/Tests/question.csv"
+
+
+def rows(path: Path) -> list[list[str]]:
+    with open(path, newline="") as handle:
+        return list(csv.reader(handle))
+
+
+@pytest.fixture(scope="module")
+def submission(trained: Path) -> Path:
+    done = run_cli("predict", "--out", "submission.csv", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    assert "skirt_length_labels: runs/skirt (validation mAP " in done.stdout
+    assert "submission.csv: 18 rows" in done.stdout
+    return trained / "submission.csv"
+
+
+def test_rows_and_order_are_those_of_the_question_file(trained: Path, submission: Path) -> None:
+    asked, answered = rows(trained / QUESTIONS), rows(submission)
+    assert [row[:2] for row in answered] == [row[:2] for row in asked]
+    for _, _, numbers in answered:
+        values = numbers.split(";")
+        assert len(values) == 6
+        assert all(len(value.partition(".")[2]) == 8 for value in values)
+        assert sum(map(float, values)) == pytest.approx(1, abs=1e-6)
+
+
+def test_evaluate_counts_what_a_spreadsheet_would(trained: Path, submission: Path) -> None:
+    arguments = ["--predictions", submission, "--labels", "data/answers.csv"]
+    done = run_cli("evaluate", *arguments, "--json", "scores.json", "--confusion", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    right = 0
+    for (_, _, numbers), (_, _, label) in zip(rows(submission), rows(trained / "data/answers.csv")):
+        values = [float(value) for value in numbers.split(";")]
+        right += label[values.index(max(values))] == "y"
+    scores = json.loads((trained / "scores.json").read_text())
+    assert scores["accuracy"] == pytest.approx(right / 18)
+    assert scores["tasks"]["skirt_length_labels"]["n"] == 18
+    assert scores["map"] == scores["tasks"]["skirt_length_labels"]["map"]
+    assert {"basic_precision", "mrr", "log_loss"} <= scores.keys()
+    assert "5 Floor" in done.stdout
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_rows_of_several_tasks_keep_their_order(trained: Path, tmp_path: Path) -> None:
+    """Rows of two tasks alternate, and each goes through its own run."""
+    pant = "pant_length_labels"
+    for part in ("base", "rank"):
+        source = trained / "data" / part / "Images/skirt_length_labels"
+        shutil.copytree(source, tmp_path / "data" / part / "Images/skirt_length_labels")
+        shutil.copytree(source, tmp_path / "data" / part / "Images" / pant)
+    mixed = []
+    for image, task, _ in rows(trained / QUESTIONS):
+        mixed += [[image, task, ""], [image.replace(task, pant), pant, ""]]
+    question = tmp_path / QUESTIONS
+    question.parent.mkdir(parents=True)
+    question.write_text("".join(",".join(row) + "\n" for row in mixed))
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    shutil.copytree(trained / "runs/skirt", tmp_path / "runs/pant")
+    config = tmp_path / "runs/pant/config.yaml"
+    config.write_text(config.read_text().replace("skirt", "pant"))
+    classes = json.dumps(tasks_to_json([find_task("pant")]))
+    (tmp_path / "runs/pant/classes.json").write_text(classes)
+    done = run_cli("predict", "--out", "both.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [row[:2] for row in rows(tmp_path / "both.csv")] == [row[:2] for row in mixed]
+    only = run_cli("predict", "--out", "one.csv", "--task", "pant", cwd=tmp_path)
+    assert only.returncode == 0, only.stderr
+    chosen = [row for row in rows(tmp_path / "both.csv") if row[1] == pant]
+    assert rows(tmp_path / "one.csv") == chosen
+
+
+def test_a_task_without_a_run_stops_before_anything_is_computed(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "data")
+    done = run_cli("predict", "--out", "none.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no finished run of skirt_length_labels" in done.stderr
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_the_best_finished_run_is_taken_and_unfinished_ones_are_not(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "data")
+    for name, score, finished in (("a", 0.5, True), ("b", 0.9, True), ("c", 0.99, False)):
+        run = tmp_path / "runs" / name
+        shutil.copytree(trained / "runs/skirt", run)
+        metrics = json.loads((run / "metrics.json").read_text())
+        metrics["tasks"]["skirt_length_labels"]["map"] = score
+        metrics["finished"] = finished
+        (run / "metrics.json").write_text(json.dumps(metrics))
+    done = run_cli("predict", "--out", "best.csv", "--crops", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "skirt_length_labels: runs/b (validation mAP 0.9000" in done.stdout
+
+
+def test_a_prepared_split_is_predicted_and_evaluated(trained: Path) -> None:
+    run = ["--run", "runs/skirt", "--split", "val"]
+    done = run_cli("predict", "--out", "val.csv", *run, cwd=trained)
+    assert done.returncode == 0, done.stderr
+    predicted = read_predictions(trained / "val.csv")
+    labels = {row[0]: row[2] for row in rows(trained / "data/base/Annotations/label.csv")}
+    right = sum(labels[row.image][int(row.probabilities.argmax())] == "y" for row in predicted)
+    done = run_cli("evaluate", *run, "--json", "val.json", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((trained / "val.json").read_text())
+    assert scores["accuracy"] == pytest.approx(right / len(predicted))
+    assert scores["n"] == len(predicted) == 12
+
+
+def test_a_damaged_test_image_ends_prediction_without_an_answer_file(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "data")
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    image = tmp_path / "data/rank" / rows(trained / QUESTIONS)[5][0]
+    image.write_bytes(image.read_bytes()[:200])
+    done = run_cli("predict", "--out", "damaged.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert image.name in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "damaged.csv").exists()

@@ -1,0 +1,162 @@
+"""Predictions against a plain loop over the stock network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fashionai.errors import FashionAIError, TrainingError
+from fashionai.predictions.predict import (
+    Question,
+    predict,
+    predict_images,
+    predict_with_engine,
+)
+from fashionai.runs import RunFolder
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import find_task
+
+mx = import_mxnet()
+
+SKIRT = find_task("skirt")
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+RESIZE, CROP = 40, 32
+
+
+def stock_network(parameters: Path):
+    """The zoo's own network with the saved file, and nothing of this project."""
+    network = mx.gluon.model_zoo.vision.mobilenet0_25(classes=6)
+    network.load_parameters(str(parameters))
+    return network
+
+
+def naive_views(path: Path, count: int, resize: int = RESIZE) -> list[np.ndarray]:
+    """Crops of one image, written as the text of the contract says them."""
+    image = cv2.imread(str(path))[:, :, ::-1]
+    height, width = image.shape[:2]
+    scale = resize / min(height, width)
+    size = (round(width * scale), round(height * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    image = cv2.resize(image, size, interpolation=method)
+    height, width = image.shape[:2]
+    middle = image[(height - CROP) // 2 :, (width - CROP) // 2 :][:CROP, :CROP]
+    views = [
+        middle,
+        image[:CROP, :CROP],
+        image[:CROP, -CROP:],
+        image[-CROP:, :CROP],
+        image[-CROP:, -CROP:],
+    ]
+    views += [view[:, ::-1] for view in views]
+    return views[:count]
+
+
+def naive_probabilities(path: Path, network, count: int) -> np.ndarray:
+    answers = []
+    for view in naive_views(path, count):
+        pixels = ((view / 255 - MEAN) / STD).transpose(2, 0, 1)[None].astype(np.float32)
+        logits = network(mx.nd.array(pixels)).asnumpy()[0].astype(np.float64)
+        powers = np.exp(logits - logits.max())
+        answers.append(powers / powers.sum())
+    return np.mean(answers, axis=0)
+
+
+def images_to_predict(folder: Path) -> list[Path]:
+    return sorted((folder / "data/rank/Images/skirt_length_labels").glob("*.jpg"))
+
+
+@pytest.mark.parametrize("crops", [1, 5, 10])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_crops_agree_with_a_plain_loop_over_the_stock_network(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, crops: int, batch_size: int
+) -> None:
+    monkeypatch.chdir(trained)
+    run = RunFolder(Path("runs/skirt"))
+    paths = images_to_predict(trained)
+    options = {"crops": crops, "batch_size": batch_size}
+    actual = predict_images(paths, [run], [mx.cpu()], **options)[SKIRT]
+    network = stock_network(run.best_parameters)
+    expected = np.array([naive_probabilities(path, network, crops) for path in paths])
+    np.testing.assert_allclose(actual, expected, atol=2e-5)
+    np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
+    assert np.ptp(expected, axis=0).max() > 0.1, "the network answers the same everywhere"
+
+
+def test_two_devices_predict_what_one_does(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    run = RunFolder(Path("runs/skirt"))
+    paths = images_to_predict(trained)[:7]
+    one = predict_images(paths, [run], [mx.cpu()], batch_size=4)[SKIRT]
+    two = predict_images(paths, [run], [mx.cpu(0), mx.cpu(1)], batch_size=2)[SKIRT]
+    np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_several_runs_are_averaged(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    other = Path("runs-elsewhere/skirt")
+    shutil.copytree("runs/skirt", other)
+    shutil.copyfile("runs/skirt/last.params", other / "best.params")
+    paths = images_to_predict(trained)
+    runs = [RunFolder(Path("runs/skirt")), RunFolder(other)]
+    single = [predict_images(paths, [run], [mx.cpu()])[SKIRT] for run in runs]
+    together = predict_images(paths, runs, [mx.cpu()])[SKIRT]
+    np.testing.assert_allclose(together, (single[0] + single[1]) / 2, atol=1e-12)
+
+
+def test_a_run_of_another_task_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    run = RunFolder(Path("runs/skirt"))
+    with pytest.raises(FashionAIError, match="was trained for skirt_length_labels, expected pant"):
+        predict([Question(find_task("pant"), images_to_predict(trained), [run])], [mx.cpu()])
+
+
+def test_weights_that_are_not_numbers_are_noticed(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    broken = Path("runs-broken/skirt")
+    shutil.copytree("runs/skirt", broken)
+    weights = mx.nd.load(str(broken / "best.params"))
+    weights["output.weight" if "output.weight" in weights else sorted(weights)[-1]][:] = np.nan
+    mx.nd.save(str(broken / "best.params"), weights)
+    with pytest.raises(FashionAIError, match="a probability that is not a number"):
+        predict_images(images_to_predict(trained), [RunFolder(broken)], [mx.cpu()])
+
+
+class StubEngine:
+    """Notes how many images it is given; runs out of memory beyond a number of them."""
+
+    def __init__(self, most: int) -> None:
+        self.given: list[int] = []
+        self._most = most
+
+    def begin(self, pixels: np.ndarray) -> Callable[[], np.ndarray]:
+        self.given.append(len(pixels))
+        if len(pixels) > self._most:
+            raise mx.base.MXNetError("Out of memory\nStack trace: ...")
+        return lambda: np.full((len(pixels), 6), 1 / 6)
+
+
+def test_a_batch_has_no_more_images_than_there_are(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    paths, engine = images_to_predict(trained)[:3], StubEngine(most=30)
+    settings = {"crops": 10, "batch_size": 16}
+    predict_with_engine(engine, RunFolder(Path("runs/skirt")), paths, **settings)
+    assert engine.given == [30]
+
+
+def test_an_engine_that_fails_is_one_line(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    paths, run = images_to_predict(trained)[:3], RunFolder(Path("runs/skirt"))
+    with pytest.raises(TrainingError) as error:
+        predict_with_engine(StubEngine(most=2), run, paths, crops=1, batch_size=3)
+    assert str(error.value) == (
+        f"{run}: MXNet stopped: Out of memory. A smaller --batch-size needs less memory"
+    )
