@@ -36,10 +36,12 @@ from fashionai.runs import (
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
     RUNS_FOLDER,
+    Run,
     RunFolder,
     create_run,
     deciding_differences,
     find_folds,
+    learnt_tasks,
     remove_run,
 )
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
@@ -164,23 +166,23 @@ class CrossValidation:
         """
         config = self._read_config()
         crops = load_yaml(self.settings_file)["crops"]
-        runs = find_folds(self.path)
-        configs = [self._fold_config(config, number) for number in range(1, len(runs) + 1)]
-        for number, (run, fold_config) in enumerate(zip(runs, configs), start=1):
-            log.info("fold %d of %d", number, len(runs))
+        folders = find_folds(self.path)
+        configs = [self._fold_config(config, number) for number in range(1, len(folders) + 1)]
+        for number, (folder, fold_config) in enumerate(zip(folders, configs), start=1):
+            log.info("fold %d of %d", number, len(folders))
             try:
-                self._train_fold(run, fold_config, contexts)
+                self._train_fold(folder, fold_config, contexts)
             except RunStoppedError as stopped:
                 raise RunStoppedError(
-                    f"fold {number} of {len(runs)}: {stopped.message}",
+                    f"fold {number} of {len(folders)}: {stopped.message}",
                     f"Resume with: {self._resume_command(contexts)}",
                 ) from None
-            draw_history(run)
-        draw_folds(runs, self.plot_file, config.monitor)
+            draw_history(folder)
+        draw_folds(folders, self.plot_file, config.monitor)
         held_out = [read_rows(fold_config, "val") for fold_config in configs]
         # One engine: which is the fastest may be found out between an interruption and going on.
         answers = self._predict(
-            *(runs, held_out, contexts, progress),
+            *([Run.open(folder.path) for folder in folders], held_out, contexts, progress),
             crops=crops,
             batch_size=batch_size,
             engine="gluon",
@@ -189,19 +191,18 @@ class CrossValidation:
 
     def _read_config(self, overrides: Sequence[str] = ()) -> Config:
         """What it was begun with; of tasks whose folder is gone the runs know."""
-        runs = [run for run in find_folds(self.path) if run.classes_file.is_file()]
-        known = [task for run in runs for task in run.read_tasks()]
+        known = learnt_tasks([Run(folder) for folder in find_folds(self.path)])
         return load_config(self.config_file, overrides, known)
 
-    def _train_fold(self, run: RunFolder, config: Config, contexts: list[Any]) -> None:
-        begun = run.config_file.is_file()
-        if begun:
-            run.check_same_config(config)
-        if run.is_finished:
-            log.info("%s: already finished", run)
-            return
-        run.path.mkdir(exist_ok=True)
-        Trainer(config, contexts, run if begun else None).fit(run)
+    def _train_fold(self, folder: RunFolder, config: Config, contexts: list[Any]) -> None:
+        begun = Run(folder) if folder.has_begun else None
+        if begun is not None:
+            begun.check_same_config(config)
+            if begun.is_finished:
+                log.info("%s: already finished", folder)
+                return
+        folder.path.mkdir(exist_ok=True)
+        Trainer(config, contexts, begun).fit(folder)
         # Gluon's blocks refer to each other: without this the network would keep its memory on
         # the device while the next fold is trained.
         gc.collect()
@@ -212,12 +213,11 @@ class CrossValidation:
         return command + (f" --gpus {gpus}" if gpus else "")
 
     def _fold_config(self, config: Config, number: int) -> Config:
-        data = config.data.model_copy(update={"folds_file": str(self.folds_file), "fold": number})
-        return config.model_copy(update={"data": data})
+        return config.changed({"data.folds_file": str(self.folds_file), "data.fold": number})
 
     def _predict(
         self,
-        runs: Sequence[RunFolder],
+        runs: Sequence[Run],
         held_out: Sequence[Rows],
         contexts: list[Any],
         progress: ProgressBar,

@@ -128,7 +128,7 @@ def demo_score(out: Path, data: Path, runs: Sequence[Path]) -> float:
 
 def compare_times(data: Path, single: Sequence[Path], heads: Sequence[Path]) -> None:
     """Seconds to predict all test images with ten crops, medians of alternating repetitions."""
-    from fashionai import RunFolder, contexts, predict_images
+    from fashionai import Run, contexts, predict_images
 
     images = sorted((data / "rank/Images").glob("*/*.jpg"))
     ways = {
@@ -140,7 +140,7 @@ def compare_times(data: Path, single: Sequence[Path], heads: Sequence[Path]) -> 
     for _ in range(REPETITIONS):
         for name, paths in ways.items():
             begun = time.perf_counter()
-            predict_images(images, [RunFolder(path) for path in paths], contexts("cpu"))
+            predict_images(images, [Run.open(path) for path in paths], contexts("cpu"))
             seconds[name].append(time.perf_counter() - begun)
     print(f"\nSeconds for {len(images)} images with ten crops\n")
     print("| what | median | fastest | slowest |\n| --- | --- | --- | --- |")

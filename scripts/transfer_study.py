@@ -25,7 +25,16 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from fashionai import RunFolder, Trainer, contexts, find_task, load_config, prepare, read_source
+from fashionai import (
+    Run,
+    RunFolder,
+    Trainer,
+    contexts,
+    find_task,
+    load_config,
+    prepare,
+    read_source,
+)
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.records import LabelledImage, Source
@@ -148,7 +157,7 @@ class Study:
             begun = time.monotonic()
             run = self._train(name, method, images, seed, rate)
             if split == "validation":
-                results[split] = run.read_metrics()["best"]["accuracy"]
+                results[split] = run.metrics["best"]["accuracy"]
             else:
                 options = {"crops": 1, "batch_size": TEST_BATCH}
                 (evaluation,) = evaluate_run(run, split, contexts("cpu"), **options)
@@ -157,9 +166,9 @@ class Study:
             write_json(self._results_file, self._results)
         return results[split]
 
-    def _train(self, name: str, method: Method, images: int, seed: int, rate: float) -> RunFolder:
+    def _train(self, name: str, method: Method, images: int, seed: int, rate: float) -> Run:
         """The finished run of that name, gone on with where it was interrupted."""
-        run = RunFolder(self.out / "runs" / name)
+        folder = RunFolder(self.out / "runs" / name)
         pretrained = imagenet_weights() if method.pretrained else "false"
         settings = [
             *(*SETTINGS, f"data.folder={self._prepare(images, seed)}", f"seed={seed}"),
@@ -167,12 +176,13 @@ class Study:
             *(f"epochs={self.plan.epochs[images]}", f"optimizer.lr={rate}"),
         ]
         config = load_config(ROOT / "configs/fashion_mnist.yaml", settings)
-        if run.config_file.is_file():
-            run.check_same_config(config)
-        if not run.is_finished:
-            run.path.mkdir(parents=True, exist_ok=True)
-            Trainer(config, contexts("cpu"), run).fit(run)
-        return run
+        begun = Run(folder) if folder.has_begun else None
+        if begun is not None:
+            begun.check_same_config(config)
+        if begun is None or not begun.is_finished:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            Trainer(config, contexts("cpu"), begun).fit(folder)
+        return Run.open(folder.path)
 
     def _prepare(self, images: int, seed: int) -> Path:
         """The folder with that share of the training images."""

@@ -143,10 +143,10 @@ def _evaluate_run(
     threshold: Union[float, str, None],
     options: dict[str, Any],
 ) -> list[TaskEvaluation]:
-    from fashionai.runs import RunFolder
+    from fashionai.runs import Run
     from fashionai.scoring.splits import evaluate_run, threshold_of_run
 
-    run = RunFolder(path)
+    run = Run.open(path)
     if isinstance(threshold, str):
         with progress_bar(f"{run}: val", 0) as advance:
             threshold = threshold_of_run(run, devices, progress=advance, **options)

@@ -21,14 +21,8 @@ from fashionai.errors import DataError, RunError, closest
 from fashionai.pipeline.decode import find_damage
 from fashionai.predictions.formats import DECIMALS, as_written
 from fashionai.predictions.predict import Question, predict
-from fashionai.runs import (
-    RUNS_FOLDER,
-    RunFolder,
-    best_finished_runs,
-    check_same_classes,
-    find_runs,
-    learnt_tasks,
-)
+from fashionai.predictions.run_choice import Candidates
+from fashionai.runs import RUNS_FOLDER, Run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 
@@ -46,28 +40,20 @@ class Classified(NamedTuple):
     tasks: dict[Task, RankedClasses]
 
 
-def choose_runs(runs: Sequence[RunFolder]) -> dict[Task, list[RunFolder]]:
-    """Every task that these runs have learnt, with the runs that answer it together.
+def choose_runs(candidates: Candidates) -> dict[Task, list[Run]]:
+    """Every task that can be predicted, with the runs that are averaged for it.
 
-    Without runs: for each task its best finished one below runs/. Raises
-    RunError when there is none, for a run without weights, and for a task with
-    different classes in two runs.
+    Raises RunError when there is none, and for a task with different classes in two runs.
     """
-    for run in runs:
-        run.check_usable()
-    finished = [] if runs else [run for run in find_runs() if run.is_finished]
-    tasks = learnt_tasks(runs or finished)
+    tasks = candidates.usable_tasks
     if not tasks:
         raise RunError(f"{RUNS_FOLDER}: no finished run there", "Train one, or name one with --run")
-    check_same_classes(tasks)
-    if not runs:
-        return best_finished_runs(tasks)
-    return {task: [run for run in runs if task in run.read_tasks()] for task in tasks}
+    return candidates.by_task(tasks)
 
 
 def classify(
     images: Sequence[str],
-    runs: dict[Task, list[RunFolder]],
+    runs: dict[Task, list[Run]],
     contexts: list[Any],
     *,
     top: int,

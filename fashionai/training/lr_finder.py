@@ -57,7 +57,7 @@ def find_learning_rate(
     """
     check_precision(config.precision, contexts)
     weights = starting_weights(config)
-    config = config.with_input(weights.mean, weights.std).model_copy(update={"ema": None})
+    config = config.with_input(weights.mean, weights.std).changed({"ema": None})
     rows = read_rows(config, "train")
     learner = Learner(config, rows, contexts, weights.file, inputs=PixelInputs)
     first_momentum = momentum(config, 0, learner.order.steps_per_epoch)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fashionai.config import IMAGENET_MEAN, IMAGENET_STD, Config
 from fashionai.conversion.published import PUBLISHED_WEIGHTS, published_weights
 from fashionai.errors import WeightsError, nearest
-from fashionai.runs import RunFolder
+from fashionai.runs import Run, RunFolder
 from fashionai.runtime import weights_folder
 from fashionai.weights.downloading import Digest, Progress, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
@@ -145,9 +145,9 @@ def import_file(
 
 def _input_of(file: Path) -> tuple[Channels, Channels]:
     """Mean and deviation of the run that a .params file lies in, ImageNet's without one."""
-    run = RunFolder(file.parent)
-    if file.suffix == ".params" and run.config_file.is_file():
-        return run.read_config().data.normalization
+    run = Run(RunFolder(file.parent))
+    if file.suffix == ".params" and run.folder.has_begun:
+        return run.config.data.normalization
     return IMAGENET_MEAN, IMAGENET_STD
 
 

@@ -18,7 +18,7 @@ from fashionai.reporting.tables import (
     run_table,
     task_lines,
 )
-from fashionai.runs import RunFolder, create_run
+from fashionai.runs import Run, create_run
 from fashionai.tasks import TASKS, Task, expand_tasks, tasks_to_json
 
 
@@ -59,13 +59,13 @@ def test_many_classes_have_their_confused_pairs_in_place_of_a_matrix() -> None:
     assert all(len(line) <= WIDTH for line in lines + few)
 
 
-def make_run(folder: Path, name: str, tasks: list[str], score: float, finished: bool) -> RunFolder:
+def make_run(folder: Path, name: str, tasks: list[str], score: float, finished: bool) -> Run:
     run = create_run(folder / name)
     save_config(Config(task=tasks), run.config_file)
     write_json(run.classes_file, tasks_to_json(expand_tasks(tasks)))
     best = {"map": score, "accuracy": 0.5}
     write_json(run.metrics_file, {"finished": finished, "epochs": 7, "best": best, "tasks": {}})
-    return run
+    return Run(run)
 
 
 def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
         make_run(tmp_path, "b", ["skirt"], 0.9, finished=True),
         make_run(tmp_path, "c", ["coat"], 0.1, finished=True),
         make_run(tmp_path, "d", ["skirt", "coat", "pant", "neck"], 0.8, finished=True),
-        create_run(tmp_path / "begun"),
+        Run(create_run(tmp_path / "begun")),
     ]
     lines = run_table(runs).splitlines()
     names = [Path(line.split()[0]).name for line in lines[1:-1]]

@@ -25,6 +25,7 @@ from fashionai.datasets.readers.fashionai import read_training_images
 from fashionai.datasets.records import Source
 from fashionai.files import content_hash, write_json
 from fashionai.predictions.plan import plan_questions, write_answers
+from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import RunFolder
 from fashionai.runtime import contexts
 from fashionai.scoring.evaluate import evaluate_file
@@ -78,7 +79,7 @@ def predict(folder: Path, rows: int) -> Callable[[], Any]:
     run.best_parameters.touch()
 
     def answer() -> None:
-        planned = plan_questions(questions, folder, [TASK], [run])
+        planned = plan_questions(questions, folder, [TASK], Candidates.open([run.path]))
         write_answers(planned, folder / "answers.csv", contexts("cpu"), crops=1, engine="gluon")
 
     return answer

@@ -9,15 +9,15 @@ from worker import FACTS, Settings
 
 from fashionai.engines.choice import measure_engines
 from fashionai.engines.opening import open_engine
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import compute_threads, contexts
 
 EXACT = "exact"
 
 
-def open_best(settings: Settings) -> tuple[Any, RunFolder]:
+def open_best(settings: Settings) -> tuple[Any, Run]:
     """The engine of ``settings["run"]`` that ``settings["engine"]`` says, noted in the result."""
-    run, name, devices = RunFolder(Path(settings["run"])), settings["engine"], contexts("cpu")
+    run, name, devices = Run.open(Path(settings["run"])), settings["engine"], contexts("cpu")
     if name == EXACT:
         speeds, _ = measure_engines(run, devices)
         name = max(speeds, key=speeds.__getitem__)

@@ -13,7 +13,7 @@ from worker import Settings, serve
 def set_up(settings: Settings) -> Callable[[], float]:
     """Images a second over some batches."""
     engine, run = open_best(settings)
-    crop, batch_size = run.read_config().data.crop, settings["batch_size"]
+    crop, batch_size = run.config.data.crop, settings["batch_size"]
     shape = (batch_size, crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
