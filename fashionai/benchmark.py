@@ -27,6 +27,7 @@ from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
 from fashionai.engines.opening import ENGINES, open_engine
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
+from fashionai.families import find_task
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
@@ -35,7 +36,7 @@ from fashionai.quantization import quantize
 from fashionai.reporting.speeds import Speeds
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import contexts, import_mxnet, usable_cores
-from fashionai.tasks import Task, find_task
+from fashionai.tasks import Task
 from fashionai.training.gluon.inputs import FeatureInputs
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer

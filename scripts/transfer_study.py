@@ -33,11 +33,11 @@ from fashionai import (
     find_task,
     load_config,
     prepare,
-    read_source,
+    read_data_set,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
 from fashionai.files import atomic_path, write_json
 from fashionai.scoring.splits import evaluate_run
@@ -193,8 +193,8 @@ class Study:
         return folder
 
     @functools.cached_property
-    def _source(self) -> Source:
-        return read_source(find_task("fashion-mnist"), self.data)
+    def _source(self) -> DataSet:
+        return read_data_set(find_task("fashion-mnist"), self.data)
 
 
 def choose_images(

@@ -9,6 +9,7 @@ import pytest
 
 from fashionai.config import Config, save_config
 from fashionai.errors import FashionAIError
+from fashionai.families import find_task
 from fashionai.files import write_json
 from fashionai.runs import (
     Run,
@@ -18,7 +19,7 @@ from fashionai.runs import (
     find_runs,
     remove_run,
 )
-from fashionai.tasks import find_task, tasks_to_json
+from fashionai.tasks import tasks_to_json
 
 
 def make_run(path: Path, task: str, score: float, finished: bool = True) -> RunFolder:

@@ -85,11 +85,12 @@ def command(
     Rows are in the order of the question file; of a folder, by name.
     """
     from fashionai.datasets.prepared.folders import PREPARED_FOLDER
+    from fashionai.families import expand_tasks
     from fashionai.predictions import plan as answers
     from fashionai.predictions.predict import images_of, runs_of
     from fashionai.predictions.run_choice import Candidates
     from fashionai.runtime import contexts
-    from fashionai.tasks import expand_tasks, prepared_tasks
+    from fashionai.tasks import prepared_tasks
 
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")

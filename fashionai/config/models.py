@@ -12,8 +12,8 @@ from fashionai.config.augmentations import Augmentation, Mirror, RandomCrop
 from fashionai.config.schedules import Schedule, StepSchedule
 from fashionai.config.section import Section
 from fashionai.errors import nearest
+from fashionai.families import ALL, full_names, short_name
 from fashionai.metrics import SCORE_NAMES
-from fashionai.tasks import ALL, full_names, short_name
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

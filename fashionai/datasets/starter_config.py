@@ -10,9 +10,10 @@ import numpy as np
 
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
 from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.families import full_names, known_task
 from fashionai.files import write_text
 from fashionai.pipeline.decode import read_header
-from fashionai.tasks import REGISTRY, Task, full_names, prepared_tasks
+from fashionai.tasks import Task, prepared_tasks
 from fashionai.yaml_files import parse_scalar
 
 # So many training images are opened to learn how large images are.
@@ -151,7 +152,7 @@ def find_prepared(name: str, folder: Path) -> Task:
     """The task of that name or alias that is prepared in ``folder``; DataError otherwise."""
     known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
     hint = nearest(name, known)
-    if name not in known and name not in REGISTRY and hint.startswith("Did"):
+    if name not in known and known_task(name) is None and hint.startswith("Did"):
         raise DataError(f"{folder}: no task '{name}' is prepared there", hint)
     task = known.get(name)
     # Reading one that is not prepared, or not to its end, says how to prepare it.

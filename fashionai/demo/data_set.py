@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 
 from fashionai.demo.garments import draw
+from fashionai.families import find_task
 from fashionai.files import write_text
-from fashionai.tasks import Task, find_task
+from fashionai.tasks import Task
 
 DEMO_TASKS = ("skirt_length_labels", "pant_length_labels", "sleeve_length_labels")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fashionai.datasets.prepared.rows import read_rows
-from fashionai.datasets.questions import QUESTION_FILES, read_questions
+from fashionai.datasets.questions import read_questions
+from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.errors import DataError, RunError
 from fashionai.predictions.formats import (
     TABLE,
@@ -44,17 +45,17 @@ class Plan(NamedTuple):
 def question_file(data: Path, tasks: Sequence[Task]) -> Path:
     """Where the competition of these tasks puts its question file below ``data``.
 
-    FashionAI's when tasks of several competitions, or none, are at hand. Raises
-    RunError for tasks of no competition.
+    It is that of the first family when tasks of several families, or none, are at hand.
+    Raises RunError for tasks without a competition.
     """
     families = {task.family for task in tasks}
-    family = families.pop() if len(families) == 1 else "fashionai"
-    if family not in QUESTION_FILES:
+    kind = (reader_of(tasks[0]) if len(families) == 1 else next(readers())).questions
+    if kind is None:
         raise RunError(
             f"{tasks[0].name} has no question file",
             "Give --questions a folder, list or CSV of images, or --split",
         )
-    file = data / QUESTION_FILES[family]
+    file = data / kind.place
     if not file.is_file():
         raise DataError(
             f"{file}: no such question file",

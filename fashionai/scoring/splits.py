@@ -9,11 +9,12 @@ import numpy as np
 
 from fashionai.datasets.prepared.rows import Rows, read_rows
 from fashionai.errors import ConfigError
+from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import as_written
 from fashionai.predictions.predict import Question, predict
-from fashionai.predictions.thresholds import check_threshold, choose_threshold
 from fashionai.runs import Run
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task, true_labels
+from fashionai.scoring.thresholds import choose_threshold
 
 
 def evaluate_run(

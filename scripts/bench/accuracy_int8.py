@@ -15,7 +15,7 @@ from typing import Any
 from harness import Options, Target, read_options, result_row, write_results
 from trained_runs import fashionai, write_yaml
 
-from fashionai import find_task, prepare, read_source
+from fashionai import find_task, prepare, read_data_set
 from fashionai.cli.progress import progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 
@@ -52,7 +52,7 @@ def prepared(options: Options) -> Path:
         sys.exit(f"{FASHION_MNIST} is missing; run: apt-get install dataset-fashion-mnist")
     folder = options.cache / f"{TASK}-{options.images}"
     if not (folder / TASK / MANIFEST).is_file():
-        source = read_source(find_task(TASK), FASHION_MNIST)
+        source = read_data_set(find_task(TASK), FASHION_MNIST)
         tests = [image for image in source.images if image.split == "test"]
         others = [image for image in source.images if image.split != "test"]
         chosen = others[: options.images] + tests[: options.images]

@@ -11,7 +11,7 @@ import pytest
 
 from fashionai.demo.data_set import DEMO_TASKS, write_demo
 from fashionai.demo.garments import BANDS, SIDES
-from fashionai.tasks import find_task
+from fashionai.families import find_task
 
 TRAIN, TEST = 240, 40
 LABELS = "base/Annotations/label.csv"

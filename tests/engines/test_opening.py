@@ -14,12 +14,12 @@ from fashionai.engines import opening as engines
 from fashionai.engines.choice import measure_engines, open_fastest
 from fashionai.engines.opening import ENGINES, EXACT_ENGINES, open_engine
 from fashionai.errors import ConfigError, InstallationError, RunError
+from fashionai.families import find_task
 from fashionai.models.graph import Graph
 from fashionai.predictions.predict import predict_images
 from fashionai.quantization import quantize
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from tests.conftest import fashionai
 from tests.predictions.test_predict import images_to_predict
 

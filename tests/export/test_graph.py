@@ -19,13 +19,13 @@ from fashionai.engines.onnx_model import onnx_model, to_onnx
 from fashionai.engines.pixel_graph import PixelNetwork
 from fashionai.export import graph as export_graph
 from fashionai.export.files import write_model
+from fashionai.families import find_task
 from fashionai.models.catalogue import CATALOGUE
 from fashionai.models.graph import trace
 from fashionai.models.zoo import build_network
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from tests.conftest import ROOT, fashionai
 from tests.export.test_torch import make_run
 from tests.predictions.test_predict import MEAN, STD, images_to_predict, naive_views

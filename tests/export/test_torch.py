@@ -12,11 +12,12 @@ from safetensors.numpy import load_file
 
 from fashionai.config import Config, DataConfig, save_config
 from fashionai.config.models import ModelConfig
+from fashionai.families import expand_tasks
 from fashionai.files import write_json
 from fashionai.models.zoo import build_network
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import expand_tasks, tasks_to_json
+from fashionai.tasks import tasks_to_json
 from tests.conftest import fashionai
 
 mx = import_mxnet()

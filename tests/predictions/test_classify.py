@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from fashionai.errors import RunError
+from fashionai.families import find_task
 from fashionai.predictions.classify import choose_runs
 from fashionai.predictions.formats import read_predictions
 from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import Task, find_task, tasks_to_json
+from fashionai.tasks import Task, tasks_to_json
 from tests.conftest import fashionai
 from tests.support.image_server import ImageServer, content, redirect, status
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fashionai.errors import FashionAIError, TrainingError
+from fashionai.families import find_task
 from fashionai.predictions.predict import (
     Question,
     predict,
@@ -19,7 +20,6 @@ from fashionai.predictions.predict import (
 )
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 
 mx = import_mxnet()
 

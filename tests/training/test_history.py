@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from fashionai.config import Config, load_config
+from fashionai.families import find_task
 from fashionai.metrics import SCORE_NAMES
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from fashionai.training.history import (
     find_best,
     is_over,

@@ -14,7 +14,7 @@ from fashionai.csv_files import write_rows
 from fashionai.datasets.prepared.check import check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import SPLITS, plan_folders, write_folders
 from fashionai.datasets.prepared.split import join_groups, split_rows
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
 from fashionai.tasks import Task
 
@@ -58,7 +58,7 @@ def file_errors() -> Iterator[None]:
 
 @file_errors()
 def prepare(
-    source: Source,
+    source: DataSet,
     out: Path,
     *,
     val_fraction: Optional[float] = None,

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task
@@ -120,7 +120,7 @@ class ImageFiles:
         return self._by_stem[folder]
 
 
-def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> Source:
+def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> DataSet:
     """Images of ``<class>/<image>`` or ``<split>/<class>/<image>``, sorted within a split.
 
     Classes are the folders' names, sorted unless ``classes`` gives their order.
@@ -154,7 +154,7 @@ def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> 
     images, split_notes = settle_splits(images, str(folder))
     used = {image.class_index for image in images if image.split in (None, "train")}
     notes = [*note_on_other_files(others), *notes_on_classes(task.classes, used), *split_notes]
-    return Source(task, images, notes)
+    return DataSet(task, images, notes)
 
 
 def list_folder(folder: Path) -> FolderContent:

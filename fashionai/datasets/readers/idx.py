@@ -17,7 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fashionai.datasets.records import LabelledImage
+from fashionai.datasets.readers.reader import Reader
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
 from fashionai.tasks import Task
 
@@ -98,3 +99,6 @@ def _find(data: Path, name: str) -> Path:
     raise DataError(
         f"{data}: neither {name} nor {name}.gz is there", "Name the folder of the files with --data"
     )
+
+
+READER = Reader(lambda data, task: DataSet(task, read_idx_images(data, task), []))

@@ -32,7 +32,7 @@ from fashionai.datasets.readers.csv_dialect import (
     read_lines,
     split_lines,
 )
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task
 
@@ -72,7 +72,7 @@ def read_table(
     split_column: Optional[str] = None,
     group_column: Optional[str] = None,
     classes: Sequence[str] = (),
-) -> Source:
+) -> DataSet:
     """Images of a table in the order of its rows, as a task of that name.
 
     Columns are given by their names in the header or by numbers from 1; those
@@ -98,7 +98,7 @@ def read_table(
     notes = [*columns.notes, *notes_on_classes(task.classes, used), *split_notes]
     if repeated:
         notes.append(f"{repeated:,} repeated {'row' if repeated == 1 else 'rows'} left out")
-    return Source(task, images, notes)
+    return DataSet(task, images, notes)
 
 
 def _find_columns(

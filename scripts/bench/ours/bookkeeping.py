@@ -22,16 +22,17 @@ from fashionai.config import Config, DataConfig, save_config
 from fashionai.datasets.prepared.check import Checked
 from fashionai.datasets.prepared.prepare import prepare
 from fashionai.datasets.readers.fashionai import read_training_images
-from fashionai.datasets.records import Source
+from fashionai.datasets.records import DataSet
+from fashionai.families import find_task
 from fashionai.files import content_hash, write_json
 from fashionai.predictions.plan import plan_questions, write_answers
 from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import RunFolder
 from fashionai.runtime import contexts
 from fashionai.scoring.evaluate import evaluate_file
-from fashionai.tasks import REGISTRY, tasks_to_json
+from fashionai.tasks import tasks_to_json
 
-TASK = REGISTRY["skirt_length_labels"]
+TASK = find_task("skirt_length_labels")
 CLASSES = len(TASK.classes)
 # The smallest crop that there is.
 SIDE = 8
@@ -62,7 +63,7 @@ def plan(folder: Path, rows: int) -> Callable[[], Any]:
 
     def run() -> None:
         images = read_training_images(folder, TASK)
-        source = Source(TASK, images, [])
+        source = DataSet(TASK, images, [])
         prepare(source, folder / "out", progress=lambda *_: contextlib.nullcontext(lambda _: None))
 
     return run

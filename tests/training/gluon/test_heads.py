@@ -14,6 +14,7 @@ import pytest
 from fashionai.cli import main
 from fashionai.config import Config, load_config
 from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.families import find_task
 from fashionai.metrics import SCORE_NAMES
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
@@ -21,7 +22,6 @@ from fashionai.pipeline.mixing import draw_mixing
 from fashionai.predictions.predict import Question, predict
 from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
 from tests.conftest import write_fashionai_data
