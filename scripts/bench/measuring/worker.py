@@ -1,6 +1,6 @@
-"""One side of a comparison: a process that measures whenever the harness says go.
+"""The process of one side: sets up once, then measures each time the benchmark asks for it.
 
-Standard library alone: the peers run it in an environment of their own.
+Uses the standard library alone, because the peers run it in an environment of their own.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from collections.abc import Callable
 from typing import Any
 
 Settings = dict[str, Any]
-# What a result should tell beside versions: set_up may add to it.
+# What the results report beside the versions; ``set_up`` may add to it.
 FACTS: dict[str, Any] = {}
 
 
 def serve(set_up: Callable[[Settings], Callable[[], float]], *packages: str) -> None:
-    """Set up and warm up with the settings in the first line of input, measure at every "go".
+    """Set up with the settings in the first line of input, then measure once per line "go".
 
-    ``set_up`` returns what measures one repetition; its figure is in the unit of the
-    comparison. What else is printed goes to standard error. ``packages`` are those whose
-    versions the result tells.
+    ``set_up`` also warms up, and returns a function that measures one repetition in the unit of
+    the comparison. The results report the versions of ``packages``. Other output goes to standard
+    error.
     """
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    def answer(value: Any) -> None:
-        print(json.dumps(value), file=answers, flush=True)
+    def reply(value: Any) -> None:
+        print(json.dumps(value), file=replies, flush=True)
 
     measure = set_up(json.loads(sys.stdin.readline()))
     versions = {name: _version(name) for name in packages}
-    answer({"python": sys.version.split()[0], **versions, **FACTS})
+    reply({"python": sys.version.split()[0], **versions, **FACTS})
     for line in sys.stdin:
         if line.strip() == "go":
-            answer(measure())
+            reply(measure())
 
 
 def _version(name: str) -> str:
