@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import importlib
 import json
 import os
@@ -37,6 +39,19 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in list(sys.modules):
         if name.partition(".")[0] in NAMES:
             del sys.modules[name]
+
+
+def imported_by(file: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+def test_shared_modules_import_neither_scripts_nor_each_other_in_a_circle() -> None:
+    graph = {f"measuring.{f.stem}": imported_by(f) for f in BENCH.glob("measuring/*.py")}
+    assert "measuring.paths" in graph["measuring.side"]
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+    scripts = {file.stem for file in BENCH.glob("*.py")}
+    assert not any(scripts & modules for modules in graph.values())
 
 
 PAIRS = [(2.0, 3.0), (4.0, 4.0), (1.0, 4.0), (5.0, 10.0), (10.0, 8.0)]
