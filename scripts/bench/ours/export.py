@@ -1,4 +1,4 @@
-"""Writes a run as an ONNX model: usage: export.py RUN FILE."""
+"""Exports a run as an ONNX model: usage: export.py RUN FILE."""
 
 from __future__ import annotations
 
