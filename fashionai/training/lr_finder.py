@@ -13,13 +13,10 @@ from fashionai.datasets.prepared.rows import read_rows
 from fashionai.errors import TrainingError
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.loader import Batch
-from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.inputs import PixelInputs
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.schedules import momentum
 from fashionai.weights.pretrained import starting_weights
-
-mx = import_mxnet()
 
 # The running mean keeps this share of itself; a loss of so many times the best has diverged.
 SMOOTHING = 0.95

@@ -16,7 +16,7 @@ import numpy as np
 from fashionai import csv_files
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import ConfigError, DataError
-from fashionai.metrics import MARK_LETTERS, NO
+from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task, find_task
 
 # Training sets, in the order in which they were released.
@@ -154,14 +154,6 @@ def parse_label(row: Row) -> np.ndarray:
     if label.count("y") != 1:
         raise DataError(f"{row.where}: label '{label}' has {label.count('y')} 'y', expected one")
     return np.array([MARK_LETTERS[letter] for letter in label], dtype=np.int8)
-
-
-def marks_of(rows: Sequence[Row]) -> np.ndarray:
-    """The marks of rows of one task, ``(N, C) int8``."""
-    marks = np.full((len(rows), len(rows[0].task.classes)), NO, dtype=np.int8)
-    for index, row in enumerate(rows):
-        marks[index] = parse_label(row)
-    return marks
 
 
 def row_image(task: Task, source: str) -> str:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from fashionai.datasets.readers.fashionai import (
     Row,
-    marks_of,
     parse_label,
     read_answers,
     read_questions,
@@ -165,9 +164,10 @@ def test_every_other_label_is_refused_with_its_place(task, label: str) -> None:
         assert error_of(parse_label, row).startswith(f"f.csv:7: label '{label}' has ")
 
 
-def test_marks_of_rows_are_stacked(tmp_path: Path) -> None:
+def test_a_label_has_a_mark_for_each_letter() -> None:
     rows = [Row("a", SKIRT, "ynnnnn", "f:1"), Row("b", SKIRT, "nnmynn", "f:2")]
-    np.testing.assert_array_equal(marks_of(rows), [[2, 0, 0, 0, 0, 0], [0, 0, 1, 2, 0, 0]])
+    marks = [parse_label(row) for row in rows]
+    np.testing.assert_array_equal(marks, [[2, 0, 0, 0, 0, 0], [0, 0, 1, 2, 0, 0]])
 
 
 def test_questions_are_found_beside_their_own_folder_in_file_order(tmp_path: Path) -> None:
