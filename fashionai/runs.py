@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
+from fashionai.default_folders import RUNS_FOLDER
 from fashionai.errors import RunError, closest
 from fashionai.tasks import Task, tasks_from_json
 from fashionai.yaml_files import load_yaml
-
-RUNS_FOLDER = Path("runs")
 
 # What tells the folder of a cross-validation: its settings, beside a run for each fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"

@@ -10,6 +10,7 @@ import click
 
 from fashionai.cli.options import device_options, parse_gpus, prediction_options, runs_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
 if TYPE_CHECKING:
     from fashionai.runs import RunFolder
@@ -34,7 +35,7 @@ Examples:
     required=True,
     help="Prediction file to write.",
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
+@click.option("--data", type=click.Path(path_type=Path), default=DATA_FOLDER, help="Data folder.")
 @click.option(
     "--questions",
     type=click.Path(path_type=Path),
@@ -84,7 +85,6 @@ def command(
 
     Rows are in the order of the question file; of a folder, by name.
     """
-    from fashionai.datasets.prepared.folders import PREPARED_FOLDER
     from fashionai.predictions import plan as answers
     from fashionai.predictions.predict import images_of, runs_of
     from fashionai.runs import find_runs, learnt_tasks, open_runs

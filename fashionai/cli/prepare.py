@@ -8,6 +8,7 @@ from typing import Optional
 import click
 
 from fashionai.cli.progress import progress_bar
+from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
 EPILOG = """
 \b
@@ -29,11 +30,11 @@ Examples:
     help="Task name or alias (skirt, logos, ...), or all; may repeat. With --csv or --folders "
     "the name of a new task.",
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
+@click.option("--data", type=click.Path(path_type=Path), default=DATA_FOLDER, help="Data folder.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("data/train_valid"),
+    default=PREPARED_FOLDER,
     help="Where the task's folder goes.",
 )
 @click.option(

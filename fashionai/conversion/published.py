@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Channels = tuple[float, float, float]
+from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 
-IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
-IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 HALF: Channels = (0.5, 0.5, 0.5)
 
 

@@ -17,8 +17,6 @@ from fashionai.datasets.readers import cactus
 from fashionai.datasets.readers import fashionai as fashionai_csv
 from fashionai.datasets.readers.class_folders import (
     ImageFiles,
-    holds_image,
-    is_image_name,
     safe_relative_path,
 )
 from fashionai.datasets.readers.csv_dialect import (
@@ -33,6 +31,7 @@ from fashionai.datasets.readers.csv_dialect import (
     read_rows,
     split_lines,
 )
+from fashionai.datasets.readers.image_files import holds_image, is_image_name
 from fashionai.errors import ConfigError, DataError
 from fashionai.pipeline.decode import ImageFile
 from fashionai.tasks import REGISTRY, Task

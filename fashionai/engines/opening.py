@@ -30,9 +30,6 @@ from fashionai.tasks import columns_of
 
 mx = import_mxnet()
 
-EXACT_ENGINES = ("gluon", "fused", "onnx")
-ENGINES = (*EXACT_ENGINES, "int8")
-
 
 class Engine(Protocol):
     """Computes class probabilities of views."""

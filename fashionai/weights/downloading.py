@@ -12,6 +12,7 @@ from urllib3 import exceptions
 
 from fashionai import __version__
 from fashionai.errors import WeightsError
+from fashionai.progress import Advance
 from fashionai.retries import Result, TryError, may_pass, retry
 
 # A host that does not answer costs so many seconds for each of its addresses.
@@ -25,9 +26,6 @@ PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 # Compressed transfers could not be resumed.
 HEADERS = {"User-Agent": f"fashionai/{__version__}", "Accept-Encoding": "identity"}
 
-# Called with the number of bytes that came since the last call.
-Progress = Callable[[int], None]
-
 
 class Digest(NamedTuple):
     """A published hash: its algorithm, as hashlib names it, and the digits or the first of them."""
@@ -39,7 +37,7 @@ class Digest(NamedTuple):
         return f"{self.algorithm.upper().replace('SHA', 'SHA-')} {self.digits}"
 
 
-def download(url: str, target: Path, digest: Optional[Digest], progress: Progress) -> None:
+def download(url: str, target: Path, digest: Optional[Digest], progress: Advance) -> None:
     """Fetch a file; ``target`` exists only when all of it came and has the digest.
 
     What came of it stays beside ``target`` as ``<name>.part``, from where the
@@ -117,7 +115,7 @@ def _describe(error: requests.RequestException) -> tuple[str, bool]:
     return "the connection broke off", True
 
 
-def _transfer(url: str, partial: Path, progress: Progress) -> None:
+def _transfer(url: str, partial: Path, progress: Advance) -> None:
     """One request for what is missing of the file."""
     start = partial.stat().st_size if partial.exists() else 0
     headers = {**HEADERS, "Range": f"bytes={start}-"} if start else HEADERS
@@ -140,7 +138,7 @@ def _check_status(response: requests.Response) -> None:
         raise TryError(f"HTTP {response.status_code}", may_pass(response.status_code))
 
 
-def _write_body(response: requests.Response, partial: Path, mode: str, progress: Progress) -> None:
+def _write_body(response: requests.Response, partial: Path, mode: str, progress: Advance) -> None:
     """What comes, to the end of the file; TryError when it is less than was announced."""
     expected = response.headers.get("Content-Length", "")
     received = 0

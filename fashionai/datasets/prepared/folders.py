@@ -11,7 +11,7 @@ import contextlib
 import csv
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +19,11 @@ import numpy as np
 
 from fashionai.csv_files import write_rows
 from fashionai.datasets.records import LabelledImage
+from fashionai.default_folders import PREPARED_FOLDER
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.files import atomic_path, write_json
 from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
+from fashionai.progress import Advance, no_progress
 from fashionai.tasks import REGISTRY, TASK_FILE, Task, task_from_json, task_to_json
 
 SPLITS = ("train", "val", "test")
@@ -31,8 +33,6 @@ PARTIAL_MANIFEST = "manifest.csv.partial"
 COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 # A last column where images belong to groups.
 GROUP = "group"
-# Where prepare puts tasks by default.
-PREPARED_FOLDER = Path("data/train_valid")
 MODES = ("hardlink", "copy", "symlink")
 
 
@@ -75,7 +75,7 @@ def write_folders(
     task: Task,
     planned: Sequence[PlannedImage],
     mode: str,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Advance = no_progress,
 ) -> int:
     """Make the folders hold exactly the planned images; returns how many files changed.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from fashionai.datasets.readers.class_folders import (
-    holds_image,
     list_class_folder,
     note_on_other_files,
 )
+from fashionai.datasets.readers.image_files import holds_image
 from fashionai.datasets.records import LabelledImage, Source
 from fashionai.errors import DataError
 from fashionai.tasks import COVERS

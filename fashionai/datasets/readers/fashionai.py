@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fashionai import csv_files
+from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import ConfigError, DataError
 from fashionai.metrics import MARK_LETTERS
@@ -26,7 +27,6 @@ TRAINING_LABELS = (
     "train/Annotations/label.csv",
 )
 TEST_QUESTIONS = "rank/Tests/question.csv"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class Row(NamedTuple):
@@ -166,7 +166,7 @@ def row_image(task: Task, source: str) -> str:
 
 def _is_header(fields: Sequence[str]) -> bool:
     """A header names columns; a row's first field is the path of an image file."""
-    return "/" not in fields[0] and not fields[0].lower().endswith(IMAGE_SUFFIXES)
+    return "/" not in fields[0] and not is_image_name(fields[0])
 
 
 def _parse_row(fields: Sequence[str], where: str) -> Row:

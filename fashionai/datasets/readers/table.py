@@ -14,7 +14,6 @@ from typing import NamedTuple, Optional
 from fashionai.datasets.readers.class_folders import (
     SPLIT_SPELLINGS,
     ImageFiles,
-    is_image_name,
     notes_on_classes,
     order_classes,
     safe_relative_path,
@@ -32,6 +31,7 @@ from fashionai.datasets.readers.csv_dialect import (
     read_lines,
     split_lines,
 )
+from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.records import LabelledImage, Source
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task

@@ -72,8 +72,11 @@ def test_rows_are_the_same_with_header_bom_and_crlf(
     ]
 
 
-def test_a_first_row_with_a_path_is_no_header_whatever_its_suffix(tmp_path: Path) -> None:
-    path = put(tmp_path / BASE, "Images/skirt_length_labels/a.gif,skirt_length_labels,nynnnn")
+@pytest.mark.parametrize("image", ["Images/skirt_length_labels/a.gif", "a.gif", "a.TIFF"])
+def test_a_first_row_with_a_path_is_no_header_whatever_its_suffix(
+    tmp_path: Path, image: str
+) -> None:
+    path = put(tmp_path / BASE, f"{image},skirt_length_labels,nynnnn")
     assert len(read_rows(path)) == 1
 
 
