@@ -8,6 +8,7 @@ from typing import Optional
 import click
 
 from fashionai.cli.progress import progress_bar
+from fashionai.datasets.names import MODES
 from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
 EPILOG = """
@@ -45,7 +46,7 @@ Examples:
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides the split.")
 @click.option(
     "--mode",
-    type=click.Choice(["hardlink", "copy", "symlink"]),
+    type=click.Choice(MODES),
     default="hardlink",
     help="How images get into the folders.",
 )

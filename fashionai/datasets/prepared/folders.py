@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fashionai.csv_files import write_rows
+from fashionai.datasets.names import MODES, SPLITS
 from fashionai.datasets.records import LabelledImage
 from fashionai.default_folders import PREPARED_FOLDER
 from fashionai.errors import ConfigError, DataError, nearest
@@ -26,14 +27,12 @@ from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import REGISTRY, TASK_FILE, Task, task_from_json, task_to_json
 
-SPLITS = ("train", "val", "test")
 MANIFEST = "manifest.csv"
 # The manifest under way: names the files that an interrupted run may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
 COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 # A last column where images belong to groups.
 GROUP = "group"
-MODES = ("hardlink", "copy", "symlink")
 
 
 class PlannedImage(NamedTuple):

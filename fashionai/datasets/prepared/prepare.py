@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Optional
 
 from fashionai.csv_files import write_rows
+from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.check import check_images, conflicting_groups
-from fashionai.datasets.prepared.folders import SPLITS, plan_folders, write_folders
+from fashionai.datasets.prepared.folders import plan_folders, write_folders
 from fashionai.datasets.prepared.split import join_groups, split_rows
 from fashionai.datasets.records import LabelledImage, Source
 from fashionai.errors import DataError

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from fashionai.datasets.names import SPLITS
 from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.records import LabelledImage, Source
 from fashionai.errors import ConfigError, DataError, nearest
@@ -272,7 +273,7 @@ def _split_folders(folder: Path) -> dict[str, Path]:
             raise DataError(f"{folder / name}: is {by_split[name]}, as {first} is")
     if "train" not in places:
         raise DataError(f"{folder}: no folder train, found {', '.join(names)}")
-    return {split: places[split] for split in ("train", "val", "test") if split in places}
+    return {split: places[split] for split in SPLITS if split in places}
 
 
 def _is_split(name: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from fashionai.datasets.names import SPLITS
 from fashionai.datasets.readers.class_folders import (
     SPLIT_SPELLINGS,
     ImageFiles,
@@ -267,7 +268,7 @@ def _read_split(value: str, where: str) -> Optional[str]:
         return None
     split = SPLIT_SPELLINGS.get(value.lower())
     if split is None:
-        hint = nearest(value, ("train", "val", "test"))
+        hint = nearest(value, SPLITS)
         raise DataError(f"{where}: unknown split '{value}'", hint)
     return split
 
