@@ -25,13 +25,15 @@ from fashionai.datasets.prepared.rows import read_rows
 from fashionai.datasets.records import LabelledImage
 from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
-from fashionai.engines.opening import ENGINES, open_engine
+from fashionai.engines.names import ENGINES
+from fashionai.engines.opening import open_engine
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
 from fashionai.families import find_task
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
 from fashionai.pipeline.loader import Loader
+from fashionai.progress import Advance
 from fashionai.quantization import quantize
 from fashionai.reporting.speeds import Speeds
 from fashionai.runs import Run, RunFolder, create_run
@@ -69,7 +71,7 @@ class Setting(NamedTuple):
         return contexts(self.device, self.gpus)
 
 
-def measure(setting: Setting, drawn: bool, progress: Callable[[int], None]) -> Speeds:
+def measure(setting: Setting, drawn: bool, progress: Advance) -> Speeds:
     """Measure every part, with random weights, on some of the prepared training images.
 
     With ``drawn`` images are drawn instead. ``progress`` is told the number of threads under way.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -19,11 +18,13 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, write_folds
 from fashionai.datasets.prepared.rows import Rows, data_hash, read_rows
 from fashionai.datasets.prepared.split import join_groups
+from fashionai.default_folders import RUNS_FOLDER
 from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json, write_text
 from fashionai.metrics import overall_scores
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import build_network
+from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.predictions.formats import (
     PredictedRow,
     as_written,
@@ -31,11 +32,11 @@ from fashionai.predictions.formats import (
     source_names,
     write_predictions,
 )
+from fashionai.progress import ProgressBar
 from fashionai.reporting.plots import draw_folds, draw_history
 from fashionai.runs import (
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
-    RUNS_FOLDER,
     Run,
     RunFolder,
     create_run,
@@ -54,7 +55,6 @@ from fashionai.yaml_files import load_yaml
 log = logging.getLogger(__name__)
 
 # Shows progress: called with a description and a total, gives what is called with steps done.
-ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 class Settings(NamedTuple):
@@ -63,7 +63,7 @@ class Settings(NamedTuple):
     folds: int = 4
     stratified: bool = True
     grouped_by_content: bool = True
-    crops: int = 10
+    crops: int = DEFAULT_CROPS
 
 
 class Folds(NamedTuple):

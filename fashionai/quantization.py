@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
 from fashionai.predictions.predict import check_task, predict_with_engine
+from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from fashionai.scoring.evaluate import TaskEvaluation
@@ -63,7 +64,7 @@ def quantize(
     images: int = 256,
     max_loss: float = 0.01,
     batch_size: int = 16,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Advance = no_progress,
 ) -> Quantized:
     """Calibrate on ``images`` training images, score on validation, and keep it in the run.
 

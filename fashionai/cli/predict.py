@@ -10,6 +10,7 @@ import click
 
 from fashionai.cli.options import device_options, parse_gpus, prediction_options, runs_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.default_folders import DATA_FOLDER
 
 if TYPE_CHECKING:
     from fashionai.runs import Run
@@ -34,7 +35,7 @@ Examples:
     required=True,
     help="Prediction file to write.",
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
+@click.option("--data", type=click.Path(path_type=Path), default=DATA_FOLDER, help="Data folder.")
 @click.option(
     "--questions",
     type=click.Path(path_type=Path),

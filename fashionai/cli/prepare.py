@@ -8,6 +8,8 @@ from typing import Any, Callable, Optional, TypeVar
 import click
 
 from fashionai.cli.progress import progress_bar
+from fashionai.datasets.names import MODES
+from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER
 from fashionai.families import FAMILIES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -49,11 +51,11 @@ def family_options(function: Function) -> Function:
     help="Task name or alias (skirt, logos, ...), or all; may repeat. With --csv or --folders "
     "the name of a new task.",
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
+@click.option("--data", type=click.Path(path_type=Path), default=DATA_FOLDER, help="Data folder.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("data/train_valid"),
+    default=PREPARED_FOLDER,
     help="Where the task's folder goes.",
 )
 @click.option(
@@ -64,7 +66,7 @@ def family_options(function: Function) -> Function:
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides the split.")
 @click.option(
     "--mode",
-    type=click.Choice(["hardlink", "copy", "symlink"]),
+    type=click.Choice(MODES),
     default="hardlink",
     help="How images get into the folders.",
 )

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from fashionai.default_folders import PREPARED_FOLDER
+
 
 @click.command()
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    default=Path("data/train_valid"),
+    default=PREPARED_FOLDER,
     help="Where prepare has put tasks.",
 )
 @click.argument("names", nargs=-1, metavar="[TASK]...")

@@ -49,7 +49,8 @@ def command(
         raise click.UsageError("give --config FILE, or --run DIR --resume to go on with a run")
     chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config
-    from fashionai.runs import RUNS_FOLDER, Run, RunFolder, create_run, remove_run
+    from fashionai.default_folders import RUNS_FOLDER
+    from fashionai.runs import Run, RunFolder, create_run, remove_run
 
     if config_file is None:
         config = Run(RunFolder(run_path or Path())).config_with(overrides)

@@ -11,12 +11,11 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from fashionai.config.augmentations import Augmentation, Mirror, RandomCrop
 from fashionai.config.schedules import Schedule, StepSchedule
 from fashionai.config.section import Section
+from fashionai.default_folders import PREPARED_FOLDER
 from fashionai.errors import nearest
 from fashionai.families import ALL, full_names, short_name
 from fashionai.metrics import SCORE_NAMES
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD
 
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 
@@ -37,7 +36,7 @@ class DataConfig(Section):
     augmented views of every image in turn.
     """
 
-    folder: str = "data/train_valid"
+    folder: str = str(PREPARED_FOLDER)
     folds_file: Optional[str] = None
     fold: Optional[int] = Field(None, ge=1)
     resize_short: int = Field(256, ge=8, le=4096)

@@ -14,8 +14,6 @@ from typing import NamedTuple, Optional
 from fashionai import csv_files
 from fashionai.datasets.readers.class_folders import (
     ImageFiles,
-    holds_image,
-    is_image_name,
     safe_relative_path,
 )
 from fashionai.datasets.readers.csv_dialect import (
@@ -30,6 +28,7 @@ from fashionai.datasets.readers.csv_dialect import (
     read_rows,
     split_lines,
 )
+from fashionai.datasets.readers.image_files import holds_image, is_image_name
 from fashionai.datasets.readers.reader import QuestionFile, readers
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError

@@ -9,6 +9,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
+from fashionai.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.families import full_names, known_task
 from fashionai.files import write_text
@@ -34,8 +35,8 @@ TEMPLATE = """\
 # {name}: {train:,} training and {val:,} validation images of {classes} classes.
 #
 #   fashionai train --config {path}
-#   fashionai evaluate --run runs/{name} --split val
-#   fashionai classify --run runs/{name} IMAGE
+#   fashionai evaluate --run {run} --split val
+#   fashionai classify --run {run} IMAGE
 #
 # Where to begin, written by fashionai init; the validation scores tell where to go from there.
 # Hardware: {hardware}
@@ -141,7 +142,7 @@ def write_starter_config(
     ConfigError for a file that is there, unless it may be overwritten.
     """
     task = find_prepared(name, folder)
-    path = out or Path("configs") / f"{task.short_name}.yaml"
+    path = out or CONFIGS_FOLDER / f"{task.short_name}.yaml"
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: is there already", "Give --overwrite, or another --out")
     write_text(path, starter_config(survey_task(task, folder, rng), folder, path))
@@ -184,6 +185,7 @@ def starter_config(survey: Survey, folder: Path, path: Path) -> str:
         **{**recipe._asdict(), "lr": recipe.lr * batch_size / recipe.largest_batch},
         lr_of_recipe=recipe.lr,
         name=survey.task.short_name,
+        run=RUNS_FOLDER / survey.task.short_name,
         task=_scalar(survey.task.short_name),
         path=path,
         folder=_scalar(str(folder)),

@@ -13,7 +13,8 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import fashionai
-from fashionai.engines.opening import EXACT_ENGINES, Engine, open_engine
+from fashionai.engines.names import EXACT_ENGINES
+from fashionai.engines.opening import Engine, open_engine
 from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
 from fashionai.runs import Run
@@ -21,7 +22,6 @@ from fashionai.runtime import compute_threads, home_folder, processor_name
 
 log = logging.getLogger(__name__)
 
-AUTO = "auto"
 CHOICES_FILE = "engines.json"
 # Fewer views than this are computed before anything would be measured.
 WORTH_MEASURING = 1000

@@ -29,9 +29,6 @@ from fashionai.runtime import compute_threads, import_mxnet
 
 mx = import_mxnet()
 
-EXACT_ENGINES = ("gluon", "fused", "onnx")
-ENGINES = (*EXACT_ENGINES, "int8")
-
 
 class Engine(Protocol):
     """Computes class probabilities of views."""

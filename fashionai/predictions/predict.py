@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fashionai.engines.choice import AUTO, open_fastest
+from fashionai.engines.choice import open_fastest
+from fashionai.engines.names import AUTO
 from fashionai.engines.opening import Engine, open_engine
 from fashionai.errors import ConfigError, RunError, TrainingError
 from fashionai.models.forward import mean_over_views
 from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
-from fashionai.pipeline.crops import CROP_COUNTS
+from fashionai.pipeline.crop_counts import CROP_COUNTS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.pipeline.loader import Loader
 from fashionai.runs import Run

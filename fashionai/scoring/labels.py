@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.datasets.prepared.folders import MANIFEST, SPLITS, read_split
+from fashionai.datasets.names import SPLITS
+from fashionai.datasets.prepared.folders import MANIFEST, read_split
 from fashionai.datasets.readers.label_list import read_label_list
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import LabelRow

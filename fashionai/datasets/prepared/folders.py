@@ -11,31 +11,30 @@ import contextlib
 import csv
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from fashionai.csv_files import write_rows
+from fashionai.datasets.names import MODES, SPLITS
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
+from fashionai.default_folders import PREPARED_FOLDER
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.families import known_task
 from fashionai.files import atomic_path, write_json
 from fashionai.metrics import YES, marks_from_classes
+from fashionai.progress import Advance, no_progress
 from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
 
-SPLITS = ("train", "val", "test")
 MANIFEST = "manifest.csv"
 # The manifest under way: names the files that an interrupted run may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
 COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 # A last column where images belong to groups.
 GROUP = "group"
-# Where prepare puts tasks by default.
-PREPARED_FOLDER = Path("data/train_valid")
-MODES = ("hardlink", "copy", "symlink")
 
 
 class PlannedImage(NamedTuple):
@@ -77,7 +76,7 @@ def write_folders(
     task: Task,
     planned: Sequence[PlannedImage],
     mode: str,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Advance = no_progress,
 ) -> int:
     """Make the folders hold exactly the planned images; returns how many files changed.
 

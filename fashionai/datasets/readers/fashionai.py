@@ -15,11 +15,12 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from fashionai import csv_files
+from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import FASHIONAI_TASKS, find_task, known_task
-from fashionai.metrics import MARK_LETTERS, NO
+from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
 
 # Training sets, in the order in which they were released.
@@ -29,7 +30,6 @@ TRAINING_LABELS = (
     "train/Annotations/label.csv",
 )
 TEST_QUESTIONS = "rank/Tests/question.csv"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class AttributeRow(NamedTuple):
@@ -152,14 +152,6 @@ def parse_label(row: AttributeRow) -> np.ndarray:
     return np.array([MARK_LETTERS[letter] for letter in label], dtype=np.int8)
 
 
-def marks_of(rows: Sequence[AttributeRow]) -> np.ndarray:
-    """The marks of rows of one task, ``(N, C) int8``."""
-    marks = np.full((len(rows), len(rows[0].task.classes)), NO, dtype=np.int8)
-    for index, row in enumerate(rows):
-        marks[index] = parse_label(row)
-    return marks
-
-
 @functools.lru_cache(maxsize=4096)  # a manifest repeats the same few texts
 def parse_marks(task: Task, label: str) -> Optional[np.ndarray]:
     """The marks of a label's text, ``(C,) int8``; None for a text that is no label of the task."""
@@ -202,7 +194,7 @@ def _is_attribute_row(fields: Sequence[str]) -> bool:
 
 def _is_header(fields: Sequence[str]) -> bool:
     """A header names columns; a row's first field is the path of an image file."""
-    return "/" not in fields[0] and not fields[0].lower().endswith(IMAGE_SUFFIXES)
+    return "/" not in fields[0] and not is_image_name(fields[0])
 
 
 def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from fashionai.datasets.names import SPLITS
 from fashionai.datasets.readers.class_folders import (
     SPLIT_SPELLINGS,
     ImageFiles,
-    is_image_name,
     notes_on_classes,
     order_classes,
     safe_relative_path,
@@ -32,6 +32,7 @@ from fashionai.datasets.readers.csv_dialect import (
     read_lines,
     split_lines,
 )
+from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task
@@ -267,7 +268,7 @@ def _read_split(value: str, where: str) -> Optional[str]:
         return None
     split = SPLIT_SPELLINGS.get(value.lower())
     if split is None:
-        hint = nearest(value, ("train", "val", "test"))
+        hint = nearest(value, SPLITS)
         raise DataError(f"{where}: unknown split '{value}'", hint)
     return split
 

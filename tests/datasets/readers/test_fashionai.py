@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from fashionai.datasets.readers.fashionai import (
     AttributeRow,
     image_name,
-    marks_of,
     parse_label,
     read_answers,
     read_attribute_rows,
@@ -73,8 +72,11 @@ def test_rows_are_the_same_with_header_bom_and_crlf(
     ]
 
 
-def test_a_first_row_with_a_path_is_no_header_whatever_its_suffix(tmp_path: Path) -> None:
-    path = put(tmp_path / BASE, "Images/skirt_length_labels/a.gif,skirt_length_labels,nynnnn")
+@pytest.mark.parametrize("image", ["Images/skirt_length_labels/a.gif", "a.gif", "a.TIFF"])
+def test_a_first_row_with_a_path_is_no_header_whatever_its_suffix(
+    tmp_path: Path, image: str
+) -> None:
+    path = put(tmp_path / BASE, f"{image},skirt_length_labels,nynnnn")
     assert len(read_attribute_rows(path)) == 1
 
 
@@ -167,9 +169,10 @@ def test_every_other_label_is_refused_with_its_place(task, label: str) -> None:
         assert error_of(parse_label, row).startswith(f"f.csv:7: label '{label}' has ")
 
 
-def test_marks_of_rows_are_stacked(tmp_path: Path) -> None:
+def test_a_label_has_a_mark_for_each_letter() -> None:
     rows = [AttributeRow("a", SKIRT, "ynnnnn", "f:1"), AttributeRow("b", SKIRT, "nnmynn", "f:2")]
-    np.testing.assert_array_equal(marks_of(rows), [[2, 0, 0, 0, 0, 0], [0, 0, 1, 2, 0, 0]])
+    marks = [parse_label(row) for row in rows]
+    np.testing.assert_array_equal(marks, [[2, 0, 0, 0, 0, 0], [0, 0, 1, 2, 0, 0]])
 
 
 def test_questions_are_found_beside_their_own_folder_in_file_order(tmp_path: Path) -> None:
