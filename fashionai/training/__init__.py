@@ -1,1 +1,1 @@
-"""The training loop and what it is made of: schedules, checkpoints, history."""
+"""Training: the loop, batch plan, schedules, checkpoints, history and learning rate finder."""

@@ -1,4 +1,4 @@
-"""Which rows every step trains on: batches of one size, epoch after epoch."""
+"""Which samples each training step takes: batches of one size, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -10,55 +10,59 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Draws, draws_of, shuffled_rows
-from fashionai.training.class_balance import balanced_rows
+from fashionai.training.class_balance import balanced_order
 
 
-class RowOrder:
-    """The rows of a training in batches of ``batch_size``, which is the same in every step.
+class BatchPlan:
+    """Divides the training samples of every epoch into batches of ``batch_size``.
 
-    Each epoch has an order of its own, of as many rows as there are. What of it
-    does not fill a batch comes first in the next epoch (rollover) or is left out
-    (discard). ``steps_per_epoch`` is the mean over epochs: with rollover they
-    differ by one at most. Raises TrainingError for too few rows.
+    ``batch_size`` counts the samples on all devices and is the same in every step.
+    Each epoch has its own order of N samples. Samples at its end that do not fill
+    a batch come first in the next epoch (``data.last_batch=rollover``) or are left
+    out (``discard``). ``steps_per_epoch`` is the mean over epochs: with rollover
+    the number of steps differs between epochs by at most one.
+
+    Raises TrainingError when there are fewer samples than devices.
     """
 
     def __init__(self, config: Config, train: Samples, devices: int) -> None:
-        self._config, self._train, self._rows = config, train, len(train.paths)
-        if self._rows < devices:
+        self._config, self._train, self._count = config, train, len(train.paths)
+        if self._count < devices:
             raise TrainingError(
-                f"{self._rows} training images are too few, expected at least {devices}"
+                f"{self._count} training images are too few, expected at least {devices}"
             )
-        # Every device has the same share of a batch.
-        self.batch_size = min(config.batch_size, self._rows // devices) * devices
-        self.steps_per_epoch = Fraction(self._rows, self.batch_size)
+        # Every device gets an equal share of a batch.
+        self.batch_size = min(config.batch_size, self._count // devices) * devices
+        self.steps_per_epoch = Fraction(self._count, self.batch_size)
         if config.data.last_batch == "discard":
-            self.steps_per_epoch = Fraction(self._rows // self.batch_size)
+            self.steps_per_epoch = Fraction(self._count // self.batch_size)
 
     def first_step(self, epoch: int) -> int:
-        """How many steps there are before an epoch, both counted from 0."""
+        """The number of steps before an epoch; steps and epochs count from 0."""
         return int(epoch * self.steps_per_epoch)
 
     def steps(self, epoch: int) -> int:
-        """How many steps an epoch has, at least one."""
+        """The number of steps in an epoch, at least one."""
         return self.first_step(epoch + 1) - self.first_step(epoch)
 
     def draws(self, epoch: int) -> Draws:
-        """The rows of an epoch's steps, ``steps * batch_size`` of them.
+        """The samples of an epoch's steps in order, ``steps * batch_size`` of them.
 
-        Samples that the epoch before has left keep the views that they would have had there.
+        A sample that the previous epoch carries over keeps the view that it would
+        have had in that epoch.
         """
-        wanted = self.steps(epoch) * self.batch_size
-        parts = [self._ordered(epoch)]
+        count = self.steps(epoch) * self.batch_size
+        parts = [self._epoch_order(epoch)]
         if self._config.data.last_batch == "rollover":
-            carried = epoch * self._rows - self.first_step(epoch) * self.batch_size
+            carried = epoch * self._count - self.first_step(epoch) * self.batch_size
             if carried:
-                left = [values[-carried:] for values in self._ordered(epoch - 1)]
-                parts.insert(0, Draws(*left))
-        return Draws(*(np.concatenate(values)[:wanted] for values in zip(*parts)))
+                left_over = [values[-carried:] for values in self._epoch_order(epoch - 1)]
+                parts.insert(0, Draws(*left_over))
+        return Draws(*(np.concatenate(values)[:count] for values in zip(*parts)))
 
-    def _ordered(self, epoch: int) -> Draws:
-        """All rows in an epoch's own order, a function of seed and epoch alone."""
+    def _epoch_order(self, epoch: int) -> Draws:
+        """All N samples in the epoch's own order, a function of seed and epoch alone."""
         seed = self._config.seed
         if self._config.data.sampler == "balanced":
-            return draws_of(balanced_rows(self._train, seed, epoch), epoch)
-        return draws_of(shuffled_rows(self._rows, seed, epoch), epoch)
+            return draws_of(balanced_order(self._train, seed, epoch), epoch)
+        return draws_of(shuffled_rows(self._count, seed, epoch), epoch)

@@ -1,7 +1,7 @@
-"""The state of a run in one file, so that a rename makes it current all at once.
+"""The state of a run in one file, so that one rename replaces all of it at once.
 
-``last.states.npz`` holds the parameters, the optimizer's state, the loss scale
-of float16 and, as JSON, where the run stands. Nothing in it is a pickle.
+``last.states.npz`` holds the parameters, the optimizer's state, the averaged weights,
+the loss scale of float16 and, as JSON, the progress of the run. It holds no pickle.
 """
 
 from __future__ import annotations
@@ -22,20 +22,25 @@ from fashionai.training.gluon.learner import Learner
 
 mx = import_mxnet()
 
+# Names of arrays in the file. The other names are parameters/NAME/DEVICE, optimizer/INDEX/POSITION
+# and average/NAME.
 PROGRESS, LOSS_SCALE = "progress", "loss_scale"
+# The key of Progress.resume_key in the JSON.
+STORED_RESUME_KEY = "basis"
 
-# What a state file that is damaged or of another network ends in.
+# Errors that reading a state file raises when it is damaged or belongs to another network.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, mx.base.MXNetError)
 
 
 @dataclass
 class Progress:
-    """Where a run stands: epochs done, and how far into the next one it is.
+    """How far a run is: the finished epochs, and the steps of the current epoch.
 
-    ``epoch`` and ``step`` count from 0; ``loss_sum``, ``correct`` and ``seen``
-    are sums over the images of the epoch under way; ``history`` has a row for
-    every finished epoch; ``basis`` names the data and the devices that a step
-    stands for; ``test`` are scores of the test split, once they are known.
+    ``epoch`` and ``step`` count from 0. ``loss_sum``, ``correct`` and ``seen`` are
+    sums over the images of the current epoch; ``seconds`` is the time that it took so
+    far. ``history`` has one row per finished epoch. ``resume_key`` identifies the data
+    and the devices; a run resumes only where they are the same. ``test`` holds the
+    scores of the test split, once they are known.
     """
 
     epoch: int = 0
@@ -45,18 +50,33 @@ class Progress:
     seen: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
-    basis: dict[str, str] = field(default_factory=dict)
+    resume_key: dict[str, str] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Start counting anew."""
+        """Set the epoch, and the sums over its images to zero."""
         self.epoch, self.step = epoch, 0
         self.loss_sum, self.correct, self.seen, self.seconds = 0.0, 0, 0, 0.0
 
+    def to_json(self) -> str:
+        """All fields as JSON."""
+        fields = dataclasses.asdict(self)
+        fields[STORED_RESUME_KEY] = fields.pop("resume_key")
+        return json.dumps(fields)
+
+    @classmethod
+    def from_json(cls, text: str) -> Progress:
+        """The inverse of to_json; ValueError or TypeError for any other text."""
+        fields = {**json.loads(text)}
+        return cls(resume_key=fields.pop(STORED_RESUME_KEY, {}), **fields)
+
 
 def save_state(path: Path, learner: Learner, progress: Progress) -> None:
-    """Write parameters, averages, states of optimizer and loss scale, and progress, atomically."""
-    arrays = {PROGRESS: np.array(json.dumps(dataclasses.asdict(progress)))}
+    """Write the learner's parameters, averages, optimizer state and loss scale, and the progress.
+
+    The file replaces the old one atomically.
+    """
+    arrays = {PROGRESS: np.array(progress.to_json())}
     if learner.average is not None:
         for name, values in learner.average.arrays().items():
             arrays[f"average/{name}"] = values
@@ -73,29 +93,25 @@ def save_state(path: Path, learner: Learner, progress: Progress) -> None:
 
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """An ``.npz`` as np.savez makes it, which leaves its archive open when the disk is full."""
+    """Write an ``.npz`` file as np.savez does, which leaves its file open when the disk is full."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, values in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, values, allow_pickle=False)
 
 
-def load_state(path: Path, learner: Learner, basis: dict[str, str]) -> Progress:
-    """Put back what save_state wrote; RunError when the file does not fit.
+def load_state(path: Path, learner: Learner, resume_key: dict[str, str]) -> Progress:
+    """Restore what save_state wrote into ``learner``, and return the progress.
 
-    ``learner`` must not have made a step. ``basis`` is what a step stands for
-    now, and has to be what it was.
+    ``learner`` must not have made a step yet. Raises RunError when the file is damaged,
+    belongs to another network, or was saved with another ``resume_key``.
     """
     _connect_devices(learner.optimizer)
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            progress = Progress(**json.loads(str(arrays[PROGRESS])))
-            _check_same_basis(path, progress.basis, basis)
-            for name, parameter in learner.network._collect_params_with_prefix().items():
-                for device, values in enumerate(_device_copies(parameter)):
-                    values[:] = arrays[f"parameters/{name}/{device}"]
-                if parameter.grad_req != "null":
-                    parameter.set_data(parameter.list_data()[0])
+            progress = Progress.from_json(str(arrays[PROGRESS]))
+            _check_same_key(path, progress.resume_key, resume_key)
+            _load_parameters(arrays, learner.network)
             if learner.average is not None:
                 names = [name for name in arrays.files if name.startswith("average/")]
                 learner.average.restore({name[len("average/") :]: arrays[name] for name in names})
@@ -107,17 +123,20 @@ def load_state(path: Path, learner: Learner, basis: dict[str, str]) -> Progress:
             f"{path}: damaged or of another network, cannot resume from it ({error})",
             "Start anew with --overwrite or another --run",
         ) from None
-    # Adam corrects its averages by the number of updates made.
-    steps = learner.order.first_step(progress.epoch) + progress.step
-    if learner.loss_scale is not None:
-        steps -= learner.loss_scale.skipped
-    learner.optimizer.optimizer.begin_num_update = steps
-    learner.optimizer.optimizer.num_update = steps
+    _set_update_count(learner, progress)
     return progress
 
 
+def _load_parameters(arrays: Any, network: Any) -> None:
+    for name, parameter in network._collect_params_with_prefix().items():
+        for device, values in enumerate(_device_copies(parameter)):
+            values[:] = arrays[f"parameters/{name}/{device}"]
+        if parameter.grad_req != "null":
+            parameter.set_data(parameter.list_data()[0])
+
+
 def _load_optimizer(arrays: Any, trainer: Any) -> None:
-    """Fill every device's optimizer state; the counts of updates follow from the steps."""
+    """Restore the optimizer state of every device, without its counts of updates."""
     optimizer = trainer.optimizer
     saved = [name.split("/") for name in arrays.files if name.startswith("optimizer/")]
     for device, updater in enumerate(_updaters(trainer)):
@@ -130,13 +149,22 @@ def _load_optimizer(arrays: Any, trainer: Any) -> None:
             updater.states_synced[index] = True
 
 
-def _check_same_basis(path: Path, begun_on: dict[str, str], now: dict[str, str]) -> None:
-    if begun_on.get("devices") != now["devices"]:
+def _set_update_count(learner: Learner, progress: Progress) -> None:
+    """Tell the optimizer how many updates were made: Adam's bias correction depends on it."""
+    updates = learner.batch_plan.first_step(progress.epoch) + progress.step
+    if learner.loss_scale is not None:
+        updates -= learner.loss_scale.skipped
+    learner.optimizer.optimizer.begin_num_update = updates
+    learner.optimizer.optimizer.num_update = updates
+
+
+def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) -> None:
+    if saved.get("devices") != current["devices"]:
         raise RunError(
-            f"{path.parent}: was begun on {begun_on.get('devices')}, resumed on {now['devices']}",
+            f"{path.parent}: was begun on {saved.get('devices')}, resumed on {current['devices']}",
             "Give the same --device and --gpus",
         )
-    if begun_on.get("data") != now["data"]:
+    if saved.get("data") != current["data"]:
         raise RunError(
             f"{path.parent}: the prepared folder has changed since the run was begun",
             "Prepare it as it was, or start a new run",
@@ -144,7 +172,7 @@ def _check_same_basis(path: Path, begun_on: dict[str, str], now: dict[str, str])
 
 
 def _connect_devices(trainer: Any) -> None:
-    """Let the trainer copy device 0's parameters to the others now, not over restored ones."""
+    """Let the trainer copy device 0's parameters to the others now, before they are restored."""
     if not trainer._kv_initialized:
         trainer._init_kvstore()
     if trainer._params_to_init:
@@ -154,15 +182,15 @@ def _connect_devices(trainer: Any) -> None:
 def _device_copies(parameter: Any) -> list[Any]:
     """The arrays of a parameter that may differ between devices.
 
-    Weights are equal everywhere after each update; statistics of batch
-    normalisation (which have no gradient) are each device's own.
+    Weights are equal on all devices after each update. Running statistics of batch
+    normalisation, which have no gradient, differ between devices.
     """
     copies: list[Any] = parameter.list_data()
     return copies if parameter.grad_req == "null" else copies[:1]
 
 
 def _updaters(trainer: Any) -> list[Any]:
-    """One optimizer state a device. Private in Gluon, whose own save is a pickle."""
+    """One optimizer state per device. The attribute is private: Gluon's own save is a pickle."""
     updaters: list[Any] = trainer._updaters
     return updaters
 

@@ -1,7 +1,8 @@
-"""Lopsided classes: weights in the loss, or an order that draws all classes alike."""
+"""Imbalanced classes: class weights for the loss, and an order that shows all classes equally."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Optional, Union
 
@@ -14,47 +15,58 @@ from fashionai.pipeline.loader import SHUFFLE_STREAM
 from fashionai.tasks import columns_of
 
 
-def class_weights(wanted: Union[str, Mapping[str, float]], rows: Samples) -> Optional[np.ndarray]:
-    """The factor of every class in the loss, ``(C,) float32``; None for all ones.
+def class_weights(
+    setting: Union[str, Mapping[str, float]], samples: Samples
+) -> Optional[np.ndarray]:
+    """The weight of every class in the loss, ``(C,) float32``; None when all weights are 1.
 
-    ``balanced`` is N / (classes * rows of the class) within each task, as in
-    scikit-learn, over the classes that have rows: its mean over rows is 1. A
-    mapping names classes; the others count 1. Raises ConfigError for a class
-    that there is not, or that several tasks have.
+    ``setting`` is ``loss.class_weights``: ``none``, ``balanced``, or a mapping from
+    class names to weights, in which a class that is not named has weight 1.
+    ``balanced`` is n_samples / (n_classes * n_samples of the class) within each task,
+    as in scikit-learn, over the classes that have samples, so that the mean weight of
+    a sample is 1. Raises ConfigError for a class name that is unknown or that several
+    tasks have.
     """
-    if wanted == "none":
+    if setting == "none":
         return None
-    weights = np.ones(rows.marks.shape[1], np.float32)
-    if isinstance(wanted, Mapping):
-        names = [name for task in rows.tasks for name in task.classes]
-        for name, weight in wanted.items():
-            if names.count(name) != 1:
-                problem = "unknown class" if name not in names else "several tasks have the class"
-                raise ConfigError(f"loss.class_weights: {problem} '{name}'. {nearest(name, names)}")
-            weights[names.index(name)] = weight
-        return weights
-    # scikit-learn's own function would take 0.7 s to import, and refuses classes without rows.
-    counts = (rows.marks == YES).sum(axis=0)
-    for part in columns_of(rows.tasks):
+    if isinstance(setting, Mapping):
+        return _named_weights(setting, samples)
+    # scikit-learn's own function would take 0.7 s to import, and refuses classes without samples.
+    weights = np.ones(samples.marks.shape[1], np.float32)
+    counts = (samples.marks == YES).sum(axis=0)
+    for part in columns_of(samples.tasks):
         total, present = counts[part].sum(), np.count_nonzero(counts[part])
         weights[part] = total / (present * np.maximum(counts[part], 1))
     return weights
 
 
-def balanced_rows(rows: Samples, seed: int, epoch: int) -> np.ndarray:
-    """As many rows as there are, each class as often as the others (within one), ``(N,) int64``.
+def _named_weights(setting: Mapping[str, float], samples: Samples) -> np.ndarray:
+    names = [name for task in samples.tasks for name in task.classes]
+    weights = np.ones(len(names), np.float32)
+    for name, weight in setting.items():
+        if name not in names:
+            hint = nearest(name, names)
+            raise ConfigError(f"loss.class_weights: unknown class '{name}'. {hint}")
+        if names.count(name) > 1:
+            raise ConfigError(f"loss.class_weights: several tasks have the class '{name}'")
+        weights[names.index(name)] = weight
+    return weights
 
-    Samples of a class repeat only after all of it were drawn. A function of seed
-    and epoch alone.
+
+def balanced_order(samples: Samples, seed: int, epoch: int) -> np.ndarray:
+    """Indices of N samples in random order, each class equally often, ``(N,) int64``.
+
+    The counts of the classes differ by at most one. A sample is repeated only after
+    all samples of its class were drawn. The result depends on seed and epoch alone.
     """
     rng = np.random.default_rng((seed, epoch, 0, SHUFFLE_STREAM))
-    truth = (rows.marks == YES).argmax(axis=1)
+    truth = (samples.marks == YES).argmax(axis=1)
     classes = rng.permutation(np.unique(truth))
-    total = len(truth)
+    per_class, remainder = divmod(len(truth), len(classes))
     drawn = []
     for position, index in enumerate(classes):
-        count = total // len(classes) + (position < total % len(classes))
+        count = per_class + 1 if position < remainder else per_class
         members = np.flatnonzero(truth == index)
-        rounds = -(-count // len(members))
+        rounds = math.ceil(count / len(members))
         drawn.append(np.concatenate([rng.permutation(members) for _ in range(rounds)])[:count])
     return rng.permutation(np.concatenate(drawn))

@@ -1,4 +1,4 @@
-"""The time of an epoch, its progress bar, and the speed that the first steps show."""
+"""The time of an epoch, its progress bar, and the speed measured in the first steps."""
 
 from __future__ import annotations
 
@@ -8,59 +8,62 @@ from typing import Any, Optional
 
 from tqdm import tqdm
 
-# The speed is taken after the first steps, which build graphs, over so many seconds. A step is
-# computed while two more are already queued: after three the first one is done.
+# The speed is measured over this many seconds after the warm-up. The first steps build graphs, and
+# two more steps are queued while one is computed: after three steps the first one is done.
 WARM_UP_STEPS, MEASURED_SECONDS = 3, 5.0
 
 
 class EpochClock:
-    """Counts seconds and shows a bar; calls ``announce`` once with the seconds per image.
+    """Measures the seconds of an epoch, shows a progress bar and reports the speed once.
 
-    The first bar appears after the announcement, so that the estimate of the
-    run's time is the first thing to read.
+    ``report_speed`` is called once per clock, with the seconds per image. The first bar
+    appears after that call, so that the estimate of the run's time is printed before it.
     """
 
-    def __init__(self, announce: Callable[[float], None]) -> None:
-        self._announce: Optional[Callable[[float], None]] = announce
+    def __init__(self, report_speed: Callable[[float], None]) -> None:
+        self._report_speed: Optional[Callable[[float], None]] = report_speed
         self._bar: Optional[Any] = None
 
     def start(self, description: str, steps: int, done: int) -> None:
-        """An epoch of so many steps begins, some of them already done."""
-        self._description, self._total, self._done = description, steps, done
-        self._begun = self._mark = time.perf_counter()
+        """Start an epoch of ``steps`` steps, of which ``done`` are finished already."""
+        self._description, self._steps, self._done = description, steps, done
+        self._epoch_start = self._speed_start = time.perf_counter()
         self._ticks = self._images = 0
         self._show_bar()
 
     def tick(self, images: int) -> None:
-        """A step over so many images is done."""
+        """Count a finished step over ``images`` images."""
         self._done += 1
         self._ticks += 1
         self._images += images
         if self._bar is not None:
             self._bar.update()
-        elif self._ticks == WARM_UP_STEPS and self._done < self._total:
-            self._mark, self._images = time.perf_counter(), 0
-        elif self._ticks > WARM_UP_STEPS and time.perf_counter() - self._mark > MEASURED_SECONDS:
-            self._tell_speed()
+        elif self._ticks == WARM_UP_STEPS and self._done < self._steps:
+            self._speed_start, self._images = time.perf_counter(), 0
+        elif self._ticks > WARM_UP_STEPS and self._measured_seconds() > MEASURED_SECONDS:
+            self._report()
 
     def stop(self) -> float:
-        """The epoch ends; seconds since it began."""
-        self._tell_speed()
+        """End the epoch; returns the seconds since its start."""
+        self._report()
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        return time.perf_counter() - self._begun
+        return time.perf_counter() - self._epoch_start
 
-    def _tell_speed(self) -> None:
-        if self._announce is not None and self._images:
-            self._announce((time.perf_counter() - self._mark) / self._images)
-            self._announce = None
+    def _measured_seconds(self) -> float:
+        return time.perf_counter() - self._speed_start
+
+    def _report(self) -> None:
+        if self._report_speed is not None and self._images:
+            self._report_speed(self._measured_seconds() / self._images)
+            self._report_speed = None
             self._show_bar()
 
     def _show_bar(self) -> None:
-        if self._announce is None:
+        if self._report_speed is None:
             self._bar = tqdm(
-                total=self._total,
+                total=self._steps,
                 initial=self._done,
                 desc=self._description,
                 unit=" steps",

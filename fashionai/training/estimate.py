@@ -1,4 +1,4 @@
-"""How long the run will take and how much memory it needs, told after its first steps."""
+"""The estimated time and memory of a run, logged after its first steps."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 
-# A step of training costs about three forward passes: forward, and backward for inputs and weights.
+# A training step costs about three forward passes: forward, and backward for inputs and weights.
 FORWARD_SHARE = 1 / 3
 LONG_RUN_HOURS = 2
 
-# What to try without a GPU, and how much faster than ResNet-50 v2 at 224 pixels an image trains
-# (measured on 2 cores).
+# Lighter settings for machines without a GPU, and how many times as fast as ResNet-50 v2 at 224
+# pixels they train (measured on 2 cores).
 LIGHTER_SETTINGS = (
     ("model.name=resnet18_v2", 2.6),
     ("model.name=mobilenet0.5 data.resize_short=144 data.crop=128", 44.0),
@@ -24,7 +24,7 @@ LIGHTER_SETTINGS = (
 DEFAULT_NETWORK = ("resnet50_v2", 224)
 
 
-def describe(
+def estimate_lines(
     config: Config,
     seconds_per_image: float,
     train_images: int,
@@ -32,34 +32,35 @@ def describe(
     epochs_done: int,
     contexts: list[Any],
 ) -> list[str]:
-    """The estimate for the epochs that are left, as lines for the terminal.
+    """Lines for the terminal: the estimated time of the remaining epochs, and the memory in use.
 
-    A long run on the CPU gets lighter settings to try beside it.
+    For a long run on the CPU they also suggest lighter settings.
     """
     epochs = config.epochs - epochs_done
     seconds = epochs * seconds_per_image * (train_images + FORWARD_SHARE * val_images)
     devices = ", ".join(str(context) for context in contexts)
     count = f"{epochs} epoch{'s' if epochs > 1 else ''}"
-    lines = [
+    line = (
         f"about {duration(seconds)} for {count}: {1 / seconds_per_image:.1f} images/s "
         f"on {devices}, {memory_gigabytes(contexts):.1f} GB of memory"
-    ]
+    )
     if contexts[0].device_type == "cpu" and seconds > LONG_RUN_HOURS * 3600:
-        if (config.model.name, config.data.crop) != DEFAULT_NETWORK:
-            return [
-                *lines,
-                "Without a GPU, fewer epochs, a smaller data.crop or a lighter "
-                "model.name take less.",
-            ]
-        lines.append("That is long. Without a GPU, fewer epochs or these settings take less:")
-        for settings, speed_up in LIGHTER_SETTINGS:
-            lines.append(f"  {settings}")
-            lines.append(f"    (about {duration(seconds / speed_up)})")
+        return [line, *_lighter_settings(config, seconds)]
+    return [line]
+
+
+def _lighter_settings(config: Config, seconds: float) -> list[str]:
+    if (config.model.name, config.data.crop) != DEFAULT_NETWORK:
+        return ["Fewer epochs, a smaller data.crop or a lighter model.name would be faster."]
+    lines = ["Fewer epochs or one of these settings would be faster:"]
+    for settings, speed_up in LIGHTER_SETTINGS:
+        lines.append(f"  {settings}")
+        lines.append(f"    (about {duration(seconds / speed_up)})")
     return lines
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 days 4 h``."""
+    """A duration in readable units: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 days 4 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -72,7 +73,7 @@ def duration(seconds: float) -> str:
 
 
 def memory_gigabytes(contexts: list[Any]) -> float:
-    """Memory in use: of the fullest GPU, or the largest that this process has had."""
+    """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
     if contexts[0].device_type == "gpu":
         used = []
         for context in contexts:

@@ -1,8 +1,8 @@
-"""What happened so far: a row an epoch, the best of them, and the files that tell it.
+"""The history of a run: one row per epoch, the best epochs, and the files that hold them.
 
-A row holds scores of the plain weights as ``val_<score>``, with averaged weights
-theirs as ``ema_<score>``, and those of the test split as ``test_<score>``, which
-nothing is chosen by.
+A row holds the scores of the plain weights as ``val_<score>``, those of averaged weights
+as ``ema_<score>`` and those of the test split as ``test_<score>``. Nothing is selected by
+the test scores.
 """
 
 from __future__ import annotations
@@ -21,65 +21,66 @@ from fashionai.tasks import Task
 
 EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s  learning rate"
 
-COLLAPSED = "collapsed: every validation image gets one class (lr too high? lopsided?)"
+# The columns of history.csv and their values in one epoch.
+EpochRow = dict[str, float]
 
-Row = dict[str, float]
 
-
-class Best(NamedTuple):
-    """The best epoch of one kind of weights: val (plain) or ema (averaged)."""
+class BestEpoch(NamedTuple):
+    """The best epoch of one kind of weights: ``val`` (plain) or ``ema`` (averaged)."""
 
     kind: str
-    row: Row
+    row: EpochRow
     score: float
 
 
 def score_name(monitor: str) -> str:
-    """What people call a monitored score: ``mAP``, or ``skirt mAP`` of one task among several."""
+    """The name of a monitored score: ``mAP``, or ``skirt mAP`` for one task of several."""
     task, _, score = monitor.rpartition(".")
     return f"{task} {SCORE_NAMES[score]}".strip()
 
 
-def find_best(rows: Sequence[Row], monitor: str, kind: str = "val") -> Best:
-    """The row with the best monitored score; scores that are not a number lose.
+def find_best(rows: Sequence[EpochRow], monitor: str, kind: str = "val") -> BestEpoch:
+    """The epoch with the best monitored score of one kind of weights.
 
-    Of equal scores, which small validation splits have, that of the smallest loss is
-    the best, and of equal losses the first.
+    NaN is worse than any other score. Equal scores, which are common in small validation
+    splits, are ranked by the lower validation loss, and equal losses by the earlier epoch.
     """
-    row = max(rows, key=lambda row: _merit(row, monitor, kind))
-    return Best(kind, row, row[f"{kind}_{monitor}"])
+    row = max(rows, key=lambda row: _rank(row, monitor, kind))
+    return BestEpoch(kind, row, row[f"{kind}_{monitor}"])
 
 
-def choose_best(rows: Sequence[Row], monitor: str) -> Best:
-    """The better of the best plain and the best averaged weights, the first of equals."""
-    bests = [find_best(rows, monitor, kind) for kind in kinds_of(rows[0])]
-    return max(bests, key=lambda best: _merit(best.row, monitor, best.kind))
+def choose_best(rows: Sequence[EpochRow], monitor: str) -> BestEpoch:
+    """The better of the best plain and the best averaged weights; the plain ones if equal."""
+    candidates = [find_best(rows, monitor, kind) for kind in weight_kinds(rows[0])]
+    return max(candidates, key=lambda best: _rank(best.row, monitor, best.kind))
 
 
 def best_file(run: RunFolder, kind: str) -> Path:
-    """Where the best weights of a kind are."""
+    """The file of the best weights of a kind."""
     return run.best_averaged_parameters if kind == "ema" else run.best_parameters
 
 
-def kinds_of(row: Row) -> list[str]:
-    """The kinds of weights that a row has scores of."""
+def weight_kinds(row: EpochRow) -> list[str]:
+    """The kinds of weights that a row has scores of: ``val``, or ``val`` and ``ema``."""
     return [kind for kind in ("val", "ema") if f"{kind}_map" in row]
 
 
-def is_over(config: Config, rows: Sequence[Row]) -> bool:
-    """Whether all epochs are done, or the monitored score has stopped to improve."""
+def is_finished(config: Config, rows: Sequence[EpochRow]) -> bool:
+    """Whether all epochs are done, or the run has stopped early."""
     return len(rows) >= config.epochs or stopped_early(config, rows)
 
 
-def stopped_early(config: Config, rows: Sequence[Row]) -> bool:
-    """Whether epochs are left out as ``patience`` of them gained no more than ``min_delta``.
+def stopped_early(config: Config, rows: Sequence[EpochRow]) -> bool:
+    """Whether a run ends before its last epoch because the monitored score has not improved.
 
-    With averaged weights an epoch counts by the better of its two scores.
+    An improvement is an increase over the best score so far by more than ``min_delta``; the
+    run ends after ``patience`` epochs without one. With averaged weights an epoch counts by
+    the better of its two scores.
     """
     patience = config.early_stopping.patience
     best, waited = -math.inf, 0
     for row in rows:
-        score = max(_goodness(row, config.monitor, kind) for kind in kinds_of(row))
+        score = max(_score_to_maximize(row, config.monitor, kind) for kind in weight_kinds(row))
         if score > best + config.early_stopping.min_delta:
             best, waited = score, 0
         else:
@@ -87,46 +88,58 @@ def stopped_early(config: Config, rows: Sequence[Row]) -> bool:
     return patience is not None and waited >= patience and len(rows) < config.epochs
 
 
-def epoch_lines(row: Row, epochs: int) -> list[str]:
-    """An epoch's row for the terminal, below EPOCH_HEADER.
+def epoch_lines(row: EpochRow, epochs: int) -> list[str]:
+    """The lines of an epoch in the table below EPOCH_HEADER.
 
-    A second line has the scores of averaged weights, a third those of the test.
+    Averaged weights and the test split have lines of their own below the plain weights.
     """
     number = f"{row['epoch']}/{epochs}"
     lines = [
-        f"{number:>7}{row['train_loss']:>12.4f}{_columns(row, 'val')}"
+        f"{number:>7}{row['train_loss']:>12.4f}{_score_columns(row, 'val')}"
         f"{row['images_per_second']:>10.1f}{row['learning_rate']:>15.3g}"
     ]
     for kind, name in (("ema", "averaged"), ("test", "test")):
         if f"{kind}_map" in row:
-            lines.append(f"{name:>19}{_columns(row, kind)}")
+            lines.append(f"{name:>19}{_score_columns(row, kind)}")
     return lines
 
 
-def just_collapsed(rows: Sequence[Row], epochs: int) -> bool:
-    """Whether the last epoch is the first after the beginning to answer one class alone."""
-    alone = [row["val_answered_classes"] == 1 for row in rows]
-    return alone[-1] and (epochs == 1 or len(rows) == 2 or (len(rows) > 2 and not alone[-2]))
+def just_collapsed(rows: Sequence[EpochRow], epochs: int) -> bool:
+    """Whether the network has begun to predict one class alone, so that the user is told once.
+
+    True for the first of consecutive epochs in which all validation images get the same
+    class. The first epoch of several does not count: networks often begin that way.
+    """
+    collapsed = [row["val_answered_classes"] == 1 for row in rows]
+    if len(rows) == 1:
+        return collapsed[0] and epochs == 1
+    return collapsed[-1] and (len(rows) == 2 or not collapsed[-2])
 
 
 def write_history(
-    run: RunFolder, config: Config, tasks: list[Task], rows: list[Row], test: Optional[Row] = None
+    run: RunFolder,
+    config: Config,
+    tasks: list[Task],
+    rows: list[EpochRow],
+    test: Optional[dict[str, float]] = None,
 ) -> None:
     """Write history.csv and metrics.json from the rows of all epochs so far.
 
-    ``test`` are scores of the test split by the best weights, where there are any.
+    ``test`` holds the scores of the best weights on the test split, if they are known.
     """
     write_rows(run.history_file, [list(rows[0]), *(row.values() for row in rows)])
     metrics = _metrics(run, config, tasks, rows)
     write_json(run.metrics_file, {**metrics, "test": test} if test else metrics)
 
 
-def _metrics(run: RunFolder, config: Config, tasks: list[Task], rows: list[Row]) -> dict[str, Any]:
-    found = {kind: find_best(rows, config.monitor, kind) for kind in kinds_of(rows[0])}
+def _metrics(
+    run: RunFolder, config: Config, tasks: list[Task], rows: list[EpochRow]
+) -> dict[str, Any]:
+    best_by_kind = {kind: find_best(rows, config.monitor, kind) for kind in weight_kinds(rows[0])}
     chosen = choose_best(rows, config.monitor)
-    files = {kind: best_file(run, kind).name for kind in found}
+    files = {kind: best_file(run, kind).name for kind in best_by_kind}
     return {
-        "finished": is_over(config, rows),
+        "finished": is_finished(config, rows),
         "stopped_early": stopped_early(config, rows),
         "epochs": len(rows),
         "monitor": config.monitor,
@@ -139,28 +152,28 @@ def _metrics(run: RunFolder, config: Config, tasks: list[Task], rows: list[Row])
         },
         "by_weights": {
             files[kind]: {"best_epoch": best.row["epoch"], **_scores_of(best)}
-            for kind, best in found.items()
+            for kind, best in best_by_kind.items()
         },
         "seconds": sum(row["seconds"] for row in rows),
     }
 
 
-def _scores_of(best: Best, task: str = "") -> Row:
+def _scores_of(best: BestEpoch, task: str = "") -> dict[str, float]:
     return {name: best.row[f"{best.kind}_{task}{name}"] for name in SCORE_NAMES}
 
 
-def _columns(row: Row, kind: str) -> str:
+def _score_columns(row: EpochRow, kind: str) -> str:
     loss, accuracy, ap = (row[f"{kind}_{name}"] for name in ("log_loss", "accuracy", "map"))
     return f"{loss:>17.4f}{accuracy:>10.4f}{ap:>8.4f}"
 
 
-def _merit(row: Row, monitor: str, kind: str) -> tuple[float, float]:
-    """What rows are ordered by: the monitored score, then the loss."""
-    return _goodness(row, monitor, kind), _goodness(row, "log_loss", kind)
+def _rank(row: EpochRow, monitor: str, kind: str) -> tuple[float, float]:
+    """The key by which epochs are ranked, the best one largest: monitored score, then loss."""
+    return _score_to_maximize(row, monitor, kind), _score_to_maximize(row, "log_loss", kind)
 
 
-def _goodness(row: Row, monitor: str, kind: str) -> float:
-    """The monitored score, turned round where less is better."""
+def _score_to_maximize(row: EpochRow, monitor: str, kind: str) -> float:
+    """The monitored score, negated where lower is better; -inf for NaN."""
     score = row[f"{kind}_{monitor}"]
     if math.isnan(score):
         return -math.inf

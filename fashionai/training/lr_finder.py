@@ -58,7 +58,7 @@ def find_learning_rate(
     config = config.with_input(weights.mean, weights.std).changed({"ema": None})
     rows = read_samples(config, "train")
     learner = Learner(config, rows, contexts, weights.file, inputs=PixelInputs)
-    first_momentum = momentum(config, 0, learner.order.steps_per_epoch)
+    first_momentum = momentum(config, 0, learner.batch_plan.steps_per_epoch)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []
     for lr, (epoch, step, batch) in zip(rates, _endless_batches(learner)):

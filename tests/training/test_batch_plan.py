@@ -13,23 +13,23 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import shuffled_rows
-from fashionai.training.batch_plan import RowOrder
-from fashionai.training.class_balance import balanced_rows
+from fashionai.training.batch_plan import BatchPlan
+from fashionai.training.class_balance import balanced_order
 from tests.training.test_class_balance import ONE, make_rows
 
 EPOCHS = 7
 
 
-def lopsided_rows(count: int) -> Samples:
+def imbalanced_samples(count: int) -> Samples:
     """A third of the rows are of a rare class or two."""
     return make_rows([row % 6 // 3 for row in range(count)], [ONE])
 
 
-def make_order(rows: int, batch_size: int, devices: int = 1, **data: object) -> RowOrder:
+def make_plan(rows: int, batch_size: int, devices: int = 1, **data: object) -> BatchPlan:
     config = Config.model_validate(
         {"task": "skirt", "batch_size": batch_size, "seed": 5, "data": data}
     )
-    return RowOrder(config, lopsided_rows(rows), devices)
+    return BatchPlan(config, imbalanced_samples(rows), devices)
 
 
 def stream(rows: int, sampler: str) -> list[tuple[int, int, int]]:
@@ -37,7 +37,7 @@ def stream(rows: int, sampler: str) -> list[tuple[int, int, int]]:
     drawn = []
     for epoch in range(EPOCHS + 1):
         order = (
-            balanced_rows(lopsided_rows(rows), 5, epoch)
+            balanced_order(imbalanced_samples(rows), 5, epoch)
             if sampler == "balanced"
             else shuffled_rows(rows, 5, epoch)
         )
@@ -48,8 +48,8 @@ def stream(rows: int, sampler: str) -> list[tuple[int, int, int]]:
     return drawn
 
 
-def shown(order: RowOrder, epoch: int) -> list[tuple[int, int, int]]:
-    return [tuple(values) for values in np.stack(order.draws(epoch), axis=1).tolist()]
+def shown(plan: BatchPlan, epoch: int) -> list[tuple[int, int, int]]:
+    return [tuple(values) for values in np.stack(plan.draws(epoch), axis=1).tolist()]
 
 
 @given(
@@ -59,27 +59,27 @@ def shown(order: RowOrder, epoch: int) -> list[tuple[int, int, int]]:
 )
 @settings(max_examples=60, deadline=None)
 def test_rollover_shows_every_row_of_the_stream_once(rows, batch_size, sampler) -> None:
-    order = make_order(rows, batch_size, sampler=sampler)
+    plan = make_plan(rows, batch_size, sampler=sampler)
     expected, batch = stream(rows, sampler), min(batch_size, rows)
     start = 0
     for epoch in range(EPOCHS):
         end = (epoch + 1) * rows // batch * batch  # the last full batch that this epoch ends
-        assert shown(order, epoch) == expected[start:end]
-        assert order.steps(epoch) == (end - start) // batch >= 1
-        assert order.first_step(epoch) == start // batch
+        assert shown(plan, epoch) == expected[start:end]
+        assert plan.steps(epoch) == (end - start) // batch >= 1
+        assert plan.first_step(epoch) == start // batch
         start = end
 
 
 @given(rows=st.integers(1, 40), batch_size=st.integers(1, 50))
 @settings(max_examples=30, deadline=None)
 def test_discard_leaves_out_the_end_of_every_epoch(rows, batch_size) -> None:
-    order = make_order(rows, batch_size, last_batch="discard")
+    plan = make_plan(rows, batch_size, last_batch="discard")
     expected, batch = stream(rows, "shuffle"), min(batch_size, rows)
     for epoch in range(EPOCHS):
         start = epoch * rows
-        assert shown(order, epoch) == expected[start : start + rows // batch * batch]
-        assert order.steps(epoch) == rows // batch
-        assert order.first_step(epoch) == epoch * (rows // batch)
+        assert shown(plan, epoch) == expected[start : start + rows // batch * batch]
+        assert plan.steps(epoch) == rows // batch
+        assert plan.first_step(epoch) == epoch * (rows // batch)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_discard_leaves_out_the_end_of_every_epoch(rows, batch_size) -> None:
     [(10, 4, 1, 4), (10, 4, 2, 8), (10, 8, 2, 10), (11, 8, 2, 10), (11, 8, 4, 8), (3, 64, 3, 3)],
 )
 def test_every_device_has_the_same_share(rows, batch_size, devices, expected) -> None:
-    assert make_order(rows, batch_size, devices).batch_size == expected
+    assert make_plan(rows, batch_size, devices).batch_size == expected
 
 
 @pytest.mark.parametrize(("rows", "devices"), [(1, 2), (2, 3)])
 def test_too_few_rows_are_refused(rows: int, devices: int) -> None:
     with pytest.raises(TrainingError, match=f"^{rows} training .*expected at least {devices}$"):
-        make_order(rows, 8, devices)
+        make_plan(rows, 8, devices)

@@ -1,4 +1,4 @@
-"""Lopsided classes: weights against scikit-learn's, orders against counts."""
+"""Imbalanced classes: weights against scikit-learn's, orders against counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import ConfigError
 from fashionai.metrics import YES
 from fashionai.tasks import Task
-from fashionai.training.class_balance import balanced_rows, class_weights
+from fashionai.training.class_balance import balanced_order, class_weights
 
 ONE = Task("one", (), ("a", "b", "c"), "table")
 TWO = Task("two", (), ("c", "d"), "table")
@@ -61,7 +61,7 @@ def test_each_task_is_balanced_by_itself_and_named_weights_leave_the_rest() -> N
 def test_a_balanced_order_has_all_classes_as_often(counts, seed, epoch) -> None:
     truth = [index for index, count in enumerate(counts) for _ in range(count)]
     rows = make_rows(truth, [ONE])
-    order = balanced_rows(rows, seed, epoch)
+    order = balanced_order(rows, seed, epoch)
     assert len(order) == len(truth)
     drawn = Counter(truth[row] for row in order)
     present = [index for index, count in enumerate(counts) if count]
@@ -73,10 +73,10 @@ def test_a_balanced_order_has_all_classes_as_often(counts, seed, epoch) -> None:
         members = [repeats[row] for row in range(len(truth)) if truth[row] == index]
         # No row comes a second time before all of its class came once.
         assert max(members) - min(members) <= 1
-    np.testing.assert_array_equal(order, balanced_rows(rows, seed, epoch))
+    np.testing.assert_array_equal(order, balanced_order(rows, seed, epoch))
 
 
 def test_orders_differ_between_epochs_and_seeds() -> None:
     rows = make_rows([0] * 50 + [1] * 10, [ONE])
-    orders = [tuple(balanced_rows(rows, *key)) for key in ((0, 0), (0, 1), (1, 0))]
+    orders = [tuple(balanced_order(rows, *key)) for key in ((0, 0), (0, 1), (1, 0))]
     assert len(set(orders)) == 3

@@ -17,7 +17,7 @@ from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.history import (
     find_best,
-    is_over,
+    is_finished,
     score_name,
     stopped_early,
     write_history,
@@ -98,7 +98,7 @@ def epochs_trained(val: list[float], ema: list[float] | None = None, **config: A
     settings = make_config(**config)
     rows = make_rows(val, ema, settings.monitor)
     for count in range(1, len(rows) + 1):
-        if is_over(settings, rows[:count]):
+        if is_finished(settings, rows[:count]):
             return count
     return 0
 
@@ -139,7 +139,7 @@ def test_an_epoch_counts_by_the_better_of_plain_and_averaged_weights() -> None:
 def test_a_run_of_all_its_epochs_has_not_stopped_early() -> None:
     config = make_config(epochs=4, **PATIENCE)
     rows = make_rows([0.1] * 4)
-    assert is_over(config, rows)
+    assert is_finished(config, rows)
     assert not stopped_early(config, rows)
     assert stopped_early(make_config(epochs=5, **PATIENCE), rows)
 
@@ -230,7 +230,7 @@ def test_best_parameters_are_those_of_the_best_epoch_by_the_monitor(
     assert len({row["val_log_loss"] for row in rows}) == 5, "any epoch's file would do"
     for kind, file in (("val", run.best_parameters), ("ema", run.best_averaged_parameters)):
         trainer.learner.network.load_parameters(str(file))
-        scores = trainer.learner.scores(trainer.val_rows)
+        scores = trainer.learner.scores(trainer.val_samples)
         lowest = min(row[f"{kind}_log_loss"] for row in rows)
         assert scores["log_loss"] == pytest.approx(lowest, rel=1e-9)
         assert metrics["by_weights"][file.name]["log_loss"] == lowest

@@ -50,7 +50,7 @@ def write_brands(folder: Path, counts: dict[str, int], no_logo: int, seed: int =
 @pytest.fixture(scope="module")
 def balanced_accuracy(tmp_path_factory: pytest.TempPathFactory):
     """The last epoch's balanced accuracy on validation of a training with such settings."""
-    folder = tmp_path_factory.mktemp("lopsided")
+    folder = tmp_path_factory.mktemp("imbalanced")
 
     def train(*settings: str) -> float:
         name = "".join(c if c.isalnum() else "-" for c in "".join(settings)) or "plain"

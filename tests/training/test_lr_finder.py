@@ -117,7 +117,7 @@ def test_rates_grow_exponentially_and_losses_are_those_of_training(config: Confi
     for step, rate in enumerate(found.rates):
         assert rate == pytest.approx(1e-5 * 100 ** (step / 24), rel=1e-12)
     learner = Learner(config, read_samples(config, "train"), [mx.cpu()])
-    assert learner.order.steps_per_epoch == 21
+    assert learner.batch_plan.steps_per_epoch == 21
     expected = []
     for epoch, steps in ((0, 21), (1, 4)):
         for step, batch in zip(range(steps), learner.batches(epoch)):

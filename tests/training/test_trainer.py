@@ -17,7 +17,7 @@ from fashionai.errors import FashionAIError
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Loader, shuffled_rows
-from fashionai.runs import create_run
+from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
@@ -143,7 +143,7 @@ def test_a_run_is_never_overwritten_unless_asked(prepared: Path) -> None:
     for expected in ("runs/twice", "runs/twice-2", "runs/twice-3"):
         done = run_cli("train", "--config", config, "--run", "runs/twice", cwd=prepared)
         assert done.returncode == 0, done.stderr
-        assert f"steps an epoch -> {expected}\n" in done.stdout
+        assert f"steps per epoch -> {expected}\n" in done.stdout
         assert ("runs/twice is taken" in done.stdout) == (expected != "runs/twice")
     before = (prepared / "runs/twice-2/best.params").read_bytes()
     arguments = ["--run", "runs/twice-2", "--overwrite", "seed=9"]
@@ -236,7 +236,7 @@ def test_resuming_needs_the_pretrained_weights_no_more(
     run = create_run(prepared / "runs" / "given")
     Trainer(config, [mx.cpu()]).fit(run)
     weights.unlink()
-    Trainer(config, [mx.cpu()], resume_from=run).fit(run)
+    Trainer(config, [mx.cpu()], resume_from=Run(run)).fit(run)
 
 
 @pytest.mark.parametrize("file", ["best.params", "last.states.npz"])
@@ -254,7 +254,7 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(
         assert fashionai(*words, run) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"Error: {run}: cannot be written: ")
-    assert error.endswith(f". Make room, then: fashionai train --run {run} --resume\n")
+    assert error.endswith(f". Free disk space, then: fashionai train --run {run} --resume\n")
     assert error.count("\n") == 1
     assert fashionai("train", "--run", run, "--resume") == 0
     ours, whole = (

@@ -92,8 +92,8 @@ def test_the_input_of_the_weights_reaches_the_run_and_the_predictions(
 ) -> None:
     assert fashionai("train", "--config", "c.yaml", "--run", "r") == 0
     output = capsys.readouterr().out
-    assert "begins with the weights of file/a.params" in output
-    assert "are not those that its weights" not in output
+    assert "pretrained weights: file/a.params" in output
+    assert "differ from those that the weights" not in output
     assert saved_input("r") == (list(MEAN), list(STD))
     assert fashionai("predict", "--run", "r", "--crops", "1", "--out", "p.csv") == 0
     found = predictions("p.csv")
@@ -123,7 +123,7 @@ def test_the_mean_of_the_configuration_wins(
     own = "data.mean=[0.1,0.2,0.3]"
     assert fashionai("train", "--config", "c.yaml", "--run", "r", "epochs=1", own) == 0
     assert saved_input("r") == ([0.1, 0.2, 0.3], list(STD))
-    line = "data.mean and data.std are not those that its weights were trained with"
+    line = "data.mean and data.std differ from those that the weights were trained with"
     assert line in capsys.readouterr().out
     assert line in Path("r/train.log").read_text()
 

@@ -1,1 +1,1 @@
-"""Training on MXNet: the network, its optimizer and its inputs."""
+"""Training with MXNet Gluon: the network, its optimizer and its inputs."""

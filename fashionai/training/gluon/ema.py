@@ -13,16 +13,16 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 
-# MXNet's fused update takes no more arrays than this at once.
+# MXNet's fused update takes at most this many arrays at once.
 LARGEST_GROUP = 45
 
 
 @contextlib.contextmanager
-def kept(parameters: Sequence[Any]) -> Iterator[None]:
-    """Whatever parameters become in this context, they come back as they were.
+def restored_afterwards(parameters: Sequence[Any]) -> Iterator[None]:
+    """Restore the values of parameters when this context ends.
 
-    Statistics of batch normalisation must be equal on all devices: the first
-    one's are what comes back.
+    The values of the first device are restored on all devices: running statistics of batch
+    normalisation must be equal on all devices before.
     """
     values = [parameter.list_data()[0].copy() for parameter in parameters]
     try:
@@ -33,12 +33,12 @@ def kept(parameters: Sequence[Any]) -> Iterator[None]:
 
 
 class WeightAverage:
-    """Averages of all parameters that move, statistics of batch normalisation included.
+    """Moving averages of all parameters that training changes, with running statistics.
 
-    After step t (from 0): average = d * average + (1 - d) * weight with d =
-    min(decay, (1 + t) / (10 + t)), so that the random beginning is forgotten
-    (the rule of tf.train.ExponentialMovingAverage with num_updates). Kept on the
-    first device, of whose batches the averaged statistics are.
+    After step t, from 0: average = d * average + (1 - d) * weight, where
+    d = min(decay, (1 + t) / (10 + t)), so that the initial random weights are forgotten
+    (as in tf.train.ExponentialMovingAverage with num_updates). The averages are on the
+    first device and follow its running statistics.
     """
 
     def __init__(self, network: Any, decay: float) -> None:
@@ -47,7 +47,7 @@ class WeightAverage:
         self._averages = [self._current(p).copy() for p in self._parameters.values()]
 
     def update(self, step: int) -> None:
-        """Take in the weights as they are after optimizer step ``step``."""
+        """Add the weights after optimizer step ``step`` to the averages."""
         rest = 1 - min(self._decay, (1 + step) / (10 + step))
         pairs = [
             (average, self._current(parameter))
@@ -67,9 +67,9 @@ class WeightAverage:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """While in this context the network has the averages as its parameters."""
+        """While in this context, the network has the averages as its parameters."""
         parameters = list(self._parameters.values())
-        with kept(parameters):
+        with restored_afterwards(parameters):
             for parameter, average in zip(parameters, self._averages):
                 parameter.set_data(average)
             yield
@@ -79,7 +79,7 @@ class WeightAverage:
         return {name: average.asnumpy() for name, average in zip(self._parameters, self._averages)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Put back what arrays() gave; KeyError or ValueError when it is of another network."""
+        """Restore the result of arrays(); KeyError or ValueError for those of another network."""
         for name, average in zip(self._parameters, self._averages):
             average[:] = arrays[name]
 

@@ -1,6 +1,6 @@
-"""Arrays of features on disk: read without loading them, and never trusted when damaged.
+"""Files of features: arrays that are mapped into memory, with a checksum that finds damage.
 
-A file is NumPy's ``.npy`` of ``float32``, followed by the SHA-256 of all that.
+A file is NumPy's ``.npy`` of ``float32``, followed by the SHA-256 of its bytes.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from fashionai.files import atomic_path
 log = logging.getLogger(__name__)
 
 FORMAT = "<f4"
-# An unfinished file that nobody has written to for so long is of a process that was killed.
+# A temporary file that was not written to for this long belongs to a process that was killed.
 ABANDONED_SECONDS = 3600.0
-ELSEWHERE = "Make room there, or set FASHIONAI_HOME to another folder"
+DISK_HINT = "Free disk space there, or set FASHIONAI_HOME to another folder"
 
 
 def file_size(shape: tuple[int, ...]) -> int:
-    """Bytes of a file with an array of this shape."""
+    """The size in bytes of a file with an array of this shape."""
     return len(_header(shape)) + _array_size(shape) + hashlib.sha256().digest_size
 
 
 def write_features(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
-    """Write blocks of rows, together of ``shape``, atomically and one at a time.
+    """Write blocks of rows one after the other; together they are an array of ``shape``.
 
-    Raises TrainingError when they cannot be kept, for instance on a full disk.
+    The file appears when it is complete. Raises TrainingError when it cannot be written,
+    for instance because the disk is full.
     """
     digest = hashlib.sha256()
     try:
@@ -47,23 +48,23 @@ def write_features(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarr
             handle.write(digest.digest())
     except OSError as error:
         raise TrainingError(
-            f"{path.parent}: features of {file_size(shape) / 1e6:,.1f} MB cannot be kept: "
+            f"{path.parent}: features of {file_size(shape) / 1e6:,.1f} MB cannot be written: "
             f"{error.strerror}",
-            ELSEWHERE,
+            DISK_HINT,
         ) from None
 
 
 def read_features(path: Path, shape: tuple[int, ...]) -> Optional[np.ndarray]:
-    """The array of a file, mapped into memory; None when it is missing or damaged.
+    """The array of a file, mapped into memory; None when the file is missing or damaged.
 
-    The whole file is read once to find damage, which is logged.
+    The whole file is read once to compare its checksum. Damage is logged.
     """
     whole: np.ndarray
     try:
         whole = np.memmap(path, np.uint8, mode="r")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):  # ValueError: it is empty
+    except (OSError, ValueError):  # ValueError: the file is empty
         whole = np.zeros(0, np.uint8)
     header, end = _header(shape), file_size(shape) - hashlib.sha256().digest_size
     intact = (
@@ -72,13 +73,13 @@ def read_features(path: Path, shape: tuple[int, ...]) -> Optional[np.ndarray]:
         and hashlib.sha256(whole[:end].data).digest() == whole[end:].tobytes()
     )
     if not intact:
-        log.info("%s: damaged, it is computed again", path)
+        log.info("%s: damaged, computing it again", path)
         return None
     return np.memmap(path, FORMAT, mode="r", offset=len(header), shape=shape)
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes have left unfinished."""
+    """Remove the temporary files of processes that were killed."""
     for file in folder.glob(".*.tmp"):
         # Another process may rename its file meanwhile.
         with contextlib.suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
-"""What the frozen layers make of images, computed once and kept in the user's cache folder.
+"""Features: the output of the frozen layers, computed once and cached in the user's home folder.
 
-A file holds one view of all images of a split. Its name is a key over everything
-that decides what is in it, so that a file is right whoever finds it.
+A file holds the features of one view of all images of a split. Its name is a hash of
+everything that its content depends on, so that every run can use a file it finds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform, T
 from fashionai.pipeline.loader import Loader
 from fashionai.runtime import home_folder
 from fashionai.training.gluon.feature_files import (
-    ELSEWHERE,
+    DISK_HINT,
     file_size,
     read_features,
     remove_abandoned,
@@ -39,13 +39,16 @@ from fashionai.training.gluon.feature_files import (
 
 log = logging.getLogger(__name__)
 
-# Images a device computes at once, whatever batches they are trained in: rounding depends on it,
-# and features that are computed again have to be the same bits.
-COMPUTED_AT_ONCE = 32
+# Images per device in one forward pass, whatever the training batch is: rounding depends on it, and
+# features that are computed again must have the same bits.
+IMAGES_PER_DEVICE = 32
 
 
 class View(NamedTuple):
-    """A view of every image: that of an epoch, by a transform; ``settings`` tell both."""
+    """How one view of every image is made: a transform, and the epoch that seeds it.
+
+    ``settings`` are all that the pixels of the view depend on, as JSON values.
+    """
 
     transform: Transform
     epoch: int
@@ -53,9 +56,9 @@ class View(NamedTuple):
 
 
 def training_views(config: Config) -> list[View]:
-    """What the loader shows in the first ``data.feature_views`` epochs.
+    """The training views of the first ``data.feature_views`` epochs.
 
-    One is enough where nothing is random, and for one epoch.
+    They are one view when the transform has no random steps, and at most one per epoch.
     """
     data = config.data
     steps = [step.model_dump() for step in data.augment if not step.changes_nothing]
@@ -70,23 +73,23 @@ def training_views(config: Config) -> list[View]:
 
 
 def centre_crop(config: Config) -> View:
-    """What validation sees."""
+    """The view that validation uses."""
     return View(EvaluationTransform(config.data), 0, {"transform": "evaluation"})
 
 
-def _keep(file: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> np.ndarray:
-    """The features of a view, written to a file and mapped into memory."""
-    begun = time.perf_counter()
+def _write_and_map(file: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Write the features of a view to a file, and map the file into memory."""
+    start = time.perf_counter()
     write_features(file, shape, blocks)
     features = read_features(file, shape)
     if features is None:
-        raise TrainingError(f"{file}: is not there as it was written", ELSEWHERE)
-    log.info("a view is computed: %.1f images/s", shape[0] / (time.perf_counter() - begun))
+        raise TrainingError(f"{file}: cannot be read back after writing", DISK_HINT)
+    log.info("features of a view computed: %.1f images/s", shape[0] / (time.perf_counter() - start))
     return features
 
 
 class FeatureStore:
-    """Computes the features of a network's backbone, or finds them computed."""
+    """The cached features of a network's frozen layers (its backbone)."""
 
     def __init__(
         self, config: Config, network: Any, backbone: Backbone, contexts: Sequence[Any]
@@ -98,18 +101,18 @@ class FeatureStore:
     def open(
         self, paths: Sequence[Path], views: Sequence[View], check: Callable[[], None]
     ) -> list[np.ndarray]:
-        """Features ``(N, *shape) float32`` of every view, mapped into memory.
+        """Features ``(N, *shape) float32`` of each view, mapped into memory.
 
-        Those that are missing or damaged are computed; ``check`` is called before
-        every batch and may raise. Raises TrainingError when they cannot be kept,
+        Features that are missing or damaged are computed. ``check`` is called before each
+        batch and may raise to stop. Raises TrainingError when features cannot be written,
         DataError for an image that cannot be read.
         """
         shape = (len(paths), *self._backbone.shape)
         files = self._files(hash_files(paths, lambda _: check()), views)
         found = [read_features(file, shape) for file in files]
-        missing = [at for at, features in enumerate(found) if features is None]
+        missing = [index for index, features in enumerate(found) if features is None]
         log.info(
-            "features of %s images in %s, views to compute: %d of %d, %.1f MB each",
+            "features of %s images in %s: %d of %d views to compute, %.1f MB each",
             *(f"{len(paths):,}", self.folder, len(missing), len(views), file_size(shape) / 1e6),
         )
         if missing:
@@ -121,33 +124,33 @@ class FeatureStore:
             leave=False,
             disable=None,
         ) as bar:
-            for at in missing:
-                blocks = self._computed(paths, views[at], bar, check)
-                found[at] = _keep(files[at], shape, blocks)
-        # Frees the memory that the graph was given.
+            for index in missing:
+                blocks = self._compute(paths, views[index], bar, check)
+                found[index] = _write_and_map(files[index], shape, blocks)
+        # Frees the memory of the static graph.
         self._backbone.block.hybridize(False)
         return [features for features in found if features is not None]
 
     def _files(self, images: Sequence[str], views: Sequence[View]) -> list[Path]:
-        """The file of every view; ``images`` are the hashes of the image files."""
+        """The file of each view; ``images`` are the hashes of the image files."""
         data = self._config.data
         mean, std = (list(values) for values in data.normalization)
-        decisive = {
+        key = {
             "version": fashionai.__version__,
             "network": self._config.model.name,
             "weights": self._weights_hash(),
             "images": content_hash("".join(images).encode()),
             "input": [data.resize_short, data.crop, mean, std],
         }
-        keys = [json.dumps({**decisive, "view": view.settings}, sort_keys=True) for view in views]
-        return [self.folder / f"{content_hash(key.encode())}.npy" for key in keys]
+        texts = [json.dumps({**key, "view": view.settings}, sort_keys=True) for view in views]
+        return [self.folder / f"{content_hash(text.encode())}.npy" for text in texts]
 
-    def _computed(
+    def _compute(
         self, paths: Sequence[Path], view: View, bar: Any, check: Callable[[], None]
     ) -> Iterator[np.ndarray]:
-        """The features of all images, a batch at a time, ``(B, D) float32``."""
+        """Yield the features of all images in batches, ``(B, D) float32``."""
         config = self._config
-        batch_size = COMPUTED_AT_ONCE * len(self._contexts)
+        batch_size = IMAGES_PER_DEVICE * len(self._contexts)
         loader = Loader(
             paths, view.transform, batch_size, workers=config.data.workers, seed=config.seed
         )
@@ -168,28 +171,28 @@ class FeatureStore:
         return mean_over_views(begin, batches(), batch_size)
 
     def _make_room(self, needed: int) -> None:
-        """TrainingError unless so many bytes can be written to the folder."""
+        """Make the folder; TrainingError unless it has ``needed`` bytes of free disk space."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_abandoned(self.folder)
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
             raise TrainingError(
-                f"{self.folder}: cannot be written: {error.strerror}", ELSEWHERE
+                f"{self.folder}: cannot be written: {error.strerror}", DISK_HINT
             ) from None
         if free < needed:
             raise TrainingError(
                 f"{self.folder}: {needed / 1e6:,.1f} MB of features do not fit, "
                 f"{free / 1e6:,.1f} MB are free",
-                ELSEWHERE,
+                DISK_HINT,
             )
 
     def _weights_hash(self) -> str:
-        """The SHA-256 of the names, shapes and values of all parameters but the output layer's."""
+        """The SHA-256 of names, shapes and values of all parameters outside the output layer."""
         digest = hashlib.sha256()
-        own = output_names(self._network)
+        output = output_names(self._network)
         for name, parameter in self._network._collect_params_with_prefix().items():
-            if name not in own:
+            if name not in output:
                 values = parameter.list_data()[0].asnumpy()
                 digest.update(f"{name} {values.shape} {values.dtype}\n".encode())
                 digest.update(values.tobytes())

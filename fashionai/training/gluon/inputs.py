@@ -1,6 +1,6 @@
-"""What a network learns from: pixels for all its layers, or features for its output layer alone.
+"""The inputs of a training: pixels for the whole network, or features for its output layer alone.
 
-The loop, its steps and its scores are the same for both.
+The training loop, its steps and its scores are the same for both.
 """
 
 from __future__ import annotations
@@ -24,50 +24,50 @@ from fashionai.training.gluon.features import FeatureStore, centre_crop, trainin
 
 log = logging.getLogger(__name__)
 
-# Called before every batch; may raise to end what is under way.
+# Called before each batch; may raise to stop.
 Check = Callable[[], None]
 
 
 class Inputs(Protocol):
-    """Where batches come from, and in ``forward`` what computes logits from them."""
+    """Yields batches; ``forward`` computes logits from them."""
 
     forward: BatchForward
-    # Whether the loss has to be scaled.
+    # Whether the network computes in float16, so that the loss must be scaled.
     in_float16: bool
 
     def prepare(self, check: Check) -> None:
-        """Do once what training needs, when the network has the weights that it begins with."""
+        """Do what training needs once, after the network has its initial weights."""
         ...
 
     def training(self, draws: Draws, skip: int) -> Iterator[Batch]:
-        """The batches of an epoch's draws, without the first ``skip``."""
+        """Yield the batches of an epoch's draws, without the first ``skip`` batches."""
         ...
 
-    def evaluation(self, rows: Samples, check: Check) -> Iterator[np.ndarray]:
-        """Batches ``(B, 1, ...)`` of all rows in their order, as they are validated."""
+    def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
+        """Yield batches ``(B, 1, ...)`` of all samples in order, without augmentation."""
         ...
 
 
 def choose_inputs(
     config: Config, train: Samples, network: Any, contexts: list[Any], batch_size: int
 ) -> Inputs:
-    """Features where all layers but the last are frozen and answer as ever, else pixels.
+    """Features if only the output layer is trained and its input is constant, else pixels.
 
-    ``network`` is frozen as the configuration says.
+    The layers of ``network`` are frozen already, as the configuration says.
     """
-    settings = config, train, network, contexts, batch_size
+    arguments = config, train, network, contexts, batch_size
     if config.trainable != "head":
-        return PixelInputs(*settings)
+        return PixelInputs(*arguments)
     try:
-        return FeatureInputs(*settings)
+        return FeatureInputs(*arguments)
     except NotConstantError as reason:
-        return PixelInputs(*settings, reason=str(reason))
+        return PixelInputs(*arguments, reason=str(reason))
 
 
 class PixelInputs:
-    """Images, decoded and augmented every time, for the whole network.
+    """Images for the whole network, decoded and augmented in every epoch.
 
-    ``reason`` is why its features cannot be kept, where they would be.
+    ``reason`` says why features cannot be used, if only the output layer is trained.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class PixelInputs:
         self.forward: BatchForward = Forward(network, *self._data.normalization, contexts, columns)
 
     def prepare(self, check: Check) -> None:
-        """Nothing but to tell the reason."""
+        """Log the reason for using pixels, if there is one."""
         if self._reason:
             log.info("the frozen layers are computed in every epoch: %s", self._reason)
 
@@ -103,21 +103,21 @@ class PixelInputs:
         )
         return loader.load(draws, skip)
 
-    def evaluation(self, rows: Samples, check: Check) -> Iterator[np.ndarray]:
+    def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
         """Centre crops ``(B, 1, crop, crop, 3) uint8``."""
         transform = EvaluationTransform(self._data)
-        loader = Loader(rows.paths, transform, self._batch_size, workers=self._data.workers)
-        for batch in loader.batches(np.arange(len(rows.paths))):
+        loader = Loader(samples.paths, transform, self._batch_size, workers=self._data.workers)
+        for batch in loader.batches(np.arange(len(samples.paths))):
             check()
             yield batch.images
 
 
 class FeatureInputs:
-    """What the frozen layers make of each image, computed once, for the output layer alone.
+    """Features of the frozen layers, computed once, for the output layer alone.
 
-    With V views, a row that epoch e draws for the k-th time (from 0) has view
-    (e + k) mod V. Raises NotConstantError where that would not be what training
-    on pixels sees.
+    There are V views of each image. A sample that epoch e draws for the k-th time, both
+    from 0, has view (e + k) mod V. Raises NotConstantError when training on pixels would
+    give other features.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class FeatureInputs:
         if config.loss.mixup or config.loss.cutmix:
             raise NotConstantError("loss.mixup and loss.cutmix mix the pixels of two images")
         self._config, self._train, self._batch_size = config, train, batch_size
-        # The output layer alone is computed in float32, whatever the precision.
+        # The output layer is computed in float32, whatever the precision.
         self.in_float16 = False
         backbone = cut_backbone(network, config.data.crop)
         self._store = FeatureStore(config, network, backbone, contexts)
@@ -136,10 +136,10 @@ class FeatureInputs:
         self.forward = BatchForward(backbone.output, contexts, columns)
 
     def prepare(self, check: Check) -> None:
-        """Compute the views of the training images that are not there yet."""
+        """Compute the features of the training images that are not cached yet."""
         if not self._training:
             if self._config.precision == "float16":
-                log.info("precision float16: the output layer alone is trained, in float32")
+                log.info("precision float16: only the output layer is trained, in float32")
             views = training_views(self._config)
             self._training = self._store.open(self._train.paths, views, check)
 
@@ -151,13 +151,13 @@ class FeatureInputs:
             part = slice(start, start + self._batch_size)
             yield Batch(self._gather(draws.rows[part], views[part]), draws.rows[part])
 
-    def evaluation(self, rows: Samples, check: Check) -> Iterator[np.ndarray]:
+    def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
         """Features ``(B, 1, ...) float32`` of the centre crops."""
-        name = tuple(rows.paths)
-        if name not in self._evaluation:
+        key = tuple(samples.paths)
+        if key not in self._evaluation:
             view = centre_crop(self._config)
-            (self._evaluation[name],) = self._store.open(rows.paths, [view], check)
-        features = self._evaluation[name]
+            (self._evaluation[key],) = self._store.open(samples.paths, [view], check)
+        features = self._evaluation[key]
         for start in range(0, len(features), self._batch_size):
             check()
             yield np.array(features[start : start + self._batch_size, None])
@@ -165,6 +165,6 @@ class FeatureInputs:
     def _gather(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
         features = np.empty((len(rows), 1, *self._training[0].shape[1:]), np.float32)
         for view in np.unique(views):
-            chosen = views == view
-            features[chosen, 0] = self._training[view][rows[chosen]]
+            of_view = views == view
+            features[of_view, 0] = self._training[view][rows[of_view]]
         return features

@@ -13,38 +13,40 @@ from fashionai.runtime import import_mxnet
 mx = import_mxnet()
 
 # As in MXNet's automatic mixed precision.
-FIRST, SMALLEST, LARGEST = 2.0**16, 1.0, 2.0**24
-STEPS_BEFORE_GROWTH = 2000
-# MXNet's check takes no more arrays than this at once.
+INITIAL_SCALE, MIN_SCALE, MAX_SCALE = 2.0**16, 1.0, 2.0**24
+GROWTH_INTERVAL = 2000
+# MXNet's check takes at most this many arrays at once.
 LARGEST_GROUP = 200
 
 
 class LossScale:
     """The factor of the loss before the backward pass (arXiv:1710.03740, section 3.2).
 
-    Gradients that are not finite halve it, and their step is not to be made; so
-    many finite steps in a row double it. ``value`` is a power of two, so that
-    gradients are the same bits after scaling and unscaling unless float16 ends;
-    ``finite_steps`` counts since the last change, ``skipped`` all steps not made.
+    When gradients are not finite, the factor is halved and the step is skipped. After
+    GROWTH_INTERVAL consecutive steps with finite gradients it is doubled. ``value`` is a
+    power of two: scaling and unscaling leave the bits of a gradient as they are, unless it
+    leaves the range of float16. ``finite_steps`` is the number of finite steps since the
+    last change, ``skipped`` the number of skipped steps.
     """
 
     def __init__(self) -> None:
-        self.value = FIRST
+        self.value = INITIAL_SCALE
         self.finite_steps = self.skipped = 0
 
     def accept(self, gradients: Sequence[Any]) -> bool:
-        """Whether a step with these gradients, of one device, is to be made; waits for them.
+        """Update the factor; returns False when the step must be skipped.
 
-        Raises TrainingError when they are not finite and cannot be scaled less.
+        ``gradients`` are those of one device; the call waits for them. Raises
+        TrainingError when they are not finite at the smallest factor.
         """
         if all_finite(gradients):
             self.finite_steps += 1
-            if self.finite_steps == STEPS_BEFORE_GROWTH:
-                self.value, self.finite_steps = min(2 * self.value, LARGEST), 0
+            if self.finite_steps == GROWTH_INTERVAL:
+                self.value, self.finite_steps = min(2 * self.value, MAX_SCALE), 0
             return True
         self.skipped += 1
         self.value, self.finite_steps = self.value / 2, 0
-        if self.value < SMALLEST:
+        if self.value < MIN_SCALE:
             raise TrainingError(
                 "gradients exceed the range of float16",
                 "Try a smaller optimizer.lr, or precision=float32",
@@ -52,17 +54,17 @@ class LossScale:
         return False
 
     def state(self) -> np.ndarray:
-        """All that restore needs, ``(3,) float64``."""
+        """The argument of restore, ``(3,) float64``."""
         return np.array([self.value, self.finite_steps, self.skipped], np.float64)
 
     def restore(self, state: np.ndarray) -> None:
-        """Go on from what state() gave; ValueError for anything else."""
+        """Restore the result of state(); ValueError for anything else."""
         value, finite_steps, skipped = state.tolist()
         self.value, self.finite_steps, self.skipped = value, int(finite_steps), int(skipped)
 
 
 def all_finite(arrays: Sequence[Any]) -> bool:
-    """Whether no element of arrays on one device is infinite or not a number; waits for them."""
+    """Whether all elements of arrays on one device are finite; waits for them."""
     finite = mx.nd.ones((1,), ctx=arrays[0].context)
     for start in range(0, len(arrays), LARGEST_GROUP):
         group = arrays[start : start + LARGEST_GROUP]

@@ -1,4 +1,4 @@
-"""The targets of the cross-entropy, and the cross-entropy of several heads."""
+"""Cross-entropy of one or several heads, and its target distributions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def soft_targets(
     maybe_share: float = 0.0,
     smoothing: float = 0.0,
 ) -> np.ndarray:
-    """Target distributions ``(B, C) float32``: zero outside the row's own head, sum 1 within.
+    """Target distributions ``(B, C) float32``: they sum to 1 within a sample's head, 0 elsewhere.
 
-    ``marks`` is ``(B, C) int8``, ``heads`` ``(B,)`` the head of each row. Classes
-    marked m divide ``maybe_share`` between them, the true class keeps the rest.
-    Then ``smoothing`` is divided between all classes of the head
-    (arXiv:1512.00567, section 7).
+    ``marks`` is ``(B, C) int8``, ``heads`` is ``(B,)``, the head of each sample. The classes
+    marked m share ``maybe_share`` equally, and the true class keeps the rest. Label smoothing
+    then distributes ``smoothing`` equally over all classes of the head (arXiv:1512.00567,
+    section 7).
     """
     truth, maybe = marks == YES, marks == MAYBE
     count = maybe.sum(axis=1, keepdims=True)
@@ -43,15 +43,15 @@ def soft_targets(
 
 
 def mix_targets(targets: np.ndarray, mixing: Mixing) -> np.ndarray:
-    """The targets of mixed images: each row's own share of its target, the rest its partner's."""
+    """The targets of mixed images: ``share`` of a sample's own target, the rest its partner's."""
     return mixing.share * targets + (1 - mixing.share) * targets[mixing.order]
 
 
 class CrossEntropy(HybridBlock):
-    """Logits and targets ``(B, C)`` to losses ``(B,)``: the sum of the heads' cross-entropies.
+    """Losses ``(B,)`` of logits and targets ``(B, C)``: the sum of the heads' cross-entropies.
 
-    Each head's columns have a soft-max of their own. A head whose targets are all
-    zero adds nothing and gets no gradient.
+    The soft-max is taken over the columns of each head separately. A head whose targets are
+    all zero adds nothing to the loss and gets no gradient.
     """
 
     def __init__(self, columns: Sequence[slice]) -> None:
@@ -59,7 +59,7 @@ class CrossEntropy(HybridBlock):
         self._columns = list(columns)
 
     def hybrid_forward(self, F: Any, logits: Any, targets: Any) -> Any:  # noqa: N803
-        """The loss of every row."""
+        """The loss of every sample."""
         parts = [
             F.log_softmax(F.slice_axis(logits, axis=1, begin=part.start, end=part.stop), axis=1)
             for part in self._columns
@@ -68,13 +68,15 @@ class CrossEntropy(HybridBlock):
 
 
 def count_correct(logits: np.ndarray, targets: np.ndarray, columns: Sequence[slice]) -> int:
-    """Rows ``(B, C)`` whose largest logit, within the head of the largest target, is that target's.
+    """The number of samples whose true class has the largest logit of its head.
 
-    Of a mixed image that is the class with the larger share.
+    ``logits`` and ``targets`` are ``(B, C)``. The true class is the one with the largest
+    target; for a mixed image that is the class with the larger share.
     """
-    wanted = targets.argmax(axis=1)
+    truth = targets.argmax(axis=1)
     correct = 0
     for part in columns:
-        rows = (wanted >= part.start) & (wanted < part.stop)
-        correct += int((logits[rows, part].argmax(axis=1) + part.start == wanted[rows]).sum())
+        of_head = (truth >= part.start) & (truth < part.stop)
+        predicted = logits[of_head, part].argmax(axis=1) + part.start
+        correct += int((predicted == truth[of_head]).sum())
     return correct

@@ -1,4 +1,4 @@
-"""Optimizers by the names of the configuration: MXNet's, and two that it has not or not exactly."""
+"""The optimizers of the configuration: MXNet's own, AdamW, and a deterministic Nesterov."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAG: Any = mx.optimizer.NAG
 class AdamW(Adam):
     """Adam with decoupled weight decay (arXiv:1711.05101): weight -= lr * decay * weight.
 
-    The decay neither enters the gradient nor is scaled by Adam's denominator.
+    The decay is not part of the gradient, and Adam's denominator does not scale it.
     """
 
     def __init__(self, wd: float = 0.0, **options: Any) -> None:
@@ -31,10 +31,10 @@ class AdamW(Adam):
 
 @mx.optimizer.register
 class Nesterov(NAG):
-    """Nesterov's momentum (arXiv:1212.0901, equation 7), the decay in the gradient.
+    """Nesterov's momentum (arXiv:1212.0901, equation 7), with weight decay in the gradient.
 
-    v = m * v - lr * g; weight += m * v - lr * g. MXNet's own operator for it ends
-    with other bits in some runs than in others.
+    v = m * v - lr * g; weight += m * v - lr * g. It replaces MXNet's own operator, which is
+    not deterministic.
     """
 
     def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
@@ -48,12 +48,15 @@ class Nesterov(NAG):
             weight += self.momentum * state
 
     def update_multi_precision(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
-        """The same: all weights are float32."""
+        """The same as update, because all weights are float32."""
         self.update(index, weight, grad, state)
 
 
 def make_optimizer(config: OptimizerConfig, momentum: float) -> Any:
-    """The optimizer of a configuration; a momentum above 0 lets it keep an average of gradients."""
+    """The optimizer of a configuration; ``momentum`` is Adam's first beta.
+
+    SGD has a state only if ``momentum`` is above 0.
+    """
     return mx.optimizer.create(
         "nesterov" if config.name == "nag" else config.name,
         learning_rate=config.lr,

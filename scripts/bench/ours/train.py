@@ -36,7 +36,7 @@ def set_up(settings: Settings) -> Callable[[], float]:
 def loop(config: Config) -> Callable[[], float]:
     """The part of Trainer.fit between two validations; each call trains one epoch."""
     trainer = Trainer(config, contexts("cpu"))
-    order, epochs = trainer.learner.order, itertools.count()
+    plan, epochs = trainer.learner.batch_plan, itertools.count()
 
     def measure() -> float:
         epoch = next(epochs)
@@ -44,7 +44,7 @@ def loop(config: Config) -> Callable[[], float]:
         begun = time.perf_counter()
         trainer._train_epoch(StopRequest())
         mx.nd.waitall()
-        return order.steps(epoch) * order.batch_size / (time.perf_counter() - begun)
+        return plan.steps(epoch) * plan.batch_size / (time.perf_counter() - begun)
 
     return measure
 
@@ -56,7 +56,7 @@ def steps_on_one_batch(config: Config) -> Callable[[], float]:
 
     def measure() -> float:
         epoch = next(epochs)
-        steps = learner.order.steps(epoch)
+        steps = learner.batch_plan.steps(epoch)
         begun = time.perf_counter()
         for step in range(steps):
             learner.step(batch, epoch, step, optimizer.lr, optimizer.momentum)
@@ -69,7 +69,7 @@ def steps_on_one_batch(config: Config) -> Callable[[], float]:
 def whole(config: Config) -> Callable[[], float]:
     """Everything that Trainer.fit does in an epoch: steps, validation and the files of the run."""
     trainer = Trainer(config, contexts("cpu"))
-    order, epochs = trainer.learner.order, itertools.count()
+    plan, epochs = trainer.learner.batch_plan, itertools.count()
     folder = tempfile.TemporaryDirectory()
     trainer.run = RunFolder(Path(folder.name))
 
@@ -79,7 +79,7 @@ def whole(config: Config) -> Callable[[], float]:
         begun = time.perf_counter()
         trainer._train_epoch(stop)
         trainer._finish_epoch(trainer._validate(stop))
-        return order.steps(epoch) * order.batch_size / (time.perf_counter() - begun)
+        return plan.steps(epoch) * plan.batch_size / (time.perf_counter() - begun)
 
     return measure
 

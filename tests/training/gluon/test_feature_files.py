@@ -27,7 +27,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     with files_of_at_most(10_000), pytest.raises(TrainingError) as error:
         write_features(tmp_path / "a.npy", (5000, 1), too_large)
     assert str(error.value) == (
-        f"{tmp_path}: features of 0.0 MB cannot be kept: File too large. "
-        "Make room there, or set FASHIONAI_HOME to another folder"
+        f"{tmp_path}: features of 0.0 MB cannot be written: File too large. "
+        "Free disk space there, or set FASHIONAI_HOME to another folder"
     )
     assert list(tmp_path.iterdir()) == []

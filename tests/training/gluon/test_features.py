@@ -262,7 +262,7 @@ def test_a_damaged_file_is_computed_again(
         inputs._training = []
         inputs.prepare(lambda: None)
         assert file.read_bytes() == whole
-        assert f"{file}: damaged, it is computed again" in caplog.messages
+        assert f"{file}: damaged, computing it again" in caplog.messages
     number = file.stat().st_ino
     make_learner(weights[0], PLAIN).inputs.prepare(lambda: None)
     assert file.stat().st_ino == number
@@ -290,7 +290,7 @@ def test_what_does_not_fit_is_not_begun(
         make_learner(weights[0], PLAIN).inputs.prepare(lambda: None)
     assert str(error.value) == (
         f"{home / 'features'}: 0.1 MB of features do not fit, 0.1 MB are free. "
-        "Make room there, or set FASHIONAI_HOME to another folder"
+        "Free disk space there, or set FASHIONAI_HOME to another folder"
     )
     assert kept(home) == set()
 
@@ -303,7 +303,7 @@ def test_a_home_that_is_no_folder(
     assert fashionai("train", "--config", config, "--run", "runs/no", "trainable=head") == 2
     assert capsys.readouterr().err == (
         f"Error: {home / 'features'}: cannot be written: Not a directory. "
-        "Make room there, or set FASHIONAI_HOME to another folder\n"
+        "Free disk space there, or set FASHIONAI_HOME to another folder\n"
     )
 
 

@@ -157,7 +157,7 @@ def test_the_score_of_one_task_may_choose_the_best_epoch(monitor: str) -> None:
     best = min(scores) if monitor.endswith("loss") else max(scores)
     assert metrics["best_epoch"] == 1 + scores.index(best)
     trainer.learner.network.load_parameters(str(run.best_parameters))
-    again = trainer.learner.scores(trainer.val_rows)[monitor]
+    again = trainer.learner.scores(trainer.val_samples)[monitor]
     assert again == pytest.approx(best, rel=1e-9)
 
 

@@ -27,7 +27,7 @@ from fashionai.training.gluon.loss_scale import LossScale, all_finite
 mx = import_mxnet()
 
 ROWS, CROP = 8, 32
-BASIS = {"devices": "1 gpu", "data": "0"}
+RESUME_KEY = {"devices": "1 gpu", "data": "0"}
 PRODUCTS = ("Convolution", "FullyConnected")
 
 
@@ -217,8 +217,8 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
         first.step(make_batch(step), 0, step, 0.05, 0.9)
     assert first.loss_scale.skipped > 0
     file = tmp_path / "last.states.npz"
-    save_state(file, first, Progress(step=4, basis=BASIS))
-    load_state(file, second, BASIS)
+    save_state(file, first, Progress(step=4, resume_key=RESUME_KEY))
+    load_state(file, second, RESUME_KEY)
     assert second.optimizer.optimizer.num_update == 4 - first.loss_scale.skipped
     for step in range(4, 9):
         second.step(make_batch(step), 0, step, 0.05, 0.9)

@@ -1,0 +1,106 @@
+"""What a training logs, and the hints in its errors."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Optional
+
+from fashionai.config import Config
+from fashionai.datasets.prepared.samples import Samples
+from fashionai.runs import RunFolder
+from fashionai.training.history import (
+    EPOCH_HEADER,
+    EpochRow,
+    best_file,
+    choose_best,
+    epoch_lines,
+    score_name,
+    stopped_early,
+)
+from fashionai.weights.pretrained import StartingWeights
+
+log = logging.getLogger(__name__)
+
+COLLAPSED = (
+    "the network has collapsed: every validation image gets the same class",
+    "optimizer.lr may be too high, or the classes too imbalanced",
+)
+
+
+def log_data(train: Samples, val: Samples) -> None:
+    """Log the number of classes and images of every task."""
+    for head, task in enumerate(val.tasks):
+        log.info(
+            "%s: %d classes, %s training and %s validation images",
+            *(task.name, len(task.classes)),
+            *(f"{len(samples.of_task(head)):,}" for samples in (train, val)),
+        )
+
+
+def log_settings(
+    config: Config, run: RunFolder, steps_per_epoch: Fraction, weights: Optional[StartingWeights]
+) -> None:
+    """Log the network, the steps per epoch, the run, and what of the settings is unusual.
+
+    ``weights`` are the weights that the training starts from; None when it is resumed.
+    """
+    steps = f"{float(steps_per_epoch):.1f}".removesuffix(".0")
+    log.info("%s, %s steps per epoch -> %s", config.model.name, steps, run)
+    if weights is not None and weights.file is not None:
+        log.info("pretrained weights: %s", weights.source)
+        expected = [list(weights.mean), list(weights.std)]
+        if [list(values) for values in config.data.normalization] != expected:
+            log.info("data.mean and data.std differ from those that the weights were trained with")
+    if config.schedule.warmup_epochs > config.epochs:
+        log.info("schedule.warmup_epochs exceeds epochs: the rate never reaches optimizer.lr")
+
+
+def log_epoch(row: EpochRow, epochs: int, header: bool) -> None:
+    """Log the scores of an epoch as lines of a table; ``header`` asks for its heading above."""
+    if header:
+        log.info("%s", EPOCH_HEADER)
+    for line in epoch_lines(row, epochs):
+        log.info("%s", line)
+
+
+def log_collapse() -> None:
+    """Log that the network predicts one class alone, and what may cause it."""
+    for line in COLLAPSED:
+        log.info("%s", line)
+
+
+def log_test(epoch: float, scores: Mapping[str, float]) -> None:
+    """Log the scores of the best epoch's weights on the test split."""
+    log.info(
+        "test split, weights of epoch %d: accuracy %.4f, mAP %.4f",
+        *(epoch, scores["accuracy"], scores["map"]),
+    )
+
+
+def log_end(config: Config, history: Sequence[EpochRow], run: RunFolder) -> None:
+    """Log why the run has ended, its best epoch, and the file with the best weights."""
+    if stopped_early(config, history):
+        log.info("stopped early: %s has not improved", score_name(config.monitor))
+    best = choose_best(history, config.monitor)
+    log.info(
+        "finished: best epoch %d, validation %s %.4f; %s",
+        *(best.row["epoch"], score_name(config.monitor), best.score, best_file(run, best.kind)),
+    )
+
+
+def divergence_hint(config: Config) -> str:
+    """What to change when the loss is not finite."""
+    choices = [f"a smaller optimizer.lr than {config.optimizer.lr:g}"]
+    if config.precision == "float16":
+        choices.append("precision=float32")
+    return f"Try {', '.join(choices)}, or schedule.warmup_epochs=1"
+
+
+def resume_command(run: RunFolder, contexts: Sequence[Any]) -> str:
+    """The command that resumes a run on the same devices."""
+    gpus = [str(each.device_id) for each in contexts if each.device_type == "gpu"]
+    devices = f" --gpus {','.join(gpus)}" if gpus else ""
+    return f"fashionai train --run {shlex.quote(str(run))} --resume{devices}"
