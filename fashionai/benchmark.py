@@ -1,4 +1,4 @@
-"""How fast this machine trains and predicts with a configuration's network."""
+"""Measures how fast this machine trains and predicts with the network of a configuration."""
 
 from __future__ import annotations
 
@@ -45,21 +45,23 @@ from fashionai.training.trainer import Trainer
 
 mx = import_mxnet()
 
-# Training images of a measurement: batches enough for decoding to run ahead of steps.
-BATCHES, FEWEST_IMAGES = 4, 64
+# Training images: enough batches for decoding to run ahead of the steps, and at least MIN_IMAGES.
+BATCHES, MIN_IMAGES = 4, 64
 VALIDATION_IMAGES = 16
-# Drawn images have about the sides of FashionAI's, in pixels.
+# The width of drawn images in pixels, about that of FashionAI's images.
 DRAWN_WIDTH = 512
-# Views that an engine computes at once: four images with ten crops.
+# Views per forward pass of an engine: four images with ten crops.
 VIEWS = 40
-STEPS_AT_ONCE = 2
-FEWEST_MEASUREMENTS = 3
+STEPS_PER_MEASUREMENT = 2
+MIN_MEASUREMENTS = 3
+# A learning rate at which random weights do not diverge.
+SAFE_LR = 1e-6
 
 T = TypeVar("T")
 
 
-class Setting(NamedTuple):
-    """A configuration on devices, and about how many ``seconds`` to measure each part."""
+class BenchmarkSettings(NamedTuple):
+    """A configuration, its devices, and the approximate ``seconds`` to measure each part."""
 
     config: Config
     device: str
@@ -71,37 +73,37 @@ class Setting(NamedTuple):
         return contexts(self.device, self.gpus)
 
 
-def measure(setting: Setting, drawn: bool, progress: Advance) -> Speeds:
-    """Measure every part, with random weights, on some of the prepared training images.
+def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> Speeds:
+    """Measure every part, with random weights, on a sample of the prepared training images.
 
-    With ``drawn`` images are drawn instead. ``progress`` is told the number of threads under way.
-    Nothing is kept. Raises DataError for a folder that is not prepared, and what training
-    and engines raise.
+    With ``drawn``, images are drawn instead. ``progress`` is called with the number of threads
+    before they are used. All files are temporary. Raises DataError for a folder that is not
+    prepared, and the errors of training and of the engines.
     """
-    threads, devices = usable_cores(), setting.contexts()
-    check_precision(setting.config.precision, devices)
+    threads, devices = usable_cores(), settings.contexts()
+    check_precision(settings.config.precision, devices)
     with ExitStack() as stack:
-        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="fashionai-"))
-        # Features of frozen layers that nobody will ask for again.
-        stack.enter_context(_environment("FASHIONAI_HOME", str(Path(name) / "home")))
-        config = _sampled(setting.config, Path(name) / "data", drawn, len(devices))
-        setting = setting._replace(config=config)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fashionai-")))
+        # The features of frozen layers are temporary, too.
+        stack.enter_context(_environment("FASHIONAI_HOME", str(folder / "home")))
+        config = _sampled(settings.config, folder / "data", drawn, len(devices))
+        settings = settings._replace(config=config)
         progress(threads)
-        speeds = _in_process(threads, _measure_all, setting, Path(name) / "run")
+        speeds = _in_process(threads, _measure_all, settings, folder / "run")
         if not speeds.on_gpu and threads > 1:
             progress(threads // 2)
-            step = _in_process(threads // 2, _measure_steps, setting, config.batch_size)
+            step = _in_process(threads // 2, _measure_steps, settings, config.batch_size)
             speeds = speeds._replace(fewer_threads={threads // 2: step})
     return speeds
 
 
 def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
-    """Make prepared folders of a few images, and a copy of the configuration that uses them.
+    """Write prepared folders of a few images, and return a configuration that uses them.
 
-    Its batch is smaller where there are not images enough.
+    Its batch size is smaller if there are too few images.
     """
-    wanted = max(FEWEST_IMAGES, BATCHES * config.batch_size * devices) + VALIDATION_IMAGES
-    rows = 0
+    wanted = max(MIN_IMAGES, BATCHES * config.batch_size * devices) + VALIDATION_IMAGES
+    train_images = 0
     for name in config.task_names:
         if drawn:
             task = find_task(name)
@@ -109,7 +111,7 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
         else:
             task, images = _prepared_images(Path(config.data.folder) / name, wanted)
         held_out = min(VALIDATION_IMAGES, len(images) // 2)
-        rows += len(images) - held_out
+        train_images += len(images) - held_out
         splits = ["val"] * held_out + ["train"] * (len(images) - held_out)
         write_folders(folder / name, task, plan_folders(images, splits), "symlink")
     return config.changed(
@@ -118,10 +120,9 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
             "data.folds_file": None,
             "data.fold": None,
             "model.pretrained": False,
-            # A rate that lets no random weights diverge.
-            "optimizer.lr": 1e-6,
+            "optimizer.lr": SAFE_LR,
             "epochs": 2,
-            "batch_size": max(1, min(config.batch_size, rows // devices)),
+            "batch_size": max(1, min(config.batch_size, train_images // devices)),
             "evaluate_test": "never",
             "early_stopping": {},
         }
@@ -129,7 +130,7 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
 
 
 def _prepared_images(folder: Path, wanted: int) -> tuple[Task, list[LabelledImage]]:
-    """Some images of a prepared folder's training split."""
+    """A task and up to ``wanted`` images of its training split, chosen at random."""
     split = read_split(folder, "train")
     rows = np.random.default_rng(0).permutation(len(split.paths))[:wanted].tolist()
     classes = split.class_indices
@@ -140,11 +141,11 @@ def _prepared_images(folder: Path, wanted: int) -> tuple[Task, list[LabelledImag
 
 
 def _drawn_images(task: Task, wanted: int) -> list[LabelledImage]:
-    """Garments of the demo, enlarged; ConfigError for other tasks."""
+    """Enlarged garments of the demo; ConfigError for a task that the demo does not draw."""
     if task.name not in DEMO_TASKS:
         raise ConfigError(
-            f"{task.name}: images of {', '.join(DEMO_TASKS)} can be drawn, no others",
-            "Prepare the task and name its configuration with --config",
+            f"{task.name}: cannot draw images of this task, expected {', '.join(DEMO_TASKS)}",
+            "Prepare the task and give its configuration with --config",
         )
     images = []
     for number in range(wanted):
@@ -165,25 +166,26 @@ def _image(
     path: Optional[Path] = None,
     content: Optional[bytes] = None,
 ) -> LabelledImage:
-    label = "".join("ny"[at == index] for at in range(len(task.classes)))
+    label = "".join("y" if each == index else "n" for each in range(len(task.classes)))
     return LabelledImage(source, path, content, index, label, source)
 
 
 def _in_process(threads: int, run: Callable[..., T], *arguments: Any) -> T:
-    """Run a function in a process of its own: MXNet starts its threads once."""
+    """Run a function in its own process, because MXNet starts its threads only once."""
     spawn = multiprocessing.get_context("spawn")
     with _environment("OMP_NUM_THREADS", str(threads)), ProcessPoolExecutor(1, spawn) as pool:
         try:
             return pool.submit(run, *arguments).result()
         except BrokenProcessPool:
             raise TrainingError(
-                "the process that measures was killed, perhaps for want of memory",
-                "A smaller batch_size needs less",
+                "the measuring process was killed, possibly because memory ran out",
+                "A smaller batch_size needs less memory",
             ) from None
 
 
 @contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable while in this context."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -194,20 +196,21 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _measure_all(setting: Setting, run_path: Path) -> Speeds:
-    config, devices = setting.config, setting.contexts()
+def _measure_all(settings: BenchmarkSettings, run_path: Path) -> Speeds:
+    """Measure every part with the number of threads of this process."""
+    config, devices, seconds = settings.config, settings.contexts(), settings.seconds
     run, paths = create_run(run_path), read_samples(config, "train").paths
     loop, on_features = _measure_loop(config, run, devices)
-    engines, left_out = _measure_engines(Run.open(run_path), devices, setting.seconds)
+    engines, left_out = _measure_engines(Run.open(run_path), devices, seconds)
     return Speeds(
         threads=usable_cores(),
         on_gpu=devices[0].device_type == "gpu",
         batch_size=config.batch_size,
-        decode=_rate(setting.seconds, lambda: _decode(config, paths)),
-        loader=_rate(setting.seconds, lambda: _load(config, paths)),
+        decode=_images_per_second(seconds, lambda: _decode(config, paths)),
+        loader=_images_per_second(seconds, lambda: _load(config, paths)),
         loop=loop,
         on_features=on_features,
-        steps=_measure_batches(setting, devices, len(paths)),
+        steps=_measure_batch_sizes(settings, devices, len(paths)),
         fewer_threads={},
         engines=engines,
         left_out=left_out,
@@ -215,9 +218,9 @@ def _measure_all(setting: Setting, run_path: Path) -> Speeds:
 
 
 def _measure_loop(config: Config, run: RunFolder, devices: list[Any]) -> tuple[float, bool]:
-    """Images per second of training as a whole, and whether it was on features.
+    """Images per second of a whole training, and whether it trains on features.
 
-    Of two epochs the first has warmed up.
+    The speed is that of the second epoch; the first one warms up.
     """
     trainer = Trainer(config, devices)
     trainer.fit(run)
@@ -225,30 +228,38 @@ def _measure_loop(config: Config, run: RunFolder, devices: list[Any]) -> tuple[f
     return float(trainer.progress.history[-1]["images_per_second"]), on_features
 
 
-def _measure_batches(setting: Setting, devices: list[Any], rows: int) -> dict[int, float]:
-    """Training steps with the configuration's batch, half and, on GPUs, twice as many images.
+def _measure_batch_sizes(
+    settings: BenchmarkSettings, devices: list[Any], images: int
+) -> dict[int, float]:
+    """Training steps with the configured batch size, its half and, on GPUs, its double.
 
-    ``rows`` is how many images there are.
+    ``images`` is the number of training images.
     """
-    size = setting.config.batch_size
-    speeds = {each: _measure_steps(setting, each) for each in dict.fromkeys((size, size // 2 or 1))}
-    if devices[0].device_type == "gpu" and 2 * size * len(devices) <= rows:
-        # What is too large for a GPU's memory is an error there, and no end of the process.
+    size = settings.config.batch_size
+    speeds = {size: _measure_steps(settings, size)}
+    if size > 1:
+        speeds[size // 2] = _measure_steps(settings, size // 2)
+    if devices[0].device_type == "gpu" and 2 * size * len(devices) <= images:
+        # A batch that exceeds a GPU's memory raises an error, which does not end the process.
         with suppress(mx.base.MXNetError):
-            speeds[2 * size] = _measure_steps(setting, 2 * size)
+            speeds[2 * size] = _measure_steps(settings, 2 * size)
     return speeds
 
 
-def _rate(seconds: float, run: Callable[[], int]) -> float:
-    """Images per second: the median over runs, which return their images; the first warms up."""
+def _images_per_second(seconds: float, run: Callable[[], int]) -> float:
+    """The median over calls of ``run``, which returns its number of images.
+
+    The first call warms up. Calls are repeated for ``seconds``, and at least
+    MIN_MEASUREMENTS times.
+    """
     run()
-    rates: list[float] = []
-    begun = time.perf_counter()
-    while len(rates) < FEWEST_MEASUREMENTS or time.perf_counter() - begun < seconds:
+    speeds: list[float] = []
+    begin = time.perf_counter()
+    while len(speeds) < MIN_MEASUREMENTS or time.perf_counter() - begin < seconds:
         start = time.perf_counter()
         images = run()
-        rates.append(images / (time.perf_counter() - start))
-    return statistics.median(rates)
+        speeds.append(images / (time.perf_counter() - start))
+    return statistics.median(speeds)
 
 
 def _decode(config: Config, paths: Sequence[Path]) -> int:
@@ -263,27 +274,27 @@ def _load(config: Config, paths: Sequence[Path]) -> int:
     return sum(len(batch.rows) for batch in loader.batches(np.arange(len(paths))))
 
 
-def _measure_steps(setting: Setting, batch_size: int) -> float:
-    """Training steps on one batch that stays, images per second."""
-    gc.collect()  # Gluon's blocks refer to each other: those before would keep their memory.
-    config = setting.config.changed({"batch_size": batch_size})
-    learner = Learner(config, read_samples(config, "train"), setting.contexts())
+def _measure_steps(settings: BenchmarkSettings, batch_size: int) -> float:
+    """Images per second of training steps on one constant batch."""
+    gc.collect()  # Gluon's blocks refer to each other: this frees those of the last measurement.
+    config = settings.config.changed({"batch_size": batch_size})
+    learner = Learner(config, read_samples(config, "train"), settings.contexts())
     batch = next(learner.batches(0))
 
     def steps() -> int:
-        for step in range(STEPS_AT_ONCE):
+        for step in range(STEPS_PER_MEASUREMENT):
             result = learner.step(batch, 0, step, config.optimizer.lr, config.optimizer.momentum)
         learner.read(result)
         mx.nd.waitall()
-        return STEPS_AT_ONCE * len(batch.rows)
+        return STEPS_PER_MEASUREMENT * len(batch.rows)
 
-    return _rate(setting.seconds, steps)
+    return _images_per_second(settings.seconds, steps)
 
 
 def _measure_engines(
     run: Run, devices: list[Any], seconds: float
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Views per second of each engine that the devices have, and why others cannot be used."""
+    """Views per second of each engine for these devices, and why other engines cannot be used."""
     crop = run.config.data.crop
     shape = (VIEWS * len(devices), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -303,5 +314,5 @@ def _measure_engines(
             begin(pixels)()
             return len(pixels)
 
-        speeds[name] = _rate(seconds, forward)
+        speeds[name] = _images_per_second(seconds, forward)
     return speeds, left_out

@@ -60,10 +60,10 @@ def test_every_part_is_measured_and_nothing_is_left(tmp_path: Path, prepared: bo
     ):
         assert any(line.startswith(part) for line in parts), part
     verdict = done.stdout.replace("\n", " ")
-    assert "% of bare steps" in verdict
+    assert "% of the speed of its steps alone" in verdict
     blamed = "loading" in verdict or "computing is" in verdict
     if prepared:
-        assert blamed or "something else uses this machine" in verdict
+        assert blamed or "another program uses this machine" in verdict
     else:
-        # With a frozen backbone images are loaded once, and loading is nobody's bottleneck.
+        # With a frozen backbone images are loaded once, and loading is not the bottleneck.
         assert not blamed

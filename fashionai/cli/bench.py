@@ -19,7 +19,7 @@ Examples:
 KEY=VALUE overrides any key that fashionai config prints.
 """
 
-# Without a configuration: the defaults, on drawn images.
+# The task that is drawn when no configuration is given.
 TASK = "skirt"
 
 
@@ -29,13 +29,13 @@ TASK = "skirt"
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
-    help="YAML file.  [default: the defaults, on drawn images]",
+    help="Configuration file (YAML).  [default: all defaults, on drawn images]",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(0, 3600, min_open=True),
     default=2.0,
-    help="How long to measure each part, at least: three times in any case.",
+    help="Minimum time to measure each part. Each part is measured at least three times.",
 )
 @device_options
 def command(
@@ -45,10 +45,10 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Measure this machine: decoding, loading, training steps, and forward by engine.
+    """Measure how fast this machine decodes, loads, trains and predicts.
 
-    Says which part is the bottleneck and what to change. It takes a few minutes
-    and keeps nothing.
+    The result names the bottleneck of training and what to change. The
+    measurement takes a few minutes and leaves no files.
     """
     chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config, resolve_config
@@ -58,12 +58,12 @@ def command(
         config = resolve_config({"task": TASK}, "the defaults", overrides)
     else:
         config = load_config(config_file, overrides)
-    from fashionai.benchmark import Setting, measure
+    from fashionai.benchmark import BenchmarkSettings, measure
     from fashionai.reporting.speeds import advice, bottleneck, speed_table
     from fashionai.reporting.tables import wrapped
 
     speeds = measure(
-        Setting(config, device, chosen_gpus, seconds),
+        BenchmarkSettings(config, device, chosen_gpus, seconds),
         drawn=config_file is None,
         progress=lambda threads: click.echo(f"measuring, OMP_NUM_THREADS={threads} ...", err=True),
     )

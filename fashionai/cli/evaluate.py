@@ -155,7 +155,7 @@ def _evaluate_run(
 
 def _print_scores(evaluations: list[TaskEvaluation]) -> None:
     from fashionai.metrics import overall_scores
-    from fashionai.reporting.tables import balance_table, figures_table, score_table
+    from fashionai.reporting.tables import balance_table, detection_table, score_table
 
     scored = [(e.name, e.rows_of_classes, e.scores) for e in evaluations if e.scores]
     if scored:
@@ -166,6 +166,6 @@ def _print_scores(evaluations: list[TaskEvaluation]) -> None:
     click.echo(balance_table(balance))
     figures = [(e.name, *e.figures) for e in evaluations if e.figures]
     if figures:
-        click.echo("\n" + figures_table(figures))
+        click.echo("\n" + detection_table(figures))
     for task in [e.task for e in evaluations if e.task.holds_out_background and not e.figures]:
         click.echo(f"\n{task.name}: {task.background} is left out, --threshold P counts it")

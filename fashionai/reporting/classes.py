@@ -1,4 +1,4 @@
-"""The most probable classes of images as lines for a terminal."""
+"""The most probable classes of an image as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fashionai.tasks import Task
 
 RankedClasses = Sequence[tuple[str, float]]
 INDENT = "  "
-# Keeps a class and its probability in one line.
+# Keeps a class and its probability on one line.
 UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
 def image_lines(image: str, tasks: Mapping[Task, RankedClasses]) -> list[str]:
-    """The image, and below it a line for each class; of several tasks, one for each task."""
+    """The name of the image, then one line per class; for several tasks, one line per task."""
     lines = [keep_end(image, WIDTH)]
     if len(tasks) > 1:
         width = max(len(task.short_name) for task in tasks)
@@ -30,7 +30,7 @@ def image_lines(image: str, tasks: Mapping[Task, RankedClasses]) -> list[str]:
 
 
 def _task_lines(heading: str, ranked: RankedClasses) -> list[str]:
-    """``skirt  Short 91.2 %, Knee 5.1 %`` with what does not fit below its beginning."""
+    """``skirt  Short 91.2 %, Knee 5.1 %``; further lines are indented to the first class."""
     parts = (f"{name} {100 * value:.1f} %".replace(" ", UNBROKEN) for name, value in ranked)
     opening = f"{INDENT}{heading}{INDENT}"
     lines = textwrap.wrap(

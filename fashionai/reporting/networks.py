@@ -1,4 +1,4 @@
-"""The table of networks."""
+"""Tables of networks and of the weights that are published for them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from fashionai.weights.sources import SOURCES
 from fashionai.weights.store import cached_weights, weights_at_hand, zoo_file
 
 EXPLANATION = """\
-Operations: millions of multiply-accumulates for one image of so many pixels.
-Top-1: published accuracy on ImageNet of the zoo's weights. Weights: at hand, or
-published and to be fetched when they are needed (fashionai weights list)."""
+Operations: millions of multiply-accumulates for one image of that many pixels.
+Top-1: published ImageNet accuracy of the model zoo's weights. Weights: at hand,
+or published, to be downloaded when needed (fashionai weights list)."""
 
 
 def network_table(networks: Sequence[Network]) -> str:
-    """A line for each network in the given order, and what the columns mean."""
+    """One line per network, in the given order, and an explanation of the columns."""
     columns = [("pixels", 8), ("parameters", 13), ("operations", 12), ("top-1", 8), ("weights", 10)]
     lines = []
     for network in networks:
         top1 = "-" if network.top1 is None else f"{network.top1:.4f}"
         published = any(source.offers(network.name) for source in SOURCES)
-        state = "at hand" if weights_at_hand(network.name) else "published" if published else "-"
+        state = "published" if published else "-"
+        if weights_at_hand(network.name):
+            state = "at hand"
         cells = (network.pixels, network.parameters, round(network.operations / 1e6), top1)
         lines.append((network.name, [*cells, state]))
     return f"{aligned_table('network', columns, lines)}\n{EXPLANATION}"
 
 
 def weights_table(networks: Sequence[Network], everything: bool) -> str:
-    """Which sources publish weights of each network, and below it those that are here.
+    """Which sources publish weights of each network, then the weights on this machine.
 
-    Networks of which there are none are left out unless ``everything`` is asked for.
+    Networks without any weights are listed only if ``everything`` is true.
     """
     columns = [*((source.name, len(source.name) + 2) for source in SOURCES), ("here", 6)]
     lines, here = [], []
@@ -43,12 +45,12 @@ def weights_table(networks: Sequence[Network], everything: bool) -> str:
             lines.append((network.name, ["yes" if mark else "-" for mark in marks]))
     table = aligned_table("network", columns, lines)
     if not here:
-        return f"{table}\nNone is here yet: fashionai weights fetch MODEL"
+        return f"{table}\nNo weights are here yet. Download some: fashionai weights fetch MODEL"
     return f"{table}\n\n{aligned_table('here', [('from', 44), ('MB', 7)], here)}"
 
 
 def _found_weights(model: str) -> list[list[object]]:
-    """Source and size of all weights of a network, those that training takes first."""
+    """Source and size in MB of all weights of a network, the ones that training prefers first."""
     found = [(weights.record.source, weights.file) for weights in cached_weights(model)]
     in_zoo_cache = zoo_file(model)
     if in_zoo_cache:

@@ -1,8 +1,9 @@
-"""Plots of what training did: curves of a run, of folds, of a range test."""
+"""Plots of training: the curves of a run, of folds and of a learning rate range test."""
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -17,16 +18,16 @@ from fashionai.metrics import SCORE_NAMES
 from fashionai.reporting.tables import keep_end
 from fashionai.runs import RunFolder
 
-# Inches, of two plots side by side.
+# Width and height in inches of two plots side by side.
 SIZE = (9.0, 3.6)
-# So many letters of a title fit the width.
-TITLE_ROOM = 80
-# So many lines of a legend fit the height.
+# Characters of a title that fit the width.
+TITLE_LENGTH = 80
+# Lines of a legend that fit the height.
 LEGEND_LINES = 14
 
 
 def draw_history(run: RunFolder) -> Path:
-    """Draw a run's losses, accuracies and mAP over its epochs to ``curves.png`` in it."""
+    """Plot a run's losses, accuracies and mAP over its epochs; returns its file ``curves.png``."""
     columns = _read_history(run)
     figure = Figure(figsize=SIZE, layout="constrained")
     losses, scores = figure.subplots(1, 2)
@@ -52,7 +53,7 @@ def draw_history(run: RunFolder) -> Path:
 
 
 def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
-    """Draw the validation loss and the monitored score of every fold, and their means."""
+    """Plot the validation loss and the monitored score of every fold, and their means."""
     figure = Figure(figsize=SIZE, layout="constrained")
     histories = [_read_history(run) for run in runs]
     names = dict.fromkeys(("log_loss", "map" if monitor == "log_loss" else monitor))
@@ -67,20 +68,20 @@ def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
                 marker=_marker(columns["epoch"]),
                 alpha=0.7,
             )
-        # Folds may stop early: the mean is over epochs that all of them have.
+        # Folds may stop early: the mean covers the epochs that all folds have.
         shared = min(len(columns["epoch"]) for columns in histories)
         mean = np.mean([columns[f"val_{name}"][:shared] for columns in histories], axis=0)
         epochs = histories[0]["epoch"][:shared]
         axes.plot(epochs, mean, color="black", linewidth=2, label="mean", marker=_marker(epochs))
         task, _, score = name.rpartition(".")
         _finish_epochs(axes, f"validation {task} {SCORE_NAMES[score]}".replace("  ", " "))
-    # Beside the curves: a line for each fold would hide them.
+    # Beside the curves: with one line per fold it would hide them.
     both[-1].legend(
         loc="upper left",
         bbox_to_anchor=(1, 1),
         fontsize="small",
         frameon=False,
-        ncol=-(-(len(runs) + 1) // LEGEND_LINES),
+        ncol=math.ceil((len(runs) + 1) / LEGEND_LINES),
     )
     _set_title(figure, path.parent)
     return _save(figure, path)
@@ -93,16 +94,16 @@ def draw_range_test(
     smoothed: np.ndarray,
     suggestion: Optional[float],
 ) -> Path:
-    """Draw losses over rates, ``(S,)`` each, with the suggested rate marked."""
+    """Plot losses over learning rates, each ``(S,)``, and mark the suggested rate."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    axes.plot(rates, losses, color="tab:gray", alpha=0.4, linewidth=1, label="loss of a batch")
+    axes.plot(rates, losses, color="tab:gray", alpha=0.4, linewidth=1, label="loss per batch")
     axes.plot(rates, smoothed, color="tab:blue", linewidth=2, label="smoothed")
     if suggestion is not None:
-        label = f"steepest fall: {suggestion:.2g}"
+        label = f"steepest decrease: {suggestion:.2g}"
         axes.axvline(suggestion, color="tab:red", linestyle="--", label=label)
     axes.set_xscale("log")
-    # A loss that has exploded would flatten everything before it.
+    # A loss that has diverged would flatten the curve before it.
     low, begin = losses.min(), np.median(losses[: max(1, len(losses) // 4)])
     axes.set_ylim(low - 0.05 * begin, begin + 0.6 * (begin - smoothed.min()) + 0.1 * begin)
     axes.set_xlabel("learning rate")
@@ -119,7 +120,7 @@ def _read_history(run: RunFolder) -> dict[str, list[float]]:
 
 
 def _marker(epochs: Sequence[float]) -> str:
-    """A line of a single epoch would not be seen."""
+    """A marker for a single epoch, which a line does not show."""
     return "o" if len(epochs) == 1 else ""
 
 
@@ -131,8 +132,8 @@ def _finish_epochs(axes: Axes, ylabel: str) -> None:
 
 
 def _set_title(figure: Figure, folder: Path) -> None:
-    # Between two dollars would be a formula.
-    figure.suptitle(keep_end(str(folder), TITLE_ROOM).replace("$", r"\$"), fontsize="medium")
+    # Matplotlib reads text between two dollars as a formula.
+    figure.suptitle(keep_end(str(folder), TITLE_LENGTH).replace("$", r"\$"), fontsize="medium")
 
 
 def _save(figure: Figure, path: Path) -> Path:

@@ -1,7 +1,8 @@
-"""A picture of what the network will see: training images as they are augmented and mixed."""
+"""A grid of training images as the network sees them, after augmentation and mixing."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -16,16 +17,16 @@ from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import MIXING_STREAM, Loader, shuffled_rows
 from fashionai.pipeline.mixing import Mixing, draw_mixing
 
-# In inches; a tile has 224 pixels.
+# In inches: the side of a tile (224 pixels), the gap between tiles, the height of a title line.
 TILE, GAP, LINE = 1.75, 0.08, 0.16
 PIXELS_PER_INCH = 128
 FONT_SIZE = 8
-# What fits above a tile.
+# Characters of a title line that fit above a tile.
 LONGEST_LINE = 23
 
 
 class Tile(NamedTuple):
-    """An image, ``(crop, crop, 3) uint8`` RGB, and what stands above it."""
+    """An image, ``(crop, crop, 3) uint8`` RGB, and the title above it."""
 
     image: np.ndarray
     title: str
@@ -34,11 +35,11 @@ class Tile(NamedTuple):
 def write_preview(
     config: Config, out: Path, rows: int, columns: int, epoch: int, image: Optional[Path] = None
 ) -> int:
-    """Write a PNG of the first images of an epoch (from 1); returns how many there are.
+    """Write a PNG of the first images of an epoch, which counts from 1; returns their number.
 
-    They are what a training on one device sees. With ``image`` it is that file,
-    under as many draws and not mixed. Raises ConfigError for an ``out`` that is
-    no PNG, DataError for what cannot be read.
+    They are the images that a training on one device sees. With ``image``, every tile is a
+    random augmentation of that file, without mixing. Raises ConfigError when ``out`` does
+    not end in .png, DataError for an image that cannot be read.
     """
     if out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected the name of a .png file")
@@ -53,11 +54,11 @@ def write_preview(
 
 
 def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
-    """The first ``count`` images of an epoch (from 0), in the order of training."""
+    """The first ``count`` images of an epoch, which counts from 0, in training order."""
     train = read_samples(config, "train")
     order = shuffled_rows(len(train.paths), config.seed, epoch)
-    # Whole batches: images are mixed with others of their batch.
-    order = order[: -(-count // config.batch_size) * config.batch_size]
+    # Full batches, because images are mixed with others of their batch.
+    order = order[: math.ceil(count / config.batch_size) * config.batch_size]
     names = class_names(train)
     tiles: list[Tile] = []
     for step, batch in enumerate(_loader(config, train.paths).batches(order, epoch)):
@@ -75,7 +76,7 @@ def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
 
 
 def image_tiles(config: Config, path: Path, count: int, epoch: int) -> list[Tile]:
-    """One image as ``count`` rows of a data set would show it."""
+    """``count`` random augmentations of one image."""
     loader = _loader(config, [path] * count)
     return [
         Tile(image, "")
@@ -91,25 +92,25 @@ def _loader(config: Config, paths: list[Path]) -> Loader:
     )
 
 
-def class_names(rows: Samples) -> list[str]:
-    """The true class of every row, with its task where there are several."""
+def class_names(samples: Samples) -> list[str]:
+    """The true class of every sample, with the name of its task if there are several."""
     names = [
-        f"{task.short_name}: {name}" if len(rows.tasks) > 1 else name
-        for task in rows.tasks
+        f"{task.short_name}: {name}" if len(samples.tasks) > 1 else name
+        for task in samples.tasks
         for name in task.classes
     ]
-    return [names[column] for column in rows.marks.argmax(axis=1)]
+    return [names[column] for column in samples.marks.argmax(axis=1)]
 
 
 def mix_images(images: np.ndarray, mixing: Mixing) -> np.ndarray:
-    """Images ``(B, H, W, 3) uint8`` as ``mixing`` says."""
+    """Mix each image of ``(B, H, W, 3) uint8`` with its partner as in training."""
     own = mixing.weights[0, 0, :, :, None]
     mixed = own * images + (1 - own) * images[mixing.order]
     return np.rint(mixed).astype(np.uint8)
 
 
 def mixed_title(own: str, partner: str, share: float) -> str:
-    """Both classes with their shares, on two lines where one is too short."""
+    """Both classes with their shares, on two lines if they do not fit one."""
     if own == partner:
         return keep_beginning(own, LONGEST_LINE)
     weights = [f" {weight:.2f}".replace("0.", ".") for weight in (share, 1 - share)]
@@ -123,13 +124,13 @@ def mixed_title(own: str, partner: str, share: float) -> str:
 
 
 def keep_beginning(text: str, longest: int) -> str:
-    """The text, or its beginning and an ellipsis where it is too long."""
+    """The text, or its beginning and an ellipsis if it has more than ``longest`` characters."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def draw_grid(tiles: list[Tile], columns: int) -> Figure:
-    """A figure of the tiles, row by row, each below its title."""
-    rows = -(-len(tiles) // columns)
+    """A figure of the tiles, row by row, each with its title above it."""
+    rows = math.ceil(len(tiles) / columns)
     lines = max(1 + tile.title.count("\n") if tile.title else 0 for tile in tiles)
     across, down = TILE + GAP, TILE + GAP + lines * LINE
     width, height = columns * across + GAP, rows * down + GAP

@@ -1,4 +1,4 @@
-"""How fast a machine trains and predicts, as a table, what limits it, and what to change."""
+"""How fast a machine trains and predicts: a table, the bottleneck, and what to change."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from fashionai.reporting.tables import aligned_table
 
 # Smaller differences are noise.
 CLEAR_GAIN = 1.05
-# A training that is so near to bare steps has nothing to gain from faster loading.
+# From this share of the speed of its steps alone, training cannot gain from faster loading.
 NEARLY_ALL = 0.95
-# No training is so much faster than its own steps.
-UNBELIEVABLE = 1.1
-# Where int8 gains less it is not worth its calibration.
+# A training faster than its steps by more than this factor was measured while the machine was busy.
+IMPLAUSIBLE = 1.1
+# int8 must be faster than the other engines by this factor to be worth its calibration.
 WORTH_QUANTIZING = 1.5
 
 
 class Speeds(NamedTuple):
-    """Images per second of every part; of ``engines``, views per second.
+    """Images per second of every part; ``engines`` are in views per second.
 
-    ``steps`` are training steps on one batch that stays, by images a batch, with all
-    ``threads``; ``fewer_threads`` are those of the configuration's batch, by threads.
-    Steps and ``loop`` are ``on_features`` where frozen layers are computed once. ``left_out``
-    is why an engine cannot be used.
+    ``steps`` are training steps on one constant batch, by batch size, with all ``threads``;
+    ``fewer_threads`` are the same with the configured batch size, by number of threads.
+    Where frozen layers are computed once, ``steps`` and ``loop`` are ``on_features``.
+    ``left_out`` says why an engine cannot be used.
     """
 
     threads: int
@@ -39,12 +39,12 @@ class Speeds(NamedTuple):
 
     @property
     def step(self) -> float:
-        """Bare training steps with the configuration's batch and all threads."""
+        """Training steps on one constant batch, with the configured batch size and all threads."""
         return self.steps[self.batch_size]
 
 
 def speed_table(speeds: Speeds) -> str:
-    """A line for every part that was measured."""
+    """One line per part that was measured."""
     rows = [
         ("decode", speeds.decode),
         ("decode, augment and assemble batches", speeds.loader),
@@ -57,64 +57,68 @@ def speed_table(speeds: Speeds) -> str:
         *((f"forward, engine {name} (views)", speed) for name, speed in speeds.engines.items()),
     ]
     cells = [(name, (f"{speed:,.1f}", f"{1000 / speed:,.2f}")) for name, speed in rows]
-    return aligned_table("part", [("images/s", 12), ("ms an image", 14)], cells)
+    return aligned_table("part", [("images/s", 12), ("ms per image", 14)], cells)
 
 
 def bottleneck(speeds: Speeds) -> str:
-    """What limits training, in one sentence."""
+    """The bottleneck of training, in one sentence."""
     share = speeds.loop / speeds.step
-    ran = f"training runs at {share:.0%} of bare steps"
-    if share > UNBELIEVABLE:
-        return f"{ran}: something else uses this machine, measure again when it is idle"
+    result = f"training reaches {share:.0%} of the speed of its steps alone"
+    if share > IMPLAUSIBLE:
+        return f"{result}: another program uses this machine, measure again when it is idle"
     if speeds.on_features:
         return (
-            "images are read and frozen layers computed once, before the first epoch; "
-            f"then {ran}, the rest is files that a run keeps"
+            "images are read and frozen layers computed once, before the first epoch; after that "
+            f"{result}, and the rest of the time is for writing the files of the run"
         )
     if share >= NEARLY_ALL:
-        return f"computing is the bottleneck: {ran}"
+        return f"computing is the bottleneck: {result}"
     if speeds.loader < speeds.step:
-        return f"loading is the bottleneck: {ran}, and batches come slower than steps take them"
+        return f"loading is the bottleneck: {result}, and loading is slower than the steps"
     if speeds.on_gpu:
-        return f"neither computing nor loading alone: {ran}"
-    return f"computing is the bottleneck, and loading shares its cores: {ran}"
+        return f"neither computing nor loading alone is the bottleneck: {result}"
+    return f"computing is the bottleneck, and loading shares its cores: {result}"
 
 
 def advice(speeds: Speeds) -> list[str]:
-    """What to change, a line each; nothing where all is well."""
+    """What to change, one line each; empty when nothing would help."""
     lines = []
     size = max(speeds.steps, key=speeds.steps.__getitem__)
     if speeds.steps[size] > CLEAR_GAIN * speeds.step:
         gain = speeds.steps[size] / speeds.step
-        lines.append(f"batch_size={size} trains {gain:.2f} times as fast (rates depend on it)")
+        lines.append(
+            f"batch_size={size} trains {gain:.2f} times as fast (choose optimizer.lr anew)"
+        )
     if speeds.fewer_threads:
         count = max(speeds.fewer_threads, key=speeds.fewer_threads.__getitem__)
         gain = speeds.fewer_threads[count] / speeds.step
         if gain > CLEAR_GAIN:
             lines.append(f"OMP_NUM_THREADS={count} trains {gain:.2f} times as fast")
     if speeds.loader < speeds.step and not speeds.on_features:
-        lines.append(_on_loading(speeds))
+        lines.append(_loading_advice(speeds))
     lines += [f"engine {name}: {reason}" for name, reason in speeds.left_out.items()]
-    return [*lines, *_on_engines(speeds.engines)]
+    return [*lines, *_engine_advice(speeds.engines)]
 
 
-def _on_loading(speeds: Speeds) -> str:
+def _loading_advice(speeds: Speeds) -> str:
     if speeds.loader < speeds.decode / 2:
-        return "most of loading is augmentation: fewer data.augment would help"
+        return "augmentation is most of loading: fewer steps in data.augment would help"
     return (
-        "most of loading is decoding: more cores, or images whose short side is nearer to "
-        "data.resize_short, would help"
+        "decoding is most of loading: more cores would help, or images whose short side is "
+        "closer to data.resize_short"
     )
 
 
-def _on_engines(engines: dict[str, float]) -> list[str]:
+def _engine_advice(engines: dict[str, float]) -> list[str]:
     exact = {name: speed for name, speed in engines.items() if name != "int8"}
     lines = []
     fastest = max(exact, key=exact.__getitem__)
     if exact[fastest] > CLEAR_GAIN * exact["gluon"]:
         gain = exact[fastest] / exact["gluon"]
-        lines.append(f"predict takes engine {fastest} by itself: {gain:.2f} times gluon")
+        lines.append(f"predict chooses engine {fastest}: {gain:.2f} times as fast as gluon")
     if engines.get("int8", 0) > WORTH_QUANTIZING * exact[fastest]:
         gain = engines["int8"] / exact[fastest]
-        lines.append(f"fashionai quantize, then predict --engine int8, is {gain:.1f} times as fast")
+        lines.append(
+            f"predict --engine int8, after fashionai quantize, is {gain:.1f} times as fast"
+        )
     return lines

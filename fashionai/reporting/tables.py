@@ -14,13 +14,13 @@ from fashionai.tasks import Task
 
 WIDTH = 80
 RUN_SCORES = ("map", "accuracy")
-# More tasks than this are counted, not named.
+# A run with more tasks than this shows their number instead of their names.
 MOST_NAMES = 3
 
 # A column's heading and its width.
 Column = tuple[str, int]
 
-# Score, its heading, and the column's width.
+# The key of each score, its heading and the width of its column.
 SCORE_COLUMNS = (
     ("map", "mAP", 8),
     ("basic_precision", "basic prec", 12),
@@ -33,9 +33,10 @@ SCORE_COLUMNS = (
 def aligned_table(
     heading: str, columns: Sequence[Column], rows: Sequence[tuple[str, Sequence[object]]]
 ) -> str:
-    """Lines of a name at the left and cells at the right.
+    """A table of rows (name, cells): names are left-aligned, cells right-aligned.
 
-    Whole numbers get commas. Names that do not fit 80 columns lose their beginning.
+    Integers are written with thousands separators. A name that does not fit 80 columns is
+    shortened at its beginning.
     """
     room = WIDTH - sum(size for _, size in columns)
     names = [keep_end(name, room) for name, _ in rows]
@@ -49,7 +50,7 @@ def aligned_table(
 
 
 def wrapped(text: str) -> str:
-    """A paragraph; the lines of an item of a list, which begins with a dash, are indented."""
+    """The text in lines of 80 columns; further lines of a list item (``- ``) are indented."""
     indent = "  " if text.startswith("- ") else ""
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
@@ -58,7 +59,7 @@ def score_table(
     rows: Sequence[tuple[str, Union[int, str], Mapping[str, float]]],
     headings: tuple[str, str] = ("task", "N"),
 ) -> str:
-    """One line for each (name, number of images or another cell, scores)."""
+    """One line per row (name, number of images or another cell, scores)."""
     columns = [(headings[1], 8), *((title, size) for _, title, size in SCORE_COLUMNS)]
     lines = [
         (name, [cell, *(f"{scores[key]:.4f}" for key, _, _ in SCORE_COLUMNS)])
@@ -68,9 +69,10 @@ def score_table(
 
 
 def balance_table(rows: Sequence[tuple[str, np.ndarray, float]]) -> str:
-    """Accuracy beside that of always answering the most frequent label, and what sees through it.
+    """Accuracy beside three scores that show whether classes are imbalanced.
 
-    ``rows`` are (name, confusion matrix, ROC AUC).
+    They are the accuracy of always predicting the most frequent class (majority), balanced
+    accuracy and ROC AUC. ``rows`` are (name, confusion matrix, ROC AUC).
     """
     columns = [("accuracy", 10), ("majority", 10), ("balanced", 10), ("ROC AUC", 9)]
     lines = []
@@ -82,20 +84,20 @@ def balance_table(rows: Sequence[tuple[str, np.ndarray, float]]) -> str:
     return aligned_table("task", columns, lines)
 
 
-def figures_table(
+def detection_table(
     rows: Sequence[tuple[str, Optional[float], float, float, float]],
 ) -> str:
-    """Lines of (name, threshold, precision, recall, accuracy) of detecting what is looked for."""
+    """Scores of detection: rows are (name, threshold, precision, recall, accuracy)."""
     columns = [("threshold", 12), ("precision", 11), ("recall", 10), ("accuracy", 10)]
     lines = [
-        (name, ["-" if threshold is None else f"{threshold:g}", *map(_number, figures)])
-        for name, threshold, *figures in rows
+        (name, ["-" if threshold is None else f"{threshold:g}", *map(_number, scores)])
+        for name, threshold, *scores in rows
     ]
-    return aligned_table("answers", columns, lines)
+    return aligned_table("detection", columns, lines)
 
 
 def class_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
-    """Rows, recall and precision of every class; a dash where there is nothing to divide by."""
+    """Number of images and predictions, recall and precision per class; a dash for 0 / 0."""
     columns = [("N", 10), ("predicted", 11), ("recall", 9), ("precision", 11)]
     shares = zip(recalls(matrix), precisions(matrix))
     lines = [
@@ -113,9 +115,10 @@ def class_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
-    """Counts with the true class by row and the predicted class by (numbered) column.
+    """The confusion matrix: true classes in rows, predicted classes in numbered columns.
 
-    Where the columns do not fit the terminal: the pairs that are confused, most often first.
+    If the columns do not fit the terminal, the confused pairs are listed instead, the most
+    frequent first.
     """
     names = [f"{index} {name}" for index, name in enumerate(classes)]
     width = max(len(name) for name in (*names, "true / predicted"))
@@ -136,7 +139,7 @@ def _confused_pairs(matrix: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def task_lines(task: Task, state: str) -> list[str]:
-    """The names, the number of classes and, below, the classes of a task."""
+    """The names of a task, its number of classes and its state; below, its classes."""
     names = ", ".join(dict.fromkeys((task.name, *task.aliases)))
     classes = ", ".join(task.classes)
     wrapped = textwrap.wrap(classes, WIDTH, initial_indent="  ", subsequent_indent="  ")
@@ -144,18 +147,18 @@ def task_lines(task: Task, state: str) -> list[str]:
 
 
 def run_table(runs: Sequence[Run]) -> str:
-    """A line for each run, by tasks and then by mAP, the largest first.
+    """One line per run, sorted by tasks and then by mAP, the highest first.
 
-    A star is behind the epochs of finished runs.
+    A star after the number of epochs marks finished runs.
     """
     lines = []
     for run in runs:
         metrics = run.metrics
         names = [task.short_name for task in run.tasks] if metrics else ["?"]
-        learnt = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} tasks"
+        tasks = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} tasks"
         best = metrics.get("best", {})
         finished = "*" if metrics.get("finished") else ""
-        cells = [learnt, f"{metrics.get('epochs', 0)}{finished}"]
+        cells = [tasks, f"{metrics.get('epochs', 0)}{finished}"]
         cells += [f"{best[key]:.4f}" if best.get(key) is not None else "-" for key in RUN_SCORES]
         lines.append((names, -(best.get("map") or 0.0), str(run), cells))
     columns = [("task", 24), ("epochs", 8), ("mAP", 8), ("accuracy", 10)]
@@ -164,10 +167,10 @@ def run_table(runs: Sequence[Run]) -> str:
 
 
 def _number(value: float) -> str:
-    """Four decimals, or a dash for what is not a number."""
+    """Four decimals, or a dash for NaN."""
     return "-" if np.isnan(value) else f"{value:.4f}"
 
 
 def keep_end(text: str, room: int) -> str:
-    """The text, or its end behind ``...`` when it has more than ``room`` letters."""
+    """The text, or its end after ``...`` if it has more than ``room`` characters."""
     return text if len(text) <= room else f"...{text[len(text) - room + 3 :]}"

@@ -1,4 +1,4 @@
-"""The learning rate range test (arXiv:1506.01186, section 3.3)."""
+"""The learning rate finder: the range test of arXiv:1506.01186, section 3.3."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from fashionai.training.gluon.learner import Learner
 from fashionai.training.schedules import momentum
 from fashionai.weights.pretrained import starting_weights
 
-# The running mean keeps this share of itself; a loss of so many times the best has diverged.
+# The decay of the exponential moving average of losses.
 SMOOTHING = 0.95
+# The test ends when the smoothed loss exceeds its minimum by this factor.
 DIVERGED = 4.0
-# Batches are noisy: slopes are fitted over this share of the steps to either side.
+# Batches are noisy: a slope is fitted over this share of the steps on each side.
 SLOPE_REACH = 0.08
-# The mean of so many neighbours has to fall by more than this multiple of its standard error.
-CLEAR_FALL = 6.5
+# A mean of neighbouring losses must decrease by more than this multiple of its standard error.
+CLEAR_DECREASE = 6.5
 
 
 class RangeTest(NamedTuple):
-    """Rates, losses and smoothed losses, ``(S,) float64`` each, and the suggested rate, if any."""
+    """Learning rates, losses and smoothed losses, each ``(S,) float64``, and the suggested rate."""
 
     rates: np.ndarray
     losses: np.ndarray
@@ -46,18 +47,17 @@ def find_learning_rate(
     steps: int = 100,
     progress: Advance = no_progress,
 ) -> RangeTest:
-    """Train for ``steps`` steps at rates that grow exponentially from lowest to highest.
+    """Train for ``steps`` steps at learning rates that grow exponentially from lowest to highest.
 
-    Ends before when the loss is not finite or, smoothed, exceeds four times its
-    best. The network is thrown away: no file is written, and no features are kept.
-    Raises TrainingError when the first loss, that of the untouched network, is not
-    finite.
+    The test ends early when the loss is not finite or the smoothed loss exceeds four times
+    its minimum. The network is discarded: no file is written and no features are cached.
+    Raises TrainingError when the first loss, before any update, is not finite.
     """
     check_precision(config.precision, contexts)
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std).changed({"ema": None})
-    rows = read_samples(config, "train")
-    learner = Learner(config, rows, contexts, weights.file, inputs=PixelInputs)
+    train = read_samples(config, "train")
+    learner = Learner(config, train, contexts, weights.file, inputs=PixelInputs)
     first_momentum = momentum(config, 0, learner.batch_plan.steps_per_epoch)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []
@@ -67,8 +67,8 @@ def find_learning_rate(
         if not math.isfinite(loss):
             if not losses:
                 raise TrainingError(
-                    f"the loss of the first batch is {loss}, before any step was made",
-                    "Look after model.pretrained, data.mean and data.std",
+                    f"the loss of the first batch is {loss}, before any update",
+                    "Check model.pretrained, data.mean and data.std",
                 )
             break
         losses.append(loss)
@@ -76,12 +76,12 @@ def find_learning_rate(
         if smoothed[-1] > DIVERGED * smoothed.min():
             break
         progress(1)
-    made, values = rates[: len(losses)], np.array(losses)
-    return RangeTest(made, values, smoothed, suggest(made, values))
+    tested, values = rates[: len(losses)], np.array(losses)
+    return RangeTest(tested, values, smoothed, suggest(tested, values))
 
 
 def smooth(losses: np.ndarray) -> np.ndarray:
-    """The exponentially weighted mean of the losses so far, free of the bias of its start."""
+    """The exponential moving average of losses ``(S,)``, with bias correction as in Adam."""
     means = np.empty(len(losses))
     mean = 0.0
     for step, loss in enumerate(losses):
@@ -91,23 +91,24 @@ def smooth(losses: np.ndarray) -> np.ndarray:
 
 
 def suggest(rates: np.ndarray, losses: np.ndarray) -> Optional[float]:
-    """The rate at which the loss falls steepest over the logarithm of the rate.
+    """The learning rate at which the loss decreases fastest per logarithm of the rate.
 
-    The slope at a step is that of a straight line fitted to its neighbours on
-    both sides: a running mean would lag behind the rates. Only steps before the
-    lowest loss count: a loss that has exploded falls again, too. None when it
-    falls nowhere or by less than batches differ, or there are too few steps.
+    The slope at a step is that of a straight line fitted to the losses on both sides: a
+    moving average would lag behind the rates. Only steps before the lowest loss count,
+    because a loss that has diverged can decrease again. None when there are too few steps,
+    or when the loss does not decrease by more than the noise between batches.
     """
     reach = max(2, round(len(rates) * SLOPE_REACH))
-    windows = [slice(at - reach, at + reach + 1) for at in range(reach, len(rates) - reach)]
+    centres = range(reach, len(rates) - reach)
+    windows = [slice(centre - reach, centre + reach + 1) for centre in centres]
     if not windows:
         return None
     means = np.array([losses[window].mean() for window in windows])
     lowest = int(means.argmin())
-    fall = means[: lowest + 1].max() - means[lowest]
-    # For normal noise: the median of |a - b| is 0.954 of the standard deviation.
+    decrease = means[: lowest + 1].max() - means[lowest]
+    # For normal noise, the median of |a - b| is 0.954 of the standard deviation.
     noise = np.median(np.abs(np.diff(losses[: windows[lowest].stop]))) / 0.954
-    if fall <= CLEAR_FALL * noise / math.sqrt(2 * reach + 1):
+    if decrease <= CLEAR_DECREASE * noise / math.sqrt(2 * reach + 1):
         return None
     falling = windows[: lowest + 1]
     slopes = [np.polyfit(np.log(rates[window]), losses[window], 1)[0] for window in falling]
@@ -115,7 +116,7 @@ def suggest(rates: np.ndarray, losses: np.ndarray) -> Optional[float]:
 
 
 def _endless_batches(learner: Learner) -> Iterator[tuple[int, int, Batch]]:
-    """Epoch, step within it and batch, epoch after epoch."""
+    """Yield epoch, step within the epoch, and batch, without end."""
     epoch = 0
     while True:
         for step, batch in enumerate(learner.batches(epoch)):

@@ -1,4 +1,4 @@
-"""Learning rates and momenta as pure functions of the step."""
+"""Learning rate and momentum as pure functions of the step."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import Union
 from fashionai.config import Config
 from fashionai.config.schedules import CosineSchedule, OneCycleSchedule, StepSchedule
 
-# Steps an epoch, at least 1. Epoch e, from 0, begins with step floor(e * steps).
+# Steps per epoch, at least 1. Epoch e, from 0, starts at step floor(e * steps).
 Steps = Union[int, Fraction]
 
 
 def learning_rate(config: Config, step: int, steps_per_epoch: Steps) -> float:
-    """The learning rate of optimizer step ``step`` (from 0, over the whole run).
+    """The learning rate of optimizer step ``step``, which counts from 0 over the whole run.
 
-    While warming up: the schedule's first rate * (step + 1) / warm-up steps (of
-    one-cycle lr / div_factor, else lr). Afterwards the schedule:
-    constant lr; lr * factor^(number of entries of ``epochs`` that are finished
-    epochs); lr * (f + (1 - f) * (1 + cos(pi * t)) / 2) with t running from 0 to
-    1 over the steps behind the warm-up (arXiv:1608.03983); or one-cycle's two
-    half cosines over the same steps (arXiv:1708.07120).
+    Warm-up: first * (step + 1) / warm-up steps, where ``first`` is lr / div_factor for
+    one_cycle, and lr for the other schedules. After the warm-up:
+
+    - constant: lr.
+    - step: lr * factor^k, where k is the number of entries of ``epochs`` that are finished.
+    - cosine: lr * (f + (1 - f) * (1 + cos(pi * t)) / 2), where f is ``final_factor`` and t
+      increases from 0 to 1 over the steps after the warm-up (arXiv:1608.03983).
+    - one_cycle: two half cosines over the steps after the warm-up (arXiv:1708.07120).
     """
     schedule, base = config.schedule, config.optimizer.lr
     first = base / schedule.div_factor if isinstance(schedule, OneCycleSchedule) else base
@@ -41,7 +43,7 @@ def learning_rate(config: Config, step: int, steps_per_epoch: Steps) -> float:
 
 
 def momentum(config: Config, step: int, steps_per_epoch: Steps) -> float:
-    """The momentum (for Adam its first beta) of a step: moving in one-cycle, else constant."""
+    """The momentum of a step (Adam: first beta). Only one_cycle changes it during a run."""
     schedule = config.schedule
     if not isinstance(schedule, OneCycleSchedule):
         return config.optimizer.momentum
@@ -60,10 +62,10 @@ def _warmup_steps(config: Config, steps_per_epoch: Steps) -> int:
 def _cycle(
     schedule: OneCycleSchedule, step: int, total: int, first: float, turn: float, last: float
 ) -> float:
-    """Half a cosine from first to turn over ``pct_start`` of the steps, another on to last.
+    """A half cosine from first to turn over ``pct_start`` of the steps, then one to last.
 
-    The turn is reached at step pct_start * total - 1 and the end at the last
-    step, as in PyTorch's OneCycleLR, so that recipes for that can be taken over.
+    The turn is at step pct_start * total - 1 and the end at the last step, as in PyTorch's
+    OneCycleLR, so that its recipes give the same rates.
     """
     peak, end = schedule.pct_start * total - 1, total - 1
     if step <= peak and peak > 0:

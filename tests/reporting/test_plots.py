@@ -215,8 +215,8 @@ def test_the_range_test_shows_what_comes_before_the_explosion(
     (axes,) = figure.axes
     drawn = lines_of(axes)
     assert axes.get_xscale() == "log"
-    assert np.array_equal(drawn["loss of a batch"][0], rates)
-    assert np.array_equal(drawn["loss of a batch"][1], losses)
+    assert np.array_equal(drawn["loss per batch"][0], rates)
+    assert np.array_equal(drawn["loss per batch"][1], losses)
     assert np.array_equal(drawn["smoothed"][1], losses * 1.01)
     low, high = axes.get_ylim()
     assert low < 0.5 < 2.02 < high < 6

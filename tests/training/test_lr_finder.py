@@ -39,7 +39,7 @@ def sigmoid(rate: float, width: float = 0.5) -> np.ndarray:
 
 @pytest.fixture
 def config(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """21 steps an epoch; the momentum that a step has is that of the configuration."""
+    """21 steps per epoch; the momentum that a step has is that of the configuration."""
     monkeypatch.chdir(prepared)
     return load_config(write_config(prepared, batch_size=4))
 

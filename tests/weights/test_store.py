@@ -77,7 +77,7 @@ def test_the_list_says_where_weights_are_published_and_which_are_here(
     assert cells["mobilenetv2_1.0"] == ["yes", "yes", "yes", "yes", "-"]
     assert cells["resnet50_v2"] == ["yes", "yes", "-", "-", "-"]
     assert cells["squeezenet1.1"] == ["yes", "-", "yes", "-", "-"]
-    assert lines[-1] == "None is here yet: fashionai weights fetch MODEL"
+    assert lines[-1] == "No weights are here yet. Download some: fashionai weights fetch MODEL"
     assert not {"small_cnn", "resnet50_v1e"} & cells.keys()
     unpublished = {network.name for network in CATALOGUE if not network.weights}
     assert cells.keys() - {"None"} >= {n.name for n in CATALOGUE} - unpublished
