@@ -1,4 +1,4 @@
-"""Cross-validation: folds, a run for each, and predictions of every row by a run without it."""
+"""Cross-validation: one run per fold, and out-of-fold predictions of every image."""
 
 from __future__ import annotations
 
@@ -54,11 +54,9 @@ from fashionai.yaml_files import load_yaml
 
 log = logging.getLogger(__name__)
 
-# Shows progress: called with a description and a total, gives what is called with steps done.
 
-
-class Settings(NamedTuple):
-    """How the folds are made."""
+class FoldSettings(NamedTuple):
+    """How the folds are made, and the number of crops in out-of-fold predictions."""
 
     folds: int = 4
     stratified: bool = True
@@ -67,20 +65,20 @@ class Settings(NamedTuple):
 
 
 class Folds(NamedTuple):
-    """The rows of every task, and the fold from 1 of each, ``(N,) int64``."""
+    """The images of every task, and the fold of each image, ``(N,) int64``, from 1."""
 
     splits: list[PreparedSplit]
     folds: np.ndarray
 
 
-class Result(NamedTuple):
-    """Scores on held-out rows, task by task: of every fold, and of all rows together."""
+class OutOfFoldScores(NamedTuple):
+    """Scores of out-of-fold predictions, by task: of every fold, and of all images pooled."""
 
     folds: list[list[TaskEvaluation]]
-    together: list[TaskEvaluation]
+    pooled: list[TaskEvaluation]
 
     def overall(self) -> list[dict[str, float]]:
-        """Every fold's scores, the mean over tasks."""
+        """The scores of every fold, averaged over tasks."""
         return [overall_scores([task.scores for task in fold]) for fold in self.folds]
 
     def mean(self) -> dict[str, float]:
@@ -89,16 +87,28 @@ class Result(NamedTuple):
         return {name: float(np.mean([fold[name] for fold in scores])) for name in scores[0]}
 
     def deviation(self) -> dict[str, float]:
-        """The standard deviation of every score over folds (of a sample: n - 1)."""
+        """The sample standard deviation (n - 1) of every score over folds."""
         scores = self.overall()
         return {name: float(np.std([fold[name] for fold in scores], ddof=1)) for name in scores[0]}
 
+    def to_json(self) -> dict[str, Any]:
+        """The content of scores.json."""
+        return {
+            "mean": self.mean(),
+            "standard_deviation": self.deviation(),
+            "together": {each.task.name: each.scores for each in self.pooled},
+            "folds": [
+                {each.task.name: {"n": each.rows, **each.scores} for each in fold}
+                for fold in self.folds
+            ],
+        }
+
 
 class CrossValidation:
-    """A folder with settings, folds, a run for each fold, and what they have in common.
+    """The folder of a cross-validation, with one run per fold.
 
-    Files: cross_validation.yaml, config.base.yaml, folds.csv, fold-1/ and so on
-    (each a run), out_of_fold.csv, scores.json, curves.png here and in every fold.
+    Files: cross_validation.yaml (FoldSettings), config.base.yaml, folds.csv, fold-1/ and
+    so on (runs), out_of_fold.csv, scores.json, and curves.png here and in every run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,87 +122,96 @@ class CrossValidation:
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is something to go on with."""
+        """Whether the folder holds a cross-validation that can be resumed."""
         return self.settings_file.is_file()
 
-    def begin(self, config: Config, settings: Settings, folds: Folds) -> None:
-        """Write configuration, folds and, last, the settings that tell it has begun."""
+    def begin(self, config: Config, settings: FoldSettings, folds: Folds) -> None:
+        """Write the configuration, the folds and then the settings, which mark it as begun."""
         save_config(config, self.config_file)
         write_folds(self.folds_file, *folds)
-        begun = {**settings._asdict(), "data": data_hash(config)}
-        write_text(self.settings_file, yaml.safe_dump(begun, sort_keys=False))
+        stored = {**settings._asdict(), "data": data_hash(config)}
+        write_text(self.settings_file, yaml.safe_dump(stored, sort_keys=False))
 
-    def go_on(
+    def prepare_resume(
         self,
         config: Optional[Config],
         overrides: Sequence[str],
         given: Mapping[str, Any],
     ) -> None:
-        """RunError unless configuration, settings and data are those it was begun with.
+        """Check that configuration, settings and data are the same as at the beginning.
 
-        The number of decoding threads may differ: it is taken over.
+        The number of decoding threads may differ; the new number is saved. Raises RunError
+        for any other difference.
         """
         if not self.has_begun:
             raise RunError(
-                f"{self.path}: not a cross-validation (no {CROSS_VALIDATION_FILE})",
-                "Begin one with --config",
+                f"{self.path}: not a cross-validation ({CROSS_VALIDATION_FILE} not found)",
+                "Start one with --config",
             )
         wanted = config or self._read_config(overrides)
         first = self._read_config()
         wanted = wanted.with_input(first.data.mean, first.data.std)
         different = deciding_differences(first, wanted)
-        begun = load_yaml(self.settings_file)
+        stored = load_yaml(self.settings_file)
         for name, value in given.items():
-            if value is not None and value != begun.get(name):
-                different.append(f"{name}: {begun.get(name)}, not {value}")
+            if value is not None and value != stored.get(name):
+                different.append(f"{name}: {stored.get(name)}, not {value}")
         if different:
             raise RunError(
                 f"{self.path}: was begun with other settings ({'; '.join(different)})",
                 "Resume without them, or start anew with --overwrite or another --run",
             )
-        if begun.get("data") != data_hash(wanted):
+        if stored.get("data") != data_hash(wanted):
             raise RunError(
                 f"{self.path}: the prepared folder has changed since it was begun",
                 "Prepare it as it was, or start anew with --overwrite or another --run",
             )
         save_config(wanted, self.config_file)
 
-    def run(self, contexts: list[Any], progress: ProgressBar, *, batch_size: int = 16) -> Result:
-        """Train every fold that is not finished, predict the held-out rows, score and draw.
+    def run(
+        self, contexts: list[Any], progress: ProgressBar, *, batch_size: int = 16
+    ) -> OutOfFoldScores:
+        """Train the folds that are not finished, predict and score the held-out images.
 
-        ``batch_size`` is that of fashionai.predictions.predict.predict. Interrupted
-        anywhere, it goes on where it was and ends with the same files. Raises
-        RunStoppedError, with the state saved, when the user stops it.
+        ``batch_size`` is the number of images per device in predictions. A cross-validation
+        that was interrupted at any moment and resumed ends with the same files. Raises
+        RunStoppedError when the user stops it; the state is then saved.
         """
-        config = self._read_config()
-        crops = load_yaml(self.settings_file)["crops"]
+        config, crops = self._read_config(), load_yaml(self.settings_file)["crops"]
         folders = find_folds(self.path)
         configs = [self._fold_config(config, number) for number in range(1, len(folders) + 1)]
-        for number, (folder, fold_config) in enumerate(zip(folders, configs), start=1):
+        self._train_folds(folders, configs, contexts)
+        draw_folds(folders, self.plot_file, config.monitor)
+        held_out = [read_samples(fold_config, "val") for fold_config in configs]
+        # Always the same engine: the automatic choice may differ after an interruption.
+        probabilities = self._predict(
+            *([Run.open(folder.path) for folder in folders], held_out, contexts, progress),
+            crops=crops,
+            batch_size=batch_size,
+            engine="gluon",
+        )
+        scores = _score(held_out, probabilities)
+        write_json(self.scores_file, scores.to_json())
+        return scores
+
+    def _read_config(self, overrides: Sequence[str] = ()) -> Config:
+        """The saved configuration; the runs know tasks whose prepared folder was removed."""
+        known = learnt_tasks([Run(folder) for folder in find_folds(self.path)])
+        return load_config(self.config_file, overrides, known)
+
+    def _train_folds(
+        self, folders: Sequence[RunFolder], configs: Sequence[Config], contexts: list[Any]
+    ) -> None:
+        for number, (folder, config) in enumerate(zip(folders, configs), start=1):
             log.info("fold %d of %d", number, len(folders))
             try:
-                self._train_fold(folder, fold_config, contexts)
+                self._train_fold(folder, config, contexts)
             except RunStoppedError as stopped:
                 raise RunStoppedError(
                     f"fold {number} of {len(folders)}: {stopped.message}",
                     f"Resume with: {self._resume_command(contexts)}",
                 ) from None
             draw_history(folder)
-        draw_folds(folders, self.plot_file, config.monitor)
-        held_out = [read_samples(fold_config, "val") for fold_config in configs]
-        # One engine: which is the fastest may be found out between an interruption and going on.
-        answers = self._predict(
-            *([Run.open(folder.path) for folder in folders], held_out, contexts, progress),
-            crops=crops,
-            batch_size=batch_size,
-            engine="gluon",
-        )
-        return self._score(held_out, answers)
-
-    def _read_config(self, overrides: Sequence[str] = ()) -> Config:
-        """What it was begun with; of tasks whose folder is gone the runs know."""
-        known = learnt_tasks([Run(folder) for folder in find_folds(self.path)])
-        return load_config(self.config_file, overrides, known)
 
     def _train_fold(self, folder: RunFolder, config: Config, contexts: list[Any]) -> None:
         begun = Run(folder) if folder.has_begun else None
@@ -203,8 +222,8 @@ class CrossValidation:
                 return
         folder.path.mkdir(exist_ok=True)
         Trainer(config, contexts, begun).fit(folder)
-        # Gluon's blocks refer to each other: without this the network would keep its memory on
-        # the device while the next fold is trained.
+        # Gluon's blocks refer to each other: this frees the network's memory on the device before
+        # the next fold is trained.
         gc.collect()
 
     def _resume_command(self, contexts: list[Any]) -> str:
@@ -223,77 +242,67 @@ class CrossValidation:
         progress: ProgressBar,
         **options: Any,
     ) -> list[list[np.ndarray]]:
-        """Probabilities of every fold's rows by task, also written to one file."""
-        with progress("predicting held-out rows", sum(len(r.paths) for r in held_out)) as advance:
-            answers = [
-                predict_rows(rows, run, contexts, progress=advance, **options)
-                for run, rows in zip(runs, held_out)
+        """Probabilities of the held-out images, by fold and task; also written to one file."""
+        total = sum(len(samples.paths) for samples in held_out)
+        with progress("predicting held-out images", total) as advance:
+            probabilities = [
+                predict_rows(samples, run, contexts, progress=advance, **options)
+                for run, samples in zip(runs, held_out)
             ]
         form = probability_format(held_out[0].tasks[0])
         predicted = [
             PredictedRow(image, task, values)
             for head, task in enumerate(held_out[0].tasks)
-            for rows, fold in zip(held_out, answers)
+            for samples, fold in zip(held_out, probabilities)
             for image, values in zip(
-                source_names(form, task, [rows.sources[row] for row in rows.of_task(head)]),
+                source_names(form, task, [samples.sources[i] for i in samples.of_task(head)]),
                 fold[head],
             )
         ]
         write_predictions(self.predictions_file, predicted, form)
-        return answers
+        return probabilities
 
-    def _score(
-        self, held_out: Sequence[Samples], answers: Sequence[Sequence[np.ndarray]]
-    ) -> Result:
-        together = [
-            evaluate_task(
-                task,
-                as_written(np.concatenate([fold[head] for fold in answers])),
-                np.concatenate([rows.marks_of(head) for rows in held_out]),
-            )
-            for head, task in enumerate(held_out[0].tasks)
-        ]
-        result = Result([evaluate_rows(*fold) for fold in zip(held_out, answers)], together)
-        write_json(
-            self.scores_file,
-            {
-                "mean": result.mean(),
-                "standard_deviation": result.deviation(),
-                "together": {each.task.name: each.scores for each in result.together},
-                "folds": [
-                    {each.task.name: {"n": each.rows, **each.scores} for each in fold}
-                    for fold in result.folds
-                ],
-            },
+
+def _score(
+    held_out: Sequence[Samples], probabilities: Sequence[Sequence[np.ndarray]]
+) -> OutOfFoldScores:
+    """Scores of ``probabilities``, which are by fold and task."""
+    pooled = [
+        evaluate_task(
+            task,
+            as_written(np.concatenate([fold[head] for fold in probabilities])),
+            np.concatenate([samples.marks_of(head) for samples in held_out]),
         )
-        return result
+        for head, task in enumerate(held_out[0].tasks)
+    ]
+    return OutOfFoldScores([evaluate_rows(*fold) for fold in zip(held_out, probabilities)], pooled)
 
 
-def plan_folds(config: Config, settings: Settings, progress: ProgressBar) -> Folds:
-    """Choose a fold for every training and validation row.
+def plan_folds(config: Config, settings: FoldSettings, progress: ProgressBar) -> Folds:
+    """Assign every training and validation image to a fold.
 
-    Raises TrainingError for a task whose images do not fill the folds, DataError
-    for images that a prediction file could not tell apart.
+    Raises TrainingError for a task with too few images for the folds, DataError for images
+    that have the same name in a prediction file.
     """
     folder = Path(config.data.folder)
     splits = [read_split(folder / name, "train", "val") for name in config.task_names]
     paths = [path for split in splits for path in split.paths]
-    contents = [f"{split.task.name}/{path.name}" for split in splits for path in split.paths]
+    groups = [f"{split.task.name}/{path.name}" for split in splits for path in split.paths]
     if settings.grouped_by_content:
         with progress("comparing images", len(paths)) as advance:
-            contents = hash_files(paths, advance)
-    contents = join_groups(contents, [group for split in splits for group in split.groups])
+            groups = hash_files(paths, advance)
+    groups = join_groups(groups, [group for split in splits for group in split.groups])
     strata = np.zeros(len(paths), np.int64)
     if settings.stratified:
         columns = columns_of([split.task for split in splits])
         strata = np.concatenate([s.class_indices + c.start for s, c in zip(splits, columns)])
-    folds = assign_folds(strata.tolist(), contents, settings.folds, config.seed)
+    folds = assign_folds(strata.tolist(), groups, settings.folds, config.seed)
     ends = np.cumsum([len(split.paths) for split in splits])
     for split, part in zip(splits, np.split(folds, ends[:-1])):
         source_names(probability_format(split.task), split.task, split.sources)
         if len(np.unique(part)) < settings.folds:
             raise TrainingError(
-                f"{split.task.name}: its {len(part)} images do not fill {settings.folds} folds",
+                f"{split.task.name}: {len(part)} images are too few for {settings.folds} folds",
                 "Give fewer --folds",
             )
     return Folds(splits, folds)
@@ -310,11 +319,12 @@ def open_cross_validation(
     resume: bool = False,
     overwrite: bool = False,
 ) -> CrossValidation:
-    """Begin a cross-validation, or go on with one; ``given`` are Settings or None for default.
+    """Begin a cross-validation, or resume one.
 
-    Raises ConfigError for a wrong configuration or one that ``contexts`` cannot
-    compute, RunError when there is nothing to resume or what is there was begun
-    in another way.
+    ``given`` are values of FoldSettings; None stands for the default or, when resuming, for
+    the saved value. Raises ConfigError for a configuration that is wrong or that
+    ``contexts`` cannot compute, RunError when there is nothing to resume or when it was
+    begun with another configuration, settings or data.
     """
     config = None if config_file is None else load_config(config_file, overrides)
     if config is not None:
@@ -322,23 +332,34 @@ def open_cross_validation(
     if path is None:
         assert config is not None
         path = RUNS_FOLDER / f"{config.run_name}-folds"
-    work = CrossValidation(path)
-    if config is None or (resume and work.has_begun):
-        work.go_on(config, overrides, given)
-        return work
+    cross_validation = CrossValidation(path)
+    if config is None or (resume and cross_validation.has_begun):
+        cross_validation.prepare_resume(config, overrides, given)
+        return cross_validation
     if config.data.fold is not None:
-        raise ConfigError("data.fold: cross-validate makes the folds, leave it out")
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    # What cannot be trained is refused before anything is written or removed.
+        raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")
+    settings = FoldSettings(**{name: value for name, value in given.items() if value is not None})
+    config = _with_input_of_weights(config)
+    folds = plan_folds(config, settings, progress)
+    if overwrite:
+        remove_run(path)
+    cross_validation = CrossValidation(create_run(path).path)
+    created = cross_validation.path
+    if created != path:
+        log.info(
+            "%s exists, so this is %s (use --resume or --overwrite for %s)", path, created, path
+        )
+    cross_validation.begin(config, settings, folds)
+    return cross_validation
+
+
+def _with_input_of_weights(config: Config) -> Config:
+    """The configuration with the mean and deviation of its weights.
+
+    Builds the network, so that what cannot be trained is refused before a file changes.
+    """
     classes = columns_of(read_samples(config, "train").tasks)[-1].stop
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std)
     build_network(config.model.name, classes, config.data.crop, weights.file)
-    folds = plan_folds(config, settings, progress)
-    if overwrite:
-        remove_run(path)
-    work = CrossValidation(create_run(path).path)
-    if work.path != path:
-        log.info("%s is taken, this is %s (--resume or --overwrite: %s)", path, work.path, path)
-    work.begin(config, settings, folds)
-    return work
+    return config

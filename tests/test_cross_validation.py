@@ -323,7 +323,9 @@ def test_a_taken_folder_is_kept_unless_it_may_be_overwritten(
     first = Path("runs/pant-folds/folds.csv").read_bytes()
     assert fashionai(*start, *small, "seed=4", "--not-stratified") == 0
     out = capsys.readouterr().out
-    assert "runs/pant-folds is taken, this is runs/pant-folds-2 (--resume or --overwrite" in out
+    assert (
+        "runs/pant-folds exists, so this is runs/pant-folds-2 (use --resume or --overwrite" in out
+    )
     assert Path("runs/pant-folds/folds.csv").read_bytes() == first
     assert Path("runs/pant-folds-2/folds.csv").read_bytes() != first
     Path("runs/pant-folds/fold-7").mkdir()
@@ -337,7 +339,7 @@ def test_more_folds_than_images_are_refused(work: Path, capsys: pytest.CaptureFi
     arguments = ["--config", "both.yaml", "task=pant", "--folds", "31", "--run", "runs/many"]
     assert fashionai("cross-validate", *arguments) == 2
     assert capsys.readouterr().err == (
-        "Error: pant_length_labels: its 30 images do not fill 31 folds. Give fewer --folds\n"
+        "Error: pant_length_labels: 30 images are too few for 31 folds. Give fewer --folds\n"
     )
 
 

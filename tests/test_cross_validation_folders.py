@@ -62,7 +62,7 @@ REFUSED = [
     ),
     (
         ["--folds", IMAGES + 1],
-        f"{PANT}: its {IMAGES} images do not fill {IMAGES + 1} folds. Give fewer --folds",
+        f"{PANT}: {IMAGES} images are too few for {IMAGES + 1} folds. Give fewer --folds",
     ),
 ]
 

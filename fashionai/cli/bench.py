@@ -35,7 +35,7 @@ TASK = "skirt"
     "--seconds",
     type=click.FloatRange(0, 3600, min_open=True),
     default=2.0,
-    help="Minimum time to measure each part. Each part is measured at least three times.",
+    help="Minimum seconds per part, which is measured at least three times.",
 )
 @device_options
 def command(

@@ -25,27 +25,36 @@ KEY=VALUE overrides any key that fashionai config prints.
 
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Configuration file (YAML), such as configs/skirt.yaml.",
+)
 @click.option("--folds", type=click.IntRange(min=2), help="Number of folds.  [default: 4]")
 @click.option(
     "--stratified/--not-stratified",
     default=None,
-    help="Give every fold the same share of each class.  [default: stratified]",
+    help="Preserve the share of each class in every fold.  [default: stratified]",
 )
 @click.option(
     "--grouped-by-content/--not-grouped-by-content",
     default=None,
-    help="Keep byte-identical images in one fold.  [default: grouped]",
+    help="Put byte-identical images into the same fold.  [default: grouped]",
 )
 @click.option(
     "--run",
     "run_path",
     type=click.Path(path_type=Path),
-    help="Folder for all of it, a run for each fold.  "
-    "[default: runs/TASK-folds, or runs/TASK-folds-2 ... if taken]",
+    help="Folder of the cross-validation, with one run per fold.  "
+    "[default: runs/TASK-folds, or runs/TASK-folds-2 ... if that exists]",
 )
-@click.option("--resume", is_flag=True, help="Go on where it stopped, if it began.")
-@click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")
+@click.option(
+    "--resume", is_flag=True, help="Resume the cross-validation; start it if it does not exist."
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Delete an existing cross-validation and start anew."
+)
 @click.option(
     "--crops",
     type=CROPS,
@@ -67,16 +76,18 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Divide training and validation images into folds, and train a run without each.
+    """Cross-validate: train one run per fold of the training and validation images.
 
-    Every image is then predicted by the one run that has not seen it
-    (out_of_fold.csv). Prints the scores of every fold, their mean and their
-    standard deviation. Test images are left alone.
+    The images of a fold are predicted by the run that was trained on the other
+    folds (out-of-fold predictions, in out_of_fold.csv). Prints the scores of
+    every fold, their mean and their standard deviation. Test images are not used.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
     if config_file is None and not (resume and run_path):
-        raise click.UsageError("give --config FILE, or --run DIR --resume to go on")
+        raise click.UsageError(
+            "give --config FILE, or --run DIR --resume to resume a cross-validation"
+        )
     chosen_gpus = parse_gpus(gpus)
     from fashionai.cross_validation import open_cross_validation
     from fashionai.reporting.tables import score_table
@@ -90,7 +101,7 @@ def command(
         "crops": int(crops) if crops else None,
     }
     devices = contexts(device, chosen_gpus)
-    work = open_cross_validation(
+    cross_validation = open_cross_validation(
         config_file,
         overrides,
         given,
@@ -100,14 +111,14 @@ def command(
         resume=resume,
         overwrite=overwrite,
     )
-    click.echo(f"cross-validation -> {work.path}")
-    result = work.run(devices, progress_bar, batch_size=batch_size)
+    click.echo(f"cross-validation -> {cross_validation.path}")
+    scores = cross_validation.run(devices, progress_bar, batch_size=batch_size)
     rows: list[tuple[str, Union[int, str], Mapping[str, float]]] = [
-        (str(number), sum(task.rows for task in fold), scores)
-        for number, (fold, scores) in enumerate(zip(result.folds, result.overall()), start=1)
+        (str(number), sum(task.rows for task in fold), overall)
+        for number, (fold, overall) in enumerate(zip(scores.folds, scores.overall()), start=1)
     ]
-    total = sum(task.rows for task in result.together)
-    rows += [("mean", total, result.mean()), ("std", "", result.deviation())]
+    total = sum(task.rows for task in scores.pooled)
+    rows += [("mean", total, scores.mean()), ("std", "", scores.deviation())]
     click.echo(score_table(rows, ("fold", "N")))
-    click.echo(f"{work.predictions_file}: {total:,} images, each predicted by the run without it")
-    click.echo(f"{work.scores_file}, {work.plot_file}")
+    click.echo(f"{cross_validation.predictions_file}: {total:,} images, out-of-fold predictions")
+    click.echo(f"{cross_validation.scores_file}, {cross_validation.plot_file}")

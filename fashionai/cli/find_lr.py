@@ -23,17 +23,31 @@ KEY=VALUE overrides any key that fashionai config prints.
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="YAML file."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Configuration file (YAML), such as configs/skirt.yaml.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Folder for lr_finder.csv and lr_finder.png.",
+    help="Folder to write lr_finder.csv and lr_finder.png into.",
 )
-@click.option("--lowest", type=click.FloatRange(0, min_open=True), default=1e-6, help="First rate.")
-@click.option("--highest", type=click.FloatRange(0, min_open=True), default=10.0, help="Last rate.")
-@click.option("--steps", type=click.IntRange(min=20), default=100, help="Batches to train on.")
+@click.option(
+    "--lowest",
+    type=click.FloatRange(0, min_open=True),
+    default=1e-6,
+    help="Learning rate of the first step.",
+)
+@click.option(
+    "--highest",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    help="Learning rate of the last step.",
+)
+@click.option("--steps", type=click.IntRange(min=20), default=100, help="Number of training steps.")
 @device_options
 def command(
     overrides: tuple[str, ...],
@@ -45,14 +59,15 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Suggest a learning rate: train a few batches at rates that grow until the loss explodes.
+    """Suggest a learning rate (range test, arXiv:1506.01186).
 
-    The suggestion is where the smoothed loss falls steepest. The network that
-    is trained for it is thrown away, and no run is made.
+    Trains for a few steps at learning rates that grow exponentially, until the
+    loss diverges, and suggests the rate at which the loss decreases fastest.
+    The trained network is discarded.
     """
     if not lowest < highest < math.inf:
         raise click.UsageError(
-            f"--lowest {lowest:g} --highest {highest:g}: expected finite rates, the first below"
+            f"--lowest {lowest:g} --highest {highest:g}: expected finite rates, lowest < highest"
         )
     from fashionai.config import load_config
     from fashionai.csv_files import write_rows
@@ -71,10 +86,10 @@ def command(
     draw_range_test(out / "lr_finder.png", *found)
     made, last = len(found.rates), found.rates[-1]
     if made < steps:
-        click.echo(f"the loss exploded at a rate of {last:.2g}, after {made} of {steps} steps")
+        click.echo(f"the loss diverged at rate {last:.2g}, after {made} of {steps} steps")
     if found.suggestion is None:
-        click.echo("no suggestion: the loss does not clearly fall (try --steps 300)")
+        click.echo("no suggestion: the loss does not clearly decrease (try --steps 300)")
     else:
-        click.echo(f"suggested: optimizer.lr={found.suggestion:.2g}, where the loss falls steepest")
-        click.echo("(with schedule.name=one_cycle it is the highest rate)")
+        click.echo(f"suggested: optimizer.lr={found.suggestion:.2g}")
+        click.echo("The loss decreases fastest there. (one_cycle: use it as the maximum rate.)")
     click.echo(f"{out / 'lr_finder.csv'}, {out / 'lr_finder.png'}")

@@ -19,16 +19,24 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="YAML file."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Configuration file (YAML), such as configs/skirt.yaml.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("preview.png"), help="PNG to write."
+    "--out", type=click.Path(path_type=Path), default=Path("preview.png"), help="PNG file to write."
 )
-@click.option("--rows", type=click.IntRange(1, 20), default=4, help="Images down.")
-@click.option("--columns", type=click.IntRange(1, 20), default=8, help="Images across.")
-@click.option("--epoch", type=click.IntRange(min=1), default=1, help="Epoch to look into.")
+@click.option("--rows", type=click.IntRange(1, 20), default=4, help="Number of rows.")
+@click.option("--columns", type=click.IntRange(1, 20), default=8, help="Number of columns.")
 @click.option(
-    "--image", type=click.Path(path_type=Path), help="Show only this file, under many draws."
+    "--epoch", type=click.IntRange(min=1), default=1, help="Epoch whose images are shown."
+)
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    help="Show augmentations of this image only, such as skirt.jpg.",
 )
 def command(
     overrides: tuple[str, ...],
@@ -39,9 +47,10 @@ def command(
     epoch: int,
     image: Optional[Path],
 ) -> None:
-    """Draw a grid of what the network will see, augmented and mixed as in training.
+    """Draw a grid of training images as the network sees them.
 
-    The images are the first of the epoch, below the names of their classes.
+    The images are the first ones of an epoch, augmented and mixed as in
+    training, with the names of their classes above them.
     """
     from fashionai.config import load_config
     from fashionai.reporting.preview import write_preview

@@ -12,7 +12,9 @@ from fashionai.default_folders import RUNS_FOLDER
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=RUNS_FOLDER)
 def command(folder: Path) -> None:
-    """List the runs below a folder with their validation scores, the best first.
+    """List the runs in FOLDER and their validation scores, the best first.
+
+    FOLDER defaults to runs/.
 
     \b
     Examples:
@@ -26,6 +28,8 @@ def command(folder: Path) -> None:
     runs = find_runs(folder)
     if not runs:
         deeper = sorted({file.parent.parent for file in folder.glob("*/*/config.yaml")})
-        hint = f"There are some in {deeper[0]}" if deeper else "Name another folder, or train one"
-        raise RunError(f"{folder}: no runs there", hint)
+        hint = "Give another folder, or train a run"
+        if deeper:
+            hint = f"Did you mean {deeper[0]}?"
+        raise RunError(f"{folder}: no runs found", hint)
     click.echo(run_table(runs))

@@ -23,15 +23,20 @@ KEY=VALUE overrides any key that fashionai config prints.
 
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Configuration file (YAML), such as configs/skirt.yaml.",
+)
 @click.option(
     "--run",
     "run_path",
     type=click.Path(path_type=Path),
-    help="Run folder.  [default: runs/TASK, or runs/TASK-2 ... if taken]",
+    help="Folder of the run.  [default: runs/TASK, or runs/TASK-2 ... if that exists]",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run where it stopped, if it began.")
-@click.option("--overwrite", is_flag=True, help="Delete the run that is there and start anew.")
+@click.option("--resume", is_flag=True, help="Resume the run; start it if it does not exist.")
+@click.option("--overwrite", is_flag=True, help="Delete an existing run and start anew.")
 @device_options
 def command(
     overrides: tuple[str, ...],
@@ -42,11 +47,16 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Train a network on prepared folders and keep the best by the monitored score."""
+    """Train a network on prepared folders.
+
+    The weights of the epoch with the best validation mAP are saved (the
+    configuration's monitor chooses another score). A run that was stopped can
+    be resumed.
+    """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
     if config_file is None and not (resume and run_path):
-        raise click.UsageError("give --config FILE, or --run DIR --resume to go on with a run")
+        raise click.UsageError("give --config FILE, or --run DIR --resume to resume a run")
     chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config
     from fashionai.default_folders import RUNS_FOLDER
@@ -61,7 +71,7 @@ def command(
     if begun is not None:
         begun.check_same_config(config)
         if begun.is_finished:
-            click.echo(f"{folder}: already finished, {begun.weights_file}")
+            click.echo(f"{folder}: already finished, weights: {begun.weights_file}")
             return
 
     from fashionai.runtime import contexts
@@ -75,6 +85,7 @@ def command(
         wanted, folder = folder, create_run(folder.path)
         if folder != wanted:
             click.echo(
-                f"{wanted} is taken, this run is {folder} (--resume or --overwrite: {wanted})"
+                f"{wanted} exists, so this run is {folder} "
+                f"(use --resume or --overwrite for {wanted})"
             )
     trainer.fit(folder)

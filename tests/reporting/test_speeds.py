@@ -36,7 +36,7 @@ BALANCED = Speeds(
         ({"loop": 80.0, "on_gpu": True}, "neither computing nor loading alone is .*: .* 80% of"),
         (
             {"loader": 70.0, "loop": 60.0, "on_features": True},
-            "images are read and frozen layers computed once, .* 60% of the speed of its steps alone",
+            "images are read and frozen layers computed once, .* 60% of the speed of its steps",
         ),
     ],
 )

@@ -144,7 +144,7 @@ def test_a_run_is_never_overwritten_unless_asked(prepared: Path) -> None:
         done = run_cli("train", "--config", config, "--run", "runs/twice", cwd=prepared)
         assert done.returncode == 0, done.stderr
         assert f"steps per epoch -> {expected}\n" in done.stdout
-        assert ("runs/twice is taken" in done.stdout) == (expected != "runs/twice")
+        assert ("runs/twice exists" in done.stdout) == (expected != "runs/twice")
     before = (prepared / "runs/twice-2/best.params").read_bytes()
     arguments = ["--run", "runs/twice-2", "--overwrite", "seed=9"]
     assert run_cli("train", "--config", config, *arguments, cwd=prepared).returncode == 0

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fashionai.config import Config
 from fashionai.config.models import DataConfig
-from fashionai.cross_validation import Settings, plan_folds
+from fashionai.cross_validation import FoldSettings, plan_folds
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.folds import choose_rows
 from fashionai.datasets.prepared.prepare import prepare
@@ -157,7 +157,7 @@ def test_preparing_with_groups_anew_changes_the_manifest_alone(
 def test_folds_keep_groups_together(tmp_path: Path, nests: list[str], by_content: bool) -> None:
     prepare_birds(tmp_path, nests)
     config = Config(task="birds", data=DataConfig(folder=str(tmp_path / "out")))
-    settings = Settings(folds=4, grouped_by_content=by_content)
+    settings = FoldSettings(folds=4, grouped_by_content=by_content)
     (split,), folds = plan_folds(config, settings, quiet)
     folds_of = defaultdict(set)
     for group, fold in zip(split.groups, folds.tolist()):
