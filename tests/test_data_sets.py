@@ -17,7 +17,7 @@ from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import LOGOS
 from tests.conftest import fashionai
-from tests.datasets.trees import (
+from tests.support.data_trees import (
     NO_LOGO,
     encode,
     put,

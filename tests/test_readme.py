@@ -13,7 +13,7 @@ import pytest
 
 from fashionai.tasks import FASHIONAI_TASKS
 from tests.conftest import ROOT, fashionai, write_fashionai_data
-from tests.datasets.trees import (
+from tests.support.data_trees import (
     encode,
     put,
     write_cactus,

@@ -16,7 +16,7 @@ from fashionai.models.zoo import network_names
 from fashionai.runs import RunFolder
 from fashionai.tasks import Task
 from tests.conftest import fashionai
-from tests.datasets.trees import write_class_folders, write_table
+from tests.support.data_trees import write_class_folders, write_table
 
 CLASSES = ("owl", "robin", "tit")
 BIRDS = Task("birds", (), CLASSES, "table")

@@ -17,7 +17,7 @@ from fashionai.runtime import import_mxnet
 from tests.export.test_graph import disturb_normalisation
 from tests.export.test_torch import make_run
 from tests.predictions.test_predict import MEAN, STD
-from tests.support.two_tasks import write_two_tasks
+from tests.support.prepared_data import write_two_tasks
 
 mx = import_mxnet()
 

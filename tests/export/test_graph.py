@@ -29,7 +29,7 @@ from fashionai.tasks import find_task
 from tests.conftest import ROOT, fashionai
 from tests.export.test_torch import make_run
 from tests.predictions.test_predict import MEAN, STD, images_to_predict, naive_views
-from tests.support.two_tasks import write_two_tasks
+from tests.support.prepared_data import write_two_tasks
 
 mx = import_mxnet()
 

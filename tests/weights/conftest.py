@@ -16,7 +16,7 @@ from fashionai.runtime import import_mxnet
 from fashionai.weights import downloading
 from tests.conftest import draw_image, fashionai
 from tests.support.image_server import ImageServer
-from tests.weights.weights_server import serve_weights
+from tests.support.weights import serve_weights
 
 mx = import_mxnet()
 

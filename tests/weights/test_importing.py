@@ -18,8 +18,8 @@ from fashionai.weights.fingerprint import agrees, fixed_image, reduce_answer
 from fashionai.weights.pretrained import import_file, starting_weights
 from fashionai.weights.store import cached_weights
 from tests.conftest import fashionai, files_of_at_most
-from tests.conversion.gluon_networks import answers, with_parameters
-from tests.conversion.torch_writer import Calling, legacy_file, tensor, zip_file
+from tests.support.networks import answers, with_parameters
+from tests.support.torch_files import Calling, legacy_file, tensor, zip_file
 from tests.weights.conftest import kept, make_parameters, refusal, write_parameters
 
 mx = import_mxnet()

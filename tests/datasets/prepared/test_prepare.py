@@ -26,7 +26,7 @@ from fashionai.errors import DataError
 from fashionai.tasks import FASHION_MNIST, Task, find_task
 from tests.conftest import write_fashionai_data
 from tests.datasets.readers.test_idx import write_set
-from tests.datasets.trees import encode
+from tests.support.data_trees import encode
 
 SKIRT = find_task("skirt")
 

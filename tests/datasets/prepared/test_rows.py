@@ -13,7 +13,7 @@ from fashionai.datasets.prepared.rows import read_rows
 from fashionai.errors import ConfigError
 from tests.conftest import write_fashionai_data
 from tests.datasets.readers.test_idx import write_set
-from tests.datasets.trees import write_class_folders
+from tests.support.data_trees import write_class_folders
 
 CONFIG = """\
 model: {name: small_cnn, pretrained: false}

@@ -11,7 +11,7 @@ from fashionai.datasets.prepared.check import check_images
 from fashionai.datasets.readers.covers import read_covers
 from fashionai.errors import DataError
 from fashionai.tasks import COVERS
-from tests.datasets.trees import encode, put, write_covers
+from tests.support.data_trees import encode, put, write_covers
 
 
 def error_of(data: Path) -> str:
