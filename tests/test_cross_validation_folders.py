@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fashionai.predictions.formats import read_predictions
-from tests.conftest import fashionai, write_fashionai_data
+from tests.support.commands import fashionai
+from tests.support.data_trees import write_fashionai_data
 
 PANT = "pant_length_labels"
 IMAGES = 30

@@ -18,9 +18,9 @@ from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task
 from fashionai.training.trainer import Trainer
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 from tests.support.data_trees import write_table
-from tests.training.test_resume import Moment, assert_same_end, stop_in_step
+from tests.support.resuming import Moment, assert_same_end, stop_in_step
 
 mx = import_mxnet()
 

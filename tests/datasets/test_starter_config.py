@@ -15,7 +15,7 @@ from fashionai.datasets.starter_config import Survey, starter_config, survey_tas
 from fashionai.models.zoo import network_names
 from fashionai.runs import RunFolder
 from fashionai.tasks import Task
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 from tests.support.data_trees import write_class_folders, write_table
 
 CLASSES = ("owl", "robin", "tit")

@@ -20,8 +20,8 @@ from fashionai.quantization import quantize
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import find_task
-from tests.conftest import fashionai
-from tests.predictions.test_predict import images_to_predict
+from tests.support.commands import fashionai
+from tests.support.trained_runs import images_to_predict
 
 mx = import_mxnet()
 

@@ -15,7 +15,7 @@ from fashionai.predictions.formats import read_predictions
 from fashionai.runs import RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task, find_task, tasks_to_json
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 from tests.support.image_server import ImageServer, content, redirect, status
 
 mx = import_mxnet()

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.commands import ROOT
 
 BENCH = ROOT / "scripts/bench"
 # Modules of the scripts, which import each other by these names.

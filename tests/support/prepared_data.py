@@ -1,13 +1,32 @@
-"""Two prepared tasks with copies of an image and a test split."""
+"""Prepared folders: of real small images, of files that are no images, and of no files at all."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.conftest import run_cli, write_fashionai_data
+import numpy as np
+import pytest
+
+from fashionai.datasets.prepared.folders import plan_folders, write_folders
+from fashionai.datasets.prepared.rows import Rows
+from fashionai.datasets.records import LabelledImage
+from fashionai.metrics import YES
+from fashionai.tasks import Task
+from tests.support.commands import fashionai
+from tests.support.data_trees import write_fashionai_data
 
 TASKS = ("skirt_length_labels", "pant_length_labels")
+ONE = Task("one", (), ("a", "b", "c"), "table")
+
+
+def prepare(folder: Path, *tasks: str) -> None:
+    """Run ``fashionai prepare`` on FashionAI's tasks in data/ of this folder."""
+    options = [word for task in tasks for word in ("--task", task)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert fashionai("prepare", *options) == 0
 
 
 def write_two_tasks(folder: Path) -> None:
@@ -19,8 +38,7 @@ def write_two_tasks(folder: Path) -> None:
         for number in range(5):
             shutil.copy(images / "base0-0002.jpg", images / f"copy-{number}.jpg")
             handle.write(f"Images/{TASKS[0]}/copy-{number}.jpg,{TASKS[0]},nnynnn\n")
-    done = run_cli("prepare", "--task", "skirt", "--task", "pant", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    prepare(folder, "skirt", "pant")
     for task in TASKS:
         _move_to_test(folder / "data/train_valid" / task)
 
@@ -40,3 +58,21 @@ def _move_to_test(prepared: Path) -> None:
             target.mkdir(parents=True)
             source.rename(target / name)
     manifest.write_text("\n".join(lines) + "\n")
+
+
+def make_rows(truth: list[int], tasks: list[Task], heads: list[int] | None = None) -> Rows:
+    """Rows of which ``truth`` is the column of the class."""
+    marks = np.zeros((len(truth), sum(len(task.classes) for task in tasks)), np.int8)
+    marks[np.arange(len(truth)), truth] = YES
+    paths = [Path(str(row)) for row in range(len(truth))]
+    return Rows(tasks, paths, [str(p) for p in paths], np.array(heads or [0] * len(truth)), marks)
+
+
+def write_prepared(folder: Path, task: Task, rows: Sequence[tuple[str, str, int, str]]) -> Path:
+    """A prepared folder of (split, source, class index, label); the files are no real images."""
+    images = [
+        LabelledImage(source, None, source.encode(), index, label, "", split)
+        for split, source, index, label in rows
+    ]
+    write_folders(folder, task, plan_folders(images, [row[0] for row in rows]), "copy")
+    return folder

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 from tests.support.data_trees import put
 
 NO_LOGO = "no-logo"

@@ -24,9 +24,8 @@ from fashionai.datasets.reading import read_source
 from fashionai.datasets.records import LabelledImage, Source
 from fashionai.errors import DataError
 from fashionai.tasks import FASHION_MNIST, Task, find_task
-from tests.conftest import write_fashionai_data
-from tests.datasets.readers.test_idx import write_set
-from tests.support.data_trees import encode
+from tests.support.data_trees import write_fashionai_data, write_idx_set
+from tests.support.images import encode
 
 SKIRT = find_task("skirt")
 
@@ -251,7 +250,7 @@ def test_the_summary_table_adds_up(fashionai_data, tmp_path) -> None:
 
 
 def test_fashion_mnist_has_its_own_test_split(tmp_path: Path) -> None:
-    arrays = write_set(tmp_path / "data", train=40, test=10)
+    arrays = write_idx_set(tmp_path / "data", train=40, test=10)
     trees = []
     for _ in range(2):
         summary = prepare(

@@ -24,7 +24,7 @@ from fashionai.runtime import import_mxnet
 from fashionai.tasks import find_task
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
-from tests.conftest import write_fashionai_data
+from tests.support.data_trees import write_fashionai_data
 
 mx = import_mxnet()
 

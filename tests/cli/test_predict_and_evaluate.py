@@ -11,7 +11,7 @@ import pytest
 
 from fashionai.predictions.formats import read_predictions
 from fashionai.tasks import find_task, tasks_to_json
-from tests.conftest import run_cli
+from tests.support.commands import run_cli
 
 QUESTIONS = "data/rank/Tests/question.csv"
 
