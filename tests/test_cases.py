@@ -16,7 +16,6 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fashionai.cli import COMMANDS, main
+from fashionai.cli import COMMANDS
 from fashionai.yaml_files import load_yaml
+from tests.support.commands import fashionai
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 WORDS_OF_LIBRARIES = [
@@ -49,15 +49,6 @@ def write_inputs(case: dict[str, Any]) -> None:
 def write(name: str, data: bytes) -> None:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_bytes(data)
-
-
-def exit_code(arguments: Sequence[str]) -> object:
-    """What the command exits with; any other exception is a traceback for the user."""
-    try:
-        main(arguments)
-    except SystemExit as stop:
-        return stop.code
-    return 0
 
 
 def matches(text: str, expected: str) -> bool:
@@ -104,11 +95,11 @@ def test_the_input_is_refused_with_its_message(
     monkeypatch.chdir(tmp_path)
     write_inputs(case)
     for command in case.get("before", []):
-        assert exit_code(shlex.split(command)) == 0, capsys.readouterr().err
+        assert fashionai(*shlex.split(command)) == 0, capsys.readouterr().err
     capsys.readouterr()
     before = files_here()
 
-    code = exit_code(shlex.split(case["command"]))
+    code = fashionai(*shlex.split(case["command"]))
 
     errors = capsys.readouterr().err
     # Without a gap the plain comparison shows where the texts differ.

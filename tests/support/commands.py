@@ -6,8 +6,10 @@ import contextlib
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import pytest
 
 from fashionai.cli import main
 
@@ -35,6 +37,14 @@ def fashionai(*arguments: object) -> object:
     except SystemExit as stop:
         return stop.code
     return 0
+
+
+def run_in(folder: Path, *commands: Sequence[object]) -> None:
+    """Run commands in a folder one after the other, in this process; each has to succeed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for command in commands:
+            assert fashionai(*command) == 0, command
 
 
 @contextlib.contextmanager

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from fashionai.datasets.prepared.folders import plan_folders, write_folders
 from fashionai.datasets.prepared.rows import Rows
 from fashionai.datasets.records import LabelledImage
 from fashionai.metrics import YES
 from fashionai.tasks import Task
-from tests.support.commands import fashionai
+from tests.support.commands import run_in
 from tests.support.data_trees import write_fashionai_data
 
 TASKS = ("skirt_length_labels", "pant_length_labels")
@@ -24,9 +23,7 @@ ONE = Task("one", (), ("a", "b", "c"), "table")
 def prepare(folder: Path, *tasks: str) -> None:
     """Run ``fashionai prepare`` on FashionAI's tasks in data/ of this folder."""
     options = [word for task in tasks for word in ("--task", task)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert fashionai("prepare", *options) == 0
+    run_in(folder, ["prepare", *options])
 
 
 def write_two_tasks(folder: Path) -> None:

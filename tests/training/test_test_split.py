@@ -11,7 +11,7 @@ import pytest
 
 from fashionai.runtime import import_mxnet
 from fashionai.training.history import just_collapsed
-from tests.support.commands import run_cli
+from tests.support.commands import run_cli, run_in
 from tests.support.data_trees import write_idx_set
 
 mx = import_mxnet()
@@ -36,9 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for when in ("never", "end", "every-epoch"):
         run = ["--run", f"runs/{when}", f"evaluate_test={when}"]
         steps.append(["train", "--config", "c.yaml", *run])
-    for arguments in steps:
-        done = run_cli(*arguments, cwd=folder)
-        assert done.returncode == 0, done.stderr
+    run_in(folder, *steps)
     return folder
 
 

@@ -25,6 +25,7 @@ from fashionai.tasks import find_task
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
 from tests.support.data_trees import write_fashionai_data
+from tests.support.prepared_data import prepare
 
 mx = import_mxnet()
 
@@ -68,9 +69,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         classes = len(task.classes)
         write_fashionai_data(folder / "data", task.name, classes, per_class=12, test_per_class=2)
     (folder / "both.yaml").write_text(CONFIG)
+    prepare(folder, "skirt", "collar")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        run_command("prepare", "--task", "skirt", "--task", "collar")
         Trainer(make_config(), [mx.cpu()]).fit(create_run(Path("runs/both")))
     return folder
 
