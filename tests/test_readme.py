@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 
 from fashionai.families import FASHIONAI_TASKS
-from tests.conftest import ROOT, fashionai, write_fashionai_data
-from tests.datasets.trees import (
-    encode,
+from tests.support.commands import ROOT, fashionai
+from tests.support.data_trees import (
     put,
     write_cactus,
     write_class_folders,
     write_covers,
+    write_fashionai_data,
     write_logos,
     write_table,
 )
 from tests.support.image_server import ImageServer, Network, content
+from tests.support.images import encode
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUICK = [

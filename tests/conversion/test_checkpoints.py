@@ -19,7 +19,7 @@ from safetensors.numpy import save
 
 from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.errors import WeightsError
-from tests.conversion.torch_writer import (
+from tests.support.torch_files import (
     Calling,
     Parameter,
     StoredNumbers,

@@ -9,7 +9,7 @@ from fashionai.conversion.convert import convert, to_torch
 from fashionai.conversion.names import LAYOUTS, expand, layouts
 from fashionai.errors import WeightsError
 from tests.conversion import naive_forward
-from tests.conversion.gluon_networks import answers, shapes, stock_network, with_parameters
+from tests.support.networks import answers, shapes, stock_network, with_parameters
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ALL_LAYOUTS = [

@@ -26,10 +26,11 @@ from fashionai.models.zoo import build_network
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from tests.conftest import ROOT, fashionai
-from tests.export.test_torch import make_run
-from tests.predictions.test_predict import MEAN, STD, images_to_predict, naive_views
-from tests.support.two_tasks import write_two_tasks
+from tests.support.commands import ROOT, fashionai
+from tests.support.networks import disturb_normalisation, make_run
+from tests.support.prepared_data import write_two_tasks
+from tests.support.references import MEAN, STD, naive_views
+from tests.support.trained_runs import images_to_predict
 
 mx = import_mxnet()
 
@@ -59,18 +60,6 @@ def stock_probabilities(network: str, parameters: Path, images: np.ndarray) -> n
     powers = np.exp(block(mx.nd.array(pixels)).asnumpy().astype(np.float64))
     parts = [powers[:, :6], powers[:, 6:]]
     return np.concatenate([part / part.sum(axis=1, keepdims=True) for part in parts], axis=1)
-
-
-def disturb_normalisation(parameters: Path) -> None:
-    """Statistics and factors as training leaves them: fresh ones change nothing that they touch."""
-    rng = np.random.default_rng(0)
-    weights = mx.nd.load(str(parameters))
-    for name, values in weights.items():
-        if name.endswith(("gamma", "running_var")):
-            weights[name] = mx.nd.array(rng.uniform(0.5, 1.5, values.shape))
-        elif name.endswith(("beta", "running_mean")):
-            weights[name] = mx.nd.array(rng.normal(0, 0.2, values.shape))
-    mx.nd.save(str(parameters), weights)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from fashionai.config.augmentations import (
     Zoom,
 )
 from fashionai.pipeline.geometry import Box, draw_box, draw_motion, pixels_per_pixel, sample
-from tests.pipeline.images import augmented, coordinates, photograph
+from tests.support.images import augmented, coordinates, photograph
 
 SIDE = 64
 WHOLE = Box(0, 0, SIDE, SIDE)

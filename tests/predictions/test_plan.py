@@ -11,9 +11,9 @@ import pytest
 from fashionai.datasets.readers.flickrlogos import read_logos
 from fashionai.families import LOGOS
 from fashionai.predictions.formats import TABLE, PredictedRow, format_of, write_predictions
-from tests.conftest import fashionai
-from tests.datasets.trees import write_logos
-from tests.scoring.test_thresholds import official_figures
+from tests.support.commands import fashionai
+from tests.support.data_trees import write_logos
+from tests.support.references import official_figures
 
 PER_BRAND = {"trainset": 2, "valset-logosonly": 3, "testset": 3}
 NO_LOGO = {"valset-nologos": 4, "testset": 9}

@@ -23,6 +23,8 @@ from fashionai.scoring.compare import (
 )
 from fashionai.scoring.joining import join_files
 from fashionai.scoring.labels import read_labels
+from fashionai.tasks import Task
+from tests.support.prepared_data import write_prepared
 
 # Image, A's answer, B's answer, true class; probabilities are 0.6 for the answer, 0.4 for another.
 ROWS = [
@@ -51,13 +53,10 @@ def write_table(path: Path, answers: list[tuple[str, str]]) -> None:
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
     """a.csv, b.csv with its rows in another order, and prepared labels of all rows but one."""
-    from fashionai.tasks import Task
-    from tests.scoring.test_labels import prepare
-
     write_table(tmp_path / "a.csv", [(image, a) for image, a, _, _ in ROWS])
     write_table(tmp_path / "b.csv", [(image, b) for image, _, b, _ in ROWS[::-1]])
     labelled = [("val", image, CLASSES.index(true), true) for image, _, _, true in ROWS[:-1]]
-    prepare(tmp_path / "pets", Task("pets", (), tuple(CLASSES), "own"), labelled)
+    write_prepared(tmp_path / "pets", Task("pets", (), tuple(CLASSES), "own"), labelled)
     return tmp_path
 
 

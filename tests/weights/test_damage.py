@@ -14,7 +14,8 @@ from fashionai.weights import importing
 from fashionai.weights.importing import verify_weights
 from fashionai.weights.pretrained import import_file
 from fashionai.weights.store import Weights, cached_weights
-from tests.weights.conftest import make_parameters, refusal, write_parameters
+from tests.support.networks import make_parameters, write_parameters
+from tests.support.weights import refusal
 
 MODEL = "squeezenet1.1"
 

@@ -24,7 +24,7 @@ from tests.support.image_server import (
     silence,
     status,
 )
-from tests.weights.weights_server import in_parts, stalling
+from tests.support.weights import in_parts, stalling
 
 BODY = bytes(range(256)) * 1000
 DIGEST = Digest("sha256", hashlib.sha256(BODY).hexdigest())

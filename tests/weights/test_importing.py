@@ -17,10 +17,10 @@ from fashionai.runtime import import_mxnet
 from fashionai.weights.fingerprint import agrees, fixed_image, reduce_answer
 from fashionai.weights.pretrained import import_file, starting_weights
 from fashionai.weights.store import cached_weights
-from tests.conftest import fashionai, files_of_at_most
-from tests.conversion.gluon_networks import answers, with_parameters
-from tests.conversion.torch_writer import Calling, legacy_file, tensor, zip_file
-from tests.weights.conftest import kept, make_parameters, refusal, write_parameters
+from tests.support.commands import fashionai, files_of_at_most
+from tests.support.networks import answers, make_parameters, with_parameters, write_parameters
+from tests.support.torch_files import Calling, legacy_file, tensor, zip_file
+from tests.support.weights import kept, refusal
 
 mx = import_mxnet()
 MODEL = "squeezenet1.1"

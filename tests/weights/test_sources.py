@@ -14,7 +14,7 @@ from fashionai.conversion.published import HALF, PublishedWeights
 from fashionai.errors import WeightsError
 from fashionai.weights.sources import Hub, PackageIndex, Source, Torchvision
 from tests.support.image_server import ImageServer, content, in_turn, redirect, respond, status
-from tests.weights.weights_server import HUB_PATH, in_parts, publish_on_hub
+from tests.support.weights import HUB_PATH, in_parts, publish_on_hub
 
 BODY = b"tensors" * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()

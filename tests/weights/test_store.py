@@ -10,8 +10,8 @@ import pytest
 from fashionai.models.catalogue import CATALOGUE
 from fashionai.weights.pretrained import import_file
 from fashionai.weights.store import weights_at_hand
-from tests.conftest import fashionai
-from tests.weights.conftest import make_parameters, write_parameters
+from tests.support.commands import fashionai
+from tests.support.networks import make_parameters, write_parameters
 
 MODEL = "mobilenetv2_0.25"
 

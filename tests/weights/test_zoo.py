@@ -12,7 +12,7 @@ import pytest
 from fashionai.errors import FashionAIError
 from fashionai.weights.sources import Fetched, Zoo
 from tests.support.image_server import ImageServer, content, in_turn, status
-from tests.weights.weights_server import in_parts
+from tests.support.weights import in_parts
 
 NAME = "mobilenet0.25"
 CONTENT = b"parameters of a network"

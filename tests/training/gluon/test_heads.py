@@ -24,7 +24,8 @@ from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
-from tests.conftest import write_fashionai_data
+from tests.support.data_trees import write_fashionai_data
+from tests.support.prepared_data import prepare
 
 mx = import_mxnet()
 
@@ -68,9 +69,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         classes = len(task.classes)
         write_fashionai_data(folder / "data", task.name, classes, per_class=12, test_per_class=2)
     (folder / "both.yaml").write_text(CONFIG)
+    prepare(folder, "skirt", "collar")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        run_command("prepare", "--task", "skirt", "--task", "collar")
         Trainer(make_config(), [mx.cpu()]).fit(create_run(Path("runs/both")))
     return folder
 
