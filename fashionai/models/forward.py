@@ -89,7 +89,7 @@ class BatchForward:
         prepared = self.prepare(inputs)
         if mixing is not None:
             own = to_device(mixing.weights, inputs.context)
-            partners = prepared.take(to_device(mixing.order.astype(np.int32), inputs.context))
+            partners = prepared.take(to_device(mixing.partners.astype(np.int32), inputs.context))
             prepared = mx.nd.broadcast_mul(prepared, own) + mx.nd.broadcast_mul(partners, 1 - own)
         return self.network(prepared)
 
