@@ -1,41 +1,45 @@
-"""Public ImageNet weights that can be converted, and the input that each was trained on."""
+"""Published ImageNet weights that can be converted, and the preprocessing each was trained with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-Channels = tuple[float, float, float]
+RGB = tuple[float, float, float]
 
-IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
-IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
-HALF: Channels = (0.5, 0.5, 0.5)
+IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
+IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
+HALF: RGB = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """Weights of a Gluon network, by the name under which another library publishes them.
+    """Published weights that fit a Gluon network.
 
-    ``model`` is Gluon's name. ``name`` is a tag of timm, which is also that of a
-    repository ``timm/<name>`` of the Hugging Face hub with a file ``model.safetensors``, or
-    a file of torchvision, with the first eight digits of its SHA-256. Images are
-    RGB in [0, 1], less ``mean`` and over ``std``; the 224 pixels seen are
-    ``crop_fraction`` of the short side, resized with ``interpolation``.
+    ``model`` is Gluon's name of the network. ``library`` is timm or torchvision.
+    ``name`` is a tag of timm, whose weights are the file ``model.safetensors`` of
+    the repository ``timm/<name>`` on the Hugging Face hub, or a file name of
+    torchvision, which contains the first eight digits of the file's SHA-256.
+
+    The input is ``(x - mean) / std`` for RGB values x in [0, 1]. The centre crop of
+    224 pixels is ``crop_fraction`` of the short side, which is resized with
+    ``interpolation``.
     """
 
     model: str
     library: str
     name: str
-    mean: Channels = IMAGENET_MEAN
-    std: Channels = IMAGENET_STD
+    mean: RGB = IMAGENET_MEAN
+    std: RGB = IMAGENET_STD
     crop_fraction: float = 0.875
     interpolation: str = "bilinear"
 
 
 def published_weights(model: str) -> list[PublishedWeights]:
-    """The published weights of a Gluon network, the most accurate first; none for most networks."""
+    """The published weights of a Gluon network, the most accurate first; may be empty."""
     return [weights for weights in PUBLISHED_WEIGHTS if weights.model == model]
 
 
+# By Gluon's name: the tag, crop_fraction and interpolation.
 _TIMM = {
     "resnet18_v1b": ("resnet18.a1_in1k", 0.95, "bicubic"),
     "resnet34_v1b": ("resnet34.a1_in1k", 0.95, "bicubic"),
@@ -56,13 +60,14 @@ _TIMM = {
     "vgg19": ("vgg19.tv_in1k", 0.875, "bilinear"),
     "vgg19_bn": ("vgg19_bn.tv_in1k", 0.875, "bilinear"),
 }
+# The same for weights trained with mean and standard deviation 0.5.
 _TIMM_HALF = {
     "resnet18_v2": ("resnetv2_18.ra4_e3600_r224_in1k", 0.9, "bicubic"),
     "resnet34_v2": ("resnetv2_34.ra4_e3600_r224_in1k", 0.9, "bicubic"),
     "resnet50_v2": ("resnetv2_50.a1h_in1k", 0.95, "bicubic"),
     "resnet101_v2": ("resnetv2_101.a1h_in1k", 0.95, "bicubic"),
 }
-# The short side is resized to 232 pixels for the newer ones, 256 for the older.
+# By Gluon's name: the file and the short side in pixels to which images are resized.
 _TORCHVISION = {
     "resnet18_v1b": ("resnet18-f37072fd.pth", 256),
     "resnet34_v1b": ("resnet34-b627a593.pth", 256),

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.conversion.convert import few
+from fashionai.conversion.convert import list_names
 from fashionai.errors import ConfigError, WeightsError, nearest
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
@@ -124,7 +124,9 @@ def load_pretrained(network: Any, file: Path) -> None:
         ("has, and the network does not,", sorted(weights.keys() - parameters.keys())),
     ):
         if names:
-            raise WeightsError(f"{file}: {problem} {few(names)}", "Is it for another network?")
+            raise WeightsError(
+                f"{file}: {problem} {list_names(names)}", "Is it for another network?"
+            )
     unequal = [name for name in weights if weights[name].shape != parameters[name].shape]
     _check_only_output_differs(file, unequal, weights, parameters)
     for name in weights.keys() - set(unequal):

@@ -93,7 +93,7 @@ def test_a_url_that_does_not_lead_to_weights(
         assert refused(capsys, home, url) == f"{url}: {reason}"
     for body, reason in (
         (b"<html>log in</html>", "not a checkpoint"),
-        (evil, "which no file of weights needs; it was not run"),
+        (evil, "which a file of weights does not need; it was not run"),
         (checkpoint[:-100], "not a safetensors file, or damaged"),
     ):
         server.pages["/a.pth"] = content(body)

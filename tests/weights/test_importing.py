@@ -174,8 +174,8 @@ def test_a_checkpoint_that_would_run_code(
     (tmp_path / "evil.pth").write_bytes(content)
     line = refusal(capsys, "import", tmp_path / "evil.pth", "--model", MODEL)
     assert line == (
-        f"{tmp_path}/evil.pth: asks for posix.system, which no file of weights needs; "
-        "it was not run. Only a state dict of tensors is read"
+        f"{tmp_path}/evil.pth: refers to posix.system, which a file of weights does not need; "
+        "it was not run. Only a state dict of tensors can be read"
     )
     assert not mark.exists()
     assert kept(home) == []
