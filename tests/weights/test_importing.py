@@ -191,8 +191,12 @@ def test_the_weights_of_another_network(
     params = write_parameters(tmp_path / "a.params", parameters)
     pth = write_checkpoint(tmp_path / "a.pth", tensors)
     for file, model, problem in (
-        (params, "mobilenetv2_0.25", "lacks features.1.beta, features.1.gamma"),
-        (params, "squeezenet1.0", "lacks features.5.0.0.bias, features.5.0.0.weight"),
+        (params, "mobilenetv2_0.25", "parameters not found: features.1.beta, features.1.gamma"),
+        (
+            params,
+            "squeezenet1.0",
+            "parameters not found: features.5.0.0.bias, features.5.0.0.weight",
+        ),
         (pth, "squeezenet1.0", "features."),
         (pth, "resnet18_v1b", "conv1.weight"),
         (pth, "mobilenetv2_0.25", "mobilenetv2_0.25 has no counterpart of equal architecture"),
