@@ -112,5 +112,5 @@ def test_a_record_alone_and_weights_alone(
     weights.file.write_bytes(content)  # was not finished: its record comes last
     assert cached_weights(MODEL) == []
     assert refusal(capsys, "verify", MODEL).endswith(
-        "/weights: no weights of squeezenet1.1 to verify. Fetch or import some"
+        "/weights: no weights of squeezenet1.1 to verify. Fetch or import weights first"
     )
