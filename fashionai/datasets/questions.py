@@ -65,7 +65,7 @@ def read_questions(path: Path, data: Path, path_column: Optional[str] = None) ->
     if is_image_name(path.name):
         return [AskedImage(path.name, path, None)]
     if path_column is None:
-        first_rows = [fields for fields, _ in itertools.islice(csv_files.read_rows(path), 2)]
+        first_rows = [fields for fields, _ in itertools.islice(csv_files.read_csv_rows(path), 2)]
         if first_rows[:1] == [cactus.HEADER]:
             found = cactus.read_cactus_questions(path)
             return [AskedImage(name, image, None) for name, image in found]

@@ -52,7 +52,7 @@ class AnsweredRow(NamedTuple):
         return self.image, self.task.name
 
 
-# Fields and their place, as csv_files.read_rows gives them.
+# Fields and their place, as csv_files.read_csv_rows gives them.
 PlacedFields = tuple[list[str], str]
 PlacedRow = tuple[PredictedRow, str]
 
