@@ -64,8 +64,8 @@ CUDA_LIBRARIES = (
 # The quota and the period of the container's CPU time, in microseconds (cgroup v2).
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
-DEFAULT_ZOO_REPOSITORY = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
-DEFAULT_TORCHVISION_ADDRESS = "https://download.pytorch.org/models/"
+DEFAULT_ZOO_URL = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
+DEFAULT_TORCHVISION_URL = "https://download.pytorch.org/models/"
 
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
@@ -132,20 +132,20 @@ def zoo_cache_folder() -> Path:
     return Path(os.environ.get("MXNET_HOME") or "~/.mxnet").expanduser() / "models"
 
 
-def zoo_repository() -> str:
+def zoo_url() -> str:
     """The URL of the zoo's weights, ending in a slash: ``$MXNET_GLUON_REPO`` if set."""
-    return (os.environ.get("MXNET_GLUON_REPO") or DEFAULT_ZOO_REPOSITORY).rstrip("/") + "/"
+    return (os.environ.get("MXNET_GLUON_REPO") or DEFAULT_ZOO_URL).rstrip("/") + "/"
 
 
-def hub_address() -> str:
+def hub_url() -> str:
     """The URL of the Hugging Face hub, ending in a slash: ``$HF_ENDPOINT`` if set."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/") + "/"
 
 
-def torchvision_address() -> str:
+def torchvision_url() -> str:
     """The URL of torchvision's weights: ``$FASHIONAI_TORCHVISION_URL`` if set; ends in a slash."""
-    address = os.environ.get("FASHIONAI_TORCHVISION_URL") or DEFAULT_TORCHVISION_ADDRESS
-    return address.rstrip("/") + "/"
+    url = os.environ.get("FASHIONAI_TORCHVISION_URL") or DEFAULT_TORCHVISION_URL
+    return url.rstrip("/") + "/"
 
 
 def home_folder() -> Path:

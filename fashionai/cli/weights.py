@@ -123,7 +123,7 @@ def fetch(
         if place is None:
             kept = pretrained.fetch_first(model, advance)
         elif "://" in place:
-            kept = pretrained.fetch_address(place, model, mean, std, advance)
+            kept = pretrained.fetch_url(place, model, mean, std, advance)
         elif by_hand:
             kept = pretrained.import_file(Path(place), model, mean, std)
         else:

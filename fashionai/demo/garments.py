@@ -153,7 +153,7 @@ class Palette:
 
 def _palette(rng: np.random.Generator) -> Palette:
     skin = np.clip(SKINS[rng.integers(len(SKINS))] + rng.integers(-12, 13, 3), 0, 255)
-    background = (_colour(rng, [skin], 140) + rng.integers(60, 236)) // 2  # a mean with a grey
+    background = (_colour(rng, [skin], 140) + rng.integers(60, 236)) // 2  # mixed with a grey
     legs = skin if rng.random() < 0.85 else _colour(rng, [background])
     garment = _colour(rng, [background, skin, legs])
     return Palette(

@@ -71,7 +71,7 @@ def download(url: str, target: Path, digest: Optional[Digest], progress: Progres
     partial.replace(target)
 
 
-def ask_headers(url: str) -> requests.Response:
+def request_headers(url: str) -> requests.Response:
     """The response to a HEAD request, without following redirects. Raises WeightsError."""
 
     def ask() -> requests.Response:

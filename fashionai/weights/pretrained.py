@@ -97,7 +97,7 @@ def fetch_from(source: WeightsSource, model: str, progress: Progress) -> Weights
         return _fetch_from(source, model, progress)
 
 
-def fetch_address(
+def fetch_url(
     url: str,
     model: str,
     mean: Optional[Channels],

@@ -18,8 +18,8 @@ from fashionai.config import IMAGENET_MEAN, IMAGENET_STD
 from fashionai.conversion.published import PublishedWeights, published_weights
 from fashionai.errors import WeightsError
 from fashionai.models.catalogue import find_network
-from fashionai.runtime import hub_address, torchvision_address, zoo_repository
-from fashionai.weights.downloading import Digest, Progress, ask_headers, download, has_digest
+from fashionai.runtime import hub_url, torchvision_url, zoo_url
+from fashionai.weights.downloading import Digest, Progress, download, has_digest, request_headers
 
 ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
 HUB_FILE = "model.safetensors"
@@ -67,7 +67,7 @@ class Zoo:
         """Download the archive and extract its .params file."""
         name, sha1 = self.offers(model), self.published_sha1(model)
         archive, file = folder / f"{name}.zip", folder / f"{name}.params"
-        url = f"{zoo_repository()}gluon/models/{name}.zip"
+        url = f"{zoo_url()}gluon/models/{name}.zip"
         download(url, archive, None, progress)
         try:
             _unpack(archive, f"{name}.params", file, Digest("sha1", sha1))
@@ -101,23 +101,23 @@ class Hub:
         """Download the safetensors file of the repository and verify the hub's SHA-256."""
         published = _of_library(model, "timm")[0]
         repository = f"timm/{published.name}"
-        url = f"{hub_address()}{repository}/resolve/main/{HUB_FILE}"
+        url = f"{hub_url()}{repository}/resolve/main/{HUB_FILE}"
         file = folder / f"{published.name}.safetensors"
         download(url, file, Digest("sha256", self.published_sha256(url)), progress)
         return Fetched(file, repository, published.mean, published.std)
 
     def published_sha256(self, url: str) -> str:
         """The SHA-256 in the headers of the hub's response, which redirects to the file."""
-        address = url
+        target = url
         for _ in range(MOST_REDIRECTS + 1):
-            response = ask_headers(address)
+            response = request_headers(target)
             digits = response.headers.get("X-Linked-Etag", response.headers.get("ETag", ""))
             digits = digits.removeprefix("W/").strip('"')
             if SHA256_DIGITS.fullmatch(digits):
                 return digits
             if not response.is_redirect:
                 break
-            address = urljoin(address, response.headers["Location"])
+            target = urljoin(target, response.headers["Location"])
         raise WeightsError(f"{url}: the hub gives no SHA-256 of the file")
 
 
@@ -136,7 +136,7 @@ class Torchvision:
         published = _of_library(model, "torchvision")[0]
         digits = Path(published.name).stem.rpartition("-")[2]
         file = folder / published.name
-        url = f"{torchvision_address()}{published.name}"
+        url = f"{torchvision_url()}{published.name}"
         download(url, file, Digest("sha256", digits), progress)
         return Fetched(file, f"torchvision/{published.name}", published.mean, published.std)
 
