@@ -13,9 +13,9 @@ __version__ = "0.1.0"
 
 PUBLIC = {
     "load_config": "fashionai.config",
-    "read_source": "fashionai.datasets.reading",
+    "read_data_set": "fashionai.datasets.reading",
     "prepare": "fashionai.datasets.prepared.prepare",
-    "find_task": "fashionai.tasks",
+    "find_task": "fashionai.families",
     "RunFolder": "fashionai.runs",
     "create_run": "fashionai.runs",
     "Trainer": "fashionai.training.trainer",

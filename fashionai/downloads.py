@@ -8,10 +8,8 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Optional, Union
 from urllib.parse import urljoin, urlsplit
@@ -24,15 +22,13 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, exceptions
 
 from fashionai import __version__
 from fashionai.errors import DataError
+from fashionai.retries import TryError, may_pass, retry, retry_after
 
 SCHEMES = ("http", "https")
 MOST_REDIRECTS = 5
 CONNECT_SECONDS, READ_SECONDS = 10, 30
-# The first pause before a retry, which doubles with each try, and the longest one. The limit also
-# applies to Retry-After.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
+FIRST_PAUSE_SECONDS = 0.5
 PART_BYTES = 64 * 1024
-TOO_MANY_REQUESTS = 429
 BROKEN = "the connection broke off"
 
 # Some hosts refuse clients without a User-Agent. Images do not benefit from compression.
@@ -66,15 +62,6 @@ class DownloadLimits:
     allow_private: bool = False
 
 
-class _TryError(Exception):
-    """One try failed. ``again`` says whether to retry, ``pause`` after how many seconds."""
-
-    def __init__(self, reason: str, again: bool = False, pause: float = 0) -> None:
-        super().__init__(reason)
-        self.again = again
-        self.pause = pause
-
-
 def fetch_image_bytes(
     url: str,
     limits: DownloadLimits,
@@ -92,17 +79,18 @@ def fetch_image_bytes(
     with each try and is varied by ``rng`` by up to 50 %; a longer Retry-After of the
     server takes precedence. Raises DataError ``<url>: <reason>``.
     """
-    tries = 0
-    while True:
-        try:
-            with _Connections(limits) as connections:
-                return _follow(url, connections, limits.most_bytes)
-        except _TryError as error:
-            if not error.again or tries == limits.retries:
-                raise DataError(f"{url}: {error}") from None
-            pause = FIRST_PAUSE_SECONDS * 2**tries * rng.uniform(0.5, 1.5)
-            sleep(min(max(pause, error.pause), LONGEST_PAUSE_SECONDS))
-            tries += 1
+
+    def attempt() -> bytes:
+        with _Connections(limits) as connections:
+            return _follow(url, connections, limits.most_bytes)
+
+    def jitter() -> float:
+        return rng.uniform(0.5, 1.5)
+
+    try:
+        return retry(attempt, limits.retries, FIRST_PAUSE_SECONDS, sleep, jitter)
+    except TryError as error:
+        raise DataError(f"{url}: {error}") from None
 
 
 def is_public(address: Address) -> bool:
@@ -122,14 +110,13 @@ def _follow(url: str, connections: _Connections, most_bytes: int) -> bytes:
             if target is None:
                 return _read_body(response, most_bytes)
             url = target
-    raise _TryError(f"more than {MOST_REDIRECTS} redirects")
+    raise TryError(f"more than {MOST_REDIRECTS} redirects")
 
 
 def _read_body(response: requests.Response, most_bytes: int) -> bytes:
     status = response.status_code
     if status != requests.codes.ok:
-        again = status == TOO_MANY_REQUESTS or status >= requests.codes.server_error
-        raise _TryError(f"HTTP {status}", again, _retry_after(response.headers))
+        raise TryError(f"HTTP {status}", may_pass(status), retry_after(response))
     unpack = _unpacker(response.headers.get("Content-Encoding", "identity").strip().lower())
     body = bytearray()
     received = 0
@@ -137,9 +124,9 @@ def _read_body(response: requests.Response, most_bytes: int) -> bytes:
         received += len(part)
         body += unpack(part, most_bytes + 1 - len(body))
         if max(received, len(body)) > most_bytes:
-            raise _TryError(f"more than {most_bytes / 2**20:g} MB")
+            raise TryError(f"more than {most_bytes / 2**20:g} MB")
     if response.raw.length_remaining:  # urllib3 before 2.0 does not raise an error for this
-        raise _TryError(BROKEN, again=True)
+        raise TryError(BROKEN, again=True)
     return bytes(body)
 
 
@@ -151,30 +138,16 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
     if encoding == "identity":
         return lambda part, most: part
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise _TryError("unsupported content encoding, expected gzip, deflate or none")
+        raise TryError("unsupported content encoding, expected gzip, deflate or none")
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip or zlib headers
 
     def unpack(part: bytes, most: int) -> bytes:
         try:
             return unpacker.decompress(part, most)
         except zlib.error:
-            raise _TryError(f"the content is not compressed as {encoding}") from None
+            raise TryError(f"the content is not compressed as {encoding}") from None
 
     return unpack
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """The seconds in the Retry-After header, 0 without a valid one."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return 0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - datetime.now(timezone.utc)).total_seconds()
 
 
 class _Connections(HTTPAdapter):
@@ -207,9 +180,9 @@ class _Connections(HTTPAdapter):
         # A body without a Content-Length ends without an error when its connection is closed.
         # Errors that no other try can avoid are more specific than the time limit.
         if self._late and (error is None or broken or getattr(error, "again", False)):
-            raise _TryError(f"took longer than {self._limits.seconds:g} s", again=True)
+            raise TryError(f"took longer than {self._limits.seconds:g} s", again=True)
         if isinstance(error, Exception) and broken:
-            raise _TryError(_describe(error), again=True)
+            raise TryError(_describe(error), again=True)
 
     def get(self, url: str) -> requests.Response:
         """Send a GET request; return the response without reading its body."""
@@ -219,11 +192,11 @@ class _Connections(HTTPAdapter):
             parts = urlsplit(address)
             host = parts.hostname or ""
         except ValueError:  # requests' errors for malformed URLs are ValueErrors
-            raise _TryError("not a valid URL") from None
+            raise TryError("not a valid URL") from None
         if parts.scheme not in SCHEMES:
-            raise _TryError(f"found the scheme '{parts.scheme}', expected http or https")
+            raise TryError(f"found the scheme '{parts.scheme}', expected http or https")
         if "@" in parts.netloc:
-            raise _TryError("a user name in a URL is not accepted")
+            raise TryError("a user name in a URL is not accepted")
         # The session provides the proxies and certificates of the environment. It does not send
         # the request, because it would add passwords of ~/.netrc and read the whole body of a
         # redirect.
@@ -240,7 +213,7 @@ class _Connections(HTTPAdapter):
             target = self._session.get_redirect_target(response)
             return None if target is None else urljoin(url, target)
         except ValueError:
-            raise _TryError("redirects to an invalid URL") from None
+            raise TryError("redirects to an invalid URL") from None
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """HTTPAdapter's method, with connections to checked addresses only."""
@@ -282,7 +255,7 @@ class _Connections(HTTPAdapter):
             if self._late:
                 self._cut()
             return opened
-        raise _TryError(f"cannot connect to {connection.host}: {reason}", again=True)
+        raise TryError(f"cannot connect to {connection.host}: {reason}", again=True)
 
     def _cut(self) -> None:
         """Close all connections. A socket timeout is not enough: a slow server never exceeds it."""
@@ -303,7 +276,7 @@ class _Connections(HTTPAdapter):
             self._check(host, ["127.0.0.1"])
         try:
             addresses = _look_up(host, 0, socket.AI_NUMERICHOST)
-        except _TryError:
+        except TryError:
             return
         self._check(host, addresses)
 
@@ -314,7 +287,7 @@ class _Connections(HTTPAdapter):
             # The address may end in a percent sign and the name of an interface (IPv6 scope).
             if not is_public(ipaddress.ip_address(address.partition("%")[0])):
                 named = f" of {host}" if host != address else ""
-                raise _TryError(f"the address {address}{named} is not public")
+                raise TryError(f"the address {address}{named} is not public")
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[str]:
@@ -322,9 +295,9 @@ def _look_up(host: str, port: int, flags: int = 0) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except ValueError:
-        raise _TryError(f"'{host}' is not a valid host name") from None
+        raise TryError(f"'{host}' is not a valid host name") from None
     except socket.gaierror as error:
-        raise _TryError(f"no address of {host} is known: {error.strerror}", again=True) from None
+        raise TryError(f"no address of {host} is known: {error.strerror}", again=True) from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

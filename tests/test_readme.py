@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.tasks import FASHIONAI_TASKS
+from fashionai.families import FASHIONAI_TASKS
 from tests.conftest import ROOT, fashionai, write_fashionai_data
 from tests.datasets.trees import (
     encode,

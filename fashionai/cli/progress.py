@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+
+from fashionai.progress import Advance
 
 
 @contextlib.contextmanager
-def progress_bar(
-    description: str, total: int, unit: str = "images"
-) -> Iterator[Callable[[int], None]]:
+def progress_bar(description: str, total: int, unit: str = "images") -> Iterator[Advance]:
     """Show a progress bar of ``total`` steps. The block gets a function that advances the bar.
 
     The function takes the number of steps done since its last call. The unit ``B``

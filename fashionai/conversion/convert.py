@@ -11,6 +11,7 @@ import numpy as np
 from fashionai.conversion.extra_layers import EXTRA_LAYERS
 from fashionai.conversion.names import Layout, layouts
 from fashionai.errors import WeightsError
+from fashionai.normalization import Channels
 
 # PyTorch's names of the trained parameters of batch normalisation, by Gluon's.
 TORCH_SUFFIXES = {"gamma": "weight", "beta": "bias"}
@@ -80,8 +81,8 @@ def convert(
 def to_torch(
     model: str,
     parameters: Mapping[str, np.ndarray],
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: Channels,
+    std: Channels,
 ) -> TorchNetwork:
     """Convert the parameters of a Gluon network, by Gluon's names, to a PyTorch network.
 
@@ -92,7 +93,7 @@ def to_torch(
     """
     layout = layouts(model)[0]
     values = {name: np.asarray(value) for name, value in parameters.items()}
-    new_mean, new_std = tuple(mean), tuple(std)
+    new_mean, new_std = mean, std
     if model in EXTRA_LAYERS:
         try:
             new_mean, new_std = EXTRA_LAYERS[model].remove(values, new_mean, new_std)
@@ -110,8 +111,8 @@ def to_torch(
         layout.library,
         layout.network,
         {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()},
-        new_mean,
-        new_std,
+        tuple(new_mean),
+        tuple(new_std),
     )
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fashionai.errors import WeightsError
+from fashionai.normalization import Channels
 
 Parameters = dict[str, np.ndarray]
-PerChannel = tuple[float, ...]
 
 EPSILON = 1e-5  # of every batch normalisation, in Gluon and in PyTorch
 # The largest magnitude of a pixel normalised with ImageNet's mean and standard deviation. With
@@ -34,7 +34,7 @@ class ExtraLayers:
     """
 
     add: Callable[[Parameters], None]
-    remove: Callable[[Parameters, PerChannel, PerChannel], tuple[PerChannel, PerChannel]]
+    remove: Callable[[Parameters, Channels, Channels], tuple[Channels, Channels]]
 
 
 def _add_normalisation(
@@ -89,9 +89,7 @@ def _resnet_v2(depth: int, offset_readers: list[str]) -> ExtraLayers:
             name = f"{reader}.running_mean"
             parameters[name] = (parameters[name] + offset).astype(np.float32)
 
-    def remove(
-        parameters: Parameters, mean: PerChannel, std: PerChannel
-    ) -> tuple[PerChannel, PerChannel]:
+    def remove(parameters: Parameters, mean: Channels, std: Channels) -> tuple[Channels, Channels]:
         scale, shift = _remove_normalisation(parameters, "features.0", scaled=False)
         new_std = np.asarray(std) / scale
         new_mean = np.asarray(mean) - shift * new_std
@@ -138,8 +136,8 @@ def _add_expansion(parameters: Parameters) -> None:
 
 
 def _remove_expansion(
-    parameters: Parameters, mean: PerChannel, std: PerChannel
-) -> tuple[PerChannel, PerChannel]:
+    parameters: Parameters, mean: Channels, std: Channels
+) -> tuple[Channels, Channels]:
     weight = parameters.pop("features.3.out.0.weight")[:, :, 0, 0].astype(np.float64)
     scale, shift = _remove_normalisation(parameters, "features.3.out.1")
     change = max(np.abs(weight * scale[:, None] - np.eye(len(weight))).max(), np.abs(shift).max())

