@@ -63,7 +63,7 @@ def _remove_normalisation(
 
 
 def _resnet_v2(depth: int, offset_readers: list[str]) -> ExtraLayers:
-    """Gluon's ResNet v2 normalises its input, and its first convolution has BatchNorm and ReLU.
+    """BatchNorm of the input, and BatchNorm and ReLU after the first convolution of a ResNet v2.
 
     The BatchNorm after the convolution adds an offset to each channel that makes all
     values positive, so that the ReLU clips nothing. ``offset_readers`` are all

@@ -73,7 +73,10 @@ def _table(pairs: PatternPairs) -> dict[str, str]:
 
 
 def _resnet_v1b(depth: int, blocks: Sequence[int], convolutions: int) -> list[Layout]:
-    """GluonCV, torchvision and timm use the same names. The 3x3 convolution has the stride."""
+    """The layout of a ResNet v1b, whose 3x3 convolutions have the stride.
+
+    GluonCV, torchvision and timm use the same names.
+    """
     patterns = ["{conv1,bn1,fc}", "layer{2..4}.0.downsample.{0,1}"]
     if convolutions == 3:
         patterns.append("layer1.0.downsample.{0,1}")

@@ -76,7 +76,10 @@ def find_weights(model: str) -> StartingWeights:
 
 
 def fetch_first(model: str, progress: Advance) -> Weights:
-    """Fetch weights from the first source that works into the cache; errors as find_weights."""
+    """Fetch weights into the cache from the first source that works.
+
+    Raises WeightsError as find_weights does.
+    """
     _check_published(model)
     with write_lock(model):
         return _fetch_first(model, progress)
