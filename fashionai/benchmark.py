@@ -21,7 +21,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.folders import plan_folders, read_split, write_folders
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.records import LabelledImage
 from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
@@ -196,7 +196,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 def _measure_all(setting: Setting, run_path: Path) -> Speeds:
     config, devices = setting.config, setting.contexts()
-    run, paths = create_run(run_path), read_rows(config, "train").paths
+    run, paths = create_run(run_path), read_samples(config, "train").paths
     loop, on_features = _measure_loop(config, run, devices)
     engines, left_out = _measure_engines(Run.open(run_path), devices, setting.seconds)
     return Speeds(
@@ -267,7 +267,7 @@ def _measure_steps(setting: Setting, batch_size: int) -> float:
     """Training steps on one batch that stays, images per second."""
     gc.collect()  # Gluon's blocks refer to each other: those before would keep their memory.
     config = setting.config.changed({"batch_size": batch_size})
-    learner = Learner(config, read_rows(config, "train"), setting.contexts())
+    learner = Learner(config, read_samples(config, "train"), setting.contexts())
     batch = next(learner.batches(0))
 
     def steps() -> int:

@@ -16,7 +16,7 @@ from fashionai.config import Config, load_config, save_config
 from fashionai.datasets.prepared.check import hash_files
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, write_folds
-from fashionai.datasets.prepared.rows import Rows, data_hash, read_rows
+from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.datasets.prepared.split import join_groups
 from fashionai.default_folders import RUNS_FOLDER
 from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
@@ -179,7 +179,7 @@ class CrossValidation:
                 ) from None
             draw_history(folder)
         draw_folds(folders, self.plot_file, config.monitor)
-        held_out = [read_rows(fold_config, "val") for fold_config in configs]
+        held_out = [read_samples(fold_config, "val") for fold_config in configs]
         # One engine: which is the fastest may be found out between an interruption and going on.
         answers = self._predict(
             *([Run.open(folder.path) for folder in folders], held_out, contexts, progress),
@@ -218,7 +218,7 @@ class CrossValidation:
     def _predict(
         self,
         runs: Sequence[Run],
-        held_out: Sequence[Rows],
+        held_out: Sequence[Samples],
         contexts: list[Any],
         progress: ProgressBar,
         **options: Any,
@@ -242,7 +242,9 @@ class CrossValidation:
         write_predictions(self.predictions_file, predicted, form)
         return answers
 
-    def _score(self, held_out: Sequence[Rows], answers: Sequence[Sequence[np.ndarray]]) -> Result:
+    def _score(
+        self, held_out: Sequence[Samples], answers: Sequence[Sequence[np.ndarray]]
+    ) -> Result:
         together = [
             evaluate_task(
                 task,
@@ -328,7 +330,7 @@ def open_cross_validation(
         raise ConfigError("data.fold: cross-validate makes the folds, leave it out")
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     # What cannot be trained is refused before anything is written or removed.
-    classes = columns_of(read_rows(config, "train").tasks)[-1].stop
+    classes = columns_of(read_samples(config, "train").tasks)[-1].stop
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std)
     build_network(config.model.name, classes, config.data.crop, weights.file)

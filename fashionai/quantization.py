@@ -10,7 +10,7 @@ import numpy as np
 import scipy.stats
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.engines.agreement import Agreement, agreement
 from fashionai.engines.gluon import load_network
 from fashionai.engines.int8 import integer_engine
@@ -75,7 +75,7 @@ def quantize(
     the prepared folder has other classes than the run.
     """
     config, columns = run.config, run.columns
-    train, val = (read_rows(config, split) for split in ("train", "val"))
+    train, val = (read_samples(config, split) for split in ("train", "val"))
     for task in val.tasks:
         check_task(run, task)
     weights, exact = weights_hash(run), open_engine(run, [mx.cpu()], "gluon")
@@ -102,7 +102,7 @@ def quantize(
     return result
 
 
-def calibrate(run: Run, train: Rows, mode: str, images: int) -> tuple[Graph, int]:
+def calibrate(run: Run, train: Samples, mode: str, images: int) -> tuple[Graph, int]:
     """The integer graph, and the number of images that its ranges are from."""
     config, graph = run.config, trace(load_network(run, [mx.cpu()]))
     count = min(images, len(train.paths))

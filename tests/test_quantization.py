@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import RunError, TrainingError
 from fashionai.models.zoo import build_network
 from fashionai.quantization import quantize
@@ -33,7 +33,7 @@ def cnn(trained: Path, trained_cnn: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def training_images(run: Run) -> np.ndarray:
     """Centre crops of all training images, normalised, as the contract says them."""
-    paths = read_rows(run.config, "train").paths
+    paths = read_samples(run.config, "train").paths
     images = [(naive_views(path, 1, resize=36)[0] / 255 - MEAN) / STD for path in paths]
     return np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
 

@@ -25,7 +25,7 @@ from fashionai.datasets.readers.csv_dialect import (
     is_image,
     plain,
     read_lines,
-    read_rows,
+    read_table_rows,
     split_lines,
 )
 from fashionai.datasets.readers.image_files import holds_image, is_image_name
@@ -132,7 +132,7 @@ def _read_list_rows(
     column, has_header = _find_column(sample, path_column, places, path)
     rows = [
         _ListRow(fields[column], safe_relative_path(fields[column], where, "a path"), where)
-        for fields, where in read_rows(path, delimiter, len(sample[0]), has_header)
+        for fields, where in read_table_rows(path, delimiter, len(sample[0]), has_header)
     ]
     if not rows:
         raise DataError(f"{path}: no rows below its header")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.engines.agreement import Agreement, agreement
 from fashionai.engines.onnx_model import IMAGES, onnx_model
 from fashionai.engines.onnx_runtime import OnnxNetwork
@@ -84,7 +84,7 @@ def _export(
 ) -> Exported:
     """Check what the files compute, and write them."""
     config = run.config
-    rows = read_rows(config, "val").paths[:CHECKED_IMAGES]
+    rows = read_samples(config, "val").paths[:CHECKED_IMAGES]
     exported = Exported(
         folder,
         f"{config.model.name} in the format {layout}",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.questions import read_questions
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.errors import DataError, RunError
@@ -76,7 +76,7 @@ def plan_questions(
 ) -> Plan:
     """The rows that read_questions finds, of the ``tasks`` when given.
 
-    Rows that name no task ask for ``tasks``, else for those of the runs. Raises RunError, before
+    Samples that name no task ask for ``tasks``, else for those of the runs. Raises RunError, before
     anything is computed, for a task without a run and for a run that no task
     takes; errors of check_expressible.
     """
@@ -121,7 +121,7 @@ def plan_split(
     for task, task_runs in candidates.by_task(chosen).items():
         if split != "test":
             _check_same_rows(task_runs)
-        rows = read_rows(task_runs[0].config, split, [task.name], background=True)
+        rows = read_samples(task_runs[0].config, split, [task.name], background=True)
         images = source_names(form, task, rows.sources)
         positions = list(range(start, start + len(images)))
         parts.append(Part(Question(task, rows.paths, task_runs), positions, images))

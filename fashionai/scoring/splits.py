@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import ConfigError
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import as_written
@@ -31,7 +31,7 @@ def evaluate_run(
     if threshold is not None:
         for task in run.tasks:
             check_threshold(task)
-    rows = read_rows(run.config, split, background=threshold is not None)
+    rows = read_samples(run.config, split, background=threshold is not None)
     return evaluate_rows(rows, predict_rows(rows, run, contexts, **options), threshold)
 
 
@@ -45,12 +45,12 @@ def threshold_of_run(run: Run, contexts: list[Any], **options: Any) -> float:
         names = ", ".join(task.name for task in tasks)
         raise ConfigError(f"--threshold auto: {run} learnt {names}, expected one task")
     check_threshold(tasks[0])
-    rows = read_rows(run.config, "val", background=True)
+    rows = read_samples(run.config, "val", background=True)
     (probabilities,) = predict_rows(rows, run, contexts, **options)
     return choose_threshold(tasks[0], as_written(probabilities), true_labels(tasks[0], rows.marks))
 
 
-def predict_rows(rows: Rows, run: Run, contexts: list[Any], **options: Any) -> list[np.ndarray]:
+def predict_rows(rows: Samples, run: Run, contexts: list[Any], **options: Any) -> list[np.ndarray]:
     """Probabilities of every task's rows, ``(N, C) float64`` each; options as for predict."""
     questions = [
         Question(task, [rows.paths[row] for row in rows.of_task(head)], [run])
@@ -60,7 +60,7 @@ def predict_rows(rows: Rows, run: Run, contexts: list[Any], **options: Any) -> l
 
 
 def evaluate_rows(
-    rows: Rows, answers: Sequence[np.ndarray], threshold: Optional[float] = None
+    rows: Samples, answers: Sequence[np.ndarray], threshold: Optional[float] = None
 ) -> list[TaskEvaluation]:
     """Score what predict_rows answered, as its prediction file would be scored."""
     return [

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.loader import Batch
@@ -56,7 +56,7 @@ def find_learning_rate(
     check_precision(config.precision, contexts)
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std).changed({"ema": None})
-    rows = read_rows(config, "train")
+    rows = read_samples(config, "train")
     learner = Learner(config, rows, contexts, weights.file, inputs=PixelInputs)
     first_momentum = momentum(config, 0, learner.order.steps_per_epoch)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Optional, TextIO
 
 from fashionai.config import Config, save_config
-from fashionai.datasets.prepared.rows import Rows, data_hash, read_rows
+from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import FashionAIError, RunError, RunStoppedError, TrainingError
 from fashionai.files import atomic_path, write_json
 from fashionai.models.mixed_precision import check_precision
@@ -82,9 +82,9 @@ class Trainer:
         if weights is not None:
             config = config.with_input(weights.mean, weights.std)
         self.config, self._weights = config, weights
-        train, self.val_rows = read_rows(config, "train"), read_rows(config, "val")
+        train, self.val_rows = read_samples(config, "train"), read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
-        self.test_rows = read_rows(config, "test") if wants_test else None
+        self.test_rows = read_samples(config, "test") if wants_test else None
         self.learner = Learner(config, train, contexts, weights.file if weights else None)
         self.progress = Progress(
             basis={
@@ -277,7 +277,7 @@ class Trainer:
         save_state(self.run.states_file, self.learner, progress)
         self._write_results()
 
-    def _evaluate_test(self, rows: Rows) -> None:
+    def _evaluate_test(self, rows: Samples) -> None:
         """Score the test split with the best weights: told, and nothing chosen by it."""
         best = choose_best(self.progress.history, self.config.monitor)
         with self.learner.loaded(best_file(self.run, best.kind)):

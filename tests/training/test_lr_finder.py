@@ -13,7 +13,7 @@ import pytest
 
 from fashionai.cli import main
 from fashionai.config import Config, load_config
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
 from fashionai.runs import create_run
 from fashionai.runtime import import_mxnet
@@ -116,7 +116,7 @@ def test_rates_grow_exponentially_and_losses_are_those_of_training(config: Confi
     assert len(found.rates) == len(found.losses) == len(found.smoothed) == 25
     for step, rate in enumerate(found.rates):
         assert rate == pytest.approx(1e-5 * 100 ** (step / 24), rel=1e-12)
-    learner = Learner(config, read_rows(config, "train"), [mx.cpu()])
+    learner = Learner(config, read_samples(config, "train"), [mx.cpu()])
     assert learner.order.steps_per_epoch == 21
     expected = []
     for epoch, steps in ((0, 21), (1, 4)):
@@ -147,7 +147,7 @@ def test_rates_far_too_high_end_at_once(config: Config) -> None:
 
 
 def test_a_network_that_answers_nothing_is_told(config: Config, tmp_path: Path) -> None:
-    learner = Learner(config, read_rows(config, "train"), [mx.cpu()])
+    learner = Learner(config, read_samples(config, "train"), [mx.cpu()])
     for parameter in learner.network.collect_params().values():
         parameter.set_data(parameter.data() * float("nan"))
     weights = tmp_path / "nan.params"

@@ -15,7 +15,7 @@ from fashionai.datasets.readers.csv_dialect import (
     find_delimiter,
     plain,
     read_lines,
-    read_rows,
+    read_table_rows,
     split_lines,
 )
 from fashionai.errors import DataError, nearest
@@ -44,7 +44,7 @@ def read_label_list(
     path, label, has_header = _find_columns(first, (*LABEL_NAMES, *label_columns), file)
     rows = [
         ListedLabel(fields[path], _index(fields[label], labels, where), where)
-        for fields, where in read_rows(file, delimiter, len(first), has_header)
+        for fields, where in read_table_rows(file, delimiter, len(first), has_header)
     ]
     if not rows:
         raise DataError(f"{file}: no rows below its header")

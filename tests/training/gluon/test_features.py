@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fashionai.config import Config, load_config
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.augment import TrainingTransform
@@ -74,7 +74,7 @@ def make_config(*overrides: str) -> Config:
 
 def make_learner(pretrained: Path, *overrides: str, rows: Any = None) -> Learner:
     config = make_config(*overrides)
-    return Learner(config, rows or read_rows(config, "train"), [mx.cpu()], pretrained)
+    return Learner(config, rows or read_samples(config, "train"), [mx.cpu()], pretrained)
 
 
 def kept(home: Path) -> set[str]:
@@ -191,7 +191,7 @@ def test_no_more_views_than_are_shown(home: Path, weights: list[Path]) -> None:
 # The key.
 
 
-def changed_image(rows: Rows, folder: Path) -> Rows:
+def changed_image(rows: Samples, folder: Path) -> Samples:
     """The same rows, the last of which has an image with one other pixel."""
     image = cv2.imread(str(rows.paths[-1]))
     image[0, 0] += 1
@@ -216,7 +216,7 @@ def test_features_are_found_again_by_what_decides_them(
     ):
         assert not kept_after(home, weights[0], PLAIN, *other) & first, other
     assert not kept_after(home, weights[1], PLAIN) & first
-    rows = read_rows(make_config(), "train")
+    rows = read_samples(make_config(), "train")
     assert kept_after(home, weights[0], PLAIN, rows=rows) == first
     assert not kept_after(home, weights[0], PLAIN, rows=changed_image(rows, tmp_path)) & first
     backwards = rows._replace(paths=rows.paths[::-1])

@@ -13,7 +13,7 @@ import pytest
 
 from fashionai.cli import main
 from fashionai.config import Config, load_config
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.families import find_task
 from fashionai.metrics import SCORE_NAMES
 from fashionai.models.small_nets import SMALL_NETS
@@ -57,7 +57,7 @@ def make_config(*overrides: str) -> Config:
 def small_learner(*overrides: str, contexts: int = 1) -> Learner:
     config = make_config("model.name=small_cnn", "data.resize_short=36", *overrides)
     devices = [mx.cpu(index) for index in range(contexts)]
-    return Learner(config, read_rows(config, "train"), devices)
+    return Learner(config, read_samples(config, "train"), devices)
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +230,7 @@ def test_a_mixed_step_has_the_losses_of_both_rows(
     assert learner.read(result)[0] == pytest.approx(sum(expected), rel=1e-3)
 
 
-def cross_entropy(train: Rows, row: int, logits: np.ndarray) -> float:
+def cross_entropy(train: Samples, row: int, logits: np.ndarray) -> float:
     """-ln of the probability that the row's own head gives the class marked y."""
     part = COLUMNS[train.tasks[train.heads[row]].short_name]
     truth = list(train.marks[row, part]).index(2)

@@ -17,7 +17,7 @@ from fashionai.metrics import NO
 from fashionai.tasks import Task, columns_of
 
 
-class Rows(NamedTuple):
+class Samples(NamedTuple):
     """N images of T tasks; the tasks' classes lie side by side in C columns.
 
     ``heads`` is ``(N,) int64``, the task of each row; ``marks`` is ``(N, C)
@@ -45,12 +45,12 @@ class Rows(NamedTuple):
         return self.marks[self.of_task(head), columns_of(self.tasks)[head]]
 
 
-def read_rows(
+def read_samples(
     config: Config,
     split: str,
     task_names: Optional[Sequence[str]] = None,
     background: bool = False,
-) -> Rows:
+) -> Samples:
     """The rows of a split of the prepared folders, or of the configured fold.
 
     With folds, ``val`` is the fold and ``train`` all other rows of both splits;
@@ -71,7 +71,7 @@ def read_rows(
     for part, columns in zip(parts, columns_of(tasks)):
         marks[start : start + len(part.paths), columns] = part.marks
         start += len(part.paths)
-    return Rows(
+    return Samples(
         tasks,
         [path for part in parts for path in part.paths],
         [source for part in parts for source in part.sources],
