@@ -34,10 +34,10 @@ class Batch(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Drawn rows in the order in which they are loaded, and what their views depend on.
+    """Drawn samples in the order in which they are loaded, and what their views depend on.
 
-    ``rows``, ``epochs`` and ``repeats`` are ``(N,) int64``. ``repeats`` counts the
-    earlier draws of the same row in the same epoch.
+    ``rows``, ``epochs`` and ``repeats`` are ``(N,) int64``. ``rows`` are indices of
+    samples, ``repeats`` counts the earlier draws of the same row in the same epoch.
     """
 
     rows: np.ndarray
@@ -48,8 +48,9 @@ class Draws(NamedTuple):
 class Loader:
     """Reads image files and yields them in batches.
 
-    A view is a function of the seed, the epoch, the row and the number of earlier
-    draws of that row in the epoch. It does not depend on the thread that decodes it.
+    A row is the index of a sample in ``paths``. A view is a function of the seed, the
+    epoch, the row and the number of earlier draws of that row in the epoch. It does not
+    depend on the thread that decodes it.
     """
 
     def __init__(
