@@ -78,7 +78,7 @@ def test_a_table_at_a_threshold_is_as_good_as_the_file_of_its_answers(
     capsys.readouterr()
     without = ["--predictions", "table.csv", "--labels", "data/train_valid/logos"]
     assert fashionai("evaluate", *without) == 0
-    assert "no-logo is left out, --threshold P counts it" in capsys.readouterr().out
+    assert "no-logo is left out; --threshold P includes it" in capsys.readouterr().out
     write_predictions(Path("answers.csv"), named[1:], threshold=0.6)
     assert fashionai("evaluate", "--predictions", "answers.csv", *without[2:]) == 2
     error = capsys.readouterr().err

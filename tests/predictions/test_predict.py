@@ -13,7 +13,7 @@ import pytest
 from fashionai.errors import FashionAIError, TrainingError
 from fashionai.families import find_task
 from fashionai.predictions.predict import (
-    Question,
+    Request,
     predict,
     predict_images,
     predict_with_engine,
@@ -112,7 +112,7 @@ def test_a_run_of_another_task_is_refused(trained: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(trained)
     run = Run.open(Path("runs/skirt"))
     with pytest.raises(FashionAIError, match="was trained for skirt_length_labels, expected pant"):
-        predict([Question(find_task("pant"), images_to_predict(trained), [run])], [mx.cpu()])
+        predict([Request(find_task("pant"), images_to_predict(trained), [run])], [mx.cpu()])
 
 
 def test_weights_that_are_not_numbers_are_noticed(

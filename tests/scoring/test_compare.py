@@ -73,7 +73,11 @@ def test_the_worked_example(pets: Path) -> None:
     assert compared.name == "pets"
     assert compared.differs.tolist() == [a != b for _, a, b, _ in ROWS]
     # A says cat to 1, 2, 3; B to 1, 2, 4, 8. A says dog to 4, 6, 7; B to 3, 5, 7.
-    assert [compared.answered(index) for index in range(3)] == [(3, 4, 2), (3, 3, 1), (2, 1, 0)]
+    assert [compared.count_predicted(index) for index in range(3)] == [
+        (3, 4, 2),
+        (3, 3, 1),
+        (2, 1, 0),
+    ]
     # Right: 1 and 7 both; 3 only A; 5 and 6 only B; 2 and 4 neither; 8 is not labelled.
     assert compared.outcomes() == Outcomes(both=2, only_a=1, only_b=2, neither=2)
     assert compared.outcomes(0) == Outcomes(both=1, only_a=1, only_b=0, neither=0)

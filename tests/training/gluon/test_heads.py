@@ -19,7 +19,7 @@ from fashionai.metrics import SCORE_NAMES
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
-from fashionai.predictions.predict import Question, predict
+from fashionai.predictions.predict import Request, predict
 from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.learner import Learner
@@ -130,9 +130,9 @@ def test_both_tasks_are_learnt_and_their_mean_is_what_counts() -> None:
 def test_best_parameters_are_the_zoos_own_network_of_the_sum_of_classes() -> None:
     """Its logits, cut into heads and soft-maxed, are the predictions and the scores."""
     run = Run.open(Path("runs/both"))
-    questions = [Question(task, images(task.short_name), [run]) for task in (SKIRT, COLLAR)]
+    questions = [Request(task, images(task.short_name), [run]) for task in (SKIRT, COLLAR)]
     for question, actual in zip(questions, predict(questions, [mx.cpu()], crops=1)):
-        logits = stock_logits(run.folder.best_parameters, list(question.paths))
+        logits = stock_logits(run.folder.best_parameters, list(question.images))
         expected = softmax(logits[:, COLUMNS[question.task.short_name]])
         np.testing.assert_allclose(actual, expected, atol=2e-5)
         assert np.ptp(expected[:, 0]) > 0.1, "the network answers the same everywhere"
@@ -241,8 +241,8 @@ def test_an_image_asked_for_two_tasks_is_computed_once() -> None:
     run = Run.open(Path("runs/both"))
     skirts, collars = images("skirt"), images("collar")
     questions = [
-        Question(SKIRT, skirts, [run]),
-        Question(COLLAR, [*collars[::-1], *skirts[3:6], skirts[3]], [run]),
+        Request(SKIRT, skirts, [run]),
+        Request(COLLAR, [*collars[::-1], *skirts[3:6], skirts[3]], [run]),
     ]
     done: list[int] = []
     together = predict(questions, [mx.cpu()], crops=5, batch_size=4, progress=done.append)
