@@ -95,13 +95,13 @@ def test_a_url_that_does_not_lead_to_weights(
         (status(404), "HTTP 404"),
         (status(500), "HTTP 500"),
         (in_parts(checkpoint, 0), "the connection broke off"),
-        (stalling(checkpoint), "sent nothing for 0.2 s"),
+        (stalling(checkpoint), "no data for 0.2 s"),
     ):
         server.pages["/a.pth"] = page
         assert refused(capsys, home, url) == f"{url}: {reason}"
     for body, reason in (
         (b"<html>log in</html>", "not a checkpoint"),
-        (evil, "which no file of weights needs; it was not run"),
+        (evil, "which a file of weights does not need; it was not run"),
         (checkpoint[:-100], "not a safetensors file, or damaged"),
     ):
         server.pages["/a.pth"] = content(body)

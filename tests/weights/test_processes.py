@@ -113,7 +113,7 @@ def test_two_fetches_at_once(hub: ImageServer, home: Path, checkpoint: bytes) ->
     second = start("-m", "fashionai", "weights", "fetch", MODEL, "--from", "hub")
     assert second.stdout is not None
     assert second.stdout.readline() == (
-        f"{MODEL}: waiting for another process that fetches its weights\n"
+        f"{MODEL}: waiting for another process that is fetching the weights\n"
     )
     kill(first)
     assert second.communicate(timeout=60)[0].endswith(f"{NAME}.params\n")

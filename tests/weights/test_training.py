@@ -226,8 +226,8 @@ def test_damaged_weights_are_refused(
         for command in ("train", "cross-validate"):
             assert fashionai(command, "--config", "c.yaml", setting) == 2
             assert capsys.readouterr().err == (
-                f"Error: {weights}: its SHA-256 is not that of its record, the file is damaged. "
-                "Import them again, or delete the file and its .json\n"
+                f"Error: {weights}: the SHA-256 differs from the recorded one: "
+                "the file is damaged. Import the weights again, or delete the file and its .json\n"
             )
     assert not Path("runs").exists()
 

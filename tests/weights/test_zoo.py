@@ -74,7 +74,7 @@ def test_a_download_is_verified_and_unpacked(mirror: ImageServer, tmp_path: Path
         (content(archive("other.params", CONTENT)), "not the expected archive"),
         (
             content(archive(f"{FILE}.params", CONTENT + b"!")),
-            f"{FILE}.params does not have SHA-1 {SHA1}; nothing was kept",
+            f"{FILE}.params does not have SHA-1 {SHA1}; the file was deleted",
         ),
     ],
 )

@@ -144,7 +144,7 @@ def _distinct_names(
 
 
 def _open(path: Path) -> tuple[Format, Iterator[PlacedFields]]:
-    placed = csv_files.read_rows(path)
+    placed = csv_files.read_csv_rows(path)
     first = next(placed, None)
     if first is None:
         raise DataError(f"{path}: no rows")

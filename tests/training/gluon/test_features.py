@@ -350,7 +350,7 @@ def stop_while_preparing(trainer: Trainer) -> None:
     ("override", "reason"),
     [
         ("loss.cutmix=1.0", "loss.mixup and loss.cutmix mix the pixels of two images"),
-        ("model.name=squeezenet1.0", "dropout0_fwd is random, in front of the output layer"),
+        ("model.name=squeezenet1.0", "dropout0_fwd, before the output layer, is random"),
     ],
 )
 def test_what_cannot_be_kept_is_computed_in_every_epoch(

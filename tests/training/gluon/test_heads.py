@@ -222,7 +222,7 @@ def test_a_mixed_step_has_the_losses_of_both_rows(
         mixing = draw_mixing(learner.config.loss, len(part), 32, rng)
         pixels = (batch.images[part, 0] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         views, mask = pixels.transpose(0, 3, 1, 2), mixing.weights.astype(np.float64)
-        for at, partner in enumerate(mixing.order):
+        for at, partner in enumerate(mixing.partners):
             view = mask[0] * views[at] + (1 - mask[0]) * views[partner]
             logits = weight @ view.ravel()
             losses = [cross_entropy(train, batch.rows[part[i]], logits) for i in (at, partner)]
