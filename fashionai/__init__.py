@@ -12,9 +12,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "prepare": "fashionai.api",
+    "starter_config": "fashionai.api",
+    "train": "fashionai.api",
+    "predict": "fashionai.api",
+    "evaluate": "fashionai.api",
     "load_config": "fashionai.config",
     "read_source": "fashionai.datasets.reading",
-    "prepare": "fashionai.datasets.prepared.prepare",
     "find_task": "fashionai.tasks",
     "RunFolder": "fashionai.runs",
     "create_run": "fashionai.runs",
