@@ -1,4 +1,4 @@
-"""Measures what the ways of training are worth: the tables of the README.
+"""Measures what the ways of training are worth: the tables of docs/studies.md.
 
 usage: scripts/training_study.py fashion-mnist|heads --out DIR [--seeds 0,1,2]
 

@@ -1,4 +1,4 @@
-"""Measures what ImageNet weights are worth on few images: the README's transfer learning.
+"""Measures what ImageNet weights are worth on few images: docs/studies.md.
 
 usage: scripts/transfer_study.py --data /usr/share/datasets/fashion-mnist --out DIR [--quick]
 
