@@ -21,6 +21,7 @@ from fashionai.datasets.records import Source
 from fashionai.errors import ConfigError
 from fashionai.runs import RUNS_FOLDER, RunFolder, create_run, open_runs
 from fashionai.tasks import find_task
+from fashionai.yaml_files import parse_scalar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,14 +147,13 @@ def starter_config(task: str, folder: PathLike = PREPARED) -> dict[str, Any]:
         >>> config["epochs"] = 5
     """
     import numpy as np
-    import yaml
 
     from fashionai.datasets import starter_config as starter
 
     place = Path(folder)
     found = starter.find_prepared(task, place)
     survey = starter.survey_task(found, place, np.random.default_rng(0))
-    tree: dict[str, Any] = yaml.safe_load(starter.starter_config(survey, place, Path("FILE")))
+    tree: dict[str, Any] = parse_scalar(starter.starter_config(survey, place, Path("FILE")))
     return tree
 
 
