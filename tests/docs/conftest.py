@@ -54,7 +54,7 @@ def own_images(workplace: Path) -> Path:
     """A table and class folders, and images that no label file names."""
     write_table(Path("own"), ("owl", "robin", "tit"), per_class=6)
     shutil.copyfile("own/labels.csv", "labels.csv")
-    shutil.copytree("own/images", "photos")
+    shutil.copytree("own/images", "photos", dirs_exist_ok=True)
     write_class_folders(Path("pets"), {"": 5})
     rng = np.random.default_rng(1)
     for name in ("owl.jpg", "new-photos/1.jpg", "new-photos/2.jpg"):

@@ -121,14 +121,12 @@ def run_program(program: str, name: str, namespace: dict[str, object]) -> None:
 
 def run_command(command: str, monkeypatch: pytest.MonkeyPatch, quick: list[str]) -> None:
     """Run a command of a page, or what stands for it; a failure names it."""
-    for words, stand_in in REPLACED.items():
-        command = command.replace(words, stand_in)
     program, *arguments = shlex.split(command)
     while re.fullmatch(r"[A-Z_]+=\S*", program):
         monkeypatch.setenv(*program.split("=", 1))
         program, *arguments = arguments
     if program == "fashionai":
-        run_fashionai(command, arguments, quick)
+        run_fashionai(shlex.join(arguments), quick)
     elif program.endswith("python"):
         check_options([sys.executable, ROOT / arguments[0], "--help"], arguments[1:])
     elif program in INSTALLING:
@@ -139,8 +137,11 @@ def run_command(command: str, monkeypatch: pytest.MonkeyPatch, quick: list[str])
         pytest.fail(f"a page has a command that no test runs: {command}")
 
 
-def run_fashionai(command: str, arguments: list[str], quick: list[str]) -> None:
+def run_fashionai(command: str, quick: list[str]) -> None:
     """Run the command line in this process."""
+    for words, stand_in in REPLACED.items():
+        command = command.replace(words, stand_in)
+    arguments = shlex.split(command)
     if "--config" in arguments and "--resume" not in arguments:
         arguments = [*arguments, *quick]
     code = fashionai(*arguments, *SMALLER.get(arguments[0], []))

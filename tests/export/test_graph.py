@@ -163,13 +163,13 @@ def check_the_pages_example(run: RunFolder, folder: Path, image: Path) -> None:
         assert float(probability) == pytest.approx(own.max(), abs=1e-5)
 
 
-def test_the_readmes_example_answers_as_predict_does(
+def test_the_pages_example_answers_as_predict_does(
     run: RunFolder, trained: Path, tmp_path: Path
 ) -> None:
     check_the_pages_example(run, tmp_path, images_to_predict(trained)[0])
 
 
-def test_the_readmes_example_answers_for_several_tasks(
+def test_the_pages_example_answers_for_several_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images are enlarged here, and shrunk above."""
