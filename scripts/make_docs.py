@@ -27,7 +27,7 @@ from fashionai.config import Config
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 Schema = Mapping[str, Any]
 
-# Options that nearly every page of commands would repeat without a fact.
+# Every command has it.
 HELP = "--help"
 
 
@@ -100,9 +100,10 @@ def augmentation_table() -> str:
 def _keys(section: Schema, schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
     """Dotted keys of a section and those below it."""
     for name, field in section["properties"].items():
-        reference = field.get("$ref")
-        if reference:
-            yield from _keys(_resolve(reference, schema), schema, f"{prefix}{name}.")
+        # allOf: a section with a default, in pydantic before 2.9.
+        sections = [part["$ref"] for part in (field, *field.get("allOf", ())) if "$ref" in part]
+        if sections:
+            yield from _keys(_resolve(sections[0], schema), schema, f"{prefix}{name}.")
         elif "discriminator" in field:
             choices = [_name(member) for member in _members(field, schema)]
             chosen = {"enum": choices, "default": field["default"]["name"]}

@@ -57,7 +57,7 @@ def test_what_was_written_does_not_differ(
 ) -> None:
     run(script, monkeypatch)
     written = (tmp_path / "docs/page.md").read_text()
-    assert "old" not in written
+    assert "\nold\n" not in written
     assert written.endswith("own words\n")
     run(script, monkeypatch, "--check")
 
