@@ -11,40 +11,41 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from fashionai.config import Config, load_config, resolve_config
-from fashionai.datasets.prepared.prepare import ProgressBar, Summary
-from fashionai.datasets.prepared.prepare import prepare as prepare_source
-from fashionai.datasets.reading import read_own_folders, read_own_table, read_source
-from fashionai.datasets.records import Source
+from fashionai.datasets.prepared.prepare import Summary
+from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
+from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
+from fashionai.datasets.records import DataSet
+from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER, RUNS_FOLDER
 from fashionai.errors import ConfigError
-from fashionai.runs import RUNS_FOLDER, RunFolder, create_run, open_runs
-from fashionai.tasks import find_task
+from fashionai.families import find_task
+from fashionai.progress import Advance, ProgressBar, no_progress
+from fashionai.runs import Run, RunFolder, create_run
 from fashionai.yaml_files import parse_scalar
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PathLike = Union[str, Path]
-Run = Union[PathLike, RunFolder]
+RunLike = Union[PathLike, Run]
 
-PREPARED = "data/train_valid"
 # More classes than a task has: all of them are given.
 ALL_CLASSES = 10**9
 
 
 @contextlib.contextmanager
-def no_progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar that shows nothing."""
-    yield lambda done: None
+def no_bar(description: str, total: int) -> Iterator[Advance]:
+    """A ProgressBar that shows nothing."""
+    yield no_progress
 
 
 def prepare(
-    source: Union[str, Source],
-    out: PathLike = PREPARED,
+    data_set: Union[str, DataSet],
+    out: PathLike = PREPARED_FOLDER,
     *,
-    data: PathLike = "data",
+    data: PathLike = DATA_FOLDER,
     table: Union[PathLike, pd.DataFrame, None] = None,
     images: Optional[PathLike] = None,
     folders: Optional[PathLike] = None,
@@ -54,14 +55,14 @@ def prepare(
     seed: int = 0,
     mode: str = "hardlink",
     skip_bad: bool = False,
-    progress: ProgressBar = no_progress,
+    progress: ProgressBar = no_bar,
 ) -> Summary:
     """Put images into per-class folders below ``out``; ``to_frame()`` of the result counts them.
 
     Args:
-        source: Name of a known task (``skirt``, ``logos`` ...), whose label files are below
+        data_set: Name of a known task (``skirt``, ``logos`` ...), whose label files are below
             ``data``; name of a new task, with ``table`` and ``images`` or with ``folders``; or
-            what ``read_source`` returned.
+            what ``read_data_set`` returned.
         out: Folder for the prepared tasks.
         data: Folder of the data set of a known task.
         table: CSV file or DataFrame with a path and a class per row.
@@ -84,10 +85,10 @@ def prepare(
     Example:
         >>> fashionai.prepare("birds", table="labels.csv", images="photos").to_frame()
     """
-    if isinstance(source, str):
-        source = _read(source, Path(data), table, images, folders, columns or {}, classes)
-    return prepare_source(
-        source,
+    if isinstance(data_set, str):
+        data_set = _read(data_set, Path(data), table, images, folders, columns or {}, classes)
+    return prepare_data_set(
+        data_set,
         Path(out),
         val_fraction=val_fraction,
         seed=seed,
@@ -105,7 +106,7 @@ def _read(
     folders: Optional[PathLike],
     columns: Mapping[str, str],
     classes: Sequence[str],
-) -> Source:
+) -> DataSet:
     """The label files that prepare's arguments mean."""
     if (table is None) != (images is None) or (table is not None and folders is not None):
         raise ConfigError("prepare: expected table and images, or folders, or neither")
@@ -114,7 +115,7 @@ def _read(
     if folders is not None:
         return read_own_folders(name, Path(folders), classes)
     if table is None or images is None:
-        return read_source(find_task(name), data)
+        return read_data_set(find_task(name), data)
     by_role = {f"{role}_column": column for role, column in columns.items()}
     with _as_file(table) as file:
         return read_own_table(name, file, Path(images), classes, **by_role)
@@ -132,7 +133,7 @@ def _as_file(table: Union[PathLike, pd.DataFrame]) -> Iterator[Path]:
         yield file
 
 
-def starter_config(task: str, folder: PathLike = PREPARED) -> dict[str, Any]:
+def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, Any]:
     """Keys and values for ``train``, chosen by the images of a prepared task, as ``init`` does.
 
     Args:
@@ -165,7 +166,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     gpus: Sequence[int] = (),
-) -> RunFolder:
+) -> Run:
     """Train a network on prepared folders and return its run.
 
     A run that exists is never overwritten: without ``resume`` another name is taken.
@@ -193,16 +194,16 @@ def train(
 
     resolved = _resolve(config, overrides)
     folder = RunFolder(Path(run) if run is not None else RUNS_FOLDER / resolved.run_name)
-    going_on = resume and folder.config_file.is_file()
-    if going_on:
-        folder.check_same_config(resolved)
-        if folder.is_finished:
-            return folder
-    trainer = Trainer(resolved, contexts(device, list(gpus)), folder if going_on else None)
-    if not going_on:
+    begun = Run(folder) if resume and folder.has_begun else None
+    if begun is not None:
+        begun.check_same_config(resolved)
+        if begun.is_finished:
+            return begun
+    trainer = Trainer(resolved, contexts(device, list(gpus)), begun)
+    if begun is None:
         folder = create_run(folder.path)
     trainer.fit(folder)
-    return folder
+    return Run.open(folder.path)
 
 
 def _resolve(
@@ -221,7 +222,7 @@ def _resolve(
 
 def predict(
     images: Union[PathLike, Iterable[PathLike]],
-    run: Union[Run, Iterable[Run], None] = None,
+    run: Union[RunLike, Iterable[RunLike], None] = None,
     *,
     crops: int = 10,
     batch_size: int = 16,
@@ -257,16 +258,17 @@ def predict(
 
     from fashionai.downloads import DownloadLimits
     from fashionai.predictions.classify import choose_runs, classify
+    from fashionai.predictions.run_choice import Candidates
     from fashionai.runtime import contexts
 
     results = classify(
         [str(image) for image in _listed(images)],
-        choose_runs(open_runs([_path(each) for each in _listed(run)])),
+        choose_runs(Candidates.open([_path(each) for each in _listed(run)])),
         contexts(device, list(gpus)),
         top=ALL_CLASSES,
         limits=DownloadLimits(),
         rng=np.random.default_rng(),
-        progress=no_progress,
+        progress=no_bar,
         crops=crops,
         batch_size=batch_size,
         engine=engine,
@@ -282,7 +284,7 @@ def predict(
 
 
 def evaluate(
-    what: Run,
+    what: RunLike,
     split: str = "val",
     *,
     labels: Union[PathLike, Iterable[PathLike], None] = None,
@@ -325,7 +327,8 @@ def evaluate(
     else:
         options = {"crops": crops, "batch_size": batch_size, "engine": engine}
         devices = contexts(device, list(gpus))
-        evaluations = evaluate_run(RunFolder(_path(what)), split, devices, threshold, **options)
+        opened = what if isinstance(what, Run) else Run.open(Path(what))
+        evaluations = evaluate_run(opened, split, devices, threshold, **options)
     rows = [{"task": each.name, "rows": each.rows, **each.scores} for each in evaluations]
     return pd.DataFrame(rows).set_index("task")
 
@@ -334,8 +337,8 @@ def _listed(value: Any) -> list[Any]:
     """One thing or several as a list; nothing as an empty one."""
     if value is None:
         return []
-    return [value] if isinstance(value, (str, Path, RunFolder)) else list(value)
+    return [value] if isinstance(value, (str, Path, Run)) else list(value)
 
 
-def _path(run: Run) -> Path:
-    return run.path if isinstance(run, RunFolder) else Path(run)
+def _path(run: RunLike) -> Path:
+    return run.path if isinstance(run, Run) else Path(run)

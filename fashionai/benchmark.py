@@ -20,23 +20,25 @@ import cv2
 import numpy as np
 
 from fashionai.config import Config
-from fashionai.config.models import EarlyStoppingConfig
 from fashionai.datasets.prepared.folders import plan_folders, read_split, write_folders
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.records import LabelledImage
 from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
-from fashionai.engines.opening import ENGINES, open_engine
+from fashionai.engines.names import ENGINES
+from fashionai.engines.opening import open_engine
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
+from fashionai.families import find_task
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
 from fashionai.pipeline.loader import Loader
+from fashionai.progress import Advance
 from fashionai.quantization import quantize
 from fashionai.reporting.speeds import Speeds
-from fashionai.runs import RunFolder, create_run
+from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import contexts, import_mxnet, usable_cores
-from fashionai.tasks import Task, find_task
+from fashionai.tasks import Task
 from fashionai.training.gluon.inputs import FeatureInputs
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
@@ -69,7 +71,7 @@ class Setting(NamedTuple):
         return contexts(self.device, self.gpus)
 
 
-def measure(setting: Setting, drawn: bool, progress: Callable[[int], None]) -> Speeds:
+def measure(setting: Setting, drawn: bool, progress: Advance) -> Speeds:
     """Measure every part, with random weights, on some of the prepared training images.
 
     With ``drawn`` images are drawn instead. ``progress`` is told the number of threads under way.
@@ -110,22 +112,20 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
         rows += len(images) - held_out
         splits = ["val"] * held_out + ["train"] * (len(images) - held_out)
         write_folders(folder / name, task, plan_folders(images, splits), "symlink")
-    changes = {
-        "data": {"folder": str(folder), "folds_file": None, "fold": None},
-        "model": {"pretrained": False},
-        # A rate that lets no random weights diverge.
-        "optimizer": {"lr": 1e-6},
-    }
-    sections = {
-        name: getattr(config, name).model_copy(update=values) for name, values in changes.items()
-    }
-    whole = {
-        "epochs": 2,
-        "batch_size": max(1, min(config.batch_size, rows // devices)),
-        "evaluate_test": "never",
-        "early_stopping": EarlyStoppingConfig(),
-    }
-    return config.model_copy(update={**sections, **whole})
+    return config.changed(
+        {
+            "data.folder": str(folder),
+            "data.folds_file": None,
+            "data.fold": None,
+            "model.pretrained": False,
+            # A rate that lets no random weights diverge.
+            "optimizer.lr": 1e-6,
+            "epochs": 2,
+            "batch_size": max(1, min(config.batch_size, rows // devices)),
+            "evaluate_test": "never",
+            "early_stopping": {},
+        }
+    )
 
 
 def _prepared_images(folder: Path, wanted: int) -> tuple[Task, list[LabelledImage]]:
@@ -196,9 +196,9 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 def _measure_all(setting: Setting, run_path: Path) -> Speeds:
     config, devices = setting.config, setting.contexts()
-    run, paths = create_run(run_path), read_rows(config, "train").paths
+    run, paths = create_run(run_path), read_samples(config, "train").paths
     loop, on_features = _measure_loop(config, run, devices)
-    engines, left_out = _measure_engines(run, devices, setting.seconds)
+    engines, left_out = _measure_engines(Run.open(run_path), devices, setting.seconds)
     return Speeds(
         threads=usable_cores(),
         on_gpu=devices[0].device_type == "gpu",
@@ -266,8 +266,8 @@ def _load(config: Config, paths: Sequence[Path]) -> int:
 def _measure_steps(setting: Setting, batch_size: int) -> float:
     """Training steps on one batch that stays, images per second."""
     gc.collect()  # Gluon's blocks refer to each other: those before would keep their memory.
-    config = setting.config.model_copy(update={"batch_size": batch_size})
-    learner = Learner(config, read_rows(config, "train"), setting.contexts())
+    config = setting.config.changed({"batch_size": batch_size})
+    learner = Learner(config, read_samples(config, "train"), setting.contexts())
     batch = next(learner.batches(0))
 
     def steps() -> int:
@@ -281,10 +281,10 @@ def _measure_steps(setting: Setting, batch_size: int) -> float:
 
 
 def _measure_engines(
-    run: RunFolder, devices: list[Any], seconds: float
+    run: Run, devices: list[Any], seconds: float
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Views per second of each engine that the devices have, and why others cannot be used."""
-    crop = run.read_config().data.crop
+    crop = run.config.data.crop
     shape = (VIEWS * len(devices), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     speeds, left_out = {}, {}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -17,13 +16,15 @@ from fashionai.config import Config, load_config, save_config
 from fashionai.datasets.prepared.check import hash_files
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, write_folds
-from fashionai.datasets.prepared.rows import Rows, data_hash, read_rows
+from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.datasets.prepared.split import join_groups
+from fashionai.default_folders import RUNS_FOLDER
 from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json, write_text
 from fashionai.metrics import overall_scores
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import build_network
+from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.predictions.formats import (
     PredictedRow,
     as_written,
@@ -31,15 +32,17 @@ from fashionai.predictions.formats import (
     source_names,
     write_predictions,
 )
+from fashionai.progress import ProgressBar
 from fashionai.reporting.plots import draw_folds, draw_history
 from fashionai.runs import (
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
-    RUNS_FOLDER,
+    Run,
     RunFolder,
     create_run,
     deciding_differences,
     find_folds,
+    learnt_tasks,
     remove_run,
 )
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
@@ -52,7 +55,6 @@ from fashionai.yaml_files import load_yaml
 log = logging.getLogger(__name__)
 
 # Shows progress: called with a description and a total, gives what is called with steps done.
-ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 class Settings(NamedTuple):
@@ -61,7 +63,7 @@ class Settings(NamedTuple):
     folds: int = 4
     stratified: bool = True
     grouped_by_content: bool = True
-    crops: int = 10
+    crops: int = DEFAULT_CROPS
 
 
 class Folds(NamedTuple):
@@ -164,23 +166,23 @@ class CrossValidation:
         """
         config = self._read_config()
         crops = load_yaml(self.settings_file)["crops"]
-        runs = find_folds(self.path)
-        configs = [self._fold_config(config, number) for number in range(1, len(runs) + 1)]
-        for number, (run, fold_config) in enumerate(zip(runs, configs), start=1):
-            log.info("fold %d of %d", number, len(runs))
+        folders = find_folds(self.path)
+        configs = [self._fold_config(config, number) for number in range(1, len(folders) + 1)]
+        for number, (folder, fold_config) in enumerate(zip(folders, configs), start=1):
+            log.info("fold %d of %d", number, len(folders))
             try:
-                self._train_fold(run, fold_config, contexts)
+                self._train_fold(folder, fold_config, contexts)
             except RunStoppedError as stopped:
                 raise RunStoppedError(
-                    f"fold {number} of {len(runs)}: {stopped.message}",
+                    f"fold {number} of {len(folders)}: {stopped.message}",
                     f"Resume with: {self._resume_command(contexts)}",
                 ) from None
-            draw_history(run)
-        draw_folds(runs, self.plot_file, config.monitor)
-        held_out = [read_rows(fold_config, "val") for fold_config in configs]
+            draw_history(folder)
+        draw_folds(folders, self.plot_file, config.monitor)
+        held_out = [read_samples(fold_config, "val") for fold_config in configs]
         # One engine: which is the fastest may be found out between an interruption and going on.
         answers = self._predict(
-            *(runs, held_out, contexts, progress),
+            *([Run.open(folder.path) for folder in folders], held_out, contexts, progress),
             crops=crops,
             batch_size=batch_size,
             engine="gluon",
@@ -189,19 +191,18 @@ class CrossValidation:
 
     def _read_config(self, overrides: Sequence[str] = ()) -> Config:
         """What it was begun with; of tasks whose folder is gone the runs know."""
-        runs = [run for run in find_folds(self.path) if run.classes_file.is_file()]
-        known = [task for run in runs for task in run.read_tasks()]
+        known = learnt_tasks([Run(folder) for folder in find_folds(self.path)])
         return load_config(self.config_file, overrides, known)
 
-    def _train_fold(self, run: RunFolder, config: Config, contexts: list[Any]) -> None:
-        begun = run.config_file.is_file()
-        if begun:
-            run.check_same_config(config)
-        if run.is_finished:
-            log.info("%s: already finished", run)
-            return
-        run.path.mkdir(exist_ok=True)
-        Trainer(config, contexts, run if begun else None).fit(run)
+    def _train_fold(self, folder: RunFolder, config: Config, contexts: list[Any]) -> None:
+        begun = Run(folder) if folder.has_begun else None
+        if begun is not None:
+            begun.check_same_config(config)
+            if begun.is_finished:
+                log.info("%s: already finished", folder)
+                return
+        folder.path.mkdir(exist_ok=True)
+        Trainer(config, contexts, begun).fit(folder)
         # Gluon's blocks refer to each other: without this the network would keep its memory on
         # the device while the next fold is trained.
         gc.collect()
@@ -212,13 +213,12 @@ class CrossValidation:
         return command + (f" --gpus {gpus}" if gpus else "")
 
     def _fold_config(self, config: Config, number: int) -> Config:
-        data = config.data.model_copy(update={"folds_file": str(self.folds_file), "fold": number})
-        return config.model_copy(update={"data": data})
+        return config.changed({"data.folds_file": str(self.folds_file), "data.fold": number})
 
     def _predict(
         self,
-        runs: Sequence[RunFolder],
-        held_out: Sequence[Rows],
+        runs: Sequence[Run],
+        held_out: Sequence[Samples],
         contexts: list[Any],
         progress: ProgressBar,
         **options: Any,
@@ -242,7 +242,9 @@ class CrossValidation:
         write_predictions(self.predictions_file, predicted, form)
         return answers
 
-    def _score(self, held_out: Sequence[Rows], answers: Sequence[Sequence[np.ndarray]]) -> Result:
+    def _score(
+        self, held_out: Sequence[Samples], answers: Sequence[Sequence[np.ndarray]]
+    ) -> Result:
         together = [
             evaluate_task(
                 task,
@@ -328,7 +330,7 @@ def open_cross_validation(
         raise ConfigError("data.fold: cross-validate makes the folds, leave it out")
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     # What cannot be trained is refused before anything is written or removed.
-    classes = columns_of(read_rows(config, "train").tasks)[-1].stop
+    classes = columns_of(read_samples(config, "train").tasks)[-1].stop
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std)
     build_network(config.model.name, classes, config.data.crop, weights.file)

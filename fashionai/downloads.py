@@ -8,10 +8,8 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Optional, Union
 from urllib.parse import urljoin, urlsplit
@@ -24,14 +22,13 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, exceptions
 
 from fashionai import __version__
 from fashionai.errors import DataError
+from fashionai.retries import TryError, may_pass, retry, retry_after
 
 SCHEMES = ("http", "https")
 MOST_REDIRECTS = 5
 CONNECT_SECONDS, READ_SECONDS = 10, 30
-# Pauses before another try double from the first; a server's own wish counts up to the longest.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
+FIRST_PAUSE_SECONDS = 0.5
 PART_BYTES = 64 * 1024
-TOO_MANY_REQUESTS = 429
 BROKEN = "the connection broke off"
 
 # Some hosts refuse clients without a name. Uncompressed is what images want to be sent as.
@@ -65,15 +62,6 @@ class DownloadLimits:
     allow_private: bool = False
 
 
-class _TryError(Exception):
-    """One try failed; ``again`` tells whether another may succeed, ``pause`` after how long."""
-
-    def __init__(self, reason: str, again: bool = False, pause: float = 0) -> None:
-        super().__init__(reason)
-        self.again = again
-        self.pause = pause
-
-
 def fetch_image_bytes(
     url: str,
     limits: DownloadLimits,
@@ -91,17 +79,18 @@ def fetch_image_bytes(
     that double and that ``rng`` varies by half, or are as long as the server
     asks for. Raises DataError ``<url>: <reason>``.
     """
-    tries = 0
-    while True:
-        try:
-            with _Connections(limits) as connections:
-                return _follow(url, connections, limits.most_bytes)
-        except _TryError as error:
-            if not error.again or tries == limits.retries:
-                raise DataError(f"{url}: {error}") from None
-            pause = FIRST_PAUSE_SECONDS * 2**tries * rng.uniform(0.5, 1.5)
-            sleep(min(max(pause, error.pause), LONGEST_PAUSE_SECONDS))
-            tries += 1
+
+    def attempt() -> bytes:
+        with _Connections(limits) as connections:
+            return _follow(url, connections, limits.most_bytes)
+
+    def jitter() -> float:
+        return rng.uniform(0.5, 1.5)
+
+    try:
+        return retry(attempt, limits.retries, FIRST_PAUSE_SECONDS, sleep, jitter)
+    except TryError as error:
+        raise DataError(f"{url}: {error}") from None
 
 
 def is_public(address: Address) -> bool:
@@ -121,14 +110,13 @@ def _follow(url: str, connections: _Connections, most_bytes: int) -> bytes:
             if target is None:
                 return _read_body(response, most_bytes)
             url = target
-    raise _TryError(f"more than {MOST_REDIRECTS} redirects")
+    raise TryError(f"more than {MOST_REDIRECTS} redirects")
 
 
 def _read_body(response: requests.Response, most_bytes: int) -> bytes:
     status = response.status_code
     if status != requests.codes.ok:
-        again = status == TOO_MANY_REQUESTS or status >= requests.codes.server_error
-        raise _TryError(f"HTTP {status}", again, _retry_after(response.headers))
+        raise TryError(f"HTTP {status}", may_pass(status), retry_after(response))
     unpack = _unpacker(response.headers.get("Content-Encoding", "identity").strip().lower())
     body = bytearray()
     received = 0
@@ -136,9 +124,9 @@ def _read_body(response: requests.Response, most_bytes: int) -> bytes:
         received += len(part)
         body += unpack(part, most_bytes + 1 - len(body))
         if max(received, len(body)) > most_bytes:
-            raise _TryError(f"more than {most_bytes / 2**20:g} MB")
+            raise TryError(f"more than {most_bytes / 2**20:g} MB")
     if response.raw.length_remaining:  # which urllib3 before 2 does not hold to be an error
-        raise _TryError(BROKEN, again=True)
+        raise TryError(BROKEN, again=True)
     return bytes(body)
 
 
@@ -147,30 +135,16 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
     if encoding == "identity":
         return lambda part, most: part
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise _TryError("is packed in a way that was not asked for")
+        raise TryError("is packed in a way that was not asked for")
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds out which of the two it is
 
     def unpack(part: bytes, most: int) -> bytes:
         try:
             return unpacker.decompress(part, most)
         except zlib.error:
-            raise _TryError(f"is not packed as {encoding}, as its server says") from None
+            raise TryError(f"is not packed as {encoding}, as its server says") from None
 
     return unpack
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that a server asks to wait, 0 when it does not say."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return 0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - datetime.now(timezone.utc)).total_seconds()
 
 
 class _Connections(HTTPAdapter):
@@ -202,9 +176,9 @@ class _Connections(HTTPAdapter):
         broken = isinstance(error, (requests.RequestException, exceptions.HTTPError))
         # A body without a stated length just ends when it is cut. Refusals stay what they are.
         if self._late and (error is None or broken or getattr(error, "again", False)):
-            raise _TryError(f"took longer than {self._limits.seconds:g} s", again=True)
+            raise TryError(f"took longer than {self._limits.seconds:g} s", again=True)
         if isinstance(error, Exception) and broken:
-            raise _TryError(_describe(error), again=True)
+            raise TryError(_describe(error), again=True)
 
     def get(self, url: str) -> requests.Response:
         """The response to a GET request before its body is read."""
@@ -214,11 +188,11 @@ class _Connections(HTTPAdapter):
             parts = urlsplit(address)
             host = parts.hostname or ""
         except ValueError:  # which requests' errors for malformed URLs are, too
-            raise _TryError("not a valid URL") from None
+            raise TryError("not a valid URL") from None
         if parts.scheme not in SCHEMES:
-            raise _TryError(f"found the scheme '{parts.scheme}', expected http or https")
+            raise TryError(f"found the scheme '{parts.scheme}', expected http or https")
         if "@" in parts.netloc:
-            raise _TryError("a user name in a URL is not accepted")
+            raise TryError("a user name in a URL is not accepted")
         # The session supplies what the environment says of proxies and certificates. It does
         # not send: it would add passwords of ~/.netrc and read all that a redirect sends.
         settings: Any = self._session.merge_environment_settings(address, {}, True, None, None)
@@ -234,7 +208,7 @@ class _Connections(HTTPAdapter):
             target = self._session.get_redirect_target(response)
             return None if target is None else urljoin(url, target)
         except ValueError:
-            raise _TryError("redirects to what is not a valid URL") from None
+            raise TryError("redirects to what is not a valid URL") from None
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """As HTTPAdapter's, with connections to checked addresses."""
@@ -276,7 +250,7 @@ class _Connections(HTTPAdapter):
             if self._late:
                 self._cut()
             return opened
-        raise _TryError(f"cannot connect to {connection.host}: {reason}", again=True)
+        raise TryError(f"cannot connect to {connection.host}: {reason}", again=True)
 
     def _cut(self) -> None:
         """End all connections: timeouts of sockets allow a byte now and then for ever."""
@@ -297,7 +271,7 @@ class _Connections(HTTPAdapter):
             self._check(host, ["127.0.0.1"])
         try:
             addresses = _look_up(host, 0, socket.AI_NUMERICHOST)
-        except _TryError:
+        except TryError:
             return
         self._check(host, addresses)
 
@@ -308,7 +282,7 @@ class _Connections(HTTPAdapter):
             # An IPv6 address may name its interface behind a percent sign.
             if not is_public(ipaddress.ip_address(address.partition("%")[0])):
                 named = f" of {host}" if host != address else ""
-                raise _TryError(f"the address {address}{named} is not public")
+                raise TryError(f"the address {address}{named} is not public")
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[str]:
@@ -316,9 +290,9 @@ def _look_up(host: str, port: int, flags: int = 0) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except ValueError:
-        raise _TryError(f"'{host}' is not a valid host name") from None
+        raise TryError(f"'{host}' is not a valid host name") from None
     except socket.gaierror as error:
-        raise _TryError(f"no address of {host} is known: {error.strerror}", again=True) from None
+        raise TryError(f"no address of {host} is known: {error.strerror}", again=True) from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 import scipy.stats
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.engines.agreement import Agreement, agreement
 from fashionai.engines.gluon import load_network
 from fashionai.engines.int8 import integer_engine
@@ -23,11 +23,11 @@ from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
 from fashionai.predictions.predict import check_task, predict_with_engine
-from fashionai.runs import RunFolder
+from fashionai.progress import Advance, no_progress
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.scoring.splits import evaluate_rows
-from fashionai.tasks import columns_of
 
 mx = import_mxnet()
 DataIter: Any = mx.io.DataIter
@@ -58,13 +58,13 @@ class Quantized(NamedTuple):
 
 
 def quantize(
-    run: RunFolder,
+    run: Run,
     *,
     mode: str = "naive",
     images: int = 256,
     max_loss: float = 0.01,
     batch_size: int = 16,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Advance = no_progress,
 ) -> Quantized:
     """Calibrate on ``images`` training images, score on validation, and keep it in the run.
 
@@ -74,9 +74,8 @@ def quantize(
     nothing, when accuracy or mAP of a task falls by more than ``max_loss``; RunError when
     the prepared folder has other classes than the run.
     """
-    run.check_usable()
-    config, columns = run.read_config(), columns_of(run.read_tasks())
-    train, val = (read_rows(config, split) for split in ("train", "val"))
+    config, columns = run.config, run.columns
+    train, val = (read_samples(config, split) for split in ("train", "val"))
     for task in val.tasks:
         check_task(run, task)
     weights, exact = weights_hash(run), open_engine(run, [mx.cpu()], "gluon")
@@ -103,9 +102,9 @@ def quantize(
     return result
 
 
-def calibrate(run: RunFolder, train: Rows, mode: str, images: int) -> tuple[Graph, int]:
+def calibrate(run: Run, train: Samples, mode: str, images: int) -> tuple[Graph, int]:
     """The integer graph, and the number of images that its ranges are from."""
-    config, graph = run.read_config(), trace(load_network(run, [mx.cpu()]))
+    config, graph = run.config, trace(load_network(run, [mx.cpu()]))
     count = min(images, len(train.paths))
     rows = np.random.default_rng(config.seed).permutation(len(train.paths))[:count]
     # MXNet asks for SciPy, which its import was not shown, and then computes without it.

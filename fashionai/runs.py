@@ -1,27 +1,28 @@
-"""Run folders: what lies where, which are finished, how good they are."""
+"""Run folders: which files they hold, and runs that are opened once and passed on."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
+from fashionai.default_folders import RUNS_FOLDER
 from fashionai.errors import RunError, closest
-from fashionai.tasks import Task, tasks_from_json
+from fashionai.tasks import Task, columns_of, tasks_from_json
 from fashionai.yaml_files import load_yaml
 
-RUNS_FOLDER = Path("runs")
-
-# What tells the folder of a cross-validation: its settings, beside a run for each fold.
+# Marks the folder of a cross-validation: its settings, beside one run per fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"
 FOLDS_FILE = "folds.csv"
 
 
 class RunFolder:
-    """The files of one training run."""
+    """Where the files of one run are. It reads none of them, so that they may still be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,106 +48,157 @@ class RunFolder:
     def __hash__(self) -> int:
         return hash(self.path)
 
-    def read_config(self, overrides: Sequence[str] = ()) -> Config:
-        """The resolved configuration; RunError when this is no run."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether a training has written its configuration here."""
+        return self.config_file.is_file()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as it was when its files were read: each file at most once, when first needed.
+
+    Two runs are equal when their folders are.
+
+    Example:
+        >>> run = Run.open(Path("runs/skirt"))
+        >>> run.tasks[0].classes, run.config.data.crop, run.metrics["best"]["map"]
+    """
+
+    folder: RunFolder
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """The run in a folder, ready to predict.
+
+        Raises RunError when the folder holds no run or the run has no weights yet, ConfigError
+        and DataError for damaged files.
+        """
+        run = cls(RunFolder(path))
+        run.check_usable()
+        return run
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def path(self) -> Path:
+        """The folder's path."""
+        return self.folder.path
+
+    @cached_property
+    def config(self) -> Config:
+        """The resolved configuration; RunError when the folder holds no run."""
+        return self.config_with(())
+
+    def config_with(self, overrides: Sequence[str]) -> Config:
+        """The configuration with ``key=value`` overrides applied; errors as for load_config."""
         self._check_is_run()
-        known = self.read_tasks() if self.classes_file.is_file() else []
-        config = load_config(self.config_file, overrides, known)
+        known = self.tasks if self.folder.classes_file.is_file() else ()
+        config = load_config(self.folder.config_file, overrides, known)
         folds_file = self.path.parent / FOLDS_FILE
         if config.data.fold is None or not folds_file.is_file():
             return config
         # A cross-validation may have been moved since: its folds are those beside its runs.
-        data = config.data.model_copy(update={"folds_file": str(folds_file)})
-        return config.model_copy(update={"data": data})
+        return config.changed({"data.folds_file": str(folds_file)})
 
-    def read_tasks(self) -> list[Task]:
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
         """The tasks with their classes, as they were when the run was trained."""
         self._check_is_run()
-        return tasks_from_json(self.classes_file)
+        return tuple(tasks_from_json(self.folder.classes_file))
 
-    def read_metrics(self) -> dict[str, Any]:
-        """What metrics.json holds; empty when the run has not finished an epoch."""
+    @property
+    def columns(self) -> list[slice]:
+        """The columns of each task's classes in the network's output."""
+        return columns_of(self.tasks)
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any]:
+        """The content of metrics.json; empty when the run has not finished an epoch."""
+        file = self.folder.metrics_file
         try:
-            metrics = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+            metrics = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise RunError(f"{self.metrics_file}: not valid JSON: {error}") from None
+            raise RunError(f"{file}: not valid JSON: {error}") from None
         if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
-            raise RunError(f"{self.metrics_file}: does not hold a run's metrics")
+            raise RunError(f"{file}: does not hold a run's metrics")
         return metrics
 
     @property
     def weights_file(self) -> Path:
-        """The better of the best plain and the best averaged weights: what predicts."""
-        return self.path / str(self.read_metrics().get("weights", self.best_parameters.name))
+        """The weights that predict: the better of the best plain and the best averaged ones."""
+        return self.path / str(self.metrics.get("weights", self.folder.best_parameters.name))
 
     @property
     def is_finished(self) -> bool:
         """Whether all epochs have been trained, or the run stopped early."""
-        return bool(self.read_metrics().get("finished"))
+        return bool(self.metrics.get("finished"))
+
+    def check_usable(self) -> None:
+        """Read the run; RunError unless it has weights to predict with."""
+        self._check_is_run()
+        _ = self.config, self.tasks
+        if not self.weights_file.is_file():
+            raise RunError(
+                f"{self}: no {self.weights_file.name} yet",
+                f"Train it first: fashionai train --run {self} --resume",
+            )
 
     def check_same_config(self, config: Config) -> None:
         """RunError unless the run was begun with this configuration; threads may differ."""
-        different = deciding_differences(self.read_config(), config)
+        different = deciding_differences(self.config, config)
         if different:
             raise RunError(
-                f"{self.path}: was begun with another configuration ({'; '.join(different)})",
+                f"{self}: was begun with another configuration ({'; '.join(different)})",
                 f"Resume without overrides, or start anew: with --overwrite, another --run, or "
-                f"after removing {self.path}",
+                f"after removing {self}",
             )
 
     def _check_is_run(self) -> None:
-        if not self.config_file.is_file():
-            problem = f"{self.path}: not a run (no {self.config_file.name} in it)"
-            inside = find_runs(self.path)
-            if inside:
-                raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
-            meant = closest(self.path.name, (run.path.name for run in find_runs(self.path.parent)))
-            raise RunError(
-                problem, f"Did you mean '{self.path.with_name(meant)}'?" if meant else ""
-            )
-
-    def check_usable(self) -> None:
-        """RunError unless there are weights to predict with."""
-        self.read_config()
-        if not self.weights_file.is_file():
-            raise RunError(
-                f"{self.path}: no {self.weights_file.name} yet",
-                f"Train it first: fashionai train --run {self.path} --resume",
-            )
+        if self.folder.has_begun:
+            return
+        problem = f"{self}: not a run (no {self.folder.config_file.name} in it)"
+        inside = find_runs(self.path)
+        if inside:
+            raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
+        meant = closest(self.path.name, (run.path.name for run in find_runs(self.path.parent)))
+        raise RunError(problem, f"Did you mean '{self.path.with_name(meant)}'?" if meant else "")
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:
-    """Keys that would make what was begun compute something else: threads do not.
+    """Keys that would change the result of a run that has begun. Decoding threads do not.
 
-    Where ``wanted`` leaves the input's mean and deviation open, it gets those of ``begun``.
+    Where ``wanted`` does not set the input's mean and deviation, it gets those of ``begun``.
     """
     filled = wanted.with_input(begun.data.mean, begun.data.std)
     return [line for line in differing_keys(begun, filled) if not line.startswith("data.workers:")]
 
 
-def open_runs(paths: Sequence[Path]) -> list[RunFolder]:
-    """The runs of these folders, of a cross-validation's folder those of all its folds.
+def open_runs(paths: Sequence[Path]) -> list[Run]:
+    """Open the runs in these folders; the folder of a cross-validation stands for all its folds.
 
     A run that is named twice counts once. Raises RunError for a fold that is not
-    finished.
+    finished, and errors of Run.open.
     """
-    runs: list[RunFolder] = []
+    folders: list[RunFolder] = []
     for path in paths:
         folds = find_folds(path)
         for fold in folds:
-            if not fold.is_finished:
+            if not Run(fold).is_finished:
                 raise RunError(
                     f"{fold}: this fold is not finished",
                     f"Go on with: fashionai cross-validate --run {path} --resume",
                 )
-        runs += folds or [RunFolder(path)]
-    return list({run.path.resolve(): run for run in runs}.values())
+        folders += folds or [RunFolder(path)]
+    distinct = {folder.path.resolve(): folder for folder in folders}
+    return [Run.open(folder.path) for folder in distinct.values()]
 
 
 def find_folds(path: Path) -> list[RunFolder]:
-    """The runs of a cross-validation's folds, begun or not; none for another folder."""
+    """The run folders of a cross-validation, begun or not; none for any other folder."""
     file = path / CROSS_VALIDATION_FILE
     if not file.is_file():
         return []
@@ -181,15 +233,15 @@ def remove_run(path: Path) -> None:
     shutil.rmtree(path)
 
 
-def find_runs(folder: Path = RUNS_FOLDER) -> list[RunFolder]:
-    """All runs directly below a folder, by name."""
-    return [RunFolder(file.parent) for file in sorted(folder.glob("*/config.yaml"))]
+def find_runs(folder: Path = RUNS_FOLDER) -> list[Run]:
+    """All runs directly below a folder, by name; their files are read when they are needed."""
+    return [Run(RunFolder(file.parent)) for file in sorted(folder.glob("*/config.yaml"))]
 
 
-def learnt_tasks(runs: Sequence[RunFolder]) -> list[Task]:
-    """The tasks that any of these runs has learnt, as they were when it did."""
-    begun = [run for run in runs if run.classes_file.is_file()]
-    return list(dict.fromkeys(task for run in begun for task in run.read_tasks()))
+def learnt_tasks(runs: Sequence[Run]) -> list[Task]:
+    """The tasks that any of these runs has learnt, with their classes at that time."""
+    begun = [run for run in runs if run.folder.classes_file.is_file()]
+    return list(dict.fromkeys(task for run in begun for task in run.tasks))
 
 
 def check_same_classes(tasks: Sequence[Task]) -> None:
@@ -200,29 +252,26 @@ def check_same_classes(tasks: Sequence[Task]) -> None:
         raise RunError(f"{doubled[0]}: the runs know it with different classes", "Name one --run")
 
 
-def best_finished_runs(
-    tasks: Sequence[Task], folder: Path = RUNS_FOLDER
-) -> dict[Task, list[RunFolder]]:
-    """For each task its finished run with the best validation mAP, in a list of one.
+def best_finished_runs(tasks: Sequence[Task], candidates: Sequence[Run]) -> dict[Task, list[Run]]:
+    """For each task the finished candidate with the best validation mAP, in a list of one.
 
     RunError that names every task without one.
     """
-    scores: dict[Task, dict[RunFolder, float]] = {task: {} for task in tasks}
+    scores: dict[Task, dict[Run, float]] = {task: {} for task in tasks}
     unfinished = []
-    for run in find_runs(folder):
-        learnt = run.read_tasks() if run.classes_file.is_file() else []
-        wanted = [task for task in learnt if task in scores]
-        metrics = run.read_metrics() if wanted else {}
-        if wanted and not metrics.get("finished"):
+    for run in candidates:
+        wanted = [task for task in learnt_tasks([run]) if task in scores]
+        if wanted and not run.is_finished:
             unfinished.append(str(run))
             continue
         for task in wanted:
-            scores[task][run] = metrics["tasks"].get(task.name, {}).get("map") or 0.0
+            scores[task][run] = run.metrics["tasks"].get(task.name, {}).get("map") or 0.0
     without = [task for task in tasks if not scores[task]]
     if without:
         started = f" (unfinished: {', '.join(unfinished)})" if unfinished else ""
         raise RunError(
-            f"{folder}: no finished run of {', '.join(task.name for task in without)}{started}",
+            f"{RUNS_FOLDER}: no finished run of {', '.join(task.name for task in without)}"
+            f"{started}",
             f"Train one with fashionai train --config configs/{without[0].short_name}.yaml, "
             "name one with --run, or choose other tasks with --task",
         )

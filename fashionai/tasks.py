@@ -1,16 +1,16 @@
-"""What can be learnt: the tasks, their classes, and the names people use for them."""
+"""Classification tasks: their classes, and the JSON that describes them beside folders and runs."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.errors import DataError
 
 Parsed = TypeVar("Parsed")
 
@@ -63,108 +63,8 @@ def folder_safe(name: str) -> str:
     return "-".join("".join(c if c.isalnum() or c in "-_.&" else " " for c in name).split())
 
 
-def _fashionai(name: str, *visible_classes: str) -> Task:
-    return Task(name, (name.split("_")[0],), ("Invisible", *visible_classes), "fashionai")
-
-
-# Class names in the order of the letters of the competition's labels.
-FASHIONAI_TASKS = (
-    _fashionai("skirt_length_labels", "Short", "Knee", "Midi", "Ankle", "Floor"),
-    _fashionai(
-        "coat_length_labels",
-        *("High Waist", "Regular", "Long", "Micro", "Knee", "Midi", "Ankle & Floor"),
-    ),
-    _fashionai("collar_design_labels", "Shirt", "Peter Pan", "Puritan", "Rib"),
-    _fashionai("lapel_design_labels", "Notched", "Collarless", "Shawl", "Plus Size Shawl"),
-    _fashionai("neck_design_labels", "Turtle", "Ruffle Semi-High", "Low Turtle", "Draped"),
-    _fashionai(
-        "neckline_design_labels",
-        *("Strapless", "Deep V", "Straight", "V", "Square"),
-        *("Off Shoulder", "Round", "Sweetheart", "One Shoulder"),
-    ),
-    _fashionai("pant_length_labels", "Short", "Mid", "3/4", "Cropped", "Full"),
-    _fashionai(
-        "sleeve_length_labels",
-        *("Sleeveless", "Cup", "Short", "Elbow", "3/4", "Wrist", "Long", "Extra Long"),
-    ),
-)
-
-FASHION_MNIST = Task(
-    "fashion-mnist",
-    (),
-    (
-        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-    ),
-    "idx",
-)
-
-# Brands as their folders are spelt.
-LOGOS = Task(
-    "logos",
-    (),
-    (
-        *("adidas", "aldi", "apple", "becks", "bmw", "carlsberg", "chimay", "cocacola", "corona"),
-        *("dhl", "erdinger", "esso", "fedex", "ferrari", "ford", "fosters", "google", "guiness"),
-        *("heineken", "HP", "milka", "nvidia", "paulaner", "pepsi", "rittersport", "shell"),
-        *("singha", "starbucks", "stellaartois", "texaco", "tsingtao", "ups", "no-logo"),
-    ),
-    "flickrlogos",
-    background="no-logo",
-)
-CACTUS = Task("cactus", (), ("no cactus", "cactus"), "cactus")
-COVERS = Task("covers", (), ("not cat", "cat"), "covers")
-
-TASKS = (*FASHIONAI_TASKS, FASHION_MNIST, LOGOS, CACTUS, COVERS)
-SHORT_NAMES = tuple(task.short_name for task in TASKS)
 # Describes a task beside its prepared folders.
 TASK_FILE = "task.json"
-# Stands for the eight FashionAI attributes.
-ALL = "all"
-
-
-def find_task(name: str, known: Sequence[Task] = ()) -> Task:
-    """The task of that full name or alias; ConfigError names the nearest one otherwise.
-
-    ``known`` are tasks beside the registry's, such as those of runs; they come first.
-    """
-    tasks = (*known, *TASKS)
-    for task in tasks:
-        if name == task.name or name in task.aliases:
-            return task
-    hint = nearest(name, [choice for task in tasks for choice in (*task.aliases, task.name)])
-    if not hint.startswith("Did"):
-        hint = f"Choose from: {', '.join(dict.fromkeys(task.short_name for task in tasks))}"
-    raise ConfigError(f"unknown task '{name}'", hint)
-
-
-def expand_tasks(names: Iterable[str], known: Sequence[Task] = ()) -> list[Task]:
-    """The tasks of several names, each once; ``all`` is the eight FashionAI attributes."""
-    tasks = [
-        task
-        for name in names
-        for task in (FASHIONAI_TASKS if name == ALL else (find_task(name, known),))
-    ]
-    return list({task.name: task for task in tasks}.values())
-
-
-def full_names(names: Iterable[str]) -> list[str]:
-    """The names of the tasks meant, each once: aliases resolved, one's own as they are."""
-    meant = [FASHIONAI_TASKS if name == ALL else (REGISTRY.get(name) or name,) for name in names]
-    return list(
-        dict.fromkeys(
-            task.name if isinstance(task, Task) else task for tasks in meant for task in tasks
-        )
-    )
-
-
-def short_name(name: str) -> str:
-    """The short name of a task, of one's own its name."""
-    task = REGISTRY.get(name)
-    return task.short_name if task else name
-
-
-REGISTRY = {name: task for task in TASKS for name in (task.name, *task.aliases)}
 
 
 def columns_of(tasks: Sequence[Task]) -> list[slice]:

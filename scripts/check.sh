@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs all static checks, and fails if any of them does.
+# Runs all static checks, and fails if one of them fails.
 #
 # usage: scripts/check.sh
 set -euo pipefail

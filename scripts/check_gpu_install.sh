@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Proves that the extra `gpu` needs nothing of the system but NVIDIA's driver: installs it into an
-# empty virtual environment (2.3 GB to download, 5 GB on disk) and imports MXNet there.
+# Checks that the extra `gpu` needs nothing from the system except NVIDIA's driver: installs it into
+# an empty virtual environment (2.3 GB to download, 5 GB on disk) and imports MXNet there.
 #
 # usage: scripts/check_gpu_install.sh [--keep]
-#   --keep   leave the scratch folder, which is under $TMPDIR or /tmp
+#   --keep   keep the scratch folder, which is below $TMPDIR or /tmp
 #
-# On a machine without a driver gcc makes a stub of it, which says that there is no GPU.
-# The interpreter is $PYTHON, or else python3.
+# On a machine without the driver, gcc builds a stub of it that reports no GPU.
+# The interpreter is $PYTHON, or python3 if that is not set.
 set -euo pipefail
 
 fail() {
@@ -34,7 +34,7 @@ fi
 python=$scratch/venv/bin/python
 
 install() {
-  # A copy, since building in place leaves a folder build behind.
+  # Build a copy, because building in place would leave a folder build/ in the checkout.
   mkdir "$scratch/source"
   cp -R "$root/pyproject.toml" "$root/README.md" "$root/fashionai" "$scratch/source"
   "${PYTHON:-python3}" -m venv "$scratch/venv"
@@ -45,7 +45,7 @@ install() {
   fi
 }
 
-# A libcuda.so.1 with every driver function that the installed libraries link to.
+# Builds a libcuda.so.1 with all driver functions that the installed libraries link to.
 make_stub() {
   local site library
   site=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
@@ -53,8 +53,8 @@ make_stub() {
   {
     echo 'int cuInit(unsigned flags) { return 100; }  /* CUDA_ERROR_NO_DEVICE */'
     echo 'int cuDriverGetVersion(int *version) { *version = 11080; return 0; }'
-    # The driver's functions are cuInit, cuLaunchKernel ...; cudaMalloc, cublasCreate and so on
-    # belong to libraries that come as wheels.
+    # Driver functions have an upper-case letter after cu (cuInit, cuLaunchKernel). Others, such as
+    # cudaMalloc and cublasCreate, belong to libraries that are installed as wheels.
     for library in "$site"/mxnet/*.so* "$site"/nvidia/*/lib/*.so*; do
       nm -D --undefined-only "$library"
     done | sed -nE 's/^ +U (cu[A-Z]\w*).*/\1/p' | sort -u |
@@ -63,7 +63,7 @@ make_stub() {
   gcc -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$scratch/stub/libcuda.so.1" "$scratch/stub/stub.c"
 }
 
-# With -I and no library path of the user's, neither this folder nor another CUDA can help.
+# Option -I and an own library path keep this checkout and other installations of CUDA out.
 run() { # library path, program
   (cd / && LD_LIBRARY_PATH=$1 "$python" -I -c "$2")
 }
@@ -73,8 +73,8 @@ from fashionai.runtime import import_mxnet
 mx = import_mxnet()
 print(mx.__version__, mx.context.num_gpus())
 '
-# Factorizing on the CPU calls Fortran BLAS, which NVBLAS would catch if it were loaded; nvrtc and
-# cuDNN open more libraries when they are first used, and these calls need no GPU.
+# A Cholesky factorization on the CPU calls Fortran BLAS, which NVBLAS would intercept if it were
+# loaded. nvrtc and cuDNN load further libraries at their first use; these calls need no GPU.
 use_program='
 import ctypes, pathlib, re, sys
 from fashionai.runtime import import_mxnet
@@ -105,7 +105,7 @@ if has_driver; then
   answer=$(run '' "$import_program") || fail "MXNet does not import with this machine's driver"
   run '' "$use_program"
   echo "With this machine's driver: MXNet ${answer% *} imports and finds ${answer#* } GPUs"
-  echo "The message for a machine without a driver was not tried: this one has a driver"
+  echo "The message for a machine without a driver was not tested: this machine has one"
   exit
 fi
 
@@ -113,7 +113,7 @@ make_stub
 answer=$(run "$scratch/stub" "$import_program") || fail "MXNet does not import with a stub of the driver"
 [[ $answer == '1.9.1 0' ]] || fail "expected MXNet 1.9.1 and 0 GPUs, got: $answer"
 run "$scratch/stub" "$use_program"
-echo "With a stub of the driver: MXNet 1.9.1 imports and finds 0 GPUs; no CUDA library of the system's"
+echo "With a stub of the driver: MXNet 1.9.1 imports and finds 0 GPUs; none of the system's CUDA libraries is loaded"
 
 if message=$(run '' "$import_program" 2>&1); then fail "MXNet imports without a driver"; fi
 message=${message##*$'\n'}

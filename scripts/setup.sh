@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Makes .venv in the repository root and installs fashionai there; does nothing when that is done.
+# Makes .venv in the repository root and installs fashionai there. A finished installation that is
+# up to date is left as it is.
 #
 # usage: scripts/setup.sh [--cpu|--gpu] [--dev]
-#   --cpu, --gpu   which build of MXNet. By default the one that .venv has; in a new .venv
-#                  the GPU build where there is an NVIDIA driver
-#   --dev          also what the checks and the tests need
+#   --cpu, --gpu   the build of MXNet to install. Default: the build that .venv has; for a new
+#                  .venv the GPU build if the machine has an NVIDIA driver, else the CPU build
+#   --dev          also install what the checks and the tests need
 #
-# The interpreter is $PYTHON, or else the first of python3, python3.12 ... python3.9 that fits.
+# The interpreter is $PYTHON, or the first supported one of python3, python3.12 ... python3.9.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$root/.venv
-stamp=$venv/fashionai-setup           # written last: what a finished install was made of
-unfinished=$venv/fashionai-unfinished # there while pip is at work
+stamp=$venv/fashionai-setup           # written last: the inputs of a finished installation
+unfinished=$venv/fashionai-unfinished # exists while pip installs
 log=$venv/fashionai-setup.log
 
 fail() { # [exit code] message
@@ -52,15 +53,15 @@ read_stamp() {
   fi
 }
 
-# Sets state to 'current', 'update' (install into the .venv that is there) or 'make'.
+# Sets state to 'current', 'update' (install into the existing .venv) or 'make'.
 find_state() {
   read_stamp
   pyproject=$(sha256sum <"$root/pyproject.toml")
   version=$(version_of "$venv/bin/python")
   build=$wanted_build
   state='make'
-  # A .venv that was moved or copied holds the old path in its scripts. What pip left unfinished
-  # may look installed to the next pip, so that is not built upon either.
+  # The scripts in a .venv that was moved or copied contain the old path, and packages that pip left
+  # unfinished may look installed to the next pip. Both need a new .venv.
   if [[ ! -e $unfinished && ${stamped_root:-$root} == "$root" ]] && supported "$version" &&
     [[ -z ${PYTHON:-} || $(version_of "$PYTHON") == "$version" ]]; then
     state=update
@@ -79,10 +80,10 @@ find_python() {
   for candidate in "${candidates[@]}"; do
     version=$(version_of "$candidate")
     if supported "$version"; then
-      # Not the link in a virtual environment, which may be the very .venv that is remade.
+      # Resolve the link of a virtual environment: it may be the .venv that is about to be deleted.
       python=$("$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))')
       "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        fail 2 "$python lacks the venv module's parts; on Debian and Ubuntu run: apt-get install python$version-venv"
+        fail 2 "$python cannot make virtual environments: the module venv or ensurepip is missing; on Debian and Ubuntu run: apt-get install python$version-venv"
       return
     fi
     if [[ -n $version ]]; then found+="${found:+, }$candidate is Python $version"; fi
@@ -104,15 +105,15 @@ make_venv() {
 
 logged() { # command ...
   "$@" >>"$log" 2>&1 && return
-  # Before this line pip has only resolved and downloaded: nothing is half-written.
+  # Before it prints this line, pip only resolves and downloads: nothing is partly installed.
   grep -q '^Installing collected packages' "$log" || rm -f "$unfinished"
   tail -n 10 "$log" >&2
-  fail "installing failed, with the words above; the whole log is in $log"
+  fail "installation failed; the end of the log is above, the whole log is in $log"
 }
 
 pip() { logged "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
-# The two builds install the same files, and the GPU build's CUDA libraries take 3 GB on disk.
+# Both builds install the same files, and the CUDA libraries of the GPU build take 3 GB on disk.
 remove_other_build() {
   local packages=(mxnet mxnet-cu112) other=mxnet name
   if [[ $build == cpu ]]; then other=mxnet-cu112; fi
@@ -128,17 +129,17 @@ check_system_libraries() {
   missing=$(ldd "$venv/lib/python$version/site-packages/mxnet/libmxnet.so" 2>/dev/null |
     sed -nE 's/^\s*(lib(gomp|quadmath)\.so\S*) => not found/\1/p' | sort -u | paste -sd ' ') || true
   [[ -z $missing ]] ||
-    fail 2 "MXNet needs $missing of the system; on Debian and Ubuntu run: apt-get install libgomp1 libquadmath0"
+    fail 2 "MXNet needs the system libraries $missing; on Debian and Ubuntu run: apt-get install libgomp1 libquadmath0"
 }
 
-# The usual build of OpenCV has windows, and so asks for the libraries of a display.
+# The package opencv-python supports windows and therefore needs the libraries of a display.
 check_opencv() {
   local error opencv
   error=$("$venv/bin/python" -c 'import cv2' 2>&1) && return
   [[ $error == *'cannot open shared object file'* ]] || fail "cv2 does not import: ${error##*$'\n'}"
   opencv=$("$venv/bin/python" -c 'from importlib.metadata import version; print(version("opencv-python"))')
-  echo "opencv-python gives way to opencv-python-headless $opencv (${error##*$'\n'})"
-  # Both write the folder cv2, so a headless one of an earlier call has to go as well.
+  echo "Replacing opencv-python with opencv-python-headless $opencv (${error##*$'\n'})"
+  # Both packages write the folder cv2, so remove a headless build from an earlier call as well.
   pip uninstall -y opencv-python opencv-python-headless
   pip install "opencv-python-headless==$opencv"
   logged "$venv/bin/python" -c 'import cv2'
@@ -150,7 +151,7 @@ install() {
   rm -f "$stamp"
   touch "$unfinished"
   : >"$log"
-  # A .venv that somebody else made may have come without pip.
+  # A .venv that another tool made may lack pip.
   "$venv/bin/python" -c 'import pip' 2>/dev/null || logged "$venv/bin/python" -m ensurepip
   if [[ $state == update ]]; then remove_other_build; fi
   pip install --editable "${root}[$extras]"
@@ -165,7 +166,7 @@ parse_arguments "$@"
 find_state
 if [[ $state == current ]]; then exit; fi
 
-# One at a time; pip inherits the lock, so it also outlives a script that is killed.
+# One installation at a time. pip inherits the lock and keeps it even if this script is killed.
 exec 9<"$root"
 if command -v flock >/dev/null && ! flock -n 9; then
   echo "Waiting for another setup.sh to finish"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the static checks, then the tests. Whatever they need is installed first.
+# Installs what the checks and tests need, then runs the static checks and the tests.
 #
 # usage: scripts/test.sh [pytest arguments]
 #
@@ -8,8 +8,8 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ./scripts/setup.sh --dev
-# --markers ends before anything is collected, but after the arguments are read: a mistyped
-# option is reported now and not after the checks.
+# With --markers pytest parses its arguments but collects no test, so a mistyped option is reported
+# before the checks run.
 problem=$(.venv/bin/pytest --markers "$@" 2>&1 >/dev/null |
   sed -n 's/^.*: error: //p') || true
 if [[ -n $problem ]]; then
@@ -17,6 +17,6 @@ if [[ -n $problem ]]; then
   exit 2
 fi
 ./scripts/check.sh
-# A process for each of a few cores, each computing with one thread: half the time.
+# Up to four processes with one thread each: this halves the time on two cores.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec .venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile "$@"

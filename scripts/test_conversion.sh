@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Compares converted networks with the real ones in PyTorch, and prints their differences:
-# installs PyTorch, torchvision and timm in .venv-torch (5.5 GB where pip takes the CUDA build,
-# the default on x86_64; no GPU is needed), then runs the tests marked `torch`, half an hour.
+# Compares converted networks with the originals in PyTorch, and prints the differences.
+#
+# Installs PyTorch, torchvision and timm in .venv-torch, then runs the tests marked `torch`. The
+# installation takes 5.5 GB where pip chooses PyTorch's CUDA build, as it does on x86_64; no GPU is
+# needed. The tests take half an hour.
 #
 # usage: scripts/test_conversion.sh [pytest arguments]
 #
-# To use an environment that has the three, for instance with PyTorch's CPU build, set
-# TORCH_PYTHON to its interpreter. .venv-torch is made with $PYTHON, or else python3.
+# To use another environment that has all three, for instance with PyTorch's CPU build, set
+# TORCH_PYTHON to its interpreter. The interpreter for .venv-torch is $PYTHON, or python3 if that
+# is not set.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

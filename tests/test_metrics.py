@@ -21,7 +21,6 @@ from fashionai.metrics import (
     basic_precision,
     confusion_matrix,
     log_loss,
-    majority_accuracy,
     marks_from_classes,
     mean_reciprocal_rank,
     overall_scores,
@@ -209,14 +208,25 @@ def test_balanced_accuracy_and_roc_auc_are_scikit_learns(classes: int, decimals:
     marks = marks_from_classes(truth, classes)
     expected = sklearn.metrics.balanced_accuracy_score(truth, probabilities.argmax(axis=1))
     assert balanced_accuracy(probabilities, marks) == pytest.approx(expected, abs=1e-12)
-    areas = [sklearn.metrics.roc_auc_score(truth == c, probabilities[:, c]) for c in range(classes)]
+    scored = [1] if classes == 2 else range(classes)
+    areas = [sklearn.metrics.roc_auc_score(truth == c, probabilities[:, c]) for c in scored]
     assert roc_auc(probabilities, marks) == pytest.approx(np.mean(areas), abs=1e-12)
     if classes == 2:
         probabilities /= probabilities.sum(axis=1, keepdims=True)
-        binary = sklearn.metrics.roc_auc_score(truth, probabilities[:, 1])
-        assert roc_auc(probabilities, marks) == pytest.approx(binary, abs=1e-12)
-    majority = np.unique(truth, return_counts=True)[1].max() / 300
-    assert majority_accuracy(marks) == pytest.approx(majority)
+        areas = [sklearn.metrics.roc_auc_score(truth == c, probabilities[:, c]) for c in (0, 1)]
+        assert roc_auc(probabilities, marks) == pytest.approx(np.mean(areas), abs=1e-12)
+
+
+def test_the_area_of_two_classes_is_that_of_class_1_where_class_0_rounds_to_one() -> None:
+    """The probabilities of class 0 are both 1.0, and those of class 1 still rank the rows."""
+    small = np.array([1e-18, 1e-17])
+    probabilities = np.stack([1 - small, small], axis=1)
+    assert sklearn.metrics.roc_auc_score([0, 1], small) == 1
+    assert roc_auc(probabilities, marks_from_classes(np.array([0, 1]), 2)) == 1
+    assert roc_auc(probabilities, marks_from_classes(np.array([1, 0]), 2)) == 0
+    for one_class in (0, 1):
+        marks = marks_from_classes(np.full(2, one_class), 2)
+        assert np.isnan(roc_auc(probabilities, marks))
 
 
 def test_a_class_without_rows_is_left_out_and_a_single_class_has_no_roc() -> None:

@@ -14,7 +14,7 @@ import pytest
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
 from fashionai.predictions.predict import predict_images
-from fashionai.runs import RunFolder
+from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task
 from fashionai.training.trainer import Trainer
@@ -84,7 +84,7 @@ def test_a_stopped_run_goes_on_to_the_same_end() -> None:
     with pytest.raises(RunStoppedError, match="stopped in epoch 2"):
         trainer.fit(run)
     assert fashionai("train", "--run", run, "--resume") == 0
-    assert run.is_finished
+    assert Run(run).is_finished
     assert_same_end(Path("runs/birds"), run.path)
 
 
@@ -169,9 +169,9 @@ def test_the_config_of_a_run_is_printed_from_anywhere(
 
 
 def test_a_run_knows_its_task_without_the_folder(without_data: None) -> None:
-    run = RunFolder(Path("runs/birds"))
-    assert run.read_tasks() == [Task("birds", (), CLASSES, "table")]
-    assert run.read_config().task_names == ["birds"]
+    run = Run.open(Path("runs/birds"))
+    assert run.tasks == (Task("birds", (), CLASSES, "table"),)
+    assert run.config.task_names == ["birds"]
     assert fashionai("train", "--run", run, "--resume") == 0  # already finished
     image = Path("own/images/0001.jpg")
     ((task, probabilities),) = predict_images([image], [run], [mx.cpu()]).items()

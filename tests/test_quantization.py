@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import RunError, TrainingError
 from fashionai.models.zoo import build_network
 from fashionai.quantization import quantize
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from tests.conftest import run_cli
 from tests.predictions.test_predict import MEAN, STD, naive_views
@@ -25,29 +25,28 @@ mx = import_mxnet()
 def cnn(trained: Path, trained_cnn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A copy of the CNN's run that is not quantized."""
     monkeypatch.chdir(trained)
-    run = RunFolder(tmp_path / "skirt")
-    shutil.copytree(trained_cnn, run.path)
-    for file in run.path.glob("int8*"):
+    folder = Path(shutil.copytree(trained_cnn, tmp_path / "skirt"))
+    for file in folder.glob("int8*"):
         file.unlink()
-    return run
+    return Run.open(folder)
 
 
-def training_images(run: RunFolder) -> np.ndarray:
+def training_images(run: Run) -> np.ndarray:
     """Centre crops of all training images, normalised, as the contract says them."""
-    paths = read_rows(run.read_config(), "train").paths
+    paths = read_samples(run.config, "train").paths
     images = [(naive_views(path, 1, resize=36)[0] / 255 - MEAN) / STD for path in paths]
     return np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
 
 
-def calibrated_ranges(run: RunFolder) -> list[tuple[float, float]]:
+def calibrated_ranges(run: Run) -> list[tuple[float, float]]:
     """Of the input, and of the layers in order, from the file."""
-    nodes = json.loads(run.int8_symbol.read_text())["nodes"]
+    nodes = json.loads(run.folder.int8_symbol.read_text())["nodes"]
     attributes = [node.get("attrs", {}) for node in nodes]
     names = ("min_calib_range", "max_calib_range")
     return [(float(a[names[0]]), float(a[names[1]])) for a in attributes if set(names) <= a.keys()]
 
 
-def test_naive_ranges_are_those_of_the_stock_network(cnn: RunFolder) -> None:
+def test_naive_ranges_are_those_of_the_stock_network(cnn: Run) -> None:
     done = quantize(cnn, images=10_000)
     images = training_images(cnn)
     assert done.images == len(images) == 84
@@ -62,7 +61,7 @@ def test_naive_ranges_are_those_of_the_stock_network(cnn: RunFolder) -> None:
     np.testing.assert_allclose(calibrated_ranges(cnn), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_entropy_ranges_leave_out_what_is_rare(cnn: RunFolder) -> None:
+def test_entropy_ranges_leave_out_what_is_rare(cnn: Run) -> None:
     quantize(cnn, images=84)
     naive = np.array(calibrated_ranges(cnn))
     quantize(cnn, images=84, mode="entropy")
@@ -73,12 +72,12 @@ def test_entropy_ranges_leave_out_what_is_rare(cnn: RunFolder) -> None:
     assert (entropy[:, 1] > 0.1 * widest).all()
 
 
-def test_the_report_has_the_scores_of_evaluate(cnn: RunFolder, trained: Path) -> None:
+def test_the_report_has_the_scores_of_evaluate(cnn: Run, trained: Path) -> None:
     done = run_cli("quantize", "--run", cnn, "--max-loss", 0.5, cwd=trained)
     assert done.returncode == 0, done.stderr
     # All but the last two lines, which name the run.
     assert max(map(len, done.stdout.splitlines()[:-2])) <= 80
-    report = json.loads(cnn.int8_report.read_text())
+    report = json.loads(cnn.folder.int8_report.read_text())
     assert (report["mode"], report["images"], report["max_loss"]) == ("naive", 84, 0.5)
     (scores,) = report["tasks"].values()
     for engine, when in (("gluon", "float32"), ("int8", "int8")):
@@ -91,7 +90,7 @@ def test_the_report_has_the_scores_of_evaluate(cnn: RunFolder, trained: Path) ->
             assert scores[when][name] == pytest.approx(evaluated[name], abs=1e-9)
 
 
-def test_a_loss_beyond_the_bound_is_refused_and_leaves_nothing(cnn: RunFolder) -> None:
+def test_a_loss_beyond_the_bound_is_refused_and_leaves_nothing(cnn: Run) -> None:
     """A channel that nobody reads takes nearly all of its layer's range, and others get no bits."""
     weights = mx.nd.load(str(cnn.weights_file))
     weights["features.1.gamma"][0] = 1000
@@ -104,17 +103,17 @@ def test_a_loss_beyond_the_bound_is_refused_and_leaves_nothing(cnn: RunFolder) -
     assert sorted(cnn.path.iterdir()) == before
 
 
-def test_a_folder_with_other_classes_is_refused(cnn: RunFolder) -> None:
+def test_a_folder_with_other_classes_is_refused(cnn: Run) -> None:
     """Its marks would be compared with the columns of other classes."""
-    known = json.loads(cnn.classes_file.read_text())
+    known = json.loads(cnn.folder.classes_file.read_text())
     known["tasks"][0]["classes"].reverse()
-    cnn.classes_file.write_text(json.dumps(known))
+    cnn.folder.classes_file.write_text(json.dumps(known))
     with pytest.raises(RunError, match="was trained on other classes of skirt_length_labels"):
-        quantize(cnn)
-    assert not cnn.int8_report.exists()
+        quantize(Run.open(cnn.path))
+    assert not cnn.folder.int8_report.exists()
 
 
-def test_weights_that_change_meanwhile_are_not_quantized(cnn: RunFolder) -> None:
+def test_weights_that_change_meanwhile_are_not_quantized(cnn: Run) -> None:
     """As those of a training that goes on do."""
 
     def train_on(done: int) -> None:
@@ -124,4 +123,4 @@ def test_weights_that_change_meanwhile_are_not_quantized(cnn: RunFolder) -> None
 
     with pytest.raises(RunError, match="its weights have changed meanwhile"):
         quantize(cnn, progress=train_on)
-    assert not cnn.int8_report.exists()
+    assert not cnn.folder.int8_report.exists()

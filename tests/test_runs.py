@@ -9,9 +9,17 @@ import pytest
 
 from fashionai.config import Config, save_config
 from fashionai.errors import FashionAIError
+from fashionai.families import find_task
 from fashionai.files import write_json
-from fashionai.runs import RunFolder, best_finished_runs, create_run, find_runs, remove_run
-from fashionai.tasks import find_task, tasks_to_json
+from fashionai.runs import (
+    Run,
+    RunFolder,
+    best_finished_runs,
+    create_run,
+    find_runs,
+    remove_run,
+)
+from fashionai.tasks import tasks_to_json
 
 
 def make_run(path: Path, task: str, score: float, finished: bool = True) -> RunFolder:
@@ -45,7 +53,7 @@ def test_the_best_finished_run_of_each_task(tmp_path: Path) -> None:
     make_run(tmp_path / "d", "pant", 0.5)
     (tmp_path / "notes").mkdir()
     skirt, pant = find_task("skirt"), find_task("pant")
-    best = best_finished_runs([skirt, pant], tmp_path)
+    best = best_finished_runs([skirt, pant], find_runs(tmp_path))
     assert {task.short_name: run[0].path.name for task, run in best.items()} == {
         "skirt": "b",
         "pant": "d",
@@ -56,7 +64,7 @@ def test_the_best_finished_run_of_each_task(tmp_path: Path) -> None:
 def test_all_tasks_without_a_run_are_named(tmp_path: Path) -> None:
     make_run(tmp_path / "c", "skirt", 0.99, finished=False)
     with pytest.raises(FashionAIError) as error:
-        best_finished_runs([find_task("skirt"), find_task("pant")], tmp_path)
+        best_finished_runs([find_task("skirt"), find_task("pant")], find_runs(tmp_path))
     assert "no finished run of skirt_length_labels, pant_length_labels" in str(error.value)
     assert f"unfinished: {tmp_path / 'c'}" in str(error.value)
 
@@ -66,7 +74,7 @@ def test_metrics_that_are_none_are_an_error(tmp_path: Path, content: str) -> Non
     run = make_run(tmp_path / "a", "skirt", 0.8)
     run.metrics_file.write_text(content)
     with pytest.raises(FashionAIError, match=r"metrics\.json: (not valid JSON|does not hold)"):
-        best_finished_runs([find_task("skirt")], tmp_path)
+        best_finished_runs([find_task("skirt")], find_runs(tmp_path))
 
 
 def test_only_runs_are_removed(tmp_path: Path) -> None:
@@ -98,19 +106,19 @@ def test_a_run_of_several_tasks_stands_for_each_of_them(tmp_path: Path) -> None:
     """By its score of that task, beside runs that have learnt it alone."""
     both = make_run_of_several(tmp_path / "both", {"pant": 0.7, "skirt": 0.6})
     alone = make_run(tmp_path / "alone", "skirt", 0.65)
-    assert both.read_tasks() == [find_task("pant"), find_task("skirt")]
-    best = best_finished_runs([find_task("skirt"), find_task("pant")], tmp_path)
-    assert best == {find_task("skirt"): [alone], find_task("pant"): [both]}
+    assert Run(both).tasks == (find_task("pant"), find_task("skirt"))
+    best = best_finished_runs([find_task("skirt"), find_task("pant")], find_runs(tmp_path))
+    assert best == {find_task("skirt"): [Run(alone)], find_task("pant"): [Run(both)]}
     make_run_of_several(tmp_path / "more", {"skirt": 0.8, "coat": 0.1})
-    best = best_finished_runs([find_task("skirt")], tmp_path)
+    best = best_finished_runs([find_task("skirt")], find_runs(tmp_path))
     assert [run.path.name for run in best[find_task("skirt")]] == ["more"]
 
 
 def test_the_weights_of_a_run_are_those_that_its_metrics_name(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", "skirt", 0.8)
-    assert run.weights_file == run.best_parameters
-    metrics = run.read_metrics()
+    assert Run(run).weights_file == run.best_parameters
+    metrics = Run(run).metrics
     write_json(run.metrics_file, {**metrics, "weights": "best_ema.params"})
-    assert run.weights_file == run.best_averaged_parameters
+    assert Run(run).weights_file == run.best_averaged_parameters
     run.metrics_file.unlink()
-    assert run.weights_file == run.best_parameters
+    assert Run(run).weights_file == run.best_parameters

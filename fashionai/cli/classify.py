@@ -61,11 +61,11 @@ def command(
     from fashionai.downloads import DownloadLimits
     from fashionai.files import write_json
     from fashionai.predictions.classify import choose_runs, classify, to_json, to_rows
+    from fashionai.predictions.run_choice import Candidates
     from fashionai.reporting.classes import image_lines
-    from fashionai.runs import open_runs
     from fashionai.runtime import contexts
 
-    runs = choose_runs(open_runs(run_paths))
+    runs = choose_runs(Candidates.open(run_paths))
     results = classify(
         images,
         runs,

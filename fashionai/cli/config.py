@@ -18,10 +18,8 @@ def command(path: Path, overrides: tuple[str, ...]) -> None:
       fashionai config configs/skirt.yaml epochs=10 optimizer.lr=0.01
     """
     from fashionai.config import dump_config, load_config
-    from fashionai.runs import RunFolder
-    from fashionai.tasks import tasks_from_json
+    from fashionai.runs import Run, RunFolder, learnt_tasks
 
     # Beside a run's configuration are its tasks, wherever they were prepared.
-    described = RunFolder(path.parent).classes_file
-    known = tasks_from_json(described) if described.is_file() else []
+    known = learnt_tasks([Run(RunFolder(path.parent))])
     click.echo(dump_config(load_config(path, overrides, known)), nl=False)

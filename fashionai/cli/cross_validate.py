@@ -8,8 +8,9 @@ from typing import Optional, Union
 
 import click
 
-from fashionai.cli.options import batch_size_option, device_options, parse_gpus
+from fashionai.cli.options import CROPS, batch_size_option, device_options, parse_gpus
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 
 EPILOG = """
 \b
@@ -47,8 +48,8 @@ KEY=VALUE overrides any key that fashionai config prints.
 @click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")
 @click.option(
     "--crops",
-    type=click.Choice(["1", "5", "10"]),
-    help="Views of each held-out image.  [default: 10]",
+    type=CROPS,
+    help=f"Views of each held-out image.  [default: {DEFAULT_CROPS}]",
 )
 @batch_size_option
 @device_options

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fashionai.cli.progress import progress_bar
+from fashionai.default_folders import DATA_FOLDER
 
 EPILOG = """
 \b
@@ -19,7 +20,7 @@ Example:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("data/demo"),
+    default=DATA_FOLDER / "demo",
     help="Data folder to write.",
 )
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from fashionai.cli.options import device_options, parse_gpus, prediction_options
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.datasets.names import SPLITS
 
 if TYPE_CHECKING:
     from fashionai.scoring.evaluate import TaskEvaluation
@@ -63,9 +64,7 @@ class Threshold(click.ParamType):
     multiple=True,
     help="Run to score instead.",
 )
-@click.option(
-    "--split", type=click.Choice(["train", "val", "test"]), default="val", help="Split for --run."
-)
+@click.option("--split", type=click.Choice(SPLITS), default="val", help="Split for --run.")
 @click.option(
     "--threshold",
     type=Threshold(),
@@ -143,10 +142,10 @@ def _evaluate_run(
     threshold: Union[float, str, None],
     options: dict[str, Any],
 ) -> list[TaskEvaluation]:
-    from fashionai.runs import RunFolder
+    from fashionai.runs import Run
     from fashionai.scoring.splits import evaluate_run, threshold_of_run
 
-    run = RunFolder(path)
+    run = Run.open(path)
     if isinstance(threshold, str):
         with progress_bar(f"{run}: val", 0) as advance:
             threshold = threshold_of_run(run, devices, progress=advance, **options)

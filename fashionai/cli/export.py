@@ -33,10 +33,10 @@ def command(run_path: Path, layout: str, out: Path) -> None:
     """
     from fashionai.export.graph import export_gluon, export_onnx
     from fashionai.export.torch import export_safetensors
-    from fashionai.runs import RunFolder
+    from fashionai.runs import Run
 
     exports = {"onnx": export_onnx, "gluon": export_gluon, "safetensors": export_safetensors}
-    done = exports[layout](RunFolder(run_path), out)
+    done = exports[layout](Run.open(run_path), out)
     click.echo(f"{done.folder}: {done.description}")
     click.echo(
         f"on {done.checked_on} probabilities differ by at most "

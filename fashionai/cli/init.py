@@ -7,6 +7,8 @@ from typing import Optional
 
 import click
 
+from fashionai.default_folders import PREPARED_FOLDER
+
 EPILOG = """
 \b
 Examples:
@@ -19,7 +21,7 @@ Examples:
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    default=Path("data/train_valid"),
+    default=PREPARED_FOLDER,
     help="Where prepare has put the task.",
 )
 @click.option(

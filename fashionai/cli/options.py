@@ -7,9 +7,13 @@ from typing import Any, Callable, TypeVar
 
 import click
 
+from fashionai.engines.names import AUTO, ENGINES
 from fashionai.errors import ConfigError
+from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+CROPS = click.Choice([str(count) for count in CROP_COUNTS])
 
 
 def device_options(command: Command) -> Command:
@@ -63,14 +67,14 @@ def prediction_options(command: Command) -> Command:
     """Add --crops, --batch-size and --engine."""
     command = click.option(
         "--engine",
-        type=click.Choice(["auto", "gluon", "fused", "onnx", "int8"]),
-        default="auto",
+        type=click.Choice([AUTO, *ENGINES]),
+        default=AUTO,
         help="What computes: auto takes the fastest exact one; int8 needs quantize before.",
     )(command)
     return click.option(
         "--crops",
-        type=click.Choice(["1", "5", "10"]),
-        default="10",
+        type=CROPS,
+        default=str(DEFAULT_CROPS),
         callback=lambda context, parameter, value: int(value),
         help="Views an image: centre; and corners; and their mirrors.",
     )(batch_size_option(command))

@@ -10,9 +10,10 @@ import click
 
 from fashionai.cli.options import device_options, parse_gpus, prediction_options, runs_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.default_folders import DATA_FOLDER
 
 if TYPE_CHECKING:
-    from fashionai.runs import RunFolder
+    from fashionai.runs import Run
     from fashionai.tasks import Task
 
 EPILOG = """
@@ -34,7 +35,7 @@ Examples:
     required=True,
     help="Prediction file to write.",
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
+@click.option("--data", type=click.Path(path_type=Path), default=DATA_FOLDER, help="Data folder.")
 @click.option(
     "--questions",
     type=click.Path(path_type=Path),
@@ -85,26 +86,28 @@ def command(
     Rows are in the order of the question file; of a folder, by name.
     """
     from fashionai.datasets.prepared.folders import PREPARED_FOLDER
+    from fashionai.families import expand_tasks
     from fashionai.predictions import plan as answers
     from fashionai.predictions.predict import images_of, runs_of
-    from fashionai.runs import find_runs, learnt_tasks, open_runs
+    from fashionai.predictions.run_choice import Candidates
     from fashionai.runtime import contexts
-    from fashionai.tasks import expand_tasks, prepared_tasks
+    from fashionai.tasks import prepared_tasks
 
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")
     if questions is None and path_column is not None:
         raise click.UsageError("--path-column goes with --questions")
     log_to_terminal()
-    runs = open_runs(run_paths)
-    learnt = learnt_tasks(runs or find_runs())
-    tasks = expand_tasks(task_names, [*learnt, *prepared_tasks(PREPARED_FOLDER)])
+    candidates = Candidates.open(run_paths)
+    tasks = expand_tasks(task_names, [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)])
     form: dict[str, Any] = {"as_table": layout == "table", "threshold": threshold}
     if split is not None:
-        plan = answers.plan_split(split, tasks, runs, **form)
+        plan = answers.plan_split(split, tasks, candidates, **form)
     else:
-        file = questions or answers.question_file(data, tasks or learnt)
-        plan = answers.plan_questions(file, data, tasks, runs, path_column=path_column, **form)
+        file = questions or answers.question_file(data, tasks or candidates.tasks)
+        plan = answers.plan_questions(
+            file, data, tasks, candidates, path_column=path_column, **form
+        )
     wanted = [part.question for part in plan.parts]
     for task, _, task_runs in wanted:
         _print_runs(task, task_runs)
@@ -118,9 +121,9 @@ def command(
     click.echo(f"{out}: {rows:,} rows")
 
 
-def _print_runs(task: Task, runs: Sequence[RunFolder]) -> None:
+def _print_runs(task: Task, runs: Sequence[Run]) -> None:
     for run in runs:
-        metrics = run.read_metrics()
+        metrics = run.metrics
         score = metrics.get("tasks", {}).get(task.name, {}).get("map")
         validation = f"validation mAP {score:.4f}" if score is not None else "no validation mAP"
         weights = ", averaged weights" if metrics.get("weights") == "best_ema.params" else ""

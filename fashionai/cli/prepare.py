@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Callable, Optional, TypeVar
 
 import click
 
 from fashionai.cli.progress import progress_bar
+from fashionai.datasets.names import MODES
+from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER
+from fashionai.families import FAMILIES
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 EPILOG = """
 \b
@@ -20,6 +25,23 @@ Examples:
 """
 
 
+# The options of single families by name, and what to say when they are misplaced.
+OPTIONS = [family.option for family in FAMILIES.values() if family.option is not None]
+GOES_WITH = {
+    family.option.name: f"{family.option.flag} goes with --task {family.tasks[0].short_name}"
+    for family in FAMILIES.values()
+    if family.option is not None
+}
+
+
+def family_options(function: Function) -> Function:
+    """Add the options that single families have."""
+    for option in OPTIONS:
+        share = click.FloatRange(0, 1, max_open=True)
+        function = click.option(option.flag, option.name, type=share, help=option.help)(function)
+    return function
+
+
 @click.command(epilog=EPILOG)
 @click.option(
     "--task",
@@ -29,22 +51,22 @@ Examples:
     help="Task name or alias (skirt, logos, ...), or all; may repeat. With --csv or --folders "
     "the name of a new task.",
 )
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), help="Data folder.")
+@click.option("--data", type=click.Path(path_type=Path), default=DATA_FOLDER, help="Data folder.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("data/train_valid"),
+    default=PREPARED_FOLDER,
     help="Where the task's folder goes.",
 )
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Share of the rows for validation.  [default: 0.1, of cactus 0.01]",
+    help="Share of the rows for validation.  [default: 0.1; cactus 0.01]",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides the split.")
 @click.option(
     "--mode",
-    type=click.Choice(["hardlink", "copy", "symlink"]),
+    type=click.Choice(MODES),
     default="hardlink",
     help="How images get into the folders.",
 )
@@ -58,12 +80,7 @@ Examples:
     "--folders", type=click.Path(path_type=Path), help="Class folders of your own, or of splits."
 )
 @click.option("--classes", metavar="A,B,C", help="The classes in order.  [default: by name]")
-@click.option(
-    "--no-logo-share",
-    type=click.FloatRange(0, 1, max_open=True),
-    help="Share of the no-logo validation list to train on; 0 makes logos 32 classes.  "
-    "[default: 0.5]",
-)
+@family_options
 @click.option("--skip-bad", is_flag=True, help="Go on without images that cannot be decoded.")
 def command(
     tasks: tuple[str, ...],
@@ -80,8 +97,8 @@ def command(
     group_column: Optional[str],
     folders: Optional[Path],
     classes: Optional[str],
-    no_logo_share: Optional[float],
     skip_bad: bool,
+    **shares: Optional[float],
 ) -> None:
     """Reorganize label files and images into per-class folders.
 
@@ -100,19 +117,20 @@ def command(
         (bool(csv_file) != bool(images), "--csv FILE and --images DIR go together"),
         (not csv_file and any(columns.values()), "--path-column and the like go with --csv"),
         (not own and classes is not None, "--classes goes with --csv or --folders"),
-        (own and no_logo_share is not None, "--no-logo-share goes with --task logos"),
+        *((own and shares[name] is not None, message) for name, message in GOES_WITH.items()),
         (own and len(tasks) > 1, "--csv and --folders make one task: give one --task"),
     ):
         if wrong:
             raise click.UsageError(message)
     from fashionai.datasets.prepared.prepare import prepare, summary_notes, summary_table
-    from fashionai.datasets.reading import OwnFiles, read_sources
+    from fashionai.datasets.reading import OwnFiles, read_data_sets
 
     listed = [] if classes is None else [name.strip() for name in classes.split(",")]
     own_files = OwnFiles(csv_file, images, folders, columns, listed)
-    for source in read_sources(tasks, data, no_logo_share, own_files):
+    given = {name: share for name, share in shares.items() if share is not None}
+    for data_set in read_data_sets(tasks, data, given, own_files):
         summary = prepare(
-            source,
+            data_set,
             out,
             val_fraction=val_fraction,
             seed=seed,

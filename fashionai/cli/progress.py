@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+
+from fashionai.progress import Advance
 
 
 @contextlib.contextmanager
-def progress_bar(
-    description: str, total: int, unit: str = "images"
-) -> Iterator[Callable[[int], None]]:
+def progress_bar(description: str, total: int, unit: str = "images") -> Iterator[Advance]:
     """A bar for ``total`` steps; the block gets what is called with steps done.
 
     The unit B is for bytes, shown in larger ones.

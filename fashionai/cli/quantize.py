@@ -45,9 +45,9 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
     Scores on the validation split, centre crop, tell what it costs.
     """
     from fashionai.quantization import quantize
-    from fashionai.runs import RunFolder
+    from fashionai.runs import Run
 
-    run = RunFolder(run_path)
+    run = Run.open(run_path)
     with progress_bar(f"{run}: val, twice", 0) as advance:
         done = quantize(
             run,
@@ -58,7 +58,7 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
             progress=advance,
         )
     _print_scores(done)
-    click.echo(f"{run.int8_report}: calibrated on {done.images} training images")
+    click.echo(f"{run.folder.int8_report}: calibrated on {done.images} training images")
     click.echo(f"Use it: fashionai predict --run {run} --engine int8 --out FILE")
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from fashionai.default_folders import RUNS_FOLDER
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+@click.argument("folder", type=click.Path(path_type=Path), default=RUNS_FOLDER)
 def command(folder: Path) -> None:
     """List the runs below a folder with their validation scores, the best first.
 

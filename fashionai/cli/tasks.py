@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from fashionai.default_folders import PREPARED_FOLDER
+
 
 @click.command()
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    default=Path("data/train_valid"),
+    default=PREPARED_FOLDER,
     help="Where prepare has put tasks.",
 )
 @click.argument("names", nargs=-1, metavar="[TASK]...")
@@ -23,11 +25,12 @@ def command(folder: Path, names: tuple[str, ...]) -> None:
       fashionai tasks
       fashionai tasks skirt logos
     """
+    from fashionai.families import expand_tasks, known_tasks
     from fashionai.reporting.tables import task_lines
-    from fashionai.tasks import TASKS, expand_tasks, prepared_tasks
+    from fashionai.tasks import prepared_tasks
 
     prepared = prepared_tasks(folder)
-    known = {task.name: task for task in (*TASKS, *prepared)}
+    known = {task.name: task for task in (*known_tasks(), *prepared)}
     chosen = expand_tasks(names, prepared) if names else list(known.values())
     for task in chosen:
         state = "prepared" if task.name in {each.name for each in prepared} else "not prepared"

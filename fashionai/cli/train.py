@@ -49,29 +49,32 @@ def command(
         raise click.UsageError("give --config FILE, or --run DIR --resume to go on with a run")
     chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config
-    from fashionai.runs import RUNS_FOLDER, RunFolder, create_run, remove_run
+    from fashionai.default_folders import RUNS_FOLDER
+    from fashionai.runs import Run, RunFolder, create_run, remove_run
 
     if config_file is None:
-        config = RunFolder(run_path or Path()).read_config(overrides)
+        config = Run(RunFolder(run_path or Path())).config_with(overrides)
     else:
         config = load_config(config_file, overrides)
-    run = RunFolder(run_path or RUNS_FOLDER / config.run_name)
-    resume = resume and run.config_file.is_file()
-    if resume:
-        run.check_same_config(config)
-        if run.is_finished:
-            click.echo(f"{run}: already finished, {run.weights_file}")
+    folder = RunFolder(run_path or RUNS_FOLDER / config.run_name)
+    begun = Run(folder) if resume and folder.has_begun else None
+    if begun is not None:
+        begun.check_same_config(config)
+        if begun.is_finished:
+            click.echo(f"{folder}: already finished, {begun.weights_file}")
             return
 
     from fashionai.runtime import contexts
     from fashionai.training.trainer import Trainer
 
     log_to_terminal()
-    trainer = Trainer(config, contexts(device, chosen_gpus), run if resume else None)
+    trainer = Trainer(config, contexts(device, chosen_gpus), begun)
     if overwrite:
-        remove_run(run.path)
-    if not resume:
-        wanted, run = run, create_run(run.path)
-        if run.path != wanted.path:
-            click.echo(f"{wanted} is taken, this run is {run} (--resume or --overwrite: {wanted})")
-    trainer.fit(run)
+        remove_run(folder.path)
+    if begun is None:
+        wanted, folder = folder, create_run(folder.path)
+        if folder != wanted:
+            click.echo(
+                f"{wanted} is taken, this run is {folder} (--resume or --overwrite: {wanted})"
+            )
+    trainer.fit(folder)

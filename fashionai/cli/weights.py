@@ -9,6 +9,7 @@ import click
 
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.urls import is_url
 
 if TYPE_CHECKING:
     from fashionai.weights.store import Weights
@@ -108,13 +109,13 @@ def fetch(
 
     find_network(model)
     log_to_terminal()
-    by_hand = place is not None and ("://" in place or Path(place).is_file())
+    by_hand = place is not None and (is_url(place) or Path(place).is_file())
     if (mean or std) and not by_hand:
         raise click.UsageError("--mean and --std go with --from a file or URL")
     with progress_bar(model, 0, unit="B") as advance:
         if place is None:
             kept = pretrained.fetch_first(model, advance)
-        elif "://" in place:
+        elif is_url(place):
             kept = pretrained.fetch_address(place, model, mean, std, advance)
         elif by_hand:
             kept = pretrained.import_file(Path(place), model, mean, std)

@@ -13,16 +13,12 @@ from fashionai.config.loading import (
     save_config,
 )
 from fashionai.config.models import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Config,
     DataConfig,
     OptimizerConfig,
 )
 
 __all__ = [
-    "IMAGENET_MEAN",
-    "IMAGENET_STD",
     "Config",
     "DataConfig",
     "OptimizerConfig",

@@ -15,15 +15,9 @@ from fashionai.config.models import Config, DataConfig
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
 from fashionai.errors import ConfigError, nearest
+from fashionai.families import find_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
-from fashionai.tasks import (
-    REGISTRY,
-    SHORT_NAMES,
-    Task,
-    find_task,
-    full_names,
-    prepared_tasks,
-)
+from fashionai.tasks import Task, prepared_tasks
 from fashionai.yaml_files import load_yaml, parse_scalar
 
 
@@ -121,7 +115,8 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
     task, data = tree.get("task"), tree.get("data")
     folder = data.get("folder") if isinstance(data, dict) else None
     names = task if isinstance(task, list) else [task]
-    unknown = [n for n in full_names(n for n in names if isinstance(n, str)) if n not in REGISTRY]
+    full = full_names(name for name in names if isinstance(name, str))
+    unknown = [name for name in full if known_task(name) is None]
     if not unknown:
         return []
     place = Path(str(folder or DataConfig().folder))
@@ -149,7 +144,8 @@ def _describe(details: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(key, place[at] if at < len(place) else "")
     if kind == "missing":
-        return f"{key}: missing. Choose from: {', '.join(SHORT_NAMES)}"  # only task has no default
+        names = ", ".join(task.short_name for task in known_tasks())
+        return f"{key}: missing. Choose from: {names}"  # only task has no default
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         choices = SCHEDULES if place[0] == "schedule" else AUGMENTATIONS
         name = details.get("ctx", {}).get("tag")

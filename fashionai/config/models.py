@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Optional, Union, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -11,12 +11,11 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from fashionai.config.augmentations import Augmentation, Mirror, RandomCrop
 from fashionai.config.schedules import Schedule, StepSchedule
 from fashionai.config.section import Section
+from fashionai.default_folders import PREPARED_FOLDER
 from fashionai.errors import nearest
+from fashionai.families import ALL, full_names, short_name
 from fashionai.metrics import SCORE_NAMES
-from fashionai.tasks import ALL, full_names, short_name
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD
 
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 
@@ -24,7 +23,7 @@ Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 class DataConfig(Section):
     """Where the prepared images are and how they become arrays."""
 
-    folder: str = Field("data/train_valid", description="Folder that `prepare` wrote.")
+    folder: str = Field(str(PREPARED_FOLDER), description="Folder that `prepare` wrote.")
     folds_file: Optional[str] = Field(
         None, description="`folds.csv` of a cross-validation; `cross-validate` sets it."
     )
@@ -252,9 +251,22 @@ class Config(Section):
 
     def with_input(self, mean: Optional[Sequence[float]], std: Optional[Sequence[float]]) -> Config:
         """The same with this mean and standard deviation of the input where it leaves them open."""
-        found = {"mean": self.data.mean or mean, "std": self.data.std or std}
-        data = {name: value if value is None else list(value) for name, value in found.items()}
-        return self.model_copy(update={"data": self.data.model_copy(update=data)})
+        found = {"data.mean": self.data.mean or mean, "data.std": self.data.std or std}
+        return self.changed({key: value and list(value) for key, value in found.items()})
+
+    def changed(self, values: Mapping[str, Any]) -> Config:
+        """A validated copy with the values of some dotted keys replaced.
+
+        A section is replaced as a whole by a mapping of its keys.
+        """
+        tree = self.model_dump()
+        for key, value in values.items():
+            *sections, leaf = key.split(".")
+            node = tree
+            for section in sections:
+                node = node[section]
+            node[leaf] = value
+        return Config.model_validate(tree)
 
     @field_validator("task", mode="wrap")
     @classmethod

@@ -11,6 +11,7 @@ import numpy as np
 from fashionai.conversion.extra_layers import EXTRA_LAYERS
 from fashionai.conversion.names import Layout, layouts
 from fashionai.errors import WeightsError
+from fashionai.normalization import Channels
 
 # What PyTorch calls the two that are trained of a normalisation's four parameters.
 TORCH_SUFFIXES = {"gamma": "weight", "beta": "bias"}
@@ -71,8 +72,8 @@ def convert(
 def to_torch(
     model: str,
     parameters: Mapping[str, np.ndarray],
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: Channels,
+    std: Channels,
 ) -> TorchNetwork:
     """The counterpart of a Gluon network with these parameters, by Gluon's names.
 
@@ -82,7 +83,7 @@ def to_torch(
     """
     layout = layouts(model)[0]
     left = {name: np.asarray(value) for name, value in parameters.items()}
-    new_mean, new_std = tuple(mean), tuple(std)
+    new_mean, new_std = mean, std
     if model in EXTRA_LAYERS:
         try:
             new_mean, new_std = EXTRA_LAYERS[model].remove(left, new_mean, new_std)
@@ -100,8 +101,8 @@ def to_torch(
         layout.library,
         layout.network,
         {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()},
-        new_mean,
-        new_std,
+        tuple(new_mean),
+        tuple(new_std),
     )
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fashionai.errors import WeightsError
+from fashionai.normalization import Channels
 
 Parameters = dict[str, np.ndarray]
-Channels = tuple[float, ...]
 
 EPSILON = 1e-5  # of every batch normalisation, in Gluon as in PyTorch
 # The largest value that ImageNet's mean and standard deviation give to a pixel; 1 for mean 0.5.

@@ -33,11 +33,6 @@ class Layout:
     output_rank: int = 2
 
 
-def convertible_networks() -> list[str]:
-    """Gluon's names of the networks that have a counterpart."""
-    return list(LAYOUTS)
-
-
 def layouts(model: str) -> list[Layout]:
     """The layouts in which a Gluon network's weights exist, the one to write first.
 

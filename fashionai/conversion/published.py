@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Channels = tuple[float, float, float]
+from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 
-IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
-IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 HALF: Channels = (0.5, 0.5, 0.5)
 
 
@@ -18,8 +16,7 @@ class PublishedWeights:
     ``model`` is Gluon's name. ``name`` is a tag of timm, which is also that of a
     repository ``timm/<name>`` of the Hugging Face hub with a file ``model.safetensors``, or
     a file of torchvision, with the first eight digits of its SHA-256. Images are
-    RGB in [0, 1], less ``mean`` and over ``std``; the 224 pixels seen are
-    ``crop_fraction`` of the short side, resized with ``interpolation``.
+    RGB in [0, 1], less ``mean`` and over ``std``.
     """
 
     model: str
@@ -27,8 +24,6 @@ class PublishedWeights:
     name: str
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
-    crop_fraction: float = 0.875
-    interpolation: str = "bilinear"
 
 
 def published_weights(model: str) -> list[PublishedWeights]:
@@ -37,63 +32,59 @@ def published_weights(model: str) -> list[PublishedWeights]:
 
 
 _TIMM = {
-    "resnet18_v1b": ("resnet18.a1_in1k", 0.95, "bicubic"),
-    "resnet34_v1b": ("resnet34.a1_in1k", 0.95, "bicubic"),
-    "resnet50_v1b": ("resnet50.tv2_in1k", 0.965, "bilinear"),
-    "resnet101_v1b": ("resnet101.tv2_in1k", 0.965, "bilinear"),
-    "resnet152_v1b": ("resnet152.tv2_in1k", 0.965, "bilinear"),
-    "mobilenetv2_1.0": ("mobilenetv2_100.ra_in1k", 0.875, "bicubic"),
-    "densenet121": ("densenet121.ra_in1k", 0.875, "bicubic"),
-    "densenet161": ("densenet161.tv_in1k", 0.875, "bicubic"),
-    "densenet169": ("densenet169.tv_in1k", 0.875, "bicubic"),
-    "densenet201": ("densenet201.tv_in1k", 0.875, "bicubic"),
-    "vgg11": ("vgg11.tv_in1k", 0.875, "bilinear"),
-    "vgg11_bn": ("vgg11_bn.tv_in1k", 0.875, "bilinear"),
-    "vgg13": ("vgg13.tv_in1k", 0.875, "bilinear"),
-    "vgg13_bn": ("vgg13_bn.tv_in1k", 0.875, "bilinear"),
-    "vgg16": ("vgg16.tv_in1k", 0.875, "bilinear"),
-    "vgg16_bn": ("vgg16_bn.tv_in1k", 0.875, "bilinear"),
-    "vgg19": ("vgg19.tv_in1k", 0.875, "bilinear"),
-    "vgg19_bn": ("vgg19_bn.tv_in1k", 0.875, "bilinear"),
+    "resnet18_v1b": "resnet18.a1_in1k",
+    "resnet34_v1b": "resnet34.a1_in1k",
+    "resnet50_v1b": "resnet50.tv2_in1k",
+    "resnet101_v1b": "resnet101.tv2_in1k",
+    "resnet152_v1b": "resnet152.tv2_in1k",
+    "mobilenetv2_1.0": "mobilenetv2_100.ra_in1k",
+    "densenet121": "densenet121.ra_in1k",
+    "densenet161": "densenet161.tv_in1k",
+    "densenet169": "densenet169.tv_in1k",
+    "densenet201": "densenet201.tv_in1k",
+    "vgg11": "vgg11.tv_in1k",
+    "vgg11_bn": "vgg11_bn.tv_in1k",
+    "vgg13": "vgg13.tv_in1k",
+    "vgg13_bn": "vgg13_bn.tv_in1k",
+    "vgg16": "vgg16.tv_in1k",
+    "vgg16_bn": "vgg16_bn.tv_in1k",
+    "vgg19": "vgg19.tv_in1k",
+    "vgg19_bn": "vgg19_bn.tv_in1k",
 }
 _TIMM_HALF = {
-    "resnet18_v2": ("resnetv2_18.ra4_e3600_r224_in1k", 0.9, "bicubic"),
-    "resnet34_v2": ("resnetv2_34.ra4_e3600_r224_in1k", 0.9, "bicubic"),
-    "resnet50_v2": ("resnetv2_50.a1h_in1k", 0.95, "bicubic"),
-    "resnet101_v2": ("resnetv2_101.a1h_in1k", 0.95, "bicubic"),
+    "resnet18_v2": "resnetv2_18.ra4_e3600_r224_in1k",
+    "resnet34_v2": "resnetv2_34.ra4_e3600_r224_in1k",
+    "resnet50_v2": "resnetv2_50.a1h_in1k",
+    "resnet101_v2": "resnetv2_101.a1h_in1k",
 }
-# The short side is resized to 232 pixels for the newer ones, 256 for the older.
 _TORCHVISION = {
-    "resnet18_v1b": ("resnet18-f37072fd.pth", 256),
-    "resnet34_v1b": ("resnet34-b627a593.pth", 256),
-    "resnet50_v1b": ("resnet50-11ad3fa6.pth", 232),
-    "resnet101_v1b": ("resnet101-cd907fc2.pth", 232),
-    "resnet152_v1b": ("resnet152-f82ba261.pth", 232),
-    "mobilenetv2_1.0": ("mobilenet_v2-7ebf99e0.pth", 232),
-    "densenet121": ("densenet121-a639ec97.pth", 256),
-    "densenet161": ("densenet161-8d451a50.pth", 256),
-    "densenet169": ("densenet169-b2777c0a.pth", 256),
-    "densenet201": ("densenet201-c1103571.pth", 256),
-    "vgg11": ("vgg11-8a719046.pth", 256),
-    "vgg11_bn": ("vgg11_bn-6002323d.pth", 256),
-    "vgg13": ("vgg13-19584684.pth", 256),
-    "vgg13_bn": ("vgg13_bn-abd245e5.pth", 256),
-    "vgg16": ("vgg16-397923af.pth", 256),
-    "vgg16_bn": ("vgg16_bn-6c64b313.pth", 256),
-    "vgg19": ("vgg19-dcbb9e9d.pth", 256),
-    "vgg19_bn": ("vgg19_bn-c79401a0.pth", 256),
-    "alexnet": ("alexnet-owt-7be5be79.pth", 256),
-    "squeezenet1.0": ("squeezenet1_0-b66bff10.pth", 256),
-    "squeezenet1.1": ("squeezenet1_1-b8a52dc0.pth", 256),
+    "resnet18_v1b": "resnet18-f37072fd.pth",
+    "resnet34_v1b": "resnet34-b627a593.pth",
+    "resnet50_v1b": "resnet50-11ad3fa6.pth",
+    "resnet101_v1b": "resnet101-cd907fc2.pth",
+    "resnet152_v1b": "resnet152-f82ba261.pth",
+    "mobilenetv2_1.0": "mobilenet_v2-7ebf99e0.pth",
+    "densenet121": "densenet121-a639ec97.pth",
+    "densenet161": "densenet161-8d451a50.pth",
+    "densenet169": "densenet169-b2777c0a.pth",
+    "densenet201": "densenet201-c1103571.pth",
+    "vgg11": "vgg11-8a719046.pth",
+    "vgg11_bn": "vgg11_bn-6002323d.pth",
+    "vgg13": "vgg13-19584684.pth",
+    "vgg13_bn": "vgg13_bn-abd245e5.pth",
+    "vgg16": "vgg16-397923af.pth",
+    "vgg16_bn": "vgg16_bn-6c64b313.pth",
+    "vgg19": "vgg19-dcbb9e9d.pth",
+    "vgg19_bn": "vgg19_bn-c79401a0.pth",
+    "alexnet": "alexnet-owt-7be5be79.pth",
+    "squeezenet1.0": "squeezenet1_0-b66bff10.pth",
+    "squeezenet1.1": "squeezenet1_1-b8a52dc0.pth",
 }
 PUBLISHED_WEIGHTS = [
     *(
-        PublishedWeights(model, "timm", name, mean, std, fraction, interpolation)
+        PublishedWeights(model, "timm", name, mean, std)
         for table, mean, std in ((_TIMM, IMAGENET_MEAN, IMAGENET_STD), (_TIMM_HALF, HALF, HALF))
-        for model, (name, fraction, interpolation) in table.items()
+        for model, name in table.items()
     ),
-    *(
-        PublishedWeights(model, "torchvision", name, crop_fraction=224 / short)
-        for model, (name, short) in _TORCHVISION.items()
-    ),
+    *(PublishedWeights(model, "torchvision", name) for model, name in _TORCHVISION.items()),
 ]

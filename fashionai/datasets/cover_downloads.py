@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 
 from fashionai.csv_files import read_rows, write_rows
-from fashionai.datasets.prepared.prepare import ProgressBar
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, content_hash
 from fashionai.pipeline.decode import find_damage, read_header
+from fashionai.progress import ProgressBar
+from fashionai.urls import is_url
 
 FAILED = "failed.csv"
 FAILED_HEADER = ("url", "line", "reason")
@@ -28,7 +29,6 @@ JPEG_QUALITY = 100
 LONGEST_STEM, HASH_DIGITS = 60, 12
 
 QUOTE_COMMAS = "Put a URL that has commas in quotes"
-URL_LIKE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class ListedURL(NamedTuple):
@@ -155,7 +155,7 @@ def file_name(url: str) -> str:
 
 
 def _url_column(header: Sequence[str], fields: Sequence[str], place: str) -> int:
-    holding = [index for index, field in enumerate(fields) if URL_LIKE.match(field)]
+    holding = [index for index, field in enumerate(fields) if is_url(field)]
     if not holding:
         raise DataError(f"{place}: found '{','.join(fields)}', expected a URL such as https://...")
     named = [index for index in holding if header[index].lower() == "url"]

@@ -1,7 +1,6 @@
-"""What is to be predicted: question files of competitions, and one's own images.
+"""Images to predict: question files of competitions, or one's own images.
 
-One's own are a folder, a list of paths or any CSV with a column of paths. Rows of
-FashionAI's files name the task they ask for, all others ask for whatever is predicted.
+One's own are a single image, a folder, a list of paths, or any CSV with a column of paths.
 """
 
 from __future__ import annotations
@@ -13,12 +12,8 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai import csv_files
-from fashionai.datasets.readers import cactus
-from fashionai.datasets.readers import fashionai as fashionai_csv
 from fashionai.datasets.readers.class_folders import (
     ImageFiles,
-    holds_image,
-    is_image_name,
     safe_relative_path,
 )
 from fashionai.datasets.readers.csv_dialect import (
@@ -30,26 +25,19 @@ from fashionai.datasets.readers.csv_dialect import (
     is_image,
     plain,
     read_lines,
-    read_rows,
+    read_table_rows,
     split_lines,
 )
+from fashionai.datasets.readers.image_files import holds_image, is_image_name
+from fashionai.datasets.readers.reader import QuestionFile, readers
+from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError
-from fashionai.pipeline.decode import ImageFile
-from fashionai.tasks import REGISTRY, Task
-
-# Where competitions put their question files, by the family of their tasks.
-QUESTION_FILES = {"fashionai": fashionai_csv.TEST_QUESTIONS, "cactus": cactus.QUESTIONS}
+from fashionai.tasks import Task
 
 
-class AskedImage(NamedTuple):
-    """One row: the image as the question file names it, its file, the task it asks for if any."""
-
-    image: str
-    path: ImageFile
-    task: Optional[Task]
-
-
-def read_questions(path: Path, data: Path, path_column: Optional[str] = None) -> list[AskedImage]:
+def read_questions(
+    path: Path, data: Path, path_column: Optional[str] = None
+) -> list[ImageToPredict]:
     """The images that a folder, a list or a question file asks for, in its order, or one image.
 
     Paths of a file are relative to its own folder or to ``data``. ``path_column``
@@ -63,19 +51,26 @@ def read_questions(path: Path, data: Path, path_column: Optional[str] = None) ->
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder, expected what to predict")
     if is_image_name(path.name):
-        return [AskedImage(path.name, path, None)]
-    if path_column is None:
-        first_rows = [fields for fields, _ in itertools.islice(csv_files.read_rows(path), 2)]
-        if first_rows[:1] == [cactus.HEADER]:
-            found = cactus.read_cactus_questions(path)
-            return [AskedImage(name, image, None) for name, image in found]
-        if any(_is_fashionai(fields) for fields in first_rows):
-            asked = fashionai_csv.read_questions(path, data)
-            return [
-                AskedImage(row.image, image, row.task)
-                for row, image in zip(asked.rows, asked.images)
-            ]
+        return [ImageToPredict(path.name, path, None)]
+    known = None if path_column else _known_question_file(path)
+    if known is not None:
+        return known.read(path, data)
     return _read_list(path, data, path_column)
+
+
+def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
+    """The image that each row of a question file names, and its task if rows name one.
+
+    The images need not exist. Raises DataError for a file that cannot be read,
+    ConfigError when it is not clear which column holds the paths.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file, expected a question file")
+    known = _known_question_file(path)
+    if known is not None:
+        return known.names(path)
+    rows, _ = _read_list_rows(path, path.parent, None)
+    return [(row.text, None) for row in rows]
 
 
 def list_images(folder: Path) -> list[str]:
@@ -96,17 +91,34 @@ def list_images(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _read_folder(folder: Path) -> list[AskedImage]:
-    return [AskedImage(image, folder / image, None) for image in list_images(folder)]
+def _read_folder(folder: Path) -> list[ImageToPredict]:
+    return [ImageToPredict(image, folder / image, None) for image in list_images(folder)]
 
 
-def _is_fashionai(fields: Sequence[str]) -> bool:
-    """Whether a row names a FashionAI task, or an image as the competition does."""
-    named = REGISTRY.get(fields[1]) if len(fields) > 1 else None
-    return fields[0].startswith("Images/") or bool(named and named.family == "fashionai")
+def _known_question_file(path: Path) -> Optional[QuestionFile]:
+    """The kind of competition's question file that a file is; None for any other file."""
+    first_rows = [fields for fields, _ in itertools.islice(csv_files.read_rows(path), 2)]
+    kinds = (reader.questions for reader in readers())
+    return next((kind for kind in kinds if kind is not None and kind.matches(first_rows)), None)
 
 
-def _read_list(path: Path, data: Path, path_column: Optional[str]) -> list[AskedImage]:
+class _ListRow(NamedTuple):
+    """One row of a list: the path as it stands, the same in a safe form, and the row's place."""
+
+    text: str
+    path: str
+    where: str
+
+
+def _read_list(path: Path, data: Path, path_column: Optional[str]) -> list[ImageToPredict]:
+    rows, places = _read_list_rows(path, data, path_column)
+    return _find_images(rows, places)
+
+
+def _read_list_rows(
+    path: Path, data: Path, path_column: Optional[str]
+) -> tuple[list[_ListRow], list[ImageFiles]]:
+    """The rows of a list of paths or of a CSV, and the folders that paths may start from."""
     lines = list(itertools.islice(read_lines(path), SAMPLE_LINES))
     first = next((line.strip() for line in lines if line.strip()), None)
     if first is None:
@@ -119,12 +131,12 @@ def _read_list(path: Path, data: Path, path_column: Optional[str]) -> list[Asked
     sample = split_lines(lines, delimiter)
     column, has_header = _find_column(sample, path_column, places, path)
     rows = [
-        (fields[column], safe_relative_path(fields[column], where, "a path"), where)
-        for fields, where in read_rows(path, delimiter, len(sample[0]), has_header)
+        _ListRow(fields[column], safe_relative_path(fields[column], where, "a path"), where)
+        for fields, where in read_table_rows(path, delimiter, len(sample[0]), has_header)
     ]
     if not rows:
         raise DataError(f"{path}: no rows below its header")
-    return _find_images(rows, places)
+    return rows, places
 
 
 def _find_column(
@@ -159,13 +171,10 @@ def _may_be_image(field: str, places: Sequence[ImageFiles]) -> bool:
     return is_image_name(field) or any(is_image(field, files) for files in places)
 
 
-def _find_images(
-    rows: Sequence[tuple[str, str, str]], places: Sequence[ImageFiles]
-) -> list[AskedImage]:
-    """Rows of text, safe path and place to images, all from the first place that has the first."""
-    text, safe, _ = rows[0]
-    files = next((each for each in places if is_image(safe, each)), places[0])
-    asked: list[AskedImage] = []
+def _find_images(rows: Sequence[_ListRow], places: Sequence[ImageFiles]) -> list[ImageToPredict]:
+    """The images of all rows, from the first folder that has the image of the first row."""
+    files = next((each for each in places if is_image(rows[0].path, each)), places[0])
+    asked: list[ImageToPredict] = []
     missing: list[tuple[str, str]] = []
     seen: dict[str, str] = {}
     for text, safe, where in rows:
@@ -176,7 +185,7 @@ def _find_images(
         first = seen.setdefault(image, where)
         if first != where:
             raise DataError(f"{where}: {text} was already asked at {first}")
-        asked.append(AskedImage(text, files.root / image, None))
+        asked.append(ImageToPredict(text, files.root / image, None))
     if missing:
         error = files.missing(missing)
         raise DataError(error.message, error.hint or "Paths start there or in --data")

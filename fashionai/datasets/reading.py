@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fashionai.datasets.prepared.prepare import file_errors
-from fashionai.datasets.readers.cactus import read_cactus
 from fashionai.datasets.readers.class_folders import read_class_folders
-from fashionai.datasets.readers.covers import read_covers
-from fashionai.datasets.readers.fashionai import read_training_images
-from fashionai.datasets.readers.flickrlogos import read_logos
-from fashionai.datasets.readers.idx import read_idx_images
+from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.readers.table import read_table
-from fashionai.datasets.records import Source
+from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError
-from fashionai.tasks import ALL, REGISTRY, Task, expand_tasks
-
-READERS: dict[str, Callable[[Path, Task], Source]] = {
-    "fashionai": lambda data, task: Source(task, read_training_images(data, task), []),
-    "idx": lambda data, task: Source(task, read_idx_images(data, task), []),
-    "flickrlogos": lambda data, task: read_logos(data),
-    "cactus": lambda data, task: read_cactus(data),
-    "covers": lambda data, task: read_covers(data),
-}
+from fashionai.families import ALL, FAMILIES, expand_tasks, known_task
+from fashionai.tasks import Task
 
 # What a folder can be called everywhere, and a file of the same name with a suffix.
 TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -45,9 +34,9 @@ class OwnFiles(NamedTuple):
     classes: Sequence[str]
 
 
-def read_sources(
-    names: Sequence[str], data: Path, no_logo_share: Optional[float], own: OwnFiles
-) -> Iterator[Source]:
+def read_data_sets(
+    names: Sequence[str], data: Path, options: Mapping[str, float], own: OwnFiles
+) -> Iterator[DataSet]:
     """Read one's own files as the task of the first name, or else the known tasks one by one.
 
     Raises ConfigError for names that cannot be used, DataError for label files.
@@ -58,40 +47,42 @@ def read_sources(
         yield read_own_folders(names[0], own.folders, own.classes)
     else:
         for task in expand_tasks(names):
-            yield read_source(task, data, no_logo_share)
+            yield read_data_set(task, data, **options)
 
 
 @file_errors()
-def read_source(task: Task, data: Path, no_logo_share: Optional[float] = None) -> Source:
-    """What the label files of a known data set below ``data`` hold of a task.
+def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
+    """Read the label files of a known data set below ``data`` for one of its tasks.
 
-    ``no_logo_share`` is for logos alone, see read_logos.
+    ``options`` are those of the task's family. Raises ConfigError for an option of another one.
     """
-    if no_logo_share is None:
-        return READERS[task.family](data, task)
-    if task.family != "flickrlogos":
-        raise ConfigError(f"--no-logo-share: goes with --task logos, not with {task.name}")
-    return read_logos(data, no_logo_share)
+    own = FAMILIES[task.family].option
+    for family in FAMILIES.values():
+        other = family.option
+        if other is not None and other is not own and other.name in options:
+            goes_with = " or ".join(each.short_name for each in family.tasks)
+            raise ConfigError(f"{other.flag}: goes with --task {goes_with}, not with {task.name}")
+    return reader_of(task).read(data, task, **options)
 
 
 @file_errors()
 def read_own_table(
     name: str, file: Path, images: Path, classes: Sequence[str], **columns: Any
-) -> Source:
+) -> DataSet:
     """One's own CSV as a new task; ``columns`` and errors as for read_table."""
     _check_names(name, classes)
     return read_table(name, file, images, classes=classes, **columns)
 
 
 @file_errors()
-def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> Source:
+def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> DataSet:
     """One's own class folders as a new task; errors as for read_class_folders."""
     _check_names(name, classes)
     return read_class_folders(name, folder, classes=classes)
 
 
 def _check_names(name: str, classes: Sequence[str]) -> None:
-    if name in REGISTRY or name == ALL:
+    if known_task(name) or name == ALL:
         raise ConfigError(f"--task: '{name}' is the name of a known data set, choose another")
     if not TASK_NAME.fullmatch(name):
         raise ConfigError(

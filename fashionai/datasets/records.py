@@ -1,10 +1,13 @@
-"""The one record that every reader of label files produces, and what a reader returns."""
+"""The records that readers of label and question files produce."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+import numpy as np
+
+from fashionai.pipeline.decode import ImageFile
 from fashionai.tasks import Task
 
 
@@ -41,7 +44,7 @@ class LabelledImage(NamedTuple):
         return self.source.rsplit("/", 1)[-1]
 
 
-class Source(NamedTuple):
+class DataSet(NamedTuple):
     """What label files hold: a task, its images, and lines that a person should read.
 
     ``val_fraction`` is the share of rows that validation gets by default where
@@ -52,3 +55,23 @@ class Source(NamedTuple):
     images: list[LabelledImage]
     notes: list[str]
     val_fraction: float = 0.1
+
+
+class LabelRow(NamedTuple):
+    """One row of a label file that names its task; ``marks`` are ``(C,) int8``."""
+
+    image: str
+    task: Task
+    marks: np.ndarray
+    where: str
+
+
+class ImageToPredict(NamedTuple):
+    """An image to predict: its name in the question file, its file, the row's task if it has one.
+
+    Rows without a task are predicted for all tasks that are asked for.
+    """
+
+    image: str
+    path: ImageFile
+    task: Optional[Task]

@@ -9,10 +9,12 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
+from fashionai.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
 from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.families import full_names, known_task
 from fashionai.files import write_text
 from fashionai.pipeline.decode import read_header
-from fashionai.tasks import REGISTRY, Task, full_names, prepared_tasks
+from fashionai.tasks import Task, prepared_tasks
 from fashionai.yaml_files import parse_scalar
 
 # So many training images are opened to learn how large images are.
@@ -33,8 +35,8 @@ TEMPLATE = """\
 # {name}: {train:,} training and {val:,} validation images of {classes} classes.
 #
 #   fashionai train --config {path}
-#   fashionai evaluate --run runs/{name} --split val
-#   fashionai classify --run runs/{name} IMAGE
+#   fashionai evaluate --run {run} --split val
+#   fashionai classify --run {run} IMAGE
 #
 # Where to begin, written by fashionai init; the validation scores tell where to go from there.
 # Hardware: {hardware}
@@ -140,7 +142,7 @@ def write_starter_config(
     ConfigError for a file that is there, unless it may be overwritten.
     """
     task = find_prepared(name, folder)
-    path = out or Path("configs") / f"{task.short_name}.yaml"
+    path = out or CONFIGS_FOLDER / f"{task.short_name}.yaml"
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: is there already", "Give --overwrite, or another --out")
     write_text(path, starter_config(survey_task(task, folder, rng), folder, path))
@@ -151,7 +153,7 @@ def find_prepared(name: str, folder: Path) -> Task:
     """The task of that name or alias that is prepared in ``folder``; DataError otherwise."""
     known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
     hint = nearest(name, known)
-    if name not in known and name not in REGISTRY and hint.startswith("Did"):
+    if name not in known and known_task(name) is None and hint.startswith("Did"):
         raise DataError(f"{folder}: no task '{name}' is prepared there", hint)
     task = known.get(name)
     # Reading one that is not prepared, or not to its end, says how to prepare it.
@@ -183,6 +185,7 @@ def starter_config(survey: Survey, folder: Path, path: Path) -> str:
         **{**recipe._asdict(), "lr": recipe.lr * batch_size / recipe.largest_batch},
         lr_of_recipe=recipe.lr,
         name=survey.task.short_name,
+        run=RUNS_FOLDER / survey.task.short_name,
         task=_scalar(survey.task.short_name),
         path=path,
         folder=_scalar(str(folder)),

@@ -9,7 +9,7 @@ network has to look at shape.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,10 @@ import cv2
 import numpy as np
 
 from fashionai.demo.garments import draw
+from fashionai.families import find_task
 from fashionai.files import write_text
-from fashionai.tasks import Task, find_task
+from fashionai.progress import Advance, no_progress
+from fashionai.tasks import Task
 
 DEMO_TASKS = ("skirt_length_labels", "pant_length_labels", "sleeve_length_labels")
 
@@ -45,7 +47,7 @@ def write_demo(
     train_per_task: int = 1200,
     test_per_task: int = 240,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    progress: Advance = no_progress,
 ) -> None:
     """Write the demo data set: ``base`` (training), ``rank`` (test) and the test's answers.
 
@@ -63,8 +65,7 @@ def write_demo(
                     _jpeg(draw(task, sample.label, sample.maybe, rng), rng)
                 )
                 tables[split].append(f"{name},{task.name},{sample.letters(len(task.classes))}\n")
-                if progress is not None:
-                    progress(1)
+                progress(1)
     questions = [row.rpartition(",")[0] + ",\n" for row in tables["rank"]]
     write_text(folder / "rank/Tests/question.csv", "".join(questions))
     write_text(folder / "fashionAI_attributes_answer_a_20180428.csv", "".join(tables["rank"]))

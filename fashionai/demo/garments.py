@@ -27,7 +27,6 @@ BANDS = {
         *((0.55, 0.61), (0.69, 0.74), (0.83, 0.87), (1.03, 1.08)),
     ),
 }
-SIDES = (160, 220)  # every image's width and height lie in this range
 
 SHOULDER, WAIST, HIP, KNEE, ANKLE, SOLE = 0.185, 0.40, 0.48, 0.71, 0.93, 0.97  # heights
 WAIST_HALF, HIP_HALF = 0.068, 0.096  # half widths

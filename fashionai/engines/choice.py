@@ -13,15 +13,15 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import fashionai
-from fashionai.engines.opening import EXACT_ENGINES, Engine, open_engine
+from fashionai.engines.names import EXACT_ENGINES
+from fashionai.engines.opening import Engine, open_engine
 from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import compute_threads, home_folder, processor_name
 
 log = logging.getLogger(__name__)
 
-AUTO = "auto"
 CHOICES_FILE = "engines.json"
 # Fewer views than this are computed before anything would be measured.
 WORTH_MEASURING = 1000
@@ -32,7 +32,7 @@ PROBE_REPETITIONS = 3
 CLEAR_GAIN = 1.03
 
 
-def open_fastest(run: RunFolder, contexts: Sequence[Any], views: int) -> Engine:
+def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
     """The fastest exact engine for so many views of a run's network on these devices.
 
     It is measured once for a network, crop and machine, and remembered in
@@ -49,7 +49,7 @@ def open_fastest(run: RunFolder, contexts: Sequence[Any], views: int) -> Engine:
         return open_engine(run, contexts, "gluon")
 
 
-def _choose(run: RunFolder, contexts: Sequence[Any], views: int) -> str:
+def _choose(run: Run, contexts: Sequence[Any], views: int) -> str:
     if contexts[0].device_type != "cpu":
         return "gluon"
     choices, key = _read_choices(), _key(run)
@@ -70,12 +70,12 @@ def _choose(run: RunFolder, contexts: Sequence[Any], views: int) -> str:
     return fastest
 
 
-def measure_engines(run: RunFolder, contexts: Sequence[Any]) -> tuple[dict[str, float], bool]:
+def measure_engines(run: Run, contexts: Sequence[Any]) -> tuple[dict[str, float], bool]:
     """Views per second of every exact engine that is installed and agrees with gluon.
 
     The second value is whether that is all that are installed.
     """
-    crop = run.read_config().data.crop
+    crop = run.config.data.crop
     shape = (PROBE_VIEWS * len(contexts), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     speeds, complete = {}, True
@@ -106,9 +106,9 @@ def _fastest(speeds: dict[str, float]) -> str:
     return fastest if speeds[fastest] > CLEAR_GAIN * speeds["gluon"] else "gluon"
 
 
-def _key(run: RunFolder) -> str:
+def _key(run: Run) -> str:
     """What decides how fast engines are: the network, the machine and the libraries."""
-    config = run.read_config()
+    config = run.config
     versions = " ".join(f"{name} {_version(name)}" for name in ("onnx", "onnxruntime"))
     return (
         f"{config.model.name} {config.data.crop} px, {processor_name()}, "

@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.models.zoo import build_network, load_parameters
-from fashionai.runs import RunFolder
-from fashionai.tasks import columns_of
+from fashionai.runs import Run
 
 
-def load_network(run: RunFolder, contexts: Sequence[Any]) -> Any:
+def load_network(run: Run, contexts: Sequence[Any]) -> Any:
     """``(B, 3, crop, crop) float32`` to logits of all the run's tasks, on these devices.
 
-    Raises RunError for a run without weights, WeightsError when they do not fit.
+    Raises WeightsError when the weights do not fit the network.
     """
-    run.check_usable()
-    config, columns = run.read_config(), columns_of(run.read_tasks())
-    network = build_network(config.model.name, columns[-1].stop, config.data.crop)
+    network = build_network(run.config.model.name, run.columns[-1].stop, run.config.data.crop)
     load_parameters(network, run.weights_file, list(contexts))
     return network

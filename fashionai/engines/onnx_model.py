@@ -17,7 +17,7 @@ import numpy as np
 from fashionai.engines.pixel_graph import OUTPUT, run_graph
 from fashionai.errors import InstallationError, WeightsError
 from fashionai.models.graph import INPUT, Graph
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -31,7 +31,7 @@ OPERATOR_SET, FILE_FORMAT = 13, 8
 Translated = tuple[list[Any], tuple[Any, ...]]
 
 
-def onnx_model(run: RunFolder) -> bytes:
+def onnx_model(run: Run) -> bytes:
     """A run's network as the content of an ONNX file.
 
     ``images`` ``(N, crop, crop, 3) uint8`` RGB to ``probabilities`` ``(N, C) float32``,
@@ -39,8 +39,7 @@ def onnx_model(run: RunFolder) -> bytes:
     missing or too new, WeightsError for a network that mx.onnx cannot translate,
     errors of run_graph.
     """
-    config = run.read_config()
-    return to_onnx(run_graph(run), config.model.name, config.data.crop)
+    return to_onnx(run_graph(run), run.config.model.name, run.config.data.crop)
 
 
 def to_onnx(graph: Graph, name: str, crop: int) -> bytes:

@@ -24,14 +24,10 @@ from fashionai.errors import ConfigError, WeightsError
 from fashionai.models.forward import Forward, Pending
 from fashionai.models.graph import as_block, fuse, trace
 from fashionai.models.zoo import first_line
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import compute_threads, import_mxnet
-from fashionai.tasks import columns_of
 
 mx = import_mxnet()
-
-EXACT_ENGINES = ("gluon", "fused", "onnx")
-ENGINES = (*EXACT_ENGINES, "int8")
 
 
 class Engine(Protocol):
@@ -45,21 +41,20 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(run: RunFolder, contexts: Sequence[Any], name: str) -> Engine:
+def open_engine(run: Run, contexts: Sequence[Any], name: str) -> Engine:
     """The weights of a run in the engine of that name, one of ENGINES.
 
     Exact ones other than gluon must agree with it on images of noise, to 1e-4. Raises
     ConfigError for an engine that the devices do not have or that does not agree, RunError
-    for a run without weights or that is not quantized, WeightsError when they do not fit,
+    for a run that is not quantized, WeightsError when they do not fit,
     InstallationError where onnx or ONNX Runtime is not installed.
     """
-    run.check_usable()
     if name != "gluon" and contexts[0].device_type != "cpu":
         raise ConfigError(
             f"engine {name} computes on the CPU, found {contexts[0]}",
             "Give --engine gluon, or --device cpu",
         )
-    config, columns = run.read_config(), columns_of(run.read_tasks())
+    config, columns = run.config, run.columns
 
     def forward(network: Any) -> Forward:
         return Forward(network, *config.data.normalization, contexts, columns)

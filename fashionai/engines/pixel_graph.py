@@ -8,9 +8,8 @@ from typing import Any
 from fashionai.engines.gluon import load_network
 from fashionai.models.forward import Normalize
 from fashionai.models.graph import Graph, trace
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import columns_of
 
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock
@@ -37,11 +36,10 @@ class PixelNetwork(HybridBlock):
         return F.concat(*[F.softmax(part) for part in own], dim=1, name=OUTPUT)
 
 
-def run_graph(run: RunFolder) -> Graph:
+def run_graph(run: Run) -> Graph:
     """A run's network with its weights: ``(N, crop, crop, 3) uint8`` RGB to probabilities.
 
-    Raises RunError for a run without weights, WeightsError when they do not fit.
+    Raises WeightsError when the weights do not fit the network.
     """
-    config, columns = run.read_config(), columns_of(run.read_tasks())
     network = load_network(run, [mx.cpu()])
-    return trace(PixelNetwork(network, *config.data.normalization, columns))
+    return trace(PixelNetwork(network, *run.config.data.normalization, run.columns))

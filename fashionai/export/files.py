@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from fashionai.engines.agreement import TOLERANCE, Agreement
 from fashionai.errors import RunError, WeightsError
 from fashionai.files import as_json, atomic_path
-from fashionai.runs import RunFolder
-from fashionai.tasks import columns_of
+from fashionai.runs import Run
 
 DESCRIPTION_FILE = "model.json"
 
@@ -28,16 +27,15 @@ class Exported(NamedTuple):
     agreement: Agreement
 
 
-def check_free(run: RunFolder, folder: Path) -> None:
-    """RunError for a run without weights, and for a folder that is taken."""
-    run.check_usable()
+def check_free(folder: Path) -> None:
+    """RunError for a folder that is not empty, or that is a file."""
     if folder.is_file():
         raise RunError(f"{folder}: is a file, expected a folder to write to")
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: is not empty", "Name another folder with --out")
 
 
-def check_difference(run: RunFolder, exported: Exported) -> None:
+def check_difference(run: Run, exported: Exported) -> None:
     """WeightsError for probabilities that are off by more than TOLERANCE, or not numbers."""
     difference = exported.agreement.difference
     if not difference <= TOLERANCE:
@@ -48,15 +46,15 @@ def check_difference(run: RunFolder, exported: Exported) -> None:
 
 
 def write_model(
-    run: RunFolder, folder: Path, files: Mapping[str, bytes], description: Mapping[str, Any]
+    run: Run, folder: Path, files: Mapping[str, bytes], description: Mapping[str, Any]
 ) -> None:
     """Write the files and model.json: the description, classes by task, and how to resize and cut.
 
     ``columns`` are the first and the end of each task's in the output. Files get
     their names when all are on disk, model.json last.
     """
-    data, tasks = run.read_config().data, run.read_tasks()
-    columns = {task.name: [c.start, c.stop] for task, c in zip(tasks, columns_of(tasks))}
+    data, tasks = run.config.data, run.tasks
+    columns = {task.name: [c.start, c.stop] for task, c in zip(tasks, run.columns)}
     described = {
         **description,
         "classes": {task.name: list(task.classes) for task in tasks},

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.engines.agreement import Agreement, agreement
 from fashionai.engines.onnx_model import IMAGES, onnx_model
 from fashionai.engines.onnx_runtime import OnnxNetwork
@@ -22,9 +22,8 @@ from fashionai.export.files import Exported, check_difference, check_free, write
 from fashionai.models.forward import Pending
 from fashionai.models.graph import INPUT, save_graph
 from fashionai.predictions.predict import predict_with_engine
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import compute_threads, import_mxnet
-from fashionai.tasks import columns_of
 
 mx = import_mxnet()
 
@@ -33,25 +32,25 @@ ONNX_FILE = "model.onnx"
 SYMBOL_FILE, PARAMETERS_FILE = "model-symbol.json", "model-0000.params"
 
 
-def export_onnx(run: RunFolder, folder: Path) -> Exported:
+def export_onnx(run: Run, folder: Path) -> Exported:
     """Write ``model.onnx`` and model.json to an empty or new folder, see onnx_model.
 
     Before that it answers the run's validation images as predict does, to 1e-4.
     Raises RunError for a folder that is taken, DataError without validation images,
     WeightsError where the answers differ, errors of onnx_model and OnnxNetwork.
     """
-    check_free(run, folder)
+    check_free(folder)
     model = onnx_model(run)
-    network = OnnxNetwork(model, columns_of(run.read_tasks()), compute_threads())
+    network = OnnxNetwork(model, run.columns, compute_threads())
     return _export(run, folder, "onnx", {ONNX_FILE: model}, network, IMAGES)
 
 
-def export_gluon(run: RunFolder, folder: Path) -> Exported:
+def export_gluon(run: Run, folder: Path) -> Exported:
     """Write ``model-symbol.json`` and ``model-0000.params``, as HybridBlock.export does.
 
     ``mxnet.gluon.SymbolBlock.imports`` reads them. Checks and errors are as for export_onnx.
     """
-    check_free(run, folder)
+    check_free(folder)
     with tempfile.TemporaryDirectory(prefix="fashionai-") as name:
         files = [Path(name) / SYMBOL_FILE, Path(name) / PARAMETERS_FILE]
         save_graph(run_graph(run), *files)
@@ -76,7 +75,7 @@ class _SymbolNetwork:
 
 
 def _export(
-    run: RunFolder,
+    run: Run,
     folder: Path,
     layout: str,
     files: dict[str, bytes],
@@ -84,8 +83,8 @@ def _export(
     images_name: str,
 ) -> Exported:
     """Check what the files compute, and write them."""
-    config = run.read_config()
-    rows = read_rows(config, "val").paths[:CHECKED_IMAGES]
+    config = run.config
+    rows = read_samples(config, "val").paths[:CHECKED_IMAGES]
     exported = Exported(
         folder,
         f"{config.model.name} in the format {layout}",
@@ -109,9 +108,9 @@ def _export(
     return exported
 
 
-def _agreement(run: RunFolder, paths: list[Path], network: Engine) -> Agreement:
+def _agreement(run: Run, paths: list[Path], network: Engine) -> Agreement:
     own, exported = (
         predict_with_engine(engine, run, paths, crops=1, batch_size=CHECKED_AT_ONCE)
         for engine in (open_engine(run, [mx.cpu()], "gluon"), network)
     )
-    return agreement(own, exported, columns_of(run.read_tasks()))
+    return agreement(own, exported, run.columns)

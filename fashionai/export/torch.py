@@ -21,25 +21,24 @@ from fashionai.models.zoo import (
     read_parameters,
     set_parameters,
 )
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import columns_of
 from fashionai.weights.fingerprint import input_pixels
 
 mx = import_mxnet()
 
 
-def export_safetensors(run: RunFolder, folder: Path) -> Exported:
+def export_safetensors(run: Run, folder: Path) -> Exported:
     """Write a run's weights by the names of torchvision or timm, where they have the network.
 
     ``folder`` gets ``model.safetensors`` and ``model.json``: what loads it, classes
     by task in the order of the outputs, crop, and the input's mean and deviation.
     Before that the tensors are converted back and must answer as the run does, to 1e-4.
     Raises WeightsError for a network that those libraries do not have, or that
-    they cannot compute, RunError for a run without weights or a folder that is taken.
+    they cannot compute, RunError for a folder that is taken.
     """
-    check_free(run, folder)
-    config, columns = run.read_config(), columns_of(run.read_tasks())
+    check_free(folder)
+    config, columns = run.config, run.columns
     weights = {name: array.asnumpy() for name, array in read_parameters(run.weights_file).items()}
     torch = to_torch(config.model.name, weights, *config.data.normalization)
     own = load_network(run, [mx.cpu()])
@@ -65,9 +64,7 @@ def export_safetensors(run: RunFolder, folder: Path) -> Exported:
     return exported
 
 
-def _check_crop(
-    run: RunFolder, config: Config, own: Any, torch: TorchNetwork, classes: int
-) -> None:
+def _check_crop(run: Run, config: Config, own: Any, torch: TorchNetwork, classes: int) -> None:
     """WeightsError where the crop decides the size of a dense layer, as in VGG and AlexNet."""
     name, crop, pixels = config.model.name, config.data.crop, input_pixels(config.model.name)
     if crop == pixels:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-CROP_COUNTS = (1, 5, 10)
-
 
 def resize_short(image: np.ndarray, size: int) -> np.ndarray:
     """Resize ``(H, W, 3) uint8`` so that the short side has ``size`` pixels.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,26 +12,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fashionai.datasets.prepared.prepare import ProgressBar
 from fashionai.datasets.questions import list_images
 from fashionai.datasets.readers.class_folders import list_folder
+from fashionai.default_folders import RUNS_FOLDER
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError, RunError, closest
 from fashionai.pipeline.decode import find_damage
 from fashionai.predictions.formats import DECIMALS, as_written
 from fashionai.predictions.predict import Question, predict
-from fashionai.runs import (
-    RUNS_FOLDER,
-    RunFolder,
-    best_finished_runs,
-    check_same_classes,
-    find_runs,
-    learnt_tasks,
-)
+from fashionai.predictions.run_choice import Candidates
+from fashionai.progress import ProgressBar
+from fashionai.runs import Run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
+from fashionai.urls import is_url
 
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 COLUMNS = ("image", "task", "rank", "class", "probability")
 
 # The classes of one task with their probabilities, the most probable first.
@@ -46,28 +40,20 @@ class Classified(NamedTuple):
     tasks: dict[Task, RankedClasses]
 
 
-def choose_runs(runs: Sequence[RunFolder]) -> dict[Task, list[RunFolder]]:
-    """Every task that these runs have learnt, with the runs that answer it together.
+def choose_runs(candidates: Candidates) -> dict[Task, list[Run]]:
+    """Every task that can be predicted, with the runs that are averaged for it.
 
-    Without runs: for each task its best finished one below runs/. Raises
-    RunError when there is none, for a run without weights, and for a task with
-    different classes in two runs.
+    Raises RunError when there is none, and for a task with different classes in two runs.
     """
-    for run in runs:
-        run.check_usable()
-    finished = [] if runs else [run for run in find_runs() if run.is_finished]
-    tasks = learnt_tasks(runs or finished)
+    tasks = candidates.usable_tasks
     if not tasks:
         raise RunError(f"{RUNS_FOLDER}: no finished run there", "Train one, or name one with --run")
-    check_same_classes(tasks)
-    if not runs:
-        return best_finished_runs(tasks)
-    return {task: [run for run in runs if task in run.read_tasks()] for task in tasks}
+    return candidates.by_task(tasks)
 
 
 def classify(
     images: Sequence[str],
-    runs: dict[Task, list[RunFolder]],
+    runs: dict[Task, list[Run]],
     contexts: list[Any],
     *,
     top: int,
@@ -143,7 +129,7 @@ def _files(
 ) -> Iterator[dict[str, Path]]:
     """The file of every image by the name that it is shown under; all sound."""
     names = _expand(images)
-    urls = [name for name in names if ADDRESS.match(name)]
+    urls = [name for name in names if is_url(name)]
     with TemporaryDirectory(prefix="fashionai-") as folder:
         # Files first: they are refused before anything is fetched.
         files = {name: Path(name) for name in names if name not in urls}
@@ -162,7 +148,7 @@ def _expand(images: Sequence[str]) -> list[str]:
     places: dict[str, str] = {}
     for given in images:
         for name in _images_of(given):
-            place = name if ADDRESS.match(name) else os.path.normpath(Path(name).absolute())
+            place = name if is_url(name) else os.path.normpath(Path(name).absolute())
             if place in places:
                 also = f", also as {places[place]}" if places[place] != name else ""
                 raise DataError(f"{name}: is given twice{also}")
@@ -173,7 +159,7 @@ def _expand(images: Sequence[str]) -> list[str]:
 def _images_of(given: str) -> list[str]:
     """What an argument stands for: all images of a folder, else itself."""
     folder = Path(given)
-    if ADDRESS.match(given) or not folder.is_dir():
+    if is_url(given) or not folder.is_dir():
         return [given]
     return [str(folder / name) for name in list_images(folder)]
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from fashionai.datasets.prepared.rows import read_rows
-from fashionai.datasets.questions import QUESTION_FILES, read_questions
+from fashionai.datasets.prepared.samples import read_samples
+from fashionai.datasets.questions import read_questions
+from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.errors import DataError, RunError
 from fashionai.predictions.formats import (
     TABLE,
@@ -20,13 +21,8 @@ from fashionai.predictions.formats import (
     write_predictions,
 )
 from fashionai.predictions.predict import Question, predict
-from fashionai.runs import (
-    RunFolder,
-    best_finished_runs,
-    check_same_classes,
-    find_runs,
-    learnt_tasks,
-)
+from fashionai.predictions.run_choice import Candidates
+from fashionai.runs import Run, check_same_classes
 from fashionai.tasks import Task
 
 
@@ -49,17 +45,17 @@ class Plan(NamedTuple):
 def question_file(data: Path, tasks: Sequence[Task]) -> Path:
     """Where the competition of these tasks puts its question file below ``data``.
 
-    FashionAI's when tasks of several competitions, or none, are at hand. Raises
-    RunError for tasks of no competition.
+    It is that of the first family when tasks of several families, or none, are at hand.
+    Raises RunError for tasks without a competition.
     """
     families = {task.family for task in tasks}
-    family = families.pop() if len(families) == 1 else "fashionai"
-    if family not in QUESTION_FILES:
+    kind = (reader_of(tasks[0]) if len(families) == 1 else next(readers())).questions
+    if kind is None:
         raise RunError(
             f"{tasks[0].name} has no question file",
             "Give --questions a folder, list or CSV of images, or --split",
         )
-    file = data / QUESTION_FILES[family]
+    file = data / kind.place
     if not file.is_file():
         raise DataError(
             f"{file}: no such question file",
@@ -72,7 +68,7 @@ def plan_questions(
     questions: Path,
     data: Path,
     tasks: Sequence[Task],
-    runs: Sequence[RunFolder],
+    candidates: Candidates,
     *,
     path_column: Optional[str] = None,
     as_table: bool = False,
@@ -80,8 +76,7 @@ def plan_questions(
 ) -> Plan:
     """The rows that read_questions finds, of the ``tasks`` when given.
 
-    Rows that name no task ask for ``tasks``, else for those of the runs. Without
-    ``runs`` a task takes its best finished run. Raises RunError, before
+    Samples that name no task ask for ``tasks``, else for those of the runs. Raises RunError, before
     anything is computed, for a task without a run and for a run that no task
     takes; errors of check_expressible.
     """
@@ -94,11 +89,11 @@ def plan_questions(
         chosen = [task for task in named if not tasks or task in tasks]
         pairs = [(row, row.task) for row in asked if row.task in chosen]
     else:
-        chosen = _tasks_of(tasks, runs)
+        chosen = _tasks_of(tasks, candidates)
         pairs = [(row, task) for task in chosen for row in asked]
     form = _form(chosen, as_table, threshold)
     parts = []
-    for task, task_runs in _assign_runs(chosen, runs).items():
+    for task, task_runs in candidates.by_task(chosen).items():
         rows = [(at, row) for at, (row, row_task) in enumerate(pairs) if row_task == task]
         images = image_names(form, task, [row.image for _, row in rows])
         question = Question(task, [row.path for _, row in rows], task_runs)
@@ -109,25 +104,24 @@ def plan_questions(
 def plan_split(
     split: str,
     tasks: Sequence[Task],
-    runs: Sequence[RunFolder],
+    candidates: Candidates,
     *,
     as_table: bool = False,
     threshold: Optional[float] = None,
 ) -> Plan:
     """The rows of a split of the runs' prepared folder, those of a held-out background too.
 
-    The tasks are those of ``runs`` where none are named. Raises RunError when
+    The tasks are those of the named runs where none are given. Raises RunError when
     the runs of a task were trained on different rows; errors of check_expressible.
     """
-    chosen = _tasks_of(tasks, runs)
+    chosen = _tasks_of(tasks, candidates)
     form = _form(chosen, as_table, threshold)
     parts = []
     start = 0
-    for task, task_runs in _assign_runs(chosen, runs).items():
-        config = task_runs[0].read_config().model_copy(update={"task": task.name})
+    for task, task_runs in candidates.by_task(chosen).items():
         if split != "test":
             _check_same_rows(task_runs)
-        rows = read_rows(config, split, background=True)
+        rows = read_samples(task_runs[0].config, split, [task.name], background=True)
         images = source_names(form, task, rows.sources)
         positions = list(range(start, start + len(images)))
         parts.append(Part(Question(task, rows.paths, task_runs), positions, images))
@@ -149,13 +143,13 @@ def write_answers(plan: Plan, out: Path, contexts: list[Any], **options: Any) ->
     return len(rows)
 
 
-def _tasks_of(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> list[Task]:
-    """The tasks that are named, else those that the runs have learnt, else the only learnt one."""
-    chosen = list(tasks) or list(dict.fromkeys(t for run in runs for t in run.read_tasks()))
+def _tasks_of(tasks: Sequence[Task], candidates: Candidates) -> list[Task]:
+    """The given tasks, else those that the named runs have learnt, else the only learnt one."""
+    chosen = list(tasks) or (candidates.tasks if candidates.named else [])
     check_same_classes(chosen)
     if chosen:
         return chosen
-    learnt = learnt_tasks(find_runs())
+    learnt = candidates.tasks
     if len(learnt) != 1:
         names = ", ".join(dict.fromkeys(task.short_name for task in learnt))
         found = f"there are runs of {names}" if learnt else "there are no runs"
@@ -171,9 +165,9 @@ def _form(tasks: Sequence[Task], as_table: bool, threshold: Optional[float]) -> 
     return form
 
 
-def _check_same_rows(runs: Sequence[RunFolder]) -> None:
+def _check_same_rows(runs: Sequence[Run]) -> None:
     """RunError unless the runs split the rows alike: else one would answer what it has seen."""
-    data = {run: run.read_config().data for run in runs}
+    data = {run: run.config.data for run in runs}
     first = runs[0]
     for run in runs[1:]:
         for key in ("folder", "folds_file", "fold"):
@@ -182,28 +176,3 @@ def _check_same_rows(runs: Sequence[RunFolder]) -> None:
                     f"{first} and {run} were trained on different rows (data.{key})",
                     "Predict the test split, or each with its own rows",
                 )
-
-
-def _assign_runs(tasks: Sequence[Task], runs: Sequence[RunFolder]) -> dict[Task, list[RunFolder]]:
-    """The runs of every task: those that are given, or the best finished one."""
-    if not runs:
-        wanted = {task.name for task in tasks}
-        finished = learnt_tasks([run for run in find_runs() if run.is_finished])
-        check_same_classes([task for task in finished if task.name in wanted])
-        return best_finished_runs(tasks)
-    assigned: dict[Task, list[RunFolder]] = {task: [] for task in tasks}
-    for run in runs:
-        run.check_usable()
-        learnt = run.read_tasks()
-        if not any(task in assigned for task in learnt):
-            names = ", ".join(task.name for task in learnt)
-            raise RunError(f"{run}: was trained for {names}, and no rows of it are to be predicted")
-        for task in learnt:
-            if task in assigned:
-                assigned[task].append(run)
-    without = [task.name for task in tasks if not assigned[task]]
-    if without:
-        raise RunError(
-            f"no --run for {', '.join(without)}", "Name one for each task, or choose with --task"
-        )
-    return assigned

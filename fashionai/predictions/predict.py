@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fashionai.engines.choice import AUTO, open_fastest
+from fashionai.engines.choice import open_fastest
+from fashionai.engines.names import AUTO
 from fashionai.engines.opening import Engine, open_engine
 from fashionai.errors import ConfigError, RunError, TrainingError
 from fashionai.models.forward import mean_over_views
 from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
-from fashionai.pipeline.crops import CROP_COUNTS
+from fashionai.pipeline.crop_counts import CROP_COUNTS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.pipeline.loader import Loader
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import Task, columns_of
+from fashionai.tasks import Task
 
 mx = import_mxnet()
 
@@ -28,7 +29,7 @@ class Question(NamedTuple):
 
     task: Task
     paths: Sequence[ImageFile]
-    runs: Sequence[RunFolder]
+    runs: Sequence[Run]
 
 
 def predict(
@@ -77,30 +78,30 @@ def predict(
 
 
 def predict_images(
-    paths: Sequence[ImageFile], runs: Sequence[RunFolder], contexts: list[Any], **options: Any
+    paths: Sequence[ImageFile], runs: Sequence[Run], contexts: list[Any], **options: Any
 ) -> dict[Task, np.ndarray]:
     """Probabilities ``(N, C) float64`` of every task that the runs have learnt; see predict."""
-    learnt = dict.fromkeys(task for run in runs for task in run.read_tasks())
+    learnt = dict.fromkeys(task for run in runs for task in run.tasks)
     questions = [
-        Question(task, paths, [run for run in runs if task in run.read_tasks()]) for task in learnt
+        Question(task, paths, [run for run in runs if task in run.tasks]) for task in learnt
     ]
     return dict(zip(learnt, predict(questions, contexts, **options)))
 
 
-def runs_of(questions: Sequence[Question]) -> list[RunFolder]:
+def runs_of(questions: Sequence[Question]) -> list[Run]:
     """Every run that answers one of the questions, once."""
     return list(dict.fromkeys(run for question in questions for run in question.runs))
 
 
-def images_of(run: RunFolder, questions: Sequence[Question]) -> list[ImageFile]:
+def images_of(run: Run, questions: Sequence[Question]) -> list[ImageFile]:
     """The images that a run has to compute, each once."""
     return list(dict.fromkeys(path for q in questions if run in q.runs for path in q.paths))
 
 
-def check_task(run: RunFolder, task: Task) -> None:
+def check_task(run: Run, task: Task) -> None:
     """RunError unless the run has weights and has learnt that task with its classes."""
     run.check_usable()
-    learnt = run.read_tasks()
+    learnt = run.tasks
     if task.classes in [each.classes for each in learnt]:
         return
     names = ", ".join(each.name for each in learnt)
@@ -114,17 +115,17 @@ def check_task(run: RunFolder, task: Task) -> None:
     raise RunError(f"{run}: was trained for {names}, expected {task.name}")
 
 
-def _columns(run: RunFolder, task: Task) -> slice:
+def _columns(run: Run, task: Task) -> slice:
     """Where the task's probabilities are: its own name, else the classes decide."""
-    learnt = run.read_tasks()
+    learnt = run.tasks
     same = [at for at, each in enumerate(learnt) if each.classes == task.classes]
     named = [at for at in same if learnt[at].name == task.name]
-    return columns_of(learnt)[(named or same)[0]]
+    return run.columns[(named or same)[0]]
 
 
 def predict_with_engine(
     engine: Engine,
-    run: RunFolder,
+    run: Run,
     paths: Sequence[ImageFile],
     *,
     crops: int,
@@ -136,7 +137,7 @@ def predict_with_engine(
     ``batch_size`` counts images on all devices together. Raises TrainingError for a
     probability that is not a number, and where MXNet stops.
     """
-    data = run.read_config().data
+    data = run.config.data
     # A batch is filled up with black images: no more of them than are needed.
     batch_size = min(batch_size, len(paths))
     loader = Loader(paths, EvaluationTransform(data, crops), batch_size, workers=data.workers)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import ConfigError
 from fashionai.files import atomic_path
 from fashionai.pipeline.augment import TrainingTransform
@@ -54,7 +54,7 @@ def write_preview(
 
 def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
     """The first ``count`` images of an epoch (from 0), in the order of training."""
-    train = read_rows(config, "train")
+    train = read_samples(config, "train")
     order = shuffled_rows(len(train.paths), config.seed, epoch)
     # Whole batches: images are mixed with others of their batch.
     order = order[: -(-count // config.batch_size) * config.batch_size]
@@ -91,7 +91,7 @@ def _loader(config: Config, paths: list[Path]) -> Loader:
     )
 
 
-def class_names(rows: Rows) -> list[str]:
+def class_names(rows: Samples) -> list[str]:
     """The true class of every row, with its task where there are several."""
     names = [
         f"{task.short_name}: {name}" if len(rows.tasks) > 1 else name

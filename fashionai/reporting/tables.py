@@ -9,7 +9,7 @@ from typing import Optional, Union
 import numpy as np
 
 from fashionai.metrics import precisions, recalls
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.tasks import Task
 
 WIDTH = 80
@@ -143,15 +143,15 @@ def task_lines(task: Task, state: str) -> list[str]:
     return [f"{names}: {len(task.classes)} classes, {state}", *wrapped]
 
 
-def run_table(runs: Sequence[RunFolder]) -> str:
+def run_table(runs: Sequence[Run]) -> str:
     """A line for each run, by tasks and then by mAP, the largest first.
 
     A star is behind the epochs of finished runs.
     """
     lines = []
     for run in runs:
-        metrics = run.read_metrics()
-        names = [task.short_name for task in run.read_tasks()] if metrics else ["?"]
+        metrics = run.metrics
+        names = [task.short_name for task in run.tasks] if metrics else ["?"]
         learnt = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} tasks"
         best = metrics.get("best", {})
         finished = "*" if metrics.get("finished") else ""

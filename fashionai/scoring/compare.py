@@ -134,10 +134,7 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     Were both equally good, each such row would be a toss of a coin (McNemar
     1947, Psychometrika 12:153-157, with binomial probabilities).
     """
-    tosses = only_a + only_b
-    # Whole numbers, whose sum is exact: the probabilities themselves are below the smallest float.
-    ways = tail = 1
-    for heads in range(1, min(only_a, only_b) + 1):
-        ways = ways * (tosses - heads + 1) // heads
-        tail += ways
-    return min(1.0, 2 * tail / 2**tosses)
+    # Imported late: 0.06 s, which only labels need. scipy.stats.binomtest would take 0.4 s.
+    from scipy.special import bdtr
+
+    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))

@@ -8,29 +8,26 @@ from typing import NamedTuple, Optional, TypeVar
 
 import numpy as np
 
-from fashionai.datasets.readers.fashionai import read_rows
+from fashionai.datasets.questions import question_names
 from fashionai.errors import ConfigError, DataError
+from fashionai.families import expand_tasks
 from fashionai.metrics import count_answers, overall_scores, task_scores, true_classes
+from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
-    AnsweredRow,
     Format,
+    LabelPrediction,
     PredictedRow,
     format_of,
-    read_answers,
+    read_predicted_labels,
     read_predictions,
-)
-from fashionai.predictions.thresholds import (
-    EVEN_ODDS,
-    DetectionFigures,
-    answered_labels,
-    detection_figures,
 )
 from fashionai.scoring.joining import join_rows, match_rows
 from fashionai.scoring.labels import LabelledRow, Labels, all_labels_of, read_labels, task_in
-from fashionai.tasks import Task, expand_tasks
+from fashionai.scoring.thresholds import DetectionFigures, detection_figures
+from fashionai.tasks import Task
 
 # Rows of probabilities, or of answers alone.
-FileRow = TypeVar("FileRow", PredictedRow, AnsweredRow)
+FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
 
 class TaskEvaluation(NamedTuple):
@@ -79,7 +76,7 @@ def evaluate_task(
     scores = task_scores(probabilities[of_class], marks[of_class])
     counted = np.ones_like(of_class) if threshold is not None else of_class
     truth = true_labels(task, marks)[counted]
-    answers = answered_labels(task, probabilities[counted], threshold)
+    answers = predicted_labels(task, probabilities[counted], threshold)
     labels = len(task.classes) if threshold is None else len(task.labels)
     confusion = count_answers(truth, answers, labels)
     return _evaluation(task, scores, confusion, threshold)
@@ -115,7 +112,7 @@ def evaluate_file(
     extra, double or malformed, ConfigError for a threshold that decides nothing or is missing.
     """
     names = str(predictions), ", ".join(map(str, labels))
-    answered = read_answers(predictions)
+    answered = read_predicted_labels(predictions)
     if answered is not None:
         if threshold is not None:
             raise ConfigError(f"--threshold: {predictions} holds answers, not probabilities")
@@ -138,9 +135,9 @@ def evaluate_file(
 def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
     """ConfigError for answers by another threshold than that of equal odds: they are not scored."""
     for row in rows:
-        if row.answer is not None and row.answer != row.probabilities.argmax():
+        if row.class_index is not None and row.class_index != row.probabilities.argmax():
             raise ConfigError(
-                f"{path}: {row.image} is '{row.task.classes[row.answer]}' at a probability of "
+                f"{path}: {row.image} is '{row.task.classes[row.class_index]}' at a probability of "
                 f"{row.probabilities[1]:g}, so that another threshold than {EVEN_ODDS} decided",
                 "Give it to --threshold",
             )
@@ -189,16 +186,25 @@ def _choose_rows(
     if not predicted:
         raise DataError(f"{names[0]}: no rows of {', '.join(task.name for task in tasks)}")
     if questions is not None:
-        asked = {(row.image, row.task.name) for row in read_rows(questions)}
-        answers = [row for row in answers if row.key(form) in asked]
+        answers = _asked_rows(answers, questions, form)
     _check_same_tasks(predicted, answers, form, names)
     answers = _of_predicted_splits(answers, predicted, form)
     match_rows([row.key for row in predicted], [row.key(form) for row in answers], names)
     return predicted
 
 
+def _asked_rows(rows: Sequence[LabelledRow], questions: Path, form: Format) -> list[LabelledRow]:
+    """The rows whose images a question file names, for their task or for any."""
+    asked = {
+        (form.image_name(image), task.name if task else None)
+        for image, task in question_names(questions)
+    }
+    keys = [row.key(form) for row in rows]
+    return [row for row, (image, task) in zip(rows, keys) if {(image, task), (image, None)} & asked]
+
+
 def _evaluate_answers(
-    rows: Sequence[AnsweredRow], labelled: Labels, names: tuple[str, str]
+    rows: Sequence[LabelPrediction], labelled: Labels, names: tuple[str, str]
 ) -> TaskEvaluation:
     """Score rows of one task that hold answers alone."""
     truth = [labelled[row.key] for row in rows]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.datasets.prepared.folders import MANIFEST, SPLITS, read_split
-from fashionai.datasets.readers.fashionai import parse_label, read_answers, row_image
+from fashionai.datasets.names import SPLITS
+from fashionai.datasets.prepared.folders import MANIFEST, read_split
 from fashionai.datasets.readers.label_list import read_label_list
+from fashionai.datasets.readers.reader import reader_of, readers
+from fashionai.datasets.records import LabelRow
 from fashionai.errors import DataError
 from fashionai.metrics import NO, YES
 from fashionai.predictions.formats import TABLE, Format, RowKey, format_of
@@ -130,17 +132,24 @@ def _read(path: Path, tasks: Sequence[Task]) -> Iterator[LabelledRow]:
         yield from _read_list(path, tasks[0])
         return
     if not path.is_dir():
-        for row in read_answers(path):
-            yield LabelledRow(row.image, row.task, parse_label(row), "", row.where)
+        for row in _label_file_reader(tasks)(path):
+            yield LabelledRow(row.image, row.task, row.marks, "", row.where)
         return
     inner = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
     for folder in inner or [path]:
         yield from _read_folder(folder)
 
 
+def _label_file_reader(tasks: Sequence[Task]) -> Callable[[Path], Iterator[LabelRow]]:
+    """What reads label files whose rows name their task: that of these tasks, else the first."""
+    found = (reader.read_labels for reader in (*map(reader_of, tasks), *readers()))
+    return next(read for read in found if read is not None)
+
+
 def _read_list(path: Path, task: Task) -> Iterator[LabelledRow]:
     """Rows of one's own, which name labels of the predicted task."""
-    for listed in read_label_list(path, task.labels):
+    names = [name for reader in readers() for name in reader.label_columns]
+    for listed in read_label_list(path, task.labels, names):
         # A held-out background is no class: its row has no YES.
         marks = np.full(len(task.labels), NO, dtype=np.int8)
         marks[listed.label_index] = YES
@@ -153,5 +162,5 @@ def _read_folder(folder: Path) -> Iterator[LabelledRow]:
     for split in present or SPLITS[:1]:
         prepared = read_split(folder, split, background=True)
         for source, marks in zip(prepared.sources, prepared.marks):
-            image = row_image(prepared.task, source)
+            image = reader_of(prepared.task).image_name(source)
             yield LabelledRow(image, prepared.task, marks, split, f"{folder} ({split})")

@@ -7,17 +7,18 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import ConfigError
+from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import as_written
 from fashionai.predictions.predict import Question, predict
-from fashionai.predictions.thresholds import check_threshold, choose_threshold
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task, true_labels
+from fashionai.scoring.thresholds import choose_threshold
 
 
 def evaluate_run(
-    run: RunFolder,
+    run: Run,
     split: str,
     contexts: list[Any],
     threshold: Optional[float] = None,
@@ -28,30 +29,28 @@ def evaluate_run(
     Images of a held-out background are predicted with a threshold alone, see evaluate_task.
     """
     if threshold is not None:
-        for task in run.read_tasks():
+        for task in run.tasks:
             check_threshold(task)
-    rows = read_rows(run.read_config(), split, background=threshold is not None)
+    rows = read_samples(run.config, split, background=threshold is not None)
     return evaluate_rows(rows, predict_rows(rows, run, contexts, **options), threshold)
 
 
-def threshold_of_run(run: RunFolder, contexts: list[Any], **options: Any) -> float:
+def threshold_of_run(run: Run, contexts: list[Any], **options: Any) -> float:
     """The threshold of the best accuracy on the run's validation split; options as for predict.
 
     Raises ConfigError for a run of several tasks, errors of choose_threshold otherwise.
     """
-    tasks = run.read_tasks()
+    tasks = run.tasks
     if len(tasks) > 1:
         names = ", ".join(task.name for task in tasks)
         raise ConfigError(f"--threshold auto: {run} learnt {names}, expected one task")
     check_threshold(tasks[0])
-    rows = read_rows(run.read_config(), "val", background=True)
+    rows = read_samples(run.config, "val", background=True)
     (probabilities,) = predict_rows(rows, run, contexts, **options)
     return choose_threshold(tasks[0], as_written(probabilities), true_labels(tasks[0], rows.marks))
 
 
-def predict_rows(
-    rows: Rows, run: RunFolder, contexts: list[Any], **options: Any
-) -> list[np.ndarray]:
+def predict_rows(rows: Samples, run: Run, contexts: list[Any], **options: Any) -> list[np.ndarray]:
     """Probabilities of every task's rows, ``(N, C) float64`` each; options as for predict."""
     questions = [
         Question(task, [rows.paths[row] for row in rows.of_task(head)], [run])
@@ -61,7 +60,7 @@ def predict_rows(
 
 
 def evaluate_rows(
-    rows: Rows, answers: Sequence[np.ndarray], threshold: Optional[float] = None
+    rows: Samples, answers: Sequence[np.ndarray], threshold: Optional[float] = None
 ) -> list[TaskEvaluation]:
     """Score what predict_rows answered, as its prediction file would be scored."""
     return [

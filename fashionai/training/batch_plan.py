@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import Rows
+from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Draws, draws_of, shuffled_rows
 from fashionai.training.class_balance import balanced_rows
@@ -22,7 +22,7 @@ class RowOrder:
     differ by one at most. Raises TrainingError for too few rows.
     """
 
-    def __init__(self, config: Config, train: Rows, devices: int) -> None:
+    def __init__(self, config: Config, train: Samples, devices: int) -> None:
         self._config, self._train, self._rows = config, train, len(train.paths)
         if self._rows < devices:
             raise TrainingError(
@@ -45,7 +45,7 @@ class RowOrder:
     def draws(self, epoch: int) -> Draws:
         """The rows of an epoch's steps, ``steps * batch_size`` of them.
 
-        Rows that the epoch before has left keep the views that they would have had there.
+        Samples that the epoch before has left keep the views that they would have had there.
         """
         wanted = self.steps(epoch) * self.batch_size
         parts = [self._ordered(epoch)]

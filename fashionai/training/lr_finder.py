@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.loader import Batch
-from fashionai.runtime import import_mxnet
+from fashionai.progress import Advance, no_progress
 from fashionai.training.gluon.inputs import PixelInputs
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.schedules import momentum
 from fashionai.weights.pretrained import starting_weights
-
-mx = import_mxnet()
 
 # The running mean keeps this share of itself; a loss of so many times the best has diverged.
 SMOOTHING = 0.95
@@ -46,7 +44,7 @@ def find_learning_rate(
     lowest: float = 1e-6,
     highest: float = 10.0,
     steps: int = 100,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Advance = no_progress,
 ) -> RangeTest:
     """Train for ``steps`` steps at rates that grow exponentially from lowest to highest.
 
@@ -57,8 +55,8 @@ def find_learning_rate(
     """
     check_precision(config.precision, contexts)
     weights = starting_weights(config)
-    config = config.with_input(weights.mean, weights.std).model_copy(update={"ema": None})
-    rows = read_rows(config, "train")
+    config = config.with_input(weights.mean, weights.std).changed({"ema": None})
+    rows = read_samples(config, "train")
     learner = Learner(config, rows, contexts, weights.file, inputs=PixelInputs)
     first_momentum = momentum(config, 0, learner.order.steps_per_epoch)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))

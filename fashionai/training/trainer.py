@@ -12,17 +12,18 @@ import math
 import shlex
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Optional, TextIO
 
 from fashionai.config import Config, save_config
-from fashionai.datasets.prepared.rows import Rows, data_hash, read_rows
+from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import FashionAIError, RunError, RunStoppedError, TrainingError
 from fashionai.files import atomic_path, write_json
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import first_line
-from fashionai.runs import RunFolder
+from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import tasks_to_json
 from fashionai.training import estimate
@@ -40,6 +41,7 @@ from fashionai.training.history import (
     is_over,
     just_collapsed,
     score_name,
+    stopped_early,
     write_history,
 )
 from fashionai.training.interrupt import Stopped, StopRequest
@@ -68,21 +70,21 @@ class Trainer:
     run: RunFolder
 
     def __init__(
-        self, config: Config, contexts: list[Any], resume_from: Optional[RunFolder] = None
+        self, config: Config, contexts: list[Any], resume_from: Optional[Run] = None
     ) -> None:
         """``resume_from`` is the run that fit will go on with: it needs no pretrained weights."""
         check_precision(config.precision, contexts)
-        if resume_from is not None and resume_from.config_file.is_file():
-            begun = resume_from.read_config().data
+        if resume_from is not None and resume_from.folder.has_begun:
+            begun = resume_from.config.data
             config = config.with_input(begun.mean, begun.std)
-        resuming = resume_from is not None and resume_from.states_file.is_file()
+        resuming = resume_from is not None and resume_from.folder.states_file.is_file()
         weights = None if resuming else starting_weights(config)
         if weights is not None:
             config = config.with_input(weights.mean, weights.std)
         self.config, self._weights = config, weights
-        train, self.val_rows = read_rows(config, "train"), read_rows(config, "val")
+        train, self.val_rows = read_samples(config, "train"), read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
-        self.test_rows = read_rows(config, "test") if wants_test else None
+        self.test_rows = read_samples(config, "test") if wants_test else None
         self.learner = Learner(config, train, contexts, weights.file if weights else None)
         self.progress = Progress(
             basis={
@@ -93,7 +95,7 @@ class Trainer:
         self.clock = EpochClock(self._log_estimate)
         self._log_header = True
 
-    def fit(self, run: RunFolder) -> dict[str, Any]:
+    def fit(self, run: RunFolder) -> Mapping[str, Any]:
         """Train all epochs that are left and return the run's metrics (see metrics.json).
 
         Writes everything that a run holds, after every epoch, and goes on from
@@ -118,7 +120,7 @@ class Trainer:
         finally:
             run_log.removeHandler(file_log)
             file_log.close()
-        return run.read_metrics()
+        return Run(run).metrics
 
     def _train(self) -> None:
         try:
@@ -275,7 +277,7 @@ class Trainer:
         save_state(self.run.states_file, self.learner, progress)
         self._write_results()
 
-    def _evaluate_test(self, rows: Rows) -> None:
+    def _evaluate_test(self, rows: Samples) -> None:
         """Score the test split with the best weights: told, and nothing chosen by it."""
         best = choose_best(self.progress.history, self.config.monitor)
         with self.learner.loaded(best_file(self.run, best.kind)):
@@ -344,13 +346,13 @@ class Trainer:
             log.info("schedule.warmup_epochs is longer than the run: optimizer.lr is not reached")
 
     def _log_end(self) -> None:
-        metrics, monitor = self.run.read_metrics(), self.config.monitor
-        if metrics["stopped_early"]:
+        monitor, history = self.config.monitor, self.progress.history
+        if stopped_early(self.config, history):
             log.info("stopped early: %s has not improved", score_name(monitor))
-        best = choose_best(self.progress.history, monitor)
+        best = choose_best(history, monitor)
         log.info(
             "finished: best epoch %d, validation %s %.4f; %s",
-            *(best.row["epoch"], score_name(monitor), best.score, self.run.weights_file),
+            *(best.row["epoch"], score_name(monitor), best.score, best_file(self.run, best.kind)),
         )
 
 

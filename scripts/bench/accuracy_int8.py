@@ -1,8 +1,8 @@
-"""Accuracy in float32 and in 8-bit integers on the test images of Fashion-MNIST.
+"""Accuracy of float32 and int8 networks on the test images of Fashion-MNIST.
 
-Trains ResNet-18 and ResNet-50 (v1b) on some of the training images, enlarged to 40 pixels, for two
-epochs, quantizes them, and scores both on all 10,000 test images. Needs Debian's package
-dataset-fashion-mnist. What has been trained is not trained again.
+Trains ResNet-18 and ResNet-50 (v1b) for two epochs on a part of the training images, enlarged to
+40 pixels. Then quantizes both and evaluates them on all 10,000 test images. Needs Debian's package
+dataset-fashion-mnist. A finished run is not trained again.
 """
 
 from __future__ import annotations
@@ -12,47 +12,57 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness import Options, Target, read_options, result_row, write_results
-from trained_runs import fashionai, write_yaml
+from measuring.comparison import Target
+from measuring.options import Options, read_options
+from measuring.results import result_row, write_results
+from measuring.runs import fashionai, write_yaml
 
-from fashionai import find_task, prepare, read_source
+from fashionai import find_task, prepare, read_data_set
 from fashionai.cli.progress import progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 40, 44, 2, 64
 NETWORKS = (("ResNet-18", "resnet18_v1b"), ("ResNet-50", "resnet50_v1b"))
-# Points of accuracy, in percent.
+# Loss of accuracy in percentage points.
 TARGET = Target(0.3, at_most=True)
 TASK = "fashion-mnist"
 
 
 def main() -> None:
-    """Train, quantize and tell."""
+    """Train, quantize and evaluate both networks."""
     options = read_options(__doc__, images=20_000, quick_images=256)
     folder = prepared(options)
     rows = []
     for title, network in NETWORKS:
         run = quantized_run(options, folder, network)
-        exact, integer = (test_scores(run, engine) for engine in ("gluon", "int8"))
-        lost = 100 * (exact["accuracy"] - integer["accuracy"])
-        cells = [
-            f"accuracy of int8, {title}, {exact['n']:,} test images of Fashion-MNIST",
-            *("float32", f"{exact['accuracy']:.2%}", f"{integer['accuracy']:.2%}"),
-            *(f"{lost:.2f} points lower", "", f"{TARGET} points"),
-            "yes" if TARGET.is_met(lost) else "no",
-        ]
-        rows.append(result_row(cells, float32=exact, int8=integer))
+        rows.append(accuracy_row(title, test_scores(run, "gluon"), test_scores(run, "int8")))
     write_results(rows, options)
 
 
+def accuracy_row(title: str, float32: dict[str, Any], int8: dict[str, Any]) -> dict[str, Any]:
+    """The row of one network, from its scores with both engines."""
+    lost = 100 * (float32["accuracy"] - int8["accuracy"])
+    cells = [
+        f"accuracy of int8, {title}, {float32['n']:,} test images of Fashion-MNIST",
+        "float32",
+        f"{float32['accuracy']:.2%}",
+        f"{int8['accuracy']:.2%}",
+        f"{lost:.2f} points lower",
+        "",
+        f"{TARGET} points",
+        "yes" if TARGET.is_met(lost) else "no",
+    ]
+    return result_row(cells, float32=float32, int8=int8)
+
+
 def prepared(options: Options) -> Path:
-    """The prepared folder of the first training and test images, as far as there are so many."""
+    """The prepared folder of the first ``options.images`` training and test images."""
     if not FASHION_MNIST.is_dir():
-        sys.exit(f"{FASHION_MNIST} is missing; run: apt-get install dataset-fashion-mnist")
+        sys.exit(f"{FASHION_MNIST} not found; run: apt-get install dataset-fashion-mnist")
     folder = options.cache / f"{TASK}-{options.images}"
     if not (folder / TASK / MANIFEST).is_file():
-        source = read_source(find_task(TASK), FASHION_MNIST)
+        source = read_data_set(find_task(TASK), FASHION_MNIST)
         tests = [image for image in source.images if image.split == "test"]
         others = [image for image in source.images if image.split != "test"]
         chosen = others[: options.images] + tests[: options.images]
@@ -61,7 +71,7 @@ def prepared(options: Options) -> Path:
 
 
 def quantized_run(options: Options, folder: Path, network: str) -> Path:
-    """A trained run with an integer version."""
+    """A trained run with its quantized network."""
     run = options.cache / "runs" / f"{folder.name}-{network}"
     settings = {
         "task": TASK,
@@ -74,16 +84,16 @@ def quantized_run(options: Options, folder: Path, network: str) -> Path:
     }
     config = write_yaml(run.parent / f"{run.name}.yaml", settings)
     fashionai("train", "--config", config, "--run", run, "--resume")
-    # Whatever the loss is, it is told.
+    # The highest --max-loss: the benchmark reports the loss of accuracy, however large it is.
     fashionai("quantize", "--run", run, "--max-loss", 1, "--batch-size", BATCH_SIZE)
     return run
 
 
 def test_scores(run: Path, engine: str) -> dict[str, Any]:
-    """What ``fashionai evaluate`` finds."""
+    """The scores of ``fashionai evaluate`` on the test split with an engine."""
     file = run / f"test-{engine}.json"
-    words = ("evaluate", "--run", run, "--split", "test", "--crops", 1, "--engine", engine)
-    fashionai(*words, "--batch-size", BATCH_SIZE, "--json", file)
+    arguments = ("--run", run, "--split", "test", "--crops", 1, "--engine", engine)
+    fashionai("evaluate", *arguments, "--batch-size", BATCH_SIZE, "--json", file)
     scores: dict[str, Any] = json.loads(file.read_text())
     return scores
 

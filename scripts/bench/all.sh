@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Measures every row of the table whose result is missing or older than its script, then prints
-# the table: 40 minutes on 2 cores that have nothing else to do, --quick 10 minutes.
+# Runs each benchmark whose result is missing or older than its script, then prints the table.
+# Takes 40 minutes on 2 idle cores, 10 minutes with --quick.
 #
 # usage: scripts/bench/all.sh [--quick]
+#   --quick   try every script on a few images; the figures mean nothing, and the next call with
+#             --quick deletes them
 #
-# Results are build/bench/results/*.json; remove one to measure it again. --quick tries every script
-# on a few images: its figures, in build/bench/quick, mean nothing and are not kept. BENCH_PYTHON is
-# an interpreter that has the peers, in place of that of scripts/bench/setup.sh.
+# The results are build/bench/results/*.json (with --quick build/bench/quick/*.json). Delete a file
+# to measure it again. Set BENCH_PYTHON to the interpreter of an environment that has the peers to
+# use it instead of the one that scripts/bench/setup.sh makes.
 set -euo pipefail
 
 quick=()
@@ -33,7 +35,7 @@ for name in peak train_loop train_tutorial train_torchvision loader ten_crop ten
   accuracy_int8 forward_onnx export_onnx head_epoch memory prepare growth; do
   script=scripts/bench/$name.py
   if [[ ! $results/$name.json -nt $script ]]; then
-    # What libraries say goes to a file, and is shown when there is no result.
+    # The messages of libraries go to a file, which is shown when the script fails.
     if ! .venv/bin/python "$script" "${quick[@]+"${quick[@]}"}" --out "$results" \
       2>"$results/$name.log"; then
       tail -n 20 "$results/$name.log" >&2

@@ -1,37 +1,41 @@
-"""The forward pass, over ONNX Runtime on torchvision's own export of the same network.
+"""The forward pass compared with torchvision's own export of the same network in ONNX Runtime.
 
-Batches of 16 images of 224 pixels that are in memory, a thread for each core. Ours takes pixels
-and gives probabilities, so it normalises and soft-maxes as well: the peer is spared that.
+Batches of 16 images of 224 pixels are already in memory, and both sides use one thread per core.
+Our side takes pixels and returns probabilities, so it also normalises and computes the softmax;
+the peer does neither.
 """
 
 from __future__ import annotations
 
-from harness import Comparison, Side, Target, read_options, run
-from onnx_models import BATCH_SIZE, NETWORKS, torchvision_side
-from trained_runs import trained_run
+from measuring.comparison import Comparison, Target, run_comparisons
+from measuring.onnx_models import BATCH_SIZE, NETWORKS, torchvision_side
+from measuring.options import read_options
+from measuring.runs import trained_run
+from measuring.side import Side
 
-ENGINES = (("float32", "exact", Target(1)), ("8-bit integers", "int8", Target(2.5)))
+# "exact" stands for the fastest float32 engine on this machine.
+ENGINES = (("float32", "exact", Target(1)), ("int8", "int8", Target(2.5)))
 
 
 def main() -> None:
-    """Compare both engines of both networks."""
+    """Compare both engines on both networks."""
     options = read_options(__doc__, images=64, quick_images=BATCH_SIZE)
-    rows = []
-    for title, theirs, ours, speed in NETWORKS:
-        batches = max(1, options.images * speed // BATCH_SIZE)
-        path = trained_run(options.cache, ours)
+    comparisons = []
+    for network in NETWORKS:
+        batches = network.batches(options.images)
+        path = trained_run(options.cache, network.ours)
         for kind, engine, target in ENGINES:
             settings = {"run": path, "engine": engine, "batch_size": BATCH_SIZE, "batches": batches}
-            rows.append(
+            comparisons.append(
                 Comparison(
-                    f"forward, {title}, {kind}",
+                    f"forward, {network.title}, {kind}",
                     "images/s",
                     target,
-                    torchvision_side(options, theirs, batches),
-                    Side(f"fashionai, {ours}", "ours/forward.py", settings),
+                    torchvision_side(options, network.torchvision, batches),
+                    Side(f"fashionai, {network.ours}", "ours/forward.py", settings),
                 )
             )
-    run(rows, options)
+    run_comparisons(comparisons, options)
 
 
 if __name__ == "__main__":

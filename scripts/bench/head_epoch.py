@@ -1,19 +1,21 @@
-"""An epoch of ``trainable: head`` after the first, over a normal epoch.
+"""An epoch of ``trainable: head`` after the first one, compared with a normal epoch.
 
-ResNet-18 v2, batches of 32, the default augmentation. Both are whole epochs: steps, validation, the
-files of the run. The features of all views are computed in the warm-up.
+ResNet-18 v2, batches of 32, the default augmentation. Both are whole epochs: steps, validation and
+the files of the run. The warm-up computes the features of all views.
 """
 
 from __future__ import annotations
 
 import tempfile
 
-from harness import Comparison, Side, Target, read_options, run
-from sides import our_training
+from measuring.comparison import Comparison, Target, run_comparisons
+from measuring.options import read_options
+from measuring.side import Side
+from measuring.workloads import our_training
 
 
 def main() -> None:
-    """Compare."""
+    """Run the comparison."""
     options = read_options(__doc__, images=256, quick_images=64)
     settings = {
         trainable: {
@@ -35,7 +37,7 @@ def main() -> None:
                 environment={"FASHIONAI_HOME": home},
             ),
         )
-        run([comparison], options)
+        run_comparisons([comparison], options)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
-"""The loader alone, over torchvision's DataLoader with 2 processes.
+"""The loader alone, compared with torchvision's DataLoader with 2 processes.
 
-Resize to 256, random crop of 224, mirror, from JPEGs of 512 to 800 pixels, batches of 32.
+Resizes to 256, crops 224 pixels at random and mirrors, from JPEGs of 512 to 800 pixels in batches
+of 32.
 """
 
 from __future__ import annotations
 
-from harness import Comparison, Side, Target, read_options, run
-from images import make_images
+from measuring.comparison import Comparison, Target, run_comparisons
+from measuring.images import make_images
+from measuring.options import read_options
+from measuring.side import Side
 
 
 def main() -> None:
-    """Compare."""
+    """Run the comparison."""
     options = read_options(__doc__, images=2000, quick_images=64)
     settings = {"files": make_images(options.cache, options.images), "batch_size": 32}
     comparison = Comparison(
@@ -25,7 +28,7 @@ def main() -> None:
         ),
         Side("fashionai", "ours/loader.py", settings),
     )
-    run([comparison], options)
+    run_comparisons([comparison], options)
 
 
 if __name__ == "__main__":

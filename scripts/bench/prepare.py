@@ -1,35 +1,38 @@
-"""``fashionai prepare`` on many JPEGs, over decoding them once with all cores.
+"""``fashionai prepare`` on many JPEGs, compared with decoding them once with all cores.
 
-Every file has bytes of its own: a tenth of the images is drawn, the rest are the same with
-another comment. The peer is cv2.imread in a thread for each core.
+No two files have the same bytes: a tenth of the images is drawn, and the others are copies with
+different JPEG comments. The peer is cv2.imread with one thread per core.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import Comparison, Side, Target, read_options, run
-from images import CLASSES, make_images
-from trained_runs import fashionai_command
+from measuring.comparison import Comparison, Target, run_comparisons
+from measuring.images import CLASSES, make_images
+from measuring.options import read_options
+from measuring.runs import fashionai_command
+from measuring.side import Side
 
-# Files of one drawn image.
+# Files per drawn image.
 COPIES = 10
 START_OF_IMAGE, COMMENT = b"\xff\xd8", b"\xff\xfe"
 
 
 def main() -> None:
-    """Compare."""
+    """Run the comparison."""
     options = read_options(__doc__, images=20_000, quick_images=400)
     tree = distinct_images(options.cache, options.images)
     # On the file system of the images, where hard links are possible.
     with tempfile.TemporaryDirectory(dir=options.cache) as out:
-        words = ("prepare", "--task", "many", "--folders", tree, "--out", f"{out}/prepared")
+        arguments = ("--task", "many", "--folders", tree, "--out", f"{out}/prepared")
         ours = {
             "measure": "seconds",
-            "command": fashionai_command(*words),
+            "command": fashionai_command("prepare", *arguments),
             "remove": [f"{out}/prepared"],
         }
         comparison = Comparison(
@@ -37,17 +40,17 @@ def main() -> None:
             "s",
             Target(1.15, at_most=True),
             Side("decoding once with all cores", "peers/decode.py", {"folder": tree}),
-            Side("fashionai prepare", "command.py", ours),
+            Side("fashionai prepare", "measuring/command.py", ours),
         )
-        run([comparison], options)
+        run_comparisons([comparison], options)
 
 
 def distinct_images(cache: Path, count: int) -> Path:
-    """Class folders of so many files, no two with the same bytes."""
+    """Class folders with ``count`` files, no two of which have the same bytes."""
     tree = cache / f"distinct-{count}"
     if (tree.parent / f"{tree.name}.complete").exists():
         return tree
-    drawn = make_images(cache, -(-count // COPIES))
+    drawn = make_images(cache, math.ceil(count / COPIES))
     for label in range(CLASSES):
         (tree / f"class-{label}").mkdir(parents=True, exist_ok=True)
 

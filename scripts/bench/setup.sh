@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs what this project is compared with, in .venv-bench: PyTorch, torchvision and ONNX Runtime
-# (5.5 GB where pip takes PyTorch's CUDA build, the default on x86_64; no GPU is needed).
+# Installs the libraries that this project is compared with in .venv-bench: PyTorch, torchvision and
+# ONNX Runtime. This takes 5.5 GB where pip chooses PyTorch's CUDA build, as it does on x86_64. No
+# GPU is needed.
 #
 # usage: scripts/bench/setup.sh
 #
-# To use an environment that has them, for instance with PyTorch's CPU build, set BENCH_PYTHON
-# to its interpreter. .venv-bench is made with $PYTHON, or else python3.
+# To use another environment that has them, for instance with PyTorch's CPU build, set BENCH_PYTHON
+# to its interpreter. The interpreter for .venv-bench is $PYTHON, or python3 if that is not set.
 set -euo pipefail
 
 if [[ $# -gt 0 ]]; then
@@ -18,7 +19,7 @@ venv=.venv-bench
 
 if [[ -z ${BENCH_PYTHON:-} && ! -e $venv/complete ]]; then
   "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
-    echo "setup.sh: these versions need Python 3.11 or later; set PYTHON=/path/to/python3.11" >&2
+    echo "setup.sh: the libraries need Python 3.11 or later; set PYTHON=/path/to/python3.11" >&2
     exit 2
   }
   echo "Installing PyTorch, torchvision and ONNX Runtime in $venv"

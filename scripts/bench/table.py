@@ -1,30 +1,45 @@
-"""Prints all results of a folder as Markdown: usage: table.py FOLDER."""
+"""Prints the results of the benchmarks as Markdown."""
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import HEADER, markdown_header, markdown_row
+from measuring.results import HEADER, markdown_header, table_text
 
+# The benchmarks in the order of the table.
 ORDER = (
-    *("train_loop", "train_tutorial", "train_torchvision", "loader", "ten_crop", "ten_crop_int8"),
-    *("accuracy_int8", "forward_onnx", "export_onnx", "head_epoch", "memory", "prepare"),
-    *("peak", "growth"),
+    "train_loop",
+    "train_tutorial",
+    "train_torchvision",
+    "loader",
+    "ten_crop",
+    "ten_crop_int8",
+    "accuracy_int8",
+    "forward_onnx",
+    "export_onnx",
+    "head_epoch",
+    "memory",
+    "prepare",
+    "peak",
+    "growth",
 )
 
 
-def main(folder: Path) -> None:
-    """Print them."""
+def main() -> None:
+    """Print the results that the folder holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder with a JSON file per benchmark")
+    folder = parser.parse_args().folder
     files = [folder / f"{name}.json" for name in ORDER]
     print(results_text([json.loads(file.read_text()) for file in files if file.is_file()]))
 
 
 def results_text(results: Sequence[dict[str, Any]]) -> str:
-    """Where and when, then one table of all comparisons, then the tables that stand alone."""
+    """Machines and dates, then one table of all comparisons, then the tables with a title."""
     entries = [entry for result in results for entry in result["rows"]]
     machines = dict.fromkeys(
         "{processor}, {cores} cores, {memory_gb} GB, {system}".format(**result["machine"])
@@ -38,11 +53,5 @@ def results_text(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, *(table_text(entry) for entry in entries if "title" in entry)])
 
 
-def table_text(table: dict[str, Any]) -> str:
-    """A table with its title."""
-    rows = [markdown_row(row) for row in table["rows"]]
-    return "\n".join(["", table["title"], "", markdown_header(table["header"]), *rows])
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

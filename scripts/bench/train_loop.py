@@ -1,17 +1,19 @@
-"""The whole training loop, over the same network fed one constant batch.
+"""The whole training loop compared with steps of the same network on one constant batch.
 
-ResNet-18 v2, batches of 32. One side steps on a batch that stays, with every update; the other runs
-an epoch of ``fashionai train``: decoding, augmentation, steps, metrics.
+ResNet-18 v2, batches of 32. One side repeats forward pass, backward pass and update on the same
+batch. The other side runs an epoch of ``fashionai train``: decoding, augmentation, steps, metrics.
 """
 
 from __future__ import annotations
 
-from harness import Comparison, Side, Target, read_options, run
-from sides import our_training
+from measuring.comparison import Comparison, Target, run_comparisons
+from measuring.options import read_options
+from measuring.side import Side
+from measuring.workloads import our_training
 
 
 def main() -> None:
-    """Compare."""
+    """Run the comparison."""
     options = read_options(__doc__, images=256, quick_images=64)
     settings = our_training(options.cache, options.images, "resnet18_v2")
     comparison = Comparison(
@@ -25,7 +27,7 @@ def main() -> None:
         ),
         Side("fashionai", "ours/train.py", settings),
     )
-    run([comparison], options)
+    run_comparisons([comparison], options)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
-"""Training, over the way of the Gluon tutorials.
+"""Training compared with the way that the Gluon tutorials train.
 
-ResNet-18 v2, batches of 32, the same images and augmentation. The peer is written afresh as the
-tutorials do it: a DataLoader of 2 processes, image.CreateAugmenter on float images, default
-threads, hybridize(), loss and metrics read back in every step.
+ResNet-18 v2, batches of 32, with the same images and augmentation. The peer was written for this
+benchmark after the tutorials: a DataLoader with 2 processes, image.CreateAugmenter on float images,
+the default number of threads, hybridize(), and loss and metrics read in every step.
 """
 
 from __future__ import annotations
 
-from harness import Comparison, Side, Target, read_options, run
-from sides import our_training, peer_training
+from measuring.comparison import Comparison, Target, run_comparisons
+from measuring.options import read_options
+from measuring.side import Side
+from measuring.workloads import our_training, peer_training
 
 
 def main() -> None:
-    """Compare."""
+    """Run the comparison."""
     options = read_options(__doc__, images=256, quick_images=64)
     network = "resnet18_v2"
     comparison = Comparison(
@@ -26,7 +28,7 @@ def main() -> None:
         ),
         Side("fashionai", "ours/train.py", our_training(options.cache, options.images, network)),
     )
-    run([comparison], options)
+    run_comparisons([comparison], options)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,17 @@ def test_help_imports_no_mxnet_and_little_else() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT)
 
 
+def test_training_predicting_and_scoring_import_neither_scikit_learn_nor_scipy() -> None:
+    """The two would take 0.7 s."""
+    program = (
+        "import sys, fashionai.predictions.predict, fashionai.scoring.evaluate\n"
+        "import fashionai.scoring.compare, fashionai.scoring.ensemble, fashionai.training.trainer\n"
+        "heavy = {'sklearn', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT)
+
+
 def test_the_public_names_exist_and_importing_the_package_imports_none_of_them() -> None:
     program = (
         "import sys, fashionai\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fashionai.conversion.convert import convert, to_torch
-from fashionai.conversion.names import convertible_networks, expand, layouts
+from fashionai.conversion.names import LAYOUTS, expand, layouts
 from fashionai.errors import WeightsError
 from tests.conversion import naive_forward
 from tests.conversion.gluon_networks import answers, shapes, stock_network, with_parameters
@@ -14,7 +14,7 @@ from tests.conversion.gluon_networks import answers, shapes, stock_network, with
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ALL_LAYOUTS = [
     pytest.param(model, layout, id=f"{model}-{layout.library}")
-    for model in convertible_networks()
+    for model in LAYOUTS
     for layout in layouts(model)
 ]
 SUFFIXES = {"gamma": "weight", "beta": "bias"}

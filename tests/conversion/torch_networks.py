@@ -67,22 +67,15 @@ def save(state: dict[str, torch.Tensor], file: str, form: str) -> None:
 
 
 def inputs() -> dict[str, list[object]]:
-    """Mean, standard deviation, crop's fraction and interpolation of all published weights."""
+    """Mean and standard deviation of all published weights."""
     found: dict[str, list[object]] = {}
     for name in timm.list_pretrained():
         settings = timm.get_pretrained_cfg(name)
-        trained_at_224 = settings.input_size[-1] == 224
-        fraction = settings.crop_pct if trained_at_224 else settings.test_crop_pct
-        found[name] = [settings.mean, settings.std, fraction, settings.interpolation]
+        found[name] = [settings.mean, settings.std]
     for network in torchvision.models.list_models(module=torchvision.models):
         for weights in torchvision.models.get_model_weights(network):
             transform = weights.transforms()
-            found[weights.url.split("/")[-1]] = [
-                transform.mean,
-                transform.std,
-                transform.crop_size[0] / transform.resize_size[0],
-                transform.interpolation.value,
-            ]
+            found[weights.url.split("/")[-1]] = [transform.mean, transform.std]
     return found
 
 

@@ -14,10 +14,11 @@ from fashionai.cli import main
 from fashionai.config import Config
 from fashionai.config.models import DataConfig
 from fashionai.datasets.prepared.folders import read_split
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError
+from fashionai.families import LOGOS
 from fashionai.metrics import NO, YES
-from fashionai.tasks import LOGOS, task_from_json
+from fashionai.tasks import task_from_json
 from tests.datasets.trees import write_logos
 
 BRANDS = tuple(name for name in LOGOS.classes if name != "no-logo")
@@ -86,7 +87,7 @@ def test_it_is_read_where_it_is_asked_for(logos: Path, split: str) -> None:
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_training_never_sees_it(logos: Path, split: str) -> None:
     config = Config(task="logos", data=DataConfig(folder=str(logos.parent)))
-    rows = read_rows(config, split)
+    rows = read_samples(config, split)
     assert rows.tasks[0].classes == BRANDS
     assert rows.marks.shape[1] == 32
     assert rows.sources

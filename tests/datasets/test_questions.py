@@ -10,7 +10,7 @@ import pytest
 
 from fashionai.datasets.questions import list_images, read_questions
 from fashionai.errors import FashionAIError
-from fashionai.tasks import find_task
+from fashionai.families import find_task
 from tests.datasets.trees import encode
 
 

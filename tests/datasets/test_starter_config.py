@@ -13,7 +13,7 @@ import yaml
 from fashionai.config import Config, load_config
 from fashionai.datasets.starter_config import Survey, starter_config, survey_task
 from fashionai.models.zoo import network_names
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.tasks import Task
 from tests.conftest import fashionai
 from tests.datasets.trees import write_class_folders, write_table
@@ -121,9 +121,9 @@ def test_a_task_of_ones_own_is_begun_and_trained(
         "configs/birds.yaml: written. Train with: fashionai train --config configs/birds.yaml\n"
     )
     assert fashionai("train", "--config", "configs/birds.yaml", "epochs=1") == 0
-    run = RunFolder(Path("runs/birds"))
+    run = Run.open(Path("runs/birds"))
     assert run.is_finished
-    assert run.read_config().data.folder == "prepared"
+    assert run.config.data.folder == "prepared"
     # What the header promises.
     header = Path("configs/birds.yaml").read_text().partition("\ntask:")[0]
     assert "# birds: 27 training and 3 validation images of 3 classes.\n" in header

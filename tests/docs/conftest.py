@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.tasks import FASHIONAI_TASKS
+from fashionai.families import FASHIONAI_TASKS
 from tests.conftest import ROOT, write_fashionai_data
 from tests.datasets.trees import (
     encode,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.tasks import FASHIONAI_TASKS
+from fashionai.families import FASHIONAI_TASKS
 from tests.docs.pages import PAGES, QUICK, run_page
 
 PAGE = PAGES["competition.md"]

@@ -12,7 +12,7 @@ from fashionai.engines.int8_files import load_quantized
 from fashionai.models.forward import Forward
 from fashionai.models.graph import as_block
 from fashionai.quantization import quantize
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from tests.export.test_graph import disturb_normalisation
 from tests.export.test_torch import make_run
@@ -27,16 +27,16 @@ COLUMNS = [slice(0, 6), slice(6, 12)]
 @pytest.fixture
 def quantized(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> RunFolder:
+) -> Run:
     """A run of the network that the test names, with the mean and deviation MEAN and STD."""
     monkeypatch.chdir(tmp_path)
     return quantized_run(request.param, mean=list(MEAN), std=list(STD))
 
 
-def quantized_run(network: str, **data: object) -> RunFolder:
+def quantized_run(network: str, **data: object) -> Run:
     write_two_tasks(Path())
     run = make_run(Path(), network, **data)
-    disturb_normalisation(run.best_parameters)
+    disturb_normalisation(run.folder.best_parameters)
     quantize(run, images=8, max_loss=1)
     return run
 
@@ -52,7 +52,7 @@ def largest_input(engine: IntegerForward) -> float:
 
 @pytest.mark.parametrize("quantized", ["small_cnn", "mobilenetv2_0.25"], indirect=True)
 @pytest.mark.parametrize("devices", [1, 2])
-def test_behind_its_integers_the_network_is_the_same(quantized: RunFolder, devices: int) -> None:
+def test_behind_its_integers_the_network_is_the_same(quantized: Run, devices: int) -> None:
     """With the integers of MXNet's operator it answers as the whole graph, bit for bit."""
     contexts = [mx.cpu(number) for number in range(devices)]
     settings = (MEAN, STD), contexts, COLUMNS
@@ -89,7 +89,7 @@ def test_the_table_is_the_nearest_of_symmetric_integers(
 
 
 @pytest.mark.parametrize("quantized", ["resnet18_v2"], indirect=True)
-def test_a_network_may_normalise_before_its_integers(quantized: RunFolder) -> None:
+def test_a_network_may_normalise_before_its_integers(quantized: Run) -> None:
     settings = (MEAN, STD), [mx.cpu()], COLUMNS
     engine = integer_engine(load_quantized(quantized), *settings)
     assert isinstance(engine, IntegerForward)

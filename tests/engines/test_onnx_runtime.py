@@ -11,7 +11,7 @@ from fashionai.engines.onnx_model import onnx_model
 from fashionai.engines.onnx_runtime import OnnxNetwork
 from fashionai.engines.opening import open_engine
 from fashionai.errors import WeightsError
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
 
@@ -20,10 +20,10 @@ mx = import_mxnet()
 
 @pytest.mark.parametrize("threads", [1, 3, 9])
 def test_every_image_gets_its_own_answer_whatever_the_batch(trained: Path, threads: int) -> None:
-    run = RunFolder(trained / "runs/skirt")
-    network = OnnxNetwork(onnx_model(run), columns_of(run.read_tasks()), threads)
+    run = Run.open(trained / "runs/skirt")
+    network = OnnxNetwork(onnx_model(run), columns_of(run.tasks), threads)
     gluon = open_engine(run, [mx.cpu()], "gluon")
-    crop = run.read_config().data.crop
+    crop = run.config.data.crop
     images = np.random.default_rng(0).integers(0, 256, (26, crop, crop, 3)).astype(np.uint8)
     images //= np.arange(1, 27, dtype=np.uint8).reshape(-1, 1, 1, 1)
     expected = gluon.begin(images)()

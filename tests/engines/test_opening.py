@@ -12,14 +12,15 @@ import pytest
 from fashionai.engines import choice as engine_choice
 from fashionai.engines import opening as engines
 from fashionai.engines.choice import measure_engines, open_fastest
-from fashionai.engines.opening import ENGINES, EXACT_ENGINES, open_engine
+from fashionai.engines.names import ENGINES, EXACT_ENGINES
+from fashionai.engines.opening import open_engine
 from fashionai.errors import ConfigError, InstallationError, RunError
+from fashionai.families import find_task
 from fashionai.models.graph import Graph
 from fashionai.predictions.predict import predict_images
 from fashionai.quantization import quantize
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from tests.conftest import fashionai
 from tests.predictions.test_predict import images_to_predict
 
@@ -32,13 +33,13 @@ TOLERANCES = {**dict.fromkeys(EXACT_ENGINES, 2e-6), "int8": 0.02}
 
 
 @pytest.fixture
-def runs(trained: Path, trained_cnn: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
+def runs(trained: Path, trained_cnn: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """The run of the zoo's network, and that of the CNN, which is quantized."""
     monkeypatch.chdir(trained)
-    cnn = RunFolder(trained_cnn)
-    if not cnn.int8_report.exists():
+    cnn = Run.open(trained_cnn)
+    if not cnn.folder.int8_report.exists():
         quantize(cnn)
-    return [RunFolder(Path("runs/skirt")), cnn]
+    return [Run.open(Path("runs/skirt")), cnn]
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_every_engine_agrees_with_gluon(trained: Path, runs: list[RunFolder], name: str) -> None:
+def test_every_engine_agrees_with_gluon(trained: Path, runs: list[Run], name: str) -> None:
     paths = images_to_predict(trained)
     for run in runs[1:] if name == "int8" else runs:
         expected, actual = (
@@ -61,7 +62,7 @@ def test_every_engine_agrees_with_gluon(trained: Path, runs: list[RunFolder], na
         assert np.ptp(expected, axis=0).max() > 0.1, "the network answers the same everywhere"
 
 
-def test_engines_of_two_devices_share_the_views(runs: list[RunFolder]) -> None:
+def test_engines_of_two_devices_share_the_views(runs: list[Run]) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), np.uint8)
     for name in ("gluon", "fused"):
         one, two = (
@@ -72,13 +73,13 @@ def test_engines_of_two_devices_share_the_views(runs: list[RunFolder]) -> None:
 
 
 @pytest.mark.parametrize("name", ["fused", "onnx", "int8"])
-def test_engines_of_the_cpu_are_refused_on_a_gpu(runs: list[RunFolder], name: str) -> None:
+def test_engines_of_the_cpu_are_refused_on_a_gpu(runs: list[Run], name: str) -> None:
     with pytest.raises(ConfigError, match=rf"engine {name} computes on the CPU, found gpu\(0\)"):
         open_engine(runs[1], [mx.gpu(0)], name)
 
 
 def test_what_does_not_agree_is_refused_and_not_measured(
-    runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    runs: list[Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     speeds, complete = measure_engines(runs[0], CPU)
     assert (set(speeds), complete) == (set(EXACT_ENGINES), True)
@@ -99,16 +100,16 @@ def test_what_does_not_agree_is_refused_and_not_measured(
 
 
 def test_the_fastest_engine_is_chosen_and_remembered(
-    runs: list[RunFolder], home: Path, monkeypatch: pytest.MonkeyPatch
+    runs: list[Run], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speeds = {"gluon": 100.0, "fused": 102.0, "onnx": 101.0}
     measured, opened = [], []
 
-    def measure(run: RunFolder, contexts: list[object]) -> tuple[dict[str, float], bool]:
+    def measure(run: Run, contexts: list[object]) -> tuple[dict[str, float], bool]:
         measured.append(run)
         return speeds, complete
 
-    def open_named(run: RunFolder, contexts: list[object], name: str) -> str:
+    def open_named(run: Run, contexts: list[object], name: str) -> str:
         opened.append(name)
         if name == wrong:
             raise InstallationError("onnx is not installed")
@@ -144,7 +145,7 @@ def emptied(file: Path) -> str:
 
 
 def test_auto_measures_for_many_views_and_predicts_the_same(
-    trained: Path, runs: list[RunFolder], home: Path
+    trained: Path, runs: list[Run], home: Path
 ) -> None:
     paths = images_to_predict(trained)
     assert len(paths) * 10 < 1000
@@ -160,7 +161,7 @@ def test_auto_measures_for_many_views_and_predicts_the_same(
     open_fastest(runs[0], CPU, 1000)  # goes on where nothing can be remembered
 
 
-def test_the_command_line_takes_an_engine(runs: list[RunFolder], trained: Path) -> None:
+def test_the_command_line_takes_an_engine(runs: list[Run], trained: Path) -> None:
     files = []
     for name in ENGINES:
         files.append(trained / f"{name}.csv")
@@ -175,16 +176,15 @@ def test_the_command_line_takes_an_engine(runs: list[RunFolder], trained: Path) 
 
 
 def test_a_run_that_is_not_quantized_or_was_before_has_no_int8(
-    runs: list[RunFolder], tmp_path: Path
+    runs: list[Run], tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match=r"is not quantized\. Run: fashionai quantize --run"):
         open_engine(runs[0], CPU, "int8")
-    run = RunFolder(tmp_path / "skirt")
-    shutil.copytree(runs[1].path, run.path)
+    run = Run.open(Path(shutil.copytree(runs[1].path, tmp_path / "skirt")))
     open_engine(run, CPU, "int8")
-    content = run.int8_parameters.read_bytes()
+    content = run.folder.int8_parameters.read_bytes()
     for damaged in (content[:1000], content[:-4] + b"1234"):
-        run.int8_parameters.write_bytes(damaged)
+        run.folder.int8_parameters.write_bytes(damaged)
         with pytest.raises(RunError, match=r"int8-0000.params: cannot be used \(not as"):
             open_engine(run, CPU, "int8")
     weights = mx.nd.load(str(run.weights_file))

@@ -19,13 +19,13 @@ from fashionai.engines.onnx_model import onnx_model, to_onnx
 from fashionai.engines.pixel_graph import PixelNetwork
 from fashionai.export import graph as export_graph
 from fashionai.export.files import write_model
+from fashionai.families import find_task
 from fashionai.models.catalogue import CATALOGUE
 from fashionai.models.graph import trace
 from fashionai.models.zoo import build_network
 from fashionai.predictions.predict import predict_images
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from tests.conftest import ROOT, fashionai
 from tests.export.test_torch import make_run
 from tests.predictions.test_predict import MEAN, STD, images_to_predict, naive_views
@@ -38,9 +38,9 @@ PAGE = (ROOT / "docs/predicting.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def run(trained: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+def run(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(trained)
-    return RunFolder(Path("runs/skirt"))
+    return Run.open(Path("runs/skirt"))
 
 
 def open_session(file: Path, optimized: str = "") -> onnxruntime.InferenceSession:
@@ -79,7 +79,7 @@ def disturb_normalisation(parameters: Path) -> None:
 )
 def test_the_graph_computes_what_the_stock_network_does(tmp_path: Path, network: str) -> None:
     run = make_run(tmp_path, network)
-    disturb_normalisation(run.best_parameters)
+    disturb_normalisation(run.folder.best_parameters)
     file = tmp_path / "model.onnx"
     file.write_bytes(onnx_model(run))
     model = onnx.load(str(file))
@@ -89,7 +89,7 @@ def test_the_graph_computes_what_the_stock_network_does(tmp_path: Path, network:
     assert {constant.name for constant in model.graph.initializer} <= read
     session = open_session(file, str(tmp_path / "optimized.onnx"))
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
-    expected = stock_probabilities(network, run.best_parameters, images)
+    expected = stock_probabilities(network, run.folder.best_parameters, images)
     for count in (3, 1):
         (actual,) = session.run(["probabilities"], {"images": images[:count]})
         np.testing.assert_allclose(actual, expected[:count], atol=2e-6)
@@ -117,7 +117,7 @@ def test_every_network_can_be_exported(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's, of every graph
 def test_both_formats_answer_as_predict_does(
-    run: RunFolder, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for layout in ("onnx", "gluon"):
         assert (
@@ -152,7 +152,7 @@ def answers_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
     return [line.rsplit(maxsplit=2) for line in done.stdout.splitlines()]
 
 
-def check_the_pages_example(run: RunFolder, folder: Path, image: Path) -> None:
+def check_the_pages_example(run: Run, folder: Path, image: Path) -> None:
     """It prints what predict answers for one crop, task by task."""
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", folder / "exported") == 0
     expected = predict_images([image], [run], [mx.cpu()], crops=1, engine="gluon")
@@ -163,9 +163,7 @@ def check_the_pages_example(run: RunFolder, folder: Path, image: Path) -> None:
         assert float(probability) == pytest.approx(own.max(), abs=1e-5)
 
 
-def test_the_pages_example_answers_as_predict_does(
-    run: RunFolder, trained: Path, tmp_path: Path
-) -> None:
+def test_the_pages_example_answers_as_predict_does(run: Run, trained: Path, tmp_path: Path) -> None:
     check_the_pages_example(run, tmp_path, images_to_predict(trained)[0])
 
 
@@ -179,7 +177,7 @@ def test_the_pages_example_answers_for_several_tasks(
     check_the_pages_example(run, tmp_path, images_to_predict(tmp_path)[0])
 
 
-def test_the_description_tells_what_the_use_takes(run: RunFolder, tmp_path: Path) -> None:
+def test_the_description_tells_what_the_use_takes(run: Run, tmp_path: Path) -> None:
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 0
     described = json.loads((tmp_path / "out/model.json").read_text())
     shape = ["N", 32, 32, 3]
@@ -197,14 +195,13 @@ def test_the_description_tells_what_the_use_takes(run: RunFolder, tmp_path: Path
 
 
 def test_what_answers_otherwise_is_not_written(
-    run: RunFolder,
+    run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As a translation would be that gets an operator wrong."""
-    other = RunFolder(tmp_path / "other")
-    shutil.copytree(run.path, other.path)
+    other = Run.open(Path(shutil.copytree(run.path, tmp_path / "other")))
     weights = mx.nd.load(str(other.weights_file))
     weights["features.0.weight"] *= 1.1
     mx.nd.save(str(other.weights_file), weights)
@@ -217,7 +214,7 @@ def test_what_answers_otherwise_is_not_written(
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(
-    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "out"
     file.write_text("mine")
@@ -226,7 +223,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(
     assert file.read_text() == "mine"
 
 
-def test_a_file_that_cannot_be_written_leaves_none(run: RunFolder, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_leaves_none(run: Run, tmp_path: Path) -> None:
     too_long = "x" * 300
     with pytest.raises(OSError, match="File name too long"):
         write_model(run, tmp_path / "out", {"model.onnx": b"1", too_long: b"2"}, {})
@@ -245,7 +242,7 @@ def test_a_file_that_cannot_be_written_leaves_none(run: RunFolder, tmp_path: Pat
     ],
 )
 def test_what_is_not_installed_is_named(
-    run: RunFolder,
+    run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

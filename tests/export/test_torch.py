@@ -12,17 +12,18 @@ from safetensors.numpy import load_file
 
 from fashionai.config import Config, DataConfig, save_config
 from fashionai.config.models import ModelConfig
+from fashionai.families import expand_tasks
 from fashionai.files import write_json
 from fashionai.models.zoo import build_network
-from fashionai.runs import RunFolder, create_run
+from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import expand_tasks, tasks_to_json
+from fashionai.tasks import tasks_to_json
 from tests.conftest import fashionai
 
 mx = import_mxnet()
 
 
-def make_run(folder: Path, network: str, **data: object) -> RunFolder:
+def make_run(folder: Path, network: str, **data: object) -> Run:
     """A run of two tasks, skirt and pant, with random weights."""
     run = create_run(folder / network)
     settings = DataConfig(resize_short=72, crop=64, **data)  # type: ignore[arg-type]
@@ -31,10 +32,10 @@ def make_run(folder: Path, network: str, **data: object) -> RunFolder:
     write_json(run.classes_file, tasks_to_json(expand_tasks(["skirt", "pant"])))
     mx.random.seed(3)
     build_network(network, 12, 64).save_parameters(str(run.best_parameters))
-    return run
+    return Run.open(run.path)
 
 
-def export(run: RunFolder, out: Path) -> int:
+def export(run: Run, out: Path) -> int:
     return fashionai("export", "--run", run, "--format", "safetensors", "--out", out)
 
 
@@ -60,7 +61,7 @@ def test_tensors_have_torchvisions_names_and_shapes(
             expected[f"features.{place}.{name}.bias"] = shape[:1]
     expected.update({"classifier.1.weight": (12, 512, 1, 1), "classifier.1.bias": (12,)})
     assert {name: tensor.shape for name, tensor in tensors.items()} == expected
-    own = mx.nd.load(str(run.best_parameters))
+    own = mx.nd.load(str(run.folder.best_parameters))
     np.testing.assert_array_equal(tensors["features.0.weight"], own["features.0.weight"].asnumpy())
     described = json.loads((tmp_path / "out/model.json").read_text())
     assert list(described["classes"]) == ["skirt_length_labels", "pant_length_labels"]
@@ -102,5 +103,5 @@ def test_dense_layers_of_another_crop_are_refused(
 def test_a_run_without_weights_is_not_exported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert export(RunFolder(tmp_path / "none"), tmp_path / "out") == 2
+    assert export(Run(RunFolder(tmp_path / "none")), tmp_path / "out") == 2
     assert f"{tmp_path / 'none'}" in capsys.readouterr().err

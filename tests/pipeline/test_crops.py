@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fashionai.config import DataConfig
 from fashionai.pipeline.augment import EvaluationTransform
-from fashionai.pipeline.crops import CROP_COUNTS, crop_corners, cut_views, resize_short
+from fashionai.pipeline.crop_counts import CROP_COUNTS
+from fashionai.pipeline.crops import crop_corners, cut_views, resize_short
 
 SIDES = st.integers(8, 400)
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from fashionai.errors import RunError
+from fashionai.families import find_task
 from fashionai.predictions.classify import choose_runs
 from fashionai.predictions.formats import read_predictions
-from fashionai.runs import RunFolder
+from fashionai.predictions.run_choice import Candidates
+from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import Task, find_task, tasks_to_json
+from fashionai.tasks import Task, tasks_to_json
 from tests.conftest import fashionai
 from tests.support.image_server import ImageServer, content, redirect, status
 
@@ -213,13 +215,13 @@ def test_one_name_for_different_classes_is_refused(
     """By classify and by predict, where the runs are named and where they are not."""
     images, runs = QUESTIONS.absolute(), []
     for name, classes in (("a", ("owl", "tit")), ("b", ("owl", "robin"))):
-        run = RunFolder(Path(shutil.copytree("runs/skirt", tmp_path / "runs" / name)))
+        run = Run(RunFolder(Path(shutil.copytree("runs/skirt", tmp_path / "runs" / name))))
         task = Task("birds", (), classes, "table")
-        run.classes_file.write_text(json.dumps(tasks_to_json([task])))
+        run.folder.classes_file.write_text(json.dumps(tasks_to_json([task])))
         runs.append(run)
-    assert list(choose_runs(runs[:1]).values()) == [runs[:1]]
+    assert list(choose_runs(Candidates(runs[:1], named=True)).values()) == [runs[:1]]
     with pytest.raises(RunError, match="birds: the runs know it with different classes"):
-        choose_runs(runs)
+        choose_runs(Candidates(runs, named=True))
     monkeypatch.chdir(tmp_path)
     for arguments in (["--task", "birds"], ["--run", "runs/a", "--run", "runs/b"]):
         assert fashionai("predict", "--out", "p.csv", "--questions", images, *arguments) == 2

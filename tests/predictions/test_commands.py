@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fashionai.families import find_task
 from fashionai.predictions.formats import read_predictions
-from fashionai.tasks import find_task, tasks_to_json
+from fashionai.tasks import tasks_to_json
 from tests.conftest import run_cli
 
 QUESTIONS = "data/rank/Tests/question.csv"

@@ -12,16 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fashionai.errors import FashionAIError
+from fashionai.families import CACTUS, COVERS, FASHIONAI_TASKS, LOGOS, find_task
 from fashionai.predictions.formats import (
     TABLE,
     PredictedRow,
     format_of,
-    read_answers,
+    read_predicted_labels,
     read_predictions,
     write_predictions,
 )
 from fashionai.scoring.labels import task_in
-from fashionai.tasks import CACTUS, COVERS, FASHIONAI_TASKS, LOGOS, Task, find_task
+from fashionai.tasks import Task
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")
 # One's own names: anything that people type, as files strip blanks at both ends.
@@ -168,7 +169,7 @@ def test_a_table_holds_one_task(tmp_path: Path) -> None:
         ),
         (
             "1234,adidas,0.5\n",
-            "holds one class a row, not the probabilities of all of them. .* --format table",
+            "holds one class per row, not the probabilities of all classes. .* --format table",
         ),
     ],
 )
@@ -215,7 +216,7 @@ def logo_rows(task: Task, *bests: tuple[str, float]) -> list[PredictedRow]:
 def test_logos_get_one_class_in_lower_case(tmp_path: Path) -> None:
     write_predictions(tmp_path / "l.csv", logo_rows(LOGOS, ("HP", 0.5), ("no-logo", 0.9)))
     assert (tmp_path / "l.csv").read_text() == "0,hp,0.50000000\n1,no-logo,0.90000000\n"
-    rows = read_answers(tmp_path / "l.csv")
+    rows = read_predicted_labels(tmp_path / "l.csv")
     assert rows is not None
     assert [(row.image, row.label, row.confidence) for row in rows] == [
         ("0", "HP", 0.5),
@@ -237,7 +238,7 @@ def test_below_the_threshold_there_is_no_logo(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "as_table", "message"),
     [
-        (LOGOS, False, "goes with two classes, or with logos .* not with logos, which learns 33"),
+        (LOGOS, False, "logos learns 33 classes, expected two classes or a held-out background"),
         (SKIRT, False, "changes nothing in rows image,task,p0"),
         (CACTUS, False, "changes nothing in a header id,has_cactus"),
         (COVERS, True, "changes nothing in a header path,class"),
@@ -269,4 +270,4 @@ def test_a_threshold_that_decides_nothing_is_refused(
 def test_a_malformed_row_of_answers_is_refused(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "l.csv").write_text(f"0,adidas,0.5\n{line}\n")
     with pytest.raises(FashionAIError, match=message):
-        read_answers(tmp_path / "l.csv")
+        read_predicted_labels(tmp_path / "l.csv")

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from fashionai.datasets.readers.flickrlogos import read_logos
-from fashionai.predictions.formats import FORMATS, PredictedRow, write_predictions
+from fashionai.families import LOGOS
+from fashionai.predictions.formats import TABLE, PredictedRow, format_of, write_predictions
 from tests.conftest import fashionai
 from tests.datasets.trees import write_logos
-from tests.predictions.test_thresholds import official_figures
+from tests.scoring.test_thresholds import official_figures
 
 PER_BRAND = {"trainset": 2, "valset-logosonly": 3, "testset": 3}
 NO_LOGO = {"valset-nologos": 4, "testset": 9}
@@ -67,7 +68,7 @@ def test_a_table_at_a_threshold_is_as_good_as_the_file_of_its_answers(
                 values[image.class_index] += 1
             names.append(image.source)
             rows.append(PredictedRow(image.source, source.task, values / values.sum()))
-    write_predictions(Path("table.csv"), rows, FORMATS["table"])
+    write_predictions(Path("table.csv"), rows, TABLE)
     named = [row._replace(image=Path(row.image).stem) for row in rows]
     write_predictions(Path("answers.csv"), named, threshold=0.6)
     in_table, in_answers = answers_of("table.csv", "--threshold", "0.6"), answers_of("answers.csv")
@@ -95,7 +96,7 @@ def test_brands_alone_have_no_official_figures(
     brands = [i for i in source.images if i.split == "test" and i.class_index < 32]
     names = [i.source if form == "table" else Path(i.source).stem for i in brands]
     rows = [PredictedRow(name, source.task, values) for name in names]
-    write_predictions(Path("p.csv"), rows, FORMATS[form])
+    write_predictions(Path("p.csv"), rows, TABLE if form == "table" else format_of(LOGOS))
     arguments = ["--predictions", "p.csv", "--labels", "data/train_valid"]
     threshold = ["--threshold", "0.5"] if form == "table" else []
     assert fashionai("evaluate", *arguments, *threshold) == 2

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from fashionai.errors import FashionAIError, TrainingError
+from fashionai.families import find_task
 from fashionai.predictions.predict import (
     Question,
     predict,
     predict_images,
     predict_with_engine,
 )
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 
 mx = import_mxnet()
 
@@ -76,11 +76,11 @@ def test_crops_agree_with_a_plain_loop_over_the_stock_network(
     trained: Path, monkeypatch: pytest.MonkeyPatch, crops: int, batch_size: int
 ) -> None:
     monkeypatch.chdir(trained)
-    run = RunFolder(Path("runs/skirt"))
+    run = Run.open(Path("runs/skirt"))
     paths = images_to_predict(trained)
     options = {"crops": crops, "batch_size": batch_size}
     actual = predict_images(paths, [run], [mx.cpu()], **options)[SKIRT]
-    network = stock_network(run.best_parameters)
+    network = stock_network(run.folder.best_parameters)
     expected = np.array([naive_probabilities(path, network, crops) for path in paths])
     np.testing.assert_allclose(actual, expected, atol=2e-5)
     np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
@@ -89,7 +89,7 @@ def test_crops_agree_with_a_plain_loop_over_the_stock_network(
 
 def test_two_devices_predict_what_one_does(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
-    run = RunFolder(Path("runs/skirt"))
+    run = Run.open(Path("runs/skirt"))
     paths = images_to_predict(trained)[:7]
     one = predict_images(paths, [run], [mx.cpu()], batch_size=4)[SKIRT]
     two = predict_images(paths, [run], [mx.cpu(0), mx.cpu(1)], batch_size=2)[SKIRT]
@@ -102,7 +102,7 @@ def test_several_runs_are_averaged(trained: Path, monkeypatch: pytest.MonkeyPatc
     shutil.copytree("runs/skirt", other)
     shutil.copyfile("runs/skirt/last.params", other / "best.params")
     paths = images_to_predict(trained)
-    runs = [RunFolder(Path("runs/skirt")), RunFolder(other)]
+    runs = [Run.open(Path("runs/skirt")), Run.open(other)]
     single = [predict_images(paths, [run], [mx.cpu()])[SKIRT] for run in runs]
     together = predict_images(paths, runs, [mx.cpu()])[SKIRT]
     np.testing.assert_allclose(together, (single[0] + single[1]) / 2, atol=1e-12)
@@ -110,7 +110,7 @@ def test_several_runs_are_averaged(trained: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_run_of_another_task_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
-    run = RunFolder(Path("runs/skirt"))
+    run = Run.open(Path("runs/skirt"))
     with pytest.raises(FashionAIError, match="was trained for skirt_length_labels, expected pant"):
         predict([Question(find_task("pant"), images_to_predict(trained), [run])], [mx.cpu()])
 
@@ -125,7 +125,7 @@ def test_weights_that_are_not_numbers_are_noticed(
     weights["output.weight" if "output.weight" in weights else sorted(weights)[-1]][:] = np.nan
     mx.nd.save(str(broken / "best.params"), weights)
     with pytest.raises(FashionAIError, match="a probability that is not a number"):
-        predict_images(images_to_predict(trained), [RunFolder(broken)], [mx.cpu()])
+        predict_images(images_to_predict(trained), [Run.open(broken)], [mx.cpu()])
 
 
 class StubEngine:
@@ -148,13 +148,13 @@ def test_a_batch_has_no_more_images_than_there_are(
     monkeypatch.chdir(trained)
     paths, engine = images_to_predict(trained)[:3], StubEngine(most=30)
     settings = {"crops": 10, "batch_size": 16}
-    predict_with_engine(engine, RunFolder(Path("runs/skirt")), paths, **settings)
+    predict_with_engine(engine, Run.open(Path("runs/skirt")), paths, **settings)
     assert engine.given == [30]
 
 
 def test_an_engine_that_fails_is_one_line(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
-    paths, run = images_to_predict(trained)[:3], RunFolder(Path("runs/skirt"))
+    paths, run = images_to_predict(trained)[:3], Run.open(Path("runs/skirt"))
     with pytest.raises(TrainingError) as error:
         predict_with_engine(StubEngine(most=2), run, paths, crops=1, batch_size=3)
     assert str(error.value) == (

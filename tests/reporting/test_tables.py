@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fashionai.config import Config, save_config
+from fashionai.families import expand_tasks, known_tasks
 from fashionai.files import write_json
 from fashionai.metrics import marks_from_classes, roc_auc
 from fashionai.reporting.tables import (
@@ -18,8 +19,8 @@ from fashionai.reporting.tables import (
     run_table,
     task_lines,
 )
-from fashionai.runs import RunFolder, create_run
-from fashionai.tasks import TASKS, Task, expand_tasks, tasks_to_json
+from fashionai.runs import Run, create_run
+from fashionai.tasks import Task, tasks_to_json
 
 
 def test_a_classifier_that_answers_one_class_is_seen_for_what_it_is() -> None:
@@ -59,13 +60,13 @@ def test_many_classes_have_their_confused_pairs_in_place_of_a_matrix() -> None:
     assert all(len(line) <= WIDTH for line in lines + few)
 
 
-def make_run(folder: Path, name: str, tasks: list[str], score: float, finished: bool) -> RunFolder:
+def make_run(folder: Path, name: str, tasks: list[str], score: float, finished: bool) -> Run:
     run = create_run(folder / name)
     save_config(Config(task=tasks), run.config_file)
     write_json(run.classes_file, tasks_to_json(expand_tasks(tasks)))
     best = {"map": score, "accuracy": 0.5}
     write_json(run.metrics_file, {"finished": finished, "epochs": 7, "best": best, "tasks": {}})
-    return run
+    return Run(run)
 
 
 def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
         make_run(tmp_path, "b", ["skirt"], 0.9, finished=True),
         make_run(tmp_path, "c", ["coat"], 0.1, finished=True),
         make_run(tmp_path, "d", ["skirt", "coat", "pant", "neck"], 0.8, finished=True),
-        create_run(tmp_path / "begun"),
+        Run(create_run(tmp_path / "begun")),
     ]
     lines = run_table(runs).splitlines()
     names = [Path(line.split()[0]).name for line in lines[1:-1]]
@@ -86,7 +87,7 @@ def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
     assert lines[1].split()[1:] == ["?", "0", "-", "-"]
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.short_name)
+@pytest.mark.parametrize("task", known_tasks(), ids=lambda task: task.short_name)
 def test_every_class_of_a_task_is_told_within_the_terminal(task: Task) -> None:
     first, *rest = task_lines(task, "prepared")
     assert first.endswith(f": {len(task.classes)} classes, prepared")

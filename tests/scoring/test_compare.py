@@ -127,6 +127,9 @@ def test_the_p_value_is_that_of_the_binomial_test(only_a: int, only_b: int) -> N
 def test_the_p_value_of_many_rows_is_exact() -> None:
     expected = scipy.stats.binomtest(4900, 10_000, 0.5).pvalue
     assert mcnemar_p_value(4900, 5100) == pytest.approx(expected, rel=1e-9)
+    expected = scipy.stats.binomtest(49_000, 100_000, 0.5).pvalue
+    assert mcnemar_p_value(51_000, 49_000) == pytest.approx(expected, rel=1e-9)
+    assert mcnemar_p_value(50_000, 50_000) == 1
     assert mcnemar_p_value(0, 5000) == 0
 
 

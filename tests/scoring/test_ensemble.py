@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from fashionai.cli.ensemble import command
 from fashionai.errors import FashionAIError
+from fashionai.families import find_task
 from fashionai.metrics import LOWER_IS_BETTER, SCORE_NAMES, YES, marks_from_classes
 from fashionai.predictions.formats import PredictedRow, read_predictions, write_predictions
 from fashionai.scoring.ensemble import (
@@ -27,7 +28,7 @@ from fashionai.scoring.ensemble import (
 from fashionai.scoring.evaluate import evaluate_file, to_json
 from fashionai.scoring.joining import JoinedTask, join_files
 from fashionai.scoring.labels import LabelledRow, Labels, read_labels
-from fashionai.tasks import Task, find_task
+from fashionai.tasks import Task
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")
 Written = dict[tuple[str, str], list[float]]

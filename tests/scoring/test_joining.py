@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashionai.errors import FashionAIError
+from fashionai.families import find_task
 from fashionai.predictions.formats import PredictedRow, write_predictions
 from fashionai.scoring.joining import join_files, match_rows
-from fashionai.tasks import Task, find_task
+from fashionai.tasks import Task
 
 
 @given(st.permutations([(f"{i}.jpg", "skirt_length_labels") for i in range(6)]))

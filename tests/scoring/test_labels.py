@@ -13,11 +13,12 @@ import sklearn.metrics
 from fashionai.datasets.prepared.folders import plan_folders, write_folders
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import FashionAIError
+from fashionai.families import find_task
 from fashionai.metrics import MAYBE, NO, YES
 from fashionai.predictions.formats import PredictedRow, write_predictions
 from fashionai.scoring.evaluate import evaluate_file
 from fashionai.scoring.labels import labels_of, read_labels
-from fashionai.tasks import Task, find_task
+from fashionai.tasks import Task
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")
 PETS = Task("pets", (), ("cat", "dog", "cow"), "own")

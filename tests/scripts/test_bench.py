@@ -1,7 +1,10 @@
-"""What the scripts of the benchmarks compute beside time: ratios, images, memory."""
+"""What the benchmark scripts compute apart from time: ratios, images, memory."""
 
 from __future__ import annotations
 
+import ast
+import graphlib
+import importlib
 import json
 import os
 import shutil
@@ -20,34 +23,49 @@ import pytest
 from tests.conftest import ROOT
 
 BENCH = ROOT / "scripts/bench"
-# Modules of the scripts, which import each other by these names.
-NAMES = [file.stem for file in BENCH.glob("*.py")]
+# The scripts and their package measuring, by the names under which they are imported.
+NAMES = [*(file.stem for file in BENCH.glob("*.py")), "measuring"]
 
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Imports a module of the scripts as they import each other."""
+    """Imports a module as the scripts do."""
     monkeypatch.syspath_prepend(str(BENCH))
 
     def load(name: str) -> ModuleType:
-        return __import__(name)
+        return importlib.import_module(name)
 
     yield load
-    for name in NAMES:
-        sys.modules.pop(name, None)
+    for name in list(sys.modules):
+        if name.partition(".")[0] in NAMES:
+            del sys.modules[name]
+
+
+def imported_by(file: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+def test_shared_modules_import_neither_scripts_nor_each_other_in_a_circle() -> None:
+    graph = {f"measuring.{f.stem}": imported_by(f) for f in BENCH.glob("measuring/*.py")}
+    assert "measuring.paths" in graph["measuring.side"]
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+    scripts = {file.stem for file in BENCH.glob("*.py")}
+    assert not any(scripts & modules for modules in graph.values())
 
 
 PAIRS = [(2.0, 3.0), (4.0, 4.0), (1.0, 4.0), (5.0, 10.0), (10.0, 8.0)]
 
 
-def comparison(harness: ModuleType, at_most: bool) -> Any:
-    peer, ours = (harness.Side(name, "none.py", {}) for name in ("theirs", "ours"))
-    return harness.Comparison("work", "images/s", harness.Target(1.5, at_most), peer, ours)
+def comparison(bench: Any, at_most: bool) -> Any:
+    module, side = bench("measuring.comparison"), bench("measuring.side").Side
+    peer, ours = (side(name, "none.py", {}) for name in ("theirs", "ours"))
+    return module.Comparison("work", "images/s", module.Target(1.5, at_most), peer, ours)
 
 
 def test_a_summary_has_medians_of_sides_and_of_the_ratios_of_pairs(bench: Any) -> None:
     # Ratios 1.5, 1, 4, 2 and 0.8: not the ratio of the medians, which is 1.
-    assert bench("harness").summarize(PAIRS) == (4.0, 4.0, 1.5, 0.8, 4.0)
+    assert bench("measuring.comparison").summarize(PAIRS) == (4.0, 4.0, 1.5, 0.8, 4.0)
 
 
 @pytest.mark.parametrize(
@@ -57,20 +75,20 @@ def test_a_summary_has_medians_of_sides_and_of_the_ratios_of_pairs(bench: Any) -
 def test_a_target_is_met_from_its_side(
     bench: Any, at_most: bool, text: str, met: list[bool]
 ) -> None:
-    target = bench("harness").Target(1.5, at_most)
+    target = bench("measuring.comparison").Target(1.5, at_most)
     assert str(target) == text
     assert [target.is_met(ratio) for ratio in (1.49, 1.5, 1.51)] == met
 
 
 def test_a_row_has_the_cells_of_the_header(bench: Any) -> None:
-    harness = bench("harness")
-    cells = harness.row_cells(comparison(harness, False), harness.summarize(PAIRS), "fused")
-    assert len(cells) == len(harness.HEADER)
-    assert harness.markdown_row(cells) == (
+    module, results = bench("measuring.comparison"), bench("measuring.results")
+    cells = module.row_cells(comparison(bench, False), module.summarize(PAIRS), "fused")
+    assert len(cells) == len(results.HEADER)
+    assert results.markdown_row(cells) == (
         "| work | theirs | 4 images/s | 4 images/s, engine fused | 1.5 | 0.8 to 4 | >= 1.5 | yes |"
     )
     slower = [(peer, 0.9 * ours) for peer, ours in PAIRS]
-    row = harness.row_cells(comparison(harness, False), harness.summarize(slower))
+    row = module.row_cells(comparison(bench, False), module.summarize(slower))
     assert row[3:] == ["3.6 images/s", "1.35", "0.72 to 3.6", ">= 1.5", "no"]
 
 
@@ -93,14 +111,14 @@ def sources(bench: Any, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     """Small pictures in place of the photographs, with which scikit-learn would be imported."""
     rng = np.random.default_rng(1)
     pictures = [rng.integers(0, 256, (60, 90, 3), dtype=np.uint8) for _ in range(2)]
-    monkeypatch.setattr(bench("images"), "photographs", lambda: pictures)
+    monkeypatch.setattr(bench("measuring.images"), "photographs", lambda: pictures)
     return pictures
 
 
 def test_an_image_is_a_function_of_its_number_and_size_alone(
     bench: Any, sources: list[np.ndarray]
 ) -> None:
-    images = bench("images")
+    images = bench("measuring.images")
     drawn = [images.draw_image(sources, number, (20, 30)) for number in range(8)]
     again = [images.draw_image(sources, number, (20, 30)) for number in (7, 0)]
     np.testing.assert_array_equal(again[0], drawn[7])
@@ -113,7 +131,7 @@ def test_an_image_is_a_function_of_its_number_and_size_alone(
 
 @pytest.mark.usefixtures("sources")
 def test_images_are_made_once_and_missing_ones_again(bench: Any, tmp_path: Path) -> None:
-    images = bench("images")
+    images = bench("measuring.images")
     files = images.make_images(tmp_path, 3, (20, 30))
     first = [file.read_bytes() for file in files]
     files[0].write_bytes(b"kept")
@@ -137,7 +155,7 @@ IN_A_CHILD = "import subprocess, sys; subprocess.run([sys.executable, '-S', '-c'
 
 
 def test_peak_memory_is_that_of_a_process_and_its_children(bench: Any) -> None:
-    peak_memory = bench("processes").peak_memory
+    peak_memory = bench("measuring.processes").peak_memory
     small, large, parent = (
         peak_memory([sys.executable, "-S", "-c", code])
         for code in (
@@ -153,7 +171,7 @@ def test_peak_memory_is_that_of_a_process_and_its_children(bench: Any) -> None:
 
 
 def test_processor_time_counts_what_was_computed(bench: Any) -> None:
-    cpu_seconds = bench("processes").cpu_seconds
+    cpu_seconds = bench("measuring.processes").cpu_seconds
     code = "while True: pass"
     with subprocess.Popen([sys.executable, "-S", "-c", code]) as busy:
         try:
@@ -167,7 +185,7 @@ def test_processor_time_counts_what_was_computed(bench: Any) -> None:
 
 
 WORKER = """\
-from worker import FACTS, serve
+from measuring.worker import FACTS, serve
 
 def set_up(settings):
     FACTS["set_up"] = True
@@ -182,20 +200,22 @@ serve(set_up, "numpy")
 def test_sides_measure_in_turn_and_the_result_is_written(
     bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness = bench("harness")
+    module, side = bench("measuring.comparison"), bench("measuring.side")
     script = tmp_path / "side.py"
     script.write_text(WORKER)
     # More than a command line can hold.
     filling = "x" * 200_000
     sides = [
-        harness.Side(name, str(script), {"values": list(values), "filling": filling})
+        side.Side(name, str(script), {"values": list(values), "filling": filling})
         for name, values in zip(("theirs", "ours"), zip(*PAIRS))
     ]
     monkeypatch.setattr(sys, "argv", ["scripts/bench/work.py"])
-    monkeypatch.setattr(harness, "SETTLING", 0)
-    options = harness.Options(5, 0, False, tmp_path, tmp_path / "out", Path(sys.executable))
-    target = harness.Target(1.5)
-    harness.run([harness.Comparison("work", "images/s", target, *sides)], options)
+    monkeypatch.setattr(side, "SETTLING", 0)
+    options = bench("measuring.options").Options(
+        5, 0, False, tmp_path, tmp_path / "out", Path(sys.executable)
+    )
+    row = module.Comparison("work", "images/s", module.Target(1.5), *sides)
+    module.run_comparisons([row], options)
     result = json.loads((tmp_path / "out/work.json").read_text())
     (row,) = result["rows"]
     assert row["pairs"] == [list(pair) for pair in PAIRS]

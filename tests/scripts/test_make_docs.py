@@ -118,5 +118,8 @@ def test_every_option_is_listed(script: ModuleType, name: str, command: click.Co
 
 
 def test_a_default_in_words_is_a_column(script: ModuleType) -> None:
-    row = next(line for line in script.option_sections().splitlines() if "`--val-fraction`" in line)
-    assert row.split(" | ")[1:3] == ["number, ≥ 0, < 1", "0.1, of cactus 0.01"]
+    (option,) = (p for p in dict(commands(root))["prepare"].params if p.name == "val_fraction")
+    assert isinstance(option, click.Option)
+    meaning, _, default = (option.help or "").rstrip("]").partition("  [default: ")
+    cells = ["`--val-fraction`", "number, ≥ 0, < 1", default, meaning]
+    assert f"| {' | '.join(cells)} |" in script.option_sections()

@@ -163,7 +163,7 @@ def test_what_pip_says_is_shown_when_it_fails(project: Project) -> None:
     log = project.root / ".venv/fashionai-setup.log"
     assert failed.stderr.splitlines() == [
         *said[-10:],
-        f"setup.sh: installing failed, with the words above; the whole log is in {log}",
+        f"setup.sh: installation failed; the end of the log is above, the whole log is in {log}",
     ]
     (project.home / "FAIL").unlink()
     assert project.setup("--cpu").returncode == 0
@@ -175,7 +175,7 @@ def test_a_server_without_a_display_gets_the_headless_opencv(project: Project) -
     finished = project.setup("--cpu")
     assert finished.returncode == 0
     assert finished.stdout.splitlines()[1:] == [
-        "opencv-python gives way to opencv-python-headless 4.11.0.86 "
+        "Replacing opencv-python with opencv-python-headless 4.11.0.86 "
         "(ImportError: libGL.so.1: cannot open shared object file)"
     ]
     assert project.notes() == [

@@ -137,7 +137,7 @@ def test_the_best_rate_on_validation_is_taken_the_lower_of_equal_ones(
 
 
 def test_the_deviation_is_that_of_a_sample(script: ModuleType) -> None:
-    row = script.Row(script.METHODS[0], 10, 0.1, [0.5, 0.75, 0.875])
+    row = script.MethodScores(script.METHODS[0], 10, 0.1, [0.5, 0.75, 0.875])
     assert row.deviation == pytest.approx(np.std(row.accuracies, ddof=1))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import Rows
+from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import shuffled_rows
 from fashionai.training.batch_plan import RowOrder
@@ -20,7 +20,7 @@ from tests.training.test_class_balance import ONE, make_rows
 EPOCHS = 7
 
 
-def lopsided_rows(count: int) -> Rows:
+def lopsided_rows(count: int) -> Samples:
     """A third of the rows are of a rare class or two."""
     return make_rows([row % 6 // 3 for row in range(count)], [ONE])
 

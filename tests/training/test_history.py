@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from fashionai.config import Config, load_config
+from fashionai.families import find_task
 from fashionai.metrics import SCORE_NAMES
-from fashionai.runs import RunFolder, create_run
+from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from fashionai.training.history import (
     find_best,
     is_over,
@@ -173,7 +173,7 @@ def test_metrics_name_the_better_weights_by_the_monitor(
     metrics = json.loads(run.metrics_file.read_text())
     assert (metrics["weights"], metrics["best_epoch"]) == (weights, epoch)
     assert metrics["best"][monitor] == (ema if "ema" in weights else val)[epoch - 1]
-    assert run.weights_file == tmp_path / weights
+    assert Run(run).weights_file == tmp_path / weights
     with open(run.history_file) as handle:
         assert [float(row["epoch"]) for row in csv.DictReader(handle)] == [1, 2, 3]
 
@@ -212,8 +212,8 @@ def test_an_early_end_that_only_the_state_knows_is_found_again(
     metrics = Trainer(config, [mx.cpu()]).fit(run)
     assert metrics["epochs"] == 2
     run.metrics_file.unlink()
-    assert not run.is_finished
-    assert Trainer(config, [mx.cpu()], run).fit(run) == metrics
+    assert not Run(run).is_finished
+    assert Trainer(config, [mx.cpu()], Run(run)).fit(run) == metrics
 
 
 def test_best_parameters_are_those_of_the_best_epoch_by_the_monitor(

@@ -13,7 +13,7 @@ import pytest
 
 from fashionai.cli import main
 from fashionai.config import Config, load_config
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
 from fashionai.runs import create_run
 from fashionai.runtime import import_mxnet
@@ -116,7 +116,7 @@ def test_rates_grow_exponentially_and_losses_are_those_of_training(config: Confi
     assert len(found.rates) == len(found.losses) == len(found.smoothed) == 25
     for step, rate in enumerate(found.rates):
         assert rate == pytest.approx(1e-5 * 100 ** (step / 24), rel=1e-12)
-    learner = Learner(config, read_rows(config, "train"), [mx.cpu()])
+    learner = Learner(config, read_samples(config, "train"), [mx.cpu()])
     assert learner.order.steps_per_epoch == 21
     expected = []
     for epoch, steps in ((0, 21), (1, 4)):
@@ -130,7 +130,7 @@ def test_rates_grow_exponentially_and_losses_are_those_of_training(config: Confi
 def test_it_stops_when_the_loss_has_diverged(config: Config) -> None:
     """At the first step whose mean exceeds four times the best, or whose loss is not finite."""
     done: list[int] = []
-    config = config.model_copy(update={"batch_size": 16})
+    config = config.changed({"batch_size": 16})
     found = find_learning_rate(config, [mx.cpu()], highest=1e6, steps=60, progress=done.append)
     assert 20 < len(found.rates) < 60
     assert np.isfinite(found.losses).all()
@@ -147,14 +147,13 @@ def test_rates_far_too_high_end_at_once(config: Config) -> None:
 
 
 def test_a_network_that_answers_nothing_is_told(config: Config, tmp_path: Path) -> None:
-    learner = Learner(config, read_rows(config, "train"), [mx.cpu()])
+    learner = Learner(config, read_samples(config, "train"), [mx.cpu()])
     for parameter in learner.network.collect_params().values():
         parameter.set_data(parameter.data() * float("nan"))
     weights = tmp_path / "nan.params"
     learner.network.save_parameters(str(weights))
-    model = config.model.model_copy(update={"pretrained": str(weights)})
     with pytest.raises(TrainingError, match=r"the loss of the first batch is nan"):
-        find_learning_rate(config.model_copy(update={"model": model}), [mx.cpu()])
+        find_learning_rate(config.changed({"model.pretrained": str(weights)}), [mx.cpu()])
 
 
 def test_the_suggestion_trains_better_than_rates_far_from_it(config: Config) -> None:
@@ -163,8 +162,7 @@ def test_the_suggestion_trains_better_than_rates_far_from_it(config: Config) -> 
     assert suggested is not None
     losses = dict.fromkeys((0.01, 1, 100), math.inf)
     for factor in losses:
-        optimizer = config.optimizer.model_copy(update={"lr": factor * suggested})
-        trained = config.model_copy(update={"optimizer": optimizer, "epochs": 3})
+        trained = config.changed({"optimizer.lr": factor * suggested, "epochs": 3})
         run = create_run(Path("runs") / f"factor-{factor}")
         with contextlib.suppress(TrainingError):  # a loss that is not finite
             Trainer(trained, [mx.cpu()]).fit(run)

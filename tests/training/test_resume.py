@@ -19,7 +19,7 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
-from fashionai.runs import RunFolder, create_run
+from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training import trainer as trainer_module
 from fashionai.training.checkpoint import save_state
@@ -126,7 +126,7 @@ def test_killed_twice_and_resumed(two_tasks: Path, uninterrupted: tuple[Path, Pa
         wait_for(partial(at_least, run / "history.csv", epochs), process)
         process.kill()
         process.communicate()
-        assert not RunFolder(run).is_finished
+        assert not Run(RunFolder(run)).is_finished
     done = run_cli("train", *resume, cwd=two_tasks)
     assert done.returncode == 0, done.stderr
     assert "resuming in epoch" in done.stdout
@@ -206,7 +206,7 @@ def test_stopped_in_steps_and_validations_and_resumed(
     config = load_config(file)
     run = create_run(whole.with_name(f"{whole.name}-stopped"))
     for arrange, number, place in MOMENTS:
-        trainer = Trainer(config, [mx.cpu()], run)
+        trainer = Trainer(config, [mx.cpu()], Run(run))
         arrange(trainer, Moment(number))
         with pytest.raises(RunStoppedError, match=f"stopped in {place},"):
             trainer.fit(run)
@@ -216,7 +216,7 @@ def test_stopped_in_steps_and_validations_and_resumed(
                 assert np.array_equal(saved, parameter.data().asnumpy())
                 if name == "output.weight":
                     assert not np.array_equal(saved, state[f"average/{name}"])
-    Trainer(config, [mx.cpu()], run).fit(run)
+    Trainer(config, [mx.cpu()], Run(run)).fit(run)
     assert_same_end(whole, run.path)
 
 
@@ -242,7 +242,7 @@ def test_killed_between_the_best_weights_and_the_state_that_knows_of_them(
         trainer = Trainer(config, [mx.cpu()])
         with pytest.raises(Killed):
             trainer.fit(run)
-    Trainer(config, [mx.cpu()], run).fit(run)
+    Trainer(config, [mx.cpu()], Run(run)).fit(run)
     assert_same_end(whole, run.path)
 
 
@@ -256,11 +256,11 @@ def test_several_devices_resume_exactly(two_tasks: Path, monkeypatch: pytest.Mon
     whole, run = (create_run(two_tasks / f"runs/devices-{name}") for name in ("whole", "stopped"))
     Trainer(config, contexts).fit(whole)
     for arrange, number in ((stop_in_step, 5), (stop_in_validation, 4)):
-        trainer = Trainer(config, contexts, run)
+        trainer = Trainer(config, contexts, Run(run))
         arrange(trainer, Moment(number))
         with pytest.raises(RunStoppedError):
             trainer.fit(run)
-    Trainer(config, contexts, run).fit(run)
+    Trainer(config, contexts, Run(run)).fit(run)
     assert_same_end(whole.path, run.path)
 
 

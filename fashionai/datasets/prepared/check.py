@@ -12,6 +12,7 @@ from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError
 from fashionai.files import content_hash
 from fashionai.pipeline.decode import find_damage
+from fashionai.progress import Advance, no_progress
 from fashionai.runtime import usable_cores
 
 Item = TypeVar("Item")
@@ -28,9 +29,7 @@ class Checked(NamedTuple):
     damage: str
 
 
-def check_images(
-    images: Sequence[LabelledImage], progress: Callable[[int], None] = lambda done: None
-) -> list[Checked]:
+def check_images(images: Sequence[LabelledImage], progress: Advance = no_progress) -> list[Checked]:
     """Decode and hash every image on all cores; the outcomes are in the images' order.
 
     ``progress`` is called with the number of images done since the last call.
@@ -38,9 +37,7 @@ def check_images(
     return _on_all_cores(_check, images, progress)
 
 
-def hash_files(
-    paths: Sequence[Path], progress: Callable[[int], None] = lambda done: None
-) -> list[str]:
+def hash_files(paths: Sequence[Path], progress: Advance = no_progress) -> list[str]:
     """The SHA-256 of every file, read on all cores; ``progress`` as for check_images.
 
     DataError for a file that cannot be read.
@@ -74,7 +71,7 @@ def _check(image: LabelledImage) -> Checked:
 
 
 def _on_all_cores(
-    function: Callable[[Item], Outcome], items: Sequence[Item], progress: Callable[[int], None]
+    function: Callable[[Item], Outcome], items: Sequence[Item], progress: Advance
 ) -> list[Outcome]:
     """What a function gives for every item, in order."""
     outcomes: list[Outcome] = []

@@ -11,29 +11,30 @@ import contextlib
 import csv
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from fashionai.csv_files import write_rows
+from fashionai.datasets.names import MODES, SPLITS
+from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
+from fashionai.default_folders import PREPARED_FOLDER
 from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.families import known_task
 from fashionai.files import atomic_path, write_json
-from fashionai.metrics import MARK_LETTERS, YES, marks_from_classes
-from fashionai.tasks import REGISTRY, TASK_FILE, Task, task_from_json, task_to_json
+from fashionai.metrics import YES, marks_from_classes
+from fashionai.progress import Advance, no_progress
+from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
 
-SPLITS = ("train", "val", "test")
 MANIFEST = "manifest.csv"
 # The manifest under way: names the files that an interrupted run may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
 COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 # A last column where images belong to groups.
 GROUP = "group"
-# Where prepare puts tasks by default.
-PREPARED_FOLDER = Path("data/train_valid")
-MODES = ("hardlink", "copy", "symlink")
 
 
 class PlannedImage(NamedTuple):
@@ -75,7 +76,7 @@ def write_folders(
     task: Task,
     planned: Sequence[PlannedImage],
     mode: str,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Advance = no_progress,
 ) -> int:
     """Make the folders hold exactly the planned images; returns how many files changed.
 
@@ -157,7 +158,7 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
 def _prepare_command(folder: Path) -> str:
     """How a folder is prepared again; what --data or one's own files were nobody remembers."""
     out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
-    own = "" if folder.name in REGISTRY else " --csv FILE --images DIR (or --folders DIR)"
+    own = "" if known_task(folder.name) else " --csv FILE --images DIR (or --folders DIR)"
     return f"fashionai prepare --task {folder.name}{out}{own}"
 
 
@@ -172,12 +173,11 @@ def read_task(folder: Path) -> Task:
 
 
 def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Marks from label texts where the family writes a letter a class, else from the classes."""
-    marks = marks_from_classes(indices, len(task.labels))[:, : len(task.classes)]
-    if task.family == "fashionai":
-        for row, label in enumerate(labels):
-            marks[row] = [MARK_LETTERS[letter] for letter in label]
-    return marks
+    """Marks from label texts where the family's labels hold them, else from the classes."""
+    parse = reader_of(task).parse_marks
+    if parse is not None:
+        return np.array([parse(task, label) for label in labels], dtype=np.int8)
+    return marks_from_classes(indices, len(task.labels))[:, : len(task.classes)]
 
 
 def _check_row(row: dict[str, str], task: Task, where: str) -> None:
@@ -187,9 +187,10 @@ def _check_row(row: dict[str, str], task: Task, where: str) -> None:
     index, label = row["class_index"], row["label"]
     if not index.isdecimal() or int(index) >= len(task.labels):
         raise DataError(f"{where}: class_index is '{index}', expected 0 to {len(task.labels) - 1}")
-    if task.family == "fashionai":
-        letters = [MARK_LETTERS.get(letter) for letter in label]
-        if len(letters) != len(task.classes) or None in letters or letters[int(index)] != YES:
+    parse = reader_of(task).parse_marks
+    if parse is not None:
+        marks = parse(task, label)
+        if marks is None or marks[int(index)] != YES:
             raise DataError(f"{where}: label '{label}' does not go with class_index {index}")
 
 

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from fashionai.csv_files import write_rows
+from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.check import check_images, conflicting_groups
-from fashionai.datasets.prepared.folders import SPLITS, plan_folders, write_folders
+from fashionai.datasets.prepared.folders import plan_folders, write_folders
 from fashionai.datasets.prepared.split import join_groups, split_rows
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
+from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
 REJECTED = "rejected.csv"
-
-# Shows progress: called with a description and a total, gives what is called with steps done.
-ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def file_errors() -> Iterator[None]:
 
 @file_errors()
 def prepare(
-    source: Source,
+    source: DataSet,
     out: Path,
     *,
     val_fraction: Optional[float] = None,

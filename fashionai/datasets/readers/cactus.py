@@ -10,14 +10,16 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from fashionai import csv_files
 from fashionai.datasets.readers.class_folders import ImageFiles, safe_relative_path
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.readers.reader import QuestionFile, Reader
+from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
 from fashionai.errors import DataError
+from fashionai.families import CACTUS
 from fashionai.pipeline.decode import ImageFile
-from fashionai.tasks import CACTUS
+from fashionai.tasks import Task
 
 HEADER = ["id", "has_cactus"]
 LABELS = ("0", "1")
@@ -37,7 +39,7 @@ class IdRow(NamedTuple):
     where: str
 
 
-def read_cactus(data: Path) -> Source:
+def read_cactus(data: Path) -> DataSet:
     """Images of ``train.csv`` in the order of its rows; those of an archive as bytes.
 
     Raises DataError for another header, labels other than 0 and 1, repeated ids,
@@ -59,10 +61,10 @@ def read_cactus(data: Path) -> Source:
         )
         for row, (place, image) in zip(rows, found)
     ]
-    return Source(CACTUS, images, [], VAL_FRACTION)
+    return DataSet(CACTUS, images, [], VAL_FRACTION)
 
 
-def read_cactus_questions(data_or_csv: Path) -> list[tuple[str, ImageFile]]:
+def read_questions(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
     """Ids of ``sample_submission.csv`` in its order, with the file or archive member of each.
 
     Takes the file, or the folder it lies in. Raises DataError as read_cactus does.
@@ -70,7 +72,12 @@ def read_cactus_questions(data_or_csv: Path) -> list[tuple[str, ImageFile]]:
     path = data_or_csv / QUESTIONS if data_or_csv.is_dir() else data_or_csv
     rows = _read_ids(path)
     found = _find_images(path.parent, "test", rows)
-    return [(row.id, image) for row, (_, image) in zip(rows, found)]
+    return [ImageToPredict(row.id, image, None) for row, (_, image) in zip(rows, found)]
+
+
+def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
+    """The ids of a file with the header id,has_cactus; the images need not exist."""
+    return [(row.id, None) for row in _read_ids(path)]
 
 
 def _read_ids(path: Path) -> list[IdRow]:
@@ -165,3 +172,12 @@ def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -
         archive.read(info)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise DataError(f"{member} is damaged: {error}") from None
+
+
+READER = Reader(
+    lambda data, task: read_cactus(data),
+    QuestionFile(
+        QUESTIONS, lambda rows: list(rows[:1]) == [HEADER], read_questions, question_names
+    ),
+    label_columns=("hascactus",),
+)

@@ -1,7 +1,7 @@
 """One's own images in a tree of class folders, below train, val and test or not.
 
-Also what other readers share with it: which files are images and where, how splits
-are spelt, and the order of classes.
+Also what other readers share with it: where images are, how splits are spelt, and
+the order of classes.
 """
 
 from __future__ import annotations
@@ -12,23 +12,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.names import SPLITS
+from fashionai.datasets.readers.image_files import is_image_name
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
-from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task
+from fashionai.urls import is_url
 
-# Formats that cannot be decoded count too: checking then names them, none is passed over.
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic"),
-)
 SPLIT_SPELLINGS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
 NO_SPLIT = ""
-DRIVE_OR_ADDRESS = re.compile(r"[A-Za-z]:|[A-Za-z0-9+.-]+://")
+DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class FolderContent(NamedTuple):
@@ -57,7 +54,7 @@ def safe_relative_path(path: str, where: str, expected: str) -> str:
     parts = [part for part in plain.split("/") if part not in ("", ".")]
     if not parts:
         raise DataError(f"{where}: no image path, expected {expected}")
-    if plain.startswith("/") or ".." in parts or DRIVE_OR_ADDRESS.match(plain):
+    if plain.startswith("/") or ".." in parts or DRIVE.match(plain) or is_url(plain):
         raise DataError(f"{where}: path '{path}' leaves the data folder, expected {expected}")
     return "/".join(parts)
 
@@ -120,7 +117,7 @@ class ImageFiles:
         return self._by_stem[folder]
 
 
-def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> Source:
+def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> DataSet:
     """Images of ``<class>/<image>`` or ``<split>/<class>/<image>``, sorted within a split.
 
     Classes are the folders' names, sorted unless ``classes`` gives their order.
@@ -154,7 +151,7 @@ def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> 
     images, split_notes = settle_splits(images, str(folder))
     used = {image.class_index for image in images if image.split in (None, "train")}
     notes = [*note_on_other_files(others), *notes_on_classes(task.classes, used), *split_notes]
-    return Source(task, images, notes)
+    return DataSet(task, images, notes)
 
 
 def list_folder(folder: Path) -> FolderContent:
@@ -185,22 +182,6 @@ def list_class_folder(folder: Path) -> FolderContent:
             f"{folder / content.folders[0]}: is a folder below a class folder, expected images"
         )
     return content
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file's suffix is one of images."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
-
-
-def holds_image(path: Path) -> bool:
-    """Whether a path is an image file, whatever its name; DataError when it cannot be read."""
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as handle:
-            return read_header(handle) is not None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tuple[str, ...]:
@@ -292,7 +273,7 @@ def _split_folders(folder: Path) -> dict[str, Path]:
             raise DataError(f"{folder / name}: is {by_split[name]}, as {first} is")
     if "train" not in places:
         raise DataError(f"{folder}: no folder train, found {', '.join(names)}")
-    return {split: places[split] for split in ("train", "val", "test") if split in places}
+    return {split: places[split] for split in SPLITS if split in places}
 
 
 def _is_split(name: str) -> bool:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from fashionai.datasets.readers.class_folders import (
-    holds_image,
     list_class_folder,
     note_on_other_files,
 )
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.readers.image_files import holds_image
+from fashionai.datasets.readers.reader import Reader
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
-from fashionai.tasks import COVERS
+from fashionai.families import COVERS
 
 # Folders in the order of the task's classes.
 FOLDERS = ("negative", "positive")
 
 
-def read_covers(data: Path) -> Source:
+def read_covers(data: Path) -> DataSet:
     """Images of ``samples/positive`` and ``samples/negative``, or without ``samples``.
 
     Files from the web may lack a suffix: those count if they are images. Raises
@@ -51,4 +52,7 @@ def read_covers(data: Path) -> Source:
             )
             for name in names
         ]
-    return Source(COVERS, images, note_on_other_files(others))
+    return DataSet(COVERS, images, note_on_other_files(others))
+
+
+READER = Reader(lambda data, task: read_covers(data))

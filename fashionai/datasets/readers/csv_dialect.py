@@ -48,7 +48,7 @@ def read_fields(path: Path, delimiter: str) -> Iterator[tuple[list[str], int]]:
         raise DataError(f"{path}:{reader.line_num}: not valid CSV: {error}") from None
 
 
-def read_rows(
+def read_table_rows(
     path: Path, delimiter: str, width: int, has_header: bool
 ) -> Iterator[tuple[list[str], str]]:
     """As read_fields, with the place of each row below the header; all have ``width`` fields."""

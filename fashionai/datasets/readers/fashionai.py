@@ -7,17 +7,21 @@ to the folder of the set (base, web ...) that the label file belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from fashionai import csv_files
-from fashionai.datasets.records import LabelledImage
+from fashionai.datasets.readers.image_files import is_image_name
+from fashionai.datasets.readers.reader import QuestionFile, Reader
+from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
 from fashionai.errors import ConfigError, DataError
-from fashionai.metrics import MARK_LETTERS, NO
-from fashionai.tasks import Task, find_task
+from fashionai.families import FASHIONAI_TASKS, find_task, known_task
+from fashionai.metrics import MARK_LETTERS
+from fashionai.tasks import Task
 
 # Training sets, in the order in which they were released.
 TRAINING_LABELS = (
@@ -26,11 +30,10 @@ TRAINING_LABELS = (
     "train/Annotations/label.csv",
 )
 TEST_QUESTIONS = "rank/Tests/question.csv"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-class Row(NamedTuple):
-    """One row of a label, question or answer file."""
+class AttributeRow(NamedTuple):
+    """One row of a label, question or answer file; ``label`` is its text."""
 
     image: str
     task: Task
@@ -38,7 +41,7 @@ class Row(NamedTuple):
     where: str
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_attribute_rows(path: Path) -> list[AttributeRow]:
     """All rows of a label or question file, the label as it stands.
 
     Raises DataError with file and line for a row of another shape, an unknown
@@ -67,7 +70,7 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
     present: dict[str, None] = {}
     for label_file in label_files:
         root = label_file.parent.parent
-        for row in read_rows(label_file):
+        for row in read_attribute_rows(label_file):
             marks = parse_label(row)
             present[row.task.name] = None
             if row.task == task:
@@ -89,21 +92,14 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
     return images
 
 
-class Questions(NamedTuple):
-    """A question file: rows in file order, and the image file of each."""
-
-    rows: list[Row]
-    images: list[Path]
-
-
-def read_questions(path: Path, data: Path) -> Questions:
+def read_questions(path: Path, data: Path) -> list[ImageToPredict]:
     """The rows to predict and their images.
 
     Images lie below the folder above the file's own, as in the archives, else
     below ``data`` or its rank folder. Raises DataError for a missing image or a
     row that is asked twice.
     """
-    rows = read_rows(path)
+    rows = read_attribute_rows(path)
     if not rows:
         raise DataError(f"{path}: no rows")
     _check_distinct(rows)
@@ -112,17 +108,17 @@ def read_questions(path: Path, data: Path) -> Questions:
     root = next((place for place in places if (place / rows[0].image).is_file()), home)
     images = [root / row.image for row in rows]
     _check_images_exist([(image, row.where) for image, row in zip(images, rows)])
-    return Questions(rows, images)
+    return [ImageToPredict(row.image, image, row.task) for row, image in zip(rows, images)]
 
 
-def read_answers(path: Path) -> list[Row]:
+def read_answers(path: Path) -> list[AttributeRow]:
     """The rows of an answer file, labels checked; one row an image.
 
     A row that is repeated with the same label counts once (the released answers
     to test B repeat those to test A); with another label it is a DataError.
     """
-    answers: dict[tuple[str, str], Row] = {}
-    for row in read_rows(path):
+    answers: dict[tuple[str, str], AttributeRow] = {}
+    for row in read_attribute_rows(path):
         parse_label(row)
         first = answers.setdefault((row.image, row.task.name), row)
         if first.label != row.label:
@@ -135,7 +131,7 @@ def read_answers(path: Path) -> list[Row]:
     return list(answers.values())
 
 
-def parse_label(row: Row) -> np.ndarray:
+def parse_label(row: AttributeRow) -> np.ndarray:
     """The marks of a row's label, ``(C,) int8`` of NO, MAYBE and YES.
 
     Raises DataError for a wrong length, a letter other than y, m or n, and no
@@ -156,28 +152,52 @@ def parse_label(row: Row) -> np.ndarray:
     return np.array([MARK_LETTERS[letter] for letter in label], dtype=np.int8)
 
 
-def marks_of(rows: Sequence[Row]) -> np.ndarray:
-    """The marks of rows of one task, ``(N, C) int8``."""
-    marks = np.full((len(rows), len(rows[0].task.classes)), NO, dtype=np.int8)
-    for index, row in enumerate(rows):
-        marks[index] = parse_label(row)
+@functools.lru_cache(maxsize=4096)  # a manifest repeats the same few texts
+def parse_marks(task: Task, label: str) -> Optional[np.ndarray]:
+    """The marks of a label's text, ``(C,) int8``; None for a text that is no label of the task."""
+    try:
+        marks = parse_label(AttributeRow("", task, label, ""))
+    except DataError:
+        return None
+    marks.setflags(write=False)
     return marks
 
 
-def row_image(task: Task, source: str) -> str:
+def image_name(source: str) -> str:
     """A manifest's ``source`` as label and prediction files write it.
 
-    FashionAI's are relative to the folder of the set, which comes first in ``source``.
+    They leave out the folder of the set, which comes first in ``source``.
     """
-    return source.split("/", 1)[1] if task.family == "fashionai" else source
+    return source.split("/", 1)[1]
+
+
+def is_question_file(first_rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a row names a FashionAI task, or an image as the competition does."""
+    return any(_is_attribute_row(fields) for fields in first_rows)
+
+
+def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
+    """Image and task of every row of a question file; the images need not exist."""
+    return [(row.image, row.task) for row in read_attribute_rows(path)]
+
+
+def read_labels(path: Path) -> Iterator[LabelRow]:
+    """The rows of a label or answer file with their marks; errors as for read_answers."""
+    for row in read_answers(path):
+        yield LabelRow(row.image, row.task, parse_label(row), row.where)
+
+
+def _is_attribute_row(fields: Sequence[str]) -> bool:
+    named = known_task(fields[1]) if len(fields) > 1 else None
+    return fields[0].startswith("Images/") or named in FASHIONAI_TASKS
 
 
 def _is_header(fields: Sequence[str]) -> bool:
     """A header names columns; a row's first field is the path of an image file."""
-    return "/" not in fields[0] and not fields[0].lower().endswith(IMAGE_SUFFIXES)
+    return "/" not in fields[0] and not is_image_name(fields[0])
 
 
-def _parse_row(fields: Sequence[str], where: str) -> Row:
+def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
     if len(fields) not in (2, 3):
         count = f"{len(fields)} field" + ("s" if len(fields) > 1 else "")
         raise DataError(f"{where}: found {count}, expected image,task,label")
@@ -193,10 +213,10 @@ def _parse_row(fields: Sequence[str], where: str) -> Row:
         task = find_task(task_name)
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
-    return Row(image, task, label, where)
+    return AttributeRow(image, task, label, where)
 
 
-def _check_distinct(rows: Sequence[Row]) -> None:
+def _check_distinct(rows: Sequence[AttributeRow]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for row in rows:
         first = seen.setdefault((row.image, row.task.name), row.where)
@@ -210,3 +230,12 @@ def _check_images_exist(images: Sequence[tuple[Path, str]]) -> None:
         path, where = missing[0]
         more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
         raise DataError(f"{where}: image {path} does not exist{more}")
+
+
+READER = Reader(
+    lambda data, task: DataSet(task, read_training_images(data, task), []),
+    QuestionFile(TEST_QUESTIONS, is_question_file, read_questions, question_names),
+    parse_marks,
+    image_name,
+    read_labels,
+)

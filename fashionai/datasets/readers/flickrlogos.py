@@ -14,13 +14,15 @@ from typing import NamedTuple
 
 from fashionai.datasets.readers.class_folders import (
     ImageFiles,
-    is_image_name,
     list_folder,
     safe_relative_path,
 )
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.readers.image_files import is_image_name
+from fashionai.datasets.readers.reader import Reader
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
-from fashionai.tasks import LOGOS, Task
+from fashionai.families import LOGOS
+from fashionai.tasks import Task
 
 NO_LOGO = LOGOS.background
 IMAGES = "classes/jpg"
@@ -41,7 +43,7 @@ class LogoRow(NamedTuple):
     where: str
 
 
-def read_logos(data: Path, no_logo_share: float = 0.5) -> Source:
+def read_logos(data: Path, no_logo_share: float = 0.5) -> DataSet:
     """Images of the four lists in ``data`` or ``data/FlickrLogos-v2``, each with its split.
 
     The first ``round(no_logo_share * rows)`` images without a logo in validation's
@@ -74,7 +76,7 @@ def read_logos(data: Path, no_logo_share: float = 0.5) -> Source:
         for name, rows in lists.items()
         if len(rows) != ROWS[name]
     ]
-    return Source(task, _find_images(splits, task, data, root), notes)
+    return DataSet(task, _find_images(splits, task, data, root), notes)
 
 
 def _brands_alone() -> Task:
@@ -158,3 +160,6 @@ def _find_images(
     if missing:
         raise files.missing(missing)
     return images
+
+
+READER = Reader(lambda data, task, **share: read_logos(data, **share))

@@ -11,14 +11,15 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from fashionai.datasets.records import LabelledImage
+from fashionai.datasets.readers.reader import Reader
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
+from fashionai.progress import Advance, no_progress
 from fashionai.tasks import Task
 
 UNSIGNED_BYTE = 8
@@ -53,9 +54,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     return values.reshape(shape)
 
 
-def read_idx_images(
-    data: Path, task: Task, progress: Callable[[int], None] = lambda done: None
-) -> list[LabelledImage]:
+def read_idx_images(data: Path, task: Task, progress: Advance = no_progress) -> list[LabelledImage]:
     """All images of the four files as PNG, those of t10k in split test.
 
     ``progress`` is called with the number of images that were encoded since the
@@ -98,3 +97,6 @@ def _find(data: Path, name: str) -> Path:
     raise DataError(
         f"{data}: neither {name} nor {name}.gz is there", "Name the folder of the files with --data"
     )
+
+
+READER = Reader(lambda data, task: DataSet(task, read_idx_images(data, task), []))

@@ -15,13 +15,10 @@ from fashionai.datasets.readers.csv_dialect import (
     find_delimiter,
     plain,
     read_lines,
-    read_rows,
+    read_table_rows,
     split_lines,
 )
 from fashionai.errors import DataError, nearest
-
-# What Kaggle's file of cacti calls its labels.
-ALL_LABEL_NAMES = (*LABEL_NAMES, "hascactus")
 
 
 class ListedLabel(NamedTuple):
@@ -32,29 +29,34 @@ class ListedLabel(NamedTuple):
     where: str
 
 
-def read_label_list(file: Path, labels: Sequence[str]) -> list[ListedLabel]:
+def read_label_list(
+    file: Path, labels: Sequence[str], label_columns: Sequence[str] = ()
+) -> list[ListedLabel]:
     """Rows of a CSV with a column of paths and one of labels, which are names or indices.
 
-    The columns are found by usual names in a header; without one the path comes first
-    and there are two. Raises DataError for other columns and unknown labels.
+    The columns are found by usual names in a header, ``label_columns`` among them; without
+    a header there are two, and the path comes first. Raises DataError for other columns and
+    unknown labels.
     """
     lines = list(itertools.islice(read_lines(file), SAMPLE_LINES))
     delimiter = find_delimiter(lines, ImageFiles(file.parent), file)
     first = split_lines(lines, delimiter)[0]
-    path, label, has_header = _find_columns(first, file)
+    path, label, has_header = _find_columns(first, (*LABEL_NAMES, *label_columns), file)
     rows = [
         ListedLabel(fields[path], _index(fields[label], labels, where), where)
-        for fields, where in read_rows(file, delimiter, len(first), has_header)
+        for fields, where in read_table_rows(file, delimiter, len(first), has_header)
     ]
     if not rows:
         raise DataError(f"{file}: no rows below its header")
     return rows
 
 
-def _find_columns(first: Sequence[str], file: Path) -> tuple[int, int, bool]:
+def _find_columns(
+    first: Sequence[str], label_names: Sequence[str], file: Path
+) -> tuple[int, int, bool]:
     names = [plain(field) for field in first]
     paths = [at for at, name in enumerate(names) if name in PATH_NAMES]
-    labels = [at for at, name in enumerate(names) if name in ALL_LABEL_NAMES]
+    labels = [at for at, name in enumerate(names) if name in label_names]
     if len(paths) == len(labels) == 1:
         return paths[0], labels[0], True
     if len(first) == 2 and not labels:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from fashionai.datasets.names import SPLITS
 from fashionai.datasets.readers.class_folders import (
     SPLIT_SPELLINGS,
     ImageFiles,
-    is_image_name,
     notes_on_classes,
     order_classes,
     safe_relative_path,
@@ -32,7 +32,8 @@ from fashionai.datasets.readers.csv_dialect import (
     read_lines,
     split_lines,
 )
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.readers.image_files import is_image_name
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task
 
@@ -72,7 +73,7 @@ def read_table(
     split_column: Optional[str] = None,
     group_column: Optional[str] = None,
     classes: Sequence[str] = (),
-) -> Source:
+) -> DataSet:
     """Images of a table in the order of its rows, as a task of that name.
 
     Columns are given by their names in the header or by numbers from 1; those
@@ -98,7 +99,7 @@ def read_table(
     notes = [*columns.notes, *notes_on_classes(task.classes, used), *split_notes]
     if repeated:
         notes.append(f"{repeated:,} repeated {'row' if repeated == 1 else 'rows'} left out")
-    return Source(task, images, notes)
+    return DataSet(task, images, notes)
 
 
 def _find_columns(
@@ -267,7 +268,7 @@ def _read_split(value: str, where: str) -> Optional[str]:
         return None
     split = SPLIT_SPELLINGS.get(value.lower())
     if split is None:
-        hint = nearest(value, ("train", "val", "test"))
+        hint = nearest(value, SPLITS)
         raise DataError(f"{where}: unknown split '{value}'", hint)
     return split
 

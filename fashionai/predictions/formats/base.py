@@ -1,4 +1,7 @@
-"""The rows of prediction files, and what it takes to read and write one shape of file."""
+"""Rows of prediction files, and what a module provides to read and write one format.
+
+A format module has one object FORMAT.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,13 @@ RowKey = tuple[str, str]
 class PredictedRow(NamedTuple):
     """One row: the image as the file names it, its task, probabilities ``(C,)``.
 
-    ``answer`` is the index of the class that a file gives where a threshold decides it.
+    ``class_index`` is the predicted class where the file has one that a threshold decided.
     """
 
     image: str
     task: Task
     probabilities: np.ndarray
-    answer: Optional[int] = None
+    class_index: Optional[int] = None
 
     @property
     def key(self) -> RowKey:
@@ -38,8 +41,8 @@ class PredictedRow(NamedTuple):
         return self.image, self.task.name
 
 
-class AnsweredRow(NamedTuple):
-    """One row of a file that holds answers alone: one of the task's labels, and how sure."""
+class LabelPrediction(NamedTuple):
+    """One row of a file of predicted labels: one of the task's labels and its confidence."""
 
     image: str
     task: Task
@@ -55,22 +58,25 @@ class AnsweredRow(NamedTuple):
 # Fields and their place, as csv_files.read_rows gives them.
 PlacedFields = tuple[list[str], str]
 PlacedRow = tuple[PredictedRow, str]
+PlacedLabel = tuple[LabelPrediction, str]
 
 
 class Format(NamedTuple):
-    """One shape of prediction file: how its first row looks, its reader and its writer.
+    """One format of prediction files.
 
-    ``read`` is None for files that hold an answer a row and no probabilities.
-    ``image_name`` turns an image's path into the file's name of it, ``takes_threshold``
-    says whether a row's answer can be another than the most probable class, and
-    ``holds_tasks`` whether one file holds the rows of several tasks.
+    ``first_row`` describes a file's first row to people, and ``is_first_row`` recognizes it.
+    A file holds probabilities, which ``read`` reads, or only predicted labels, which
+    ``read_labels`` reads; the other one is None. ``image_name`` turns an image's path into
+    its name in the file. With ``takes_threshold`` a threshold can change the predicted
+    labels in the file, and with ``holds_tasks`` one file holds the rows of several tasks.
     """
 
     name: str
     first_row: str
     is_first_row: Callable[[Sequence[str]], bool]
-    read: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedRow]]]
     write: Callable[[Path, Sequence[PredictedRow], Optional[float]], None]
+    read: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedRow]]] = None
+    read_labels: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedLabel]]] = None
     image_name: Callable[[str], str] = str
     takes_threshold: bool = False
     holds_tasks: bool = False
@@ -114,3 +120,9 @@ def check_fields(fields: Sequence[str], expected: Sequence[str], where: str) -> 
     """DataError unless a row has as many fields as ``expected`` names."""
     if len(fields) != len(expected):
         raise DataError(f"{where}: found {len(fields)} fields, expected {','.join(expected)}")
+
+
+def row_of_two_classes(image: str, task: Task, probability: str, where: str) -> PredictedRow:
+    """A row of a file that holds only the probability of the second of two classes."""
+    (value,) = parse_probabilities([probability], where)
+    return PredictedRow(image, task, np.array([1 - value, value]))

@@ -8,6 +8,7 @@ from typing import Optional
 
 from fashionai import csv_files
 from fashionai.errors import ConfigError, DataError
+from fashionai.families import find_task
 from fashionai.predictions.formats.base import (
     Format,
     PlacedFields,
@@ -17,7 +18,6 @@ from fashionai.predictions.formats.base import (
     parse_distribution,
     written,
 )
-from fashionai.tasks import find_task
 
 COLUMNS = ("image", "task", "p0;p1;...")
 

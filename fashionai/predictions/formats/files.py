@@ -1,46 +1,50 @@
-"""Prediction files of every format: told by their first row, written for their task's family."""
+"""Prediction files of every format: recognized by the first row, written for the task's family."""
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional, TypeVar
 
 from fashionai import csv_files
-from fashionai.datasets.readers.fashionai import row_image
+from fashionai.datasets.readers.reader import reader_of
 from fashionai.errors import ConfigError, DataError
-from fashionai.predictions.formats import fashionai, flickrlogos, table, two_classes
+from fashionai.families import FAMILIES
+from fashionai.predictions.decisions import check_threshold
+from fashionai.predictions.formats import table
 from fashionai.predictions.formats.base import (
-    AnsweredRow,
     Format,
+    LabelPrediction,
     PlacedFields,
     PredictedRow,
     RowKey,
 )
-from fashionai.predictions.thresholds import check_threshold
 from fashionai.tasks import Task
 
-Row = TypeVar("Row", PredictedRow, AnsweredRow)
+FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
 TABLE = table.FORMAT
-# By family; the tasks of every other family go into tables. The first whose first row fits reads
-# a file, so those that look at more of the row come first.
-FORMATS = {
-    form.name: form
-    for form in (
-        TABLE,
-        two_classes.CACTUS_FORMAT,
-        two_classes.COVERS_FORMAT,
-        fashionai.FORMAT,
-        flickrlogos.FORMAT,
-    )
-}
 
 
 def format_of(task: Task) -> Format:
-    """What the prediction file of a task looks like unless somebody asks for a table."""
-    return FORMATS.get(task.family, TABLE)
+    """The format of the task's family; a table where the family has none of its own."""
+    family = FAMILIES.get(task.family)
+    return TABLE if family is None or family.format is None else _load(family.format)
+
+
+def formats() -> Iterator[Format]:
+    """All formats: tables, whose header is the most specific first row, then the families' own."""
+    yield TABLE
+    for family in FAMILIES.values():
+        if family.format is not None:
+            yield _load(family.format)
+
+
+def _load(module: str) -> Format:
+    form: Format = importlib.import_module(module).FORMAT
+    return form
 
 
 def probability_format(task: Task) -> Format:
@@ -55,21 +59,21 @@ def read_predictions(path: Path) -> list[PredictedRow]:
     A table does not name its task: its rows get one of the header's classes
     (see task_in). Raises DataError with the line for another shape, for values
     that are no probabilities of sum 1, for a row that occurs twice, and for a
-    file that holds answers alone.
+    file that holds predicted labels only.
     """
     form, placed = _open(path)
     if form.read is None:
         raise DataError(
-            f"{path}: holds one class a row, not the probabilities of all of them",
+            f"{path}: holds one class per row, not the probabilities of all classes",
             "Write tables with: fashionai predict --format table",
         )
     return _distinct(form.read(placed), path)
 
 
-def read_answers(path: Path) -> Optional[list[AnsweredRow]]:
-    """The rows of a file that holds answers alone; None when it holds probabilities."""
+def read_predicted_labels(path: Path) -> Optional[list[LabelPrediction]]:
+    """The rows of a file that holds predicted labels; None when it holds probabilities."""
     form, placed = _open(path)
-    return None if form.read else _distinct(flickrlogos.read(placed), path)
+    return None if form.read_labels is None else _distinct(form.read_labels(placed), path)
 
 
 def write_predictions(
@@ -114,7 +118,7 @@ def image_names(form: Format, task: Task, paths: Sequence[str]) -> list[str]:
 
 def source_names(form: Format, task: Task, sources: Sequence[str]) -> list[str]:
     """As image_names, of images as a manifest's ``source`` names them."""
-    paths = [row_image(task, source) for source in sources]
+    paths = [reader_of(task).image_name(source) for source in sources]
     hint = "Leave one of them out of the label files and prepare again"
     return _distinct_names(form, task, paths, sources, hint)
 
@@ -140,15 +144,15 @@ def _open(path: Path) -> tuple[Format, Iterator[PlacedFields]]:
     if first is None:
         raise DataError(f"{path}: no rows")
     fields, where = first
-    for form in FORMATS.values():
+    for form in formats():
         if form.is_first_row(fields):
             return form, itertools.chain([first], placed)
-    shapes = "; ".join(form.first_row for form in FORMATS.values())
+    shapes = "; ".join(form.first_row for form in formats())
     raise DataError(f"{where}: not a prediction file, expected one of: {shapes}")
 
 
-def _distinct(placed: Iterable[tuple[Row, str]], path: Path) -> list[Row]:
-    rows: list[Row] = []
+def _distinct(placed: Iterable[tuple[FileRow, str]], path: Path) -> list[FileRow]:
+    rows: list[FileRow] = []
     places: dict[RowKey, str] = {}
     for row, where in placed:
         if not row.image:

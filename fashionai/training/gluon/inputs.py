@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import Rows
+from fashionai.datasets.prepared.samples import Samples
 from fashionai.models.backbone import NotConstantError, cut_backbone
 from fashionai.models.forward import BatchForward, Forward
 from fashionai.models.mixed_precision import mixed_precision
@@ -43,13 +43,13 @@ class Inputs(Protocol):
         """The batches of an epoch's draws, without the first ``skip``."""
         ...
 
-    def evaluation(self, rows: Rows, check: Check) -> Iterator[np.ndarray]:
+    def evaluation(self, rows: Samples, check: Check) -> Iterator[np.ndarray]:
         """Batches ``(B, 1, ...)`` of all rows in their order, as they are validated."""
         ...
 
 
 def choose_inputs(
-    config: Config, train: Rows, network: Any, contexts: list[Any], batch_size: int
+    config: Config, train: Samples, network: Any, contexts: list[Any], batch_size: int
 ) -> Inputs:
     """Features where all layers but the last are frozen and answer as ever, else pixels.
 
@@ -73,7 +73,7 @@ class PixelInputs:
     def __init__(
         self,
         config: Config,
-        train: Rows,
+        train: Samples,
         network: Any,
         contexts: list[Any],
         batch_size: int,
@@ -103,7 +103,7 @@ class PixelInputs:
         )
         return loader.load(draws, skip)
 
-    def evaluation(self, rows: Rows, check: Check) -> Iterator[np.ndarray]:
+    def evaluation(self, rows: Samples, check: Check) -> Iterator[np.ndarray]:
         """Centre crops ``(B, 1, crop, crop, 3) uint8``."""
         transform = EvaluationTransform(self._data)
         loader = Loader(rows.paths, transform, self._batch_size, workers=self._data.workers)
@@ -121,7 +121,7 @@ class FeatureInputs:
     """
 
     def __init__(
-        self, config: Config, train: Rows, network: Any, contexts: list[Any], batch_size: int
+        self, config: Config, train: Samples, network: Any, contexts: list[Any], batch_size: int
     ) -> None:
         if config.loss.mixup or config.loss.cutmix:
             raise NotConstantError("loss.mixup and loss.cutmix mix the pixels of two images")
@@ -151,7 +151,7 @@ class FeatureInputs:
             part = slice(start, start + self._batch_size)
             yield Batch(self._gather(draws.rows[part], views[part]), draws.rows[part])
 
-    def evaluation(self, rows: Rows, check: Check) -> Iterator[np.ndarray]:
+    def evaluation(self, rows: Samples, check: Check) -> Iterator[np.ndarray]:
         """Features ``(B, 1, ...) float32`` of the centre crops."""
         name = tuple(rows.paths)
         if name not in self._evaluation:

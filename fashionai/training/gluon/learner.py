@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.rows import Rows
+from fashionai.datasets.prepared.samples import Samples
 from fashionai.metrics import overall_scores, task_scores
 from fashionai.models.forward import to_device
 from fashionai.models.freezing import STATISTICS, freeze, set_head_rate
@@ -50,7 +50,7 @@ class Learner:
     def __init__(
         self,
         config: Config,
-        train: Rows,
+        train: Samples,
         contexts: list[Any],
         pretrained: Optional[Path] = None,
         *,
@@ -145,7 +145,7 @@ class Learner:
         logits = np.concatenate([part.asnumpy() for part in result.logits])
         return loss, count_correct(logits, result.targets, self.columns)
 
-    def scores(self, rows: Rows, check: Callable[[], None] = lambda: None) -> dict[str, float]:
+    def scores(self, rows: Samples, check: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Scores of the centre crops: the mean over tasks, and of each where there are several.
 
         ``answered_classes`` is how many classes any row gets, of the task with

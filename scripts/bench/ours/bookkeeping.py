@@ -1,7 +1,7 @@
-"""What rows cost beside images: usage: bookkeeping.py prepare|predict|evaluate ROWS.
+"""The cost of a command per row, without images: bookkeeping.py prepare|predict|evaluate ROWS.
 
-Commands of this project on so many rows of the FashionAI format, with stubs in place of
-images and network. Prints the seconds and the peak of the resident memory in MB.
+Runs a command of this project on ROWS rows of the FashionAI format, with stubs in place of the
+images and the network. Prints the seconds and the peak of the resident memory in MB as JSON.
 """
 
 from __future__ import annotations
@@ -22,32 +22,34 @@ from fashionai.config import Config, DataConfig, save_config
 from fashionai.datasets.prepared.check import Checked
 from fashionai.datasets.prepared.prepare import prepare
 from fashionai.datasets.readers.fashionai import read_training_images
-from fashionai.datasets.records import Source
+from fashionai.datasets.records import DataSet
+from fashionai.families import find_task
 from fashionai.files import content_hash, write_json
 from fashionai.predictions.plan import plan_questions, write_answers
+from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import RunFolder
 from fashionai.runtime import contexts
 from fashionai.scoring.evaluate import evaluate_file
-from fashionai.tasks import REGISTRY, tasks_to_json
+from fashionai.tasks import tasks_to_json
 
-TASK = REGISTRY["skirt_length_labels"]
+TASK = find_task("skirt_length_labels")
 CLASSES = len(TASK.classes)
-# The smallest crop that there is.
+# The smallest crop that the configuration allows, in pixels.
 SIDE = 8
 
 
 def name_of(row: int) -> str:
-    """An image as the competition names it."""
+    """The name of an image, as long as the competition's names."""
     return f"Images/{TASK.name}/{row:032x}.jpg"
 
 
 def label_of(row: int) -> str:
-    """A label with the letter y of one class."""
-    return "".join("ny"[at == row % CLASSES] for at in range(CLASSES))
+    """A label that marks one class y and all others n."""
+    return "".join("y" if index == row % CLASSES else "n" for index in range(CLASSES))
 
 
 def write_labels(file: Path, rows: int, labelled: bool = True) -> Path:
-    """A label file, or a question file."""
+    """Write a label file, or a question file where ``labelled`` is False."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "w") as lines:
         for row in range(rows):
@@ -56,19 +58,19 @@ def write_labels(file: Path, rows: int, labelled: bool = True) -> Path:
 
 
 def plan(folder: Path, rows: int) -> Callable[[], Any]:
-    """All that prepare does, but for opening images and linking them."""
+    """Everything that prepare does except opening and linking images."""
     write_labels(folder / "base/Annotations/label.csv", rows)
 
     def run() -> None:
         images = read_training_images(folder, TASK)
-        source = Source(TASK, images, [])
+        source = DataSet(TASK, images, [])
         prepare(source, folder / "out", progress=lambda *_: contextlib.nullcontext(lambda _: None))
 
     return run
 
 
 def predict(folder: Path, rows: int) -> Callable[[], Any]:
-    """All that predict does, with pixels and probabilities that are there already."""
+    """Everything that predict does except computing pixels and probabilities."""
     questions = write_labels(folder / "rank/Tests/question.csv", rows, labelled=False)
     run = RunFolder(folder / "run")
     run.path.mkdir()
@@ -77,15 +79,16 @@ def predict(folder: Path, rows: int) -> Callable[[], Any]:
     write_json(run.classes_file, tasks_to_json([TASK]))
     run.best_parameters.touch()
 
-    def answer() -> None:
-        planned = plan_questions(questions, folder, [TASK], [run])
-        write_answers(planned, folder / "answers.csv", contexts("cpu"), crops=1, engine="gluon")
+    def write_predictions() -> None:
+        planned = plan_questions(questions, folder, [TASK], Candidates.open([run.path]))
+        out = folder / "predictions.csv"
+        write_answers(planned, out, contexts("cpu"), crops=1, engine="gluon")
 
-    return answer
+    return write_predictions
 
 
 def evaluate(folder: Path, rows: int) -> Callable[[], Any]:
-    """All of evaluate, of a prediction file against a label file."""
+    """Everything that evaluate does with a prediction file and a label file."""
     labels = write_labels(folder / "labels.csv", rows)
     values = np.random.default_rng(0).dirichlet(np.ones(CLASSES), rows)
     predictions = folder / "predictions.csv"
@@ -97,15 +100,15 @@ def evaluate(folder: Path, rows: int) -> Callable[[], Any]:
 
 
 class StubEngine:
-    """Every class is as probable as any other."""
+    """An engine that gives all classes the same probability."""
 
     def begin(self, pixels: np.ndarray) -> Callable[[], np.ndarray]:
-        """As that of an engine."""
+        """Accept a batch of pixels; the returned function gives ``(N, CLASSES) float64``."""
         return lambda: np.full((len(pixels), CLASSES), 1 / CLASSES)
 
 
 def stubs() -> contextlib.ExitStack:
-    """In place of image files, their pixels and the network."""
+    """Replace image files, their pixels and the network while the context is open."""
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
     stack = contextlib.ExitStack()
     for target, stub in (
@@ -123,14 +126,14 @@ def stubs() -> contextlib.ExitStack:
 
 
 def main() -> None:
-    """Measure one command."""
+    """Measure one command and print the result."""
     begin = {"prepare": plan, "predict": predict, "evaluate": evaluate}[sys.argv[1]]
     with tempfile.TemporaryDirectory() as name, stubs():
         run = begin(Path(name), int(sys.argv[2]))
         begun = time.perf_counter()
         run()
         seconds = time.perf_counter() - begun
-    # Not getrusage, whose peak is that of the process that started this one, if it was higher.
+    # getrusage would give the peak of the parent process where that was higher.
     status = Path("/proc/self/status").read_text()
     peak = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
     print(json.dumps({"seconds": seconds, "peak_mb": peak}))

@@ -1,23 +1,27 @@
-"""The engine of a side: a named one, or the fastest exact one on this machine."""
+"""Opens the engine of a side: a named one, or the fastest float32 engine on this machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from worker import FACTS, Settings
+from measuring.worker import FACTS, Settings
 
 from fashionai.engines.choice import measure_engines
 from fashionai.engines.opening import open_engine
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 from fashionai.runtime import compute_threads, contexts
 
 EXACT = "exact"
 
 
-def open_best(settings: Settings) -> tuple[Any, RunFolder]:
-    """The engine of ``settings["run"]`` that ``settings["engine"]`` says, noted in the result."""
-    run, name, devices = RunFolder(Path(settings["run"])), settings["engine"], contexts("cpu")
+def open_best(settings: Settings) -> tuple[Any, Run]:
+    """Open the engine ``settings["engine"]`` for ``settings["run"]``.
+
+    The name "exact" stands for the fastest float32 engine. Engine, number of threads and measured
+    speeds become facts of the result.
+    """
+    run, name, devices = Run.open(Path(settings["run"])), settings["engine"], contexts("cpu")
     if name == EXACT:
         speeds, _ = measure_engines(run, devices)
         name = max(speeds, key=speeds.__getitem__)

@@ -1,4 +1,4 @@
-"""Writes a run as an ONNX model: usage: export.py RUN FILE."""
+"""Exports a run as an ONNX model: usage: export.py RUN FILE."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from fashionai.engines.onnx_model import onnx_model
-from fashionai.runs import RunFolder
+from fashionai.runs import Run
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_bytes(onnx_model(RunFolder(Path(sys.argv[1]))))
+    Path(sys.argv[2]).write_bytes(onnx_model(Run.open(Path(sys.argv[1]))))

@@ -1,4 +1,4 @@
-"""The forward pass of an engine: pixels that are in memory to probabilities."""
+"""The forward pass of an engine: from pixels in memory to probabilities."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 from engine import open_best
-from worker import Settings, serve
+from measuring.worker import Settings, serve
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Images a second over some batches."""
+    """Measure images per second over ``batches`` equal batches of random pixels."""
     engine, run = open_best(settings)
-    crop, batch_size = run.read_config().data.crop, settings["batch_size"]
+    crop, batch_size = run.config.data.crop, settings["batch_size"]
     shape = (batch_size, crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 

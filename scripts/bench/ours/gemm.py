@@ -1,11 +1,11 @@
-"""The product of two square matrices by MXNet's oneDNN."""
+"""The product of two square matrices with MXNet's oneDNN."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from worker import FACTS, Settings, serve
+from measuring.worker import FACTS, Settings, serve
 
 from fashionai.runtime import compute_threads, import_mxnet
 
@@ -13,7 +13,7 @@ mx = import_mxnet()
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """GFLOP/s, an addition and a multiplication being two."""
+    """Measure GFLOP/s; a multiplication and an addition count as two operations."""
     size, count = settings["size"], settings["count"]
     one, other = (mx.nd.random.normal(shape=(size, size)) for _ in range(2))
     FACTS["threads"] = compute_threads()

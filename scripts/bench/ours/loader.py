@@ -1,4 +1,4 @@
-"""Batches of this project's loader."""
+"""Loads batches with this project's loader."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from worker import Settings, serve
+from measuring.worker import Settings, serve
 
 from fashionai.config import DataConfig
 from fashionai.pipeline.augment import TrainingTransform
@@ -15,7 +15,10 @@ from fashionai.pipeline.loader import Loader
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Images a second over all files once, decoded by ``workers`` threads (one a core)."""
+    """Measure images per second over all files.
+
+    The setting ``workers`` is the number of decoding threads, by default one per core.
+    """
     files = [Path(file) for file in settings["files"]]
     workers = settings.get("workers")
     transform = TrainingTransform(DataConfig())

@@ -1,4 +1,4 @@
-"""Training with this project: its loop, steps on one batch that stays, or whole epochs."""
+"""Training with this project: the training loop, steps on one constant batch, or whole epochs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from worker import FACTS, Settings, serve
+from measuring.worker import FACTS, Settings, serve
 
 from fashionai.config import Config
 from fashionai.runs import RunFolder
@@ -20,10 +20,10 @@ mx = import_mxnet()
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Images a second over an epoch, by what ``measure`` asks for.
+    """Measure images per second over an epoch of what the setting ``measure`` names.
 
-    loop: the steps of the training loop; step: as many on one batch that stays; whole: the
-    steps, validation and the files of the run.
+    loop: the steps of the training loop; step: the same number of steps on one constant batch;
+    whole: the steps, validation and the files of the run.
     """
     config = Config.model_validate(settings["config"])
     FACTS["threads"] = compute_threads()
@@ -34,7 +34,7 @@ def set_up(settings: Settings) -> Callable[[], float]:
 
 
 def loop(config: Config) -> Callable[[], float]:
-    """What Trainer.fit does between validations, an epoch a call."""
+    """The part of Trainer.fit between two validations; each call trains one epoch."""
     trainer = Trainer(config, contexts("cpu"))
     order, epochs = trainer.learner.order, itertools.count()
 
@@ -50,7 +50,7 @@ def loop(config: Config) -> Callable[[], float]:
 
 
 def steps_on_one_batch(config: Config) -> Callable[[], float]:
-    """Forward, backward and update alone; waits for all of them at the end."""
+    """Forward pass, backward pass and update alone; waits for their results at the end."""
     learner, optimizer = Trainer(config, contexts("cpu")).learner, config.optimizer
     batch, epochs = next(learner.batches(0)), itertools.count()
 
@@ -67,7 +67,7 @@ def steps_on_one_batch(config: Config) -> Callable[[], float]:
 
 
 def whole(config: Config) -> Callable[[], float]:
-    """All that Trainer.fit does in an epoch, one a call: steps, validation, the run's files."""
+    """Everything that Trainer.fit does in an epoch: steps, validation and the files of the run."""
     trainer = Trainer(config, contexts("cpu"))
     order, epochs = trainer.learner.order, itertools.count()
     folder = tempfile.TemporaryDirectory()

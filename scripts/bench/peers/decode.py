@@ -1,4 +1,4 @@
-"""Decoding image files once, with OpenCV in a thread for each core."""
+"""Decodes image files once with OpenCV, with one thread per core."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
-from worker import Settings, serve
+from measuring.worker import Settings, serve
 
-# The threads are those of the pool.
+# The thread pool below uses all cores already.
 cv2.setNumThreads(0)
 
 
 def decode(file: Path) -> int:
-    """The number of values of an image."""
+    """Decode an image; returns its number of values."""
     return cv2.imread(str(file)).size
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Seconds for all files of a tree of class folders."""
+    """Measure seconds for all files of the class folders."""
     files = sorted(Path(settings["folder"]).glob("*/*.jpg"))
 
     def measure() -> float:

@@ -1,4 +1,4 @@
-"""The product of two square matrices by PyTorch."""
+"""The product of two square matrices with PyTorch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 import torch
-from worker import FACTS, Settings, serve
+from measuring.worker import FACTS, Settings, serve
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """GFLOP/s, an addition and a multiplication being two."""
+    """Measure GFLOP/s; a multiplication and an addition count as two operations."""
     size, count = settings["size"], settings["count"]
     one, other, out = (torch.randn(size, size) for _ in range(3))
     FACTS["threads"] = torch.get_num_threads()

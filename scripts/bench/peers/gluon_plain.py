@@ -1,7 +1,7 @@
-"""The shortest loops with Gluon: usage: gluon_plain.py train|predict NETWORK IMAGES BATCH_SIZE.
+"""Plain loops with Gluon: usage: gluon_plain.py train|predict NETWORK IMAGES BATCH_SIZE.
 
-One image after the other, one batch after the other, in one process. ``train`` takes a folder
-of class folders, ``predict`` a list of file names.
+One process loads one image at a time and computes one batch at a time. For ``train``, IMAGES is a
+folder with class folders; for ``predict`` it is a text file with one file name per line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-# MXNet 1.9.1 asks for names that NumPy has dropped.
+# MXNet 1.9.1 uses aliases that NumPy has removed.
 for alias in (bool, int, float, object, complex, str):
     setattr(np, alias.__name__, alias)
 
@@ -27,12 +27,12 @@ OPTIMIZER = {"learning_rate": 0.01, "momentum": 0.9, "wd": 1e-4}
 
 
 def read(file: Path) -> Any:
-    """An image with the short side 256."""
+    """Decode an image and resize its short side to 256 pixels."""
     return image.resize_short(image.imread(str(file)), 256)
 
 
 def batches(views: Iterator[np.ndarray], size: int) -> Iterator[Any]:
-    """Normalised batches ``(size, 3, 224, 224)``; what fills none is left out."""
+    """Yield normalised batches ``(size, 3, 224, 224) float32`` without an incomplete last batch."""
     batch = np.empty((size, 3, 224, 224), np.float32)
     for number, view in enumerate(views):
         batch[number % size] = ((view.astype(np.float32) / 255 - MEAN) / STD).transpose(2, 0, 1)
@@ -41,7 +41,7 @@ def batches(views: Iterator[np.ndarray], size: int) -> Iterator[Any]:
 
 
 def train(network: Any, folder: Path, batch_size: int) -> None:
-    """An epoch of SGD on random crops, nothing validated."""
+    """Train one epoch with SGD on random crops, without validation."""
     files = sorted(folder.glob("*/*.jpg"))
     labels = iter([number % CLASSES for number in range(len(files))])
     crops = (image.random_crop(read(file), (224, 224))[0].asnumpy() for file in files)
@@ -57,16 +57,16 @@ def train(network: Any, folder: Path, batch_size: int) -> None:
 
 
 def predict(network: Any, listing: Path, batch_size: int) -> None:
-    """The mean over ten crops."""
+    """Predict the class of each image from the mean probabilities of ten crops."""
     files = [listing.parent / name for name in listing.read_text().splitlines()]
     views = (view for file in files for view in ten_crops(read(file).asnumpy()))
     for batch in batches(views, 10 * batch_size):
-        answers = mx.nd.softmax(network(batch)).asnumpy()
-        print(answers.reshape(batch_size, 10, -1).mean(axis=1).argmax(axis=1))
+        probabilities = mx.nd.softmax(network(batch)).asnumpy()
+        print(probabilities.reshape(batch_size, 10, -1).mean(axis=1).argmax(axis=1))
 
 
 def ten_crops(pixels: np.ndarray) -> list[np.ndarray]:
-    """Centre, corners, and their mirror images."""
+    """The centre crop and the four corner crops, then their mirror images."""
     bottom, right = pixels.shape[0] - 224, pixels.shape[1] - 224
     corners = [(bottom // 2, right // 2), (0, 0), (0, right), (bottom, 0), (bottom, right)]
     crops = [pixels[y : y + 224, x : x + 224] for y, x in corners]

@@ -1,4 +1,4 @@
-"""Training as Gluon's tutorials show it, with MXNet and NumPy alone."""
+"""Training as in the Gluon tutorials, with MXNet and NumPy alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from worker import FACTS, Settings, serve
+from measuring.worker import FACTS, Settings, serve
 
-# MXNet 1.9.1 asks for names that NumPy has dropped.
+# MXNet 1.9.1 uses aliases that NumPy has removed.
 for alias in (bool, int, float, object, complex, str):
     setattr(np, alias.__name__, alias)
 
@@ -25,7 +25,7 @@ AUGMENTERS = image.CreateAugmenter(
 
 
 def augment(data: Any, label: int) -> Any:
-    """An image as the network wants it: ``(3, 224, 224) float32``."""
+    """Augment an image: the network's input ``(3, 224, 224) float32``, and the label."""
     data = data.astype("float32") / 255
     for augmenter in AUGMENTERS:
         data = augmenter(data)
@@ -33,9 +33,9 @@ def augment(data: Any, label: int) -> Any:
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Images a second over an epoch."""
+    """Measure images per second over an epoch."""
     folder = gluon.data.vision.ImageFolderDataset(settings["folder"], transform=augment)
-    # Its processes are forked before anything has been computed.
+    # Made before MXNet computes anything, because its processes are forked.
     batches = gluon.data.DataLoader(
         folder, settings["batch_size"], shuffle=True, num_workers=PROCESSES, last_batch="discard"
     )
@@ -55,7 +55,7 @@ def set_up(settings: Settings) -> Callable[[], float]:
         metric = mx.metric.Accuracy()
         begun, seen, total = time.perf_counter(), 0, 0.0
         for batch in batches:
-            # Also takes what the processes have shared to where the network is.
+            # Also copies the batch from shared memory to the device of the network.
             (images,), (labels,) = (gluon.utils.split_and_load(part, DEVICES) for part in batch)
             with autograd.record():
                 outputs = network(images)

@@ -1,4 +1,4 @@
-"""The forward pass of an ONNX model under ONNX Runtime, with a thread for each core."""
+"""The forward pass of an ONNX model in ONNX Runtime, with one thread per core."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 import onnxruntime
-from worker import FACTS, Settings, serve
+from measuring.worker import FACTS, Settings, serve
 
 ERRORS_ONLY = 3
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Images a second over some batches of random pixels, or of normalised ones."""
+    """Measure images per second over equal batches of random uint8 pixels or normalised floats."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.log_severity_level = ERRORS_ONLY

@@ -1,6 +1,6 @@
-"""Writes a network of torchvision as an ONNX model: NETWORK CLASSES BATCH_SIZE FILE.
+"""Exports a network of torchvision to ONNX: torchvision_export.py NETWORK CLASSES BATCH_SIZE FILE.
 
-As torch.onnx.export does it by default; the batch size is fixed, which is the best case.
+Uses the default settings of torch.onnx.export. The batch size is fixed, which is the fastest case.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Image files as torchvision's recipes read them: Pillow, its transforms, a DataLoader."""
+"""Reads image files as torchvision's recipes do: Pillow, its transforms and a DataLoader."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torchvision.transforms as T  # noqa: N812 - the name that its own examples use
+import torchvision.transforms as T  # noqa: N812 - the alias of its own examples
 from torchvision.datasets.folder import default_loader
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -14,7 +14,7 @@ PROCESSES = 2
 
 
 class Files(torch.utils.data.Dataset):
-    """Image files through a transform."""
+    """Image files after a transform."""
 
     def __init__(self, files: Sequence[str], transform: Any) -> None:
         self._files, self._transform = files, transform
@@ -27,7 +27,7 @@ class Files(torch.utils.data.Dataset):
 
 
 def training_transform() -> Any:
-    """Resize 256, random crop 224, mirror, normalise."""
+    """Resize to 256, crop 224 pixels at random, mirror and normalise."""
     return T.Compose(
         [
             T.Resize(256),
@@ -40,7 +40,7 @@ def training_transform() -> Any:
 
 
 def ten_crop_transform() -> Any:
-    """Resize 256, ten crops of 224, normalise: ``(10, 3, 224, 224)``."""
+    """Resize to 256, take ten crops of 224 and normalise: ``(10, 3, 224, 224) float32``."""
     normalize = T.Compose([T.ToTensor(), T.Normalize(MEAN, STD)])
     return T.Compose(
         [
@@ -52,7 +52,7 @@ def ten_crop_transform() -> Any:
 
 
 def loader(images: Any, batch_size: int, **options: Any) -> Any:
-    """Two processes that live on between epochs, and wait when one has been read."""
+    """A DataLoader with two processes that stay alive and idle between epochs."""
     return torch.utils.data.DataLoader(
         images, batch_size, num_workers=PROCESSES, persistent_workers=True, **options
     )

@@ -1,16 +1,16 @@
-"""Batches of torchvision's loader."""
+"""Loads batches with torchvision's transforms and a DataLoader."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+from measuring.worker import Settings, serve
 from torchvision_images import Files, loader, training_transform
-from worker import Settings, serve
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Images a second over all files once."""
+    """Measure images per second over all files."""
     images = Files(settings["files"], training_transform())
     batches = loader(images, settings["batch_size"])
 

@@ -1,4 +1,4 @@
-"""Prediction with torchvision's ten crops: from JPEG files to averaged probabilities."""
+"""Ten-crop prediction with torchvision: from JPEG files to averaged probabilities."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import torch
 import torchvision
+from measuring.worker import FACTS, Settings, serve
 from torchvision_images import Files, loader, ten_crop_transform
-from worker import FACTS, Settings, serve
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Images a second over all files once."""
+    """Measure images per second over all files."""
     batches = loader(Files(settings["files"], ten_crop_transform()), settings["batch_size"])
     network = getattr(torchvision.models, settings["network"])(num_classes=settings["classes"])
     network = network.to(memory_format=torch.channels_last).eval()
@@ -20,12 +20,12 @@ def set_up(settings: Settings) -> Callable[[], float]:
 
     @torch.inference_mode()
     def measure() -> float:
-        begun, answers = time.perf_counter(), []
+        begun, predictions = time.perf_counter(), []
         for crops in batches:
             views = crops.flatten(0, 1).contiguous(memory_format=torch.channels_last)
             probabilities = network(views).softmax(dim=1)
-            answers.append(probabilities.unflatten(0, crops.shape[:2]).mean(dim=1))
-        return len(torch.cat(answers)) / (time.perf_counter() - begun)
+            predictions.append(probabilities.unflatten(0, crops.shape[:2]).mean(dim=1))
+        return len(torch.cat(predictions)) / (time.perf_counter() - begun)
 
     measure()
     return measure

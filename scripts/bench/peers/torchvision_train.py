@@ -1,4 +1,4 @@
-"""Training as torchvision's recipe does it, on the CPU: channels last."""
+"""Training as in torchvision's recipe, on the CPU with channels last."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import torch
 import torchvision
+from measuring.worker import FACTS, Settings, serve
 from torchvision_images import loader, training_transform
-from worker import FACTS, Settings, serve
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """Images a second over an epoch."""
+    """Measure images per second over an epoch."""
     images = torchvision.datasets.ImageFolder(settings["folder"], training_transform())
     batches = loader(images, settings["batch_size"], shuffle=True, drop_last=True)
     network = getattr(torchvision.models, settings["network"])(num_classes=settings["classes"])

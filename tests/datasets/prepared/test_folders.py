@@ -22,7 +22,7 @@ from fashionai.datasets.prepared.folders import (
 from fashionai.datasets.prepared.split import split_rows
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError
-from fashionai.tasks import FASHION_MNIST, find_task
+from fashionai.families import FASHION_MNIST, find_task
 
 SKIRT = find_task("skirt")
 LABELS = ["ynnnnn", "nynnnn", "nnymnn", "nnnynn", "nnnnym", "nnnnny"]

@@ -15,7 +15,7 @@ from fashionai.config import Config
 from fashionai.config.models import DataConfig
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, choose_rows, read_folds, write_folds
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError
 from tests.conftest import run_cli, write_fashionai_data
 
@@ -40,7 +40,7 @@ def distinct(count: int) -> list[str]:
 
 
 def spread(folds: np.ndarray, count: int) -> int:
-    """Rows in the fullest fold less those in the emptiest."""
+    """Samples in the fullest fold less those in the emptiest."""
     sizes = [int((folds == fold).sum()) for fold in range(1, count + 1)]
     return max(sizes) - min(sizes)
 
@@ -145,7 +145,7 @@ def test_what_is_written_is_read_back_whatever_its_order(prepared: Path, tmp_pat
     assert header == "task,file,fold"
     assert lines[0] == f"skirt_length_labels,{split.paths[0].name},1"
     assert len(lines) == 48
-    # Rows of another task are none of this one's business.
+    # Samples of another task are none of this one's business.
     other = "pant_length_labels,other.jpg,9"
     (tmp_path / "folds.csv").write_text("\n".join([header, other, *reversed(lines)]))
     assert read_folds(tmp_path / "folds.csv", split).tolist() == folds.tolist()
@@ -166,7 +166,7 @@ def test_a_fold_is_held_out_and_all_others_train(prepared: Path, tmp_path: Path)
     held_out = []
     for fold in (1, 2, 3, 4):
         config = config_of(prepared, tmp_path / "folds.csv", fold)
-        val, train = read_rows(config, "val").paths, read_rows(config, "train").paths
+        val, train = read_samples(config, "val").paths, read_samples(config, "train").paths
         assert val == split.paths[fold - 1 :: 4]
         assert sorted(train + val) == sorted(split.paths)
         held_out += val
@@ -181,7 +181,7 @@ def test_a_fold_of_nothing_or_of_everything_is_refused(
     write_folds(file, [read_all(prepared)], np.full(48, 1))
     for split in ("train", "val"):
         with pytest.raises(DataError) as caught:
-            read_rows(config_of(prepared, file, fold), split)
+            read_samples(config_of(prepared, file, fold), split)
         assert str(caught.value) == (
             f"{file}: skirt_length_labels has no images {place} fold {fold}, found folds 1"
         )

@@ -21,7 +21,7 @@ from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.folds import choose_rows
 from fashionai.datasets.prepared.prepare import prepare
 from fashionai.datasets.prepared.split import join_groups, split_rows
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.tasks import Task
 from tests.datasets.trees import encode, put
 
@@ -114,7 +114,7 @@ def prepare_birds(folder: Path, groups: Sequence[str], **options: object) -> Pat
     images = records(folder / "photos", groups)
     # A copy of a picture of nest 0 in nest 5: the two nests are bound.
     (folder / "photos/15.jpg").write_bytes((folder / "photos/00.jpg").read_bytes())
-    prepare(Source(BIRDS, images, []), folder / "out", progress=quiet, **options)
+    prepare(DataSet(BIRDS, images, []), folder / "out", progress=quiet, **options)
     return folder / "out/birds"
 
 

@@ -20,10 +20,11 @@ from fashionai.datasets.prepared.prepare import (
     summary_notes,
     summary_table,
 )
-from fashionai.datasets.reading import read_source
-from fashionai.datasets.records import LabelledImage, Source
+from fashionai.datasets.reading import read_data_set
+from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
-from fashionai.tasks import FASHION_MNIST, Task, find_task
+from fashionai.families import FASHION_MNIST, find_task
+from fashionai.tasks import Task
 from tests.conftest import write_fashionai_data
 from tests.datasets.readers.test_idx import write_set
 from tests.datasets.trees import encode
@@ -37,7 +38,7 @@ def quiet(description: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def run(data: Path, out: Path, **options) -> Summary:
-    return prepare(read_source(SKIRT, data), out, progress=quiet, **options)
+    return prepare(read_data_set(SKIRT, data), out, progress=quiet, **options)
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
@@ -125,7 +126,7 @@ def test_an_interrupted_preparation_is_repaired_by_the_next(fashionai_data, tmp_
         yield advance
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(read_source(SKIRT, fashionai_data), tmp_path / "out", seed=7, progress=stopping)
+        prepare(read_data_set(SKIRT, fashionai_data), tmp_path / "out", seed=7, progress=stopping)
     assert not (tmp_path / "out" / SKIRT.name / "manifest.csv").exists()
     run(fashionai_data, tmp_path / "out")
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
@@ -217,7 +218,7 @@ def test_copies_in_splits_that_the_data_set_gives_are_counted(tmp_path: Path) ->
         image = LabelledImage(f"{number}.jpg", None, content, number % 2, "", "", split)
         images.append(image)
     summary = prepare(
-        Source(Task("two", (), ("a", "b"), "table"), images, []), tmp_path, progress=quiet
+        DataSet(Task("two", (), ("a", "b"), "table"), images, []), tmp_path, progress=quiet
     )
     assert "3 images repeat the bytes of another, 2 in another split" in summary_notes(summary)
 
@@ -255,7 +256,7 @@ def test_fashion_mnist_has_its_own_test_split(tmp_path: Path) -> None:
     trees = []
     for _ in range(2):
         summary = prepare(
-            read_source(FASHION_MNIST, tmp_path / "data"), tmp_path / "out", progress=quiet
+            read_data_set(FASHION_MNIST, tmp_path / "data"), tmp_path / "out", progress=quiet
         )
         trees.append(tree(tmp_path / "out"))
     assert trees[0] == trees[1]

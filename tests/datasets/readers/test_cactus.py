@@ -7,18 +7,22 @@ import struct
 import warnings
 import zipfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fashionai.datasets.prepared.split import split_rows
-from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_cactus_questions
+from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_questions
 from fashionai.errors import DataError
-from fashionai.tasks import CACTUS
+from fashionai.families import CACTUS
 from tests.datasets.trees import put, write_cactus
 
 FOLDERS = ["{part}", "{part}/{part}"]
 ARCHIVES = ["{part}.zip", "{part}.zip/{part}", "{part}.zip/{part}/{part}"]
+
+
+read_questions_of = partial(read_questions, data=Path())
 
 
 def error_of(call, *arguments) -> str:
@@ -66,10 +70,13 @@ def test_questions_come_in_order_with_their_bytes(tmp_path, place: str, by_file:
     data = write_cactus(tmp_path / "data", place=place)
     lines = (data / "sample_submission.csv").read_text().splitlines()
     put(data / "sample_submission.csv", "\n".join([lines[0], *reversed(lines[1:])]))
-    questions = read_cactus_questions(data / "sample_submission.csv" if by_file else data)
-    assert [name for name, _ in questions] == [line.split(",")[0] for line in reversed(lines[1:])]
-    for name, image in questions:
+    questions = read_questions(data / "sample_submission.csv" if by_file else data, data)
+    assert [asked.image for asked in questions] == [
+        line.split(",")[0] for line in reversed(lines[1:])
+    ]
+    for name, image, task in questions:
         assert image.read_bytes() == (same / "test" / name).read_bytes()
+        assert task is None
 
 
 def test_folders_come_before_archives(tmp_path: Path) -> None:
@@ -128,7 +135,7 @@ def test_rows_that_cannot_be_used_are_refused(tmp_path: Path, text: str, problem
 def test_missing_files_are_named(tmp_path: Path) -> None:
     tmp = tmp_path
     assert error_of(read_cactus, tmp) == f"{tmp}/train.csv: no such file"
-    assert error_of(read_cactus_questions, tmp) == f"{tmp}/sample_submission.csv: no such file"
+    assert error_of(read_questions_of, tmp) == f"{tmp}/sample_submission.csv: no such file"
 
 
 def archive_of(folder: Path, *members: tuple[str, bytes]) -> Path:
@@ -194,7 +201,7 @@ def test_a_changed_byte_is_damage(tmp_path: Path, part: str) -> None:
     data = bytearray(path.read_bytes())
     data[300] ^= 255  # inside the first member's content
     path.write_bytes(data)
-    read = read_cactus if part == "train" else read_cactus_questions
+    read = read_cactus if part == "train" else read_questions_of
     name = re.escape(f"{part}/{part}{0:028d}.jpg")
     assert re.match(f"{re.escape(str(path))}: member {name} is damaged: ", error_of(read, tmp_path))
 

@@ -10,7 +10,7 @@ import pytest
 from fashionai.datasets.prepared.check import check_images
 from fashionai.datasets.readers.covers import read_covers
 from fashionai.errors import DataError
-from fashionai.tasks import COVERS
+from fashionai.families import COVERS
 from tests.datasets.trees import encode, put, write_covers
 
 

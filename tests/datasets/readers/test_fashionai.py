@@ -11,18 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashionai.datasets.readers.fashionai import (
-    Row,
-    marks_of,
+    AttributeRow,
+    image_name,
     parse_label,
     read_answers,
+    read_attribute_rows,
     read_questions,
-    read_rows,
     read_training_images,
-    row_image,
 )
 from fashionai.errors import DataError
+from fashionai.families import FASHIONAI_TASKS, find_task
 from fashionai.metrics import MAYBE, NO, YES
-from fashionai.tasks import FASHIONAI_TASKS, find_task
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")
 BASE = "base/Annotations/label.csv"
@@ -62,7 +61,7 @@ def test_rows_are_the_same_with_header_bom_and_crlf(
     path = put(
         tmp_path / BASE, *header, skirt("a"), "", skirt("b", "nnnnmy"), end=end, encoding=encoding
     )
-    rows = read_rows(path)
+    rows = read_attribute_rows(path)
     assert [(row.image[-5:], row.task, row.label) for row in rows] == [
         ("a.jpg", SKIRT, "nynnnn"),
         ("b.jpg", SKIRT, "nnnnmy"),
@@ -73,14 +72,17 @@ def test_rows_are_the_same_with_header_bom_and_crlf(
     ]
 
 
-def test_a_first_row_with_a_path_is_no_header_whatever_its_suffix(tmp_path: Path) -> None:
-    path = put(tmp_path / BASE, "Images/skirt_length_labels/a.gif,skirt_length_labels,nynnnn")
-    assert len(read_rows(path)) == 1
+@pytest.mark.parametrize("image", ["Images/skirt_length_labels/a.gif", "a.gif", "a.TIFF"])
+def test_a_first_row_with_a_path_is_no_header_whatever_its_suffix(
+    tmp_path: Path, image: str
+) -> None:
+    path = put(tmp_path / BASE, f"{image},skirt_length_labels,nynnnn")
+    assert len(read_attribute_rows(path)) == 1
 
 
 def test_quoted_fields_and_spaces_around_them_do_not_count(tmp_path: Path) -> None:
     path = put(tmp_path / BASE, '"Images/a, b.jpg" ,"skirt_length_labels" , nynnnn ')
-    (row,) = read_rows(path)
+    (row,) = read_attribute_rows(path)
     assert (row.image, row.label) == ("Images/a, b.jpg", "nynnnn")
 
 
@@ -96,7 +98,7 @@ def test_all_three_training_sets_are_read_in_order_of_release(tmp_path: Path) ->
         ("train/Images/skirt_length_labels/r.jpg", 1),
     ]
     assert [image.path for image in images] == [tmp_path / image.source for image in images]
-    assert [row_image(SKIRT, i.source) for i in images[:1]] == ["Images/skirt_length_labels/a.jpg"]
+    assert [image_name(i.source) for i in images[:1]] == ["Images/skirt_length_labels/a.jpg"]
     assert [i.source for i in read_training_images(tmp_path, PANT)] == ["base/Images/p.jpg"]
 
 
@@ -128,7 +130,7 @@ def test_missing_images_are_counted_and_the_first_is_named(tmp_path: Path) -> No
 def test_a_path_that_leaves_the_data_folder_is_refused(tmp_path: Path, image: str) -> None:
     path = put(tmp_path / BASE, skirt("ok"), f"{image},skirt_length_labels,nynnnn")
     assert (
-        error_of(read_rows, path)
+        error_of(read_attribute_rows, path)
         == f"{path}:2: path '{image}' leaves the data folder, expected Images/<task>/<file>"
     )
 
@@ -139,7 +141,9 @@ def test_a_path_that_leaves_the_data_folder_is_refused(tmp_path: Path, image: st
 def test_what_is_no_csv_is_one_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "label.csv"
     path.write_bytes(content)
-    assert error_of(read_rows, path).startswith((f"{path}:1: not valid CSV", f"{path}: not UTF-8"))
+    assert error_of(read_attribute_rows, path).startswith(
+        (f"{path}:1: not valid CSV", f"{path}: not UTF-8")
+    )
 
 
 @given(st.sampled_from(FASHIONAI_TASKS), st.data())
@@ -148,7 +152,7 @@ def test_a_labels_marks_are_its_letters(task, data) -> None:
     label = data.draw(st.text("nm", min_size=classes, max_size=classes))
     truth = data.draw(st.integers(0, classes - 1))
     label = label[:truth] + "y" + label[truth + 1 :]
-    marks = parse_label(Row("a.jpg", task, label, "f:1"))
+    marks = parse_label(AttributeRow("a.jpg", task, label, "f:1"))
     assert marks.argmax() == truth
     assert "".join({NO: "n", MAYBE: "m", YES: "y"}[mark] for mark in marks) == label
 
@@ -158,16 +162,17 @@ def test_every_other_label_is_refused_with_its_place(task, label: str) -> None:
     right = (
         len(label) == len(task.classes) and label.count("y") == 1 and not set(label) - set("ynm")
     )
-    row = Row("a.jpg", task, label, "f.csv:7")
+    row = AttributeRow("a.jpg", task, label, "f.csv:7")
     if right:
         assert parse_label(row).shape == (len(task.classes),)
     else:
         assert error_of(parse_label, row).startswith(f"f.csv:7: label '{label}' has ")
 
 
-def test_marks_of_rows_are_stacked(tmp_path: Path) -> None:
-    rows = [Row("a", SKIRT, "ynnnnn", "f:1"), Row("b", SKIRT, "nnmynn", "f:2")]
-    np.testing.assert_array_equal(marks_of(rows), [[2, 0, 0, 0, 0, 0], [0, 0, 1, 2, 0, 0]])
+def test_a_label_has_a_mark_for_each_letter() -> None:
+    rows = [AttributeRow("a", SKIRT, "ynnnnn", "f:1"), AttributeRow("b", SKIRT, "nnmynn", "f:2")]
+    marks = [parse_label(row) for row in rows]
+    np.testing.assert_array_equal(marks, [[2, 0, 0, 0, 0, 0], [0, 0, 1, 2, 0, 0]])
 
 
 def test_questions_are_found_beside_their_own_folder_in_file_order(tmp_path: Path) -> None:
@@ -178,12 +183,12 @@ def test_questions_are_found_beside_their_own_folder_in_file_order(tmp_path: Pat
         "Images/skirt_length_labels/a.jpg,skirt_length_labels",
     )
     questions = read_questions(path, path.parent.parent)
-    assert [image.relative_to(tmp_path).as_posix() for image in questions.images] == [
+    assert [asked.path.relative_to(tmp_path).as_posix() for asked in questions] == [
         "rank/Images/skirt_length_labels/b.jpg",
         "rank/Images/pant_length_labels/x.jpg",
         "rank/Images/skirt_length_labels/a.jpg",
     ]
-    assert [row.task for row in questions.rows] == [SKIRT, PANT, SKIRT]
+    assert [asked.task for asked in questions] == [SKIRT, PANT, SKIRT]
 
 
 def test_one_image_may_be_asked_for_two_tasks(tmp_path: Path) -> None:
@@ -192,7 +197,7 @@ def test_one_image_may_be_asked_for_two_tasks(tmp_path: Path) -> None:
         "Images/a.jpg,pant_length_labels,",
         "Images/a.jpg,skirt_length_labels,",
     )
-    assert len(read_questions(path, path.parent.parent).rows) == 2
+    assert len(read_questions(path, path.parent.parent)) == 2
 
 
 def test_answers_that_repeat_a_row_count_once(tmp_path: Path) -> None:

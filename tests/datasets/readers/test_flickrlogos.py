@@ -9,7 +9,7 @@ import pytest
 
 from fashionai.datasets.readers.flickrlogos import read_logos
 from fashionai.errors import ConfigError, DataError
-from fashionai.tasks import LOGOS
+from fashionai.families import LOGOS
 from tests.datasets.trees import put, write_logos
 
 BRANDS = ("adidas", "guiness", "HP")

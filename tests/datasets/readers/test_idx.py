@@ -13,7 +13,7 @@ from PIL import Image
 
 from fashionai.datasets.readers.idx import read_idx, read_idx_images
 from fashionai.errors import DataError
-from fashionai.tasks import FASHION_MNIST
+from fashionai.families import FASHION_MNIST
 
 
 def idx(array: np.ndarray) -> bytes:

@@ -26,7 +26,7 @@ LABELS = ("cat", "dog", "none")
 )
 def test_rows_are_paths_and_labels(tmp_path: Path, text: str) -> None:
     (tmp_path / "l.csv").write_text(text, encoding="utf-8")
-    rows = read_label_list(tmp_path / "l.csv", LABELS)
+    rows = read_label_list(tmp_path / "l.csv", LABELS, ["hascactus"])
     assert [row[:2] for row in rows] == [("a/1.jpg", 1), ("2.jpg", 0)]
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from fashionai.config import Config, load_config
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Draws, Loader
-from fashionai.runs import RunFolder, create_run
+from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.inputs import FeatureInputs, PixelInputs
 from fashionai.training.gluon.learner import Learner
@@ -74,7 +74,7 @@ def make_config(*overrides: str) -> Config:
 
 def make_learner(pretrained: Path, *overrides: str, rows: Any = None) -> Learner:
     config = make_config(*overrides)
-    return Learner(config, rows or read_rows(config, "train"), [mx.cpu()], pretrained)
+    return Learner(config, rows or read_samples(config, "train"), [mx.cpu()], pretrained)
 
 
 def kept(home: Path) -> set[str]:
@@ -191,7 +191,7 @@ def test_no_more_views_than_are_shown(home: Path, weights: list[Path]) -> None:
 # The key.
 
 
-def changed_image(rows: Rows, folder: Path) -> Rows:
+def changed_image(rows: Samples, folder: Path) -> Samples:
     """The same rows, the last of which has an image with one other pixel."""
     image = cv2.imread(str(rows.paths[-1]))
     image[0, 0] += 1
@@ -216,7 +216,7 @@ def test_features_are_found_again_by_what_decides_them(
     ):
         assert not kept_after(home, weights[0], PLAIN, *other) & first, other
     assert not kept_after(home, weights[1], PLAIN) & first
-    rows = read_rows(make_config(), "train")
+    rows = read_samples(make_config(), "train")
     assert kept_after(home, weights[0], PLAIN, rows=rows) == first
     assert not kept_after(home, weights[0], PLAIN, rows=changed_image(rows, tmp_path)) & first
     backwards = rows._replace(paths=rows.paths[::-1])
@@ -318,17 +318,17 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(home: Path) -> None:
     assert len(kept(home)) == 3
     shutil.rmtree(home)
 
-    trainer = Trainer(config, [mx.cpu()], run)
+    trainer = Trainer(config, [mx.cpu()], Run(run))
     stop_while_preparing(trainer)
     with pytest.raises(RunStoppedError, match="stopped in epoch 1 after step 0,"):
         trainer.fit(run)
     for arrange, number in ((stop_in_step, 14), (stop_in_validation, 3), (stop_in_step, 4)):
-        trainer = Trainer(config, [mx.cpu()], run)
+        trainer = Trainer(config, [mx.cpu()], Run(run))
         arrange(trainer, Moment(number))
         with pytest.raises(RunStoppedError):
             trainer.fit(run)
         shutil.rmtree(home)
-    Trainer(config, [mx.cpu()], run).fit(run)
+    Trainer(config, [mx.cpu()], Run(run)).fit(run)
     assert_same_end(whole.path, run.path)
     assert "features of 84 images" in run.log_file.read_text()
 
@@ -381,4 +381,4 @@ def test_the_other_commands_know_them_too(home: Path, tmp_path: Path) -> None:
     folds = ["--folds", "2", "--crops", "1", "--run", "runs/folds"]
     assert fashionai("cross-validate", "--config", config, *folds, *settings) == 0
     assert len(kept(home)) == 4
-    assert all(RunFolder(Path(f"runs/folds/fold-{number}")).is_finished for number in (1, 2))
+    assert all(Run.open(Path(f"runs/folds/fold-{number}")).is_finished for number in (1, 2))

@@ -13,15 +13,15 @@ import pytest
 
 from fashionai.cli import main
 from fashionai.config import Config, load_config
-from fashionai.datasets.prepared.rows import Rows, read_rows
+from fashionai.datasets.prepared.samples import Samples, read_samples
+from fashionai.families import find_task
 from fashionai.metrics import SCORE_NAMES
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
 from fashionai.predictions.predict import Question, predict
-from fashionai.runs import RunFolder, create_run
+from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
 from tests.conftest import write_fashionai_data
@@ -57,7 +57,7 @@ def make_config(*overrides: str) -> Config:
 def small_learner(*overrides: str, contexts: int = 1) -> Learner:
     config = make_config("model.name=small_cnn", "data.resize_short=36", *overrides)
     devices = [mx.cpu(index) for index in range(contexts)]
-    return Learner(config, read_rows(config, "train"), devices)
+    return Learner(config, read_samples(config, "train"), devices)
 
 
 @pytest.fixture(scope="module")
@@ -129,17 +129,19 @@ def test_both_tasks_are_learnt_and_their_mean_is_what_counts() -> None:
 
 def test_best_parameters_are_the_zoos_own_network_of_the_sum_of_classes() -> None:
     """Its logits, cut into heads and soft-maxed, are the predictions and the scores."""
-    run = RunFolder(Path("runs/both"))
+    run = Run.open(Path("runs/both"))
     questions = [Question(task, images(task.short_name), [run]) for task in (SKIRT, COLLAR)]
     for question, actual in zip(questions, predict(questions, [mx.cpu()], crops=1)):
-        logits = stock_logits(run.best_parameters, list(question.paths))
+        logits = stock_logits(run.folder.best_parameters, list(question.paths))
         expected = softmax(logits[:, COLUMNS[question.task.short_name]])
         np.testing.assert_allclose(actual, expected, atol=2e-5)
         assert np.ptp(expected[:, 0]) > 0.1, "the network answers the same everywhere"
-    best = read_history("runs/both")[run.read_metrics()["best_epoch"] - 1]
+    best = read_history("runs/both")[run.metrics["best_epoch"] - 1]
     for task in (SKIRT, COLLAR):
         paths = sorted(Path(f"data/train_valid/{task.name}/val").glob("*/*.jpg"))
-        found = stock_logits(run.best_parameters, paths)[:, COLUMNS[task.short_name]].argmax(axis=1)
+        found = stock_logits(run.folder.best_parameters, paths)[:, COLUMNS[task.short_name]].argmax(
+            axis=1
+        )
         truth = [int(path.parent.name.split("_")[0]) for path in paths]
         assert best[f"val_{task.short_name}.accuracy"] == pytest.approx(np.mean(found == truth))
 
@@ -228,7 +230,7 @@ def test_a_mixed_step_has_the_losses_of_both_rows(
     assert learner.read(result)[0] == pytest.approx(sum(expected), rel=1e-3)
 
 
-def cross_entropy(train: Rows, row: int, logits: np.ndarray) -> float:
+def cross_entropy(train: Samples, row: int, logits: np.ndarray) -> float:
     """-ln of the probability that the row's own head gives the class marked y."""
     part = COLUMNS[train.tasks[train.heads[row]].short_name]
     truth = list(train.marks[row, part]).index(2)
@@ -236,7 +238,7 @@ def cross_entropy(train: Rows, row: int, logits: np.ndarray) -> float:
 
 
 def test_an_image_asked_for_two_tasks_is_computed_once() -> None:
-    run = RunFolder(Path("runs/both"))
+    run = Run.open(Path("runs/both"))
     skirts, collars = images("skirt"), images("collar")
     questions = [
         Question(SKIRT, skirts, [run]),

@@ -10,9 +10,9 @@ import pytest
 
 from fashionai.config import Config
 from fashionai.config.models import DataConfig, ModelConfig
-from fashionai.datasets.prepared.rows import Rows
+from fashionai.datasets.prepared.samples import Samples
+from fashionai.families import find_task
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from fashionai.training.gluon.learner import Learner
 
 mx = import_mxnet()
@@ -28,7 +28,7 @@ def learner() -> Learner:
     marks = np.zeros((ROWS, 6), np.int8)
     names = [f"{row}.jpg" for row in range(ROWS)]
     heads = np.zeros(ROWS, np.int64)
-    rows = Rows([skirt], [Path(name) for name in names], names, heads, marks)
+    rows = Samples([skirt], [Path(name) for name in names], names, heads, marks)
     config = Config(
         task="skirt",
         model=ModelConfig(name="small_cnn", pretrained=False),

@@ -14,12 +14,12 @@ import pytest
 
 from fashionai.config import Config, OptimizerConfig
 from fashionai.config.models import DataConfig, ModelConfig
-from fashionai.datasets.prepared.rows import Rows
+from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
+from fashionai.families import find_task
 from fashionai.metrics import NO, YES
 from fashionai.pipeline.loader import Batch
 from fashionai.runtime import import_mxnet
-from fashionai.tasks import find_task
 from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.gluon.loss_scale import LossScale, all_finite
@@ -63,7 +63,7 @@ def make_learner(
     marks = np.where(np.eye(6)[np.arange(ROWS) % 6], YES, NO).astype(np.int8)
     names = [f"{row}.jpg" for row in range(ROWS)]
     files = [Path(name) for name in names]
-    rows = Rows([find_task("skirt")], files, names, np.zeros(ROWS, np.int64), marks)
+    rows = Samples([find_task("skirt")], files, names, np.zeros(ROWS, np.int64), marks)
     config = Config(
         task="skirt",
         model=ModelConfig(name="small_cnn", pretrained=False),

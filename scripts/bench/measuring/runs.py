@@ -1,4 +1,4 @@
-"""The project's commands, and runs to predict with."""
+"""This project's commands, its prepared image folders and trained runs."""
 
 from __future__ import annotations
 
@@ -9,40 +9,53 @@ import sys
 from pathlib import Path
 
 import yaml
-from images import TASK, prepared
 
-ROOT = Path(__file__).resolve().parents[2]
-# What a run is trained on: a few images, small, so that its statistics are no nonsense.
+from measuring.images import CLASSES, class_folders
+from measuring.paths import ROOT
+
+TASK = "bench"
+# Training on a few small images is enough to give batch normalisation ordinary statistics.
 TRAINING_IMAGES, TRAINING_CROP, EPOCHS, BATCH_SIZE = 64, 64, 5, 16
 CROP, RESIZE_SHORT = 224, 256
 
 
 def fashionai_command(*arguments: object) -> list[str]:
-    """The command line of ``fashionai`` with this interpreter and this code."""
+    """The command line of ``fashionai`` with this interpreter."""
     return [sys.executable, "-m", "fashionai", *map(str, arguments)]
 
 
 def fashionai(*arguments: object) -> None:
-    """Run a command, its output to standard error; ends the script when it fails."""
+    """Run a command with its output on standard error; ends the script when it fails."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = fashionai_command(*arguments)
-    # Python looks for the package in the current folder first.
+    # Python looks for the package in the current folder first, so this checkout is the one run.
     finished = subprocess.run(command, stdout=sys.stderr, env=environment, cwd=ROOT)
     if finished.returncode:
-        sys.exit(f"fashionai {arguments[0]} failed, its error is above")
+        sys.exit(f"fashionai {arguments[0]} failed; its error is printed above")
+
+
+@functools.cache
+def prepared(cache: Path, count: int, classes: int = CLASSES) -> Path:
+    """The images of ``class_folders`` after ``fashionai prepare``, for the key data.folder."""
+    out = cache / f"prepared-{count}-{classes}"
+    if not (out / TASK / "manifest.csv").is_file():
+        tree = class_folders(cache, count, classes)
+        fashionai("prepare", "--task", TASK, "--folders", tree, "--out", out)
+    return out
 
 
 @functools.cache
 def trained_run(cache: Path, network: str) -> Path:
-    """A run of a network for images of 224 pixels, with an integer version of its weights.
+    """A run of a network for images of 224 pixels, with its quantized network.
 
-    What the weights are decides nothing about speed: they have seen few images, of 64 pixels.
+    The weights have seen few images of 64 pixels; their values do not affect the speed.
     """
     run = cache / "runs" / network
     if not (run / "trained").is_file():
         _train(cache, network, run)
         (run / "trained").touch()
-    # By this version of the project. The bound is for those who want to keep the accuracy.
+    # Quantized each time, so that this version of the project has done it. The highest --max-loss,
+    # because the accuracy of these weights is of no interest.
     fashionai("quantize", "--run", run, "--images", TRAINING_IMAGES, "--max-loss", 1)
     return run
 
@@ -68,7 +81,7 @@ def _train(cache: Path, network: str, run: Path) -> None:
 
 
 def write_yaml(file: Path, content: object) -> Path:
-    """Write and return the file."""
+    """Write ``content`` as YAML; returns the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     return file

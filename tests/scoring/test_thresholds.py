@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from fashionai.errors import FashionAIError
+from fashionai.families import CACTUS, LOGOS
 from fashionai.metrics import YES
-from fashionai.predictions.thresholds import answered_labels, choose_threshold
+from fashionai.predictions.decisions import predicted_labels
 from fashionai.scoring.evaluate import evaluate_task, true_labels
-from fashionai.tasks import CACTUS, LOGOS, Task
+from fashionai.scoring.thresholds import choose_threshold
+from fashionai.tasks import Task
 
 BRANDS = Task("logos", (), ("adidas", "aldi", "HP"), "flickrlogos", "no-logo")
 WITH_NO_LOGO = Task("logos", (), ("adidas", "aldi", "HP", "no-logo"), "flickrlogos", "no-logo")
@@ -101,7 +103,7 @@ def test_no_threshold_is_better_than_the_chosen_one(task: Task, seed: int) -> No
     truth = true_labels(task, marks)
 
     def accuracy(threshold: float) -> float:
-        return float((answered_labels(task, probabilities, threshold) == truth).mean())
+        return float((predicted_labels(task, probabilities, threshold) == truth).mean())
 
     chosen = choose_threshold(task, probabilities, truth)
     assert 0 <= chosen <= 1
@@ -126,7 +128,7 @@ def test_one_kind_of_image_chooses_no_threshold(truth: list[int], found: str) ->
 
 def test_a_threshold_is_for_two_classes_or_a_background() -> None:
     half = np.array([[0.5, 0.5]])
-    assert answered_labels(CACTUS, half, 0.5).tolist() == [0]
-    assert answered_labels(CACTUS, half, 0.49).tolist() == [1]
-    with pytest.raises(FashionAIError, match="not with logos, which learns 33 classes"):
-        answered_labels(LOGOS, np.full((1, 33), 1 / 33), 0.5)
+    assert predicted_labels(CACTUS, half, 0.5).tolist() == [0]
+    assert predicted_labels(CACTUS, half, 0.49).tolist() == [1]
+    with pytest.raises(FashionAIError, match="logos learns 33 classes"):
+        predicted_labels(LOGOS, np.full((1, 33), 1 / 33), 0.5)

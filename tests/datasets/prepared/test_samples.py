@@ -9,7 +9,7 @@ import pytest
 
 from fashionai.cli import main
 from fashionai.config import load_config
-from fashionai.datasets.prepared.rows import read_rows
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import ConfigError
 from tests.conftest import write_fashionai_data
 from tests.datasets.readers.test_idx import write_set
@@ -65,7 +65,7 @@ def test_tasks_of_different_data_sets_are_refused(
     message = f"task: {names} are of different data sets, one network learns one's"
     for split in ("train", "val"):
         with pytest.raises(ConfigError) as caught:
-            read_rows(load_config(write_config(task)), split)
+            read_samples(load_config(write_config(task)), split)
         assert str(caught.value) == message
     for command in (["train"], ["cross-validate", "--folds", "2"]):
         with pytest.raises(SystemExit) as stop:
@@ -76,7 +76,7 @@ def test_tasks_of_different_data_sets_are_refused(
 
 
 def test_tasks_of_ones_own_lie_side_by_side() -> None:
-    rows = read_rows(load_config(write_config("[pets, birds]")), "train")
+    rows = read_samples(load_config(write_config("[pets, birds]")), "train")
     assert [task.classes for task in rows.tasks] == [("cat", "dog"), ("owl", "robin", "tit")]
     labels = [name for task in rows.tasks for name in task.classes]
     assert np.array_equal(rows.heads, [0] * 14 + [1] * 21)

@@ -1,4 +1,4 @@
-"""What trees of processes use, as Linux tells it below /proc."""
+"""Processor time and memory of process trees, read from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
-# Seconds between two looks at the memory of a tree.
-SAMPLING = 0.01
+CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+# Seconds between two samples of the memory of a process tree.
+SAMPLING_INTERVAL = 0.01
 
 
 def process_tree(root: int) -> list[int]:
-    """The process and all that descend from it."""
+    """The process ``root`` and all of its descendants."""
     children = defaultdict(list)
     with os.scandir("/proc") as entries:
         processes = [int(entry.name) for entry in entries if entry.name.isdecimal()]
@@ -31,38 +31,40 @@ def process_tree(root: int) -> list[int]:
 
 
 def cpu_seconds(root: int) -> float:
-    """Processor time that a process and its living descendants have used."""
+    """Processor time that a process and its living descendants have used, in seconds."""
     used = [_status(process) for process in process_tree(root)]
-    return sum(int(fields[11]) + int(fields[12]) for fields in used if fields) / TICKS
+    ticks = sum(int(fields[11]) + int(fields[12]) for fields in used if fields)
+    return ticks / CLOCK_TICKS_PER_SECOND
 
 
 def peak_memory(command: Sequence[str], **options: object) -> float:
-    """Run a command; the largest sum, in MB, of the resident memory of its processes.
+    """Run a command; returns the largest sum of the resident memory of its processes, in MB.
 
-    A page that two processes share counts twice. Raises CalledProcessError when it fails.
+    A page that two processes share counts twice. Raises CalledProcessError when the command fails.
     """
     process = subprocess.Popen(command, **options)  # type: ignore[call-overload]
     peak = 0
     while process.poll() is None:
-        peak = max(peak, sum(map(_resident, process_tree(process.pid))))
-        time.sleep(SAMPLING)
+        peak = max(peak, sum(map(_resident_bytes, process_tree(process.pid))))
+        time.sleep(SAMPLING_INTERVAL)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return peak / 1e6
 
 
 def _status(process: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name: state, parent, ...; none of a process gone."""
+    """The fields of /proc/PID/stat after the name: state, parent, ...; empty once it has ended."""
     try:
         text = Path(f"/proc/{process}/stat").read_text()
     except OSError:
         return []
-    # The name, in brackets, may hold anything.
+    # The name stands in brackets and may itself contain brackets and spaces.
     return text.rpartition(")")[2].split()
 
 
-def _resident(process: int) -> int:
+def _resident_bytes(process: int) -> int:
+    """Resident memory of a process, 0 once it has ended."""
     try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE_BYTES
     except (OSError, IndexError):
         return 0

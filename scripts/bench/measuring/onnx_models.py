@@ -1,4 +1,4 @@
-"""ONNX models of both sides, and what measures them."""
+"""Sides that run an ONNX model of torchvision or of this project under ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -6,16 +6,33 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
-from harness import HERE, ROOT, Options, Side
-from images import CLASSES
-from trained_runs import trained_run
+from measuring.images import CLASSES
+from measuring.options import Options
+from measuring.paths import BENCH, ROOT
+from measuring.runs import trained_run
+from measuring.side import Side
 
 BATCH_SIZE = 16
+
+
+class NetworkPair(NamedTuple):
+    """The same architecture in both projects; ``speed`` is relative to the slowest pair."""
+
+    title: str
+    torchvision: str
+    ours: str
+    speed: int
+
+    def batches(self, images: int) -> int:
+        """Batches per repetition, so that each pair takes about the same time; at least 1."""
+        return max(1, images * self.speed // BATCH_SIZE)
+
+
 NETWORKS = (
-    # name, torchvision's, ours, how many times as fast as the slowest
-    ("MobileNetV2", "mobilenet_v2", "mobilenetv2_1.0", 4),
-    ("ResNet-50", "resnet50", "resnet50_v1b", 1),
+    NetworkPair("MobileNetV2", "mobilenet_v2", "mobilenetv2_1.0", 4),
+    NetworkPair("ResNet-50", "resnet50", "resnet50_v1b", 1),
 )
 
 
@@ -23,17 +40,15 @@ def torchvision_side(options: Options, network: str, batches: int) -> Side:
     """torchvision's own export of a network: normalised pixels to logits."""
     file = _model_file(options.cache, f"torchvision-{network}")
     if not file.exists():
-        script = HERE / "peers/torchvision_export.py"
-        words = (options.peer_python, script, network, CLASSES, BATCH_SIZE, file)
-        _call(list(map(str, words)))
+        script = BENCH / "peers/torchvision_export.py"
+        _call(options.peer_python, script, network, CLASSES, BATCH_SIZE, file)
     return _side(f"torchvision's export of {network}", file, options, batches)
 
 
 def our_side(options: Options, network: str, batches: int) -> Side:
     """This project's export of a network: pixels to probabilities."""
     file = _model_file(options.cache, f"ours-{network}")
-    run = trained_run(options.cache, network)
-    _call([sys.executable, str(HERE / "ours/export.py"), str(run), str(file)])
+    _call(sys.executable, BENCH / "ours/export.py", trained_run(options.cache, network), file)
     return _side(f"fashionai's export of {network}", file, options, batches)
 
 
@@ -48,6 +63,6 @@ def _model_file(cache: Path, name: str) -> Path:
     return file
 
 
-def _call(command: list[str]) -> None:
+def _call(*command: object) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
+    subprocess.run(list(map(str, command)), check=True, stdout=sys.stderr, env=environment)

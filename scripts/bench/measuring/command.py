@@ -1,4 +1,4 @@
-"""A side that is a command: its seconds, or its peak memory in MB."""
+"""A side that runs a command and measures its duration in seconds or its peak memory in MB."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import sys
 import time
 from collections.abc import Callable
 
-from processes import peak_memory
-from worker import Settings, serve
+from measuring.processes import peak_memory
+from measuring.worker import Settings, serve
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
-    """What ``measure`` asks for: seconds or memory. ``remove`` is deleted before every run.
+    """Measure seconds or memory of ``command``, as the setting ``measure`` says.
 
-    ``warm_up`` is run first, once, in place of the command.
+    The folders in ``remove`` are deleted before each run. The warm-up runs ``warm_up`` once, or
+    the command itself where that is not given.
     """
     command = settings["command"]
 

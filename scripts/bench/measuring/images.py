@@ -1,16 +1,13 @@
-"""JPEGs like photographs, for measuring: made from the two that scikit-learn brings.
+"""JPEGs that resemble photographs, made from the two photographs that scikit-learn contains.
 
-usage: scripts/bench/images.py [--cache DIR] [--images N]
-
-Crops of china.jpg and flower.jpg, mirrored, in changed colours, with the mild noise of a sensor,
-the sides of 512 to 800 pixels, quality 88 to 92. Image i is the same in every folder and on every
-machine with the same OpenCV: what is there is not made again.
+Each is a crop of china.jpg or flower.jpg with changed colours and mild sensor noise, half of them
+mirrored. By default the sides are 512 to 800 pixels; the JPEG quality is 88 to 92. Image number i
+is the same in every folder and on every machine with the same version of OpenCV. Existing files
+are not made again.
 """
 
 from __future__ import annotations
 
-import argparse
-import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,12 +15,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-CACHE = Path(__file__).resolve().parents[2] / "build/bench"
 CLASSES = 8
 SIDES = (512, 800)
-# A photograph's crop has at least this share of its sides.
+# The sides of a crop are at least this share of the sides of the photograph.
 SMALLEST_SHARE = 0.5
 NOISE = 3.0  # standard deviation, of 255
+# Images of each class that the validation split repeats.
+VALIDATION_PER_CLASS = 2
 
 
 def photographs() -> list[np.ndarray]:
@@ -36,7 +34,10 @@ def photographs() -> list[np.ndarray]:
 def draw_image(
     sources: list[np.ndarray], number: int, sides: tuple[int, int] = SIDES
 ) -> np.ndarray:
-    """Image ``number`` in BGR, its sides between ``sides`` pixels; a function of both alone."""
+    """Image ``number`` as ``(height, width, 3) uint8`` in BGR; ``sides`` limits both sides.
+
+    The image is a function of the arguments alone.
+    """
     rng = np.random.default_rng((20, number, *sides))
     source = sources[number % len(sources)]
     width, height = (int(side) for side in rng.integers(sides[0], sides[1] + 1, 2))
@@ -59,7 +60,7 @@ def draw_image(
 
 
 def make_images(cache: Path, count: int, sides: tuple[int, int] = SIDES) -> list[Path]:
-    """The first ``count`` images of a size as files of one folder, made where they are missing."""
+    """Make the first ``count`` images of a size in one folder, as far as they are missing."""
     folder = cache / f"images-{sides[0]}-{sides[1]}"
     folder.mkdir(parents=True, exist_ok=True)
     sources = photographs()
@@ -80,50 +81,21 @@ def make_images(cache: Path, count: int, sides: tuple[int, int] = SIDES) -> list
 
 
 def class_folders(cache: Path, count: int, classes: int = CLASSES) -> Path:
-    """A tree of ``train`` and ``val`` with class folders: any tool for image folders reads it.
+    """A folder with ``train`` and ``val`` as class folders, which any image-folder tool reads.
 
-    Every class has as many of the ``count`` training images; ``val`` repeats the first two
-    of each, which are of no interest to what is measured here.
+    The ``count`` training images are distributed evenly over the classes. ``val`` repeats the
+    first images of each class, because no benchmark measures scores on it.
     """
     tree = cache / f"folders-{count}-{classes}"
     if (tree / "complete").exists():
         return tree
     for number, file in enumerate(make_images(cache, count)):
         name = f"class-{number % classes:04d}"
-        for split in ("train", "val")[: 1 + (number < 2 * classes)]:
+        repeated = number < VALIDATION_PER_CLASS * classes
+        for split in ("train", "val") if repeated else ("train",):
             link = tree / split / name / f"{split}-{file.name}"
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             os.link(file, link)
     (tree / "complete").touch()
     return tree
-
-
-@functools.cache
-def prepared(cache: Path, count: int, classes: int = CLASSES) -> Path:
-    """The same images as ``fashionai prepare`` puts them, to give as data.folder."""
-    from trained_runs import fashionai
-
-    out = cache / f"prepared-{count}-{classes}"
-    if not (out / TASK / "manifest.csv").is_file():
-        tree = class_folders(cache, count, classes)
-        fashionai("prepare", "--task", TASK, "--folders", tree, "--out", out)
-    return out
-
-
-TASK = "bench"
-
-
-def main() -> None:
-    """Make the images."""
-    parser = argparse.ArgumentParser(usage=(__doc__ or "").split("usage: ")[1])
-    parser.add_argument("--cache", type=Path, default=CACHE)
-    parser.add_argument("--images", type=int, default=2000)
-    arguments = parser.parse_args()
-    files = make_images(arguments.cache, arguments.images)
-    size = sum(file.stat().st_size for file in files) / len(files)
-    print(f"{len(files):,} images of {size / 1000:.0f} kB in {files[0].parent}")
-
-
-if __name__ == "__main__":
-    main()

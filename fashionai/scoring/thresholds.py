@@ -1,10 +1,4 @@
-"""From probabilities to answers where a threshold decides, and how good such answers are.
-
-Two kinds of task have one. A task with a held-out background answers with its
-most probable class where that reaches the threshold, else with the background.
-A task of two classes answers with the second where its probability exceeds the
-threshold.
-"""
+"""How good predicted labels are where a threshold decides, and the choice of the threshold."""
 
 from __future__ import annotations
 
@@ -12,21 +6,19 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import DataError
+from fashionai.predictions.decisions import check_threshold
 from fashionai.tasks import Task
-
-# What a task of two classes has by itself.
-EVEN_ODDS = 0.5
 
 
 class DetectionFigures(NamedTuple):
-    """How well images of a class are told apart, and from those of none.
+    """How well images of the classes are found among images of the background.
 
-    ``precision`` is the share of right ones among answers other than the
-    background, ``recall`` that of right ones among images other than the
-    background's, ``accuracy`` that of right answers among all. Without such
-    answers or images a figure is not a number. These are the official figures of
-    FlickrLogos-32 (Romberg et al., ICMR 2011).
+    ``precision`` is the share of correct predictions among predictions other than the
+    background, ``recall`` the share of correctly predicted images among images other than
+    the background's, and ``accuracy`` the share of correct predictions. A figure with nothing
+    to divide by is NaN. These are the official figures of FlickrLogos-32 (Romberg et al.,
+    ICMR 2011).
     """
 
     threshold: Optional[float]
@@ -35,32 +27,10 @@ class DetectionFigures(NamedTuple):
     accuracy: float
 
 
-def check_threshold(task: Task) -> None:
-    """ConfigError unless a threshold can change the task's answers."""
-    if not task.holds_out_background and len(task.classes) != 2:
-        raise ConfigError(
-            f"--threshold: goes with two classes, or with logos prepared with --no-logo-share 0, "
-            f"not with {task.name}, which learns {len(task.classes)} classes"
-        )
-
-
-def answered_labels(
-    task: Task, probabilities: np.ndarray, threshold: Optional[float] = None
-) -> np.ndarray:
-    """Indices ``(N,) int64`` into the task's labels for probabilities ``(N, C)``."""
-    best = probabilities.argmax(axis=1)
-    if threshold is None:
-        return best
-    check_threshold(task)
-    if task.holds_out_background:
-        return np.where(probabilities.max(axis=1) < threshold, len(task.classes), best)
-    return (probabilities[:, 1] > threshold).astype(np.int64)
-
-
 def detection_figures(
     task: Task, confusion: np.ndarray, threshold: Optional[float]
 ) -> Optional[DetectionFigures]:
-    """The figures of answers counted in ``confusion`` ``(L, L)``: true label by row.
+    """The figures of predictions counted in ``confusion`` ``(L, L)``, true label by row.
 
     None for a task that has neither a background nor a threshold.
     """
@@ -78,11 +48,11 @@ def detection_figures(
 
 
 def choose_threshold(task: Task, probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The threshold of the best accuracy for ``probabilities (N, C)`` and true labels ``(N,)``.
+    """The threshold with the best accuracy for ``probabilities (N, C)`` and true labels ``(N,)``.
 
-    It lies between two neighbouring confidences and has as few decimals as that
-    allows; the smallest of equally good ones. Raises DataError when there are
-    no rows of the background, or none others: any threshold would do.
+    It lies between two neighbouring confidences and has as few decimals as possible. Of
+    equally good thresholds it is the smallest. Raises DataError when all rows or no rows are
+    of the background, since every threshold would do then.
     """
     check_threshold(task)
     background = len(task.classes) if task.holds_out_background else 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from fashionai.metrics import NO
 from fashionai.tasks import Task, columns_of
 
 
-class Rows(NamedTuple):
+class Samples(NamedTuple):
     """N images of T tasks; the tasks' classes lie side by side in C columns.
 
     ``heads`` is ``(N,) int64``, the task of each row; ``marks`` is ``(N, C)
@@ -44,15 +45,22 @@ class Rows(NamedTuple):
         return self.marks[self.of_task(head), columns_of(self.tasks)[head]]
 
 
-def read_rows(config: Config, split: str, background: bool = False) -> Rows:
+def read_samples(
+    config: Config,
+    split: str,
+    task_names: Optional[Sequence[str]] = None,
+    background: bool = False,
+) -> Samples:
     """The rows of a split of the prepared folders, or of the configured fold.
 
     With folds, ``val`` is the fold and ``train`` all other rows of both splits;
-    ``test`` is the prepared one. Images of a held-out background are left out
+    ``test`` is the prepared one. ``task_names`` are those of the configuration unless
+    given. Images of a held-out background are left out
     unless asked for; folds have none. Raises DataError as read_split and read_folds
     do, and when a task has no rows in the fold or none outside it.
     """
-    parts = [_read_task(config, name, split, background) for name in config.task_names]
+    names = config.task_names if task_names is None else task_names
+    parts = [_read_task(config, name, split, background) for name in names]
     tasks = [part.task for part in parts]
     if len({task.family for task in tasks}) > 1:
         names = ", ".join(task.name for task in tasks)
@@ -63,7 +71,7 @@ def read_rows(config: Config, split: str, background: bool = False) -> Rows:
     for part, columns in zip(parts, columns_of(tasks)):
         marks[start : start + len(part.paths), columns] = part.marks
         start += len(part.paths)
-    return Rows(
+    return Samples(
         tasks,
         [path for part in parts for path in part.paths],
         [source for part in parts for source in part.sources],

@@ -1,0 +1,68 @@
+"""Video covers: ``file,probability,is_cat``, the probability of class 1 and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from fashionai import csv_files
+from fashionai.errors import DataError
+from fashionai.families import COVERS
+from fashionai.predictions.decisions import predicted_labels
+from fashionai.predictions.formats.base import (
+    Format,
+    PlacedFields,
+    PlacedRow,
+    PredictedRow,
+    as_written,
+    check_fields,
+    row_of_two_classes,
+    written,
+)
+
+COLUMNS = ("file", "probability", "is_cat")
+
+
+def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
+    probabilities = as_written(np.array([row.probabilities for row in rows]))
+    labels = predicted_labels(COVERS, probabilities, threshold)
+    lines = [
+        (row.image, written(values[1]), str(label))
+        for row, values, label in zip(rows, probabilities, labels)
+    ]
+    csv_files.write_rows(path, [COLUMNS, *lines])
+
+
+def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
+    """Rows in which some threshold divides those of is_cat 1 from those of 0."""
+    next(placed)
+    largest_no, smallest_yes = (-1.0, ""), (2.0, "")
+    for fields, where in placed:
+        check_fields(fields, COLUMNS, where)
+        row = row_of_two_classes(fields[0], COVERS, fields[1], where)
+        if fields[2] not in ("0", "1"):
+            raise DataError(f"{where}: is_cat is '{fields[2]}', expected 0 or 1")
+        placed_probability = float(row.probabilities[1]), where
+        if fields[2] == "1":
+            smallest_yes = min(smallest_yes, placed_probability)
+        else:
+            largest_no = max(largest_no, placed_probability)
+        if largest_no[0] >= smallest_yes[0]:
+            raise DataError(
+                f"{where}: is_cat is 0 at probability {largest_no[0]} ({largest_no[1]}) "
+                f"and 1 at {smallest_yes[0]} ({smallest_yes[1]})"
+            )
+        yield row._replace(class_index=int(fields[2])), where
+
+
+FORMAT = Format(
+    name="covers",
+    first_row=f"a header {','.join(COLUMNS)}",
+    is_first_row=lambda fields: tuple(fields) == COLUMNS,
+    read=_read,
+    write=_write,
+    takes_threshold=True,
+)

@@ -1,0 +1,72 @@
+"""A command opens every run once: each of a run's files is read at most one time."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+
+from tests.conftest import fashionai
+
+READ_ONCE = ("config.yaml", "classes.json", "metrics.json")
+
+
+class Reads:
+    """Counts how often files of these names are opened while it is on."""
+
+    def __init__(self) -> None:
+        self.counts: Optional[Counter[str]] = None
+        # A hook cannot be removed again: it is installed once, and counts when it is told to.
+        sys.addaudithook(self._note)
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.counts is not None and event == "open" and isinstance(arguments[0], (str, Path)):
+            path = Path(arguments[0])
+            if path.name in READ_ONCE:
+                self.counts[f"{path.parent.name}/{path.name}"] += 1
+
+    @contextmanager
+    def counted(self) -> Iterator[Counter[str]]:
+        self.counts = Counter()
+        try:
+            yield self.counts
+        finally:
+            self.counts = None
+
+
+READS = Reads()
+
+
+def once(*runs: str) -> dict[str, int]:
+    return {f"{run}/{name}": 1 for run in runs for name in READ_ONCE}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "--run", "runs/skirt", "--out", "{out}/q.csv", "--engine", "auto"],
+        ["predict", "--out", "{out}/best.csv"],
+        ["predict", "--run", "runs/skirt", "--split", "val", "--out", "{out}/val.csv"],
+        ["evaluate", "--run", "runs/skirt", "--split", "val"],
+        ["classify", "--run", "runs/skirt", "data/rank/Images"],
+        ["quantize", "--run", "{cnn}", "--images", "8", "--max-loss", "1"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_reads_each_file_of_a_run_once(
+    arguments: list[str],
+    trained: Path,
+    trained_cnn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(trained)
+    places = {"out": tmp_path, "cnn": trained_cnn}
+    with READS.counted() as counts:
+        assert fashionai(*(word.format(**places) for word in arguments)) == 0
+    assert counts == once("skirt")
