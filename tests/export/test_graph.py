@@ -35,7 +35,7 @@ from tests.support.trained_runs import images_to_predict
 mx = import_mxnet()
 
 ERRORS_ALONE = 3
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/predicting.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -126,9 +126,9 @@ def test_both_formats_answer_as_predict_does(
     np.testing.assert_allclose(answers, expected, atol=2e-6)
 
 
-def answers_of_the_readmes_example(folder: Path, image: Path) -> list[list[str]]:
+def answers_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
     """Task, class and probability of each line that it prints."""
-    (program,) = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) <= 30
     done = subprocess.run(
         [sys.executable, "-c", program, str(image)],
@@ -141,31 +141,29 @@ def answers_of_the_readmes_example(folder: Path, image: Path) -> list[list[str]]
     return [line.rsplit(maxsplit=2) for line in done.stdout.splitlines()]
 
 
-def check_the_readmes_example(run: Run, folder: Path, image: Path) -> None:
+def check_the_pages_example(run: Run, folder: Path, image: Path) -> None:
     """It prints what predict answers for one crop, task by task."""
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", folder / "exported") == 0
     expected = predict_images([image], [run], [mx.cpu()], crops=1, engine="gluon")
-    answers = answers_of_the_readmes_example(folder, image.resolve())
+    answers = answers_of_the_pages_example(folder, image.resolve())
     assert len(answers) == len(expected)
     for (name, label, probability), (task, (own,)) in zip(answers, expected.items()):
         assert (name, label) == (task.name, task.classes[own.argmax()])
         assert float(probability) == pytest.approx(own.max(), abs=1e-5)
 
 
-def test_the_readmes_example_answers_as_predict_does(
-    run: Run, trained: Path, tmp_path: Path
-) -> None:
-    check_the_readmes_example(run, tmp_path, images_to_predict(trained)[0])
+def test_the_pages_example_answers_as_predict_does(run: Run, trained: Path, tmp_path: Path) -> None:
+    check_the_pages_example(run, tmp_path, images_to_predict(trained)[0])
 
 
-def test_the_readmes_example_answers_for_several_tasks(
+def test_the_pages_example_answers_for_several_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images are enlarged here, and shrunk above."""
     monkeypatch.chdir(tmp_path)
     write_two_tasks(tmp_path)
     run = make_run(tmp_path, "mobilenet0.25")
-    check_the_readmes_example(run, tmp_path, images_to_predict(tmp_path)[0])
+    check_the_pages_example(run, tmp_path, images_to_predict(tmp_path)[0])
 
 
 def test_the_description_tells_what_the_use_takes(run: Run, tmp_path: Path) -> None:
