@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar, cast
 
 import click
 
@@ -63,19 +64,51 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
+class PredictionSettings(NamedTuple):
+    """The values of the options that prediction_options adds."""
+
+    crops: int
+    batch_size: int
+    engine: str
+    device: str
+    gpus: list[int]
+
+    def contexts(self) -> list[Any]:
+        """The devices to compute on."""
+        from fashionai.runtime import contexts
+
+        return contexts(self.device, self.gpus)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of fashionai.predictions.predict.predict."""
+        return {"crops": self.crops, "batch_size": self.batch_size, "engine": self.engine}
+
+
 def prediction_options(command: Command) -> Command:
-    """Add --crops, --batch-size and --engine."""
-    command = click.option(
+    """Add the options of commands that predict images, and pass them on as ``settings``.
+
+    They are --crops, --batch-size, --engine, --device and --gpus.
+    """
+
+    @functools.wraps(command)
+    def with_settings(
+        *, crops: str, batch_size: int, engine: str, device: str, gpus: str, **others: Any
+    ) -> Any:
+        settings = PredictionSettings(int(crops), batch_size, engine, device, parse_gpus(gpus))
+        return command(settings=settings, **others)
+
+    with_engine = click.option(
         "--engine",
         type=click.Choice([AUTO, *ENGINES]),
         default=AUTO,
         help="Engine that computes the network: auto is the fastest exact one, int8 needs "
         "fashionai quantize before.",
-    )(command)
-    return click.option(
+    )(device_options(with_settings))
+    with_crops = click.option(
         "--crops",
         type=CROPS,
         default=str(DEFAULT_CROPS),
-        callback=lambda context, parameter, value: int(value),
         help="Views per image: 1 centre; 5 with the corners; 10 with all mirrored.",
-    )(batch_size_option(command))
+    )(batch_size_option(with_engine))
+    return cast(Command, with_crops)
