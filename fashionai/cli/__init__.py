@@ -46,7 +46,7 @@ EPILOG = """
 \b
 Examples:
   fashionai prepare --task skirt
-  fashionai train --config configs/skirt.yaml
+  fashionai train --config skirt
   fashionai predict --out submission.csv
 
 Run fashionai COMMAND --help for the options of a command.

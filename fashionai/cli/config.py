@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 import click
 
+EPILOG = """
+\b
+Examples:
+  fashionai config skirt
+  fashionai config configs/skirt.yaml epochs=10 optimizer.lr=0.01
+  fashionai config --list
+"""
 
-@click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+
+@click.command(epilog=EPILOG)
+@click.argument("path", required=False, metavar="[FILE_OR_NAME]", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-def command(path: Path, overrides: tuple[str, ...]) -> None:
+@click.option("--list", "list_them", is_flag=True, help="List the packaged configurations.")
+def command(path: Optional[Path], overrides: tuple[str, ...], list_them: bool) -> None:
     """Print the resolved configuration: every key with the value that train would use.
 
-    \b
-    Example:
-      fashionai config configs/skirt.yaml epochs=10 optimizer.lr=0.01
+    FILE_OR_NAME is a YAML file or the name of a packaged configuration.
     """
-    from fashionai.config import dump_config, load_config
+    if (path is not None) == list_them:
+        raise click.UsageError("give FILE_OR_NAME or --list")
+    if path is None:
+        _print_packaged()
+    else:
+        _print_resolved(path, overrides)
+
+
+def _print_packaged() -> None:
+    from fashionai.config.packaged import first_comment, packaged_configs
+
+    packaged = packaged_configs()
+    width = max(map(len, packaged))
+    for name, path in packaged.items():
+        click.echo(f"{name:<{width}}  {first_comment(path)}")
+
+
+def _print_resolved(path: Path, overrides: Sequence[str]) -> None:
+    from fashionai.config import dump_config, find_config, load_config
     from fashionai.runs import RunFolder
     from fashionai.tasks import tasks_from_json
 
     # Beside a run's configuration are its tasks, wherever they were prepared.
-    described = RunFolder(path.parent).classes_file
+    described = RunFolder(find_config(path).parent).classes_file
     known = tasks_from_json(described) if described.is_file() else []
     click.echo(dump_config(load_config(path, overrides, known)), nl=False)

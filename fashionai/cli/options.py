@@ -12,6 +12,18 @@ from fashionai.errors import ConfigError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def config_option(required: bool = False, note: str = "") -> Callable[[Command], Command]:
+    """Add --config as config_file; ``note`` follows its help text."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        required=required,
+        metavar="FILE_OR_NAME",
+        help="YAML file, or the name of a packaged configuration such as skirt." + note,
+    )
+
+
 def device_options(command: Command) -> Command:
     """Add --device and --gpus."""
     command = click.option(

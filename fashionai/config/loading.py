@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional, get_args, get_type_hints
+from typing import Any, Optional, Union, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from fashionai.config.augmentations import AUGMENTATIONS, Step
 from fashionai.config.models import Config, DataConfig
+from fashionai.config.packaged import find_config
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
 from fashionai.errors import ConfigError, nearest
@@ -28,15 +29,16 @@ from fashionai.yaml_files import load_yaml, parse_scalar
 
 
 def load_config(
-    path: Path, overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
+    path: Union[str, Path], overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
 ) -> Config:
     """The configuration of a YAML file with ``key=value`` overrides applied.
 
-    Its tasks are those of the registry, prepared ones in ``data.folder``, and
-    ``known_tasks``. Raises ConfigError that lists every unknown task and key and
-    every wrong value together.
+    ``path`` may be the name of a packaged configuration, see find_config. Its tasks
+    are those of the registry, prepared ones in ``data.folder``, and ``known_tasks``.
+    Raises ConfigError that lists every unknown task and key and every wrong value
+    together.
     """
-    return resolve_config(load_yaml(path), str(path), overrides, known_tasks)
+    return resolve_config(load_yaml(find_config(path)), str(path), overrides, known_tasks)
 
 
 def resolve_config(
