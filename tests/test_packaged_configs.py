@@ -101,7 +101,7 @@ def test_every_command_takes_a_name(command, capsys: pytest.CaptureFixture[str])
     assert error.startswith("Error: skirt: 1 error in the configuration\n  batch_size: ")
 
 
-@pytest.mark.parametrize("words", [[], ["skirt", "--list"]])
+@pytest.mark.parametrize("words", [[], ["skirt", "--list"], ["--list", "--schema"]])
 def test_config_does_one_thing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert fashionai("config", *words) == 2
-    assert "give FILE_OR_NAME or --list" in capsys.readouterr().err
+    assert "give one of FILE_OR_NAME, --list and --schema" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -14,6 +15,7 @@ Examples:
   fashionai config skirt
   fashionai config configs/skirt.yaml epochs=10 optimizer.lr=0.01
   fashionai config --list
+  fashionai config --schema > fashionai.schema.json
 """
 
 
@@ -21,16 +23,24 @@ Examples:
 @click.argument("path", required=False, metavar="[FILE_OR_NAME]", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--list", "list_them", is_flag=True, help="List the packaged configurations.")
-def command(path: Optional[Path], overrides: tuple[str, ...], list_them: bool) -> None:
+@click.option("--schema", is_flag=True, help="Print the JSON schema of configurations.")
+def command(
+    path: Optional[Path], overrides: tuple[str, ...], list_them: bool, schema: bool
+) -> None:
     """Print the resolved configuration: every key with the value that train would use.
 
     FILE_OR_NAME is a YAML file or the name of a packaged configuration.
     """
-    if (path is not None) == list_them:
-        raise click.UsageError("give FILE_OR_NAME or --list")
-    if path is None:
+    if (path is not None) + list_them + schema != 1:
+        raise click.UsageError("give one of FILE_OR_NAME, --list and --schema")
+    if list_them:
         _print_packaged()
+    elif schema:
+        from fashionai.config.schema import config_schema
+
+        click.echo(json.dumps(config_schema(), indent=2, ensure_ascii=False))
     else:
+        assert path is not None
         _print_resolved(path, overrides)
 
 

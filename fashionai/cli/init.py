@@ -34,6 +34,9 @@ def command(name: str, folder: Path, out: Optional[Path], overwrite: bool) -> No
 
     Network and input size follow from the size of the images, batch and epochs
     from their number, class weights from their balance; comments tell why.
+
+    Editors complete and check its keys by the file .fashionai.schema.json beside
+    it, where they know YAML schemas.
     """
     import numpy as np
 
