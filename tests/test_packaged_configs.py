@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.config import find_config, load_config, packaged_configs
+from fashionai.config import load_config
 from fashionai.errors import ConfigError
+from fashionai.packaged_configs import find_config, packaged_configs
 from tests.conftest import ROOT, fashionai
 
 FILES = sorted((ROOT / "configs").glob("*.yaml"))

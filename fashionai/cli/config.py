@@ -9,6 +9,8 @@ from typing import Optional
 
 import click
 
+from fashionai.cli.options import complete_config
+
 EPILOG = """
 \b
 Examples:
@@ -20,7 +22,13 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("path", required=False, metavar="[FILE_OR_NAME]", type=click.Path(path_type=Path))
+@click.argument(
+    "path",
+    required=False,
+    metavar="[FILE_OR_NAME]",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_config,
+)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--list", "list_them", is_flag=True, help="List the packaged configurations.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of configurations.")
@@ -45,7 +53,7 @@ def command(
 
 
 def _print_packaged() -> None:
-    from fashionai.config.packaged import first_comment, packaged_configs
+    from fashionai.packaged_configs import first_comment, packaged_configs
 
     packaged = packaged_configs()
     width = max(map(len, packaged))
@@ -54,7 +62,8 @@ def _print_packaged() -> None:
 
 
 def _print_resolved(path: Path, overrides: Sequence[str]) -> None:
-    from fashionai.config import dump_config, find_config, load_config
+    from fashionai.config import dump_config, load_config
+    from fashionai.packaged_configs import find_config
     from fashionai.runs import RunFolder
     from fashionai.tasks import tasks_from_json
 

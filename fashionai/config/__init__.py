@@ -19,7 +19,6 @@ from fashionai.config.models import (
     DataConfig,
     OptimizerConfig,
 )
-from fashionai.config.packaged import find_config, packaged_configs
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -29,10 +28,8 @@ __all__ = [
     "OptimizerConfig",
     "differing_keys",
     "dump_config",
-    "find_config",
     "known_keys",
     "load_config",
-    "packaged_configs",
     "resolve_config",
     "save_config",
 ]

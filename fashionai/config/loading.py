@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 
 from fashionai.config.augmentations import AUGMENTATIONS, Step
 from fashionai.config.models import Config, DataConfig
-from fashionai.config.packaged import find_config
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
 from fashionai.errors import ConfigError, nearest
 from fashionai.files import write_text
+from fashionai.packaged_configs import find_config
 from fashionai.tasks import (
     REGISTRY,
     SHORT_NAMES,
