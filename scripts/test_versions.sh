@@ -13,6 +13,24 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 slow=(
+  tests/engines
+  tests/export
+  tests/scripts
+  tests/test_bench.py
+  tests/test_cross_validation.py
+  tests/test_cross_validation_folders.py
+  tests/test_data_sets.py
+  tests/test_own_tasks.py
+  tests/test_quantization.py
+  tests/test_readme.py
+  tests/training/gluon/test_features.py
+  tests/training/gluon/test_mixed_precision.py
+  tests/training/test_history.py
+  tests/training/test_imbalanced.py
+  tests/training/test_lr_finder.py
+  tests/training/test_resume.py
+  tests/training/test_test_split.py
+  tests/weights
 )
 
 version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }

@@ -149,8 +149,9 @@ def write_starter_config(
     path = out or Path("configs") / f"{task.short_name}.yaml"
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: is there already", "Give --overwrite, or another --out")
+    text = starter_config(survey_task(task, folder, rng), folder, path)
     write_json(path.with_name(SCHEMA_FILE), config_schema())
-    write_text(path, starter_config(survey_task(task, folder, rng), folder, path))
+    write_text(path, text)
     return path
 
 
