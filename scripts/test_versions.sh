@@ -6,15 +6,17 @@
 # usage: scripts/test_versions.sh [pytest arguments]
 #
 # Interpreters are those of pyenv ($PYENV_ROOT or ~/.pyenv) or on the path. Fast tests are all but
-# those that train for long or that test scripts and speed: what differs between versions of
-# Python and of the libraries shows in the others as well.
+# the files below, which train for long, build many networks, or test scripts and speed: what
+# differs between versions of Python and of the libraries shows in the others as well.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 slow=(
+  tests/conversion/test_convert.py
   tests/engines
   tests/export
+  tests/models/test_zoo.py
   tests/scripts
   tests/test_bench.py
   tests/test_cross_validation.py
@@ -24,6 +26,7 @@ slow=(
   tests/test_quantization.py
   tests/test_readme.py
   tests/training/gluon/test_features.py
+  tests/training/gluon/test_heads.py
   tests/training/gluon/test_mixed_precision.py
   tests/training/test_history.py
   tests/training/test_imbalanced.py
