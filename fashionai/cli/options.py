@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import glob
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, TypeVar, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from fashionai.engines.names import AUTO, ENGINES
 from fashionai.errors import ConfigError
@@ -15,6 +17,34 @@ from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CROPS = click.Choice([str(count) for count in CROP_COUNTS])
+
+
+def complete_config(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Packaged configurations that begin so; files where one does, or no configuration."""
+    from fashionai.packaged_configs import first_comment, packaged_configs
+
+    names = [
+        CompletionItem(name, help=first_comment(path))
+        for name, path in packaged_configs().items()
+        if name.startswith(incomplete)
+    ]
+    is_here = incomplete and any(Path().glob(f"{glob.escape(incomplete)}*"))
+    return names if names and not is_here else [CompletionItem(incomplete, type="file")]
+
+
+def config_option(required: bool = False, note: str = "") -> Callable[[Command], Command]:
+    """Add --config as config_file; ``note`` follows its help text."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        required=required,
+        metavar="FILE_OR_NAME",
+        shell_complete=complete_config,
+        help="YAML file, or the name of a packaged configuration such as skirt." + note,
+    )
 
 
 def device_options(command: Command) -> Command:
