@@ -12,15 +12,15 @@ import re
 from typing import Any
 
 from fashionai.config.models import Config
+from fashionai.families import ALL, known_tasks
 from fashionai.metrics import SCORE_NAMES
-from fashionai.tasks import ALL, SHORT_NAMES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _TASK_NAME = {"type": "string", "minLength": 1}
 _TASK = {
     "anyOf": [
-        {**_TASK_NAME, "examples": [*SHORT_NAMES, ALL]},
+        {**_TASK_NAME, "examples": [*(task.short_name for task in known_tasks()), ALL]},
         {"type": "array", "items": _TASK_NAME, "minItems": 1},
     ]
 }
