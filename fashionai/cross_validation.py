@@ -46,7 +46,7 @@ from fashionai.runs import (
     remove_run,
 )
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
-from fashionai.scoring.splits import evaluate_rows, predict_rows
+from fashionai.scoring.splits import evaluate_samples, predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
@@ -246,20 +246,22 @@ class CrossValidation:
         total = sum(len(samples.paths) for samples in held_out)
         with progress("predicting held-out images", total) as advance:
             probabilities = [
-                predict_rows(samples, run, contexts, progress=advance, **options)
+                predict_samples(samples, run, contexts, progress=advance, **options)
                 for run, samples in zip(runs, held_out)
             ]
-        form = probability_format(held_out[0].tasks[0])
+        file_format = probability_format(held_out[0].tasks[0])
         predicted = [
             PredictedRow(image, task, values)
             for head, task in enumerate(held_out[0].tasks)
             for samples, fold in zip(held_out, probabilities)
             for image, values in zip(
-                source_names(form, task, [samples.sources[i] for i in samples.of_task(head)]),
+                source_names(
+                    file_format, task, [samples.sources[i] for i in samples.of_task(head)]
+                ),
                 fold[head],
             )
         ]
-        write_predictions(self.predictions_file, predicted, form)
+        write_predictions(self.predictions_file, predicted, file_format)
         return probabilities
 
 
@@ -275,7 +277,9 @@ def _score(
         )
         for head, task in enumerate(held_out[0].tasks)
     ]
-    return OutOfFoldScores([evaluate_rows(*fold) for fold in zip(held_out, probabilities)], pooled)
+    return OutOfFoldScores(
+        [evaluate_samples(*fold) for fold in zip(held_out, probabilities)], pooled
+    )
 
 
 def plan_folds(config: Config, settings: FoldSettings, progress: ProgressBar) -> Folds:

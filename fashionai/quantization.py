@@ -27,7 +27,7 @@ from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from fashionai.scoring.evaluate import TaskEvaluation
-from fashionai.scoring.splits import evaluate_rows
+from fashionai.scoring.splits import evaluate_samples
 
 mx = import_mxnet()
 DataIter: Any = mx.io.DataIter
@@ -88,7 +88,7 @@ def quantize(
         )
 
     answers = answers_of(exact), answers_of(integer)
-    before, after = (evaluate_rows(val, val.by_task(a)) for a in answers)
+    before, after = (evaluate_samples(val, val.by_task(a)) for a in answers)
     result = Quantized(used, before, after, agreement(*answers, columns))
     if not result.loss <= max_loss:
         raise TrainingError(

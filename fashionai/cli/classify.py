@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import device_options, parse_gpus, prediction_options, runs_option
+from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -23,17 +23,19 @@ Examples:
 @click.command(epilog=EPILOG)
 @runs_option
 @click.option(
-    "--top", type=click.IntRange(min=1), default=5, help="How many classes of a task to give."
+    "--top", type=click.IntRange(min=1), default=5, help="Number of classes to print per task."
 )
 @click.option(
-    "--json", "json_file", metavar="FILE", help="Write JSON too; - is standard output, alone."
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="JSON file to write; - prints JSON and nothing else on standard output.",
 )
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write CSV too.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option(
-    "--allow-private", is_flag=True, help="Also fetch from this host and private networks."
+    "--allow-private", is_flag=True, help="Also download from this machine and private networks."
 )
 @prediction_options
-@device_options
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|URL...")
 def command(
     images: tuple[str, ...],
@@ -42,16 +44,12 @@ def command(
     json_file: Optional[str],
     csv_file: Optional[Path],
     allow_private: bool,
-    crops: int,
-    batch_size: int,
-    engine: str,
-    device: str,
-    gpus: str,
+    settings: PredictionSettings,
 ) -> None:
-    """Tell the most probable classes of images, with their probabilities.
+    """Print the most probable classes of images, with their probabilities.
 
-    A folder stands for all images in it and below. URLs are fetched as covers
-    download does, from public http and https addresses only.
+    A folder stands for all images in it and in its folders. URLs are
+    downloaded from public http and https addresses only.
     """
     import json
 
@@ -63,20 +61,17 @@ def command(
     from fashionai.predictions.classify import choose_runs, classify, to_json, to_rows
     from fashionai.predictions.run_choice import Candidates
     from fashionai.reporting.classes import image_lines
-    from fashionai.runtime import contexts
 
     runs = choose_runs(Candidates.open(run_paths))
     results = classify(
         images,
         runs,
-        contexts(device, parse_gpus(gpus)),
+        settings.contexts(),
         top=top,
         limits=DownloadLimits(allow_private=allow_private),
         rng=np.random.default_rng(),
         progress=progress_bar,
-        crops=crops,
-        batch_size=batch_size,
-        engine=engine,
+        **settings.options,
     )
     if csv_file is not None:
         write_rows(csv_file, to_rows(results))

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from fashionai.cli.options import device_options, parse_gpus
+from fashionai.cli.options import config_option, device_options, parse_gpus
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
 \b
 Examples:
-  fashionai find-lr --config configs/skirt.yaml
-  fashionai find-lr --config configs/skirt.yaml --out plots batch_size=32
+  fashionai find-lr --config skirt
+  fashionai find-lr --config skirt --out plots batch_size=32
 
 KEY=VALUE overrides any key that fashionai config prints.
 """
@@ -22,13 +22,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Configuration file (YAML), such as configs/skirt.yaml.",
-)
+@config_option(required=True)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -59,11 +53,11 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Suggest a learning rate (range test, arXiv:1506.01186).
+    """Suggest a learning rate with a range test (arXiv:1506.01186).
 
-    Trains for a few steps at learning rates that grow exponentially, until the
-    loss diverges, and suggests the rate at which the loss decreases fastest.
-    The trained network is discarded.
+    Trains for a few steps at learning rates that increase exponentially, until
+    the loss diverges, and suggests the rate at which the loss decreases
+    fastest. The trained network is discarded.
     """
     if not lowest < highest < math.inf:
         raise click.UsageError(

@@ -8,11 +8,12 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from fashionai.config.schema import config_schema
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
 from fashionai.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.families import full_names, known_task
-from fashionai.files import write_text
+from fashionai.files import write_json, write_text
 from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task, prepared_tasks
 from fashionai.yaml_files import parse_scalar
@@ -31,7 +32,11 @@ SMALLEST_BATCH, STEPS_PER_EPOCH = 8, 16
 # Megabytes that training takes for one image of so many pixels a side (measured on the CPU).
 MEMORY = {"small_cnn": (5.2, 64), "resnet18_v2": (26.0, 224), "resnet50_v2": (86.0, 224)}
 
+# Beside the configuration, so that editors find it on every machine and without a network.
+SCHEMA_FILE = ".fashionai.schema.json"
+
 TEMPLATE = """\
+# yaml-language-server: $schema={schema}
 # {name}: {train:,} training and {val:,} validation images of {classes} classes.
 #
 #   fashionai train --config {path}
@@ -138,14 +143,17 @@ def write_starter_config(
     """Write a configuration for a task that is prepared in ``folder``; returns where.
 
     ``out`` is configs/<short name>.yaml by default; ``rng`` draws the images
-    whose size is looked at. Raises DataError for a task that is not prepared and
+    whose size is looked at. The JSON schema that the configuration names for editors
+    is written beside it. Raises DataError for a task that is not prepared and
     ConfigError for a file that is there, unless it may be overwritten.
     """
     task = find_prepared(name, folder)
     path = out or CONFIGS_FOLDER / f"{task.short_name}.yaml"
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: is there already", "Give --overwrite, or another --out")
-    write_text(path, starter_config(survey_task(task, folder, rng), folder, path))
+    text = starter_config(survey_task(task, folder, rng), folder, path)
+    write_json(path.with_name(SCHEMA_FILE), config_schema())
+    write_text(path, text)
     return path
 
 
@@ -184,6 +192,7 @@ def starter_config(survey: Survey, folder: Path, path: Path) -> str:
     return TEMPLATE.format(
         **{**recipe._asdict(), "lr": recipe.lr * batch_size / recipe.largest_batch},
         lr_of_recipe=recipe.lr,
+        schema=SCHEMA_FILE,
         name=survey.task.short_name,
         run=RUNS_FOLDER / survey.task.short_name,
         task=_scalar(survey.task.short_name),

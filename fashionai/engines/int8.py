@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 import cv2
 import numpy as np
 
-from fashionai.models.forward import IMAGES_A_THREAD, BatchForward, Forward, Normalize
+from fashionai.models.forward import IMAGES_PER_THREAD, BatchForward, Forward, Normalize
 from fashionai.models.graph import INPUT, Graph, as_block, changed_symbol, graph_of
 from fashionai.runtime import import_mxnet
 
@@ -61,7 +61,7 @@ def integer_engine(
 class IntegerForward(BatchForward):
     """A network of 8-bit integers, fed with pixels; ``table`` is ``(3, 256)``, int8 or uint8."""
 
-    rows_a_thread = IMAGES_A_THREAD
+    rows_per_thread = IMAGES_PER_THREAD
 
     def __init__(
         self, network: Any, table: np.ndarray, contexts: Sequence[Any], columns: Sequence[slice]

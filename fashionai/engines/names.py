@@ -1,6 +1,6 @@
-"""The names of the engines; importing them imports no engine, and no MXNet."""
+"""The names of the engines. Importing this module imports neither engines nor MXNet."""
 
 EXACT_ENGINES = ("gluon", "fused", "onnx")
 ENGINES = (*EXACT_ENGINES, "int8")
-# The fastest exact one.
+# Stands for the fastest exact engine.
 AUTO = "auto"

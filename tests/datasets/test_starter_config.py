@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 import yaml
 
 from fashionai.config import Config, load_config
+from fashionai.config.schema import config_schema
 from fashionai.datasets.starter_config import Survey, starter_config, survey_task
 from fashionai.models.zoo import network_names
 from fashionai.runs import Run
 from fashionai.tasks import Task
-from tests.conftest import fashionai
-from tests.datasets.trees import write_class_folders, write_table
+from fashionai.yaml_files import load_yaml
+from tests.support.commands import fashionai
+from tests.support.data_trees import write_class_folders, write_table
 
 CLASSES = ("owl", "robin", "tit")
 BIRDS = Task("birds", (), CLASSES, "table")
@@ -131,6 +135,25 @@ def test_a_task_of_ones_own_is_begun_and_trained(
         assert f"#   fashionai {command}\n" in header
         arguments = command.replace("IMAGE", "own/images/0000.jpg").split()
         assert fashionai(*arguments) == 0
+
+
+def test_editors_find_the_schema_beside_the_configuration(inside: Path) -> None:
+    write_table(Path("own"), CLASSES, per_class=10)
+    source = ["--csv", "own/labels.csv", "--images", "own/images"]
+    assert fashionai("prepare", "--task", "birds", *source) == 0
+    assert fashionai("init", "birds", "--out", "a folder/mine.yaml") == 0
+    path = Path("a folder/mine.yaml")
+    first = path.read_text().splitlines()[0]
+    # As yaml-language-server reads it: a path that is relative to the file.
+    schema = path.parent / first.partition("# yaml-language-server: $schema=")[2]
+    assert json.loads(schema.read_text()) == config_schema()
+    jsonschema.validate(load_yaml(path), config_schema())
+    # Made again whenever there is another configuration, of this release or a later one.
+    schema.write_text("{}")
+    assert fashionai("init", "birds", "--out", "a folder/mine.yaml") == 2
+    assert schema.read_text() == "{}"
+    assert fashionai("init", "birds", "--out", "a folder/other.yaml") == 0
+    assert json.loads(schema.read_text()) == config_schema()
 
 
 def test_a_file_that_is_there_is_kept_unless_told(
