@@ -149,9 +149,9 @@ class CrossValidation:
                 "Start one with --config",
             )
         wanted = config or self._read_config(overrides)
-        first = self._read_config()
-        wanted = wanted.with_input(first.data.mean, first.data.std)
-        different = deciding_differences(first, wanted)
+        saved = self._read_config()
+        wanted = wanted.with_input(saved.data.mean, saved.data.std)
+        different = deciding_differences(saved, wanted)
         stored = load_yaml(self.settings_file)
         for name, value in given.items():
             if value is not None and value != stored.get(name):
@@ -214,14 +214,14 @@ class CrossValidation:
             draw_history(folder)
 
     def _train_fold(self, folder: RunFolder, config: Config, contexts: list[Any]) -> None:
-        begun = Run(folder) if folder.has_begun else None
-        if begun is not None:
-            begun.check_same_config(config)
-            if begun.is_finished:
+        existing = Run(folder) if folder.has_begun else None
+        if existing is not None:
+            existing.check_same_config(config)
+            if existing.is_finished:
                 log.info("%s: already finished", folder)
                 return
         folder.path.mkdir(exist_ok=True)
-        Trainer(config, contexts, begun).fit(folder)
+        Trainer(config, contexts, existing).fit(folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device before
         # the next fold is trained.
         gc.collect()

@@ -62,21 +62,21 @@ def command(
     else:
         config = load_config(config_file, overrides)
     folder = RunFolder(run_path or RUNS_FOLDER / config.run_name)
-    begun = Run(folder) if resume and folder.has_begun else None
-    if begun is not None:
-        begun.check_same_config(config)
-        if begun.is_finished:
-            click.echo(f"{folder}: already finished, weights: {begun.weights_file}")
+    existing = Run(folder) if resume and folder.has_begun else None
+    if existing is not None:
+        existing.check_same_config(config)
+        if existing.is_finished:
+            click.echo(f"{folder}: already finished, weights: {existing.weights_file}")
             return
 
     from fashionai.runtime import contexts
     from fashionai.training.trainer import Trainer
 
     log_to_terminal()
-    trainer = Trainer(config, contexts(device, chosen_gpus), begun)
+    trainer = Trainer(config, contexts(device, chosen_gpus), existing)
     if overwrite:
         remove_run(folder.path)
-    if begun is None:
+    if existing is None:
         wanted, folder = folder, create_run(folder.path)
         if folder != wanted:
             click.echo(
