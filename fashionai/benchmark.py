@@ -25,8 +25,8 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.records import LabelledImage
 from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
-from fashionai.engines.names import ENGINES
 from fashionai.engines.opening import open_engine
+from fashionai.engines.registry import ENGINES
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
 from fashionai.families import find_task
 from fashionai.models.mixed_precision import check_precision

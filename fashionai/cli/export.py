@@ -31,7 +31,7 @@ def command(run_path: Path, layout: str, out: Path) -> None:
     Beside it is model.json: the classes in the order of the output, the crop, and
     what else its use takes. It is checked against the run before it is written.
     """
-    from fashionai.export.graph import export_gluon, export_onnx
+    from fashionai.export.onnx import export_gluon, export_onnx
     from fashionai.export.torch import export_safetensors
     from fashionai.runs import Run
 

@@ -7,7 +7,7 @@ from typing import Any, Callable, TypeVar
 
 import click
 
-from fashionai.engines.names import AUTO, ENGINES
+from fashionai.engines.registry import AUTO, ENGINES
 from fashionai.errors import ConfigError
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 

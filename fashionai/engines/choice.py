@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import fashionai
-from fashionai.engines.names import EXACT_ENGINES
 from fashionai.engines.opening import Engine, open_engine
+from fashionai.engines.registry import EXACT_ENGINES
 from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
 from fashionai.runs import Run

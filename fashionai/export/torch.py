@@ -13,7 +13,7 @@ from fashionai.conversion.convert import TorchNetwork, convert, to_torch
 from fashionai.engines.agreement import Agreement, agreement, noise_images
 from fashionai.engines.gluon import load_network
 from fashionai.errors import WeightsError
-from fashionai.export.files import Exported, check_difference, check_free, write_model
+from fashionai.export.model_files import Exported, check_difference, check_free, write_model
 from fashionai.models.forward import Forward
 from fashionai.models.zoo import (
     build_network,

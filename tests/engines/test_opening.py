@@ -12,8 +12,8 @@ import pytest
 from fashionai.engines import choice as engine_choice
 from fashionai.engines import opening as engines
 from fashionai.engines.choice import measure_engines, open_fastest
-from fashionai.engines.names import ENGINES, EXACT_ENGINES
 from fashionai.engines.opening import open_engine
+from fashionai.engines.registry import ENGINES, EXACT_ENGINES
 from fashionai.errors import ConfigError, InstallationError, RunError
 from fashionai.families import find_task
 from fashionai.models.graph import Graph

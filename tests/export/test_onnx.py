@@ -17,8 +17,8 @@ import pytest
 
 from fashionai.engines.onnx_model import onnx_model, to_onnx
 from fashionai.engines.pixel_graph import PixelNetwork
-from fashionai.export import graph as export_graph
-from fashionai.export.files import write_model
+from fashionai.export import onnx as onnx_export
+from fashionai.export.model_files import write_model
 from fashionai.families import find_task
 from fashionai.models.catalogue import CATALOGUE
 from fashionai.models.graph import trace
@@ -208,7 +208,7 @@ def test_what_answers_otherwise_is_not_written(
     weights["features.0.weight"] *= 1.1
     mx.nd.save(str(other.weights_file), weights)
     wrong = onnx_model(other)
-    monkeypatch.setattr(export_graph, "onnx_model", lambda run: wrong)
+    monkeypatch.setattr(onnx_export, "onnx_model", lambda run: wrong)
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert re.search(r"format onnx .* would be off by .*, expected at most 0.0001; nothing", error)

@@ -18,7 +18,7 @@ from fashionai.engines.onnx_model import IMAGES, onnx_model
 from fashionai.engines.onnx_runtime import OnnxNetwork
 from fashionai.engines.opening import Engine, open_engine
 from fashionai.engines.pixel_graph import OUTPUT, run_graph
-from fashionai.export.files import Exported, check_difference, check_free, write_model
+from fashionai.export.model_files import Exported, check_difference, check_free, write_model
 from fashionai.models.forward import Pending
 from fashionai.models.graph import INPUT, save_graph
 from fashionai.predictions.predict import predict_with_engine
