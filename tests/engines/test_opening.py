@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fashionai.engines import choice as engine_choice
-from fashionai.engines import opening as engines
+from fashionai.engines import fused as fused_engine
 from fashionai.engines.choice import measure_engines, open_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import ENGINES, EXACT_ENGINES
@@ -74,8 +74,13 @@ def test_engines_of_two_devices_share_the_views(runs: list[Run]) -> None:
 
 @pytest.mark.parametrize("name", ["fused", "onnx", "int8"])
 def test_engines_of_the_cpu_are_refused_on_a_gpu(runs: list[Run], name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"engine {name} computes on the CPU, found gpu\(0\)"):
+    with pytest.raises(ConfigError, match=rf"engine {name} runs only on the CPU, found gpu\(0\)"):
         open_engine(runs[1], [mx.gpu(0)], name)
+
+
+def test_an_unknown_engine_is_refused_with_the_nearest_name(runs: list[Run]) -> None:
+    with pytest.raises(ConfigError, match=r"unknown engine 'onx'\. Did you mean 'onnx'\?"):
+        open_engine(runs[0], CPU, "onx")
 
 
 def test_what_does_not_agree_is_refused_and_not_measured(
@@ -90,13 +95,14 @@ def test_what_does_not_agree_is_refused_and_not_measured(
         weights[min(weights)] = weights[min(weights)] * 1.5
         return graph._replace(arguments=weights)
 
-    monkeypatch.setattr(engines, "fuse", fuse_wrongly)
-    with pytest.raises(ConfigError, match=r"engine fused computes mobilenet0.25 wrongly, .* off"):
+    monkeypatch.setattr(fused_engine, "fuse", fuse_wrongly)
+    wrong = r"engine fused computes wrong probabilities for mobilenet0.25: they differ by up to \d"
+    with pytest.raises(ConfigError, match=wrong):
         open_engine(runs[0], CPU, "fused")
     caplog.set_level("INFO", "fashionai")
     speeds, complete = measure_engines(runs[0], CPU)
     assert (set(speeds), complete) == ({"gluon", "onnx"}, False)
-    assert "engine fused is left out: engine fused computes mobilenet0.25 wrongly" in caplog.text
+    assert "engine fused is not used: engine fused computes wrong probabilities" in caplog.text
 
 
 def test_the_fastest_engine_is_chosen_and_remembered(
@@ -178,14 +184,14 @@ def test_the_command_line_takes_an_engine(runs: list[Run], trained: Path) -> Non
 def test_a_run_that_is_not_quantized_or_was_before_has_no_int8(
     runs: list[Run], tmp_path: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"is not quantized\. Run: fashionai quantize --run"):
+    with pytest.raises(RunError, match=r"not quantized yet\. Run: fashionai quantize --run"):
         open_engine(runs[0], CPU, "int8")
     run = Run.open(Path(shutil.copytree(runs[1].path, tmp_path / "skirt")))
     open_engine(run, CPU, "int8")
     content = run.folder.int8_parameters.read_bytes()
     for damaged in (content[:1000], content[:-4] + b"1234"):
         run.folder.int8_parameters.write_bytes(damaged)
-        with pytest.raises(RunError, match=r"int8-0000.params: cannot be used \(not as"):
+        with pytest.raises(RunError, match=r"int8-0000.params: cannot be used \(the files changed"):
             open_engine(run, CPU, "int8")
     weights = mx.nd.load(str(run.weights_file))
     weights[min(weights)] *= 1.5

@@ -1,4 +1,4 @@
-"""Exported graphs, read by programs that know nothing of this project."""
+"""Exported graphs, read by programs that do not use this project."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ def test_both_formats_answer_as_predict_does(
             fashionai("export", "--run", run, "--format", layout, "--out", tmp_path / layout) == 0
         )
         told = capsys.readouterr().out
-        assert re.search(r"on 12 validation images .* at most \de-0[6-8] from", told), told
-        assert "100% have the same most probable class" in told
+        assert re.search(r"On 12 validation images, .* by at most \de-0[6-8],\n", told), told
+        assert "100% of the images have the same most probable class" in told
     paths = images_to_predict(trained)
     expected = predict_images(paths, [run], [mx.cpu()], crops=1)[find_task("skirt")]
     crops = np.stack([naive_views(path, 1)[0] for path in paths])
@@ -211,7 +211,9 @@ def test_what_answers_otherwise_is_not_written(
     monkeypatch.setattr(onnx_export, "onnx_model", lambda run: wrong)
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
-    assert re.search(r"format onnx .* would be off by .*, expected at most 0.0001; nothing", error)
+    assert re.search(
+        r"in format onnx differ .* by up to .*, expected at most 0.0001; nothing was written", error
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -239,7 +241,7 @@ def test_a_file_that_cannot_be_written_leaves_none(run: Run, tmp_path: Path) -> 
         ({"onnxruntime": None}, "onnxruntime is not installed"),
         (
             {"onnx": types.SimpleNamespace(__version__="1.17.0")},
-            r"onnx 1\.17\.0 is installed, and MXNet 1\.9\.1 needs one before 1\.17",
+            r"onnx 1\.17\.0 is installed, MXNet 1\.9\.1 needs a version below 1\.17",
         ),
     ],
 )
