@@ -12,10 +12,15 @@ from typing import Any
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "prepare": "fashionai.api",
+    "starter_config": "fashionai.api",
+    "train": "fashionai.api",
+    "predict": "fashionai.api",
+    "evaluate": "fashionai.api",
     "load_config": "fashionai.config",
     "read_data_set": "fashionai.datasets.reading",
-    "prepare": "fashionai.datasets.prepared.prepare",
     "find_task": "fashionai.families",
+    "Run": "fashionai.runs",
     "RunFolder": "fashionai.runs",
     "create_run": "fashionai.runs",
     "Trainer": "fashionai.training.trainer",

@@ -46,7 +46,7 @@ from fashionai.runs import (
     remove_run,
 )
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
-from fashionai.scoring.splits import evaluate_rows, predict_rows
+from fashionai.scoring.splits import evaluate_samples, predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
@@ -226,20 +226,20 @@ class CrossValidation:
         """Probabilities of every fold's rows by task, also written to one file."""
         with progress("predicting held-out rows", sum(len(r.paths) for r in held_out)) as advance:
             answers = [
-                predict_rows(rows, run, contexts, progress=advance, **options)
+                predict_samples(rows, run, contexts, progress=advance, **options)
                 for run, rows in zip(runs, held_out)
             ]
-        form = probability_format(held_out[0].tasks[0])
+        file_format = probability_format(held_out[0].tasks[0])
         predicted = [
             PredictedRow(image, task, values)
             for head, task in enumerate(held_out[0].tasks)
             for rows, fold in zip(held_out, answers)
             for image, values in zip(
-                source_names(form, task, [rows.sources[row] for row in rows.of_task(head)]),
+                source_names(file_format, task, [rows.sources[row] for row in rows.of_task(head)]),
                 fold[head],
             )
         ]
-        write_predictions(self.predictions_file, predicted, form)
+        write_predictions(self.predictions_file, predicted, file_format)
         return answers
 
     def _score(
@@ -253,7 +253,7 @@ class CrossValidation:
             )
             for head, task in enumerate(held_out[0].tasks)
         ]
-        result = Result([evaluate_rows(*fold) for fold in zip(held_out, answers)], together)
+        result = Result([evaluate_samples(*fold) for fold in zip(held_out, answers)], together)
         write_json(
             self.scores_file,
             {

@@ -1,4 +1,4 @@
-"""CSV as this project reads and writes it: places for errors, atomic files."""
+"""Reading CSV files with line numbers for error messages, and writing them atomically."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fashionai.errors import DataError
 from fashionai.files import atomic_path
 
 
-def read_rows(path: Path) -> Iterator[tuple[list[str], str]]:
-    """The stripped fields of every row that is not blank, and its place as file:line.
+def read_csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
+    """Yield the stripped fields of every row that is not blank, and its position ``file:line``.
 
     Raises DataError for a file that is missing, not UTF-8 text or not CSV.
     """
@@ -32,7 +32,7 @@ def read_rows(path: Path) -> Iterator[tuple[list[str], str]]:
 
 
 def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
-    """Write rows atomically, with a line feed after each."""
+    """Write rows atomically. Every row ends in a line feed."""
     with (
         atomic_path(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as handle,

@@ -1,12 +1,12 @@
-"""Where commands read and write unless told otherwise, relative to the current folder."""
+"""The folders in which commands read and write by default, relative to the current folder."""
 
 from pathlib import Path
 
-# What people download or draw; label files lie there.
+# Downloaded data sets, with their label files, and the demo data set.
 DATA_FOLDER = Path("data")
-# What prepare writes: a folder for each task.
+# Prepared data sets: one folder per task.
 PREPARED_FOLDER = DATA_FOLDER / "train_valid"
-# What train writes: a folder for each run.
+# Runs: one folder per run.
 RUNS_FOLDER = Path("runs")
-# What init writes: a configuration for each task.
+# Configurations that init writes: one file per task.
 CONFIGS_FOLDER = Path("configs")

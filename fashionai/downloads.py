@@ -1,4 +1,4 @@
-"""Fetching images from addresses that strangers wrote: public hosts only, and never too much."""
+"""Downloads of images from untrusted URLs: from public hosts only, and within limits."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ FIRST_PAUSE_SECONDS = 0.5
 PART_BYTES = 64 * 1024
 BROKEN = "the connection broke off"
 
-# Some hosts refuse clients without a name. Uncompressed is what images want to be sent as.
+# Some hosts refuse clients without a User-Agent. Images do not benefit from compression.
 HEADERS = {
     "User-Agent": f"fashionai/{__version__}",
     "Accept": "image/*,*/*;q=0.5",
     "Accept-Encoding": "identity",
 }
 
-# All of IPv6 that is assigned to public hosts. Two prefixes carry IPv4 addresses: that of
-# NAT64 gateways outside of it, and 6to4, which nobody needs any more, inside.
+# The IPv6 addresses of public hosts. Two other kinds of addresses contain IPv4 addresses: those of
+# NAT64 gateways are outside of this range, those of 6to4, which is obsolete, inside.
 IPV6_PUBLIC = ipaddress.ip_network("2000::/3")
 IPV6_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -48,12 +48,12 @@ Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 @dataclass(frozen=True)
 class DownloadLimits:
-    """What a download may take.
+    """The limits of a download.
 
-    ``most_bytes`` counts what the server sends and, apart from that, what this
-    unpacks to. ``seconds`` (more than 0) is for one try with its redirects,
-    ``retries`` for the tries after the first. ``allow_private`` lifts the limit
-    to public addresses.
+    ``most_bytes`` limits the bytes that the server sends and, separately, the
+    uncompressed size. ``seconds``, greater than 0, limits one try, including its
+    redirects. ``retries`` is the number of tries after the first. ``allow_private``
+    also allows addresses that are not public.
     """
 
     most_bytes: int = 32 * 2**20
@@ -68,16 +68,16 @@ def fetch_image_bytes(
     rng: np.random.Generator,
     sleep: Callable[[float], object] = time.sleep,
 ) -> bytes:
-    """What an http or https URL answers, at most ``limits.most_bytes``; not decoded.
+    """Download the content of an http or https URL, at most ``limits.most_bytes``.
 
-    All addresses of the host must be public, and the connection goes to those
-    that were checked, whatever another look-up would answer. So it is with up to
-    MOST_REDIRECTS redirects. Where the environment sets a proxy, that one looks
-    names up, and only addresses written in a URL, and localhost, can be checked.
+    All addresses of the host must be public. The connection uses the checked
+    addresses and does not resolve the name again. The same applies to up to
+    MOST_REDIRECTS redirects. If the environment sets a proxy, the proxy resolves the
+    names: then only localhost and numeric addresses in the URL are checked.
 
-    Failed connections, timeouts, HTTP 429 and 5xx are tried again after pauses
-    that double and that ``rng`` varies by half, or are as long as the server
-    asks for. Raises DataError ``<url>: <reason>``.
+    Failed connections, timeouts, HTTP 429 and HTTP 5xx are retried. The pause doubles
+    with each try and is varied by ``rng`` by up to 50 %; a longer Retry-After of the
+    server takes precedence. Raises DataError ``<url>: <reason>``.
     """
 
     def attempt() -> bytes:
@@ -94,7 +94,7 @@ def fetch_image_bytes(
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to a host of the internet, not to this one or a network's own."""
+    """Whether an address is a public unicast address, not a private, local or reserved one."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped or address in IPV6_NAT64:
             address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -125,30 +125,33 @@ def _read_body(response: requests.Response, most_bytes: int) -> bytes:
         body += unpack(part, most_bytes + 1 - len(body))
         if max(received, len(body)) > most_bytes:
             raise TryError(f"more than {most_bytes / 2**20:g} MB")
-    if response.raw.length_remaining:  # which urllib3 before 2 does not hold to be an error
+    if response.raw.length_remaining:  # urllib3 before 2.0 does not raise an error for this
         raise TryError(BROKEN, again=True)
     return bytes(body)
 
 
 def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    """What turns a part of the body into at most so many bytes: urllib3 would not stop there."""
+    """A function that decompresses a part of the body to at most a given number of bytes.
+
+    urllib3's own decompression has no such limit.
+    """
     if encoding == "identity":
         return lambda part, most: part
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise TryError("is packed in a way that was not asked for")
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds out which of the two it is
+        raise TryError("unsupported content encoding, expected gzip, deflate or none")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip or zlib headers
 
     def unpack(part: bytes, most: int) -> bytes:
         try:
             return unpacker.decompress(part, most)
         except zlib.error:
-            raise TryError(f"is not packed as {encoding}, as its server says") from None
+            raise TryError(f"the content is not compressed as {encoding}") from None
 
     return unpack
 
 
 class _Connections(HTTPAdapter):
-    """The connections of one try: to checked addresses only, cut when its time is over."""
+    """The connections of one try: only to checked addresses, and closed at its time limit."""
 
     def __init__(self, limits: DownloadLimits) -> None:
         self._limits = limits
@@ -174,27 +177,29 @@ class _Connections(HTTPAdapter):
         for opened in self._sockets:
             opened.close()
         broken = isinstance(error, (requests.RequestException, exceptions.HTTPError))
-        # A body without a stated length just ends when it is cut. Refusals stay what they are.
+        # A body without a Content-Length ends without an error when its connection is closed.
+        # Errors that no other try can avoid are more specific than the time limit.
         if self._late and (error is None or broken or getattr(error, "again", False)):
             raise TryError(f"took longer than {self._limits.seconds:g} s", again=True)
         if isinstance(error, Exception) and broken:
             raise TryError(_describe(error), again=True)
 
     def get(self, url: str) -> requests.Response:
-        """The response to a GET request before its body is read."""
+        """Send a GET request; return the response without reading its body."""
         try:
             request = requests.Request("GET", url, headers=HEADERS).prepare()
             address = request.url or ""
             parts = urlsplit(address)
             host = parts.hostname or ""
-        except ValueError:  # which requests' errors for malformed URLs are, too
+        except ValueError:  # requests' errors for malformed URLs are ValueErrors
             raise TryError("not a valid URL") from None
         if parts.scheme not in SCHEMES:
             raise TryError(f"found the scheme '{parts.scheme}', expected http or https")
         if "@" in parts.netloc:
             raise TryError("a user name in a URL is not accepted")
-        # The session supplies what the environment says of proxies and certificates. It does
-        # not send: it would add passwords of ~/.netrc and read all that a redirect sends.
+        # The session provides the proxies and certificates of the environment. It does not send
+        # the request, because it would add passwords of ~/.netrc and read the whole body of a
+        # redirect.
         settings: Any = self._session.merge_environment_settings(address, {}, True, None, None)
         if select_proxy(address, settings["proxies"]):
             self._check_for_proxy(host)
@@ -203,27 +208,27 @@ class _Connections(HTTPAdapter):
         return self.send(request, timeout=timeout, **settings)
 
     def redirect_target(self, url: str, response: requests.Response) -> Optional[str]:
-        """Where the response from ``url`` sends to, None when it does not."""
+        """The URL to which the response from ``url`` redirects, None if it is no redirect."""
         try:
             target = self._session.get_redirect_target(response)
             return None if target is None else urljoin(url, target)
         except ValueError:
-            raise TryError("redirects to what is not a valid URL") from None
+            raise TryError("redirects to an invalid URL") from None
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As HTTPAdapter's, with connections to checked addresses."""
+        """HTTPAdapter's method, with connections to checked addresses only."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pool_classes(self._checked_addresses)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """As HTTPAdapter's, with connections that are cut; those to a SOCKS proxy are not."""
+        """HTTPAdapter's method, with connections that the time limit closes, except to SOCKS."""
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pool_classes(_look_up)
         return manager
 
     def _pool_classes(self, look_up: Callable[[str, int], list[str]]) -> dict[str, type]:
-        """urllib3's pools, whose connections open their sockets here."""
+        """urllib3's pool classes by scheme, with connections that open their sockets here."""
 
         def open_socket(connection: Any) -> socket.socket:
             return self._open(look_up(connection.host, connection.port), connection)
@@ -244,8 +249,8 @@ class _Connections(HTTPAdapter):
             except OSError as error:
                 reason = error.strerror or error
                 continue
-            # Shutting down a duplicate ends the connection whatever the original is doing;
-            # TLS takes that one away.
+            # Shutting down a duplicate of the socket ends the connection in any state. The
+            # original cannot be kept: TLS replaces it.
             self._sockets.append(opened.dup())
             if self._late:
                 self._cut()
@@ -253,7 +258,7 @@ class _Connections(HTTPAdapter):
         raise TryError(f"cannot connect to {connection.host}: {reason}", again=True)
 
     def _cut(self) -> None:
-        """End all connections: timeouts of sockets allow a byte now and then for ever."""
+        """Close all connections. A socket timeout is not enough: a slow server never exceeds it."""
         self._late = True
         for opened in list(self._sockets):
             with contextlib.suppress(OSError):
@@ -265,7 +270,7 @@ class _Connections(HTTPAdapter):
         return addresses
 
     def _check_for_proxy(self, host: str) -> None:
-        """Refuse what is known to be private without looking its name up."""
+        """Refuse hosts that are private, as far as this is known without resolving names."""
         name = host.rstrip(".")
         if name == "localhost" or name.endswith(".localhost"):
             self._check(host, ["127.0.0.1"])
@@ -279,14 +284,14 @@ class _Connections(HTTPAdapter):
         if self._limits.allow_private:
             return
         for address in addresses:
-            # An IPv6 address may name its interface behind a percent sign.
+            # The address may end in a percent sign and the name of an interface (IPv6 scope).
             if not is_public(ipaddress.ip_address(address.partition("%")[0])):
                 named = f" of {host}" if host != address else ""
                 raise TryError(f"the address {address}{named} is not public")
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[str]:
-    """The addresses of a host, each once."""
+    """The addresses of a host without duplicates."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except ValueError:
@@ -297,7 +302,7 @@ def _look_up(host: str, port: int, flags: int = 0) -> list[str]:
 
 
 def _describe(error: Exception) -> str:
-    """The reason of a failed exchange in a few words: the libraries' own tell of their insides."""
+    """The reason of a failed request; the messages of the libraries describe their internals."""
     if isinstance(error, (requests.Timeout, exceptions.TimeoutError)):
         return "timed out"
     if isinstance(error, (requests.exceptions.SSLError, exceptions.SSLError)):

@@ -1,7 +1,7 @@
-"""Everything that can go wrong and is the user's to mend, as one tree of exceptions.
+"""The exceptions for all errors that a user can correct, and suggestions of valid names.
 
-The command line prints such an error as one line and exits with code 2; a
-traceback means a defect of the program.
+The command line prints such an error as one line and exits with code 2. A traceback
+means a defect of the program.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Optional
 
 
 class FashionAIError(Exception):
-    """Base of all errors that a user can mend.
+    """The base class of all errors that a user can correct.
 
-    ``message`` says what was found and where; ``hint`` what to do about it.
+    ``message`` says what was found and where, ``hint`` what to do about it.
     """
 
     exit_code = 2
@@ -29,44 +29,44 @@ class FashionAIError(Exception):
 
 
 class ConfigError(FashionAIError):
-    """A configuration file, an override or an option is wrong."""
+    """A configuration file, an override or an option is invalid."""
 
 
 class DataError(FashionAIError):
-    """A label file, an image, a prediction file or a prepared folder is wrong."""
+    """A label file, an image, a prediction file or a prepared folder is invalid."""
 
 
 class WeightsError(FashionAIError):
-    """Weights cannot be had or do not fit the network."""
+    """Weights are not available, damaged, or do not fit the network."""
 
 
 class RunError(FashionAIError):
-    """A run folder is missing, taken, unfinished or does not fit what is asked of it."""
+    """A run folder is missing, in use, unfinished or unsuitable for the command."""
 
 
 class TrainingError(FashionAIError):
-    """Training cannot go on, for instance because the loss is not finite."""
+    """Training cannot continue, for instance because the loss is not finite."""
 
 
 class RunStoppedError(FashionAIError):
-    """The user stopped a training; its state is saved."""
+    """The user stopped a training run. Its state is saved."""
 
     exit_code = 130
 
 
 class InstallationError(FashionAIError):
-    """The machine lacks something, or has two of it: MXNet, a driver, a GPU it can use."""
+    """MXNet, its libraries, the driver or a GPU is missing, unsuitable or installed twice."""
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """A hint that names the closest valid choice, or lists them all when none is close."""
+    """A hint that names the most similar choice, or all choices if none is similar."""
     choices = list(choices)
     found = closest(name, choices)
     return f"Did you mean '{found}'?" if found else f"Choose from: {', '.join(choices)}"
 
 
 def closest(name: str, choices: Iterable[str]) -> Optional[str]:
-    """The valid choice that was meant, whatever its capitals; None when none is close."""
+    """The choice most similar to ``name``, ignoring case; None if none is similar."""
     by_folded_name = {choice.lower(): choice for choice in choices}
     close = difflib.get_close_matches(name.lower(), by_folded_name, n=1, cutoff=0.6)
     return by_folded_name[close[0]] if close else None

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic writing of files: a reader never sees an incomplete file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 
 @contextlib.contextmanager
 def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its name when the block ends well.
+    """A temporary path in the folder of ``path``, renamed to ``path`` at the end of the block.
 
-    The block makes a file of it. If the block raises, the temporary file is removed
-    and ``path`` keeps what it held. ``durable`` flushes the content to disk before
-    the rename, which many small files that can be made again do without.
+    The block must create the file. If it raises, the temporary file is deleted and
+    ``path`` is unchanged. With ``durable`` the content is flushed to disk before the
+    rename; this is slow for many small files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Nothing is made here: an interruption before the block is guarded would leave it.
+    # The file is not created here: an interruption before the try block would leave it behind.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
@@ -45,17 +45,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    """The text of a JSON file: indented, numbers that are not finite as null."""
+    """The indented JSON text of a value. Numbers that are not finite become null."""
     return json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def content_hash(data: bytes) -> str:
-    """SHA-256 of the bytes, in hexadecimal."""
+    """The SHA-256 of the bytes in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN or infinity: they become None."""
+    """The value with NaN and infinity, which JSON does not have, replaced by None."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

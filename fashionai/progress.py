@@ -1,15 +1,15 @@
-"""How long work tells how far it is: the types of what commands show as bars."""
+"""The types of the callbacks with which long computations report their progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-# Called with the number of items (images, bytes ...) done since the last call.
+# A function that is called with the number of items (images, bytes ...) done since its last call.
 Advance = Callable[[int], None]
-# Called with a description and a total; the context that it gives holds an Advance.
+# A function of a description and a total. It returns a context manager that provides an Advance.
 ProgressBar = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 def no_progress(done: int) -> None:
-    """An Advance that shows nothing."""
+    """An Advance that does nothing."""

@@ -19,7 +19,7 @@ from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from fashionai.scoring.evaluate import TaskEvaluation
-from fashionai.scoring.splits import evaluate_rows
+from fashionai.scoring.splits import evaluate_samples
 
 mx = import_mxnet()
 
@@ -96,7 +96,7 @@ def _compare(
     run: Run, val: Samples, images: int, exact: np.ndarray, quantized: np.ndarray
 ) -> QuantizationResult:
     """Score the probabilities ``(N, C)`` of the exact and of the quantized network."""
-    before, after = (evaluate_rows(val, val.by_task(each)) for each in (exact, quantized))
+    before, after = (evaluate_samples(val, val.by_task(each)) for each in (exact, quantized))
     return QuantizationResult(images, before, after, agreement(exact, quantized, run.columns))
 
 

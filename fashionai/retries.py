@@ -1,4 +1,4 @@
-"""Requests that are tried again: after which failures, how often and after which pauses."""
+"""Retries of HTTP requests: after which failures, how often and after which pauses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 TOO_MANY_REQUESTS = 429
-# A server's own wish counts up to this pause.
+# The longest pause before a retry. The limit also applies to the Retry-After of a server.
 LONGEST_PAUSE_SECONDS = 60.0
 
 Result = TypeVar("Result")
 
 
 class TryError(Exception):
-    """One try failed; ``again`` tells whether another may succeed, ``pause`` after how long."""
+    """One try failed. ``again`` says whether to retry, ``pause`` after how many seconds."""
 
     def __init__(self, reason: str, again: bool = False, pause: float = 0) -> None:
         super().__init__(reason)
@@ -33,12 +33,15 @@ def retry(
     sleep: Callable[[float], object] = time.sleep,
     jitter: Callable[[], float] = lambda: 1.0,
 ) -> Result:
-    """The first result of ``attempt``, which is repeated up to ``retries`` times.
+    """Call ``attempt`` until it succeeds, at most 1 + ``retries`` times; return its result.
 
-    Pauses in seconds double from ``first_pause``, each multiplied by ``jitter``, unless the
-    server asks for a longer one. (urllib3's Retry would begin without a pause, draw from a
-    generator of its own, and sees neither bodies that break off nor our redirects.) Raises
+    The pauses begin with ``first_pause`` seconds and double with each try. Each is
+    multiplied by ``jitter``; a longer Retry-After of the server takes precedence. Raises
     the last TryError.
+
+    urllib3's Retry is not used, because its first retry has no pause, it draws from its
+    own random generator, and it covers neither interrupted bodies nor redirects that
+    are followed here.
     """
     for tried in range(retries):
         try:
@@ -52,13 +55,13 @@ def retry(
 
 
 def may_pass(status: int) -> bool:
-    """Whether another try may have another HTTP status: after 429 and 5xx."""
+    """Whether a retry may succeed after this HTTP status, which is true for 429 and 5xx."""
     return status == TOO_MANY_REQUESTS or status >= requests.codes.server_error
 
 
 def retry_after(response: requests.Response) -> float:
-    """Seconds that the server asks to wait, 0 when it does not say."""
+    """The seconds in the Retry-After header, 0 without a valid one."""
     try:
         return Retry().get_retry_after(response.raw) or 0
-    except (InvalidHeader, ValueError, OverflowError):  # the last two of dates that do not exist
+    except (InvalidHeader, ValueError, OverflowError):  # the last two for invalid dates
         return 0

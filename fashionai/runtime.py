@@ -1,9 +1,9 @@
-"""How this machine runs MXNet: the only module that imports it.
+"""The import of MXNet, and the environment variables that the package reads.
 
-MXNet 1.9.1 is the last release. It asks for names that NumPy dropped, uses half
-of the cores unless told otherwise, and its CUDA build looks for libraries that
-only the ``nvidia-*-cu11`` wheels bring. All of that has to be settled before
-the import, so every module that needs MXNet gets it from :func:`import_mxnet`.
+MXNet 1.9.1 is the last release. It reads names that NumPy has removed, uses half of
+the cores by default, and its CUDA build needs libraries that the ``nvidia-*-cu11``
+wheels contain. All of this must be prepared before the import. Therefore every
+module that needs MXNet gets it from :func:`import_mxnet`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ctypes
 import functools
 import importlib
 import importlib.metadata
+import math
 import os
 import platform
 import re
@@ -24,7 +25,7 @@ from typing import Any
 
 from fashionai.errors import InstallationError
 
-# Removed in NumPy 1.24, still read by MXNet 1.9.1 when it is imported.
+# MXNet 1.9.1 reads these names at its import. NumPy 1.24 removed them.
 NUMPY_ALIASES = {
     "bool": bool,
     "int": int,
@@ -34,19 +35,19 @@ NUMPY_ALIASES = {
     "str": str,
 }
 
-# MXNet does without these, and imports them for parts that are not used here: its estimator
-# interface, conversion of sparse matrices, histograms of its own test tools. They make up
-# two thirds of the time of its import.
-UNUSED_BY_US = ("sklearn", "scipy")
+# Optional dependencies of parts of MXNet that this package does not use: the estimator interface,
+# the conversion of sparse matrices, and histograms in its test tools. Importing them takes two
+# thirds of the time of MXNet's import.
+HIDDEN_FROM_MXNET = ("sklearn", "scipy")
 
-# mxnet-cu112 1.9.1 holds code for 5.0, 6.0, 7.0, 8.0 and 8.6 and no PTX: code runs on
-# later minor versions of its major version, and on nothing else.
+# mxnet-cu112 1.9.1 contains code for compute capability 5.0, 6.0, 7.0, 8.0 and 8.6, and no PTX.
+# Such code also runs on later minor versions of the same major version, but not on others.
 OLDEST_COMPUTE_CAPABILITY = (5, 0)
 FIRST_UNSUPPORTED_COMPUTE_CAPABILITY = (9, 0)
 
-# What libmxnet.so of mxnet-cu112 names beside the driver, in the nvidia-*-cu11 wheels, each after
-# those that it needs itself. Nothing else that lies there may be loaded: libnvblas.so.11 would
-# stand before MXNet's own OpenBLAS and abort at the first linear algebra on the CPU.
+# The libraries in the nvidia-*-cu11 wheels that libmxnet.so of mxnet-cu112 needs, each after its
+# own dependencies. Other libraries in the wheels must not be loaded: libnvblas.so.11 would replace
+# MXNet's OpenBLAS and abort at the first linear algebra on the CPU.
 CUDA_LIBRARIES = (
     "cuda_runtime/lib/libcudart.so.11.0",
     "cuda_nvrtc/lib/libnvrtc.so.11.2",
@@ -56,15 +57,15 @@ CUDA_LIBRARIES = (
     "cufft/lib/libcufft.so.10",
     "curand/lib/libcurand.so.10",
     "cusolver/lib/libcusolver.so.11",
-    "cudnn/lib/libcudnn.so.8",  # finds its own parts beside itself
+    "cudnn/lib/libcudnn.so.8",  # loads its parts from its own folder
     "nccl/lib/libnccl.so.2",
 )
 
-# The quota and the period of the container's processor time, in microseconds (cgroup v2).
+# The quota and the period of the container's CPU time, in microseconds (cgroup v2).
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
-DEFAULT_ZOO_REPOSITORY = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
-DEFAULT_TORCHVISION_ADDRESS = "https://download.pytorch.org/models/"
+DEFAULT_ZOO_URL = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
+DEFAULT_TORCHVISION_URL = "https://download.pytorch.org/models/"
 
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
 CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
@@ -72,21 +73,21 @@ CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
 
 @functools.cache
 def import_mxnet() -> Any:
-    """The mxnet module, with the machine set up for it.
+    """Prepare the process for MXNet, import it, and return the module.
 
-    Raises InstallationError when no or more than one build is installed, when
-    NumPy is too new, or when a library that the build needs does not load.
+    Raises InstallationError if no build or more than one is installed, if NumPy is
+    too new, or if a library that the build needs cannot be loaded.
     """
     build = _installed_build()
     _check_numpy()
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
-    # MXNet would tell on the terminal of every graph that it fuses.
+    # By default MXNet prints a line for every graph that it fuses.
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
     if build != "mxnet":
         _load_driver()
         _load_cuda_wheels()
     try:
-        with _hidden_modules(UNUSED_BY_US):
+        with _hidden_modules(HIDDEN_FROM_MXNET):
             return importlib.import_module("mxnet")
     except (ImportError, OSError) as error:
         raise InstallationError(
@@ -96,19 +97,19 @@ def import_mxnet() -> Any:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use; a container's or taskset's limit counts."""
+    """The number of cores that this process may use, within limits of taskset and containers."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(cores or 1, _container_cores()))
 
 
 def compute_threads() -> int:
-    """How many threads compute: ``$OMP_NUM_THREADS`` where set, else one a core."""
-    words = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return max(1, int(words)) if words.isdecimal() else usable_cores()
+    """The number of threads that compute: ``$OMP_NUM_THREADS`` if set, else one per usable core."""
+    number = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return max(1, int(number)) if number.isdecimal() else usable_cores()
 
 
 def processor_name() -> str:
-    """The model of this machine's processor, as Linux tells it."""
+    """The model name of the CPU, from /proc/cpuinfo where it exists."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")
@@ -118,61 +119,66 @@ def processor_name() -> str:
 
 
 def _container_cores() -> int:
-    """The share of processor time that a container has, in whole cores."""
+    """The limit of a container's CPU time, rounded up to whole cores."""
     try:
         quota, period = CONTAINER_LIMIT.read_text().split()
-        return -(-int(quota) // int(period))
-    except (OSError, ValueError):  # no such file, or "max"
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # no such file, or "max" for no limit
         return sys.maxsize
 
 
 def zoo_cache_folder() -> Path:
-    """Where MXNet keeps the weights of its zoo: ``$MXNET_HOME/models``."""
+    """The folder in which MXNet stores the weights of its zoo: ``$MXNET_HOME/models``."""
     return Path(os.environ.get("MXNET_HOME") or "~/.mxnet").expanduser() / "models"
 
 
-def zoo_repository() -> str:
-    """The address that the zoo's weights are downloaded from: ``$MXNET_GLUON_REPO``."""
-    return (os.environ.get("MXNET_GLUON_REPO") or DEFAULT_ZOO_REPOSITORY).rstrip("/") + "/"
+def zoo_url() -> str:
+    """The URL of the zoo's weights, ending in a slash: ``$MXNET_GLUON_REPO`` if set."""
+    return (os.environ.get("MXNET_GLUON_REPO") or DEFAULT_ZOO_URL).rstrip("/") + "/"
 
 
-def hub_address() -> str:
-    """The address of the Hugging Face hub: ``$HF_ENDPOINT`` where set."""
+def hub_url() -> str:
+    """The URL of the Hugging Face hub, ending in a slash: ``$HF_ENDPOINT`` if set."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/") + "/"
 
 
-def torchvision_address() -> str:
-    """The address of torchvision's weights: ``$FASHIONAI_TORCHVISION_URL`` where set."""
-    address = os.environ.get("FASHIONAI_TORCHVISION_URL") or DEFAULT_TORCHVISION_ADDRESS
-    return address.rstrip("/") + "/"
+def torchvision_url() -> str:
+    """The URL of torchvision's weights: ``$FASHIONAI_TORCHVISION_URL`` if set; ends in a slash."""
+    url = os.environ.get("FASHIONAI_TORCHVISION_URL") or DEFAULT_TORCHVISION_URL
+    return url.rstrip("/") + "/"
 
 
 def home_folder() -> Path:
-    """Where what can be made again is kept: ``$FASHIONAI_HOME``, else the user's cache folder."""
+    """The folder of caches: ``$FASHIONAI_HOME``, else ``fashionai`` in the user's cache folder.
+
+    Everything in it can be downloaded or computed again.
+    """
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = Path(os.environ.get("FASHIONAI_HOME") or f"{caches}/fashionai")
-    # The home of a user who is not there stays what it says.
+    # A path that begins with the home folder of an unknown user is not expanded.
     with contextlib.suppress(RuntimeError):
         home = home.expanduser()
     return home
 
 
 def weights_folder() -> Path:
-    """Where pretrained weights are, below home_folder."""
+    """The folder of pretrained weights, below home_folder."""
     return home_folder() / "weights"
 
 
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
     """The MXNet contexts to compute on.
 
-    ``device`` is auto (GPUs when there are any), cpu or gpu; ``gpus`` picks some
-    of them by index, all by default. Raises InstallationError for a GPU that is
-    not there or that this MXNet holds no code for.
+    ``device`` is auto (GPUs if there are any, else the CPU), cpu or gpu. ``gpus`` are
+    the indices of the GPUs to use, all by default. Raises InstallationError for a
+    GPU that does not exist or that the installed MXNet has no code for.
     """
     mx = import_mxnet()
     if device == "cpu":
         if gpus:
-            raise InstallationError("--gpus does not go with --device cpu", "Give one of the two")
+            raise InstallationError(
+                "--gpus and --device cpu exclude each other", "Give only one of them"
+            )
         return [mx.cpu()]
     available = mx.context.num_gpus()
     if available == 0 and device == "auto" and not gpus:
@@ -180,9 +186,10 @@ def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
     chosen = list(gpus) or list(range(available))
     missing = [index for index in chosen if index >= available]
     if missing or not chosen:
-        wanted = f"GPU {missing[0]} was asked for" if missing else "a GPU was asked for"
+        requested = f"GPU {missing[0]}" if missing else "a GPU"
         raise InstallationError(
-            f"{wanted} but MXNet ({_installed_build()}) finds {available or 'none'}",
+            f"{requested} was requested, but MXNet ({_installed_build()}) finds "
+            f"{available or 'none'}",
             "Check nvidia-smi, install the GPU build with ./scripts/setup.sh --gpu, "
             "or give --device cpu",
         )
@@ -191,21 +198,21 @@ def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
 
 
 def check_compute_capability(gpus: Sequence[int], capabilities: Sequence[tuple[int, int]]) -> None:
-    """Raise InstallationError for the first GPU that mxnet-cu112 holds no code for."""
+    """Raise InstallationError for the first of the GPUs that mxnet-cu112 has no code for."""
     for index in gpus:
         major, minor = capabilities[index]
         if not OLDEST_COMPUTE_CAPABILITY <= (major, minor) < FIRST_UNSUPPORTED_COMPUTE_CAPABILITY:
             raise InstallationError(
-                f"GPU {index} has compute capability {major}.{minor}, and mxnet-cu112 1.9.1 "
-                "holds code for 5.0 to 8.x only (Maxwell to Ada)",
+                f"GPU {index} has compute capability {major}.{minor}, but mxnet-cu112 1.9.1 "
+                "supports only 5.0 to 8.x (Maxwell to Ada)",
                 "Choose another GPU with --gpus, or give --device cpu",
             )
 
 
 def compute_capabilities(cuda: Any = None) -> list[tuple[int, int]]:
-    """Compute capability (major, minor) of every visible GPU, asked of the driver.
+    """The compute capability (major, minor) of every visible GPU, from the driver.
 
-    ``cuda`` is the driver's library, libcuda.so.1 by default.
+    ``cuda`` is the library of the driver, libcuda.so.1 by default.
     """
     cuda = cuda or _load_driver()
     cuda.cuInit(0)
@@ -228,7 +235,7 @@ def _device_attribute(cuda: Any, index: int, attribute: int) -> int:
 
 
 def _installed_build() -> str:
-    """Name of the one MXNet distribution that is installed."""
+    """The name of the installed MXNet distribution. Raises InstallationError unless it is one."""
     names = (dist.metadata["Name"] or "" for dist in importlib.metadata.distributions())
     builds = sorted(
         {name.lower() for name in names if re.fullmatch(r"mxnet(-cu\d+)?", name.lower())}
@@ -247,11 +254,11 @@ def _installed_build() -> str:
 
 
 def _check_numpy() -> None:
-    """NumPy 2 is refused, and NumPy 1 gets the names back that MXNet reads."""
+    """Raise InstallationError for NumPy 2; add the names that MXNet reads to NumPy 1."""
     numpy = importlib.import_module("numpy")
     if int(numpy.__version__.split(".")[0]) >= 2:
         raise InstallationError(
-            f"NumPy {numpy.__version__} is installed, and MXNet 1.9.1 needs NumPy 1",
+            f"NumPy {numpy.__version__} is installed, but MXNet 1.9.1 needs NumPy 1",
             "Run: pip install 'numpy<2'",
         )
     for name, builtin in NUMPY_ALIASES.items():
@@ -261,7 +268,7 @@ def _check_numpy() -> None:
 
 @contextlib.contextmanager
 def _hidden_modules(names: Sequence[str]) -> Iterator[None]:
-    """Let imports of these modules fail, unless they are imported already."""
+    """Make imports of these modules fail in the block, unless they are already imported."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
@@ -282,9 +289,9 @@ def _load_driver() -> Any:
 
 
 def _load_cuda_wheels() -> None:
-    """Load the CUDA libraries of the nvidia-*-cu11 wheels, so that MXNet finds them loaded.
+    """Load the CUDA libraries in the nvidia-*-cu11 wheels before MXNet needs them.
 
-    A library that no wheel brings is left to the system's own loader.
+    For a library that is in no wheel, the dynamic linker searches the system.
     """
     root = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
     for name in CUDA_LIBRARIES:

@@ -1,4 +1,4 @@
-"""YAML as people write it: ``1e-3`` is a number and a key given twice is an error."""
+"""YAML files in which ``1e-3`` is a number and a duplicate key is an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fashionai.errors import ConfigError, nearest
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML 1.1, but with 1.2's floats and without silent duplicates."""
+    """PyYAML's safe loader for YAML 1.1, with YAML 1.2's floats and an error for duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -36,7 +36,7 @@ _Loader.add_implicit_resolver(
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds; ConfigError with the line otherwise."""
+    """The mapping in a YAML file. Raises ConfigError, with the line, for any other content."""
     try:
         tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except FileNotFoundError:
@@ -49,7 +49,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{line}: not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError) as error:
-        # Characters that no YAML holds, or a date such as 2020-13-45.
+        # Characters that YAML does not allow, or a date such as 2020-13-45.
         raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(tree, dict):
         found = "an empty file" if tree is None else f"a {type(tree).__name__}"
@@ -58,9 +58,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_scalar(text: str) -> Any:
-    """The value that ``text`` stands for in YAML: number, boolean, string or list.
+    """Parse a value in YAML syntax, for instance a number, boolean, string or list.
 
-    ValueError, in one line, when it is not YAML.
+    Raises ValueError with a message of one line if the syntax is invalid.
     """
     try:
         return yaml.load(text, Loader=_Loader)
@@ -71,6 +71,6 @@ def parse_scalar(text: str) -> Any:
 
 
 def _similar_file(path: Path) -> str:
-    """A hint at the YAML file of the same folder that was meant, or at all of them."""
+    """A hint that names the most similar YAML file of the same folder, or all of them."""
     others = sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
     return nearest(path.name, [other.name for other in others]) if others else ""

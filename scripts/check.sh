@@ -21,6 +21,7 @@ check ruff check .
 check ruff format --check .
 check mypy
 check lint-imports
+check python scripts/make_docs.py --check
 
 if [[ ${#failed[@]} -gt 0 ]]; then
   printf 'check.sh: failed: %s\n' "${failed[@]}" >&2

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import run_cli, write_fashionai_data
+from tests.support.commands import run_cli
+from tests.support.data_trees import write_fashionai_data
 
 SMALL = [
     "trainable=head",

@@ -24,9 +24,7 @@ from fashionai.config.schedules import SCHEDULES, CosineSchedule, StepSchedule
 from fashionai.errors import ConfigError
 from fashionai.families import FASHIONAI_TASKS, find_task
 from fashionai.yaml_files import load_yaml, parse_scalar
-
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-CONFIG_FILES = sorted(CONFIGS.glob("*.yaml"))
+from tests.support.commands import CONFIG_FILES, CONFIGS
 
 
 @pytest.fixture

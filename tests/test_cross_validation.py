@@ -25,8 +25,8 @@ from fashionai.predictions.formats import read_predictions
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
-from tests.conftest import fashionai, run_cli
-from tests.support.two_tasks import TASKS, write_two_tasks
+from tests.support.commands import fashionai, run_cli
+from tests.support.prepared_data import TASKS, write_two_tasks
 
 mx = import_mxnet()
 

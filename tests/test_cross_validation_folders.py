@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from fashionai.predictions.formats import read_predictions
-from tests.conftest import fashionai, write_fashionai_data
+from tests.support.commands import fashionai, run_in
+from tests.support.data_trees import write_fashionai_data
+from tests.support.prepared_data import prepare
 
 PANT = "pant_length_labels"
 IMAGES = 30
@@ -34,10 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder with runs/pants, a finished cross-validation of two folds."""
     folder = tmp_path_factory.mktemp("folders")
     write_inputs(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert fashionai("prepare", "--task", "pant") == 0
-        assert fashionai("cross-validate", *SMALL, "--run", "runs/pants") == 0
+    prepare(folder, "pant")
+    run_in(folder, ["cross-validate", *SMALL, "--run", "runs/pants"])
     return folder
 
 

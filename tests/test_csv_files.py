@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.csv_files import read_rows, write_rows
+from fashionai.csv_files import read_csv_rows, write_rows
 from fashionai.errors import FashionAIError
 
 
 def test_places_count_lines_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b'\xef\xbb\xbfa, b\r\n\r\n"c\nd",e\nf,g\n')
-    rows = list(read_rows(path))
+    rows = list(read_csv_rows(path))
     assert rows[0] == (["a", "b"], f"{path}:1")
     assert rows[1] == (["c\nd", "e"], f"{path}:4")
     assert rows[2] == (["f", "g"], f"{path}:5")
@@ -34,6 +34,6 @@ def test_what_is_no_csv_is_an_error_that_names_the_file(tmp_path: Path, content:
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(FashionAIError, match=r"a\.csv.*: not"):
-        list(read_rows(path))
+        list(read_csv_rows(path))
     with pytest.raises(FashionAIError, match=r"b\.csv: no such file"):
-        list(read_rows(tmp_path / "b.csv"))
+        list(read_csv_rows(tmp_path / "b.csv"))

@@ -16,10 +16,9 @@ from fashionai.config import DataConfig
 from fashionai.families import LOGOS
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
-from tests.conftest import fashionai
-from tests.datasets.trees import (
+from tests.support.commands import fashionai
+from tests.support.data_trees import (
     NO_LOGO,
-    encode,
     put,
     write_cactus,
     write_class_folders,
@@ -27,6 +26,7 @@ from tests.datasets.trees import (
     write_logos,
     write_table,
 )
+from tests.support.images import encode
 
 mx = import_mxnet()
 

@@ -71,7 +71,7 @@ def test_the_body_of_a_redirect_is_not_read(server: ImageServer) -> None:
         ("data:image/png;base64,AAAA", "found the scheme 'data', expected http or https"),
         ("http://me:secret@covers.example/", "a user name in a URL is not accepted"),
         ("http://me@covers.example/", "a user name in a URL is not accepted"),
-        ("http://[::1", "redirects to what is not a valid URL"),
+        ("http://[::1", "redirects to an invalid URL"),
         ("//127.0.0.1:{port}/private", "the address 127.0.0.1 is not public"),
         ("http://[::ffff:127.0.0.1]:{port}/private", "the address ::ffff:127.0.0.1 is not public"),
         (
@@ -102,7 +102,7 @@ def test_redirects_are_checked_as_urls_are(
 
 def test_a_redirect_to_no_text_is_refused(server: ImageServer) -> None:
     server.pages["/a"] = redirect("/\xff\xfe")
-    assert reason(server.url + "/a", LOCAL) == "redirects to what is not a valid URL"
+    assert reason(server.url + "/a", LOCAL) == "redirects to an invalid URL"
 
 
 # Where connections go.

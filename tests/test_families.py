@@ -11,7 +11,7 @@ import pytest
 
 from fashionai.families import FAMILIES, Family, ShareOption
 from fashionai.tasks import Task
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 
 SHAPES = Task("shapes", ("form",), ("round", "square"), "shapes")
 FAMILY = Family(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, run_cli
+from tests.support.commands import ROOT, run_cli
 
 REAL = Path("/usr/share/datasets/fashion-mnist")
 TRAIN_IMAGES, TEST_IMAGES = 8000, 1000

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import pytest
 
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 
 READ_ONCE = ("config.yaml", "classes.json", "metrics.json")
 

@@ -18,9 +18,9 @@ from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task
 from fashionai.training.trainer import Trainer
-from tests.conftest import fashionai
-from tests.datasets.trees import write_table
-from tests.training.test_resume import Moment, assert_same_end, stop_in_step
+from tests.support.commands import fashionai, run_in
+from tests.support.data_trees import write_table
+from tests.support.resuming import Moment, assert_same_end, stop_in_step
 
 mx = import_mxnet()
 
@@ -42,11 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("birds")
     write_table(folder / "own", CLASSES, per_class=10)
     (folder / "birds.yaml").write_text(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        options = ["--csv", "own/labels.csv", "--images", "own/images", "--val-fraction", "0.2"]
-        assert fashionai("prepare", "--task", "birds", *options) == 0
-        assert fashionai("train", "--config", "birds.yaml") == 0
+    options = ["--csv", "own/labels.csv", "--images", "own/images", "--val-fraction", "0.2"]
+    prepare = ["prepare", "--task", "birds", *options]
+    run_in(folder, prepare, ["train", "--config", "birds.yaml"])
     return folder
 
 

@@ -15,8 +15,8 @@ from fashionai.models.zoo import build_network
 from fashionai.quantization import quantize
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from tests.conftest import run_cli
-from tests.predictions.test_predict import MEAN, STD, naive_views
+from tests.support.commands import run_cli
+from tests.support.references import MEAN, STD, naive_views
 
 mx = import_mxnet()
 

@@ -23,7 +23,7 @@ from fashionai.config.augmentations import (
 )
 from fashionai.models.zoo import network_names
 from fashionai.training.schedules import learning_rate, momentum
-from tests.test_config import CONFIG_FILES, CONFIGS
+from tests.support.commands import CONFIG_FILES, CONFIGS
 
 
 def load(name: str) -> Config:

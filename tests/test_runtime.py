@@ -105,7 +105,7 @@ def test_numpy_2_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InstallationError) as error:
         runtime.import_mxnet.__wrapped__()
     assert message_of(error) == (
-        "NumPy 2.1.0 is installed, and MXNet 1.9.1 needs NumPy 1. Run: pip install 'numpy<2'"
+        "NumPy 2.1.0 is installed, but MXNet 1.9.1 needs NumPy 1. Run: pip install 'numpy<2'"
     )
 
 
@@ -288,8 +288,8 @@ def test_gpus_that_mxnet_holds_no_code_for(
         runtime.contexts("gpu")
     major, minor = capability
     assert message_of(error) == (
-        f"GPU 1 has compute capability {major}.{minor}, and mxnet-cu112 1.9.1 holds code for 5.0 "
-        "to 8.x only (Maxwell to Ada). Choose another GPU with --gpus, or give --device cpu"
+        f"GPU 1 has compute capability {major}.{minor}, but mxnet-cu112 1.9.1 supports only 5.0 "
+        "to 8.x (Maxwell to Ada). Choose another GPU with --gpus, or give --device cpu"
     )
     assert runtime.contexts("gpu", gpus=[0]) == ["gpu(0)"]
 
@@ -304,7 +304,7 @@ def test_auto_takes_every_gpu_or_else_the_cpu(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("gpus", "asked"), [([], "a GPU was asked for"), ([1], "GPU 1 was asked for")]
+    ("gpus", "asked"), [([], "a GPU was requested"), ([1], "GPU 1 was requested")]
 )
 def test_a_gpu_that_is_not_there(
     gpus: list[int], asked: str, monkeypatch: pytest.MonkeyPatch
@@ -313,7 +313,7 @@ def test_a_gpu_that_is_not_there(
     with pytest.raises(InstallationError) as error:
         runtime.contexts("gpu", gpus)
     assert message_of(error) == (
-        f"{asked} but MXNet (mxnet) finds none. Check nvidia-smi, install the GPU build with "
+        f"{asked}, but MXNet (mxnet) finds none. Check nvidia-smi, install the GPU build with "
         "./scripts/setup.sh --gpu, or give --device cpu"
     )
 
@@ -322,4 +322,4 @@ def test_gpus_do_not_go_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     have_gpus(monkeypatch, (8, 0))
     with pytest.raises(InstallationError) as error:
         runtime.contexts("cpu", gpus=[0])
-    assert message_of(error) == "--gpus does not go with --device cpu. Give one of the two"
+    assert message_of(error) == "--gpus and --device cpu exclude each other. Give only one of them"

@@ -1,4 +1,4 @@
-"""The command line: one file per command, loaded when it is called.
+"""The command line: one file per command, imported when the command runs.
 
 A command parses its arguments, makes one library call and prints; all errors
 that a user can mend end here as one line and exit code 2.
@@ -22,24 +22,24 @@ COMMANDS = {
     "prepare": "Reorganize label files and images into per-class folders.",
     "init": "Write a configuration for a prepared task.",
     "train": "Train a network on prepared folders.",
-    "predict": "Write the prediction file for a question file or a split.",
-    "classify": "Tell the classes of images, folders of them or URLs.",
+    "predict": "Write a prediction file for a question file, a folder or a split.",
+    "classify": "Print the classes of images, folders or URLs.",
     "evaluate": "Score predictions against labels.",
-    "find-lr": "Suggest a learning rate by a range test.",
-    "cross-validate": "Train a run a fold and predict every row out of its fold.",
-    "ensemble": "Average prediction files, with weights that it can search for.",
-    "compare": "Tell where two prediction files differ, and which is right.",
-    "preview": "Draw a grid of what the network will see.",
-    "runs": "List the runs with their scores.",
-    "tasks": "List the tasks with their classes.",
-    "quantize": "Calibrate a run for prediction in 8-bit integers.",
-    "bench": "Measure this machine, and tell what limits it.",
-    "export": "Write a run's network for other programs.",
-    "weights": "Get pretrained weights, and check them.",
-    "models": "List the networks with their cost and accuracy.",
-    "config": "Print the resolved configuration of a run.",
-    "covers": "Download lists of image URLs.",
-    "demo": "Write a small data set of drawn garments to try everything on.",
+    "find-lr": "Suggest a learning rate with a range test.",
+    "cross-validate": "Train one run per fold and write out-of-fold predictions.",
+    "ensemble": "Average prediction files and search for the best weights.",
+    "compare": "Compare two prediction files and test their difference.",
+    "preview": "Draw a grid of augmented training images.",
+    "runs": "List runs with their scores.",
+    "tasks": "List tasks with their classes.",
+    "quantize": "Quantize a run to 8-bit integers for faster prediction.",
+    "bench": "Measure the speed of this machine and find the bottleneck.",
+    "export": "Export a run's network for other programs.",
+    "weights": "Download, import and verify pretrained weights.",
+    "models": "List networks with their cost and accuracy.",
+    "config": "Print a resolved configuration.",
+    "covers": "Download images from lists of URLs.",
+    "demo": "Write a small data set of drawn garments for a trial.",
 }
 
 EPILOG = """
@@ -82,11 +82,11 @@ class _Commands(CommandGroup):
 )
 @click.version_option(__version__)
 def root() -> None:
-    """Turn images and label files into an image classifier and its answer file."""
+    """Turn label files and images into an image classifier and its prediction file."""
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Run the command line and exit: 0 well, 2 for errors of the user, 130 interrupted."""
+    """Run the command line and exit with 0 for success, 2 for user errors, 130 when interrupted."""
     try:
         root.main(arguments, prog_name="fashionai", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -101,7 +101,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        # Full disks, folders without permission and the like: nothing that a traceback explains.
+        # Full disks, missing permissions and the like: a traceback would explain nothing.
         click.echo(f"Error: {error.filename or 'file system'}: {error.strerror or error}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):

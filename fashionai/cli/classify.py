@@ -23,14 +23,17 @@ Examples:
 @click.command(epilog=EPILOG)
 @runs_option
 @click.option(
-    "--top", type=click.IntRange(min=1), default=5, help="How many classes of a task to give."
+    "--top", type=click.IntRange(min=1), default=5, help="Number of classes to print per task."
 )
 @click.option(
-    "--json", "json_file", metavar="FILE", help="Write JSON too; - is standard output, alone."
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="JSON file to write; - prints JSON and nothing else on standard output.",
 )
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write CSV too.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option(
-    "--allow-private", is_flag=True, help="Also fetch from this host and private networks."
+    "--allow-private", is_flag=True, help="Also download from this machine and private networks."
 )
 @prediction_options
 @device_options
@@ -48,10 +51,10 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Tell the most probable classes of images, with their probabilities.
+    """Print the most probable classes of images, with their probabilities.
 
-    A folder stands for all images in it and below. URLs are fetched as covers
-    download does, from public http and https addresses only.
+    A folder stands for all images in it and in its folders. URLs are
+    downloaded from public http and https addresses only.
     """
     import json
 

@@ -28,17 +28,20 @@ OUTCOME_COLUMNS = [("both right", 12), ("only A", 8), ("only B", 8), ("neither",
     "--labels",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Label file or prepared folder: tell who is right; may repeat.",
+    help="Label file or prepared folder, to count correct predictions; may be repeated.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Write the rows whose answers differ, as CSV."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="CSV file to write the rows with different predictions to.",
 )
 def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[Path]) -> None:
-    """Tell where two prediction files of the same rows answer differently.
+    """Compare two prediction files of the same rows.
 
-    An answer is the class of the largest probability. Of the answers by class,
-    those that differ are A's. With labels, p (McNemar's exact test) is how
-    likely so uneven a count of rows that only one file gets right is by chance.
+    The predicted class is the one with the largest probability. In the table of
+    predicted classes, "differ" counts rows of A that B predicts otherwise. With
+    labels, p is the p value of McNemar's exact test: the probability of a
+    difference at least as large if both files were equally good.
     """
     from fashionai.scoring.compare import compare_tasks, write_differences
     from fashionai.scoring.joining import join_files
@@ -88,7 +91,7 @@ def _print_classes(part: TaskComparison) -> None:
     from fashionai.reporting.tables import aligned_table
 
     classes = list(enumerate(part.task.classes))
-    counts = [(name, part.answered(index)) for index, name in classes]
+    counts = [(name, part.count_predicted(index)) for index, name in classes]
     answered = [(name, [a, b, both, a - both]) for name, (a, b, both) in counts]
     columns = [("A", 8), ("B", 8), ("both", 8), ("differ", 8)]
     click.echo(f"\n{part.name}")

@@ -11,7 +11,7 @@ import click
 @click.argument("path", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def command(path: Path, overrides: tuple[str, ...]) -> None:
-    """Print the resolved configuration: every key with the value that train would use.
+    """Print the resolved configuration: every key with the value that train uses.
 
     \b
     Example:

@@ -19,7 +19,7 @@ Examples:
 
 @click.group(cls=CommandGroup, epilog=EPILOG)
 def command() -> None:
-    """Fetch the images of video covers."""
+    """Download images of video covers."""
 
 
 @command.command(epilog=EPILOG)
@@ -27,19 +27,23 @@ def command() -> None:
     "--urls",
     type=click.Path(path_type=Path),
     required=True,
-    help="One URL a row, or CSV with a header and a column of URLs.",
+    help="File with one URL per row, or CSV file with a header and a column of URLs.",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where images go.")
-@click.option("--size", type=click.IntRange(8, 4096), default=240, help="Their sides in pixels.")
-@click.option("--at-once", type=click.IntRange(1, 64), default=8, help="Images fetched at a time.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the images."
+)
+@click.option(
+    "--size", type=click.IntRange(8, 4096), default=240, help="Side of the images in pixels."
+)
+@click.option("--at-once", type=click.IntRange(1, 64), default=8, help="Parallel downloads.")
 @click.option(
     "--retries",
     type=click.IntRange(0, 10),
     default=3,
-    help="More tries after broken connections, timeouts, HTTP 429 and 5xx.",
+    help="Retries after broken connections, timeouts, HTTP 429 and HTTP 5xx.",
 )
 @click.option(
-    "--timeout", type=click.IntRange(1, 3600), default=60, help="Seconds for a try of an image."
+    "--timeout", type=click.IntRange(1, 3600), default=60, help="Seconds per try of an image."
 )
 @click.option(
     "--allow-private", is_flag=True, help="Also fetch from this host and private networks."
@@ -53,11 +57,12 @@ def download(
     timeout: int,
     allow_private: bool,
 ) -> None:
-    """Fetch a list of image URLs into square JPEGs.
+    """Download a list of image URLs as square JPEG files.
 
-    Images that are there are not fetched again, so that the same command goes
-    on after an interruption and tries what failed, which failed.csv lists. Only
-    public http and https addresses are fetched, redirects included.
+    Images that exist are not downloaded again: after an interruption, the same
+    command continues. failed.csv lists the URLs that failed; the same command
+    retries them. Only URLs and redirects to public http and https addresses are
+    accepted.
     """
     import numpy as np
 

@@ -24,15 +24,17 @@ Example:
     help="Data folder to write.",
 )
 @click.option(
-    "--train-images", type=click.IntRange(min=1), default=1200, help="Training images a task."
+    "--train-images", type=click.IntRange(min=1), default=1200, help="Training images per task."
 )
-@click.option("--test-images", type=click.IntRange(min=1), default=240, help="Test images a task.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides every drawing.")
+@click.option(
+    "--test-images", type=click.IntRange(min=1), default=240, help="Test images per task."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random drawings.")
 def command(out: Path, train_images: int, test_images: int, seed: int) -> None:
-    """Write a small data set of drawn garments in the shape of the FashionAI archives.
+    """Write a small data set of drawn garments in the format of the FashionAI archives.
 
-    ./benchmark.sh --demo does this and then prepares, trains, predicts and
-    evaluates on it.
+    ./benchmark.sh --demo runs this command, and then prepares, trains, predicts and
+    evaluates on the data set.
     """
     from fashionai.demo.data_set import DEMO_TASKS, write_demo
 

@@ -29,20 +29,20 @@ them with --weights to the test files of the same runs, in the same order.
     "--weights",
     "weights_text",
     metavar="0.6,0.4",
-    help="One for each file; they are divided by their sum.  [default: equal]",
+    help="One weight per file; they are divided by their sum.  [default: equal]",
 )
-@click.option("--search", is_flag=True, help="Choose the weights by the score on --labels.")
+@click.option("--search", is_flag=True, help="Choose the weights with the best score on --labels.")
 @click.option(
     "--labels",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Label file or prepared folder with the answers of all rows; may repeat.",
+    help="Label file or prepared folder with labels for all rows; may be repeated.",
 )
 @click.option(
     "--by",
     type=click.Choice(list(SCORE_NAMES)),
     default="map",
-    help="The score that --search makes best.",
+    help="Score that --search maximizes.",
 )
 def command(
     files: tuple[Path, ...],
@@ -52,7 +52,7 @@ def command(
     labels: tuple[Path, ...],
     by: str,
 ) -> None:
-    """Average prediction files of the same rows, which may be in any order.
+    """Average prediction files that hold the same rows, in any order.
 
     The mean has the rows in the order of the first file.
     """
@@ -95,7 +95,7 @@ def _check_arguments(
     if len(files) < 2:
         raise click.UsageError("give two or more prediction files")
     if len(set(files)) < len(files):
-        raise click.UsageError("a file is given twice: let it count more with --weights")
+        raise click.UsageError("a file is given twice: use --weights to give it more weight")
     if out in files:
         raise click.UsageError(f"--out {out} is one of the files to average")
     if search != bool(labels):

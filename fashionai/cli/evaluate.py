@@ -36,7 +36,7 @@ class Threshold(click.ParamType):
     def convert(
         self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
     ) -> Union[float, str]:
-        """The number, or the word."""
+        """Parse the value of the option."""
         if value == AUTO:
             return AUTO
         with contextlib.suppress(ValueError):
@@ -51,33 +51,35 @@ class Threshold(click.ParamType):
     "--labels",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Answer file, as label.csv, or prepared folder; may repeat.",
+    help="Label file, answer file or prepared folder; may be repeated.",
 )
 @click.option(
-    "--questions", type=click.Path(path_type=Path), help="Score only the labels asked here."
+    "--questions",
+    type=click.Path(path_type=Path),
+    help="Question file: score only the images that it names.",
 )
-@click.option("--task", "task_names", multiple=True, help="Only rows of these tasks; may repeat.")
+@click.option("--task", "task_names", multiple=True, help="Score only this task; may be repeated.")
 @click.option(
     "--run",
     "run_paths",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Run to score instead.",
+    help="Run to score instead of a prediction file.",
 )
-@click.option("--split", type=click.Choice(SPLITS), default="val", help="Split for --run.")
+@click.option("--split", type=click.Choice(SPLITS), default="val", help="Split to score --run on.")
 @click.option(
     "--threshold",
     type=Threshold(),
-    help="Of two classes, or of logos prepared with --no-logo-share 0: what the answers depend "
-    "on, 0 to 1; with --run also auto, the best on its validation split.",
+    help="With two classes or a held-out background: the probability, from 0 to 1, that decides "
+    "the predicted label. With --run also auto: the best threshold on validation.",
 )
-@click.option("--per-class", is_flag=True, help="Print recall and precision of every class.")
+@click.option("--per-class", is_flag=True, help="Print recall and precision of each class.")
 @click.option(
     "--confusion",
     is_flag=True,
-    help="Print a confusion matrix, or of many classes what is confused.",
+    help="Print the confusion matrix; for many classes the pairs that are confused.",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write JSON.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="JSON file to write.")
 @prediction_options
 @device_options
 def command(
@@ -99,16 +101,16 @@ def command(
 ) -> None:
     """Score a prediction file against labels, or a run on a prepared split.
 
-    mAP is the competition's score; the last line is the mean over tasks. Every
-    labelled row must be predicted; of a prepared folder, every row of the
-    splits that the file has rows of.
+    mAP is the competition's score. The last line is the mean over tasks. Every
+    labelled row must be predicted. Of a prepared folder, every row of those
+    splits must be predicted that the file has rows of.
     """
     from fashionai.files import write_json
     from fashionai.reporting.tables import class_table, confusion_table
     from fashionai.scoring.evaluate import evaluate_file, to_json
 
     if len(run_paths) > 1:
-        raise click.UsageError("--run: one is scored; predict averages several into a file")
+        raise click.UsageError("--run: give only one; predict averages several runs into a file")
     run_path = run_paths[0] if run_paths else None
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
@@ -168,4 +170,4 @@ def _print_scores(evaluations: list[TaskEvaluation]) -> None:
     if figures:
         click.echo("\n" + figures_table(figures))
     for task in [e.task for e in evaluations if e.task.holds_out_background and not e.figures]:
-        click.echo(f"\n{task.name}: {task.background} is left out, --threshold P counts it")
+        click.echo(f"\n{task.name}: {task.background} is left out; --threshold P includes it")

@@ -22,20 +22,21 @@ Examples:
     "--folder",
     type=click.Path(path_type=Path),
     default=PREPARED_FOLDER,
-    help="Where prepare has put the task.",
+    help="Folder that prepare wrote the task to.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="File to write.  [default: configs/TASK.yaml]",
+    help="Configuration file to write.  [default: configs/TASK.yaml]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @click.argument("name", metavar="TASK")
 def command(name: str, folder: Path, out: Optional[Path], overwrite: bool) -> None:
-    """Write a configuration for a prepared task, chosen by its images.
+    """Write a configuration that suits the images of a prepared task.
 
-    Network and input size follow from the size of the images, batch and epochs
-    from their number, class weights from their balance; comments tell why.
+    Network and input size follow from the size of the images, batch size and
+    epochs from their number, class weights from the balance of the classes.
+    Comments in the file give the reasons.
     """
     import numpy as np
 

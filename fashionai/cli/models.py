@@ -8,9 +8,9 @@ import click
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def command(names: tuple[str, ...]) -> None:
-    """List the networks: their cost, their accuracy and whether weights are here.
+    """List the networks with their cost, accuracy and available weights.
 
-    A name may be the beginning of several.
+    NAME is the name of a network, or the beginning of several names.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, each added by one decorator."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def device_options(command: Command) -> Command:
         default="",
         show_default=False,
         metavar="0,1",
-        help="Which GPUs to use.  [default: all]",
+        help="GPUs to use, by index.  [default: all]",
     )(command)
     return click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "gpu"]),
         default="auto",
-        help="auto takes the GPUs where there are any.",
+        help="Device to compute on; auto uses the GPUs if there are any.",
     )(command)
 
 
 def parse_gpus(text: str) -> list[int]:
-    """The indices of ``0,1``; ConfigError for anything else."""
+    """The GPU indices in a text such as ``0,1``; ConfigError for anything else."""
     try:
         indices = [int(part) for part in text.split(",")] if text else []
     except ValueError:
@@ -45,21 +45,21 @@ def parse_gpus(text: str) -> list[int]:
 
 
 def runs_option(command: Command) -> Command:
-    """Add --run, which may repeat, as run_paths."""
+    """Add --run, which may be repeated, as run_paths."""
     return click.option(
         "--run",
         "run_paths",
         type=click.Path(path_type=Path),
         multiple=True,
-        help="Run to use; several of one task are averaged.  "
-        "[default: for each task the finished run below runs/ with the best mAP]",
+        help="Run to use; may be repeated, and runs of one task are averaged.  "
+        "[default: for each task the finished run in runs/ with the best validation mAP]",
     )(command)
 
 
 def batch_size_option(command: Command) -> Command:
     """Add --batch-size."""
     return click.option(
-        "--batch-size", type=click.IntRange(min=1), default=16, help="Images at once on a device."
+        "--batch-size", type=click.IntRange(min=1), default=16, help="Images per device and batch."
     )(command)
 
 
@@ -69,12 +69,13 @@ def prediction_options(command: Command) -> Command:
         "--engine",
         type=click.Choice([AUTO, *ENGINES]),
         default=AUTO,
-        help="What computes: auto takes the fastest exact one; int8 needs quantize before.",
+        help="Engine that computes the network: auto is the fastest exact one, int8 needs "
+        "fashionai quantize before.",
     )(command)
     return click.option(
         "--crops",
         type=CROPS,
         default=str(DEFAULT_CROPS),
         callback=lambda context, parameter, value: int(value),
-        help="Views an image: centre; and corners; and their mirrors.",
+        help="Views per image: 1 centre; 5 with the corners; 10 with all mirrored.",
     )(batch_size_option(command))

@@ -39,11 +39,13 @@ Examples:
 @click.option(
     "--questions",
     type=click.Path(path_type=Path),
-    help="What to predict: a competition's question file, or a folder, list or CSV of images.  "
-    "[default: DATA/rank/Tests/question.csv; of cactus DATA/sample_submission.csv]",
+    help="Images to predict: a competition's question file, or a folder, list or CSV of images.  "
+    "[default: the competition's file below DATA, such as DATA/rank/Tests/question.csv]",
 )
-@click.option("--path-column", help="Name or number of the CSV's column of paths.")
-@click.option("--task", "task_names", multiple=True, help="Only rows of these tasks; may repeat.")
+@click.option("--path-column", help="Name or number of the column of paths in a CSV.")
+@click.option(
+    "--task", "task_names", multiple=True, help="Predict only this task; may be repeated."
+)
 @runs_option
 @click.option(
     "--split",
@@ -55,13 +57,15 @@ Examples:
     "layout",
     type=click.Choice(["competition", "table"]),
     default="competition",
-    help="The file that the data set's competition wants, or a column for each class.",
+    help="competition: the file that the data set's competition wants. "
+    "table: one column per class.",
 )
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    help="Logos prepared with --no-logo-share 0: answer no-logo where no brand's probability "
-    "reaches it. Covers: is_cat where the probability exceeds it.  [default: 0.5 for covers]",
+    help="With a held-out background (logos prepared with --no-logo-share 0): predict the "
+    "background where no class reaches this probability. With two classes: predict the second "
+    "class where its probability exceeds it.  [default: 0.5 for two classes]",
 )
 @prediction_options
 @device_options
@@ -81,14 +85,13 @@ def command(
     device: str,
     gpus: str,
 ) -> None:
-    """Write the prediction file, probabilities averaged over crops (and runs).
+    """Write a prediction file, with probabilities averaged over crops and runs.
 
-    Rows are in the order of the question file; of a folder, by name.
+    The rows are in the order of the question file, or sorted by name for a folder.
     """
     from fashionai.datasets.prepared.folders import PREPARED_FOLDER
     from fashionai.families import expand_tasks
-    from fashionai.predictions import plan as answers
-    from fashionai.predictions.predict import images_of, runs_of
+    from fashionai.predictions.plan import plan_questions, plan_split, question_file, write_planned
     from fashionai.predictions.run_choice import Candidates
     from fashionai.runtime import contexts
     from fashionai.tasks import prepared_tasks
@@ -100,24 +103,24 @@ def command(
     log_to_terminal()
     candidates = Candidates.open(run_paths)
     tasks = expand_tasks(task_names, [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)])
-    form: dict[str, Any] = {"as_table": layout == "table", "threshold": threshold}
+    options: dict[str, Any] = {"as_table": layout == "table", "threshold": threshold}
     if split is not None:
-        plan = answers.plan_split(split, tasks, candidates, **form)
+        plan = plan_split(split, tasks, candidates, **options)
     else:
-        file = questions or answers.question_file(data, tasks or candidates.tasks)
-        plan = answers.plan_questions(
-            file, data, tasks, candidates, path_column=path_column, **form
-        )
-    wanted = [part.question for part in plan.parts]
-    for task, _, task_runs in wanted:
-        _print_runs(task, task_runs)
+        file = questions or question_file(data, tasks or candidates.tasks)
+        plan = plan_questions(file, data, tasks, candidates, path_column=path_column, **options)
+    for task, _, runs in (part.request for part in plan.parts):
+        _print_runs(task, runs)
         if task.holds_out_background and threshold is None and layout == "competition":
-            click.echo(f"every answer is a brand: --threshold P answers {task.background}")
-    total = sum(len(images_of(run, wanted)) for run in runs_of(wanted))
+            click.echo(
+                f"every image gets one of the classes: --threshold P also predicts "
+                f"{task.background}"
+            )
     devices = contexts(device, parse_gpus(gpus))
-    with progress_bar(f"{crops} crops", total) as advance:
-        settings = {"crops": crops, "batch_size": batch_size, "engine": engine}
-        rows = answers.write_answers(plan, out, devices, progress=advance, **settings)
+    with progress_bar(f"{crops} crops", plan.images) as advance:
+        rows = write_planned(
+            plan, out, devices, progress=advance, crops=crops, batch_size=batch_size, engine=engine
+        )
     click.echo(f"{out}: {rows:,} rows")
 
 

@@ -48,40 +48,46 @@ def family_options(function: Function) -> Function:
     "tasks",
     multiple=True,
     required=True,
-    help="Task name or alias (skirt, logos, ...), or all; may repeat. With --csv or --folders "
-    "the name of a new task.",
+    help="Name or alias of a task (skirt, logos, ...), or all; may be repeated. With --csv or "
+    "--folders the name of a new task.",
 )
 @click.option("--data", type=click.Path(path_type=Path), default=DATA_FOLDER, help="Data folder.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=PREPARED_FOLDER,
-    help="Where the task's folder goes.",
+    help="Folder to write the task's folder to.",
 )
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, max_open=True),
     help="Share of the rows for validation.  [default: 0.1; cactus 0.01]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides the split.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random split.")
 @click.option(
     "--mode",
     type=click.Choice(MODES),
     default="hardlink",
-    help="How images get into the folders.",
+    help="How images are placed in the class folders.",
 )
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Label file of your own.")
-@click.option("--images", type=click.Path(path_type=Path), help="Folder that its paths start from.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Your own label file.")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="Folder that the paths in --csv are relative to.",
+)
 @click.option("--path-column", help="Name or number of the column of paths.")
 @click.option("--label-column", help="Name or number of the column of classes.")
-@click.option("--split-column", help="Column of train, val or test.")
-@click.option("--group-column", help="Column of groups: rows of one stay in one split.")
+@click.option("--split-column", help="Column that says train, val or test.")
+@click.option("--group-column", help="Column of groups; rows of one group stay in one split.")
 @click.option(
-    "--folders", type=click.Path(path_type=Path), help="Class folders of your own, or of splits."
+    "--folders",
+    type=click.Path(path_type=Path),
+    help="Your own class folders, or folders train, val and test of class folders.",
 )
-@click.option("--classes", metavar="A,B,C", help="The classes in order.  [default: by name]")
+@click.option("--classes", metavar="A,B,C", help="Order of the classes.  [default: sorted by name]")
 @family_options
-@click.option("--skip-bad", is_flag=True, help="Go on without images that cannot be decoded.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be decoded.")
 def command(
     tasks: tuple[str, ...],
     data: Path,
@@ -102,8 +108,8 @@ def command(
 ) -> None:
     """Reorganize label files and images into per-class folders.
 
-    Every image is opened once; what does not decode is listed in rejected.csv.
-    Running it again repairs what is missing.
+    Every image is decoded once. Images that cannot be decoded are listed in
+    rejected.csv. Running prepare again repairs missing files.
     """
     columns = {
         "path_column": path_column,

@@ -1,4 +1,4 @@
-"""What commands show while they work: bars on terminals only, and the library's log lines."""
+"""Progress bars, which are shown on terminals only, and the log lines of the library."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from fashionai.progress import Advance
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: int, unit: str = "images") -> Iterator[Advance]:
-    """A bar for ``total`` steps; the block gets what is called with steps done.
+    """Show a progress bar of ``total`` steps. The block gets a function that advances the bar.
 
-    The unit B is for bytes, shown in larger ones.
+    The function takes the number of steps done since its last call. The unit ``B``
+    stands for bytes, which are shown as kB, MB and so on.
     """
     from tqdm import tqdm
 
@@ -36,19 +37,19 @@ def progress_bar(description: str, total: int, unit: str = "images") -> Iterator
 
 
 class _Terminal(logging.Handler):
-    """Prints log lines on standard output without tearing a bar apart."""
+    """Prints log lines on standard output, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one line."""
+        """Print the message of a record."""
         from tqdm import tqdm
 
         tqdm.write(self.format(record))
-        # Into a file or a pipe, too, each line is there when it is written.
+        # Without a flush, lines would reach a file or a pipe only in large blocks.
         sys.stdout.flush()
 
 
 def log_to_terminal() -> None:
-    """Show the log lines of the library."""
+    """Print the log lines of the library on standard output."""
     logger = logging.getLogger("fashionai")
     logger.setLevel(logging.INFO)
     if not logger.handlers:

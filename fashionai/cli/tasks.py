@@ -14,11 +14,11 @@ from fashionai.default_folders import PREPARED_FOLDER
     "--folder",
     type=click.Path(path_type=Path),
     default=PREPARED_FOLDER,
-    help="Where prepare has put tasks.",
+    help="Folder that prepare wrote tasks to.",
 )
 @click.argument("names", nargs=-1, metavar="[TASK]...")
 def command(folder: Path, names: tuple[str, ...]) -> None:
-    """List the tasks, known and prepared ones, with their classes.
+    """List the known and the prepared tasks with their classes.
 
     \b
     Examples:

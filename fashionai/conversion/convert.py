@@ -1,4 +1,4 @@
-"""Tensors of PyTorch networks to the parameters of Gluon's, and back."""
+"""Conversion of PyTorch tensors to Gluon parameters, and back."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from fashionai.conversion.names import Layout, layouts
 from fashionai.errors import WeightsError
 from fashionai.normalization import Channels
 
-# What PyTorch calls the two that are trained of a normalisation's four parameters.
+# PyTorch's names of the trained parameters of batch normalisation, by Gluon's.
 TORCH_SUFFIXES = {"gamma": "weight", "beta": "bias"}
-LAYER_KINDS = (
+# The parameters that a layer may have, by Gluon's names.
+LAYER_PARAMETERS = (
     {"weight"},
     {"weight", "bias"},
     {"gamma", "beta", "running_mean", "running_var"},
 )
-# How many batches a normalisation has seen, from which nothing is computed.
-COUNTER = "num_batches_tracked"
+# PyTorch counts the batches of each batch normalisation; the outputs do not depend on it.
+BATCH_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
 class TorchNetwork:
-    """A network for PyTorch: its tensors by name, float32, and its input's normalisation.
+    """Weights of a PyTorch network: float32 tensors by name, and the normalisation of its input.
 
-    ``library`` and ``network`` tell what loads the tensors. The input is RGB in
-    [0, 1], less ``mean`` and over ``std``, a number a channel.
+    ``library`` and ``network`` name the architecture that loads the tensors. The
+    input is ``(x - mean) / std`` for RGB values x in [0, 1], with one mean and one
+    standard deviation per channel.
     """
 
     library: str
@@ -42,28 +44,35 @@ class TorchNetwork:
 def convert(
     model: str, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, Sequence[int]]
 ) -> dict[str, np.ndarray]:
-    """The parameters, float32, of a Gluon network from the tensors of its counterpart.
+    """Convert the tensors of a PyTorch network to float32 parameters of a Gluon network.
 
-    ``shapes`` are those of the Gluon network for crops of 224 pixels, by the
-    names of ``_collect_params_with_prefix``; the number of classes is the tensors'.
-    The output layer is left out of the result if there are no tensors for it, or
-    if they have a bias and Gluon's layer has none.
-    Raises WeightsError that names a tensor that is missing, left over, of another
-    shape or not finite.
+    ``shapes`` are the parameter shapes of the Gluon network for crops of 224 pixels,
+    by the names of ``_collect_params_with_prefix``. The number of classes is taken
+    from the tensors. The result has no output layer if the tensors have none, or if
+    theirs has a bias that is not zero and Gluon's has no bias.
+
+    Raises WeightsError, which names the tensor, if one is missing, unexpected, not
+    finite or of another shape.
     """
-    left = {_modern(name): tensor for name, tensor in tensors.items() if COUNTER not in name}
-    layout = _fitting_layout(model, left)
-    _settle_output_bias(layout, left, shapes)
-    sources = _sources(model, layout, shapes, with_output=_has_output(layout, left))
-    missing = [source for source in sources.values() if source not in left]
-    if missing:
-        raise WeightsError(f"{few(missing)} of {layout.network} not found", _is_it_for(model))
-    parameters = {
-        name: _fitted(source, left.pop(source), _shape(name, layout, shapes))
-        for name, source in sources.items()
+    unused = {
+        _current_name(name): tensor for name, tensor in tensors.items() if BATCH_COUNTER not in name
     }
-    if left:
-        raise WeightsError(f"{layout.network} has no {few(left)}", _is_it_for(model))
+    layout = _best_layout(model, unused)
+    _drop_unusable_output(layout, unused, shapes)
+    torch_names = _torch_names(model, layout, shapes, with_output=_has_output(layout, unused))
+    missing = [name for name in torch_names.values() if name not in unused]
+    if missing:
+        raise WeightsError(
+            f"{list_names(missing)} of {layout.network} not found", _other_network_hint(model)
+        )
+    parameters = {
+        name: _to_float32(torch_name, unused.pop(torch_name), _shape(name, layout, shapes))
+        for name, torch_name in torch_names.items()
+    }
+    if unused:
+        raise WeightsError(
+            f"{layout.network} has no {list_names(unused)}", _other_network_hint(model)
+        )
     if model in EXTRA_LAYERS:
         EXTRA_LAYERS[model].add(parameters)
     return parameters
@@ -75,27 +84,28 @@ def to_torch(
     mean: Channels,
     std: Channels,
 ) -> TorchNetwork:
-    """The counterpart of a Gluon network with these parameters, by Gluon's names.
+    """Convert the parameters of a Gluon network, by Gluon's names, to a PyTorch network.
 
-    ``mean`` and ``std`` of each channel normalise the Gluon network's input. Raises
-    WeightsError for a network without a counterpart, for parameters that are not
-    this network's, and if the counterpart cannot compute the same.
+    ``mean`` and ``std``, one number per channel, normalise the input of the Gluon
+    network. Raises WeightsError if the network has no PyTorch counterpart, if the
+    parameters are those of another network, or if the counterpart cannot compute
+    the same outputs.
     """
     layout = layouts(model)[0]
-    left = {name: np.asarray(value) for name, value in parameters.items()}
+    values = {name: np.asarray(value) for name, value in parameters.items()}
     new_mean, new_std = mean, std
     if model in EXTRA_LAYERS:
         try:
-            new_mean, new_std = EXTRA_LAYERS[model].remove(left, new_mean, new_std)
+            new_mean, new_std = EXTRA_LAYERS[model].remove(values, new_mean, new_std)
         except KeyError as error:
             raise WeightsError(f"{error.args[0]} of {model} not found") from None
-    _check_layers(model, layout, left)
-    tensors = {_torch_name(layout, name): value for name, value in left.items()}
+    _check_layers(model, layout, values)
+    tensors = {_torch_name(layout, name): value for name, value in values.items()}
     output = layout.layers[layout.output]
     weight = tensors[f"{output}.weight"]
-    tensors[f"{output}.weight"] = weight.reshape(
-        *weight.shape[:2], *(1,) * (layout.output_rank - 2)
-    )
+    # Weights of a 1x1 convolution have two more axes than those of a dense layer.
+    extra_axes = (1,) * (layout.output_rank - 2)
+    tensors[f"{output}.weight"] = weight.reshape(weight.shape[:2] + extra_axes)
     tensors.setdefault(f"{output}.bias", np.zeros(len(weight)))
     return TorchNetwork(
         layout.library,
@@ -106,27 +116,31 @@ def to_torch(
     )
 
 
-def few(names: Iterable[str]) -> str:
-    """The first names of many."""
+def list_names(names: Iterable[str]) -> str:
+    """The names as text: the first three, and the number of the others."""
     names = list(names)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _modern(name: str) -> str:
-    """DenseNets were saved with a dot more once: denselayer1.norm.1 is denselayer1.norm1."""
+def _current_name(name: str) -> str:
+    """Rename the layers of old DenseNet files: denselayer1.norm.1 is now denselayer1.norm1."""
     return re.sub(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)", r"\1", name)
 
 
-def _fitting_layout(model: str, tensors: Iterable[str]) -> Layout:
-    """The layout that knows most of the names."""
+def _best_layout(model: str, tensors: Iterable[str]) -> Layout:
+    """The layout that has the most layers in common with the names of the tensors."""
     layers = {name.rpartition(".")[0] for name in tensors}
     return max(layouts(model), key=lambda layout: len(layers & set(layout.layers.values())))
 
 
-def _settle_output_bias(
+def _drop_unusable_output(
     layout: Layout, tensors: dict[str, np.ndarray], shapes: Mapping[str, Sequence[int]]
 ) -> None:
-    """Drop what Gluon's output layer cannot hold: weights without their bias would mislead."""
+    """Remove the output layer if it has a bias and Gluon's does not.
+
+    A bias of zeros is removed alone. Weights without their bias would give other
+    predictions.
+    """
     output = layout.layers[layout.output]
     if f"{layout.output}.bias" in shapes or f"{output}.bias" not in tensors:
         return
@@ -138,14 +152,16 @@ def _has_output(layout: Layout, tensors: Iterable[str]) -> bool:
     return any(name.startswith(f"{layout.layers[layout.output]}.") for name in tensors)
 
 
-def _sources(
+def _torch_names(
     model: str, layout: Layout, shapes: Iterable[str], with_output: bool
 ) -> dict[str, str]:
-    """The tensor's name for each of Gluon's parameters that has one."""
+    """The name of the tensor for each Gluon parameter that is converted from one."""
     layers = {name.rpartition(".")[0] for name in shapes}
     absent = layout.layers.keys() - layers
     if absent:
-        raise ValueError(f"the shapes are not those of {model}: {few(sorted(absent))} not found")
+        raise ValueError(
+            f"the shapes are not those of {model}: {list_names(sorted(absent))} not found"
+        )
     return {
         name: _torch_name(layout, name)
         for name in shapes
@@ -160,27 +176,31 @@ def _torch_name(layout: Layout, name: str) -> str:
 
 
 def _shape(name: str, layout: Layout, shapes: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
-    """A parameter's shape, with -1 for a number of classes."""
+    """The shape of a parameter, with -1 for the number of classes."""
     shape = tuple(shapes[name])
     return (-1, *shape[1:]) if name.startswith(f"{layout.output}.") else shape
 
 
-def _fitted(source: str, tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A tensor as float32 in Gluon's shape, which differs for dense layers made convolutions."""
-    wanted = (*tensor.shape[:1], *shape[1:]) if shape[0] == -1 else shape
-    dense = {tensor.ndim, len(wanted)} == {2, 4} and tensor.shape[0] == wanted[0]
-    if tensor.shape != wanted and not (dense and tensor.size == np.prod(wanted)):
+def _to_float32(name: str, tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor as float32 in Gluon's shape.
+
+    The shapes of a dense layer and of the equivalent convolution are converted into
+    each other. Raises WeightsError for another shape or values that are not finite.
+    """
+    expected = (*tensor.shape[:1], *shape[1:]) if shape[0] == -1 else shape
+    dense = {tensor.ndim, len(expected)} == {2, 4} and tensor.shape[0] == expected[0]
+    if tensor.shape != expected and not (dense and tensor.size == np.prod(expected)):
         text = str(shape).replace("-1", "classes")
-        raise WeightsError(f"{source} has shape {tensor.shape}, expected {text}")
+        raise WeightsError(f"{name} has shape {tensor.shape}, expected {text}")
     with np.errstate(over="ignore"):
-        values = np.array(tensor, np.float32).reshape(wanted)
+        values = np.array(tensor, np.float32).reshape(expected)
     if not np.isfinite(values).all():
-        raise WeightsError(f"{source} holds numbers that are not finite")
+        raise WeightsError(f"{name} contains values that are not finite")
     return values
 
 
 def _check_layers(model: str, layout: Layout, parameters: Iterable[str]) -> None:
-    """Every layer with all its parameters, and no other."""
+    """Raise WeightsError unless the parameters are exactly those of the layout's layers."""
     found: dict[str, set[str]] = {layer: set() for layer in layout.layers}
     for name in parameters:
         layer, _, suffix = name.rpartition(".")
@@ -188,12 +208,12 @@ def _check_layers(model: str, layout: Layout, parameters: Iterable[str]) -> None
             raise WeightsError(f"{model} has no {name}")
         found[layer].add(suffix)
     for layer, suffixes in found.items():
-        if suffixes not in LAYER_KINDS:
+        if suffixes not in LAYER_PARAMETERS:
             raise WeightsError(
                 f"{layer} of {model} has {', '.join(sorted(suffixes)) or 'no parameters'}, "
-                "expected weight, weight and bias, or the four of a normalisation"
+                "expected weight, weight and bias, or the four parameters of batch normalisation"
             )
 
 
-def _is_it_for(model: str) -> str:
-    return f"Is it for another network than {model}?"
+def _other_network_hint(model: str) -> str:
+    return f"Is the file for another network than {model}?"

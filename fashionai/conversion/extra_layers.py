@@ -1,7 +1,8 @@
-"""Layers that Gluon's networks have and their counterparts lack: neutral at first, then trained.
+"""Layers that Gluon networks have in addition to those of their PyTorch counterparts.
 
-What is added changes no output. Taking the layers away again is exact as well,
-by folding them into their neighbours, or refused.
+Added layers change no output of the network; training then changes them. They are
+removed by folding them into neighbouring layers, which is exact. Removal is refused
+where the neighbours cannot compute the same outputs.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from fashionai.normalization import Channels
 
 Parameters = dict[str, np.ndarray]
 
-EPSILON = 1e-5  # of every batch normalisation, in Gluon as in PyTorch
-# The largest value that ImageNet's mean and standard deviation give to a pixel; 1 for mean 0.5.
+EPSILON = 1e-5  # of every batch normalisation, in Gluon and in PyTorch
+# The largest magnitude of a pixel normalised with ImageNet's mean and standard deviation. With
+# mean and standard deviation 0.5 it is 1.
 LARGEST_INPUT = 2.65
 
 
 @dataclass(frozen=True)
 class ExtraLayers:
-    """How to give a network the layers that it lacks, and how to take them away.
+    """Adds the additional layers of a Gluon network, or removes them.
 
-    ``add`` sets their parameters in place; ``remove`` takes them out in place,
-    with the input's mean and standard deviation of each channel, and returns
-    those of the network without them. It raises WeightsError if they do something that
-    the other layers cannot take over.
+    ``add`` sets the parameters of the layers in place. ``remove`` deletes them in
+    place: it takes the mean and the standard deviation of each input channel, and
+    returns those for the network without the layers. It raises WeightsError if the
+    other layers cannot compute the same outputs.
     """
 
     add: Callable[[Parameters], None]
@@ -38,7 +40,7 @@ class ExtraLayers:
 def _add_normalisation(
     parameters: Parameters, layer: str, mean: np.ndarray, variance: np.ndarray, offset: np.ndarray
 ) -> None:
-    """A normalisation with these statistics that answers with its input plus ``offset``."""
+    """Set a batch normalisation with these statistics whose output is its input plus ``offset``."""
     parameters[f"{layer}.gamma"] = np.sqrt(variance + EPSILON).astype(np.float32)
     parameters[f"{layer}.beta"] = (mean + offset).astype(np.float32)
     parameters[f"{layer}.running_mean"] = mean.astype(np.float32)
@@ -48,7 +50,10 @@ def _add_normalisation(
 def _remove_normalisation(
     parameters: Parameters, layer: str, scaled: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and offset, float64, of what a normalisation does to its input."""
+    """Delete a batch normalisation; return its map of the input as scale and offset, float64.
+
+    ``scaled`` is false for a layer that does not use its gamma.
+    """
     gamma, beta, mean, variance = (
         parameters.pop(f"{layer}.{name}").astype(np.float64)
         for name in ("gamma", "beta", "running_mean", "running_var")
@@ -58,20 +63,22 @@ def _remove_normalisation(
 
 
 def _resnet_v2(depth: int, offset_readers: list[str]) -> ExtraLayers:
-    """A normalisation of the input, and one with a ReLU behind the first convolution.
+    """BatchNorm of the input, and BatchNorm and ReLU after the first convolution of a ResNet v2.
 
-    The second one adds to each channel more than the convolution can take from
-    it, so that the ReLU clips nothing, and the means of ``offset_readers``, all
-    normalisations that see the tensor, take it away again. Its statistics are those of the reader
-    behind it: in training mode, which uses the batch's own, it then leaves the
-    scale of the tensor about as it is, and its running averages need not move.
+    The BatchNorm after the convolution adds an offset to each channel that makes all
+    values positive, so that the ReLU clips nothing. ``offset_readers`` are all
+    BatchNorm layers that read the resulting tensor: their running means are increased
+    by the same offset. The added BatchNorm has the running statistics of the first
+    reader. In training mode, which uses the statistics of the batch, it therefore
+    leaves the scale of the tensor about unchanged, and its running statistics start
+    near their final values.
     """
 
     def add(parameters: Parameters) -> None:
         filters = parameters["features.1.weight"]
         _add_normalisation(parameters, "features.0", *_standard(filters.shape[1]))
         lowest = LARGEST_INPUT * np.abs(filters).sum(axis=(1, 2, 3), dtype=np.float64)
-        offset = 1 + 2 * lowest  # room for what training changes
+        offset = 1 + 2 * lowest  # training changes the filters, so the offset has a margin
         first = offset_readers[0]
         mean, variance = (
             parameters[f"{first}.{name}"].astype(np.float64)
@@ -88,12 +95,13 @@ def _resnet_v2(depth: int, offset_readers: list[str]) -> ExtraLayers:
         new_mean = np.asarray(mean) - shift * new_std
         scale, offset = _remove_normalisation(parameters, "features.2")
         filters = parameters["features.1.weight"] * scale[:, None, None, None]
-        lowest = _lowest_answers(filters, -new_mean / new_std, (1 - new_mean) / new_std) + offset
+        lowest = _lowest_outputs(filters, -new_mean / new_std, (1 - new_mean) / new_std) + offset
         if lowest.min() < 0:
             raise WeightsError(
-                f"timm's resnetv2_{depth} has no ReLU behind its first convolution, and here it "
-                f"can clip: channel {int(lowest.argmin())} falls to {lowest.min():.3g}",
-                "Only networks that began with timm's weights can go back",
+                f"timm's resnetv2_{depth} has no ReLU after its first convolution, and the ReLU of "
+                f"this network can clip: the input of channel {int(lowest.argmin())} can be as low "
+                f"as {lowest.min():.3g}",
+                "Only networks that were trained from timm's weights can be converted to timm",
             )
         parameters["features.1.weight"] = filters
         for reader in offset_readers:
@@ -105,20 +113,21 @@ def _resnet_v2(depth: int, offset_readers: list[str]) -> ExtraLayers:
 
 
 def _standard(channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Statistics and offset of a normalisation that changes nothing and has gamma 1."""
+    """Mean, variance and offset of a batch normalisation that is the identity, with gamma 1."""
     return np.zeros(channels), np.full(channels, 1 - EPSILON), np.zeros(channels)
 
 
-def _lowest_answers(filters: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The least that each filter can answer to inputs from low to high, or padding of zeros."""
+def _lowest_outputs(filters: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The smallest possible output of each filter for inputs in [low, high] and zero padding."""
     extremes = [filters * bound[None, :, None, None] for bound in (low, high)]
     return np.minimum(np.minimum(*extremes), 0).sum(axis=(1, 2, 3))
 
 
 def _add_expansion(parameters: Parameters) -> None:
-    """The first block of MobileNetV2 expands by 1, which Gluon computes: the identity.
+    """Set the expansion layer of MobileNetV2's first block to the identity.
 
-    Its ReLU6 clips nothing, since the ReLU6 before it has done so.
+    Its expansion factor is 1: other libraries leave the layer out. Its ReLU6 changes
+    nothing, because its input is the output of a ReLU6.
     """
     channels = len(parameters["features.0.weight"])
     identity = np.eye(channels, dtype=np.float32)
@@ -134,26 +143,29 @@ def _remove_expansion(
     change = max(np.abs(weight * scale[:, None] - np.eye(len(weight))).max(), np.abs(shift).max())
     if change > 1e-6:
         raise WeightsError(
-            "torchvision's mobilenet_v2 has no expansion in its first block, and here it has "
-            f"been trained: features.3.out.0 is {change:.3g} from the identity",
+            "torchvision's mobilenet_v2 has no expansion layer in its first block, and this "
+            "network has a trained one: features.3.out.0 differs from the identity by "
+            f"{change:.3g}",
             "Freeze the first layers while training, or export to another format",
         )
     return mean, std
 
 
 _EXPANSION = ExtraLayers(_add_expansion, _remove_expansion)
-# The shortcuts of bottlenecks all start behind a normalisation where the width changes, which it
-# does in the first block. With basic blocks it first does so in the second stage.
+# A shortcut reads the tensor before the BatchNorm of its block unless the block changes the width.
+# Bottleneck networks change the width in the first block, so that only its BatchNorm reads the
+# tensor. Networks of basic blocks first change it in the second stage.
 _BOTTLENECK_READERS = ["features.5.0.bn1"]
 
 
-def _basic_readers(blocks: int) -> list[str]:
+def _basic_block_readers(blocks: int) -> list[str]:
+    """The readers in a ResNet with so many basic blocks in its first stage."""
     return [*(f"features.5.{block}.bn1" for block in range(blocks)), "features.6.0.bn1"]
 
 
 EXTRA_LAYERS = {
     "mobilenetv2_1.0": _EXPANSION,
-    "resnet18_v2": _resnet_v2(18, _basic_readers(2)),
-    "resnet34_v2": _resnet_v2(34, _basic_readers(3)),
+    "resnet18_v2": _resnet_v2(18, _basic_block_readers(2)),
+    "resnet34_v2": _resnet_v2(34, _basic_block_readers(3)),
     **{f"resnet{depth}_v2": _resnet_v2(depth, _BOTTLENECK_READERS) for depth in (50, 101, 152)},
 }

@@ -1,8 +1,8 @@
-"""Which layer of a PyTorch network is which layer of the Gluon network of equal architecture.
+"""Names of corresponding layers in Gluon and PyTorch networks of the same architecture.
 
-A row of a table is a pair of patterns, Gluon's and PyTorch's. Braces hold numbers
-from..to or choices with commas; both patterns stand for the same number of names,
-in the same order.
+A table is a list of pairs of patterns: Gluon's names, then the other library's.
+``{1..3}`` in a pattern stands for 1, 2 and 3, ``{a,b}`` for a and b. Both patterns
+of a pair stand for the same number of names, in the same order.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from dataclasses import dataclass
 
 from fashionai.errors import WeightsError, nearest
 
-Rows = Sequence[tuple[str, str]]
+PatternPairs = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The names that one library gives to the layers of a network.
+    """The layer names of a network in one library.
 
-    ``layers`` maps Gluon's name of a layer to this library's, ``output`` is
-    Gluon's name of the layer of classes, and ``output_rank`` tells whether that
-    is a dense layer (2) or a 1x1 convolution (4) in this library.
+    ``library`` and ``network`` are the library and its name of the network.
+    ``layers`` maps Gluon's layer names to the library's. ``output`` is Gluon's name
+    of the output layer. ``output_rank`` is the number of axes of the output layer's
+    weights in the library: 2 for a dense layer, 4 for a 1x1 convolution.
     """
 
     library: str
@@ -34,9 +35,10 @@ class Layout:
 
 
 def layouts(model: str) -> list[Layout]:
-    """The layouts in which a Gluon network's weights exist, the one to write first.
+    """The layouts in which weights of a Gluon network are published.
 
-    Raises WeightsError for a network without a counterpart of equal architecture.
+    The first one is the layout that exported files have. Raises WeightsError for a
+    network without a counterpart of equal architecture.
     """
     if model not in LAYOUTS:
         raise WeightsError(
@@ -47,7 +49,7 @@ def layouts(model: str) -> list[Layout]:
 
 
 def expand(pattern: str) -> list[str]:
-    """The names a pattern stands for, the last braces counting fastest."""
+    """The names that a pattern stands for. The last braces vary fastest."""
     parts = [
         _choices(part) if index % 2 else [part]
         for index, part in enumerate(re.split(r"\{(.*?)\}", pattern))
@@ -62,40 +64,44 @@ def _choices(text: str) -> list[str]:
     return text.split(",")
 
 
-def _table(rows: Rows) -> dict[str, str]:
+def _table(pairs: PatternPairs) -> dict[str, str]:
     return {
         gluon: torch
-        for row in rows
-        for gluon, torch in itertools.zip_longest(*(expand(pattern) for pattern in row))
+        for pair in pairs
+        for gluon, torch in itertools.zip_longest(*(expand(pattern) for pattern in pair))
     }
 
 
 def _resnet_v1b(depth: int, blocks: Sequence[int], convolutions: int) -> list[Layout]:
-    """torchvision and timm agree, and GluonCV took their names; the stride is on the 3x3."""
-    rows = ["{conv1,bn1,fc}", "layer{2..4}.0.downsample.{0,1}"]
+    """The layout of a ResNet v1b, whose 3x3 convolutions have the stride.
+
+    GluonCV, torchvision and timm use the same names.
+    """
+    patterns = ["{conv1,bn1,fc}", "layer{2..4}.0.downsample.{0,1}"]
     if convolutions == 3:
-        rows.append("layer1.0.downsample.{0,1}")
+        patterns.append("layer1.0.downsample.{0,1}")
     for stage, count in enumerate(blocks, 1):
-        rows.append(f"layer{stage}.{{0..{count - 1}}}.{{conv,bn}}{{1..{convolutions}}}")
-    return [Layout("torchvision", f"resnet{depth}", _table([(row, row) for row in rows]), "fc")]
+        patterns.append(f"layer{stage}.{{0..{count - 1}}}.{{conv,bn}}{{1..{convolutions}}}")
+    table = _table([(pattern, pattern) for pattern in patterns])
+    return [Layout("torchvision", f"resnet{depth}", table, "fc")]
 
 
 def _resnet_v2(depth: int, blocks: Sequence[int], convolutions: int) -> list[Layout]:
-    rows = [
+    pairs = [
         ("features.{1,9}", "{stem.conv,norm}"),
         ("features.{6..8}.0.downsample", "stages.{1..3}.blocks.0.downsample.conv"),
         ("output", "head.fc"),
     ]
     if convolutions == 3:
-        rows.append(("features.5.0.downsample", "stages.0.blocks.0.downsample.conv"))
+        pairs.append(("features.5.0.downsample", "stages.0.blocks.0.downsample.conv"))
     for stage, count in enumerate(blocks):
-        rows.append(
+        pairs.append(
             (
                 f"features.{5 + stage}.{{0..{count - 1}}}.{{bn,conv}}{{1..{convolutions}}}",
                 f"stages.{stage}.blocks.{{0..{count - 1}}}.{{norm,conv}}{{1..{convolutions}}}",
             )
         )
-    return [Layout("timm", f"resnetv2_{depth}", _table(rows), output_rank=4)]
+    return [Layout("timm", f"resnetv2_{depth}", _table(pairs), output_rank=4)]
 
 
 def _mobilenet_v2() -> list[Layout]:
@@ -107,7 +113,7 @@ def _mobilenet_v2() -> list[Layout]:
         (others, "features.{2..17}.conv.{0.0,0.1,1.0,1.1,2,3}"),
         ("output.0", "classifier.1"),
     ]
-    # Of the first public port, in which ImageNet features are still passed around.
+    # The names of the first public port to PyTorch; weights with these names are still in use.
     pytorch_mobilenet_v2 = [
         (ends, "features.{0,18}.{0,1}"),
         (first, "features.1.conv.{0,1,3,4}"),
@@ -136,33 +142,37 @@ def _mobilenet_v2() -> list[Layout]:
 
 
 def _densenet(depth: int, blocks: Sequence[int]) -> list[Layout]:
-    rows = [
+    pairs = [
         ("features.{0,1,11}", "features.{conv0,norm0,norm5}"),
         ("features.{5,7,9}.{0,2}", "features.transition{1..3}.{norm,conv}"),
         ("output", "classifier"),
     ]
     for block, count in enumerate(blocks):
-        rows.append(
+        pairs.append(
             (
                 f"features.{4 + 2 * block}.{{0..{count - 1}}}.1.{{0,2,3,5}}",
                 f"features.denseblock{block + 1}.denselayer{{1..{count}}}"
                 ".{norm1,conv1,norm2,conv2}",
             )
         )
-    return [Layout("torchvision", f"densenet{depth}", _table(rows))]
+    return [Layout("torchvision", f"densenet{depth}", _table(pairs))]
 
 
-def _vgg(depth: int, convolutions: Sequence[int], normalised: bool) -> list[Layout]:
-    """``convolutions`` in each of the five stages, which a pooling layer ends."""
+def _vgg_name(depth: int, batch_norm: bool) -> str:
+    return f"vgg{depth}_bn" if batch_norm else f"vgg{depth}"
+
+
+def _vgg(depth: int, convolutions: Sequence[int], batch_norm: bool) -> list[Layout]:
+    """``convolutions`` is the number in each of the five stages, which end in a pooling layer."""
     features, index = [], 0
     for count in convolutions:
         for _ in range(count):
-            features += [str(index), str(index + 1)] if normalised else [str(index)]
-            index += 3 if normalised else 2
+            features += [str(index), str(index + 1)] if batch_norm else [str(index)]
+            index += 3 if batch_norm else 2
         index += 1
     same = f"features.{{{','.join(features)}}}"
     dense = f"{{features.{index},features.{index + 2},output}}"
-    name = f"vgg{depth}_bn" if normalised else f"vgg{depth}"
+    name = _vgg_name(depth, batch_norm)
     return [
         Layout("torchvision", name, _table([(same, same), (dense, "classifier.{0,3,6}")])),
         Layout(
@@ -172,15 +182,15 @@ def _vgg(depth: int, convolutions: Sequence[int], normalised: bool) -> list[Layo
 
 
 def _alexnet() -> list[Layout]:
-    rows = [
+    pairs = [
         ("features.{0,2,4,5,6}", "features.{0,3,6,8,10}"),
         ("{features.9,features.11,output}", "classifier.{1,4,6}"),
     ]
-    return [Layout("torchvision", "alexnet", _table(rows))]
+    return [Layout("torchvision", "alexnet", _table(pairs))]
 
 
 def _squeezenet(version: str, fires: str) -> list[Layout]:
-    rows = [
+    pairs = [
         ("features.0", "features.0"),
         (
             f"features.{fires}.{{0.0,1.0.0,1.1.0}}",
@@ -188,7 +198,7 @@ def _squeezenet(version: str, fires: str) -> list[Layout]:
         ),
         ("output.0", "classifier.1"),
     ]
-    return [Layout("torchvision", f"squeezenet{version}", _table(rows), "output.0", output_rank=4)]
+    return [Layout("torchvision", f"squeezenet{version}", _table(pairs), "output.0", output_rank=4)]
 
 
 LAYOUTS: dict[str, list[Layout]] = {
@@ -208,14 +218,14 @@ LAYOUTS: dict[str, list[Layout]] = {
     "densenet169": _densenet(169, (6, 12, 32, 32)),
     "densenet201": _densenet(201, (6, 12, 48, 32)),
     **{
-        f"vgg{depth}{'_bn' * normalised}": _vgg(depth, convolutions, normalised)
+        _vgg_name(depth, batch_norm): _vgg(depth, convolutions, batch_norm)
         for depth, convolutions in (
             (11, (1, 1, 2, 2, 2)),
             (13, (2, 2, 2, 2, 2)),
             (16, (2, 2, 3, 3, 3)),
             (19, (2, 2, 4, 4, 4)),
         )
-        for normalised in (False, True)
+        for batch_norm in (False, True)
     },
     "alexnet": _alexnet(),
     "squeezenet1.0": _squeezenet("1_0", "{3,4,5,7,8,9,10,12}"),

@@ -1,4 +1,4 @@
-"""The types of numbers in checkpoints, by the names that safetensors gives them."""
+"""The dtypes of tensors in checkpoints, by their names in safetensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DTYPES = {
     "F64": "f8",
     "F32": "f4",
     "F16": "f2",
-    "BF16": "u2",  # NumPy lacks it: the upper half of a float32
+    "BF16": "u2",  # NumPy has no bfloat16; it is the upper half of a float32
     "I64": "i8",
     "I32": "i4",
     "I16": "i2",
@@ -23,16 +23,19 @@ DTYPES = {
 
 
 def item_size(dtype: str) -> int:
-    """Bytes of one number; WeightsError for a type that no converted network has."""
+    """The number of bytes of one element. Raises WeightsError for an unsupported dtype."""
     if dtype not in DTYPES:
-        raise WeightsError(f"holds numbers of type {dtype}, expected one of {', '.join(DTYPES)}")
+        raise WeightsError(
+            f"contains tensors of dtype {dtype}, expected one of {', '.join(DTYPES)}"
+        )
     return np.dtype(DTYPES[dtype]).itemsize
 
 
 def decode(data: Union[bytes, bytearray, memoryview], dtype: str, order: str) -> np.ndarray:
-    """The numbers in ``data``, ``(N,)`` and read-only; those of 16 bits as float32.
+    """The elements in ``data`` as a read-only array ``(N,)``; 16-bit floats become float32.
 
-    ``order`` is ``little`` or ``big``. Raises WeightsError for an unknown type or order.
+    ``order`` is the byte order, ``little`` or ``big``. Raises WeightsError for an
+    unknown dtype or byte order.
     """
     item_size(dtype)
     if order not in ("little", "big"):

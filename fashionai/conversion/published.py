@@ -1,4 +1,4 @@
-"""Public ImageNet weights that can be converted, and the input that each was trained on."""
+"""Published ImageNet weights that can be converted, and the preprocessing each was trained with."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ HALF: Channels = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """Weights of a Gluon network, by the name under which another library publishes them.
+    """Published weights that fit a Gluon network.
 
-    ``model`` is Gluon's name. ``name`` is a tag of timm, which is also that of a
-    repository ``timm/<name>`` of the Hugging Face hub with a file ``model.safetensors``, or
-    a file of torchvision, with the first eight digits of its SHA-256. Images are
-    RGB in [0, 1], less ``mean`` and over ``std``.
+    ``model`` is Gluon's name of the network. ``library`` is timm or torchvision.
+    ``name`` is a tag of timm, whose weights are the file ``model.safetensors`` of
+    the repository ``timm/<name>`` on the Hugging Face hub, or a file name of
+    torchvision, which contains the first eight digits of the file's SHA-256.
+
+    The input is ``(x - mean) / std`` for RGB values x in [0, 1].
     """
 
     model: str
@@ -27,10 +29,11 @@ class PublishedWeights:
 
 
 def published_weights(model: str) -> list[PublishedWeights]:
-    """The published weights of a Gluon network, the most accurate first; none for most networks."""
+    """The published weights of a Gluon network, the most accurate first; may be empty."""
     return [weights for weights in PUBLISHED_WEIGHTS if weights.model == model]
 
 
+# By Gluon's name: the tag.
 _TIMM = {
     "resnet18_v1b": "resnet18.a1_in1k",
     "resnet34_v1b": "resnet34.a1_in1k",
@@ -51,12 +54,14 @@ _TIMM = {
     "vgg19": "vgg19.tv_in1k",
     "vgg19_bn": "vgg19_bn.tv_in1k",
 }
+# The same for weights trained with mean and standard deviation 0.5.
 _TIMM_HALF = {
     "resnet18_v2": "resnetv2_18.ra4_e3600_r224_in1k",
     "resnet34_v2": "resnetv2_34.ra4_e3600_r224_in1k",
     "resnet50_v2": "resnetv2_50.a1h_in1k",
     "resnet101_v2": "resnetv2_101.a1h_in1k",
 }
+# By Gluon's name: the file name.
 _TORCHVISION = {
     "resnet18_v1b": "resnet18-f37072fd.pth",
     "resnet34_v1b": "resnet34-b627a593.pth",

@@ -1,10 +1,10 @@
-"""Files that ``torch.save`` wrote, read as data: without PyTorch, and running nothing.
+"""Reading files of ``torch.save`` without PyTorch and without running code from the file.
 
-They are pickles that refer to storages, which are runs of numbers outside of the
-pickle: since PyTorch 1.6 a zip archive of ``data.pkl`` and one member a storage,
-before that several pickles in a row with the storages behind them
-(torch/serialization.py). A pickle may ask for any function there is; this reader
-knows those few of which a file of weights consists, and refuses all others.
+The files are pickles that refer to storages, which are arrays of numbers outside of
+the pickle (torch/serialization.py). Since PyTorch 1.6 a file is a zip archive with
+``data.pkl`` and one member per storage. Older files are a sequence of pickles,
+followed by the storages. A pickle may call any Python function. This reader
+provides only the functions that state dicts need, and refuses all others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ REBUILD_FUNCTIONS = ("_rebuild_tensor", "_rebuild_tensor_v2")
 
 @dataclass(frozen=True)
 class Storage:
-    """``count`` numbers of one type outside of the pickle, under ``key``."""
+    """``count`` numbers of one dtype outside of the pickle, identified by ``key``."""
 
     key: str
     dtype: str
@@ -54,7 +54,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A view of a storage: the numbers at ``offset + sum(index * strides)``."""
+    """A view of a storage: element ``index`` is the number at ``offset + sum(index * strides)``."""
 
     storage: Storage
     offset: int
@@ -63,29 +63,31 @@ class Tensor:
 
 
 def read_torch(data: bytes) -> dict[str, np.ndarray]:
-    """The tensors by name of a file of ``torch.save``, given its content; read-only views.
+    """The tensors by name, as read-only arrays, of the content of a file of ``torch.save``.
 
-    The state dict may be the file's whole content or its entry ``state_dict`` or
-    ``model``. Raises WeightsError for a file that is damaged or that holds
-    anything but tensors, containers, numbers and text, which is then named.
+    The state dict is the file's whole content or its entry ``state_dict`` or
+    ``model``. Raises WeightsError if the file is damaged, or if it contains anything
+    but tensors, containers, numbers and text.
     """
     try:
         return _read_zip(data) if data.startswith(ZIP_START) else _read_legacy(data)
     except WeightsError:
         raise
-    # Damaged pickles and archives fail in nearly any way that Python knows.
+    # Damaged pickles and archives raise exceptions of nearly every type.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        # Its cause stays with it: to whoever looks for a defect here it is no damage.
-        raise WeightsError(f"damaged or cut off ({reason})") from error
+        # The cause is kept: the exception may also come from a defect of this module.
+        raise WeightsError(f"damaged or truncated ({reason})") from error
 
 
 def _read_zip(data: bytes) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        # PyTorch compresses nothing: more can only come out of a trap or of a damaged file.
+        # PyTorch does not compress: only a zip bomb or a damaged file unpacks to more bytes.
         unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > len(data):
-            raise WeightsError(f"would unpack to {unpacked} bytes, and the file has {len(data)}")
+            raise WeightsError(
+                f"would unpack to {unpacked} bytes, more than the file's own {len(data)}"
+            )
         names = archive.namelist()
         pickles = [name for name in names if name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -105,7 +107,7 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
     protocol, _ = _Unpickler.load_next(stream)
     if protocol != LEGACY_PROTOCOL:
         raise WeightsError(f"protocol {protocol} of torch.save, expected {LEGACY_PROTOCOL}")
-    _Unpickler.load_next(stream)  # of the machine: nothing in the file depends on it
+    _Unpickler.load_next(stream)  # describes the machine that wrote the file; it is not needed
     value, storages = _Unpickler.load_next(stream)
     keys, _ = _Unpickler.load_next(stream)
     position = stream.tell()
@@ -113,7 +115,7 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
     for key in keys:
         (count,) = struct.unpack_from("<q", data, position)
         if count != storages[key].count:
-            raise WeightsError(f"storage {key} has {count} numbers, not {storages[key].count}")
+            raise WeightsError(f"storage {key} has {count} numbers, expected {storages[key].count}")
         end = position + 8 + count * item_size(storages[key].dtype)
         blocks[key] = data[position + 8 : end]
         position = end
@@ -121,10 +123,10 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds tensors and plain containers; WeightsError that names anything else.
+    """Builds tensors and plain containers, and raises WeightsError for anything else.
 
-    ``find_class`` makes its functions anew each time: a pickle may set attributes
-    of what it is given, and must not reach what the next file is read with.
+    ``find_class`` returns new function objects in every call: a pickle can set
+    attributes on them, which must not affect the reading of other files.
     """
 
     def __init__(self, stream: io.BytesIO) -> None:
@@ -133,7 +135,7 @@ class _Unpickler(pickle.Unpickler):
 
     @classmethod
     def load_next(cls, stream: io.BytesIO) -> tuple[Any, dict[str, Storage]]:
-        """The value of the pickle at the stream's position, and the storages it refers to."""
+        """Load the pickle at the stream's position: its value and the storages it refers to."""
         start = stream.tell()
         _check_memo(stream)
         stream.seek(start)
@@ -152,34 +154,38 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return lambda tensor, *_: tensor
         raise WeightsError(
-            f"asks for {module}.{name}, which no file of weights needs; it was not run",
-            "Only a state dict of tensors is read",
+            f"refers to {module}.{name}, which a file of weights does not need; it was not run",
+            "Only a state dict of tensors can be read",
         )
 
     def persistent_load(self, pid: Any) -> Storage:
         kind, dtype, key, _, count, *view = pid
         if kind != "storage" or dtype not in STORAGE_DTYPES.values() or any(view):
-            raise WeightsError(f"refers to a {kind} in a way that no state dict does")
+            raise WeightsError(f"contains a reference to a {kind} that no state dict has")
         return self.storages.setdefault(key, Storage(key, dtype, count))
 
 
 def _check_memo(stream: io.BytesIO) -> None:
-    """Python reserves memory up to the largest place in a pickle's memo, before filling it."""
-    places = 0
+    """Raise WeightsError if a memo index exceeds the number of memo entries.
+
+    Python allocates memory for the largest index before it fills the memo: a damaged
+    index could exhaust the memory.
+    """
+    entries = 0
     for operation, argument, _ in pickletools.genops(stream):
         if "PUT" in operation.name:
-            places += 1
-            if int(argument or 0) > places:
-                raise WeightsError(f"damaged or cut off (place {argument} in the memo)")
+            entries += 1
+            if int(argument or 0) > entries:
+                raise WeightsError(f"damaged or truncated (memo index {argument})")
 
 
 def _state_dict(value: Any) -> dict[str, Tensor]:
-    """The tensors by name in what was pickled: itself, or its entry for the network."""
+    """The state dict in a pickled value: the value itself, or its entry for the network."""
     for key in ("state_dict", "model"):
         if isinstance(value, dict) and isinstance(value.get(key), dict):
             value = value[key]
     if not isinstance(value, dict):
-        raise WeightsError(f"holds a {type(value).__name__}, expected a state dict of tensors")
+        raise WeightsError(f"contains a {type(value).__name__}, expected a state dict of tensors")
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise WeightsError(f"entry {name!r} is a {type(tensor).__name__}, expected a tensor")
@@ -202,7 +208,7 @@ def _numbers(storage: Storage, data: bytes, order: str) -> np.ndarray:
 
 
 def _view(name: str, tensor: Tensor, numbers: dict[str, np.ndarray]) -> np.ndarray:
-    """The tensor's part of its storage; WeightsError if any of it lies outside."""
+    """The tensor as a view of its storage. Raises WeightsError if it exceeds the storage."""
     storage = numbers[tensor.storage.key]
     shape, strides = tensor.shape, tensor.strides
     last = tensor.offset + sum((size - 1) * step for size, step in zip(shape, strides))

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 
-from fashionai.csv_files import read_rows, write_rows
+from fashionai.csv_files import read_csv_rows, write_rows
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, content_hash
@@ -123,7 +123,7 @@ def read_urls(path: Path) -> list[ListedURL]:
     row, else in the first column that does. Raises DataError for a file without
     URLs and for a row with more or fewer fields than the first.
     """
-    rows = [(fields, place) for fields, place in read_rows(path) if any(fields)]
+    rows = [(fields, place) for fields, place in read_csv_rows(path) if any(fields)]
     if not rows:
         raise DataError(f"{path}: is empty, expected URLs")
     header, place = rows[0]

@@ -97,7 +97,7 @@ def _read_folder(folder: Path) -> list[ImageToPredict]:
 
 def _known_question_file(path: Path) -> Optional[QuestionFile]:
     """The kind of competition's question file that a file is; None for any other file."""
-    first_rows = [fields for fields, _ in itertools.islice(csv_files.read_rows(path), 2)]
+    first_rows = [fields for fields, _ in itertools.islice(csv_files.read_csv_rows(path), 2)]
     kinds = (reader.questions for reader in readers())
     return next((kind for kind in kinds if kind is not None and kind.matches(first_rows)), None)
 

@@ -1,1 +1,1 @@
-"""The demo data set: drawn figures in garments."""
+"""The demo data set: drawn images of people in garments."""

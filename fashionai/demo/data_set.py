@@ -1,9 +1,9 @@
-"""An embedded demo data set: drawn figures in garments, in the shape of FashionAI.
+"""A generated demo data set: drawn people in garments, in the format of FashionAI.
 
-It lets the whole way from label files to a prediction file run in minutes on any
-machine. As in the competition, the class is the height of a hem or cuff on the
-body; colours, fabrics, pose and background are independent of it, so that a
-network has to look at shape.
+With it, all commands from label files to a prediction file run in minutes on any
+machine. As in the competition, the class is the position of a hem or cuff on the
+body. Colours, fabrics, pose and background are independent of the class, so that a
+network can only learn it from shapes.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from fashionai.tasks import Task
 
 DEMO_TASKS = ("skirt_length_labels", "pant_length_labels", "sleeve_length_labels")
 
-MAYBE_SHARE = 0.027  # as in the competition
+MAYBE_SHARE = 0.027  # share of images with a class marked m, as in the competition
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One row to draw: its file, its class and the class marked ``m``, if any."""
+    """One image to draw: its file name, its class and the class marked ``m``, if any."""
 
     file: str
     label: int
     maybe: int | None
 
     def letters(self, classes: int) -> str:
-        """The label file's text, such as ``nnymn``."""
+        """The label in the format of the label file, such as ``nnymn``."""
         marks = {self.maybe: "m", self.label: "y"}
         return "".join(marks.get(index, "n") for index in range(classes))
 
@@ -49,10 +49,10 @@ def write_demo(
     seed: int = 0,
     progress: Advance = no_progress,
 ) -> None:
-    """Write the demo data set: ``base`` (training), ``rank`` (test) and the test's answers.
+    """Write the demo data set: ``base`` (training), ``rank`` (test) and the test labels.
 
     The same arguments give the same bytes. ``progress`` is called with 1 after each
-    image. The label files come last, so that a folder which has them is complete.
+    image. The label files are written last: a folder that has them is complete.
     """
     tasks = [find_task(name) for name in DEMO_TASKS]
     tables: dict[str, list[str]] = {"base": [], "rank": []}
@@ -75,29 +75,32 @@ def write_demo(
 def _samples(
     task: Task, split: str, count: int, seed: int
 ) -> Iterator[tuple[Sample, np.random.Generator]]:
-    """The rows of one split of one task, each with the generator that draws it."""
+    """The samples of one split of one task, each with the random generator for its drawing."""
     key = [seed, DEMO_TASKS.index(task.name), ("base", "rank").index(split)]
     rng = np.random.default_rng(key)
     labels = _labels(task, count, rng)
     visible = np.flatnonzero(labels > 0)
-    unsure = set(rng.permutation(visible)[: round(MAYBE_SHARE * count)].tolist())
+    ambiguous = set(rng.permutation(visible)[: round(MAYBE_SHARE * count)].tolist())
     for index, label in enumerate(labels.tolist()):
         text = f"{task.name}/{split}/{index}/{seed}"
         file = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".jpg"
-        maybe = _neighbour(label, len(task.classes), rng) if index in unsure else None
+        maybe = _neighbour(label, len(task.classes), rng) if index in ambiguous else None
         yield Sample(file, label, maybe), np.random.default_rng([*key, index])
 
 
 def _labels(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Class indices in random order: about, not exactly, as many of each."""
+    """Class indices ``(count,)`` in random order, of nearly balanced classes.
+
+    4/5 of the labels are exactly balanced, 1/5 are drawn uniformly.
+    """
     first = 1 if task.name == "sleeve_length_labels" else 0  # sleeves are never Invisible
     classes = len(task.classes)
-    even = np.arange(count - count // 5) % (classes - first) + first
-    return rng.permutation(np.concatenate([even, rng.integers(first, classes, count // 5)]))
+    balanced = np.arange(count - count // 5) % (classes - first) + first
+    return rng.permutation(np.concatenate([balanced, rng.integers(first, classes, count // 5)]))
 
 
 def _neighbour(label: int, classes: int, rng: np.random.Generator) -> int:
-    """A visible class next to ``label`` in the order of lengths."""
+    """A random visible class next to ``label`` in the order of lengths."""
     choices = [index for index in (label - 1, label + 1) if 1 <= index < classes]
     return int(rng.choice(choices))
 

@@ -1,6 +1,7 @@
-"""Figures in garments, drawn so that only the height of a hem or cuff tells the class.
+"""Drawings of people in garments, in which only the position of a hem or cuff shows the class.
 
-In body units x = 0 is the body's axis, y = 0 the crown and y = 1 just below the soles.
+In body units, x = 0 is the axis of the body, y = 0 the top of the head and y = 1 just below
+the feet.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from fashionai.tasks import Task
 Point = Union[Sequence[float], np.ndarray]
 Points = Union[Sequence[Sequence[float]], np.ndarray]
 
-# Where the hem of each visible class lies: for skirts and pants the share of the way
-# from hip to sole, for sleeves from shoulder to fingertip. The gaps keep neighbours apart.
+# The range of the hem of each visible class: for skirts and pants as a fraction of the distance
+# from hip to sole, for sleeves from shoulder to fingertip. Gaps separate neighbouring classes.
 BANDS = {
     "skirt_length_labels": ((0.20, 0.32), (0.43, 0.50), (0.61, 0.68), (0.79, 0.85), (0.99, 1.02)),
     "pant_length_labels": ((0.16, 0.26), (0.39, 0.46), (0.58, 0.64), (0.75, 0.80), (0.94, 0.97)),
@@ -28,21 +29,23 @@ BANDS = {
     ),
 }
 
-SHOULDER, WAIST, HIP, KNEE, ANKLE, SOLE = 0.185, 0.40, 0.48, 0.71, 0.93, 0.97  # heights
-WAIST_HALF, HIP_HALF = 0.068, 0.096  # half widths
-ARM = (0.16, 0.15, 0.065)  # lengths: upper arm, forearm, hand
+# Heights y, half widths and lengths (upper arm, forearm, hand) in body units.
+SHOULDER, WAIST, HIP, KNEE, ANKLE, SOLE = 0.185, 0.40, 0.48, 0.71, 0.93, 0.97
+WAIST_HALF, HIP_HALF = 0.068, 0.096
+ARM = (0.16, 0.15, 0.065)
+# The corners (24, 2) of a polygon that approximates the unit circle.
 CIRCLE = np.exp(2j * np.pi * np.arange(24) / 24)[:, None].view(float)
-# Blue, green, red, as OpenCV has them.
+# Colours in OpenCV's order: blue, green, red.
 SKINS = np.array([(205, 224, 250), (170, 200, 240), (130, 170, 220), (85, 125, 180), (50, 75, 115)])
 HAIR = np.array([(25, 25, 30), (35, 55, 85), (90, 160, 205), (40, 65, 150), (150, 150, 155)])
 LIPS = np.array((60, 60, 160))
 
 
 def draw(task: Task, label: int, maybe: int | None, rng: np.random.Generator) -> np.ndarray:
-    """A picture ``(H, W, 3) uint8`` BGR of a garment of class ``label``.
+    """Draw an image ``(H, W, 3) uint8`` BGR of a garment of class ``label``.
 
-    With a class ``maybe`` beside it the hem lies just over the band's edge
-    towards that class.
+    If a neighbouring class ``maybe`` is given, the hem lies slightly outside of the
+    range of ``label``, towards that class.
     """
     width = int(rng.integers(168, 201))
     height = width if rng.random() < 0.25 else round(width * rng.uniform(1.0, 1.08))
@@ -56,12 +59,12 @@ def draw(task: Task, label: int, maybe: int | None, rng: np.random.Generator) ->
     if hidden and not close_up:
         _counter(canvas, rng)
     elif rng.random() < 0.3:
-        _bystander(canvas, rng)
-    return _camera(canvas.image, rng)
+        _distraction(canvas, rng)
+    return _camera_effects(canvas.image, rng)
 
 
 class Canvas:
-    """An image, its colours, and the map from body units to its pixels."""
+    """An image, its palette, and the affine map from body units to its pixels."""
 
     def __init__(self, shape: tuple[int, int], palette: Palette, rng: np.random.Generator) -> None:
         self.shape = shape
@@ -70,23 +73,22 @@ class Canvas:
         self.linear, self.offset = np.eye(2), np.zeros(2)
 
     def place(self, view: tuple[float, float], rng: np.random.Generator) -> None:
-        """Set the map so that the body between two heights fills the middle, with jitter."""
+        """Set the map so that the body between two heights fills the centre crop, with jitter."""
         top, bottom = view
-        # Sides of the centred square, because that is what a centre crop keeps.
         scale = 0.83 * min(self.shape) / (bottom - top) * rng.uniform(0.94, 1.03)
-        lean = np.deg2rad(rng.uniform(-4, 4))
-        turn = np.array([[np.cos(lean), -np.sin(lean)], [np.sin(lean), np.cos(lean)]])
-        self.linear = scale * turn @ np.diag([rng.choice([-1.0, 1.0]), 1.0])
+        angle = np.deg2rad(rng.uniform(-4, 4))
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        self.linear = scale * rotation @ np.diag([rng.choice([-1.0, 1.0]), 1.0])
         shift = rng.uniform(-0.02, 0.02, 2) * (1.5, 1.0) * min(self.shape)
         centre = np.array(self.shape[::-1]) / 2 + shift
         self.offset = centre - self.linear @ (0, (top + bottom) / 2)
 
     def pixels(self, points: Points) -> np.ndarray:
-        """Points in body units as pixel coordinates."""
+        """Convert points ``(N, 2)`` from body units to pixel coordinates (x, y)."""
         return np.asarray(points, float) @ self.linear.T + self.offset
 
     def fill(self, points: Points, paint: np.ndarray) -> None:
-        """Fill a polygon with a colour (3 numbers) or a fabric (an image as large as this)."""
+        """Fill a polygon with a colour ``(3,)`` or a fabric, an image of the canvas's size."""
         corners = np.round(self.pixels(points) * 16).astype(np.int32)
         if paint.ndim == 1:
             cv2.fillPoly(self.image, [corners], paint.tolist(), cv2.LINE_AA, 4)
@@ -95,32 +97,35 @@ class Canvas:
         cv2.fillPoly(mask, [corners], (255,), cv2.LINE_AA, 4)
         x, y, width, height = cv2.boundingRect(mask)
         part = np.s_[y : y + height, x : x + width]
-        share = mask[part][..., None].astype(np.float32) / 255
-        under = self.image[part].astype(np.float32)
-        self.image[part] = (under + (paint[part] - under) * share).round().astype(np.uint8)
+        opacity = mask[part][..., None].astype(np.float32) / 255
+        old = self.image[part].astype(np.float32)
+        self.image[part] = (old + (paint[part] - old) * opacity).round().astype(np.uint8)
 
     def disc(self, centre: Point, radii: Point, paint: np.ndarray) -> None:
         """Fill an ellipse."""
         self.fill(np.asarray(centre) + CIRCLE * np.asarray(radii), paint)
 
     def line(self, start: Point, end: Point, colour: np.ndarray) -> None:
-        """A thin line."""
+        """Draw a line of one pixel."""
         ends = self.pixels(np.stack([start, end])) * 16
         a, b = ends.round().astype(int).tolist()
         cv2.line(self.image, a, b, colour.tolist(), 1, cv2.LINE_AA, 4)
 
 
 def _view(task: Task, close_up: bool) -> tuple[float, float]:
-    """The heights of the body that an image shows."""
+    """The range of heights of the body that an image shows."""
     if close_up:
-        return 0.0, 0.36  # ends above the hip: no hem in sight
+        return 0.0, 0.36  # ends above the hip, so that no hem is visible
     return (0.02, 0.64) if task.name == "sleeve_length_labels" else (0.0, 1.0)
 
 
 def _hem(
     bands: Sequence[tuple[float, float]], index: int, maybe: int | None, rng: np.random.Generator
 ) -> float:
-    """A hem in the band of a class; just beyond its edge if the neighbour may be right too."""
+    """A random hem in the range of a class, or in the gap towards the class ``maybe``.
+
+    ``index`` counts visible classes, ``maybe`` all classes.
+    """
     low, high = bands[index]
     if maybe is None:
         return float(rng.uniform(low, high))
@@ -134,7 +139,7 @@ def _hem(
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one picture; neighbouring things differ enough to be told apart."""
+    """The colours of one image. Adjacent objects have clearly different colours."""
 
     background: np.ndarray
     skin: np.ndarray
@@ -147,7 +152,7 @@ class Palette:
 
 def _palette(rng: np.random.Generator) -> Palette:
     skin = np.clip(SKINS[rng.integers(len(SKINS))] + rng.integers(-12, 13, 3), 0, 255)
-    background = (_colour(rng, [skin], 140) + rng.integers(60, 236)) // 2  # rather grey
+    background = (_colour(rng, [skin], 140) + rng.integers(60, 236)) // 2  # mixed with a grey
     legs = skin if rng.random() < 0.85 else _colour(rng, [background])
     garment = _colour(rng, [background, skin, legs])
     return Palette(
@@ -164,15 +169,15 @@ def _palette(rng: np.random.Generator) -> Palette:
 def _colour(
     rng: np.random.Generator, avoid: Sequence[np.ndarray], distance: float = 110
 ) -> np.ndarray:
-    """A random colour: the first far from those to avoid, else the farthest of twelve."""
+    """A random colour at least ``distance`` from those to avoid; else the farthest of twelve."""
     candidates = rng.integers(10, 246, (12, 3))
-    nearest = np.min([np.linalg.norm(candidates - colour, axis=1) for colour in avoid], axis=0)
-    far = nearest >= distance
-    return candidates[int(np.argmax(far)) if far.any() else int(np.argmax(nearest))]
+    distances = np.min([np.linalg.norm(candidates - colour, axis=1) for colour in avoid], axis=0)
+    is_far = distances >= distance
+    return candidates[int(np.argmax(is_far)) if is_far.any() else int(np.argmax(distances))]
 
 
 def _fabric(colour: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A colour, or an image of a fabric: stripes, checks, dots or noise around that colour."""
+    """The colour itself, or an image of stripes, checks, dots or noise in similar colours."""
     kind = int(rng.integers(6))
     if kind < 2:
         return colour
@@ -194,15 +199,18 @@ def _fabric(colour: np.ndarray, shape: tuple[int, int], rng: np.random.Generator
 
 
 def _waves(shape: tuple[int, int], period: float, angle: float) -> np.ndarray:
-    """Plane waves; as a product of a row and a column, which is cheap."""
-    turn = 2j * np.pi / period
-    column = np.exp(turn * np.sin(angle) * np.arange(shape[0])).astype(np.complex64)
-    row = np.exp(turn * np.cos(angle) * np.arange(shape[1])).astype(np.complex64)
+    """A plane wave of ``period`` pixels in [-1, 1].
+
+    The product of a row and a column is faster than the sine of every pixel.
+    """
+    frequency = 2j * np.pi / period
+    column = np.exp(frequency * np.sin(angle) * np.arange(shape[0])).astype(np.complex64)
+    row = np.exp(frequency * np.cos(angle) * np.arange(shape[1])).astype(np.complex64)
     return np.outer(column, row).imag
 
 
 def _background(shape: tuple[int, int], base: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A gradient around a colour, now and then with a coarse texture or blobs."""
+    """A gradient around a colour, sometimes with a coarse texture or discs."""
     corners = base + rng.uniform(-25, 25, (2, 2, 1)) + rng.uniform(-8, 8, (2, 2, 3))
     image = cv2.resize(corners.astype(np.float32), shape[::-1])
     if rng.random() < 0.4:
@@ -220,7 +228,7 @@ def _background(shape: tuple[int, int], base: np.ndarray, rng: np.random.Generat
 
 
 def _figure(canvas: Canvas, task: Task, hem: float, rng: np.random.Generator) -> None:
-    """A person in the task's garment at that hem, and in other clothes of any length."""
+    """Draw a person in the task's garment with this hem, and in other random clothes."""
     garment = _fabric(canvas.palette.garment, canvas.shape, rng)
     other = _fabric(canvas.palette.other, canvas.shape, rng)
     sleeve_task = task.name == "sleeve_length_labels"
@@ -246,7 +254,7 @@ def _figure(canvas: Canvas, task: Task, hem: float, rng: np.random.Generator) ->
 
 
 def _legs(canvas: Canvas, rng: np.random.Generator) -> list[np.ndarray]:
-    """Draw both legs in their shoes; returns the points hip, knee, ankle of each."""
+    """Draw both legs and shoes. Returns the points hip, knee and ankle ``(3, 2)`` of each leg."""
     legs = []
     for side in (-1, 1):
         spread = rng.uniform(0.02, 0.075)
@@ -260,7 +268,7 @@ def _legs(canvas: Canvas, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def _arms(canvas: Canvas, sleeve: float, fabric: np.ndarray, rng: np.random.Generator) -> None:
-    """Both arms, in sleeves to that share of the way from shoulder to fingertip."""
+    """Draw both arms and sleeves. ``sleeve`` is a fraction of the way to the fingertip."""
     reach, halves = np.append(0, np.cumsum(ARM)), (0.031, 0.024, 0.018, 0.012)
     width = rng.uniform(1.15, 1.7)
     for side in (-1, 1):
@@ -269,14 +277,15 @@ def _arms(canvas: Canvas, sleeve: float, fabric: np.ndarray, rng: np.random.Gene
         canvas.fill(_outline(arm, halves), canvas.palette.skin)
         canvas.disc((arm[2] + arm[3]) / 2, (0.018, 0.024), canvas.palette.skin)
         if sleeve > 0:
-            points, at = _upto(arm, reach, sleeve * reach[-1])
-            half = np.interp(at, reach[:3], halves[:3]) * np.interp(at, (0, 0.2), (1.15, width))
+            points, position = _cut_at(arm, reach, sleeve * reach[-1])
+            half = np.interp(position, reach[:3], halves[:3])
+            half = half * np.interp(position, (0, 0.2), (1.15, width))
             canvas.disc(arm[0], (0.036, 0.034), fabric)
             canvas.fill(_outline(points, half), fabric)
 
 
 def _arm(side: int, rng: np.random.Generator) -> np.ndarray:
-    """The points shoulder, elbow, wrist, fingertip of an arm."""
+    """The points shoulder, elbow, wrist and fingertip ``(4, 2)`` of an arm in a random pose."""
     upper = np.deg2rad(rng.uniform(16, 38))
     lower = upper + np.deg2rad(rng.uniform(-16, 14))
     angles = np.array([upper, lower, lower])
@@ -285,21 +294,25 @@ def _arm(side: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _outline(points: np.ndarray, widths: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The polygon of a limb: its middle line, thickened by a half width at each point."""
-    along = np.concatenate([points[1:], points[-1:]]) - np.concatenate([points[:1], points[:-1]])
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    aside = along[:, ::-1] * (-1, 1) * np.asarray(widths)[:, None]
-    return np.concatenate([points + aside, (points - aside)[::-1]])
+    """The polygon of a limb: a polyline with a half width at each of its points."""
+    tangent = np.concatenate([points[1:], points[-1:]]) - np.concatenate([points[:1], points[:-1]])
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    normal = tangent[:, ::-1] * (-1, 1) * np.asarray(widths)[:, None]
+    return np.concatenate([points + normal, (points - normal)[::-1]])
 
 
-def _upto(points: np.ndarray, measure: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """A polyline cut (or prolonged to) where ``measure`` reaches ``end``, and the measure there."""
-    before = measure < end
-    tip = np.array([np.interp(end, measure, points[:, axis]) for axis in (0, 1)])
-    if end > measure[-1]:
-        step = (points[-1] - points[-2]) / (measure[-1] - measure[-2])
-        tip = points[-1] + step * (end - measure[-1])
-    return np.vstack([points[before], tip]), np.append(measure[before], end)
+def _cut_at(points: np.ndarray, positions: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a polyline, or extend it, at position ``end``.
+
+    ``positions`` are increasing numbers, one per point. Returns the points and the
+    positions of the new polyline.
+    """
+    is_before = positions < end
+    tip = np.array([np.interp(end, positions, points[:, axis]) for axis in (0, 1)])
+    if end > positions[-1]:
+        step = (points[-1] - points[-2]) / (positions[-1] - positions[-2])
+        tip = points[-1] + step * (end - positions[-1])
+    return np.vstack([points[is_before], tip]), np.append(positions[is_before], end)
 
 
 def _skirt(
@@ -310,8 +323,8 @@ def _skirt(
     curve = rng.uniform(0, 0.008)
     right = [(WAIST_HALF, WAIST), (HIP_HALF, HIP), (half, hem - curve), (half / 2, hem)]
     canvas.fill(_symmetric(right), fabric)
-    for share in np.linspace(-0.7, 0.7, int(rng.integers(0, 6))):
-        canvas.line((share * 0.08, HIP), (share * half, hem - 0.01), _shade(fabric))
+    for x in np.linspace(-0.7, 0.7, int(rng.integers(0, 6))):
+        canvas.line((x * 0.08, HIP), (x * half, hem - 0.01), _shade(fabric))
 
 
 def _pants(
@@ -321,13 +334,13 @@ def _pants(
     canvas.fill(_symmetric(right), fabric)
     halves = (0.051, rng.uniform(0.036, 0.05), rng.uniform(0.026, 0.055))
     for leg in legs:
-        points, at = _upto(leg, leg[:, 1], hem)
-        canvas.fill(_outline(points, np.interp(at, (HIP, KNEE, ANKLE), halves)), fabric)
+        points, heights = _cut_at(leg, leg[:, 1], hem)
+        canvas.fill(_outline(points, np.interp(heights, (HIP, KNEE, ANKLE), halves)), fabric)
     canvas.line((0, WAIST + 0.01), (0, 0.53), _shade(fabric))
 
 
 def _torso(canvas: Canvas, low: float, fabric: np.ndarray, rng: np.random.Generator) -> None:
-    """Neck, and a top that ends at ``low``."""
+    """Draw the neck, and a top that ends at the height ``low``."""
     canvas.fill(_symmetric([(0.025, 0.11), (0.03, 0.2)]), canvas.palette.skin)
     neckline = [(0.0, rng.uniform(0.175, 0.24)), (0.045, 0.165)]
     side = [(0.1, SHOULDER - 0.005), (0.106, 0.21), (0.085, 0.26), (WAIST_HALF + 0.004, WAIST)]
@@ -336,7 +349,7 @@ def _torso(canvas: Canvas, low: float, fabric: np.ndarray, rng: np.random.Genera
 
 
 def _hair(canvas: Canvas, rng: np.random.Generator) -> None:
-    """What hangs behind the body: down to the ears, the neck or the shoulders."""
+    """Draw the hair behind the body, which ends at the ears, the neck or the shoulders."""
     low = rng.choice([0.08, 0.14, 0.2])
     canvas.fill(_symmetric([(0.03, 0.02), (0.052, 0.05), (0.056, low)]), canvas.palette.hair)
 
@@ -350,7 +363,7 @@ def _head(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _symmetric(right: Sequence[tuple[float, float]]) -> Points:
-    """A polygon from its right half."""
+    """A symmetric polygon, given its right half from top to bottom."""
     return [*right, *((-x, y) for x, y in reversed(right))]
 
 
@@ -359,11 +372,11 @@ def _shade(fabric: np.ndarray) -> np.ndarray:
     return fabric.reshape(-1, 3)[0] * 0.75
 
 
-# --- what else is in the picture -----------------------------------------------------------
+# --- surroundings and camera ---------------------------------------------------------------
 
 
 def _floor(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A floor, in half of the pictures: everything below some height a bit darker."""
+    """Draw a floor in half of the images: the part below some height becomes darker."""
     level = int(canvas.pixels([(0, rng.uniform(0.86, 0.99))])[0, 1])
     below = canvas.image[max(level, 0) :]
     if below.size and rng.random() < 0.5:
@@ -371,14 +384,14 @@ def _floor(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _counter(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A counter across the picture that hides the body from the waist down."""
+    """Draw a counter across the image, which hides the body from the waist down."""
     paint = _fabric(rng.integers(10, 246, 3), canvas.shape, rng)
     top = rng.uniform(0.36, 0.44)
     canvas.fill([(-2, top), (2, top), (2, 2), (-2, 2)], paint)
 
 
-def _bystander(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A post beside the figure or a bag across the chest, away from every hem."""
+def _distraction(canvas: Canvas, rng: np.random.Generator) -> None:
+    """Draw a post beside the person, or a bag on the chest. They never cover a hem."""
     colour = rng.integers(10, 246, 3)
     if rng.random() < 0.5:
         x, width = rng.choice([-1, 1]) * rng.uniform(0.43, 0.5), rng.uniform(0.02, 0.06)
@@ -389,8 +402,8 @@ def _bystander(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.fill([(x - half, y), (x + half, y), (x + half, y + 0.05), (x - half, y + 0.05)], colour)
 
 
-def _camera(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Contrast, brightness, a slight blur and noise."""
+def _camera_effects(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Change contrast and brightness, and add a slight blur and noise."""
     image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.8, 1.1), beta=rng.uniform(0, 25))
     if rng.random() < 0.5:
         image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.8))

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from fashionai.engines.int8_files import load_quantized
-from fashionai.models.forward import IMAGES_A_THREAD, BatchForward, Forward, Normalize
+from fashionai.models.forward import IMAGES_PER_THREAD, BatchForward, Forward, Normalize
 from fashionai.models.graph import INPUT, Graph, as_block, changed_symbol, graph_of
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
@@ -79,7 +79,7 @@ def quantized_forward(
 class QuantizedForward(BatchForward):
     """A network that takes quantized images, with the table ``(3, 256)`` that quantizes pixels."""
 
-    rows_a_thread = IMAGES_A_THREAD
+    rows_per_thread = IMAGES_PER_THREAD
 
     def __init__(
         self, network: Any, table: np.ndarray, contexts: Sequence[Any], columns: Sequence[slice]

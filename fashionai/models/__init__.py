@@ -1,1 +1,1 @@
-"""Networks of the Gluon and GluonCV zoos, and their weights."""
+"""Networks of the Gluon and GluonCV model zoos and of this project."""

@@ -1,4 +1,4 @@
-"""The frozen layers in front of a network's output layer, as a block of their own."""
+"""The frozen layers before a network's output layer, as a Gluon block."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 
-# Operators that answer otherwise each time they are asked.
+# Operators and activations whose output is random.
 RANDOM = re.compile("random|sample|shuffle|rrelu", re.IGNORECASE)
 DEFAULT_DROPOUT = 0.5
 
 
 class NotConstantError(Exception):
-    """What reaches the output layer is not one constant vector for each image; says why."""
+    """The input of the output layer is not one constant vector per image. The text says why."""
 
 
 class Backbone(NamedTuple):
-    """``block`` is ``(B, 3, crop, crop) float32`` to ``(B, *shape) float32``, for ``output``.
+    """The layers before the output layer of a network, and the output layer.
 
-    It shares its parameters with the network. All dimensions of ``shape`` but the
-    first are 1.
+    ``block`` maps ``(B, 3, crop, crop) float32`` to ``(B, *shape) float32``, the input
+    of ``output``. All dimensions of ``shape`` but the first are 1. Both share their
+    parameters with the network.
     """
 
     block: Any
@@ -36,10 +37,11 @@ class Backbone(NamedTuple):
 
 
 def cut_backbone(network: Any, crop: int) -> Backbone:
-    """The layers of a frozen network in front of its output layer, see freeze.
+    """Split a frozen network (see freeze) into its backbone and its output layer.
 
-    Raises NotConstantError where training would see something else in every epoch:
-    layers that learn, drop at random or normalise by the batch, or feature maps.
+    Raises NotConstantError if the features of an image would differ between epochs,
+    because a layer of the backbone is trained, is random or normalises with the
+    statistics of the batch, or if the features are not one vector per image.
     """
     _, output = layers_and_output(network)
     features = _input_of(output, network)
@@ -47,36 +49,38 @@ def cut_backbone(network: Any, crop: int) -> Backbone:
     _check_constant(json.loads(features.tojson())["nodes"])
     for name in features.list_arguments():
         if name != INPUT and parameters[name].grad_req != "null":
-            raise NotConstantError(f"{name}, in front of the output layer, learns as well")
+            raise NotConstantError(f"{name}, before the output layer, is trained as well")
     _, ((_, *shape),), _ = features.infer_shape_partial(**{INPUT: (1, 3, crop, crop)})
     if not shape or shape[0] != math.prod(shape):
-        side = " x ".join(map(str, shape))
-        raise NotConstantError(f"its output layer takes {side} values of an image, not one vector")
+        sizes = " x ".join(map(str, shape))
+        raise NotConstantError(
+            f"its output layer has an input of {sizes} values per image, expected one vector"
+        )
     return Backbone(symbol_block(features, parameters), output, tuple(shape))
 
 
 def _input_of(output: Any, network: Any) -> Any:
-    """The symbol that a network gives to its output layer."""
-    inputs: list[Sequence[Any]] = []
-    answers: list[Any] = []
+    """The symbol that a network passes to its output layer."""
+    calls: list[Sequence[Any]] = []
+    results: list[Any] = []
     hooks = [
-        output.register_forward_pre_hook(lambda _, given: inputs.append(given)),
-        output.register_forward_hook(lambda _, given, answer: answers.append(answer)),
+        output.register_forward_pre_hook(lambda _, arguments: calls.append(arguments)),
+        output.register_forward_hook(lambda _, arguments, result: results.append(result)),
     ]
     logits = network(mx.sym.var(INPUT))
     for hook in hooks:
         hook.detach()
-    if [len(given) for given in inputs] != [1] or answers[0].name != logits.name:
-        raise NotConstantError("it does more with its output layer than to ask it once")
-    return inputs[0][0]
+    if [len(arguments) for arguments in calls] != [1] or results[0].name != logits.name:
+        raise NotConstantError("its logits are not the result of one call of its output layer")
+    return calls[0][0]
 
 
 def _check_constant(nodes: Sequence[Mapping[str, Any]]) -> None:
-    """NotConstantError for an operator that answers in training as nowhere else."""
+    """Raise NotConstantError for an operator whose output differs between training steps."""
     for node in nodes:
         name, operator, options = node["name"], node["op"], node.get("attrs", {})
         drops = operator == "Dropout" and float(options.get("p", DEFAULT_DROPOUT)) > 0
         if drops or RANDOM.search(operator + options.get("act_type", "")):
-            raise NotConstantError(f"{name} is random, in front of the output layer")
+            raise NotConstantError(f"{name}, before the output layer, is random")
         if "BatchNorm" in operator and options.get("use_global_stats") not in ("True", "1"):
-            raise NotConstantError(f"{name} normalises by the statistics of each batch")
+            raise NotConstantError(f"{name} normalises with the statistics of each batch")

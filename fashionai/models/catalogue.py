@@ -1,6 +1,7 @@
-"""What is known of every network without building it: size, cost, published accuracy, weights.
+"""A table of all networks: size, cost, published accuracy and published weights.
 
-A table, because counting takes MXNet's import and ten seconds; the tests count again.
+Computing the numbers takes the import of MXNet and ten seconds. The tests compute
+them and compare.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from fashionai.errors import ConfigError, nearest
 
 
 class Network(NamedTuple):
-    """A network that ``model.name`` may name.
+    """A network that ``model.name`` accepts.
 
-    ``parameters`` counts all arrays, statistics of batch normalisation as well,
-    and ``operations`` the multiply-accumulates of convolutions and dense layers
-    for one image of ``pixels`` a side. Both are for 1,000 classes; for 10 with
-    small_cnn and the networks for CIFAR-10, 33 with logos_cnn, 2 with those for
-    covers.
+    ``pixels`` is the side of the images that the network was made for.
+    ``parameters`` is the number of values in all arrays, including the statistics
+    of batch normalisation. ``operations`` is the number of multiply-accumulates of
+    convolutions and dense layers for one image of this size. Both are for 1,000
+    classes, with these exceptions: 10 for small_cnn and the networks for CIFAR-10,
+    33 for logos_cnn, 2 for covers_lenet and covers_alexnet.
 
-    ``top1`` is the published ImageNet accuracy of the weights of that SHA-1
-    (``weights`` is how it begins; empty where none were published), from MXNet
-    1.5's page "Gluon Model Zoo" and for all others from GluonCV's page of
-    classification models; each was tested at a size its authors chose. None
-    where neither has a figure for these weights.
+    ``weights`` is the beginning of the SHA-1 of the zoo's published weights, empty
+    if there are none. ``top1`` is the published ImageNet accuracy of these weights,
+    in [0, 1], at the image size that their authors chose; None if unknown. Sources:
+    the page "Gluon Model Zoo" of MXNet 1.5, and for all other networks GluonCV's
+    page of classification models.
     """
 
     name: str
@@ -35,7 +37,7 @@ class Network(NamedTuple):
     weights: str
 
 
-# Our own first, then the zoos' by name.
+# The networks of this project come first, then those of the zoos by name.
 CATALOGUE = (
     Network("covers_alexnet", 240, 58_289_538, 1_176_773_760, None, ""),
     Network("covers_lenet", 240, 5_109_311, 1_514_199_432, None, ""),
@@ -150,7 +152,7 @@ CATALOGUE = (
 
 
 def find_network(name: str) -> Network:
-    """The network of that name; ConfigError with the nearest one otherwise."""
+    """The network of that name. Raises ConfigError, with the nearest name, if it is unknown."""
     for network in CATALOGUE:
         if network.name == name:
             return network
@@ -158,17 +160,17 @@ def find_network(name: str) -> Network:
 
 
 def find_networks(names: Sequence[str] = ()) -> list[Network]:
-    """The networks of these names, or whose names begin so; all without names.
+    """The networks that have these names or begin with them; without ``names`` all networks.
 
-    Raises ConfigError with the nearest name.
+    Raises ConfigError, with the nearest name, if a name matches no network.
     """
     found: dict[Network, None] = {}
     for name in names:
         exact = [network for network in CATALOGUE if network.name == name]
-        alike = exact or [network for network in CATALOGUE if network.name.startswith(name)]
-        if not alike or not name:
+        matches = exact or [network for network in CATALOGUE if network.name.startswith(name)]
+        if not matches or not name:
             raise _unknown_network(name)
-        found.update(dict.fromkeys(alike))
+        found.update(dict.fromkeys(matches))
     return list(found) if names else list(CATALOGUE)
 
 
@@ -176,5 +178,5 @@ def _unknown_network(name: str) -> ConfigError:
     hint = nearest(name, [network.name for network in CATALOGUE])
     return ConfigError(
         f"unknown network '{name}'",
-        hint if hint.startswith("Did") else "fashionai models lists them all",
+        hint if hint.startswith("Did") else "Run fashionai models for a list of all networks",
     )

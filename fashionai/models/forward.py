@@ -1,8 +1,9 @@
-"""Batches of pixels, or of what a part of a network takes, through it on one or more devices."""
+"""The forward pass of batches through a network, or a part of one, on one or more devices."""
 
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Optional
 
@@ -14,17 +15,20 @@ from fashionai.runtime import compute_threads, import_mxnet
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock
 
-# How many images the CPU computes at once, for each of its threads. More do not make it faster,
-# and what lies between layers leaves the caches: with 160 views at once ResNet-50 in integers
-# is a sixth slower, and MobileNetV2 takes seven gigabytes instead of one.
-IMAGES_A_THREAD = 8
+# The number of images that the CPU computes at once, per thread. More images are not faster,
+# because the activations no longer fit into the caches: with 160 views at once, quantized
+# ResNet-50 takes 1/6 more time, and MobileNetV2 takes 7 GB of memory instead of 1 GB.
+IMAGES_PER_THREAD = 8
 
-# Probabilities that a device is computing: called, it waits for them.
+# A result that a device is computing. Calling it waits for the result and returns it.
 Pending = Callable[[], np.ndarray]
 
 
 class Normalize(HybridBlock):
-    """``(B, H, W, 3) uint8`` RGB to ``(B, 3, H, W) float32``: (x / 255 - mean) / std."""
+    """Normalises images: ``(B, H, W, 3) uint8`` RGB to ``(B, 3, H, W) float32``.
+
+    The output is (x / 255 - mean) / std.
+    """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -32,18 +36,18 @@ class Normalize(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803 - Gluon's name
         """The normalised batch."""
-        # On the CPU faster than image.to_tensor, and than transposing bytes by far.
+        # On the CPU this is faster than image.to_tensor, and much faster than to transpose bytes.
         planes = F.transpose(F.cast(x, dtype="float32"), axes=(0, 3, 1, 2))
         return F.image.normalize(planes, mean=self._mean, std=self._std)
 
 
 def to_device(values: np.ndarray, context: Any) -> Any:
-    """A copy of an array that is not empty, on a device; ``values`` may change afterwards.
+    """Copy an array that is not empty to a device. ``values`` may be changed afterwards.
 
-    mx.nd.array waits for its turn among the operators before it copies. On the CPU
-    that is after a whole backward pass, and then little computes until Python has
-    prepared the next step. New memory is in nobody's use and is filled at once;
-    the way to a GPU is an operator of its own, for which Python does not wait.
+    mx.nd.array queues its copy behind all pending operators. On the CPU it would wait
+    for a whole backward pass, and the threads would be idle while Python prepares the
+    next step. This function writes directly into newly allocated memory, which no
+    operator uses. The transfer to a GPU is an operator that Python does not wait for.
     """
     host = context if context.device_type == "cpu" else mx.cpu()
     array = mx.nd.empty(values.shape, host, values.dtype)
@@ -55,28 +59,28 @@ def to_device(values: np.ndarray, context: Any) -> Any:
 
 
 class BatchForward:
-    """A network on one or more devices, fed with what it takes.
+    """A network on one or more devices, for batches of its direct input.
 
-    ``columns`` are those of each task in the network's output: each has a soft-max
-    of its own.
+    ``columns`` holds one slice of the network's output per task. The softmax is
+    computed for each task separately.
     """
 
-    # How many rows the CPU computes at once, for each of its threads; None for any number.
-    rows_a_thread: Optional[int] = None
+    # The number of rows that the CPU computes at once, per thread; None for no limit.
+    rows_per_thread: Optional[int] = None
 
     def __init__(self, network: Any, contexts: Sequence[Any], columns: Sequence[slice]) -> None:
         self.network = network
         self.contexts = list(contexts)
         self._columns = list(columns)
-        # On several devices at once MXNet 1.9.1 loses updates of the statistics of batch
-        # normalisation in graphs of static shape: now and then, and other ones in each run.
+        # On several devices, graphs of static shape in MXNet 1.9.1 sometimes lose updates of the
+        # running statistics of batch normalisation. Which ones are lost varies between runs.
         self._options = {"static_alloc": True, "static_shape": len(self.contexts) == 1}
         network.hybridize(**self._options)
 
     def split(self, array: np.ndarray) -> list[Any]:
-        """Distribute the rows of an array over the devices, as evenly as they go.
+        """Distribute the rows of an array over the devices as evenly as possible.
 
-        A batch of fewer rows than devices leaves some devices without work.
+        If there are fewer rows than devices, some devices get none.
         """
         return [
             to_device(part, context)
@@ -85,43 +89,48 @@ class BatchForward:
         ]
 
     def logits(self, inputs: Any, mixing: Optional[Mixing] = None) -> Any:
-        """``(B, ...)`` on one device, mixed when asked, to logits ``(B, C)`` there."""
+        """Logits ``(B, C)`` of inputs ``(B, ...)``, both on one device.
+
+        If ``mixing`` is given, the inputs of the network are mixed.
+        """
         prepared = self.prepare(inputs)
         if mixing is not None:
-            own = to_device(mixing.weights, inputs.context)
-            partners = prepared.take(to_device(mixing.order.astype(np.int32), inputs.context))
-            prepared = mx.nd.broadcast_mul(prepared, own) + mx.nd.broadcast_mul(partners, 1 - own)
+            weights = to_device(mixing.weights, inputs.context)
+            partners = prepared.take(to_device(mixing.partners.astype(np.int32), inputs.context))
+            prepared = mx.nd.broadcast_mul(prepared, weights) + mx.nd.broadcast_mul(
+                partners, 1 - weights
+            )
         return self.network(prepared)
 
     def prepare(self, inputs: Any) -> Any:
-        """What the network takes, of a batch of inputs."""
+        """The input of the network for a batch of inputs."""
         return inputs
 
     def outputs(self, inputs: np.ndarray) -> Pending:
-        """Begin with ``(N, ...)``; call the result for what the network answers, ``float32``.
+        """Start to compute the float32 outputs of inputs ``(N, ...)``; call the result for them.
 
-        What is too much for the CPU at once is computed in parts of the same shape, the
-        last one filled up with zeros.
+        A batch that is too large for the CPU is computed in parts of equal shape. The
+        last part is padded with zeros.
         """
         size = self._rows_at_once(len(inputs))
         outputs = [
             self.logits(part)
-            for at in range(0, len(inputs), size)
-            for part in self.split(_fill_up(inputs[at : at + size], size))
+            for start in range(0, len(inputs), size)
+            for part in self.split(_pad(inputs[start : start + size], size))
         ]
         return lambda: np.concatenate([output.asnumpy() for output in outputs])[: len(inputs)]
 
     def _rows_at_once(self, rows: int) -> int:
-        """As even as it goes, so that the last part is filled up with few."""
-        if self.rows_a_thread is None or self.contexts[0].device_type != "cpu":
+        """The number of rows per part. Parts are as even as possible to need little padding."""
+        if self.rows_per_thread is None or self.contexts[0].device_type != "cpu":
             return rows
-        parts = -(-rows // (self.rows_a_thread * compute_threads()))
-        return -(-rows // parts)
+        parts = math.ceil(rows / (self.rows_per_thread * compute_threads()))
+        return math.ceil(rows / parts)
 
     def begin(self, inputs: np.ndarray) -> Pending:
-        """Begin with ``(N, ...)``; call the result for probabilities ``(N, C) float64``.
+        """Start to compute the probabilities of inputs ``(N, ...)``; call the result for them.
 
-        Each task has a soft-max of its own, so that its columns sum to 1.
+        They are ``(N, C) float64``. The columns of each task sum to 1.
         """
         outputs = self.outputs(inputs)
 
@@ -132,18 +141,18 @@ class BatchForward:
         return finish
 
     def probabilities(self, batches: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
-        """Probabilities ``(N, C) float64`` of all rows, see mean_over_views."""
+        """Probabilities ``(N, C) float64`` of all rows of the batches, see mean_over_views."""
         return np.concatenate(list(mean_over_views(self.begin, batches, batch_size)))
 
 
 class Forward(BatchForward):
-    """A network with its input normalisation, fed with pixels ``(B, H, W, 3) uint8``.
+    """A network and the normalisation of its input, for pixels ``(B, H, W, 3) uint8``.
 
-    The normalisation is beside the network, not inside it: the parameters that
-    are saved are those of the stock network.
+    The normalisation is not a layer of the network: saved parameters load into the
+    stock network.
     """
 
-    rows_a_thread = IMAGES_A_THREAD
+    rows_per_thread = IMAGES_PER_THREAD
 
     def __init__(
         self,
@@ -165,41 +174,42 @@ class Forward(BatchForward):
 def mean_over_views(
     begin: Callable[[np.ndarray], Pending], batches: Iterable[np.ndarray], batch_size: int
 ) -> Iterator[np.ndarray]:
-    """What ``begin`` answers to ``(B, V, ...)`` batches, the mean over views.
+    """Yield the mean over views ``(B, C)`` of the results of ``begin`` for batches ``(B, V, ...)``.
 
-    ``begin`` takes all views of a batch, ``(B * V, ...)``, and answers with two
-    dimensions. A batch is begun before the one in front of it is read, so that the
-    device has something to do in between. One of fewer than ``batch_size`` rows is
-    filled up with zeros, which are dropped again: static graphs are planned for one
-    shape.
+    ``begin`` gets all views of a batch, ``(B * V, ...)``, and its result has two
+    dimensions. Each batch is started before the result of the previous one is read,
+    so that the device is never idle. A batch of fewer than ``batch_size`` rows is
+    padded with zeros, because static graphs are made for one shape; the results of
+    the padding are dropped.
     """
-    waiting: Optional[tuple[Pending, int]] = None
+    previous: Optional[tuple[Pending, int]] = None
     for images in batches:
-        filled = _fill_up(images, batch_size)
-        begun = begin(filled.reshape(-1, *filled.shape[2:])), len(images)
-        if waiting is not None:
-            yield _finish(*waiting, batch_size)
-        waiting = begun
-    if waiting is not None:
-        yield _finish(*waiting, batch_size)
+        padded = _pad(images, batch_size)
+        current = begin(padded.reshape(-1, *padded.shape[2:])), len(images)
+        if previous is not None:
+            yield _mean_of(*previous, batch_size)
+        previous = current
+    if previous is not None:
+        yield _mean_of(*previous, batch_size)
 
 
-def _fill_up(array: np.ndarray, rows: int) -> np.ndarray:
-    """An array with rows of zeros at its end, so that there are so many."""
+def _pad(array: np.ndarray, rows: int) -> np.ndarray:
+    """The array with rows of zeros added at its end until it has ``rows`` rows."""
     if len(array) == rows:
         return array
     return np.concatenate([array, np.zeros((rows - len(array), *array.shape[1:]), array.dtype)])
 
 
-def _finish(pending: Pending, rows: int, batch_size: int) -> np.ndarray:
-    answers = pending()
-    mean: np.ndarray = answers.reshape(batch_size, -1, answers.shape[-1])[:rows].mean(axis=1)
+def _mean_of(pending: Pending, rows: int, batch_size: int) -> np.ndarray:
+    """The mean over views of the first ``rows`` rows of a padded batch."""
+    outputs = pending()
+    mean: np.ndarray = outputs.reshape(batch_size, -1, outputs.shape[-1])[:rows].mean(axis=1)
     return mean
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities ``(N, C) float64`` that sum to 1 in every row."""
-    # Of a diverged network inf - inf is not a number, which whoever asked looks for.
+    """The softmax of logits ``(N, C)``: probabilities ``(N, C) float64`` that sum to 1 per row."""
+    # The logits of a diverged network give inf - inf = NaN; callers check for it.
     with np.errstate(invalid="ignore"):
         shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     exponentials = np.exp(shifted)

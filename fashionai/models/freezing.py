@@ -1,4 +1,4 @@
-"""Which layers learn: all of them, the output alone, or the output and the last stage."""
+"""Freezing layers: training all of them, the output layer, or the output and the last stage."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 
-# Last words of the names of the parameters that batch normalisation moves without a gradient.
+# The last parts of the names of the running statistics of batch normalisation.
 STATISTICS = ("running_mean", "running_var")
 
 
 def freeze(network: Any, trainable: str, crop: int) -> None:
-    """Let only ``trainable`` (all, last-stage or head) learn; the rest keeps what it has.
+    """Freeze all layers but those that ``trainable`` names: all, last-stage or head.
 
-    Frozen batch normalisation uses its stored statistics, in training too. The
-    last stage is every layer from the one on that brings the image to its
-    smallest resolution before pooling. All parameters must be initialised.
-    Raises ConfigError as layers_and_output does.
+    Frozen layers of batch normalisation use their running statistics in training,
+    too. The last stage begins with the layer that reduces the image to its smallest
+    resolution before pooling. All parameters must be initialised. Raises ConfigError
+    as layers_and_output does.
     """
     if trainable == "all":
         return
@@ -30,7 +30,7 @@ def freeze(network: Any, trainable: str, crop: int) -> None:
 
 
 def set_head_rate(network: Any, factor: float) -> None:
-    """Let the output layer learn at ``factor`` times the rate of the others.
+    """Set the learning rate of the output layer to ``factor`` times that of the other layers.
 
     Raises ConfigError as layers_and_output does.
     """
@@ -42,9 +42,9 @@ def set_head_rate(network: Any, factor: float) -> None:
 
 
 def moving_parameters(network: Any) -> dict[str, Any]:
-    """The parameters that training changes, by name: those that learn, and running statistics.
+    """The parameters that training changes, by name: trained ones and running statistics.
 
-    Statistics of normalisations that use the stored ones do not move.
+    Frozen layers of batch normalisation do not change their running statistics.
     """
     fixed = _fixed_statistics(network)
     return {
@@ -56,19 +56,20 @@ def moving_parameters(network: Any) -> dict[str, Any]:
 
 
 def layers_and_output(network: Any) -> tuple[list[Any], Any]:
-    """The layers of a network in their order, and the one that makes the logits.
+    """The layers of a network in their order, and its output layer, which computes the logits.
 
-    Raises ConfigError for a network in which they cannot be told apart.
+    Raises ConfigError if the output layer cannot be identified.
     """
     if hasattr(network, "features") and hasattr(network, "output"):
         return list(network.features._children.values()), network.output
-    # GluonCV's ResNets list their layers themselves, the dense one last.
+    # GluonCV's ResNets have their layers as direct children; the last one is the dense layer.
     layers = list(network._children.values())
     if layers and isinstance(layers[-1], mx.gluon.nn.Dense):
         return layers[:-1], layers[-1]
     raise ConfigError(
-        "trainable, optimizer.head_lr_factor: this network's output layer cannot be told apart",
-        "Leave them at all and 1, or choose another model.name",
+        "trainable, optimizer.head_lr_factor: the output layer of this network cannot be "
+        "identified",
+        "Set them to all and 1, or choose another model.name",
     )
 
 
@@ -95,8 +96,8 @@ def _last_stage(layers: list[Any], crop: int) -> int:
     for layer in layers:
         hidden = layer(hidden)
         sides.append(hidden.shape[-1] if hidden.ndim == 4 else 0)
-    maps = [side for side in sides if side > 1]
-    return sides.index(maps[-1]) if maps else len(layers)
+    map_sides = [side for side in sides if side > 1]
+    return sides.index(map_sides[-1]) if map_sides else len(layers)
 
 
 def _context(layers: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Networks as graphs: fused by oneDNN, and as blocks again."""
+"""Symbolic graphs of networks: tracing, fusing by oneDNN, Gluon blocks, and files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 
-# The name of a graph's input.
+# The name of the input variable of a graph.
 INPUT = "data"
 
 
 class Graph(NamedTuple):
-    """A symbol of the variable ``data`` with its parameters by name, on the CPU.
+    """A symbol of the variable ``data``, and its parameters by name, on the CPU.
 
-    ``statistics`` are those of batch normalisation, which MXNet keeps apart.
+    ``statistics`` are the running statistics of batch normalisation, which MXNet
+    stores separately as auxiliary states.
     """
 
     symbol: Any
@@ -30,8 +31,8 @@ class Graph(NamedTuple):
 
 
 def trace(network: Any) -> Graph:
-    """The graph of an initialised network: ``(B, 3, H, W) float32`` to its output."""
-    symbol = _with_shared_convolutions_apart(network(mx.sym.var(INPUT)))
+    """The graph of an initialised network, from ``(B, 3, H, W) float32`` to its output."""
+    symbol = _separate_shared_convolutions(network(mx.sym.var(INPUT)))
     values = {
         name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
         for name, parameter in network.collect_params().items()
@@ -40,7 +41,7 @@ def trace(network: Any) -> Graph:
 
 
 def graph_of(symbol: Any, values: Mapping[str, Any]) -> Graph:
-    """The graph of a symbol, with those of the values by name that it uses."""
+    """The graph of a symbol, with those of ``values`` that it uses, by name."""
     return Graph(
         symbol,
         {name: values[name] for name in symbol.list_arguments() if name != INPUT},
@@ -49,19 +50,20 @@ def graph_of(symbol: Any, values: Mapping[str, Any]) -> Graph:
 
 
 def changed_symbol(description: dict[str, Any]) -> Any:
-    """The symbol of a description, as ``tojson`` gives it, whose nodes have been changed."""
+    """The symbol of a JSON description (as from ``tojson``) whose nodes have been changed."""
     nodes = description["nodes"]
-    variables = [at for at, node in enumerate(nodes) if node["op"] == "null"]
-    # node_row_ptr counts the outputs of the nodes that there were, and may be left out.
+    variables = [index for index, node in enumerate(nodes) if node["op"] == "null"]
+    # node_row_ptr counts the outputs of the original nodes. It is optional.
     kept = {key: value for key, value in description.items() if key != "node_row_ptr"}
     return mx.sym.load_json(json.dumps({**kept, "arg_nodes": variables}))
 
 
-def _with_shared_convolutions_apart(symbol: Any) -> Any:
-    """The symbol with an operator that changes nothing between some convolutions and their readers.
+def _separate_shared_convolutions(symbol: Any) -> Any:
+    """Insert an identity operator after convolutions that BatchNorm and other operators read.
 
-    oneDNN computes batch normalisation inside the convolution before it, and all
-    readers of that convolution would get the answer: in CIFAR's ResNet v2 a sum reads it too.
+    oneDNN fuses batch normalisation into the convolution before it, and all other
+    readers of the convolution would get the normalised values, too. CIFAR's ResNet v2
+    has such convolutions, which a sum reads as well.
     """
     description = json.loads(symbol.tojson())
     readers: dict[int, list[str]] = {}
@@ -69,40 +71,41 @@ def _with_shared_convolutions_apart(symbol: Any) -> Any:
         for source, *_ in node["inputs"]:
             readers.setdefault(source, []).append(node["op"])
     nodes: list[dict[str, Any]] = []
-    # Where each node's answer is from now on.
-    place: list[int] = []
-    for number, node in enumerate(description["nodes"]):
-        nodes.append({**node, "inputs": [[place[at], *rest] for at, *rest in node["inputs"]]})
-        own = readers.get(number, [])
-        if node["op"] == "Convolution" and "BatchNorm" in own and len(own) > 1:
-            nodes.append(_same_shape(f"{node['name']}_shared", len(nodes) - 1))
-        place.append(len(nodes) - 1)
+    # The new index of the output of each old node.
+    new_index: list[int] = []
+    for index, node in enumerate(description["nodes"]):
+        inputs = [[new_index[source], *rest] for source, *rest in node["inputs"]]
+        nodes.append({**node, "inputs": inputs})
+        node_readers = readers.get(index, [])
+        if node["op"] == "Convolution" and "BatchNorm" in node_readers and len(node_readers) > 1:
+            nodes.append(_identity_node(f"{node['name']}_shared", len(nodes) - 1))
+        new_index.append(len(nodes) - 1)
     description["nodes"] = nodes
-    description["heads"] = [[place[at], *rest] for at, *rest in description["heads"]]
+    description["heads"] = [[new_index[source], *rest] for source, *rest in description["heads"]]
     return changed_symbol(description)
 
 
-def _same_shape(name: str, source: int) -> dict[str, Any]:
-    """A node that gives on what it gets; MXNet removes plain copies before it fuses."""
+def _identity_node(name: str, source: int) -> dict[str, Any]:
+    """A reshape to the same shape. MXNet removes copy operators before it fuses."""
     shape = {"shape": "(0, 0, 0, 0)"}
     return {"op": "Reshape", "name": name, "attrs": shape, "inputs": [[source, 0, 0]]}
 
 
 def fuse(graph: Graph) -> Graph:
-    """The same with batch normalisation, activations and sums inside the convolutions (oneDNN)."""
+    """The graph after oneDNN has fused BatchNorm, activations and sums into convolutions."""
     return graph._replace(symbol=graph.symbol.get_backend_symbol("MKLDNN"))
 
 
 def symbol_block(symbol: Any, parameters: Any = None) -> Any:
-    """A Gluon block of a symbol of ``data``, over these Gluon parameters where they are given."""
+    """A Gluon block of a symbol of ``data``; it shares ``parameters``, Gluon's, if given."""
     with warnings.catch_warnings():
-        # That the type of the input is open: it is that of the first batch.
+        # MXNet warns that the dtype of the input is unknown; the first batch determines it.
         warnings.simplefilter("ignore")
         return mx.gluon.SymbolBlock(symbol, [mx.sym.var(INPUT)], params=parameters)
 
 
 def as_block(graph: Graph, contexts: Sequence[Any]) -> Any:
-    """A Gluon block that computes the graph on these devices."""
+    """A Gluon block that computes the graph on these devices, with a copy of its parameters."""
     parameters: Mapping[str, Any] = {**graph.arguments, **graph.statistics}
     block = symbol_block(graph.symbol)
     for name, parameter in block.collect_params().items():
@@ -114,9 +117,9 @@ def as_block(graph: Graph, contexts: Sequence[Any]) -> Any:
 
 
 def save_graph(graph: Graph, symbol_file: Path, parameters_file: Path) -> None:
-    """Write the two files of an exported Gluon network; the caller makes them atomic.
+    """Write the two files of an exported Gluon network. Atomicity is up to the caller.
 
-    Raises RunError when they cannot be written, for instance on a full disk.
+    Raises RunError if they cannot be written, for instance because the disk is full.
     """
     values = {f"arg:{name}": value for name, value in graph.arguments.items()}
     values.update({f"aux:{name}": value for name, value in graph.statistics.items()})
@@ -128,10 +131,10 @@ def save_graph(graph: Graph, symbol_file: Path, parameters_file: Path) -> None:
 
 
 def load_graph(symbol_file: Path, parameters_file: Path) -> Graph:
-    """Read what save_graph wrote; MXNetError for anything else."""
+    """Read the files of save_graph. Raises MXNetError for other files."""
     values = mx.nd.load(str(parameters_file))
     kinds: dict[str, dict[str, Any]] = {"arg": {}, "aux": {}}
-    for name, value in values.items():
-        kind, _, plain = name.partition(":")
-        kinds[kind][plain] = value
+    for prefixed_name, value in values.items():
+        kind, _, name = prefixed_name.partition(":")
+        kinds[kind][name] = value
     return Graph(mx.sym.load(str(symbol_file)), kinds["arg"], kinds["aux"])

@@ -1,4 +1,4 @@
-"""Networks that compute in float16 on GPUs, over parameters that stay float32."""
+"""Mixed precision: networks that compute in float16 on GPUs and keep float32 parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ mx = import_mxnet()
 
 
 def check_precision(precision: str, contexts: Sequence[Any]) -> None:
-    """ConfigError for float16 on the CPU: MXNet has no float16 products there."""
+    """Raise ConfigError for float16 on the CPU, where MXNet has no float16 matrix products."""
     if precision == "float16" and contexts[0].device_type != "gpu":
         raise ConfigError(
             f"precision: float16 needs a GPU, found {contexts[0]}",
@@ -22,17 +22,18 @@ def check_precision(precision: str, contexts: Sequence[Any]) -> None:
 
 
 def mixed_precision(network: Any) -> Any:
-    """A block that computes an initialised network in float16, with the network's own parameters.
+    """A block that computes an initialised network in float16, and shares its parameters.
 
-    ``(B, 3, H, W) float32`` to its output in float32. Casts are where the lists of
+    Input and output, ``(B, 3, H, W)`` and logits, are float32. The operator lists of
     MXNet's automatic mixed precision (mxnet.contrib.amp, after arXiv:1710.03740)
-    have them: convolutions and dense layers get float16 copies of their float32
-    weights; batch normalisation takes float16 maps and keeps its parameters,
-    statistics and sums in float32. What is learnt through the block is learnt by
-    the network. Layers must be frozen before: the block does not see it later.
+    determine the casts: convolutions and dense layers get float16 copies of their
+    float32 weights. Batch normalisation gets float16 activations and keeps its
+    parameters, statistics and sums in float32. Training the block trains the network.
+    Layers must be frozen before this call; freezing them later does not affect the
+    block.
 
-    The casts are in this one graph. amp.init would put them into every operator of
-    the process, for good: predictions and later runs would be float16 as well.
+    Only this graph has casts. amp.init would add them to every operator of the process
+    permanently: predictions and later runs would compute in float16, too.
     """
     from mxnet.contrib import amp
 

@@ -1,4 +1,4 @@
-"""Files of parameters that are known to be whole once they are written."""
+"""Writing parameter files and verifying that they are complete."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ mx = import_mxnet()
 
 
 def save_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
-    """Write MXNet arrays by name, in MXNet's own format; the caller makes the file atomic.
+    """Write MXNet arrays by name in MXNet's format. Atomicity is up to the caller.
 
-    Raises OSError when not all of it could be written. MXNet does not say when the
-    end of a file is lost on a full disk: therefore it is read back.
+    Raises OSError if the file is incomplete. MXNet reports no error if the disk is
+    full, so the file is read back.
     """
     for values in arrays.values():
-        values.wait_to_read()  # What fails in computing them is no fault of the disk.
+        values.wait_to_read()  # raises errors of pending computations, which are not disk errors
     try:
         mx.nd.save(str(file), dict(arrays))
         mx.nd.load(str(file))

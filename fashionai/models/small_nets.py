@@ -1,4 +1,4 @@
-"""Networks of our own: a small one for small images, and those of the tutorials."""
+"""Networks of this project: a small one for small images, and those of the tutorials."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ HybridBlock: Any = mx.gluon.HybridBlock
 class SmallCNN(HybridBlock):
     """Six 3x3 convolutions with batch normalisation for images of 28 to 64 pixels.
 
-    Input ``(B, 3, H, W) float32``, output logits ``(B, classes)``. Channels 32,
-    64, 64, 128, 128, 128; the sides are halved after the first and the third
-    convolution; global average pooling, so that any size of at least 4 works.
+    Input ``(B, 3, H, W) float32`` with sides of at least 4, output logits
+    ``(B, classes)``. The convolutions have 32, 64, 64, 128, 128 and 128 channels. Max
+    pooling halves the sides after the first and the third one. Global average
+    pooling precedes the output layer.
     """
 
     def __init__(self, classes: int) -> None:
@@ -41,10 +42,10 @@ class SmallCNN(HybridBlock):
 
 
 class TutorialNet(HybridBlock):
-    """A tutorial's network: layers one after the other, then logits ``(B, classes)``.
+    """A sequential network of a tutorial, with logits ``(B, classes)`` as output.
 
-    The tutorials put a soft-max at the end and took the soft-max cross-entropy of
-    that; here the soft-max is in the loss and in the predictor alone.
+    The tutorials end their networks in a softmax and apply a loss that computes the
+    softmax again. Here only the loss and the prediction compute it.
     """
 
     def __init__(self, layers: Sequence[Any], classes: int) -> None:
@@ -60,7 +61,7 @@ class TutorialNet(HybridBlock):
 
 
 def logos_cnn(classes: int) -> Any:
-    """The FlickrLogos tutorial's CNN from scratch, for 224 pixels."""
+    """The CNN of the FlickrLogos tutorial, for images of 224 pixels."""
     return TutorialNet(
         [
             nn.Conv2D(96, kernel_size=11, strides=4, activation="relu"),
@@ -75,11 +76,11 @@ def logos_cnn(classes: int) -> Any:
 
 
 class TiledConv2D(nn.Conv2D):  # type: ignore[name-defined]
-    """A convolution with ReLU and without padding, whose large window is computed in tiles.
+    """A convolution with a large kernel, without padding, followed by a ReLU.
 
-    The sum over tiles is the convolution. oneDNN has fast code for windows of up to
-    some 20 pixels; one of 45 takes it ten seconds an image. ``kernel`` is a multiple of
-    ``tile``, both in pixels.
+    The convolution is computed as a sum over tiles of its kernel. oneDNN has fast code
+    for kernels of up to about 20 pixels and takes ten seconds per image for one of 45.
+    ``kernel`` and ``tile`` are sides in pixels; ``kernel`` is a multiple of ``tile``.
     """
 
     def __init__(self, channels: int, kernel: int, tile: int, in_channels: int) -> None:
@@ -87,9 +88,9 @@ class TiledConv2D(nn.Conv2D):  # type: ignore[name-defined]
         self._kernel, self._tile = kernel, tile
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any) -> Any:  # noqa: N803
-        """The answers ``(B, channels, H - kernel + 1, W - kernel + 1)``."""
+        """The output ``(B, channels, H - kernel + 1, W - kernel + 1)``."""
         kernel, tile = self._kernel, self._tile
-        answer = F.reshape(bias, (1, -1, 1, 1))
+        output = F.reshape(bias, (1, -1, 1, 1))
         for top in range(0, kernel, tile):
             for left in range(0, kernel, tile):
                 begin = (None, None, top, left)
@@ -101,12 +102,12 @@ class TiledConv2D(nn.Conv2D):  # type: ignore[name-defined]
                     kernel=(tile, tile),
                     num_filter=self._channels,
                 )
-                answer = F.broadcast_add(part, answer)
-        return F.relu(answer)
+                output = F.broadcast_add(part, output)
+        return F.relu(output)
 
 
 def covers_lenet(classes: int) -> Any:
-    """The video cover tutorial's LeNet-like network with large windows, for 240 pixels."""
+    """The LeNet-like network of the video cover tutorial, for images of 240 pixels."""
     return TutorialNet(
         [
             TiledConv2D(6, kernel=45, tile=15, in_channels=3),
@@ -122,7 +123,7 @@ def covers_lenet(classes: int) -> Any:
 
 
 def covers_alexnet(classes: int) -> Any:
-    """The video cover tutorial's AlexNet-like network, for 240 pixels."""
+    """The AlexNet-like network of the video cover tutorial, for images of 240 pixels."""
     return TutorialNet(
         [
             nn.Conv2D(96, kernel_size=11, strides=4, padding=1, activation="relu"),

@@ -1,7 +1,7 @@
-"""Networks by name, from the Gluon and GluonCV zoos and our own small ones.
+"""Building networks by name: those of the Gluon and GluonCV model zoos, and small_nets.
 
-A network comes from its zoo unchanged except for the number of classes, so that
-its parameters load into the stock network of that zoo.
+Networks of a zoo differ from its stock networks only in the number of classes and in
+layers without parameters: saved parameters load into the stock network.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.conversion.convert import few
+from fashionai.conversion.convert import list_names
 from fashionai.errors import ConfigError, WeightsError, nearest
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
@@ -23,9 +23,9 @@ from fashionai.runtime import import_mxnet
 mx = import_mxnet()
 nn = mx.gluon.nn
 
-# GluonCV lists networks for other problems under the same names.
-# Left out as well: quantized and pruned copies, which come with a thousand classes, networks
-# with a second output, and those that cannot be built or hybridized (resnext101e, _gn).
+# The names in GluonCV's list that are not usable classifiers: networks for other problems,
+# quantized and pruned networks, which have a fixed number of 1,000 classes, networks with a
+# second output, and networks that cannot be built or hybridized (resnext101e, _gn).
 NOT_CLASSIFIERS = re.compile(
     r"^(ssd|yolo|faster_rcnn|mask_rcnn|custom_|fcn|psp|deeplab|icnet|danet|fastscnn|center_net"
     r"|simple_pose|mobile_pose|alpha_pose|i3d|tsn|c3d|p3d|r2plus1d|slowfast|siamrpn|monodepth"
@@ -35,7 +35,7 @@ NOT_CLASSIFIERS = re.compile(
 
 
 def network_names() -> list[str]:
-    """Names of all image classifiers that can be asked for."""
+    """The names of all image classifiers that build_network accepts."""
     return sorted({*_gluon_names(), *_gluoncv_names(), *SMALL_NETS})
 
 
@@ -46,12 +46,12 @@ def build_network(
     pretrained: Optional[Path] = None,
     init_magnitude: float = 3.0,
 ) -> Any:
-    """A network for ``(B, 3, crop, crop) float32`` input and ``classes`` logits, on the CPU.
+    """Build a network on the CPU, from ``(B, 3, crop, crop) float32`` to logits ``(B, classes)``.
 
-    All parameters are initialised with Xavier of that magnitude; the ``pretrained``
-    ones of a .params file then replace them, see load_pretrained. Raises
-    ConfigError for an unknown name or a crop the network cannot take,
-    WeightsError for weights that do not fit.
+    The parameters are initialised with Xavier of magnitude ``init_magnitude``. If
+    ``pretrained`` is given, load_pretrained then loads this .params file. Raises
+    ConfigError for an unknown name or an unsupported crop, WeightsError for weights
+    that do not fit the network.
     """
     network = _stock_network(name, classes)
     if name not in SMALL_NETS:
@@ -62,7 +62,7 @@ def build_network(
         raise ConfigError(
             f"model.name: {name} cannot take images of data.crop {crop} pixels "
             f"({first_line(error)})",
-            "Its zoo made it for 224 (Inception v3: 299)",
+            "The networks of the zoos are made for 224 pixels (Inception v3: 299)",
         ) from None
     _fix_input_statistics(network)
     if pretrained is not None:
@@ -71,22 +71,22 @@ def build_network(
 
 
 def _initialize(network: Any, classes: int, crop: int, magnitude: float) -> None:
-    """Fill all parameters; ValueError when the answer has not one logit a class."""
+    """Initialise all parameters. Raises ValueError if the output is not one logit per class."""
     network.initialize(mx.init.Xavier(magnitude=magnitude), ctx=mx.cpu())
     shape = getattr(network(mx.nd.zeros((1, 3, crop, crop))), "shape", None)
-    # oneDNN rearranges weights in place while it computes: whoever reads them meanwhile gets
-    # neither the old nor the new order.
+    # oneDNN rearranges weights in place during the first forward pass. Weights that are read
+    # before it is finished are wrong.
     mx.nd.waitall()
     if shape != (1, classes):
-        raise ValueError(f"it answers with shape {shape}, expected (1, {classes})")
+        raise ValueError(f"its output has shape {shape}, expected (1, {classes})")
 
 
 def _fix_input_statistics(network: Any) -> None:
-    """Let a normalisation of the input use its stored statistics in training too.
+    """Let a batch normalisation of the input use its running statistics in training, too.
 
-    ResNet v2 begins with one that learns nothing. MXNet moves running statistics in
-    the backward pass, which does not reach it on the CPU: evaluation would use
-    others than training.
+    ResNet v2 begins with one that has no trained parameters. MXNet updates running
+    statistics in the backward pass, which does not reach this layer on the CPU:
+    training and evaluation would normalise differently.
     """
     first = next(iter(getattr(network, "features", network)._children.values()), None)
     if isinstance(first, nn.BatchNorm):
@@ -94,11 +94,12 @@ def _fix_input_statistics(network: Any) -> None:
 
 
 def pool_globally(block: Any) -> None:
-    """Replace average pools in front of a flattening by global ones.
+    """Replace average pooling before Flatten or Dropout by global average pooling.
 
-    The zoos pool over a window of the size that the whole feature map has for
-    their own crops: smaller ones fail, and of larger ones the border is left out.
-    Pools have no parameters: the network keeps those of the stock one.
+    The zoos pool over a fixed window, which covers the whole feature map only for
+    their default crops. Smaller crops would fail, and of larger ones the border would
+    be ignored. Pooling layers have no parameters, so that parameters of the stock
+    network still fit.
     """
     children = list(block._children.items())
     for (name, child), (_, following) in zip(children, children[1:]):
@@ -109,22 +110,26 @@ def pool_globally(block: Any) -> None:
 
 
 def load_pretrained(network: Any, file: Path) -> None:
-    """Set every parameter from a .params file but an output layer that lacks or differs in size.
+    """Set the parameters of a network from a .params file.
 
-    ``network`` has all shapes known. Raises WeightsError that names a parameter
-    that is missing, left over or of another shape.
+    The output layer keeps its values if the file has none for it, or if the file has
+    another number of classes. All shapes of ``network`` must be known. Raises
+    WeightsError, which names the parameter, if any other parameter is missing,
+    unknown or of another shape.
     """
     weights = read_parameters(file)
     parameters = network._collect_params_with_prefix()
-    lacking = parameters.keys() - weights.keys()
-    if lacking == output_names(network):
-        lacking = set()
+    missing = parameters.keys() - weights.keys()
+    if missing == output_names(network):
+        missing = set()
     for problem, names in (
-        ("lacks", sorted(lacking)),
-        ("has, and the network does not,", sorted(weights.keys() - parameters.keys())),
+        ("parameters not found:", sorted(missing)),
+        ("unknown parameters:", sorted(weights.keys() - parameters.keys())),
     ):
         if names:
-            raise WeightsError(f"{file}: {problem} {few(names)}", "Is it for another network?")
+            raise WeightsError(
+                f"{file}: {problem} {list_names(names)}", "Is the file for another network?"
+            )
     unequal = [name for name in weights if weights[name].shape != parameters[name].shape]
     _check_only_output_differs(file, unequal, weights, parameters)
     for name in weights.keys() - set(unequal):
@@ -132,30 +137,30 @@ def load_pretrained(network: Any, file: Path) -> None:
 
 
 def set_parameters(network: Any, parameters: Mapping[str, np.ndarray]) -> None:
-    """Set every parameter by name; KeyError for one that is missing."""
+    """Set all parameters of a network from arrays by name. Raises KeyError for a missing one."""
     for name, parameter in network._collect_params_with_prefix().items():
         parameter.set_data(mx.nd.array(parameters[name]))
 
 
 def parameter_shapes(network: Any) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter by name."""
+    """The shapes of all parameters of a network by name."""
     parameters = network._collect_params_with_prefix()
     return {name: parameter.shape for name, parameter in parameters.items()}
 
 
 def output_names(network: Any) -> set[str]:
-    """The names of the output layer's parameters; none where it cannot be told apart."""
+    """The names of the output layer's parameters; empty if the layer cannot be identified."""
     try:
         _, output = layers_and_output(network)
     except ConfigError:
         return set()
-    own = {id(parameter) for parameter in output.collect_params().values()}
+    output_ids = {id(parameter) for parameter in output.collect_params().values()}
     parameters = network._collect_params_with_prefix()
-    return {name for name, parameter in parameters.items() if id(parameter) in own}
+    return {name for name, parameter in parameters.items() if id(parameter) in output_ids}
 
 
 def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
-    """Load all parameters of a .params file; WeightsError unless they fit exactly."""
+    """Load all parameters from a .params file. Raises WeightsError unless they fit exactly."""
     read_parameters(file)
     network.collect_params().reset_ctx(list(contexts))
     try:
@@ -165,18 +170,18 @@ def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
 
 
 def read_parameters(file: Path) -> dict[str, Any]:
-    """The arrays of a .params file by name; WeightsError for anything else."""
+    """The arrays of a .params file by name. Raises WeightsError for any other file."""
     if not file.is_file():
         raise WeightsError(
-            f"{file}: no such file of weights",
-            "model.pretrained takes true, false or the path of a .params file",
+            f"{file}: no such file",
+            "model.pretrained is true, false or the path of a .params file",
         )
     try:
         weights = mx.nd.load(str(file))
     except mx.base.MXNetError:
         raise WeightsError(f"{file}: not a .params file of MXNet") from None
     if not isinstance(weights, dict) or not weights:
-        raise WeightsError(f"{file}: holds arrays without names, expected parameters")
+        raise WeightsError(f"{file}: contains arrays without names, expected named parameters")
     return {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
 
 
@@ -200,7 +205,10 @@ def _nearest_network(name: str) -> str:
 
 
 def _gluon_names() -> set[str]:
-    """Gluon keeps its table of networks inside a function, but lists it when asked in vain."""
+    """The names of the networks of Gluon's model zoo.
+
+    Gluon's table is local to a function, whose error for an unknown name lists it.
+    """
     try:
         mx.gluon.model_zoo.vision.get_model("")
     except ValueError as error:
@@ -217,20 +225,19 @@ def _gluoncv_names() -> set[str]:
 def _check_only_output_differs(
     file: Path, unequal: list[str], weights: dict[str, Any], parameters: dict[str, Any]
 ) -> None:
-    """Shapes may differ in the number of classes of one layer, the output, and nowhere else."""
+    """Raise WeightsError unless the shapes differ only in the number of classes of one layer."""
     layers = {name.rpartition(".")[0] for name in unequal}
     inner = [name for name in unequal if weights[name].shape[1:] != parameters[name].shape[1:]]
     if len(layers) > 1 or inner:
         name = (inner or unequal)[0]
         raise WeightsError(
-            f"{file}: {name} has shape {weights[name].shape}, "
-            f"the network wants {parameters[name].shape}",
-            "Is it for another network or another data.crop?",
+            f"{file}: {name} has shape {weights[name].shape}, expected {parameters[name].shape}",
+            "Is the file for another network or another data.crop?",
         )
 
 
 def first_line(error: Exception) -> str:
-    """The line of an MXNet error that says what is wrong, without the C++ trace."""
+    """The line of an MXNet error that states the reason, without the C++ trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "Check failed" in line or "Error:" in line]
-    return (telling or lines or [type(error).__name__])[0].rpartition("): ")[2][:200]
+    reasons = [line for line in lines if "Check failed" in line or "Error:" in line]
+    return (reasons or lines or [type(error).__name__])[0].rpartition("): ")[2][:200]

@@ -1,1 +1,1 @@
-"""Image files to batches: decoding, augmentation, crops, the threaded loader."""
+"""From image files to batches: decoding, augmentation, crops and the threaded loader."""

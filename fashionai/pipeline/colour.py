@@ -1,7 +1,7 @@
-"""What changes the pixels of a training view in place: colour, noise and erasing.
+"""Augmentation steps that change pixel values in place: colour, noise and erasing.
 
 Views are ``(crop, crop, 3) uint8`` RGB. Consecutive steps of one kind are
-composed before they are applied, so that values are rounded once.
+composed before they are applied, so that values are rounded only once.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from fashionai.config.augmentations import RandomErasing
-from fashionai.pipeline.geometry import TRIES, happens, log_uniform
+from fashionai.pipeline.geometry import TRIES, is_applied, log_uniform
 
-# Luma and the two chroma axes of NTSC (47 CFR 73.682), as Python's colorsys has them.
+# Luma and the two chroma axes of NTSC (47 CFR 73.682), with the coefficients of Python's colorsys.
 _LUMA = np.array([0.30, 0.59, 0.11])
 RGB_TO_YIQ = np.array(
     [
@@ -28,50 +28,57 @@ RGB_TO_YIQ = np.array(
 )
 YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
-# Principal components of ImageNet's RGB values in 0..1, as columns, and their eigenvalues, as
-# published with the training code of AlexNet's successors (AlexNet's paper prints none).
-COMPONENTS = np.array(
+# Principal components of ImageNet's RGB values in [0, 1], as columns, and their eigenvalues. The
+# AlexNet paper, which introduced this augmentation, does not print them; these are the numbers
+# of fb.resnet.torch and mxnet.image.CreateAugmenter.
+PRINCIPAL_COMPONENTS = np.array(
     [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
 )
 EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
 
 
 class PixelSteps:
-    """Applies steps in their order, consecutive ones of a kind together."""
+    """Applies steps in their order; consecutive steps of one kind are applied together."""
 
     def __init__(self, steps: Sequence[Any]) -> None:
-        self._groups = [(KINDS[kind], list(group)) for kind, group in groupby(steps, _kind)]
+        self._groups = [
+            (APPLY_FUNCTIONS[kind], list(group)) for kind, group in groupby(steps, _kind)
+        ]
 
     def __call__(self, view: np.ndarray, rng: np.random.Generator) -> None:
         """Change ``view``, ``(crop, crop, 3) uint8`` RGB, in place."""
         for apply, steps in self._groups:
-            drawn = [step for step in steps if happens(step.p, rng)]
-            if drawn:
-                apply(drawn, view, rng)
+            applied = [step for step in steps if is_applied(step.p, rng)]
+            if applied:
+                apply(applied, view, rng)
 
 
 def _kind(step: Any) -> str:
-    if step.name in KINDS:
+    """The key of a step in APPLY_FUNCTIONS."""
+    if step.name in APPLY_FUNCTIONS:
         return str(step.name)
     return str(getattr(step, "space", "linear"))
 
 
 def _apply_linear(steps: Sequence[Any], view: np.ndarray, rng: np.random.Generator) -> None:
-    """Apply affine maps of RGB in 0..255 as one; out of range values become 0 or 255."""
-    colours = np.eye(3, 4)
+    """Compose affine maps of RGB values in [0, 255] and apply them; results are clipped."""
+    matrix = np.eye(3, 4)
     for step in steps:
         if step.name == "contrast":
-            colours = _contrast(step, view, colours, rng)
+            matrix = _add_contrast(step, view, matrix, rng)
         else:
-            change = CHANGES[step.name](step, rng)
-            colours = change[:, :3] @ colours
-            colours[:, 3] += change[:, 3]
-    if np.count_nonzero(colours[:, :3]) > 3:
-        cv2.transform(view, colours, dst=view)
+            step_matrix = COLOUR_MATRICES[step.name](step, rng)
+            matrix = step_matrix[:, :3] @ matrix
+            matrix[:, 3] += step_matrix[:, 3]
+    if np.count_nonzero(matrix[:, :3]) > 3:
+        cv2.transform(view, matrix, dst=view)
     else:
-        # No channel depends on another: OpenCV's transform is far slower here than tables.
-        table = np.arange(256)[:, None] * colours.diagonal() + colours[:, 3]
+        # No channel depends on another: a lookup table is far faster than cv2.transform.
+        table = np.arange(256)[:, None] * matrix.diagonal() + matrix[:, 3]
         cv2.LUT(view, _to_bytes(table)[None], dst=view)
+
+
+# Functions below that return a matrix give ``(3, 4) float64``: a linear map of RGB and an offset.
 
 
 def _factor(amount: float, rng: np.random.Generator) -> float:
@@ -82,40 +89,40 @@ def _brightness(step: Any, rng: np.random.Generator) -> np.ndarray:
     return np.eye(3, 4) * _factor(step.amount, rng)
 
 
-def _contrast(
-    step: Any, view: np.ndarray, colours: np.ndarray, rng: np.random.Generator
+def _add_contrast(
+    step: Any, view: np.ndarray, matrix: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Contrast after ``colours``: the mean grey is that of the view as they change it."""
+    """``matrix`` followed by a change of contrast about the mean grey of its result."""
     factor = _factor(step.amount, rng)
-    mean = colours @ (*cv2.mean(view)[:3], 1)
-    changed = factor * colours
-    changed[:, 3] += (1 - factor) * (_LUMA @ mean)
-    return changed
+    mean = matrix @ (*cv2.mean(view)[:3], 1)
+    composed = factor * matrix
+    composed[:, 3] += (1 - factor) * (_LUMA @ mean)
+    return composed
 
 
 def _saturation(step: Any, rng: np.random.Generator) -> np.ndarray:
     factor = _factor(step.amount, rng)
-    return _without_shift(factor * np.eye(3) + (1 - factor) * np.tile(_LUMA, (3, 1)))
+    return _without_offset(factor * np.eye(3) + (1 - factor) * np.tile(_LUMA, (3, 1)))
 
 
 def _hue(step: Any, rng: np.random.Generator) -> np.ndarray:
-    """Turn the chroma plane; luma and greys stay."""
+    """A rotation of the chroma plane, which leaves luma and greys unchanged."""
     angle = 2 * math.pi * rng.uniform(-step.amount, step.amount)
     cos, sin = math.cos(angle), math.sin(angle)
-    turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-    return _without_shift(YIQ_TO_RGB @ turn @ RGB_TO_YIQ)
+    rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    return _without_offset(YIQ_TO_RGB @ rotation @ RGB_TO_YIQ)
 
 
 def _lighting(step: Any, rng: np.random.Generator) -> np.ndarray:
-    shift = COMPONENTS @ (rng.normal(0, step.std, 3) * EIGENVALUES)
-    return np.column_stack([np.eye(3), 255 * shift])
+    offset = PRINCIPAL_COMPONENTS @ (rng.normal(0, step.std, 3) * EIGENVALUES)
+    return np.column_stack([np.eye(3), 255 * offset])
 
 
-def _without_shift(matrix: np.ndarray) -> np.ndarray:
+def _without_offset(matrix: np.ndarray) -> np.ndarray:
     return np.column_stack([matrix, np.zeros(3)])
 
 
-CHANGES: dict[str, Callable[[Any, np.random.Generator], np.ndarray]] = {
+COLOUR_MATRICES: dict[str, Callable[[Any, np.random.Generator], np.ndarray]] = {
     "brightness": _brightness,
     "saturation": _saturation,
     "hue": _hue,
@@ -124,21 +131,22 @@ CHANGES: dict[str, Callable[[Any, np.random.Generator], np.ndarray]] = {
 
 
 def _apply_logit(steps: Sequence[Any], view: np.ndarray, rng: np.random.Generator) -> None:
-    """Shift and scale ln(v / (1 - v)), as fastai v1 does; v is (value + 0.5) / 256.
+    """Scale and shift the logit ln(v / (1 - v)) of v = (value + 0.5) / 256, as fastai v1 does.
 
-    Brightness shifts by the logit of a number drawn from 0.5 -+ amount / 2,
-    contrast scales by 1 - amount to its inverse, uniform in the logarithm.
+    Brightness adds the logit of a number that is uniform in 0.5 +- amount / 2.
+    Contrast multiplies by a factor between 1 - amount and its inverse, uniform
+    in its logarithm.
     """
-    scale, shift = 1.0, 0.0
+    scale, offset = 1.0, 0.0
     for step in steps:
         if step.name == "brightness":
-            share = rng.uniform(0.5 * (1 - step.amount), 0.5 * (1 + step.amount))
-            shift += math.log(share / (1 - share))
+            level = rng.uniform(0.5 * (1 - step.amount), 0.5 * (1 + step.amount))
+            offset += math.log(level / (1 - level))
         else:
             factor = log_uniform(1 - step.amount, 1 / (1 - step.amount), rng)
-            scale, shift = scale * factor, shift * factor
+            scale, offset = scale * factor, offset * factor
     value = (np.arange(256) + 0.5) / 256
-    logit = scale * np.log(value / (1 - value)) + shift
+    logit = scale * np.log(value / (1 - value)) + offset
     cv2.LUT(view, _to_bytes(256 / (1 + np.exp(-logit)) - 0.5), dst=view)
 
 
@@ -163,9 +171,10 @@ def _erase(steps: Sequence[Any], view: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _erased_size(step: RandomErasing, side: int, rng: np.random.Generator) -> tuple[int, int]:
-    """A uniform share of the area at an aspect ratio (height / width), uniform in its logarithm.
+    """Draw the height and width in pixels of the erased box (arXiv:1708.04896).
 
-    Drawn until it fits, as in the paper; where none does, as much as fits of the last.
+    The area is uniform, the aspect ratio (height / width) uniform in its logarithm.
+    The box is drawn until it fits; after TRIES draws the last one is clipped.
     """
     (smallest, largest), (low, high) = step.area, step.ratio
     for _ in range(TRIES):
@@ -177,7 +186,7 @@ def _erased_size(step: RandomErasing, side: int, rng: np.random.Generator) -> tu
     return min(height, side), min(width, side)
 
 
-KINDS: dict[str, Callable[[Sequence[Any], np.ndarray, np.random.Generator], None]] = {
+APPLY_FUNCTIONS: dict[str, Callable[[Sequence[Any], np.ndarray, np.random.Generator], None]] = {
     "linear": _apply_linear,
     "logit": _apply_logit,
     "noise": _add_noise,

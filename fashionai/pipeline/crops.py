@@ -1,4 +1,4 @@
-"""Resizing and cutting: the views of an image that a network sees."""
+"""Resizing and cropping: the views of an image that a network receives."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 def resize_short(image: np.ndarray, size: int) -> np.ndarray:
     """Resize ``(H, W, 3) uint8`` so that the short side has ``size`` pixels.
 
-    The long side is rounded to whole pixels. Area interpolation when shrinking,
-    cubic when growing.
+    The long side is rounded to whole pixels. The interpolation is that of ``resize``.
     """
     height, width = image.shape[:2]
     if min(height, width) == size:
@@ -21,13 +20,13 @@ def resize_short(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize(image: np.ndarray, target: tuple[int, int]) -> np.ndarray:
-    """Resize to ``target`` (width, height): area when shrinking, cubic when growing."""
+    """Resize to ``target`` (width, height): area interpolation to shrink, cubic to enlarge."""
     shrinking = target[0] < image.shape[1]
     return cv2.resize(image, target, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
 
 
 def crop_corners(height: int, width: int, crop: int) -> list[tuple[int, int]]:
-    """Top left corners (y, x) of the five crops: centre, then the four corners."""
+    """Top left corners (y, x) in pixels of five crops: the centre, then the four corners."""
     bottom, right = height - crop, width - crop
     return [(bottom // 2, right // 2), (0, 0), (0, right), (bottom, 0), (bottom, right)]
 
@@ -35,8 +34,8 @@ def crop_corners(height: int, width: int, crop: int) -> list[tuple[int, int]]:
 def cut_views(image: np.ndarray, out: np.ndarray) -> None:
     """Fill ``out``, ``(V, crop, crop, 3) uint8`` RGB, with V crops of a BGR image.
 
-    V = 1 is the centre, 5 adds the corners, 10 the mirror images of all five,
-    in that order.
+    V = 1 gives the centre crop, V = 5 adds the four corners, V = 10 adds the
+    mirror images of these five, in the same order.
     """
     crop = out.shape[1]
     corners = crop_corners(image.shape[0], image.shape[1], crop)

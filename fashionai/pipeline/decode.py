@@ -1,4 +1,4 @@
-"""Image files to pixels, at no more than the needed resolution, and what counts as damaged."""
+"""Decoding image files at the lowest sufficient resolution, and finding damaged ones."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from PIL import Image, UnidentifiedImageError
 
 from fashionai.errors import DataError
 
-# A file of its own, or a member of an archive.
+# A path in the file system, or a member of a zip archive.
 ImageFile = Union[Path, zipfile.Path]
 
-# Beyond this an image is more likely an attack on memory than a photograph; it is where
-# Pillow refuses by default as well.
+# A larger image is more likely a decompression bomb than a photograph. The number is the limit
+# above which Pillow refuses an image by default.
 LARGEST_PIXELS = 178_956_970
 SMALLEST_SIDE = 8
 
@@ -25,30 +25,33 @@ JPEG_MAGIC = b"\xff\xd8"
 START_OF_SCAN = 0xDA
 END_OF_IMAGE = b"\xff\xd9"
 
-# libjpeg decodes at 1/8, 1/4 or 1/2 for a fraction of the cost.
+# libjpeg decodes at 1/8, 1/4 or 1/2 of the resolution at a fraction of the cost.
 REDUCED_FLAGS = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
     (4, cv2.IMREAD_REDUCED_COLOR_4),
     (2, cv2.IMREAD_REDUCED_COLOR_2),
 )
 
-# Decoding threads are ours: OpenCV's own would fight them for the cores.
+# The loader decodes in threads of its own: OpenCV's would compete with them for the cores.
 cv2.setNumThreads(0)
-# Damage is reported by name below, not by OpenCV on the terminal.
+# The errors raised below name the damaged file; OpenCV's messages on the terminal do not.
 cv2.setLogLevel(0)
-# Sizes are checked below against LARGEST_PIXELS, in one place for every format.
+# find_damage checks the size against LARGEST_PIXELS for every format.
 Image.MAX_IMAGE_PIXELS = None
 
 
 class Header(NamedTuple):
-    """What an image says of itself before it is decoded; sizes in pixels."""
+    """The size in pixels that the header of an image file states."""
 
     width: int
     height: int
 
 
 def read_header(data: Union[bytes, BinaryIO]) -> Optional[Header]:
-    """Size of an encoded image, None when it is no known image; of a file no more is read."""
+    """The size of an encoded image, or None if its format is unknown.
+
+    If ``data`` is an open file, only its header is read.
+    """
     try:
         with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
             return Header(*image.size)
@@ -57,10 +60,10 @@ def read_header(data: Union[bytes, BinaryIO]) -> Optional[Header]:
 
 
 def find_damage(data: bytes) -> str:
-    """Why an encoded image cannot be used, in a few words; empty when it is sound.
+    """The reason why an encoded image cannot be used, or an empty string if it can.
 
-    Sound means: a known format, at most LARGEST_PIXELS, both sides at least
-    SMALLEST_SIDE, complete, and decodable.
+    A usable image has a known format, at most LARGEST_PIXELS pixels and sides of at
+    least SMALLEST_SIDE pixels; it is complete and can be decoded.
     """
     if not data:
         return "empty file"
@@ -80,11 +83,11 @@ def find_damage(data: bytes) -> str:
 
 
 def decode(data: bytes, short_side: int, name: str) -> np.ndarray:
-    """Pixels ``(H, W, 3) uint8`` in OpenCV's order BGR, orientation applied.
+    """Decode to pixels ``(H, W, 3) uint8`` in BGR order, with the EXIF orientation applied.
 
-    A JPEG whose short side is at least twice ``short_side`` is decoded at
-    reduced scale, its short side still at least ``short_side``. Raises DataError
-    with ``name`` for what cannot be decoded.
+    A JPEG whose short side is at least twice ``short_side`` pixels is decoded at a
+    reduced scale that leaves at least ``short_side``. Raises DataError with
+    ``name`` if the image cannot be decoded.
     """
     array = np.frombuffer(data, np.uint8)
     image = cv2.imdecode(array, _decode_flag(data, short_side)) if data else None
@@ -94,7 +97,7 @@ def decode(data: bytes, short_side: int, name: str) -> np.ndarray:
 
 
 def read_image(path: ImageFile, short_side: int) -> np.ndarray:
-    """Decode an image file; DataError names the file when it is missing or damaged."""
+    """Decode an image file, see decode. Raises DataError if it is missing or damaged."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -103,13 +106,20 @@ def read_image(path: ImageFile, short_side: int) -> np.ndarray:
 
 
 def _is_truncated_jpeg(data: bytes) -> bool:
-    """OpenCV fills the rest of a JPEG that lacks little with grey and says nothing."""
-    # From the end, where it is in sound files: nothing else is searched then.
+    """Whether ``data`` is a JPEG without an end marker.
+
+    OpenCV reports no error if only the end of a file is missing: it fills the rest
+    of the image with grey.
+    """
+    # The search starts at the end of the data, where complete files have the marker.
     return data.startswith(JPEG_MAGIC) and data.rfind(END_OF_IMAGE, _scan_start(data)) < 0
 
 
 def _scan_start(data: bytes) -> int:
-    """Where a JPEG's first scan begins: before it, thumbnails have end markers of their own."""
+    """The offset of a JPEG's first scan.
+
+    End markers before it belong to embedded thumbnails.
+    """
     position = len(JPEG_MAGIC)
     while position + 4 <= len(data) and data[position + 1] != START_OF_SCAN:
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
@@ -117,6 +127,7 @@ def _scan_start(data: bytes) -> int:
 
 
 def _decode_flag(data: bytes, short_side: int) -> int:
+    """OpenCV's flag for the smallest scale that leaves ``short_side`` pixels."""
     if not data.startswith(JPEG_MAGIC):
         return cv2.IMREAD_COLOR
     header = read_header(data)

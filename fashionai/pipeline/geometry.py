@@ -1,8 +1,8 @@
-"""Where in the image a training view comes from: the crop, and what turns and tilts it.
+"""Geometry of training views: the crop box, and rotations, flips, zooms and warps of it.
 
-Geometric steps are homographies of *square coordinates*: the view's x and y
-run from -1 to 1, right and down, at its outer edges. A step's matrix says where
-in the view before it a point of the view after it is found.
+Geometric steps are homographies of *square coordinates*: x points right, y points
+down, and both run from -1 to 1 between the outer edges of the view. The matrix
+of a step maps a point of its output to the point of its input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from fashionai.config.augmentations import RandomResizedCrop
 from fashionai.pipeline.crops import resize
 
-# How often a random box is drawn until one fits.
+# A random box is drawn at most this often until one fits into the image.
 TRIES = 10
 
 
@@ -33,40 +33,44 @@ class Box(NamedTuple):
 def draw_box(
     steps: Sequence[Any], shape: Sequence[int], short: int, crop: int, rng: np.random.Generator
 ) -> Box:
-    """Where the crop lies in an image of ``shape`` (H, W, ...): by the last step that happens.
+    """Draw the crop box in pixels of an image of ``shape`` (H, W, ...).
 
-    A view of ``crop`` pixels is cut from the image with its short side at
-    ``short`` pixels, at a random place or the centre, or by RandomResizedCrop.
+    Of several crop steps, the last one that is applied counts. RandomResizedCrop
+    draws size and aspect ratio. RandomCrop takes ``crop`` pixels at a random place
+    of the image resized to a short side of ``short`` pixels. Without an applied
+    step the box is the centre crop.
     """
-    chosen = [step for step in steps if happens(step.p, rng)][-1:]
+    applied = [step for step in steps if is_applied(step.p, rng)]
+    last = applied[-1] if applied else None
     height, width = shape[:2]
-    if chosen and isinstance(chosen[0], RandomResizedCrop):
-        return _random_share(chosen[0], height, width, rng)
+    if isinstance(last, RandomResizedCrop):
+        return _random_resized_box(last, height, width, rng)
     scale = min(height, width) / short
-    # Room for the crop in pixels of the resized image, as evaluation rounds them.
-    room_y = max(short, round(height / scale)) - crop
-    room_x = max(short, round(width / scale)) - crop
-    if chosen:
-        y, x = int(rng.integers(room_y + 1)), int(rng.integers(room_x + 1))
+    # The largest offsets of the crop in pixels of the resized image, rounded as in evaluation.
+    largest_y = max(short, round(height / scale)) - crop
+    largest_x = max(short, round(width / scale)) - crop
+    if last is not None:
+        y, x = int(rng.integers(largest_y + 1)), int(rng.integers(largest_x + 1))
     else:
-        y, x = room_y // 2, room_x // 2
+        y, x = largest_y // 2, largest_x // 2
     size = max(1, min(round(crop * scale), height, width))
     top = min(round(y * scale), height - size)
     left = min(round(x * scale), width - size)
     return Box(top, left, size, size)
 
 
-def happens(p: float, rng: np.random.Generator) -> bool:
-    """Whether a step of probability ``p`` is applied; what is certain takes no draw."""
+def is_applied(p: float, rng: np.random.Generator) -> bool:
+    """Draw whether a step of probability ``p`` is applied. With p = 1 nothing is drawn."""
     return p == 1 or rng.random() < p
 
 
-def _random_share(
+def _random_resized_box(
     step: RandomResizedCrop, height: int, width: int, rng: np.random.Generator
 ) -> Box:
-    """A share of the area, uniform, at an aspect ratio (width / height), uniform in its logarithm.
+    """A box of random area and aspect ratio (width / height) at a random place.
 
-    Where no box fits, the largest central one whose ratio is in range.
+    The area is uniform, the ratio uniform in its logarithm. If no box fits in
+    TRIES draws, the result is the largest central box with a ratio in range.
     """
     (smallest, largest), (low, high) = step.area, step.ratio
     for _ in range(TRIES):
@@ -83,23 +87,23 @@ def _random_share(
 
 
 def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
-    """A number whose logarithm is uniform: a factor is as likely as its inverse."""
+    """A number in [low, high] whose logarithm is uniform."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
-def draw_motion(steps: Sequence[Any], rng: np.random.Generator) -> np.ndarray:
-    """One homography, ``(3, 3) float64``, of all geometric steps that happen."""
-    motion = np.eye(3)
+def draw_homography(steps: Sequence[Any], rng: np.random.Generator) -> np.ndarray:
+    """Draw and compose the geometric steps that are applied: one matrix ``(3, 3) float64``."""
+    homography = np.eye(3)
     for step in steps:
-        if happens(step.p, rng):
-            motion = motion @ MOTIONS[step.name](step, rng)
-    return motion
+        if is_applied(step.p, rng):
+            homography = homography @ HOMOGRAPHIES[step.name](step, rng)
+    return homography
 
 
 def _dihedral(step: Any, rng: np.random.Generator) -> np.ndarray:
     mirrored, flipped, transposed = rng.integers(2, size=3)
-    motion = np.diag([1.0 - 2 * mirrored, 1.0 - 2 * flipped, 1.0])
-    return motion[[1, 0, 2]] if transposed else motion
+    homography = np.diag([1.0 - 2 * mirrored, 1.0 - 2 * flipped, 1.0])
+    return homography[[1, 0, 2]] if transposed else homography
 
 
 def _rotation(step: Any, rng: np.random.Generator) -> np.ndarray:
@@ -113,77 +117,82 @@ def _zoom(step: Any, rng: np.random.Generator) -> np.ndarray:
     return np.diag([1 / factor, 1 / factor, 1])
 
 
-def _tilt(step: Any, rng: np.random.Generator) -> np.ndarray:
-    """Four draws move the corners of the square, as the symmetric warp of fastai v1 does.
+def _perspective_warp(step: Any, rng: np.random.Generator) -> np.ndarray:
+    """A perspective transform drawn as by the symmetric warp of fastai v1.
 
-    The left side becomes 1 + left times as long, the right, top and bottom ones
-    likewise, each about its middle: corner (-1, -1) goes to (-1 - top, -1 - left).
-    left = -right is a tilt about the vertical axis, top = -bottom one about the
-    horizontal; what all four have in common is a zoom.
+    Four factors scale the sides of the square about their middles: the left side
+    becomes 1 + left times as long, so that corner (-1, -1) moves to
+    (-1 - top, -1 - left). A draw with left = -right tilts the view about the
+    vertical axis, one with top = -bottom about the horizontal axis.
     """
     left, right, top, bottom = rng.uniform(-step.magnitude, step.magnitude, 4)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
-    away = np.array([[top, left], [top, right], [bottom, right], [bottom, left]], np.float32)
-    motion: np.ndarray = cv2.getPerspectiveTransform(corners * (1 + away), corners)
-    return motion
+    stretch = np.array([[top, left], [top, right], [bottom, right], [bottom, left]], np.float32)
+    homography: np.ndarray = cv2.getPerspectiveTransform(corners * (1 + stretch), corners)
+    return homography
 
 
-MOTIONS: dict[str, Callable[[Any, np.random.Generator], np.ndarray]] = {
+HOMOGRAPHIES: dict[str, Callable[[Any, np.random.Generator], np.ndarray]] = {
     "mirror": lambda step, rng: np.diag([-1.0, 1.0, 1.0]),
     "flip": lambda step, rng: np.diag([1.0, -1.0, 1.0]),
     "dihedral": _dihedral,
     "rotate": _rotation,
     "zoom": _zoom,
-    "warp": _tilt,
+    "warp": _perspective_warp,
 }
 
 
-def sample(image: np.ndarray, box: Box, motion: np.ndarray, crop: int) -> np.ndarray:
-    """The view ``(crop, crop, 3) uint8`` of the box as ``motion`` changes it.
+def sample_view(image: np.ndarray, box: Box, homography: np.ndarray, crop: int) -> np.ndarray:
+    """The view ``(crop, crop, 3) uint8`` of the box, transformed by ``homography``.
 
-    Flips and quarter turns of the resized box are exact. All else is sampled
-    once, bilinear, from the whole image: what a turn brings in from outside of
-    the box is real where the image has it and mirrored at its edges beyond.
+    Flips and quarter turns of the resized box are exact. Any other homography is
+    sampled from the whole image with bilinear interpolation: points outside of the
+    box come from the image, points outside of the image from its reflection.
     """
-    if set(motion.flat) <= {-1.0, 0.0, 1.0}:
+    if set(homography.flat) <= {-1.0, 0.0, 1.0}:
         top, left, height, width = box
         view = image[top : top + height, left : left + width]
-        # Cut before it is resized: fewer pixels to resize.
+        # Cropping comes first, because it leaves fewer pixels to resize.
         view = view if (height, width) == (crop, crop) else resize(view, (crop, crop))
-        return _flip_and_turn(view, motion)
-    return _warp(image, box, motion, crop)
+        return _flip_and_transpose(view, homography)
+    return _warp(image, box, homography, crop)
 
 
-def _flip_and_turn(view: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """A view by a motion that only swaps the axes and changes their signs."""
-    if motion[0, 1]:
-        # Transposed, rows are found along the old x axis.
-        view, motion = cv2.transpose(view), motion[[1, 0, 2]]
-    mirrored, flipped = motion[0, 0] < 0, motion[1, 1] < 0
-    if not mirrored and not flipped:
-        return view
-    return cv2.flip(view, -1 if mirrored and flipped else int(mirrored))
+def _flip_and_transpose(view: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """Apply a homography that only swaps the axes and changes their signs."""
+    if homography[0, 1]:
+        # After the transposition the remaining flips act along the axes of the output.
+        view, homography = cv2.transpose(view), homography[[1, 0, 2]]
+    mirrored, flipped = homography[0, 0] < 0, homography[1, 1] < 0
+    if mirrored and flipped:
+        return cv2.flip(view, -1)
+    if mirrored:
+        return cv2.flip(view, 1)
+    if flipped:
+        return cv2.flip(view, 0)
+    return view
 
 
-def _warp(image: np.ndarray, box: Box, motion: np.ndarray, crop: int) -> np.ndarray:
+def _warp(image: np.ndarray, box: Box, homography: np.ndarray, crop: int) -> np.ndarray:
     half_height, half_width = box.height / 2, box.width / 2
-    in_image = np.array(
+    square_to_image = np.array(
         [[half_width, 0, box.left + half_width], [0, half_height, box.top + half_height], [0, 0, 1]]
     )
-    in_view = np.array([[2 / crop, 0, 1 / crop - 1], [0, 2 / crop, 1 / crop - 1], [0, 0, 1]])
-    matrix = in_image @ motion @ in_view
-    # Bilinear sampling looks at four pixels: with more of them to a pixel of the view,
-    # those between would be skipped (aliasing), so that the image is averaged down first.
+    view_to_square = np.array([[2 / crop, 0, 1 / crop - 1], [0, 2 / crop, 1 / crop - 1], [0, 0, 1]])
+    view_to_image = square_to_image @ homography @ view_to_square
+    # Bilinear interpolation reads four pixels. If a pixel of the view covers more, the others
+    # would be skipped (aliasing): the image is shrunk first, with area interpolation.
     height, width = image.shape[:2]
-    scale = pixels_per_pixel(matrix, crop)
+    scale = minification(view_to_image, crop)
     if scale > 1:
         image = resize(image, (max(1, round(width / scale)), max(1, round(height / scale))))
     shrink = np.diag([image.shape[1] / width, image.shape[0] / height, 1])
-    # OpenCV counts from the centre of the first pixel, the matrices from its edge.
-    to_centre = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+    # OpenCV's coordinates start at the centre of the first pixel, those of the matrices at its
+    # outer corner.
+    corner_to_centre = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
     warped: np.ndarray = cv2.warpPerspective(
         image,
-        to_centre @ shrink @ matrix,
+        corner_to_centre @ shrink @ view_to_image,
         (crop, crop),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
@@ -191,8 +200,11 @@ def _warp(image: np.ndarray, box: Box, motion: np.ndarray, crop: int) -> np.ndar
     return warped
 
 
-def pixels_per_pixel(matrix: np.ndarray, crop: int) -> float:
-    """How many of the image's pixels, along a side, the view's central pixel covers."""
-    x, y, depth = matrix @ ((crop - 1) / 2, (crop - 1) / 2, 1)
-    across = np.outer((x / depth, y / depth), matrix[2, :2])
-    return float(abs(np.linalg.det((matrix[:2, :2] - across) / depth)) ** 0.5)
+def minification(view_to_image: np.ndarray, crop: int) -> float:
+    """The side, in pixels of the image, of the square that the view's central pixel covers.
+
+    It is the square root of the Jacobian determinant of the homography there.
+    """
+    x, y, depth = view_to_image @ ((crop - 1) / 2, (crop - 1) / 2, 1)
+    perspective = np.outer((x / depth, y / depth), view_to_image[2, :2])
+    return float(abs(np.linalg.det((view_to_image[:2, :2] - perspective) / depth)) ** 0.5)

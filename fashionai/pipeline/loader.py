@@ -1,12 +1,13 @@
-"""Batches of images, decoded and augmented by threads ahead of their use.
+"""Batches of images, decoded and augmented by threads before they are needed.
 
-Threads, not processes: OpenCV releases the interpreter lock while it decodes,
-and a process forked after MXNet has started its own threads may deadlock
-(apache/mxnet issues 13945 and 15690).
+The workers are threads because OpenCV releases the interpreter lock while it
+decodes, and because a process forked after MXNet has started its own threads may
+deadlock (apache/mxnet issues 13945 and 15690).
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,25 +19,25 @@ from fashionai.pipeline.augment import Transform
 from fashionai.pipeline.decode import ImageFile, read_image
 from fashionai.runtime import usable_cores
 
-# Batches decoded ahead of the one in use.
+# The number of batches that are decoded while another one is used.
 PREFETCH = 3
 
-# Last word of the seeds (seed, epoch, row, stream): each use of chance has its own.
+# The last number of a seed (seed, epoch, row, stream). Each purpose of random numbers has its own.
 VIEW_STREAM, SHUFFLE_STREAM, STEP_STREAM, MIXING_STREAM = 0, 1, 2, 3
 
 
 class Batch(NamedTuple):
-    """``images`` is ``(B, V, crop, crop, 3) uint8`` RGB, ``rows`` the B rows they come from."""
+    """``images`` is ``(B, V, crop, crop, 3) uint8`` RGB, ``rows`` is ``(B,) int64``, their rows."""
 
     images: np.ndarray
     rows: np.ndarray
 
 
 class Draws(NamedTuple):
-    """Rows in the order in which they are shown, and what their views depend on.
+    """Drawn samples in the order in which they are loaded, and what their views depend on.
 
-    ``rows``, ``epochs`` and ``repeats`` are ``(N,) int64``: ``repeats`` is how often
-    the epoch had the row before.
+    ``rows``, ``epochs`` and ``repeats`` are ``(N,) int64``. ``rows`` are indices of
+    samples, ``repeats`` counts the earlier draws of the same row in the same epoch.
     """
 
     rows: np.ndarray
@@ -47,8 +48,9 @@ class Draws(NamedTuple):
 class Loader:
     """Reads image files and yields them in batches.
 
-    What a view looks like depends on seed, epoch, row, and how often the epoch
-    had the row before: never on which thread decodes it or when.
+    A row is the index of a sample in ``paths``. A view is a function of the seed, the
+    epoch, the row and the number of earlier draws of that row in the epoch. It does not
+    depend on the thread that decodes it.
     """
 
     def __init__(
@@ -67,40 +69,41 @@ class Loader:
         self._seed = seed
 
     def steps(self, rows: int) -> int:
-        """Number of batches that so many rows make; the last one may be short."""
-        return -(-rows // self._batch_size)
+        """The number of batches of ``rows`` rows; the last batch may be smaller."""
+        return math.ceil(rows / self._batch_size)
 
     def batches(self, rows: np.ndarray, epoch: int = 0, skip: int = 0) -> Iterator[Batch]:
-        """Yield batches of an epoch's ``rows`` in order, see load."""
+        """Yield batches of ``rows``, ``(N,) int64``, of an epoch in this order, see load."""
         return self.load(draws_of(rows, epoch), skip)
 
     def load(self, draws: Draws, skip: int = 0) -> Iterator[Batch]:
-        """Yield batches of draws in order, without the first ``skip`` batches.
+        """Yield batches of draws in their order, without the first ``skip`` batches.
 
         Raises DataError for the first image that cannot be decoded.
         """
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
-        waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
-        # A row that is drawn again has another view: it counts as a row beyond the last.
-        words = draws.rows + draws.repeats * len(self._paths)
-        keys = np.stack([draws.rows, draws.epochs, words], axis=1)
+        pending: deque[tuple[Batch, list[Future[None]]]] = deque()
+        # Every draw of a row has a view of its own: in its seed, the k-th repeat of a row has the
+        # number row + k * (number of rows).
+        seed_rows = draws.rows + draws.repeats * len(self._paths)
+        keys = np.stack([draws.rows, draws.epochs, seed_rows], axis=1)
         try:
             for step in range(skip, self.steps(len(keys))):
                 start = step * self._batch_size
-                waiting.append(self._begin(pool, keys[start : start + self._batch_size]))
-                if len(waiting) > PREFETCH:
-                    yield _finish(*waiting.popleft())
-            while waiting:
-                yield _finish(*waiting.popleft())
+                pending.append(self._submit(pool, keys[start : start + self._batch_size]))
+                if len(pending) > PREFETCH:
+                    yield _wait_for(*pending.popleft())
+            while pending:
+                yield _wait_for(*pending.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _begin(
+    def _submit(
         self, pool: ThreadPoolExecutor, keys: np.ndarray
     ) -> tuple[Batch, list[Future[None]]]:
-        """Allocate a batch and let the threads fill it, a share of consecutive images each.
+        """Allocate a batch and start the threads that fill it with consecutive images each.
 
-        ``keys`` are ``(B, 3)``: the row, its epoch, and what stands for the row in its seed.
+        ``keys`` is ``(B, 3) int64``: the row, its epoch, and the row's number in the seed.
         """
         crop = self._transform.crop
         images = np.empty((len(keys), self._transform.views, crop, crop, 3), np.uint8)
@@ -110,33 +113,33 @@ class Loader:
 
     def _fill(self, images: np.ndarray, keys: np.ndarray, share: np.ndarray) -> None:
         for position in share:
-            row, epoch, key = (int(word) for word in keys[position])
+            row, epoch, seed_row = (int(number) for number in keys[position])
             image = read_image(self._paths[row], self._transform.decode_short)
-            rng = np.random.default_rng((self._seed, epoch, key, VIEW_STREAM))
+            rng = np.random.default_rng((self._seed, epoch, seed_row, VIEW_STREAM))
             self._transform(image, rng, images[position])
 
 
 def draws_of(rows: np.ndarray, epoch: int) -> Draws:
-    """All rows of an epoch, in their order."""
-    return Draws(rows, np.full(len(rows), epoch), _earlier_draws(rows))
+    """The draws of one epoch in the order of ``rows``, ``(N,) int64``."""
+    return Draws(rows, np.full(len(rows), epoch), _count_earlier(rows))
 
 
-def _earlier_draws(rows: np.ndarray) -> np.ndarray:
-    """How often each entry occurs before its place, ``(N,) int64``."""
+def _count_earlier(rows: np.ndarray) -> np.ndarray:
+    """For each entry, the number of equal entries before it, ``(N,) int64``."""
     order = np.argsort(rows, kind="stable")
     _, starts, counts = np.unique(rows[order], return_index=True, return_counts=True)
-    draws = np.empty(len(rows), np.int64)
-    draws[order] = np.arange(len(rows)) - np.repeat(starts, counts)
-    return draws
+    repeats = np.empty(len(rows), np.int64)
+    repeats[order] = np.arange(len(rows)) - np.repeat(starts, counts)
+    return repeats
 
 
 def shuffled_rows(rows: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of an epoch's rows, ``(rows,) int64``, a function of seed and epoch alone."""
+    """A random permutation of ``rows`` rows, ``(rows,) int64``, determined by seed and epoch."""
     return np.random.default_rng((seed, epoch, 0, SHUFFLE_STREAM)).permutation(rows)
 
 
-def _finish(batch: Batch, futures: Sequence[Future[None]]) -> Batch:
-    """The batch once every thread has filled its share; their errors are raised here."""
+def _wait_for(batch: Batch, futures: Sequence[Future[None]]) -> Batch:
+    """Return the batch when all threads have filled it; raises the errors of the threads."""
     for future in futures:
         future.result()
     return batch

@@ -1,4 +1,7 @@
-"""Mixing the images of a batch with each other: mixup and cutmix."""
+"""Mixing the images of a batch with each other: mixup and CutMix.
+
+Sources: mixup, arXiv:1710.09412; CutMix, arXiv:1905.04899.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from fashionai.config.models import LossConfig
 
 
 class Mixing(NamedTuple):
-    """How a batch ``x`` is mixed: row i with row ``order[i]``, all rows alike.
+    """How a batch is mixed: sample i with sample ``partners[i]``, all with the same weights.
 
-    Images become ``weights * x + (1 - weights) * x[order]``, targets
-    ``share * y + (1 - share) * y[order]``. ``order`` is ``(B,) int64``, a
-    permutation; ``weights`` is ``(1, 1, side, side) float32`` in 0..1; ``share``
-    is the mean of the weights.
+    Images become ``weights * x + (1 - weights) * x[partners]``, targets
+    ``share * y + (1 - share) * y[partners]``. ``partners`` is a permutation
+    ``(B,) int64``; ``weights`` is ``(1, 1, side, side) float32`` in [0, 1];
+    ``share`` is the mean of the weights.
     """
 
-    order: np.ndarray
+    partners: np.ndarray
     weights: np.ndarray
     share: float
 
@@ -26,23 +29,27 @@ class Mixing(NamedTuple):
 def draw_mixing(
     loss: LossConfig, rows: int, side: int, rng: np.random.Generator
 ) -> Optional[Mixing]:
-    """Draw one mixing for a batch of ``rows`` images of ``side`` x ``side`` pixels.
+    """Draw the mixing of a batch of ``rows`` images of ``side`` x ``side`` pixels.
 
-    None when ``loss`` has neither mixup nor cutmix; with both, each is drawn as often.
+    Returns None if ``loss`` enables neither mixup nor CutMix. If it enables both,
+    each is chosen with probability 0.5.
     """
     if not loss.mixup and not loss.cutmix:
         return None
     cutmix = bool(loss.cutmix) and (not loss.mixup or rng.random() < 0.5)
-    order = rng.permutation(rows)
+    partners = rng.permutation(rows)
     if cutmix:
-        weights = _all_but_a_box(rng.beta(loss.cutmix, loss.cutmix), side, rng)
-        return Mixing(order, weights, float(weights.mean(dtype=np.float64)))
+        weights = _cutmix_weights(rng.beta(loss.cutmix, loss.cutmix), side, rng)
+        return Mixing(partners, weights, float(weights.mean(dtype=np.float64)))
     share = np.float32(rng.beta(loss.mixup, loss.mixup))
-    return Mixing(order, np.full((1, 1, side, side), share), float(share))
+    return Mixing(partners, np.full((1, 1, side, side), share), float(share))
 
 
-def _all_but_a_box(share: float, side: int, rng: np.random.Generator) -> np.ndarray:
-    """Ones with a square of zeros of area 1 - ``share``; what lies outside is cut off."""
+def _cutmix_weights(share: float, side: int, rng: np.random.Generator) -> np.ndarray:
+    """Weights ``(1, 1, side, side) float32``: 0 in a square of area 1 - ``share``, else 1.
+
+    The centre of the square is uniform in the image; its part outside is clipped.
+    """
     half = side * (1 - share) ** 0.5 / 2
     centre = rng.uniform(0, side, 2)
     top, left = np.rint(centre - half).clip(0, side).astype(int)

@@ -1,4 +1,4 @@
-"""Images wherever they are (files, folders, addresses) to their most probable classes."""
+"""The most probable classes of images: files, folders and URLs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from fashionai.datasets.readers.class_folders import list_folder
 from fashionai.default_folders import RUNS_FOLDER
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError, RunError, closest
+from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import find_damage
 from fashionai.predictions.formats import DECIMALS, as_written
-from fashionai.predictions.predict import Question, predict
+from fashionai.predictions.predict import Request, predict
 from fashionai.predictions.run_choice import Candidates
 from fashionai.progress import ProgressBar
 from fashionai.runs import Run
@@ -34,7 +35,7 @@ RankedClasses = list[tuple[str, float]]
 
 
 class Classified(NamedTuple):
-    """An image, as it was asked for, and the most probable classes of every task."""
+    """An image under the name that was given, and the most probable classes of each task."""
 
     image: str
     tasks: dict[Task, RankedClasses]
@@ -60,25 +61,25 @@ def classify(
     limits: DownloadLimits,
     rng: np.random.Generator,
     progress: ProgressBar,
-    crops: int = 10,
+    crops: int = DEFAULT_CROPS,
     batch_size: int = 16,
     **options: Any,
 ) -> list[Classified]:
-    """The ``top`` most probable classes of every task for files, folders and URLs, in order.
+    """The ``top`` most probable classes of each task for files, folders and URLs, in order.
 
-    A folder stands for all images in it and below, by name. What is fetched is
-    checked as a file is, ``rng`` varies the pauses between tries, and nothing
-    of it is kept. Probabilities are the mean over crops and runs, rounded to 8
-    decimals; ``options`` are those of predict. Raises DataError for an image that is
-    missing, damaged or given twice, and for a folder without any.
+    A folder stands for all images in it and in its folders, sorted by name. Downloaded images
+    are checked like files and not kept; ``rng`` varies the pauses between tries. Probabilities
+    are averaged over crops and runs and rounded to 8 decimals. ``options`` are those of predict.
+    Raises DataError for an image that is missing, damaged or given twice, and for a folder
+    without images.
     """
     with _files(images, limits, rng, progress) as files:
         paths = list(files.values())
-        questions = [Question(task, paths, own) for task, own in runs.items()]
+        requests = [Request(task, paths, own) for task, own in runs.items()]
         used = {run for own in runs.values() for run in own}
         with progress(f"{crops} crops", len(files) * len(used)) as advance:
-            answers = predict(
-                questions,
+            predicted = predict(
+                requests,
                 contexts,
                 crops=crops,
                 batch_size=batch_size,
@@ -88,14 +89,14 @@ def classify(
     return [
         Classified(
             image,
-            {task: _ranked(task, answer[row], top) for task, answer in zip(runs, answers)},
+            {task: _ranked(task, values[row], top) for task, values in zip(runs, predicted)},
         )
         for row, image in enumerate(files)
     ]
 
 
 def to_json(results: Sequence[Classified]) -> list[dict[str, Any]]:
-    """Results as JSON holds them: tasks by full name, classes in their order."""
+    """Results as JSON: tasks by full name, classes in falling order of probability."""
     return [
         {
             "image": image,
@@ -109,7 +110,7 @@ def to_json(results: Sequence[Classified]) -> list[dict[str, Any]]:
 
 
 def to_rows(results: Sequence[Classified]) -> Iterator[tuple[str, ...]]:
-    """Results as CSV holds them: a header, and a row for each image, task and class."""
+    """Results as CSV rows: a header, then one row per image, task and class."""
     yield COLUMNS
     for image, tasks in results:
         for task, ranked in tasks.items():
@@ -127,11 +128,11 @@ def _ranked(task: Task, probabilities: np.ndarray, top: int) -> RankedClasses:
 def _files(
     images: Sequence[str], limits: DownloadLimits, rng: np.random.Generator, progress: ProgressBar
 ) -> Iterator[dict[str, Path]]:
-    """The file of every image by the name that it is shown under; all sound."""
+    """The file of each image by the name that is shown, all checked. URLs are downloaded."""
     names = _expand(images)
     urls = [name for name in names if is_url(name)]
     with TemporaryDirectory(prefix="fashionai-") as folder:
-        # Files first: they are refused before anything is fetched.
+        # Files are checked first, so that nothing is downloaded in vain.
         files = {name: Path(name) for name in names if name not in urls}
         _check_sound(files)
         fetched = {url: Path(folder) / str(number) for number, url in enumerate(urls)}
@@ -144,7 +145,7 @@ def _files(
 
 
 def _expand(images: Sequence[str]) -> list[str]:
-    """The images meant, folders replaced by what is in them."""
+    """The given images, with each folder replaced by the images in it."""
     places: dict[str, str] = {}
     for given in images:
         for name in _images_of(given):
@@ -157,7 +158,7 @@ def _expand(images: Sequence[str]) -> list[str]:
 
 
 def _images_of(given: str) -> list[str]:
-    """What an argument stands for: all images of a folder, else itself."""
+    """The images of a folder, or the argument itself."""
     folder = Path(given)
     if is_url(given) or not folder.is_dir():
         return [given]
@@ -165,7 +166,7 @@ def _images_of(given: str) -> list[str]:
 
 
 def _check_sound(files: dict[str, Path]) -> None:
-    """DataError for the first image that cannot be used, and how many more there are."""
+    """DataError that names the first unusable image and counts the others."""
     with ThreadPoolExecutor(usable_cores()) as pool:
         found = list(pool.map(lambda item: _problem(*item), files.items()))
     problems = [problem for problem in found if problem]
@@ -175,7 +176,7 @@ def _check_sound(files: dict[str, Path]) -> None:
 
 
 def _problem(name: str, file: Path) -> str:
-    """Why an image cannot be used, behind its name; empty when it is sound."""
+    """The name of an unusable image and the reason; empty for a sound image."""
     try:
         damage = find_damage(file.read_bytes())
     except FileNotFoundError:
@@ -186,7 +187,7 @@ def _problem(name: str, file: Path) -> str:
 
 
 def _hint(file: Path) -> str:
-    """The image of the same folder that was meant, if one is close."""
+    """A hint at an image of the same folder with a similar name, if there is one."""
     others = list_folder(file.parent).images if file.parent.is_dir() else []
     meant = closest(file.name, others)
     return f". Did you mean '{meant}'?" if meant else ""

@@ -1,4 +1,4 @@
-"""Prediction files from plans: which images of which task go through which runs."""
+"""The plan of a prediction file: its rows, its format, and the runs that predict each task."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Optional
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.questions import read_questions
 from fashionai.datasets.readers.reader import reader_of, readers
+from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import DataError, RunError
 from fashionai.predictions.formats import (
     TABLE,
@@ -20,32 +21,38 @@ from fashionai.predictions.formats import (
     source_names,
     write_predictions,
 )
-from fashionai.predictions.predict import Question, predict
+from fashionai.predictions.predict import Request, distinct_images, distinct_runs, predict
 from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import Run, check_same_classes
 from fashionai.tasks import Task
 
 
-class Part(NamedTuple):
-    """The rows of one task: what is asked, their positions in the prediction file, their names."""
+class TaskRows(NamedTuple):
+    """The rows of one task: their images and runs, their positions in the file, their names."""
 
-    question: Question
+    request: Request
     positions: list[int]
-    images: list[str]
+    names: list[str]
 
 
 class Plan(NamedTuple):
-    """A prediction file to be: its format, its rows by task, and the threshold of its answers."""
+    """A prediction file before it is computed; ``threshold`` decides its predicted labels."""
 
-    form: Format
-    parts: list[Part]
+    format: Format
+    parts: list[TaskRows]
     threshold: Optional[float]
+
+    @property
+    def images(self) -> int:
+        """How many images are computed, counted once for each run that computes them."""
+        requests = [part.request for part in self.parts]
+        return sum(len(distinct_images(run, requests)) for run in distinct_runs(requests))
 
 
 def question_file(data: Path, tasks: Sequence[Task]) -> Path:
     """Where the competition of these tasks puts its question file below ``data``.
 
-    It is that of the first family when tasks of several families, or none, are at hand.
+    It is that of the first family when the tasks are of several families or there are none.
     Raises RunError for tasks without a competition.
     """
     families = {task.family for task in tasks}
@@ -74,31 +81,23 @@ def plan_questions(
     as_table: bool = False,
     threshold: Optional[float] = None,
 ) -> Plan:
-    """The rows that read_questions finds, of the ``tasks`` when given.
+    """Plan the predictions for the images that read_questions finds.
 
-    Samples that name no task ask for ``tasks``, else for those of the runs. Raises RunError, before
-    anything is computed, for a task without a run and for a run that no task
-    takes; errors of check_expressible.
+    Images without a task are predicted for all ``tasks``, or for the tasks of the candidates
+    when ``tasks`` is empty. Images with a task are predicted when ``tasks`` has it or is
+    empty. Raises RunError for a task without a run and for a named run that is not used, and
+    errors of check_expressible.
     """
-    asked = read_questions(questions, data, path_column)
-    named = list(dict.fromkeys(row.task for row in asked if row.task))
-    if named:
-        absent = [task.name for task in tasks if task not in named]
-        if absent:
-            raise RunError(f"{questions}: has no rows of {', '.join(absent)}")
-        chosen = [task for task in named if not tasks or task in tasks]
-        pairs = [(row, row.task) for row in asked if row.task in chosen]
-    else:
-        chosen = _tasks_of(tasks, candidates)
-        pairs = [(row, task) for task in chosen for row in asked]
-    form = _form(chosen, as_table, threshold)
+    images = read_questions(questions, data, path_column)
+    chosen, rows = _rows_by_task(images, questions, tasks, candidates)
+    file_format = _choose_format(chosen, as_table, threshold)
     parts = []
-    for task, task_runs in candidates.by_task(chosen).items():
-        rows = [(at, row) for at, (row, row_task) in enumerate(pairs) if row_task == task]
-        images = image_names(form, task, [row.image for _, row in rows])
-        question = Question(task, [row.path for _, row in rows], task_runs)
-        parts.append(Part(question, [at for at, _ in rows], images))
-    return Plan(form, parts, threshold)
+    for task, runs in candidates.by_task(chosen).items():
+        own = [(at, image) for at, (image, row_task) in enumerate(rows) if row_task == task]
+        names = image_names(file_format, task, [image.image for _, image in own])
+        request = Request(task, [image.path for _, image in own], runs)
+        parts.append(TaskRows(request, [at for at, _ in own], names))
+    return Plan(file_format, parts, threshold)
 
 
 def plan_split(
@@ -109,38 +108,57 @@ def plan_split(
     as_table: bool = False,
     threshold: Optional[float] = None,
 ) -> Plan:
-    """The rows of a split of the runs' prepared folder, those of a held-out background too.
+    """Plan the predictions for a split of the runs' prepared folders.
 
-    The tasks are those of the named runs where none are given. Raises RunError when
-    the runs of a task were trained on different rows; errors of check_expressible.
+    Images of a held-out background are among them. Without ``tasks`` they are those of the
+    named runs. Raises RunError when the runs of a task were trained on different images, and
+    errors of check_expressible.
     """
     chosen = _tasks_of(tasks, candidates)
-    form = _form(chosen, as_table, threshold)
+    file_format = _choose_format(chosen, as_table, threshold)
     parts = []
     start = 0
-    for task, task_runs in candidates.by_task(chosen).items():
+    for task, runs in candidates.by_task(chosen).items():
         if split != "test":
-            _check_same_rows(task_runs)
-        rows = read_samples(task_runs[0].config, split, [task.name], background=True)
-        images = source_names(form, task, rows.sources)
-        positions = list(range(start, start + len(images)))
-        parts.append(Part(Question(task, rows.paths, task_runs), positions, images))
-        start += len(images)
-    return Plan(form, parts, threshold)
+            _check_same_training_images(runs)
+        samples = read_samples(runs[0].config, split, [task.name], background=True)
+        names = source_names(file_format, task, samples.sources)
+        positions = list(range(start, start + len(names)))
+        parts.append(TaskRows(Request(task, samples.paths, runs), positions, names))
+        start += len(names)
+    return Plan(file_format, parts, threshold)
 
 
-def write_answers(plan: Plan, out: Path, contexts: list[Any], **options: Any) -> int:
-    """Predict every part and write the prediction file; returns its number of rows.
+def write_planned(plan: Plan, out: Path, contexts: list[Any], **options: Any) -> int:
+    """Predict all images of a plan and write the prediction file; returns its number of rows.
 
     ``options`` are those of fashionai.predictions.predict.predict.
     """
-    answers = predict([part.question for part in plan.parts], contexts, **options)
+    predicted = predict([part.request for part in plan.parts], contexts, **options)
     rows: list[Any] = [None] * sum(len(part.positions) for part in plan.parts)
-    for part, probabilities in zip(plan.parts, answers):
-        for position, image, values in zip(part.positions, part.images, probabilities):
-            rows[position] = PredictedRow(image, part.question.task, values)
-    write_predictions(out, rows, plan.form, plan.threshold)
+    for part, probabilities in zip(plan.parts, predicted):
+        for position, name, values in zip(part.positions, part.names, probabilities):
+            rows[position] = PredictedRow(name, part.request.task, values)
+    write_predictions(out, rows, plan.format, plan.threshold)
     return len(rows)
+
+
+def _rows_by_task(
+    images: Sequence[ImageToPredict],
+    questions: Path,
+    tasks: Sequence[Task],
+    candidates: Candidates,
+) -> tuple[list[Task], list[tuple[ImageToPredict, Task]]]:
+    """The tasks to predict, and each row of the file: an image and the task it is predicted for."""
+    named = list(dict.fromkeys(image.task for image in images if image.task))
+    if not named:
+        chosen = _tasks_of(tasks, candidates)
+        return chosen, [(image, task) for task in chosen for image in images]
+    absent = [task.name for task in tasks if task not in named]
+    if absent:
+        raise RunError(f"{questions}: has no rows of {', '.join(absent)}")
+    chosen = [task for task in named if not tasks or task in tasks]
+    return chosen, [(image, image.task) for image in images if image.task in chosen]
 
 
 def _tasks_of(tasks: Sequence[Task], candidates: Candidates) -> list[Task]:
@@ -157,21 +175,23 @@ def _tasks_of(tasks: Sequence[Task], candidates: Candidates) -> list[Task]:
     return learnt
 
 
-def _form(tasks: Sequence[Task], as_table: bool, threshold: Optional[float]) -> Format:
+def _choose_format(tasks: Sequence[Task], as_table: bool, threshold: Optional[float]) -> Format:
     if len({task.family for task in tasks}) > 1:
         raise RunError("tasks of different data sets do not go into one prediction file")
-    form = TABLE if as_table else format_of(tasks[0])
-    check_expressible(form, tasks, threshold)
-    return form
+    file_format = TABLE if as_table else format_of(tasks[0])
+    check_expressible(file_format, tasks, threshold)
+    return file_format
 
 
-def _check_same_rows(runs: Sequence[Run]) -> None:
-    """RunError unless the runs split the rows alike: else one would answer what it has seen."""
-    data = {run: run.config.data for run in runs}
+def _check_same_training_images(runs: Sequence[Run]) -> None:
+    """RunError unless the runs were trained on the same images.
+
+    Otherwise one of them would predict images that it was trained on.
+    """
     first = runs[0]
     for run in runs[1:]:
         for key in ("folder", "folds_file", "fold"):
-            if getattr(data[run], key) != getattr(data[first], key):
+            if getattr(run.config.data, key) != getattr(first.config.data, key):
                 raise RunError(
                     f"{first} and {run} were trained on different rows (data.{key})",
                     "Predict the test split, or each with its own rows",

@@ -1,8 +1,8 @@
-"""Image files through one or more runs to probabilities."""
+"""Probabilities of images, averaged over crops and runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +15,10 @@ from fashionai.errors import ConfigError, RunError, TrainingError
 from fashionai.models.forward import mean_over_views
 from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
-from fashionai.pipeline.crop_counts import CROP_COUNTS
+from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.pipeline.loader import Loader
+from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task
@@ -25,138 +26,166 @@ from fashionai.tasks import Task
 mx = import_mxnet()
 
 
-class Question(NamedTuple):
-    """Image files of which one task is asked, and the runs that answer, to be averaged."""
+class Request(NamedTuple):
+    """Images to predict for one task, and the runs whose predictions are averaged."""
 
     task: Task
-    paths: Sequence[ImageFile]
+    images: Sequence[ImageFile]
     runs: Sequence[Run]
 
 
 def predict(
-    questions: Sequence[Question],
+    requests: Sequence[Request],
     contexts: list[Any],
     *,
-    crops: int = 10,
+    crops: int = DEFAULT_CROPS,
     batch_size: int = 16,
     engine: str = AUTO,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Advance = no_progress,
 ) -> list[np.ndarray]:
-    """Probabilities ``(N, C) float64`` for every question, averaged over crops and runs.
+    """Probabilities ``(N, C) float64`` for each request, averaged over crops and runs.
 
-    A run computes each image once, whatever number of its tasks is asked of it.
-    ``crops`` is 1, 5 or 10 views an image, ``batch_size`` counts images on each
-    device, ``engine`` is one of ENGINES or auto, the fastest exact one, and
-    ``progress`` is called with the number of images done since the last call.
-    Raises RunError when a run has not learnt a question's task, DataError for an
-    image that cannot be decoded, errors of open_engine.
+    A run computes each image once, even if several of its tasks are requested. ``crops`` is
+    1, 5 or 10 views per image, ``batch_size`` the number of images per device, and ``engine``
+    one of ENGINES, or auto for the fastest exact one. ``progress`` is called with the number
+    of images done since the last call.
+
+    Raises RunError when a run has not learnt the task of a request, DataError for an image
+    that cannot be decoded, and errors of open_engine.
     """
     if crops not in CROP_COUNTS:
         raise ConfigError(f"crops: found {crops}, expected one of {CROP_COUNTS}")
-    for question in questions:
-        for run in question.runs:
-            check_task(run, question.task)
-    answers = [np.zeros((len(q.paths), len(q.task.classes))) for q in questions]
-    for run in runs_of(questions):
-        mine = [at for at, question in enumerate(questions) if run in question.runs]
-        places = {path: i for i, path in enumerate(images_of(run, questions))}
-        if engine == AUTO:
-            opened = open_fastest(run, contexts, crops * len(places))
-        else:
-            opened = open_engine(run, contexts, engine)
+    for request in requests:
+        for run in request.runs:
+            check_task(run, request.task)
+    sums = [np.zeros((len(request.images), len(request.task.classes))) for request in requests]
+    for run in distinct_runs(requests):
+        images = distinct_images(run, requests)
         probabilities = predict_with_engine(
-            opened,
+            _open(run, contexts, engine, views=crops * len(images)),
             run,
-            list(places),
+            images,
             crops=crops,
             batch_size=batch_size * len(contexts),
             progress=progress,
         )
-        for at in mine:
-            rows = [places[path] for path in questions[at].paths]
-            answers[at] += probabilities[rows, _columns(run, questions[at].task)]
-    return [answer / len(q.runs) for answer, q in zip(answers, questions)]
+        row_of = {image: row for row, image in enumerate(images)}
+        for total, request in zip(sums, requests):
+            if run in request.runs:
+                rows = [row_of[image] for image in request.images]
+                total += probabilities[rows, _columns(run, request.task)]
+    return [total / len(request.runs) for total, request in zip(sums, requests)]
 
 
 def predict_images(
     paths: Sequence[ImageFile], runs: Sequence[Run], contexts: list[Any], **options: Any
 ) -> dict[Task, np.ndarray]:
-    """Probabilities ``(N, C) float64`` of every task that the runs have learnt; see predict."""
+    """Probabilities of images for every task that the runs have learnt.
+
+    Args:
+        paths: Image files, N of them.
+        runs: Opened runs. Those that have learnt the same task are averaged.
+        contexts: Devices, as fashionai.contexts gives them.
+        **options: ``crops``, ``batch_size``, ``engine`` and ``progress``, as for
+            fashionai.predictions.predict.predict.
+
+    Returns:
+        For each task the probabilities ``(N, C) float64``, one column per class.
+
+    Raises:
+        DataError: An image cannot be decoded.
+        ConfigError: An option is wrong, or the engine cannot compute the network.
+
+    Example:
+        >>> run = fashionai.Run.open(Path("runs/skirt"))
+        >>> fashionai.predict_images([Path("a.jpg")], [run], fashionai.contexts())
+    """
     learnt = dict.fromkeys(task for run in runs for task in run.tasks)
-    questions = [
-        Question(task, paths, [run for run in runs if task in run.tasks]) for task in learnt
-    ]
-    return dict(zip(learnt, predict(questions, contexts, **options)))
+    requests = [Request(task, paths, [run for run in runs if task in run.tasks]) for task in learnt]
+    return dict(zip(learnt, predict(requests, contexts, **options)))
 
 
-def runs_of(questions: Sequence[Question]) -> list[Run]:
-    """Every run that answers one of the questions, once."""
-    return list(dict.fromkeys(run for question in questions for run in question.runs))
+def distinct_runs(requests: Sequence[Request]) -> list[Run]:
+    """The runs of all requests, each once."""
+    return list(dict.fromkeys(run for request in requests for run in request.runs))
 
 
-def images_of(run: Run, questions: Sequence[Question]) -> list[ImageFile]:
+def distinct_images(run: Run, requests: Sequence[Request]) -> list[ImageFile]:
     """The images that a run has to compute, each once."""
-    return list(dict.fromkeys(path for q in questions if run in q.runs for path in q.paths))
+    wanted = (request.images for request in requests if run in request.runs)
+    return list(dict.fromkeys(image for images in wanted for image in images))
 
 
 def check_task(run: Run, task: Task) -> None:
-    """RunError unless the run has weights and has learnt that task with its classes."""
+    """RunError unless the run has weights and has learnt the task with the same classes."""
     run.check_usable()
-    learnt = run.tasks
-    if task.classes in [each.classes for each in learnt]:
+    if task.classes in [learnt.classes for learnt in run.tasks]:
         return
-    names = ", ".join(each.name for each in learnt)
-    for each in learnt:
-        if each.name == task.name:
-            then, now = (", ".join(one.classes) for one in (each, task))
+    for learnt in run.tasks:
+        if learnt.name == task.name:
+            then, now = (", ".join(each.classes) for each in (learnt, task))
             raise RunError(
                 f"{run}: was trained on other classes of {task.name} ({then}), asked for ({now})",
                 "Train again, or prepare the task as it was",
             )
+    names = ", ".join(learnt.name for learnt in run.tasks)
     raise RunError(f"{run}: was trained for {names}, expected {task.name}")
-
-
-def _columns(run: Run, task: Task) -> slice:
-    """Where the task's probabilities are: its own name, else the classes decide."""
-    learnt = run.tasks
-    same = [at for at, each in enumerate(learnt) if each.classes == task.classes]
-    named = [at for at in same if learnt[at].name == task.name]
-    return run.columns[(named or same)[0]]
 
 
 def predict_with_engine(
     engine: Engine,
     run: Run,
-    paths: Sequence[ImageFile],
+    images: Sequence[ImageFile],
     *,
     crops: int,
     batch_size: int,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Advance = no_progress,
 ) -> np.ndarray:
-    """Probabilities ``(N, C) float64`` of all columns of a run, the mean over crops.
+    """Probabilities ``(N, C) float64`` of all classes of all tasks of a run, averaged over crops.
 
-    ``batch_size`` counts images on all devices together. Raises TrainingError for a
-    probability that is not a number, and where MXNet stops.
+    ``batch_size`` is the number of images on all devices together. Raises TrainingError when
+    a probability is NaN and when MXNet stops.
     """
     data = run.config.data
-    # A batch is filled up with black images: no more of them than are needed.
-    batch_size = min(batch_size, len(paths))
-    loader = Loader(paths, EvaluationTransform(data, crops), batch_size, workers=data.workers)
-    batches = (batch.images for batch in loader.batches(np.arange(len(paths))))
+    # Batches are filled up with black images: a batch larger than the images wastes time.
+    batch_size = min(batch_size, len(images))
+    loader = Loader(images, EvaluationTransform(data, crops), batch_size, workers=data.workers)
+    batches = (batch.images for batch in loader.batches(np.arange(len(images))))
     results = []
     try:
-        for answers in mean_over_views(engine.begin, batches, batch_size):
-            results.append(answers)
-            progress(len(answers))
+        for result in mean_over_views(engine.begin, batches, batch_size):
+            results.append(result)
+            progress(len(result))
     except mx.base.MXNetError as error:
         raise TrainingError(
             f"{run}: MXNet stopped: {first_line(error)}", "A smaller --batch-size needs less memory"
         ) from error
     probabilities = np.concatenate(results)
-    if not np.isfinite(probabilities).all():
-        row = int(np.argmin(np.isfinite(probabilities).all(axis=1)))
+    _check_finite(probabilities, run, images)
+    return probabilities
+
+
+def _open(run: Run, contexts: list[Any], engine: str, views: int) -> Engine:
+    if engine == AUTO:
+        return open_fastest(run, contexts, views)
+    return open_engine(run, contexts, engine)
+
+
+def _check_finite(probabilities: np.ndarray, run: Run, images: Sequence[ImageFile]) -> None:
+    finite = np.isfinite(probabilities).all(axis=1)
+    if not finite.all():
         raise TrainingError(
-            f"{run}: its network gives {paths[row]} a probability that is not a number",
+            f"{run}: its network gives {images[int(np.argmin(finite))]} a probability that is "
+            "not a number",
             "The weights are damaged or the training diverged",
         )
-    return probabilities
+
+
+def _columns(run: Run, task: Task) -> slice:
+    """The columns of the task in the run's output.
+
+    Another task with the same classes stands in for a task that the run does not know by name.
+    """
+    same = [at for at, learnt in enumerate(run.tasks) if learnt.classes == task.classes]
+    named = [at for at in same if run.tasks[at].name == task.name]
+    return run.columns[(named or same)[0]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fashionai.models.catalogue import Network
 from fashionai.reporting.tables import aligned_table, keep_end
 from fashionai.weights.sources import SOURCES
-from fashionai.weights.store import cached_weights, weights_at_hand, zoo_file
+from fashionai.weights.store import cached_weights, find_local_file, zoo_cache_file
 
 EXPLANATION = """\
 Operations: millions of multiply-accumulates for one image of so many pixels.
@@ -22,7 +22,7 @@ def network_table(networks: Sequence[Network]) -> str:
     for network in networks:
         top1 = "-" if network.top1 is None else f"{network.top1:.4f}"
         published = any(source.offers(network.name) for source in SOURCES)
-        state = "at hand" if weights_at_hand(network.name) else "published" if published else "-"
+        state = "at hand" if find_local_file(network.name) else "published" if published else "-"
         cells = (network.pixels, network.parameters, round(network.operations / 1e6), top1)
         lines.append((network.name, [*cells, state]))
     return f"{aligned_table('network', columns, lines)}\n{EXPLANATION}"
@@ -50,7 +50,7 @@ def weights_table(networks: Sequence[Network], everything: bool) -> str:
 def _found_weights(model: str) -> list[list[object]]:
     """Source and size of all weights of a network, those that training takes first."""
     found = [(weights.record.source, weights.file) for weights in cached_weights(model)]
-    in_zoo_cache = zoo_file(model)
+    in_zoo_cache = zoo_cache_file(model)
     if in_zoo_cache:
         found.append((str(in_zoo_cache), in_zoo_cache))
     return [[keep_end(source, 42), f"{file.stat().st_size / 1e6:.0f}"] for source, file in found]

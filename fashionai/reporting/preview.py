@@ -68,7 +68,7 @@ def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
             titles = [keep_beginning(name, LONGEST_LINE) for name in own]
         else:
             images = mix_images(images, mixing)
-            partners = [own[row] for row in mixing.order]
+            partners = [own[row] for row in mixing.partners]
             titles = [mixed_title(*pair, mixing.share) for pair in zip(own, partners)]
         tiles += map(Tile, images, titles)
     return tiles[:count]
@@ -104,7 +104,7 @@ def class_names(rows: Samples) -> list[str]:
 def mix_images(images: np.ndarray, mixing: Mixing) -> np.ndarray:
     """Images ``(B, H, W, 3) uint8`` as ``mixing`` says."""
     own = mixing.weights[0, 0, :, :, None]
-    mixed = own * images + (1 - own) * images[mixing.order]
+    mixed = own * images + (1 - own) * images[mixing.partners]
     return np.rint(mixed).astype(np.uint8)
 
 

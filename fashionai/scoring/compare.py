@@ -1,4 +1,4 @@
-"""Two prediction files of the same rows, side by side."""
+"""A comparison of two prediction files of the same rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DIFFERENCE_COLUMNS = (
 
 
 class Outcomes(NamedTuple):
-    """How many labelled rows each file answers with the true class."""
+    """How many labelled rows each of two files A and B predicts correctly."""
 
     both: int
     only_a: int
@@ -37,45 +37,45 @@ class Outcomes(NamedTuple):
 
     @property
     def p_value(self) -> float:
-        """How likely so uneven a split of the rows that one file alone gets right is by chance."""
+        """The p value of McNemar's exact test."""
         return mcnemar_p_value(self.only_a, self.only_b)
 
 
 class TaskComparison(NamedTuple):
-    """The answers of both files to N rows of one task.
+    """The predictions of both files for N rows of one task.
 
-    ``answers`` ``(2, N)`` are class indices, ``confidence`` ``(2, N)`` their
-    probabilities, ``truth`` ``(N,)`` true class indices, -1 where no label is
-    known. ``positions`` are those of the rows in the first file.
+    ``predicted`` ``(2, N)`` are class indices and ``confidence`` ``(2, N)`` their
+    probabilities. ``truth`` ``(N,)`` are true class indices, -1 for rows without a label.
+    ``positions`` are the positions of the rows in the first file.
     """
 
     task: Task
     positions: list[int]
     images: list[str]
-    answers: np.ndarray
+    predicted: np.ndarray
     confidence: np.ndarray
     mean_difference: float
     truth: np.ndarray
 
     @property
     def name(self) -> str:
-        """The task's name; a table has none, and no labels may tell it."""
+        """The task's name, or "table" where neither predictions nor labels name the task."""
         return self.task.name or "table"
 
     @property
     def differs(self) -> np.ndarray:
-        """Which rows have different answers, ``(N,)``."""
-        return self.answers[0] != self.answers[1]
+        """Which rows have different predictions, ``(N,) bool``."""
+        return self.predicted[0] != self.predicted[1]
 
-    def answered(self, class_index: int) -> tuple[int, int, int]:
-        """How many rows A, B and both of them answer with a class."""
-        a, b = self.answers == class_index
+    def count_predicted(self, class_index: int) -> tuple[int, int, int]:
+        """For how many rows A, B and both predict a class."""
+        a, b = self.predicted == class_index
         return int(a.sum()), int(b.sum()), int((a & b).sum())
 
     def outcomes(self, class_index: Optional[int] = None) -> Outcomes:
-        """Who is right on the labelled rows, or on those of one true class."""
+        """Counts of correct predictions, over all labelled rows or those of one true class."""
         chosen = self.truth >= 0 if class_index is None else self.truth == class_index
-        a, b = (self.answers == self.truth)[:, chosen]
+        a, b = (self.predicted == self.truth)[:, chosen]
         cells = (a & b, a & ~b, ~a & b, ~a & ~b)
         return Outcomes(*(int(cell.sum()) for cell in cells))
 
@@ -85,10 +85,10 @@ def compare_tasks(
 ) -> list[TaskComparison]:
     """Compare two joined files, task by task.
 
-    ``labels`` may be empty, or lack some of the rows. ``mean_difference`` is the
-    mean over rows and classes of the absolute difference of their probabilities.
-    Raises DataError when there are labels, and none for any of the rows;
-    ``names`` are the files of the predictions and of the labels.
+    ``labels`` may be empty or lack some of the rows. ``names`` are the files of the predictions
+    and of the labels. ``mean_difference`` of the result is the mean absolute difference of
+    probabilities over rows and classes. Raises DataError when labels were given and none of
+    the rows has one.
     """
     compared = []
     for part in joined:
@@ -111,17 +111,18 @@ def compare_tasks(
 
 
 def write_differences(path: Path, compared: Sequence[TaskComparison]) -> int:
-    """Write the rows of different answers in the order of the first file; returns their number.
+    """Write the rows with different predictions, in the order of the first file.
 
-    The columns are DIFFERENCE_COLUMNS; the true class is empty where it is not known.
+    Returns the number of rows. The columns are DIFFERENCE_COLUMNS; the true class is empty for
+    rows without a label.
     """
     rows: list[tuple[int, tuple[str, ...]]] = []
     for part in compared:
         classes = part.task.classes
         for row in np.flatnonzero(part.differs):
             fields = [part.images[row], part.task.name]
-            for answer, confidence in zip(part.answers[:, row], part.confidence[:, row]):
-                fields += [classes[answer], f"{confidence:.{DECIMALS}f}"]
+            for class_index, confidence in zip(part.predicted[:, row], part.confidence[:, row]):
+                fields += [classes[class_index], f"{confidence:.{DECIMALS}f}"]
             fields.append(classes[part.truth[row]] if part.truth[row] >= 0 else "")
             rows.append((part.positions[row], tuple(fields)))
     write_rows(path, [DIFFERENCE_COLUMNS, *(fields for _, fields in sorted(rows))])

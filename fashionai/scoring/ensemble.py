@@ -1,7 +1,7 @@
-"""Prediction files averaged: row by row, with weights that are given or chosen on labels.
+"""Averages of prediction files, with given weights or with weights chosen by a score on labels.
 
-Weights that were chosen on some rows flatter the score of these very rows:
-choose them on validation rows and apply them to other files of the same models.
+Weights overfit the rows that they are chosen on. Choose them on validation rows and apply
+them to test files of the same models.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fashionai.predictions.formats import DECIMALS, PredictedRow
 from fashionai.scoring.joining import JoinedTask
 from fashionai.scoring.labels import Labels, all_labels_of
 
-# How many files, with repetition, a search averages at most: weights are multiples of 1/k, k <= 50.
+# A search averages at most so many files, with repetition: weights are multiples of 1/k, k <= 50.
 SEARCH_STEPS = 50
 
 
@@ -32,10 +32,10 @@ ScoredTask = tuple[np.ndarray, np.ndarray]
 
 
 class WeightSearch(NamedTuple):
-    """Weights as whole numbers, one a file, and mean scores over tasks.
+    """Weights as whole numbers, one per file, and mean scores over tasks.
 
-    ``files`` are the scores of each file alone, ``equal`` those of equal
-    weights, ``chosen`` those of ``weights``.
+    ``files`` are the scores of each single file, ``equal`` those of the average with equal
+    weights and ``chosen`` those of the average with ``weights``.
     """
 
     weights: list[int]
@@ -46,10 +46,9 @@ class WeightSearch(NamedTuple):
 
 
 def normalize_weights(weights: Sequence[float], files: int) -> list[float]:
-    """Weights of sum 1, equal ones where none are given.
+    """Weights divided by their sum; equal weights where none are given.
 
-    Raises ConfigError unless there is one for each file, none is negative and
-    one is above zero.
+    Raises ConfigError unless there is one weight per file, none is negative and one is above 0.
     """
     if not weights:
         return [1 / files] * files
@@ -65,7 +64,7 @@ def normalize_weights(weights: Sequence[float], files: int) -> list[float]:
 
 
 def average_files(joined: Sequence[JoinedTask], weights: Sequence[float]) -> list[PredictedRow]:
-    """The weighted mean of every row, in the order of the first file; ``weights`` sum to 1."""
+    """The weighted mean of the files, in the order of the first file; ``weights`` sum to 1."""
     placed = [
         (position, PredictedRow(image, part.task, values))
         for part in joined
@@ -81,15 +80,16 @@ def search_weights(
 ) -> WeightSearch:
     """Choose weights by ensemble selection with replacement, a deterministic greedy search.
 
-    Files are added to the mean one at a time, each time the one that makes the
-    mean over tasks of score ``by`` best, a file any number of times (Caruana et
-    al., "Ensemble selection from libraries of models", ICML 2004). The best of
-    all these means and of equal weights is chosen, so that on these rows none
-    is worse than the best file alone. Raises DataError for rows without a
-    label; ``names`` are the files of the predictions and of the labels.
+    Each step adds the file to the average that improves the score ``by`` most, a mean over
+    tasks; a file may be added several times (Caruana et al., "Ensemble selection from
+    libraries of models", ICML 2004). The best of all these averages and of equal weights is
+    chosen. On these rows it is at least as good as the best single file.
+
+    ``names`` are the files of the predictions and of the labels. Raises DataError for rows
+    without a label.
     """
     found = [all_labels_of(part.task, part.images, labels, names) for part in joined]
-    # Probabilities of classes say nothing of images of none of them.
+    # Images of a held-out background belong to no class and are not scored.
     tasks = [
         (part.probabilities[:, truth.known], truth.marks[truth.known])
         for part, truth in zip(joined, found)
@@ -102,7 +102,7 @@ def search_weights(
 
     means, counts = [], np.zeros(files, dtype=int)
     for _ in range(SEARCH_STEPS):
-        # max takes the first of equal ones: the file that was named first.
+        # Of equally good files, max takes the one that was named first.
         counts = max((counts + one for one in alone), key=goodness)
         means.append(counts)
     chosen = max([*means, equal], key=goodness)
@@ -116,7 +116,7 @@ def search_weights(
 
 
 def _goodness(tasks: Sequence[ScoredTask], counts: np.ndarray, by: str) -> float:
-    """The mean of a score over tasks, turned so that more is better."""
+    """The mean of a score over tasks, with the sign changed where a smaller score is better."""
     weights = counts / counts.sum()
     score = float(np.mean([SCORES[by](_average(p, weights), marks) for p, marks in tasks]))
     if math.isnan(score):
@@ -130,9 +130,9 @@ def _scores(tasks: Sequence[ScoredTask], counts: np.ndarray) -> dict[str, float]
 
 
 def _average(probabilities: np.ndarray, weights: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The weighted mean of ``(M, N, C)`` over M, rounded as a file will hold it.
+    """The weighted mean of ``(M, N, C)`` over M, rounded to the decimals of a prediction file.
 
-    Rounding keeps equal probabilities equal, which mAP looks at, and makes the
-    scores of a search those of the file.
+    Rounding keeps equal probabilities equal, which mAP depends on, and makes the scores of a
+    search equal to those of the file.
     """
     return np.tensordot(np.asarray(weights), probabilities, axes=1).round(DECIMALS)

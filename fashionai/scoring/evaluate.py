@@ -1,4 +1,4 @@
-"""Scores of a prediction file against labels, or of runs on a prepared split."""
+"""Scores of a prediction file against labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from fashionai.datasets.questions import question_names
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks
-from fashionai.metrics import count_answers, overall_scores, task_scores, true_classes
+from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
     Format,
@@ -26,15 +26,15 @@ from fashionai.scoring.labels import LabelledRow, Labels, all_labels_of, read_la
 from fashionai.scoring.thresholds import DetectionFigures, detection_figures
 from fashionai.tasks import Task
 
-# Rows of probabilities, or of answers alone.
+# Rows of a file of probabilities, or of a file of predicted labels.
 FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
 
 class TaskEvaluation(NamedTuple):
-    """How good the answers to N rows of one task are.
+    """How good the predictions for N rows of one task are.
 
-    ``scores`` are of the rows that are of a class, and empty where only answers
-    are known. ``confusion`` ``(L, L)`` counts answers, true label by row; its
+    ``scores`` are those of the rows that belong to a class; they are empty where only labels
+    were predicted. ``confusion`` ``(L, L)`` counts predicted labels, true label by row. Its
     labels are the classes and, with a threshold, a held-out background.
     """
 
@@ -46,12 +46,12 @@ class TaskEvaluation(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The task's name; a table has none, and labels may not tell it."""
+        """The task's name, or "table" where neither predictions nor labels name the task."""
         return self.task.name or "table"
 
     @property
     def rows_of_classes(self) -> int:
-        """How many rows ``scores`` are of."""
+        """The number of rows that ``scores`` are computed from."""
         return int(self.confusion[: len(self.task.classes)].sum())
 
     @property
@@ -63,10 +63,12 @@ class TaskEvaluation(NamedTuple):
 def evaluate_task(
     task: Task, probabilities: np.ndarray, marks: np.ndarray, threshold: Optional[float] = None
 ) -> TaskEvaluation:
-    """Score one task; see fashionai.metrics for the arrays, thresholds for the threshold.
+    """Score the predictions of one task.
 
-    Images of a held-out background, whose marks have no YES, count with a threshold alone.
-    Raises DataError without rows of the classes, or with a threshold without such images.
+    The arrays are those of fashionai.metrics, and fashionai.predictions.decisions explains the
+    threshold. Images of a held-out background, whose marks have no YES, count only with a
+    threshold. Raises DataError without images of the classes, or with a threshold but without
+    images of the background.
     """
     of_class = marks.any(axis=1)
     if not of_class.any():
@@ -76,14 +78,14 @@ def evaluate_task(
     scores = task_scores(probabilities[of_class], marks[of_class])
     counted = np.ones_like(of_class) if threshold is not None else of_class
     truth = true_labels(task, marks)[counted]
-    answers = predicted_labels(task, probabilities[counted], threshold)
+    predicted = predicted_labels(task, probabilities[counted], threshold)
     labels = len(task.classes) if threshold is None else len(task.labels)
-    confusion = count_answers(truth, answers, labels)
+    confusion = count_labels(truth, predicted, labels)
     return _evaluation(task, scores, confusion, threshold)
 
 
 def _check_background(task: Task, marks: np.ndarray) -> None:
-    """DataError when rows of a held-out background are missing from what they decide."""
+    """DataError when a held-out background has no images, so that precision has no meaning."""
     if task.holds_out_background and marks.any(axis=1).all():
         raise DataError(
             f"{task.name}: no rows of {task.background}, without which its answers have no score",
@@ -92,7 +94,7 @@ def _check_background(task: Task, marks: np.ndarray) -> None:
 
 
 def true_labels(task: Task, marks: np.ndarray) -> np.ndarray:
-    """Indices ``(N,) int64`` into the task's labels: of the YES, else the held-out background."""
+    """The true label of each row as an index ``(N,) int64`` into the task's labels."""
     return np.where(marks.any(axis=1), true_classes(marks), len(task.classes))
 
 
@@ -103,22 +105,39 @@ def evaluate_file(
     task_names: Sequence[str] = (),
     threshold: Optional[float] = None,
 ) -> list[TaskEvaluation]:
-    """Score a prediction file, task by task in the order of its rows.
+    """Score a prediction file against labels.
 
-    ``labels`` are as for read_labels. Every row of a label file must be
-    predicted; of a prepared folder, every row of the splits that the file has
-    rows of. ``questions`` restricts the labels to the rows that were asked,
-    ``task_names`` both sides to some tasks. Raises DataError when rows are missing,
-    extra, double or malformed, ConfigError for a threshold that decides nothing or is missing.
+    Every row of a label file must be predicted. Of a prepared folder, every row of those
+    splits must be predicted that the file has rows of.
+
+    Args:
+        predictions: A prediction file of any format that predict writes.
+        labels: Label files, answer files or prepared folders.
+        questions: A question file; only labels of its images are scored.
+        task_names: Only rows of these tasks are scored; all tasks by default.
+        threshold: For two classes or a held-out background, the probability that decides.
+
+    Returns:
+        One evaluation per task, in the order of the file's rows.
+
+    Raises:
+        DataError: Rows are missing, extra, repeated or malformed.
+        ConfigError: The threshold changes nothing, or one is needed.
+
+    Example:
+        >>> (skirt,) = fashionai.evaluate_file(Path("submission.csv"), [Path("answer.csv")])
+        >>> skirt.scores["map"]
     """
     names = str(predictions), ", ".join(map(str, labels))
-    answered = read_predicted_labels(predictions)
-    if answered is not None:
+    label_rows = read_predicted_labels(predictions)
+    if label_rows is not None:
         if threshold is not None:
-            raise ConfigError(f"--threshold: {predictions} holds answers, not probabilities")
-        labelled = read_labels(labels, [answered[0].task])
-        answered = _choose_rows(answered, labelled, names, questions, task_names)
-        return [_evaluate_answers(answered, labelled, names)]
+            raise ConfigError(
+                f"--threshold: {predictions} holds predicted labels, not probabilities"
+            )
+        labelled = read_labels(labels, [label_rows[0].task])
+        label_rows = _choose_rows(label_rows, labelled, names, questions, task_names)
+        return [_evaluate_labels(label_rows, labelled, names)]
     predicted = read_predictions(predictions)
     if threshold is None:
         _check_even_odds(predicted, predictions)
@@ -133,7 +152,7 @@ def evaluate_file(
 
 
 def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
-    """ConfigError for answers by another threshold than that of equal odds: they are not scored."""
+    """ConfigError for a file whose predicted labels follow from another threshold than 0.5."""
     for row in rows:
         if row.class_index is not None and row.class_index != row.probabilities.argmax():
             raise ConfigError(
@@ -144,7 +163,7 @@ def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
 
 
 def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
-    """Mean scores at the top level, and those of every task with its number of rows."""
+    """Mean scores at the top level, and the scores and number of rows of each task."""
     scored = [evaluation.scores for evaluation in evaluations if evaluation.scores]
     overall = overall_scores(scored) if scored else {}
     tasks = {
@@ -162,7 +181,7 @@ def _evaluation(
     task: Task, scores: dict[str, float], confusion: np.ndarray, threshold: Optional[float]
 ) -> TaskEvaluation:
     figures = detection_figures(task, confusion, threshold)
-    # Without its images a held-out background cannot be told from anything.
+    # Without images of a held-out background the figures have no meaning.
     if len(confusion) < len(task.labels):
         figures = None
     return TaskEvaluation(task, int(confusion.sum()), scores, confusion, figures)
@@ -175,60 +194,62 @@ def _choose_rows(
     questions: Optional[Path],
     task_names: Sequence[str],
 ) -> list[FileRow]:
-    """The predicted rows to score; DataError unless they are the labelled ones."""
-    form = format_of(rows[0].task)
-    predicted, answers = list(rows), list(labelled.values())
-    tasks = expand_tasks(task_names, list({row.task: None for row in answers}))
+    """The predicted rows to score; DataError unless the same rows have labels."""
+    file_format = format_of(rows[0].task)
+    predicted, truth = list(rows), list(labelled.values())
+    tasks = expand_tasks(task_names, list({row.task: None for row in truth}))
     if tasks:
-        in_files = [task_in(form, task) for task in tasks]
+        in_files = [task_in(file_format, task) for task in tasks]
         predicted = [row for row in predicted if row.task in in_files]
-        answers = [row for row in answers if row.task in tasks]
+        truth = [row for row in truth if row.task in tasks]
     if not predicted:
         raise DataError(f"{names[0]}: no rows of {', '.join(task.name for task in tasks)}")
     if questions is not None:
-        answers = _asked_rows(answers, questions, form)
-    _check_same_tasks(predicted, answers, form, names)
-    answers = _of_predicted_splits(answers, predicted, form)
-    match_rows([row.key for row in predicted], [row.key(form) for row in answers], names)
+        truth = _asked_rows(truth, questions, file_format)
+    _check_same_tasks(predicted, truth, file_format, names)
+    truth = _of_predicted_splits(truth, predicted, file_format)
+    match_rows([row.key for row in predicted], [row.key(file_format) for row in truth], names)
     return predicted
 
 
-def _asked_rows(rows: Sequence[LabelledRow], questions: Path, form: Format) -> list[LabelledRow]:
-    """The rows whose images a question file names, for their task or for any."""
+def _asked_rows(
+    rows: Sequence[LabelledRow], questions: Path, file_format: Format
+) -> list[LabelledRow]:
+    """The rows that a question file names: image and task, or the image where it has no tasks."""
     asked = {
-        (form.image_name(image), task.name if task else None)
+        (file_format.image_name(image), task.name if task else None)
         for image, task in question_names(questions)
     }
-    keys = [row.key(form) for row in rows]
-    return [row for row, (image, task) in zip(rows, keys) if {(image, task), (image, None)} & asked]
+    names = [file_format.image_name(row.image) for row in rows]
+    return [row for row, name in zip(rows, names) if {(name, row.task.name), (name, None)} & asked]
 
 
-def _evaluate_answers(
+def _evaluate_labels(
     rows: Sequence[LabelPrediction], labelled: Labels, names: tuple[str, str]
 ) -> TaskEvaluation:
-    """Score rows of one task that hold answers alone."""
+    """Score predicted labels of one task."""
     truth = [labelled[row.key] for row in rows]
     task = truth[0].task
     if task.labels != rows[0].task.labels:
         raise DataError(f"{names[1]} has other classes than {names[0]}")
     indices = {label: index for index, label in enumerate(task.labels)}
-    answers = np.array([indices[row.label] for row in rows])
+    predicted = np.array([indices[row.label] for row in rows])
     marks = np.array([row.marks for row in truth])
     _check_background(task, marks)
     true = true_labels(task, marks)
-    return _evaluation(task, {}, count_answers(true, answers, len(task.labels)), None)
+    return _evaluation(task, {}, count_labels(true, predicted, len(task.labels)), None)
 
 
 def _check_same_tasks(
     predicted: Sequence[FileRow],
-    answers: Sequence[LabelledRow],
-    form: Format,
+    truth: Sequence[LabelledRow],
+    file_format: Format,
     names: tuple[str, str],
 ) -> None:
-    """DataError where some tasks of the labels are predicted and others are not."""
+    """DataError when only some of the tasks that have labels are predicted."""
     in_predictions = {row.task for row in predicted}
-    in_labels = list(dict.fromkeys(row.task for row in answers))
-    unpredicted = [task for task in in_labels if task_in(form, task) not in in_predictions]
+    in_labels = list(dict.fromkeys(row.task for row in truth))
+    unpredicted = [task for task in in_labels if task_in(file_format, task) not in in_predictions]
     common = [task for task in in_labels if task not in unpredicted]
     if unpredicted and common:
         raise DataError(
@@ -239,15 +260,15 @@ def _check_same_tasks(
 
 
 def _of_predicted_splits(
-    answers: Sequence[LabelledRow], predicted: Sequence[FileRow], form: Format
+    truth: Sequence[LabelledRow], predicted: Sequence[FileRow], file_format: Format
 ) -> list[LabelledRow]:
-    """Rows of label files, and of those parts of prepared folders that have predicted rows.
+    """All rows of label files, and of prepared folders the parts that have predicted rows.
 
-    A part is a split's images of classes, or those of its held-out background.
+    A part is the images of classes of one split, or its images of a held-out background.
     """
     keys = {row.key for row in predicted}
-    parts = {_part(row) for row in answers if row.key(form) in keys}
-    return [row for row in answers if not row.split or _part(row) in parts]
+    parts = {_part(row) for row in truth if row.key(file_format) in keys}
+    return [row for row in truth if not row.split or _part(row) in parts]
 
 
 def _part(row: LabelledRow) -> tuple[str, str, bool]:

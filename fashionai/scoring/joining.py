@@ -1,4 +1,4 @@
-"""Rows of several files, joined by what they are about and never by their position."""
+"""Rows of several files joined by image and task, never by their position."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fashionai.tasks import Task
 class JoinedTask(NamedTuple):
     """The rows of one task in M prediction files, joined by image.
 
-    ``positions`` are those of the N rows in the first file, ``probabilities``
-    is ``(M, N, C)``.
+    ``positions`` are the positions of the N rows in the first file. ``probabilities`` are
+    ``(M, N, C)``.
     """
 
     task: Task
@@ -28,9 +28,9 @@ class JoinedTask(NamedTuple):
 
 
 def join_files(paths: Sequence[Path]) -> list[JoinedTask]:
-    """Read prediction files of the same rows, in any order, task by task as in the first.
+    """Read prediction files that hold the same rows in any order, and join them task by task.
 
-    Raises DataError, with the first rows that differ, for files of other rows or classes.
+    Raises DataError, which lists the first differences, for files of other rows or classes.
     """
     files = [read_predictions(path) for path in paths]
     first = files[0]
@@ -47,7 +47,7 @@ def join_files(paths: Sequence[Path]) -> list[JoinedTask]:
 
 
 def join_rows(files: Sequence[Sequence[PredictedRow]]) -> list[JoinedTask]:
-    """Files whose rows are in the same order, task by task."""
+    """Join files whose rows are in the same order, task by task."""
     positions: dict[str, list[int]] = {}
     for position, row in enumerate(files[0]):
         positions.setdefault(row.task.name, []).append(position)
@@ -63,7 +63,7 @@ def join_rows(files: Sequence[Sequence[PredictedRow]]) -> list[JoinedTask]:
 
 
 def check_same_classes(task: Task, other: Task, names: tuple[str, str]) -> None:
-    """DataError for tasks of other classes; ``names`` are the files that they stand in."""
+    """DataError when the classes differ; ``names`` are the files of the two tasks."""
     if task.classes == other.classes:
         return
     pairs = itertools.zip_longest(task.classes, other.classes, fillvalue="none")
@@ -79,23 +79,23 @@ def match_rows(
     names: tuple[str, str],
     expected_are: str = "label",
 ) -> list[int]:
-    """For every expected row, the position of its prediction.
+    """The position of the prediction of each expected row.
 
-    Rows are (image, task) and occur once on each side; ``names`` are the two
-    files, for the DataError that lists the first rows that are missing or extra,
-    and ``expected_are`` says what the second holds.
+    Rows are (image, task), and each occurs once in each file. ``names`` are the two files, and
+    ``expected_are`` says what the rows of the second are. Raises DataError that lists the
+    first missing or extra rows.
     """
     positions = {row: index for index, row in enumerate(predicted)}
     missing = [row for row in expected if row not in positions]
-    complain_of_rows(missing, names[0], "has no prediction for", names[1])
+    raise_for_rows(missing, names[0], "has no prediction for", names[1])
     extra = list(positions.keys() - set(expected))
     extra.sort(key=positions.__getitem__)
-    complain_of_rows(extra, names[1], f"has no {expected_are} for", names[0])
+    raise_for_rows(extra, names[1], f"has no {expected_are} for", names[0])
     return [positions[row] for row in expected]
 
 
-def complain_of_rows(rows: Sequence[RowKey], file: str, problem: str, other: str) -> None:
-    """DataError that counts these rows and lists the first, if there are any."""
+def raise_for_rows(rows: Sequence[RowKey], file: str, problem: str, other: str) -> None:
+    """DataError that counts these rows and lists the first three; nothing without rows."""
     if rows:
         listed = ", ".join(f"{image} ({task})" if task else image for image, task in rows[:3])
         more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""

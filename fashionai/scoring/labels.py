@@ -1,4 +1,4 @@
-"""Labels to score prediction files with: label and answer files, or prepared folders."""
+"""Labels for scoring prediction files: from label files, answer files or prepared folders."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from fashionai.datasets.records import LabelRow
 from fashionai.errors import DataError
 from fashionai.metrics import NO, YES
 from fashionai.predictions.formats import TABLE, Format, RowKey, format_of
-from fashionai.scoring.joining import check_same_classes, complain_of_rows
+from fashionai.scoring.joining import check_same_classes, raise_for_rows
 from fashionai.tasks import Task
 
 
 class LabelledRow(NamedTuple):
-    """The truth of one row: its marks ``(C,) int8``, see fashionai.metrics.
+    """The true marks ``(C,) int8`` of one image for one task, see fashionai.metrics.
 
-    Images of a held-out background have no YES. ``image`` is the path that the
-    data set has for it. ``split`` is empty where the labels are a file, which has
-    none; ``where`` is that file's line, or the prepared folder.
+    Images of a held-out background have no YES. ``image`` is the image's name in label files.
+    ``split`` is empty for labels of a file. ``where`` is the line of that file, or the
+    prepared folder.
     """
 
     image: str
@@ -36,36 +36,38 @@ class LabelledRow(NamedTuple):
 
     @property
     def is_background(self) -> bool:
-        """Whether it is of none of the task's classes."""
+        """Whether the image belongs to none of the task's classes."""
         return not self.marks.any()
 
-    def key(self, form: Format) -> RowKey:
-        """The key of its prediction in a file of that format."""
-        return form.image_name(self.image), task_in(form, self.task).name
+    def key(self, file_format: Format) -> RowKey:
+        """The key of the row's prediction in a file of this format."""
+        return file_format.image_name(self.image), task_in(file_format, self.task).name
 
 
 Labels = Mapping[RowKey, LabelledRow]
 
 
-def task_in(form: Format, task: Task) -> Task:
-    """The task as such a prediction file shows it: a table tells its classes, not its name."""
-    return Task("", (), task.classes, TABLE.name) if form is TABLE else task
+def task_in(file_format: Format, task: Task) -> Task:
+    """The task as a file of this format describes it: a table has its classes but not its name."""
+    return Task("", (), task.classes, TABLE.name) if file_format is TABLE else task
 
 
 def read_labels(paths: Sequence[Path], tasks: Sequence[Task] = ()) -> dict[RowKey, LabelledRow]:
-    """Every labelled row of label files and prepared folders, by its prediction's key.
+    """All labelled rows of label files and prepared folders, by the key of their prediction.
 
-    A path is a file of rows ``image,task,label``, a prepared task folder or its
-    manifest.csv, or a folder that holds prepared ones; for predictions of one task, if
-    that is not FashionAI's, also a CSV of paths and labels. Rows that the prediction file of
-    ``tasks``, if given, cannot have are left out. Raises DataError for bad labels, for
-    folders that were edited, and for a row with two different labels.
+    A path is a label file of the tasks' family, a prepared task folder or its manifest.csv, or
+    a folder of prepared task folders. For predictions of one task it may also be a CSV of
+    paths and labels, where the family's prediction file holds one task. With ``tasks``, rows
+    that their prediction file cannot have are left out.
+
+    Raises DataError for bad labels, for prepared folders that were edited, and for a row with
+    two different labels.
     """
     rows = [row for path in paths for row in _read(path, tasks)]
-    form = format_of(tasks[0]) if tasks else None
+    file_format = format_of(tasks[0]) if tasks else None
     labels: dict[RowKey, LabelledRow] = {}
-    for row in _in_file_of(tasks, form, rows) if form else rows:
-        first = labels.setdefault(row.key(form or format_of(row.task)), row)
+    for row in _in_file_of(tasks, file_format, rows) if file_format else rows:
+        first = labels.setdefault(row.key(file_format or format_of(row.task)), row)
         if first is not row and not np.array_equal(first.marks, row.marks):
             raise DataError(
                 f"{row.where}: {row.image} has another label here than in {first.where}"
@@ -74,10 +76,10 @@ def read_labels(paths: Sequence[Path], tasks: Sequence[Task] = ()) -> dict[RowKe
 
 
 class TaskLabels(NamedTuple):
-    """The truth of N rows of one task: marks ``(N, C) int8``, and which rows have a YES, ``(N,)``.
+    """True marks ``(N, C) int8`` of N rows of one task, and which rows have a YES, ``(N,) bool``.
 
-    Without one are rows that have no label, and those of a held-out background.
-    ``task`` is that of the labels, which know its name also where predictions do not.
+    Rows without a label and rows of a held-out background have none. ``task`` is the task of
+    the labels, which have its name even where the predictions do not.
     """
 
     task: Task
@@ -88,10 +90,10 @@ class TaskLabels(NamedTuple):
 def labels_of(
     task: Task, images: Sequence[str], labels: Labels, names: tuple[str, str]
 ) -> TaskLabels:
-    """The labels of the predicted rows of one task; marks of rows without one are NO.
+    """The labels of the predicted rows of one task; rows without a label get marks of NO.
 
-    ``names`` are the files of the predictions and of the labels, for the
-    DataError that is raised when the classes differ.
+    ``names`` are the files of the predictions and of the labels. Raises DataError, which
+    names them, when the classes differ.
     """
     found = [labels.get((image, task.name)) for image in images]
     named = task
@@ -106,23 +108,23 @@ def labels_of(
 def all_labels_of(
     task: Task, images: Sequence[str], labels: Labels, names: tuple[str, str]
 ) -> TaskLabels:
-    """As labels_of; DataError for rows without a label as well."""
+    """The labels of the predicted rows of one task; DataError for rows without a label."""
     unknown = [(image, task.name) for image in images if (image, task.name) not in labels]
-    complain_of_rows(unknown, names[1], "has no label for", names[0])
+    raise_for_rows(unknown, names[1], "has no label for", names[0])
     return labels_of(task, images, labels, names)
 
 
 def _in_file_of(
-    tasks: Sequence[Task], form: Format, rows: Sequence[LabelledRow]
+    tasks: Sequence[Task], file_format: Format, rows: Sequence[LabelledRow]
 ) -> Sequence[LabelledRow]:
-    """Rows that a prediction file of these tasks may have: other data sets call images alike.
+    """The rows that a prediction file of these tasks can have.
 
-    A file of one task has those of that task alone, or of all where none is the same:
-    what differs is for whoever joins them to say.
+    Other data sets may use the same names for images. A file that holds one task has the rows
+    of that task, or all rows if no labels have that task, so that joining reports the difference.
     """
-    fitting = [row for row in rows if form is TABLE or format_of(row.task) is form]
-    same = [row for row in fitting if task_in(form, row.task) in tasks]
-    return fitting if form.holds_tasks else same or fitting
+    fitting = [row for row in rows if file_format is TABLE or format_of(row.task) is file_format]
+    same = [row for row in fitting if task_in(file_format, row.task) in tasks]
+    return fitting if file_format.holds_tasks else same or fitting
 
 
 def _read(path: Path, tasks: Sequence[Task]) -> Iterator[LabelledRow]:
@@ -141,16 +143,16 @@ def _read(path: Path, tasks: Sequence[Task]) -> Iterator[LabelledRow]:
 
 
 def _label_file_reader(tasks: Sequence[Task]) -> Callable[[Path], Iterator[LabelRow]]:
-    """What reads label files whose rows name their task: that of these tasks, else the first."""
+    """The function that reads label files of these tasks, or of the first family that has one."""
     found = (reader.read_labels for reader in (*map(reader_of, tasks), *readers()))
     return next(read for read in found if read is not None)
 
 
 def _read_list(path: Path, task: Task) -> Iterator[LabelledRow]:
-    """Rows of one's own, which name labels of the predicted task."""
+    """Rows of a CSV of paths and labels of the predicted task."""
     names = [name for reader in readers() for name in reader.label_columns]
     for listed in read_label_list(path, task.labels, names):
-        # A held-out background is no class: its row has no YES.
+        # A held-out background is not a class: its rows have no YES.
         marks = np.full(len(task.labels), NO, dtype=np.int8)
         marks[listed.label_index] = YES
         yield LabelledRow(listed.path, task, marks[: len(task.classes)], "", listed.where)
@@ -158,7 +160,7 @@ def _read_list(path: Path, task: Task) -> Iterator[LabelledRow]:
 
 def _read_folder(folder: Path) -> Iterator[LabelledRow]:
     present = [split for split in SPLITS if (folder / split).is_dir()]
-    # A folder without splits is refused by the reader of the first.
+    # For a folder without splits, reading the first split raises the error.
     for split in present or SPLITS[:1]:
         prepared = read_split(folder, split, background=True)
         for source, marks in zip(prepared.sources, prepared.marks):

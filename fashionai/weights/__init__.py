@@ -1,1 +1,1 @@
-"""Pretrained weights: found in the cache, fetched from their publishers, converted, verified."""
+"""Pretrained weights: the local cache, downloads, conversion and verification."""

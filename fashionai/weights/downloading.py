@@ -1,4 +1,4 @@
-"""Large files over HTTP: resumed after breaks, checked, complete or not there at all."""
+"""Downloads of large files over HTTP: resumed when interrupted, verified, and atomic."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from fashionai.errors import WeightsError
 from fashionai.progress import Advance
 from fashionai.retries import Result, TryError, may_pass, retry
 
-# A host that does not answer costs so many seconds for each of its addresses.
-CONNECT_SECONDS = 3.05  # a second try of the connection falls into it
+# The time that an unreachable host costs per address. As the documentation of requests recommends,
+# it is slightly more than 3 s, TCP's usual time before it sends a packet again.
+CONNECT_SECONDS = 3.05
 READ_SECONDS = 20.0
 RETRIES = 2
 FIRST_PAUSE_SECONDS = 1.0
-# When a transfer breaks, the last part that came is lost.
+# The size of the parts that are written. An interruption loses the last, incomplete part.
 PART_BYTES = 2**16
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
-# Compressed transfers could not be resumed.
+# A compressed transfer cannot be resumed, so uncompressed content is requested.
 HEADERS = {"User-Agent": f"fashionai/{__version__}", "Accept-Encoding": "identity"}
 
 
 class Digest(NamedTuple):
-    """A published hash: its algorithm, as hashlib names it, and the digits or the first of them."""
+    """A published hash: hashlib's name of the algorithm, and all digits or the first ones."""
 
     algorithm: str
     digits: str
@@ -38,11 +39,13 @@ class Digest(NamedTuple):
 
 
 def download(url: str, target: Path, digest: Optional[Digest], progress: Advance) -> None:
-    """Fetch a file; ``target`` exists only when all of it came and has the digest.
+    """Download a file. ``target`` is created only if the file is complete and has the digest.
 
-    What came of it stays beside ``target`` as ``<name>.part``, from where the
-    next try or the next call goes on; without a digest calls begin anew. Two
-    processes must not fetch to one target at a time. Raises WeightsError with the reason.
+    An incomplete file is kept beside ``target`` as ``<name>.part``; the next try or
+    the next call resumes it. Without a digest each call starts from the beginning.
+    ``progress`` is called with the number of bytes received since its last call. Two
+    processes must not download to the same target at the same time. Raises
+    WeightsError with the reason of a failure.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.part")
@@ -51,17 +54,17 @@ def download(url: str, target: Path, digest: Optional[Digest], progress: Advance
     resumed = partial.exists()
     _retry(url, lambda: _transfer(url, partial, progress))
     if digest and resumed and not has_digest(partial, digest):
-        # What was there before may have been of another file.
+        # The kept part may belong to another file.
         partial.unlink()
         _retry(url, lambda: _transfer(url, partial, progress))
     if digest and not has_digest(partial, digest):
         partial.unlink()
-        raise WeightsError(f"{url}: does not have {digest}; nothing was kept")
+        raise WeightsError(f"{url}: does not have {digest}; the file was deleted")
     partial.replace(target)
 
 
-def ask_headers(url: str) -> requests.Response:
-    """The answer to a HEAD request, a redirect if it is one; WeightsError when there is none."""
+def request_headers(url: str) -> requests.Response:
+    """The response to a HEAD request, without following redirects. Raises WeightsError."""
 
     def ask() -> requests.Response:
         timeout = CONNECT_SECONDS, READ_SECONDS
@@ -82,7 +85,7 @@ def has_digest(file: Path, digest: Digest) -> bool:
 
 
 def _retry(url: str, attempt: Callable[[], Result]) -> Result:
-    """The first result of a few attempts; a host that cannot be reached is not tried again."""
+    """The result of the first successful attempt. An unreachable host is tried only once."""
 
     def described() -> Result:
         try:
@@ -97,7 +100,7 @@ def _retry(url: str, attempt: Callable[[], Result]) -> Result:
 
 
 def _describe(error: requests.RequestException) -> tuple[str, bool]:
-    """Why a request failed, in a few words, and whether another may succeed."""
+    """The reason of a failed request, and whether another try may succeed."""
     cause = error.args[0] if error.args else None
     cause = getattr(cause, "reason", cause)
     if isinstance(error, requests.exceptions.SSLError):
@@ -107,16 +110,16 @@ def _describe(error: requests.RequestException) -> tuple[str, bool]:
     if isinstance(cause, (exceptions.ConnectTimeoutError, exceptions.NewConnectionError)):
         return "cannot connect", False
     if isinstance(error, requests.Timeout) or isinstance(cause, exceptions.ReadTimeoutError):
-        return f"sent nothing for {READ_SECONDS:g} s", True
-    if isinstance(error, ValueError):  # as requests' errors for malformed URLs are
+        return f"no data for {READ_SECONDS:g} s", True
+    if isinstance(error, ValueError):  # requests' errors for malformed URLs are ValueErrors
         return "not a valid URL", False
     if isinstance(error, requests.TooManyRedirects):
-        return "redirects without end", False
+        return "too many redirects", False
     return "the connection broke off", True
 
 
 def _transfer(url: str, partial: Path, progress: Advance) -> None:
-    """One request for what is missing of the file."""
+    """Send one request for the missing part of the file."""
     start = partial.stat().st_size if partial.exists() else 0
     headers = {**HEADERS, "Range": f"bytes={start}-"} if start else HEADERS
     timeout = CONNECT_SECONDS, READ_SECONDS
@@ -125,10 +128,10 @@ def _transfer(url: str, partial: Path, progress: Advance) -> None:
         beyond = response.status_code == RANGE_NOT_SATISFIABLE
         resumes = response.status_code == PARTIAL_CONTENT
         if start and beyond and sent == f"bytes */{start}":
-            return  # All of it is there already, which its digest will tell.
+            return  # The part is complete. The caller verifies its digest.
         if start and (beyond or (resumes and not sent.startswith(f"bytes {start}-"))):
             partial.unlink()
-            raise TryError("what came before is not of this file", again=True)
+            raise TryError("the kept part belongs to another file", again=True)
         _check_status(response)
         _write_body(response, partial, "ab" if resumes else "wb", progress)
 
@@ -139,7 +142,7 @@ def _check_status(response: requests.Response) -> None:
 
 
 def _write_body(response: requests.Response, partial: Path, mode: str, progress: Advance) -> None:
-    """What comes, to the end of the file; TryError when it is less than was announced."""
+    """Write the body to ``partial``. Raises TryError if it is shorter than announced."""
     expected = response.headers.get("Content-Length", "")
     received = 0
     with open(partial, mode) as handle:
@@ -147,6 +150,6 @@ def _write_body(response: requests.Response, partial: Path, mode: str, progress:
             handle.write(part)
             received += len(part)
             progress(len(part))
-    # Not every release of urllib3 counts for itself.
+    # Not every release of urllib3 checks the length itself.
     if expected.isdigit() and received < int(expected):
         raise TryError("the connection broke off", again=True)

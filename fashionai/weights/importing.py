@@ -1,4 +1,4 @@
-"""Files of weights into the cache: converted where needed, tried, and only then put there."""
+"""Importing files of weights into the cache: conversion, a test of the network, and the record."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from fashionai.weights.store import (
     Record,
     Weights,
     check_content,
-    place_of,
     record_file,
-    ways_to_renew,
+    repair_hint,
+    weights_file,
 )
 
 mx = import_mxnet()
 
-# How a .params file of MXNet begins.
-PARAMS_START = (0x112).to_bytes(8, "little")
-# Classes of ImageNet, for networks whose own number does not matter.
-CLASSES = 1000
-COLOURS = 3
+# The first bytes of a .params file of MXNet.
+PARAMS_MAGIC = (0x112).to_bytes(8, "little")
+# The number of classes of a network that is built only for the shapes of its other layers.
+IMAGENET_CLASSES = 1000
+COLOUR_CHANNELS = 3
 
 
 def import_weights(
@@ -50,23 +50,24 @@ def import_weights(
 ) -> Weights:
     """Put a .params file or a PyTorch checkpoint into the cache for a network.
 
-    ``source`` says where it comes from; weights that are in the cache from there
-    are replaced. ``mean`` and ``std`` are of channels in [0, 1], in the order of
-    the file's, which with ``bgr`` is blue, green, red: it is turned round, as all
-    networks of the cache take RGB. To be called under only_writer(model). Raises
-    WeightsError that names what does not fit, ConfigError for an unknown network.
+    ``source`` names the origin of the file; cached weights of the same source are
+    replaced. ``mean`` and ``std``, one number per channel for values in [0, 1],
+    normalise the input. With ``bgr`` the file and both of them have the channel order
+    BGR, and all are reversed: networks of the cache take RGB. The caller must hold
+    write_lock(model). Raises WeightsError, which names the parameter, for a file that
+    does not fit, and ConfigError for an unknown network.
     """
-    reference = build_network(model, CLASSES, input_pixels(model))
-    parameters = _read(model, file, reference)
+    reference = build_network(model, IMAGENET_CLASSES, input_pixels(model))
+    parameters = _read_parameters(model, file, reference)
     classes = _count_classes(reference, parameters)
     if bgr:
-        _turn_channels(parameters, output_names(reference))
+        _reverse_channels(parameters, output_names(reference))
         mean, std = mean[::-1], std[::-1]
-    target = place_of(model, source)
+    target = weights_file(model, source)
     with atomic_path(target) as temporary:
         _save(temporary, target, parameters)
         try:
-            numbers = _try(model, temporary, classes, source)
+            numbers = _checked_fingerprint(model, temporary, classes, source)
         except WeightsError as error:
             raise WeightsError(
                 f"{file}: {error.message.replace(f'{temporary}: ', '')}", error.hint
@@ -87,7 +88,7 @@ def import_weights(
 
 
 def verify_weights(weights: Weights) -> None:
-    """WeightsError unless the file is what was imported, and its network still answers the same."""
+    """Raise WeightsError unless hash and fingerprint of the weights are the recorded ones."""
     check_content(weights)
     record = weights.record
     found = fingerprint(record.model, weights.file, record.classes)
@@ -95,7 +96,7 @@ def verify_weights(weights: Weights) -> None:
         check_fingerprint(found, record.fingerprint)
         check_fingerprint(found, PUBLISHED_FINGERPRINTS.get(record.source, found))
     except WeightsError as error:
-        raise WeightsError(f"{weights.file}: {error}", ways_to_renew(record)) from None
+        raise WeightsError(f"{weights.file}: {error}", repair_hint(record)) from None
 
 
 def _save(file: Path, target: Path, parameters: dict[str, np.ndarray]) -> None:
@@ -105,38 +106,41 @@ def _save(file: Path, target: Path, parameters: dict[str, np.ndarray]) -> None:
         raise WeightsError(f"{target}: cannot be written", "Is the disk full?") from None
 
 
-def _try(model: str, file: Path, classes: int, source: str) -> list[float]:
-    """The fingerprint of a .params file; WeightsError when its answers make no sense."""
+def _checked_fingerprint(model: str, file: Path, classes: int, source: str) -> list[float]:
+    """The fingerprint of a .params file.
+
+    Raises WeightsError if it is zero, not finite, or not that of the published source.
+    """
     numbers = fingerprint(model, file, classes)
     if not np.isfinite(numbers).all() or not any(numbers):
-        raise WeightsError(f"{model} answers nothing sensible with these weights")
+        raise WeightsError(f"the output of {model} with these weights is zero or not finite")
     check_fingerprint(numbers, PUBLISHED_FINGERPRINTS.get(source, numbers))
     return numbers
 
 
-def _turn_channels(parameters: dict[str, np.ndarray], output: Collection[str]) -> None:
-    """Turn the input's channels round: in the first convolution, and what normalises before it."""
+def _reverse_channels(parameters: dict[str, np.ndarray], output: Collection[str]) -> None:
+    """Reverse the input channels of the first convolution and of a BatchNorm before it."""
     for name in parameters.keys() - set(output):
         shape = parameters[name].shape
-        if len(shape) == 4 and shape[1] == COLOURS:
+        if len(shape) == 4 and shape[1] == COLOUR_CHANNELS:
             parameters[name] = parameters[name][:, ::-1]
-        elif shape == (COLOURS,):
+        elif shape == (COLOUR_CHANNELS,):
             parameters[name] = parameters[name][::-1]
 
 
-def _read(model: str, file: Path, reference: Any) -> dict[str, np.ndarray]:
-    """Parameters by Gluon's names, float32."""
+def _read_parameters(model: str, file: Path, reference: Any) -> dict[str, np.ndarray]:
+    """The parameters of a file by Gluon's names, float32."""
     try:
         with open(file, "rb") as handle:
-            start = handle.read(len(PARAMS_START))
+            start = handle.read(len(PARAMS_MAGIC))
     except OSError as error:
         raise WeightsError(f"{file}: cannot be read: {error.strerror}") from None
-    if start == PARAMS_START:
+    if start == PARAMS_MAGIC:
         values = {name: value.asnumpy() for name, value in read_parameters(file).items()}
         for name, value in values.items():
-            # A ReLU would hide them from the answers.
+            # After a ReLU, NaN may not reach the output, where the fingerprint would show it.
             if not np.isfinite(value).all():
-                raise WeightsError(f"{file}: {name} holds numbers that are not finite")
+                raise WeightsError(f"{file}: {name} contains values that are not finite")
         return values
     tensors = read_checkpoint(file)
     try:
@@ -146,6 +150,6 @@ def _read(model: str, file: Path, reference: Any) -> dict[str, np.ndarray]:
 
 
 def _count_classes(reference: Any, parameters: dict[str, np.ndarray]) -> int:
-    """As many as the output layer answers, 0 without one."""
+    """The number of classes of the output layer, 0 if the parameters have none."""
     found = [parameters[name] for name in output_names(reference) if name in parameters]
     return len(found[0]) if found else 0

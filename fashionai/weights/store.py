@@ -1,7 +1,7 @@
-"""The cache of pretrained weights: a .params file and what is known of it for each.
+"""The cache of pretrained weights: a .params file and a JSON record for each.
 
-A record is written behind its file: a file without one was not finished and does
-not count.
+The record is written after the file. A file without a record is incomplete and is
+ignored.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from fashionai.runtime import weights_folder, zoo_cache_folder
 
 log = logging.getLogger(__name__)
 
-# How the source of weights begins that a user has given.
-OWN_FILES = "file/"
+# The prefix of Record.source for files that the user has imported.
+FILE_SOURCE_PREFIX = "file/"
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Record(BaseModel):
-    """What is known of a file of weights.
+    """The description of a cached file of weights.
 
-    ``source`` says where they come from. Their input is RGB in [0, 1], less
-    ``mean`` and over ``std``. ``classes`` counts the answers of the output layer,
-    0 where it is not among them. ``fingerprint`` is what the network answers to a
-    fixed image (see fashionai.weights.fingerprint).
+    ``source`` names the origin of the weights. Their input is ``(x - mean) / std`` for
+    RGB values x in [0, 1]. ``classes`` is the number of classes of the output layer, 0
+    if the file has no output layer. ``fingerprint`` is described in
+    fashionai.weights.fingerprint.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,14 +51,14 @@ class Record(BaseModel):
 
 
 class Weights(NamedTuple):
-    """A file of the cache with its record."""
+    """A file of weights in the cache and its record."""
 
     file: Path
     record: Record
 
 
 def cached_weights(model: str = "") -> list[Weights]:
-    """What the cache holds of a network, or of all, the newest of each first.
+    """The cached weights of a network, or of all networks, sorted by network, newest first.
 
     Raises WeightsError for a record that cannot be read.
     """
@@ -69,30 +69,30 @@ def cached_weights(model: str = "") -> list[Weights]:
     return [_read(path) for path in records]
 
 
-def weights_at_hand(model: str) -> Optional[Path]:
-    """The newest weights of a network in the cache, else those in the zoo's cache folder."""
+def find_local_file(model: str) -> Optional[Path]:
+    """The newest weights of a network in the cache, else the file in the cache of the zoos."""
     cached = cached_weights(model)
-    return cached[0].file if cached else zoo_file(model)
+    return cached[0].file if cached else zoo_cache_file(model)
 
 
-def zoo_file(model: str) -> Optional[Path]:
-    """The weights that MXNet or GluonCV itself has fetched, if there are any."""
+def zoo_cache_file(model: str) -> Optional[Path]:
+    """The weights of a network that MXNet or GluonCV has downloaded, None if there are none."""
     digits = find_network(model).weights
     file = zoo_cache_folder() / f"{model}-{digits}.params"
     return file if digits and file.is_file() else None
 
 
 def downloads_folder() -> Path:
-    """Where files come to, so that what came of one is there when it is asked for again."""
+    """The folder of downloads. It keeps incomplete files so that they can be resumed."""
     return weights_folder() / "downloads"
 
 
 @contextlib.contextmanager
-def only_writer(model: str) -> Iterator[None]:
-    """Wait until no other process puts weights of this network into the cache, and keep others out.
+def write_lock(model: str) -> Iterator[None]:
+    """Hold the lock for writing weights of a network to the cache; wait for other processes.
 
-    What killed processes left unfinished is removed. Raises WeightsError for a
-    folder that cannot be written.
+    Temporary files of killed processes are removed. Raises WeightsError if the folder
+    is not writable.
     """
     folder = weights_folder()
     try:
@@ -101,48 +101,48 @@ def only_writer(model: str) -> Iterator[None]:
     except OSError as error:
         raise WeightsError(
             f"{folder}: cannot be written ({error.strerror})",
-            "Set FASHIONAI_HOME to a folder that can",
+            "Set FASHIONAI_HOME to a writable folder",
         ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s: waiting for another process that fetches its weights", model)
+            log.info("%s: waiting for another process that is fetching the weights", model)
             fcntl.flock(lock, fcntl.LOCK_EX)
         for abandoned in (folder / model).glob(".*.tmp"):
             abandoned.unlink()
         yield
 
 
-def place_of(model: str, source: str) -> Path:
-    """Where weights of a network from that source lie."""
+def weights_file(model: str, source: str) -> Path:
+    """The path in the cache for weights of a network from this source."""
     name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in source)
     return weights_folder() / model / f"{name}.params"
 
 
 def check_content(weights: Weights) -> None:
-    """WeightsError unless the file is the one that was put into the cache."""
+    """Raise WeightsError unless the file has the SHA-256 of its record."""
     if content_hash(weights.file.read_bytes()) != weights.record.sha256:
         raise WeightsError(
-            f"{weights.file}: its SHA-256 is not that of its record, the file is damaged",
-            ways_to_renew(weights.record),
+            f"{weights.file}: the SHA-256 differs from the recorded one: the file is damaged",
+            repair_hint(weights.record),
         )
 
 
-def ways_to_renew(record: Record) -> str:
-    """A hint what to do about damaged weights."""
-    again = "Import" if record.source.startswith(OWN_FILES) else "Fetch"
-    return f"{again} them again, or delete the file and its .json"
+def repair_hint(record: Record) -> str:
+    """A hint that says how to replace damaged weights."""
+    verb = "Import" if record.source.startswith(FILE_SOURCE_PREFIX) else "Fetch"
+    return f"{verb} the weights again, or delete the file and its .json"
 
 
 def weights_of(file: Path) -> Optional[Weights]:
-    """A file of the cache with its record, None for a file of one's own."""
+    """The cached weights that ``file`` belongs to, None for a file outside of the cache."""
     inside = weights_folder().resolve() in file.resolve().parents
     return _read(record_file(file)) if inside and record_file(file).is_file() else None
 
 
 def record_file(file: Path) -> Path:
-    """The place of a file's record."""
+    """The path of the record of a file of weights."""
     return file.with_name(f"{file.stem}.json")
 
 
@@ -152,8 +152,11 @@ def _read(path: Path) -> Weights:
         record = Record.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError):
         raise WeightsError(
-            f"{path}: is no record of weights", "Delete it and fetch again"
+            f"{path}: not a record of weights", "Delete the file and fetch the weights again"
         ) from None
     if not file.is_file():
-        raise WeightsError(f"{path}: the weights beside it are gone", "Delete it and fetch again")
+        raise WeightsError(
+            f"{path}: {file.name} not found beside the record",
+            "Delete the record and fetch the weights again",
+        )
     return Weights(file, record)

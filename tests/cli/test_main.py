@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.cli import COMMANDS
-from tests.conftest import ROOT, run_cli
+from tests.support.commands import ROOT, run_cli
 
 
 def seconds(*arguments: str) -> float:

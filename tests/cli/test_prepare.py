@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.cli import main
-from tests.datasets.trees import (
+from tests.support.data_trees import (
     write_cactus,
     write_class_folders,
     write_covers,

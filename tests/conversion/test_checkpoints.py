@@ -19,7 +19,7 @@ from safetensors.numpy import save
 
 from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.errors import WeightsError
-from tests.conversion.torch_writer import (
+from tests.support.torch_files import (
     Calling,
     Parameter,
     StoredNumbers,
@@ -99,7 +99,7 @@ def test_views_share_a_storage(read: Callable, form: Callable) -> None:
 def test_the_byte_order_of_another_machine(read: Callable) -> None:
     content = zip_file({"a": tensor(NUMBERS)}, order="big")
     np.testing.assert_array_equal(read(content)["a"], NUMBERS)
-    assert message(read, content.replace(b"big", b"bog")).startswith("damaged or cut off")
+    assert message(read, content.replace(b"big", b"bog")).startswith("damaged or truncated")
     assert message(read, zip_file({"a": tensor(NUMBERS)}, order="pdp")) == (
         "byte order 'pdp', expected little or big"
     )
@@ -139,8 +139,8 @@ def test_anything_but_tensors_is_refused_and_named(
     mark = tmp_path / "mark"
     content = form({"state_dict": {"a": tensor(NUMBERS)}, "args": value(mark)})
     assert message(read, content) == (
-        f"asks for {name}, which no file of weights needs; it was not run. "
-        "Only a state dict of tensors is read"
+        f"refers to {name}, which a file of weights does not need; it was not run. "
+        "Only a state dict of tensors can be read"
     )
     assert not mark.exists()
 
@@ -148,7 +148,7 @@ def test_anything_but_tensors_is_refused_and_named(
 def test_a_name_with_dots_reaches_nothing(read: Callable) -> None:
     content = b"\x80\x04\x8c\x0bcollections\x8c\x14OrderedDict.fromkeys\x93)R."
     assert message(read, zip_of(content, {})).startswith(
-        "asks for collections.OrderedDict.fromkeys"
+        "refers to collections.OrderedDict.fromkeys"
     )
 
 
@@ -164,12 +164,12 @@ def test_what_a_pickle_sets_on_a_function_is_gone_with_it(read: Callable) -> Non
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ([tensor(NUMBERS)], "holds a list, expected a state dict of tensors"),
-        (3, "holds a int, expected a state dict of tensors"),
+        ([tensor(NUMBERS)], "contains a list, expected a state dict of tensors"),
+        (3, "contains a int, expected a state dict of tensors"),
         ({"a": 1.5}, "entry 'a' is a float, expected a tensor"),
         ({1: tensor(NUMBERS)}, "entry 1 is a Tensor, expected a tensor"),
         ({"model": {"a": None}}, "entry 'a' is a NoneType, expected a tensor"),
-        ({}, "holds no tensors"),
+        ({}, "contains no tensors"),
     ],
 )
 @FORMS
@@ -217,7 +217,7 @@ def test_a_tensor_beyond_its_storage(
 def test_a_storage_of_another_size(read: Callable) -> None:
     value = {"a": View(StoredNumbers("0", NUMBERS, count=25), 0, (24,), (1,))}
     assert message(read, zip_file(value)) == "storage 0 has 96 bytes, expected 100"
-    assert message(read, legacy_file(value)) == "storage 0 has 24 numbers, not 25"
+    assert message(read, legacy_file(value)) == "storage 0 has 24 numbers, expected 25"
 
 
 def test_a_zip_bomb(read: Callable) -> None:
@@ -228,7 +228,7 @@ def test_a_zip_bomb(read: Callable) -> None:
 
 def test_a_place_in_the_memo_that_would_fill_the_memory(read: Callable) -> None:
     content = b"\x80\x02}r\xff\xff\xff\xff."
-    assert "place 4294967295 in the memo" in message(read, zip_of(content, {}))
+    assert "memo index 4294967295" in message(read, zip_of(content, {}))
 
 
 @pytest.mark.parametrize(
@@ -295,5 +295,5 @@ def test_safetensors_of_types_that_numpy_lacks(read: Callable) -> None:
         return struct.pack("<Q", len(header)) + header.encode() + data
 
     np.testing.assert_array_equal(read(file("BF16", b"\x80\x3f\x20\xc0"))["a"], [1, -2.5])
-    assert "holds numbers of type F8_E4M3" in message(read, file("F8_E4M3", b"\x00\x00"))
+    assert "contains tensors of dtype F8_E4M3" in message(read, file("F8_E4M3", b"\x00\x00"))
     assert message(read, file("F32", b"\x00\x00")).startswith("not a safetensors file, or damaged")

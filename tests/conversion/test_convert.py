@@ -9,7 +9,7 @@ from fashionai.conversion.convert import convert, to_torch
 from fashionai.conversion.names import LAYOUTS, expand, layouts
 from fashionai.errors import WeightsError
 from tests.conversion import naive_forward
-from tests.conversion.gluon_networks import answers, shapes, stock_network, with_parameters
+from tests.support.networks import answers, shapes, stock_network, with_parameters
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ALL_LAYOUTS = [
@@ -128,8 +128,8 @@ def test_a_relu_that_clips_is_not_lost() -> None:
     with pytest.raises(WeightsError) as caught:
         to_torch("resnet18_v2", parameters, MEAN, STD)
     assert str(caught.value).startswith(
-        "timm's resnetv2_18 has no ReLU behind its first convolution, and here it can clip: "
-        "channel 7 falls to -"
+        "timm's resnetv2_18 has no ReLU after its first convolution, and the ReLU of this network "
+        "can clip: the input of channel 7 can be as low as -"
     )
 
 
@@ -142,7 +142,7 @@ def test_a_network_that_began_in_gluon_keeps_its_relu() -> None:
         name: parameter.data().asnumpy()
         for name, parameter in network._collect_params_with_prefix().items()
     }
-    with pytest.raises(WeightsError, match="has no ReLU behind its first convolution"):
+    with pytest.raises(WeightsError, match="has no ReLU after its first convolution"):
         to_torch("resnet18_v2", parameters, MEAN, STD)
 
 
@@ -155,9 +155,9 @@ def test_an_expansion_that_was_trained_is_not_lost() -> None:
     with pytest.raises(WeightsError) as caught:
         to_torch(model, parameters, MEAN, STD)
     assert str(caught.value) == (
-        "torchvision's mobilenet_v2 has no expansion in its first block, and here it has been "
-        "trained: features.3.out.0 is 0.00496 from the identity. Freeze the first layers while "
-        "training, or export to another format"
+        "torchvision's mobilenet_v2 has no expansion layer in its first block, and this network "
+        "has a trained one: features.3.out.0 differs from the identity by 0.00496. Freeze the "
+        "first layers while training, or export to another format"
     )
 
 
@@ -176,7 +176,7 @@ def test_a_tensor_that_is_missing() -> None:
     del tensors["features.3.squeeze.bias"], tensors["features.0.weight"]
     assert refusal(tensors) == (
         "features.0.weight, features.3.squeeze.bias of squeezenet1_1 not found. "
-        "Is it for another network than squeezenet1.1?"
+        "Is the file for another network than squeezenet1.1?"
     )
     tensors = squeezenet()
     del tensors["classifier.1.bias"]
@@ -190,7 +190,8 @@ def test_a_tensor_that_is_left_over() -> None:
         "features.0.num_batches_tracked": 1,
     }
     assert refusal(tensors) == (
-        "squeezenet1_1 has no features.5.weight. Is it for another network than squeezenet1.1?"
+        "squeezenet1_1 has no features.5.weight. "
+        "Is the file for another network than squeezenet1.1?"
     )
 
 
@@ -213,7 +214,7 @@ def test_a_tensor_of_another_shape(name: str, shape: tuple[int, ...], expected: 
 def test_a_tensor_that_is_not_finite(value: float) -> None:
     tensors = squeezenet()
     tensors["features.0.bias"] = np.full(64, value)
-    assert refusal(tensors) == "features.0.bias holds numbers that are not finite"
+    assert refusal(tensors) == "features.0.bias contains values that are not finite"
 
 
 def test_a_network_of_another_depth_or_without_counterpart() -> None:

@@ -19,7 +19,7 @@ from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert, to_torch
 from fashionai.conversion.names import LAYOUTS, layouts
 from fashionai.conversion.published import PUBLISHED_WEIGHTS
-from tests.conversion.gluon_networks import answers, shapes, with_parameters
+from tests.support.networks import answers, shapes, with_parameters
 
 pytestmark = pytest.mark.torch
 

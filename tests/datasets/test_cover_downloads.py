@@ -32,7 +32,7 @@ from fashionai.datasets.cover_downloads import (
 )
 from fashionai.downloads import DownloadLimits
 from fashionai.errors import DataError
-from tests.conftest import run_cli
+from tests.support.commands import run_cli
 from tests.support.image_server import (
     ImageServer,
     content,

@@ -11,7 +11,7 @@ import pytest
 from fashionai.datasets.questions import list_images, read_questions
 from fashionai.errors import FashionAIError
 from fashionai.families import find_task
-from tests.datasets.trees import encode
+from tests.support.images import encode
 
 
 def write_images(folder: Path, *names: str) -> None:

@@ -15,8 +15,8 @@ from fashionai.datasets.starter_config import Survey, starter_config, survey_tas
 from fashionai.models.zoo import network_names
 from fashionai.runs import Run
 from fashionai.tasks import Task
-from tests.conftest import fashionai
-from tests.datasets.trees import write_class_folders, write_table
+from tests.support.commands import fashionai
+from tests.support.data_trees import write_class_folders, write_table
 
 CLASSES = ("owl", "robin", "tit")
 BIRDS = Task("birds", (), CLASSES, "table")

@@ -14,10 +14,9 @@ from fashionai.models.graph import as_block
 from fashionai.quantization import quantize
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from tests.export.test_onnx import disturb_normalisation
-from tests.export.test_torch import make_run
-from tests.predictions.test_predict import MEAN, STD
-from tests.support.two_tasks import write_two_tasks
+from tests.support.networks import disturb_normalisation, make_run
+from tests.support.prepared_data import write_two_tasks
+from tests.support.references import MEAN, STD
 
 mx = import_mxnet()
 

@@ -21,8 +21,8 @@ from fashionai.predictions.predict import predict_images
 from fashionai.quantization import quantize
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from tests.conftest import fashionai
-from tests.predictions.test_predict import images_to_predict
+from tests.support.commands import fashionai
+from tests.support.trained_runs import images_to_predict
 
 mx = import_mxnet()
 

@@ -26,15 +26,16 @@ from fashionai.models.zoo import build_network
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
-from tests.conftest import ROOT, fashionai
-from tests.export.test_torch import make_run
-from tests.predictions.test_predict import MEAN, STD, images_to_predict, naive_views
-from tests.support.two_tasks import write_two_tasks
+from tests.support.commands import ROOT, fashionai
+from tests.support.networks import disturb_normalisation, make_run
+from tests.support.prepared_data import write_two_tasks
+from tests.support.references import MEAN, STD, naive_views
+from tests.support.trained_runs import images_to_predict
 
 mx = import_mxnet()
 
 ERRORS_ALONE = 3
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/predicting.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -59,18 +60,6 @@ def stock_probabilities(network: str, parameters: Path, images: np.ndarray) -> n
     powers = np.exp(block(mx.nd.array(pixels)).asnumpy().astype(np.float64))
     parts = [powers[:, :6], powers[:, 6:]]
     return np.concatenate([part / part.sum(axis=1, keepdims=True) for part in parts], axis=1)
-
-
-def disturb_normalisation(parameters: Path) -> None:
-    """Statistics and factors as training leaves them: fresh ones change nothing that they touch."""
-    rng = np.random.default_rng(0)
-    weights = mx.nd.load(str(parameters))
-    for name, values in weights.items():
-        if name.endswith(("gamma", "running_var")):
-            weights[name] = mx.nd.array(rng.uniform(0.5, 1.5, values.shape))
-        elif name.endswith(("beta", "running_mean")):
-            weights[name] = mx.nd.array(rng.normal(0, 0.2, values.shape))
-    mx.nd.save(str(parameters), weights)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +126,9 @@ def test_both_formats_answer_as_predict_does(
     np.testing.assert_allclose(answers, expected, atol=2e-6)
 
 
-def answers_of_the_readmes_example(folder: Path, image: Path) -> list[list[str]]:
+def answers_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
     """Task, class and probability of each line that it prints."""
-    (program,) = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) <= 30
     done = subprocess.run(
         [sys.executable, "-c", program, str(image)],
@@ -152,31 +141,29 @@ def answers_of_the_readmes_example(folder: Path, image: Path) -> list[list[str]]
     return [line.rsplit(maxsplit=2) for line in done.stdout.splitlines()]
 
 
-def check_the_readmes_example(run: Run, folder: Path, image: Path) -> None:
+def check_the_pages_example(run: Run, folder: Path, image: Path) -> None:
     """It prints what predict answers for one crop, task by task."""
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", folder / "exported") == 0
     expected = predict_images([image], [run], [mx.cpu()], crops=1, engine="gluon")
-    answers = answers_of_the_readmes_example(folder, image.resolve())
+    answers = answers_of_the_pages_example(folder, image.resolve())
     assert len(answers) == len(expected)
     for (name, label, probability), (task, (own,)) in zip(answers, expected.items()):
         assert (name, label) == (task.name, task.classes[own.argmax()])
         assert float(probability) == pytest.approx(own.max(), abs=1e-5)
 
 
-def test_the_readmes_example_answers_as_predict_does(
-    run: Run, trained: Path, tmp_path: Path
-) -> None:
-    check_the_readmes_example(run, tmp_path, images_to_predict(trained)[0])
+def test_the_pages_example_answers_as_predict_does(run: Run, trained: Path, tmp_path: Path) -> None:
+    check_the_pages_example(run, tmp_path, images_to_predict(trained)[0])
 
 
-def test_the_readmes_example_answers_for_several_tasks(
+def test_the_pages_example_answers_for_several_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images are enlarged here, and shrunk above."""
     monkeypatch.chdir(tmp_path)
     write_two_tasks(tmp_path)
     run = make_run(tmp_path, "mobilenet0.25")
-    check_the_readmes_example(run, tmp_path, images_to_predict(tmp_path)[0])
+    check_the_pages_example(run, tmp_path, images_to_predict(tmp_path)[0])
 
 
 def test_the_description_tells_what_the_use_takes(run: Run, tmp_path: Path) -> None:

@@ -80,12 +80,12 @@ def layers(*front):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: frozen("mobilenetv3_small"), "dropout0_fwd is random, in front of the output"),
-        (lambda: frozen("squeezenet1.1"), "dropout0_fwd is random, in front of the output"),
-        (lambda: build_network("small_cnn", 4, CROP), "normalises by the statistics of each batch"),
-        (lambda: layers(nn.Conv2D(2, 3), nn.GlobalAvgPool2D()), "conv.*_weight, in .* learns as"),
-        (lambda: layers(nn.AvgPool2D(16)), "takes 3 x 4 x 4 values of an image, not one vector"),
-        (lambda: AskedTwice(), "does more with its output layer than to ask it once"),
+        (lambda: frozen("mobilenetv3_small"), "dropout0_fwd, before the output layer, is random"),
+        (lambda: frozen("squeezenet1.1"), "dropout0_fwd, before the output layer, is random"),
+        (lambda: build_network("small_cnn", 4, CROP), "normalises with the statistics of each"),
+        (lambda: layers(nn.Conv2D(2, 3), nn.GlobalAvgPool2D()), "conv.*_weight, .* is trained as"),
+        (lambda: layers(nn.AvgPool2D(16)), "3 x 4 x 4 values per image, expected one vector"),
+        (lambda: AskedTwice(), "its logits are not the result of one call of its output layer"),
     ],
 )
 def test_what_is_no_constant_vector_is_refused(make, reason: str) -> None:

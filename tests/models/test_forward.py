@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fashionai.models import forward
-from fashionai.models.forward import IMAGES_A_THREAD, Forward, Normalize, to_device
+from fashionai.models.forward import IMAGES_PER_THREAD, Forward, Normalize, to_device
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -54,7 +54,7 @@ class Watched(mx.gluon.nn.Dense):
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-@pytest.mark.parametrize("rows", [1, 7, IMAGES_A_THREAD, IMAGES_A_THREAD + 1, 43])
+@pytest.mark.parametrize("rows", [1, 7, IMAGES_PER_THREAD, IMAGES_PER_THREAD + 1, 43])
 def test_the_cpu_computes_parts_of_one_size_and_every_row_gets_its_own_answer(
     rows: int, devices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,5 +70,5 @@ def test_the_cpu_computes_parts_of_one_size_and_every_row_gets_its_own_answer(
     sizes = [shape[0] for shape in network.shapes]
     parts = [sum(sizes[at : at + devices]) for at in range(0, len(sizes), devices)]
     assert len(set(parts)) == 1
-    assert parts[0] <= IMAGES_A_THREAD
+    assert parts[0] <= IMAGES_PER_THREAD
     assert sum(parts) < rows + len(parts), "filled up with more than is needed"

@@ -89,5 +89,5 @@ def test_the_head_learns_at_its_own_rate() -> None:
 def test_a_network_without_an_output_layer_is_refused() -> None:
     network = mx.gluon.nn.HybridSequential()
     network.add(mx.gluon.nn.Conv2D(4, 3), mx.gluon.nn.GlobalAvgPool2D(), mx.gluon.nn.Flatten())
-    with pytest.raises(ConfigError, match="output layer cannot be told apart"):
+    with pytest.raises(ConfigError, match="the output layer of this network cannot be identified"):
         freeze(network, "head", 64)

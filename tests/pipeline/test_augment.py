@@ -30,7 +30,7 @@ from fashionai.config.augmentations import (
     Zoom,
 )
 from fashionai.pipeline.augment import EvaluationTransform
-from tests.pipeline.images import augmented, coordinates, photograph, view
+from tests.support.images import augmented, coordinates, photograph, view
 
 Offsets = tuple[int, int, bool]
 

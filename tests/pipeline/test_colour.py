@@ -19,7 +19,7 @@ from fashionai.config.augmentations import (
     Noise,
     Saturation,
 )
-from tests.pipeline.images import augmented, photograph
+from tests.support.images import augmented, photograph
 
 SIDE = 48
 IMAGE = photograph(SIDE, SIDE)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fashionai.config.augmentations import RandomErasing
-from tests.pipeline.images import augmented
+from tests.support.images import augmented
 
 SIDE = 64
 BLACK = np.zeros((SIDE, SIDE, 3), np.uint8)

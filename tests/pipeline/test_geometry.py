@@ -18,8 +18,8 @@ from fashionai.config.augmentations import (
     Warp,
     Zoom,
 )
-from fashionai.pipeline.geometry import Box, draw_box, draw_motion, pixels_per_pixel, sample
-from tests.pipeline.images import augmented, coordinates, photograph
+from fashionai.pipeline.geometry import Box, draw_box, draw_homography, minification, sample_view
+from tests.support.images import augmented, coordinates, photograph
 
 SIDE = 64
 WHOLE = Box(0, 0, SIDE, SIDE)
@@ -31,7 +31,7 @@ def turn(degrees: float) -> np.ndarray:
 
 
 def motion_of(*steps, seed: int = 0) -> np.ndarray:
-    return draw_motion(steps, np.random.default_rng(seed))
+    return draw_homography(steps, np.random.default_rng(seed))
 
 
 def move(matrix: np.ndarray, point) -> np.ndarray:
@@ -105,7 +105,7 @@ TILT = np.linalg.inv(np.array([[1, 0, 0.2], [0, 0.96, 0], [0.2, 0, 1]]))
     ],
 )
 def test_a_dot_goes_where_it_should(motion, before, after) -> None:
-    found = centroid(sample(dot(*before), WHOLE, motion, SIDE), after)
+    found = centroid(sample_view(dot(*before), WHOLE, motion, SIDE), after)
     # A tenth of a pixel; in perspective a spot's centre of mass is not quite its centre.
     np.testing.assert_allclose(found, after, atol=0.1 * 2 / SIDE if motion is not TILT else 0.01)
 
@@ -113,7 +113,7 @@ def test_a_dot_goes_where_it_should(motion, before, after) -> None:
 def test_turning_by_90_degrees_is_what_numpy_does() -> None:
     image = photograph(SIDE, SIDE)
     for quarter in range(1, 4):
-        turned = sample(image, WHOLE, turn(90 * quarter), SIDE).astype(int)
+        turned = sample_view(image, WHOLE, turn(90 * quarter), SIDE).astype(int)
         difference = np.abs(turned - np.rot90(image, quarter))
         assert difference.max() <= 1
 
@@ -132,7 +132,7 @@ def test_zooming_is_cutting_the_centre_and_resizing() -> None:
 def test_views_are_sampled_from_the_whole_image_and_its_mirror_images(box, seed) -> None:
     image = photograph(40, 50)
     motion = motion_of(Rotate(degrees=90.0), Zoom(factor=[0.95, 1.5]), Warp(), seed=seed)
-    view = sample(image, box, motion, 32)
+    view = sample_view(image, box, motion, 32)
     expected = naive_sample(image, box, motion, 32)
     # OpenCV places samples to 1/32 of a pixel.
     assert np.abs(view - expected).max() <= 4
@@ -144,11 +144,11 @@ def test_steps_at_once_are_steps_one_after_the_other() -> None:
     box, middle = Box(0, 0, 160, 160), np.s_[50:110, 50:110]
     for seed in range(6):
         steps = [Rotate(degrees=40.0), Warp(), Mirror(), Zoom(factor=[1.0, 1.3])]
-        at_once = sample(image, box, motion_of(*steps, seed=seed), 160)
+        at_once = sample_view(image, box, motion_of(*steps, seed=seed), 160)
         rng = np.random.default_rng(seed)
         one_by_one = image
         for step in steps:
-            one_by_one = sample(one_by_one, box, draw_motion([step], rng), 160)
+            one_by_one = sample_view(one_by_one, box, draw_homography([step], rng), 160)
         difference = np.abs(at_once[middle].astype(int) - one_by_one[middle])
         assert difference.max() <= 5
         assert difference.mean() < 0.5
@@ -159,7 +159,7 @@ def test_what_is_shrunk_is_averaged() -> None:
     """Single black and white pixels become grey, not a random choice of them."""
     board = np.indices((256, 256)).sum(axis=0) % 2 * 255
     image = np.repeat(board.astype(np.uint8)[:, :, None], 3, axis=2)
-    view = sample(image, Box(0, 0, 256, 256), turn(20), 64)
+    view = sample_view(image, Box(0, 0, 256, 256), turn(20), 64)
     assert np.abs(view.astype(int) - 127).max() <= 3
 
 
@@ -171,14 +171,14 @@ def test_the_scale_is_the_area_that_the_central_pixel_covers() -> None:
         right = move(matrix, (3.50001, 3.5)) - move(matrix, (3.49999, 3.5))
         down = move(matrix, (3.5, 3.50001)) - move(matrix, (3.5, 3.49999))
         area = abs(right[0] * down[1] - right[1] * down[0]) / 4e-10
-        assert pixels_per_pixel(matrix, 8) == pytest.approx(area**0.5, rel=1e-4)
+        assert minification(matrix, 8) == pytest.approx(area**0.5, rel=1e-4)
 
 
 @pytest.mark.parametrize("box", [Box(0, 0, 256, 250), Box(30, 55, 128, 192)])
 def test_what_is_shrunk_stays_in_its_place(box: Box) -> None:
     image = coordinates(256, 250)
     motion = motion_of(Rotate(degrees=20.0), Warp(), seed=5)
-    view, compared = sample(image, box, motion, 32), 0
+    view, compared = sample_view(image, box, motion, 32), 0
     for i, j in np.ndindex(32, 32):
         row, column = source_of(i, j, box, motion, 32)
         # Beyond the edges it matters whether mirrored before or after the image is shrunk.

@@ -33,7 +33,7 @@ def test_nothing_is_mixed_unless_asked_for() -> None:
 def test_shapes_ranges_and_the_share_is_what_is_left_of_the_image(loss, rows) -> None:
     for seed in range(50):
         mixing = draw(loss, seed, rows)
-        assert sorted(mixing.order.tolist()) == list(range(rows))
+        assert sorted(mixing.partners.tolist()) == list(range(rows))
         assert mixing.weights.shape == (1, 1, 32, 32)
         assert mixing.weights.dtype == np.float32
         assert 0 <= mixing.weights.min() <= mixing.weights.max() <= 1
@@ -105,7 +105,7 @@ def test_with_both_each_is_drawn_as_often() -> None:
 
 
 def test_all_orders_are_as_likely() -> None:
-    orders = [tuple(draw(BOTH, seed, rows=3, side=2).order) for seed in range(1800)]
+    orders = [tuple(draw(BOTH, seed, rows=3, side=2).partners) for seed in range(1800)]
     counts = [orders.count(order) for order in set(orders)]
     assert len(counts) == 6
     assert min(counts) > 300 - 6 * 16  # standard deviation 15.8

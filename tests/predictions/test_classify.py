@@ -17,7 +17,7 @@ from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task, tasks_to_json
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 from tests.support.image_server import ImageServer, content, redirect, status
 
 mx = import_mxnet()

@@ -11,9 +11,9 @@ import pytest
 from fashionai.datasets.readers.flickrlogos import read_logos
 from fashionai.families import LOGOS
 from fashionai.predictions.formats import TABLE, PredictedRow, format_of, write_predictions
-from tests.conftest import fashionai
-from tests.datasets.trees import write_logos
-from tests.scoring.test_thresholds import official_figures
+from tests.support.commands import fashionai
+from tests.support.data_trees import write_logos
+from tests.support.references import official_figures
 
 PER_BRAND = {"trainset": 2, "valset-logosonly": 3, "testset": 3}
 NO_LOGO = {"valset-nologos": 4, "testset": 9}
@@ -78,7 +78,7 @@ def test_a_table_at_a_threshold_is_as_good_as_the_file_of_its_answers(
     capsys.readouterr()
     without = ["--predictions", "table.csv", "--labels", "data/train_valid/logos"]
     assert fashionai("evaluate", *without) == 0
-    assert "no-logo is left out, --threshold P counts it" in capsys.readouterr().out
+    assert "no-logo is left out; --threshold P includes it" in capsys.readouterr().out
     write_predictions(Path("answers.csv"), named[1:], threshold=0.6)
     assert fashionai("evaluate", "--predictions", "answers.csv", *without[2:]) == 2
     error = capsys.readouterr().err

@@ -6,26 +6,25 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from fashionai.errors import FashionAIError, TrainingError
 from fashionai.families import find_task
 from fashionai.predictions.predict import (
-    Question,
+    Request,
     predict,
     predict_images,
     predict_with_engine,
 )
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
+from tests.support.references import MEAN, STD, naive_views
+from tests.support.trained_runs import images_to_predict
 
 mx = import_mxnet()
 
 SKIRT = find_task("skirt")
-MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-RESIZE, CROP = 40, 32
 
 
 def stock_network(parameters: Path):
@@ -33,27 +32,6 @@ def stock_network(parameters: Path):
     network = mx.gluon.model_zoo.vision.mobilenet0_25(classes=6)
     network.load_parameters(str(parameters))
     return network
-
-
-def naive_views(path: Path, count: int, resize: int = RESIZE) -> list[np.ndarray]:
-    """Crops of one image, written as the text of the contract says them."""
-    image = cv2.imread(str(path))[:, :, ::-1]
-    height, width = image.shape[:2]
-    scale = resize / min(height, width)
-    size = (round(width * scale), round(height * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    image = cv2.resize(image, size, interpolation=method)
-    height, width = image.shape[:2]
-    middle = image[(height - CROP) // 2 :, (width - CROP) // 2 :][:CROP, :CROP]
-    views = [
-        middle,
-        image[:CROP, :CROP],
-        image[:CROP, -CROP:],
-        image[-CROP:, :CROP],
-        image[-CROP:, -CROP:],
-    ]
-    views += [view[:, ::-1] for view in views]
-    return views[:count]
 
 
 def naive_probabilities(path: Path, network, count: int) -> np.ndarray:
@@ -64,10 +42,6 @@ def naive_probabilities(path: Path, network, count: int) -> np.ndarray:
         powers = np.exp(logits - logits.max())
         answers.append(powers / powers.sum())
     return np.mean(answers, axis=0)
-
-
-def images_to_predict(folder: Path) -> list[Path]:
-    return sorted((folder / "data/rank/Images/skirt_length_labels").glob("*.jpg"))
 
 
 @pytest.mark.parametrize("crops", [1, 5, 10])
@@ -112,7 +86,7 @@ def test_a_run_of_another_task_is_refused(trained: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(trained)
     run = Run.open(Path("runs/skirt"))
     with pytest.raises(FashionAIError, match="was trained for skirt_length_labels, expected pant"):
-        predict([Question(find_task("pant"), images_to_predict(trained), [run])], [mx.cpu()])
+        predict([Request(find_task("pant"), images_to_predict(trained), [run])], [mx.cpu()])
 
 
 def test_weights_that_are_not_numbers_are_noticed(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.models.catalogue import CATALOGUE
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 
 
 def test_the_table_fits_and_says_what_is_at_hand(

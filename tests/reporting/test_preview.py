@@ -21,7 +21,7 @@ from fashionai.reporting.preview import (
     mixed_title,
     training_tiles,
 )
-from tests.conftest import write_fashionai_data
+from tests.support.data_trees import write_fashionai_data
 
 TASKS = {"skirt_length_labels": 6, "neck_design_labels": 5}
 

@@ -23,6 +23,8 @@ from fashionai.scoring.compare import (
 )
 from fashionai.scoring.joining import join_files
 from fashionai.scoring.labels import read_labels
+from fashionai.tasks import Task
+from tests.support.prepared_data import write_prepared
 
 # Image, A's answer, B's answer, true class; probabilities are 0.6 for the answer, 0.4 for another.
 ROWS = [
@@ -51,13 +53,10 @@ def write_table(path: Path, answers: list[tuple[str, str]]) -> None:
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
     """a.csv, b.csv with its rows in another order, and prepared labels of all rows but one."""
-    from fashionai.tasks import Task
-    from tests.scoring.test_labels import prepare
-
     write_table(tmp_path / "a.csv", [(image, a) for image, a, _, _ in ROWS])
     write_table(tmp_path / "b.csv", [(image, b) for image, _, b, _ in ROWS[::-1]])
     labelled = [("val", image, CLASSES.index(true), true) for image, _, _, true in ROWS[:-1]]
-    prepare(tmp_path / "pets", Task("pets", (), tuple(CLASSES), "own"), labelled)
+    write_prepared(tmp_path / "pets", Task("pets", (), tuple(CLASSES), "own"), labelled)
     return tmp_path
 
 
@@ -73,7 +72,11 @@ def test_the_worked_example(pets: Path) -> None:
     assert compared.name == "pets"
     assert compared.differs.tolist() == [a != b for _, a, b, _ in ROWS]
     # A says cat to 1, 2, 3; B to 1, 2, 4, 8. A says dog to 4, 6, 7; B to 3, 5, 7.
-    assert [compared.answered(index) for index in range(3)] == [(3, 4, 2), (3, 3, 1), (2, 1, 0)]
+    assert [compared.count_predicted(index) for index in range(3)] == [
+        (3, 4, 2),
+        (3, 3, 1),
+        (2, 1, 0),
+    ]
     # Right: 1 and 7 both; 3 only A; 5 and 6 only B; 2 and 4 neither; 8 is not labelled.
     assert compared.outcomes() == Outcomes(both=2, only_a=1, only_b=2, neither=2)
     assert compared.outcomes(0) == Outcomes(both=1, only_a=1, only_b=0, neither=0)

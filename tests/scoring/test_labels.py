@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from fashionai.datasets.prepared.folders import plan_folders, write_folders
-from fashionai.datasets.records import LabelledImage
 from fashionai.errors import FashionAIError
 from fashionai.families import find_task
 from fashionai.metrics import MAYBE, NO, YES
@@ -19,26 +17,17 @@ from fashionai.predictions.formats import PredictedRow, write_predictions
 from fashionai.scoring.evaluate import evaluate_file
 from fashionai.scoring.labels import labels_of, read_labels
 from fashionai.tasks import Task
+from tests.support.prepared_data import write_prepared
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")
 PETS = Task("pets", (), ("cat", "dog", "cow"), "own")
-
-
-def prepare(folder: Path, task: Task, rows: Sequence[tuple[str, str, int, str]]) -> Path:
-    """A prepared folder of (split, source, class index, label); the files are no real images."""
-    images = [
-        LabelledImage(source, None, source.encode(), index, label, "", split)
-        for split, source, index, label in rows
-    ]
-    write_folders(folder, task, plan_folders(images, [row[0] for row in rows]), "copy")
-    return folder
 
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
     splits = ["train"] * 5 + ["val"] * 4
     rows = [(split, f"zoo/{i}.jpg", i % 3, PETS.classes[i % 3]) for i, split in enumerate(splits)]
-    return prepare(tmp_path / "prepared/pets", PETS, rows)
+    return write_prepared(tmp_path / "prepared/pets", PETS, rows)
 
 
 @pytest.fixture
@@ -48,7 +37,7 @@ def skirts(tmp_path: Path) -> Path:
         ("train", "web/Images/s/b.jpg", 0, "ynnnnn"),
         ("val", "base/Images/s/c.jpg", 5, "nnnnmy"),
     ]
-    return prepare(tmp_path / "prepared/skirt_length_labels", SKIRT, rows)
+    return write_prepared(tmp_path / "prepared/skirt_length_labels", SKIRT, rows)
 
 
 def predict(path: Path, task: Task, images: Sequence[str], seed: int = 0) -> np.ndarray:
@@ -167,7 +156,7 @@ def test_a_split_is_scored_as_a_whole(
 
 def test_tasks_that_the_predictions_lack_are_named(skirts: Path, tmp_path: Path) -> None:
     rows = [("train", "base/Images/s/a.jpg", 1, "nynnnn")]
-    pants = prepare(tmp_path / f"prepared/{PANT.name}", PANT, rows)
+    pants = write_prepared(tmp_path / f"prepared/{PANT.name}", PANT, rows)
     predict(tmp_path / "p.csv", SKIRT, ["Images/s/c.jpg"])
     with pytest.raises(FashionAIError, match=r"has no rows of pant_.*, which .* Give --task skirt"):
         evaluate_file(tmp_path / "p.csv", [skirts, pants])
@@ -182,11 +171,11 @@ def test_other_data_sets_beside_the_labels_do_not_matter(
     """Their images may have the same names, here of every file and of pets."""
     folder = skirts.parent
     zoo = [("val", f"zoo/{number}.jpg", number % 2, "") for number in range(9)]
-    prepare(folder / "others", Task("others", (), ("big", "small"), "own"), zoo)
+    write_prepared(folder / "others", Task("others", (), ("big", "small"), "own"), zoo)
     covers = [("val", f"{name}/5.jpg", at, "") for at, name in enumerate(("negative", "positive"))]
-    prepare(folder / "covers", find_task("covers"), covers)
+    write_prepared(folder / "covers", find_task("covers"), covers)
     cacti = [("val", "train/5.jpg", 1, "1"), ("val", "train/6.jpg", 0, "0")]
-    prepare(folder / "cactus", find_task("cactus"), cacti)
+    write_prepared(folder / "cactus", find_task("cactus"), cacti)
     task, images = {
         "table": (PETS, [f"zoo/{number}.jpg" for number in range(5, 9)]),
         "cactus": (find_task("cactus"), ["5.jpg", "6.jpg"]),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -14,6 +12,7 @@ from fashionai.predictions.decisions import predicted_labels
 from fashionai.scoring.evaluate import evaluate_task, true_labels
 from fashionai.scoring.thresholds import choose_threshold
 from fashionai.tasks import Task
+from tests.support.references import official_figures
 
 BRANDS = Task("logos", (), ("adidas", "aldi", "HP"), "flickrlogos", "no-logo")
 WITH_NO_LOGO = Task("logos", (), ("adidas", "aldi", "HP", "no-logo"), "flickrlogos", "no-logo")
@@ -35,26 +34,6 @@ def drawn(
         probabilities.round(2),
         marks[:, : len(task.classes)],
         [task.labels[index] for index in truth],
-    )
-
-
-def official_figures(answers: Sequence[str], truth: Sequence[str]) -> tuple[float, float, float]:
-    """FlickrLogos' definition, counted row by row."""
-    right_brand = wrong_brand = right_none = logo_images = 0
-    for answer, true in zip(answers, truth):
-        if true != "no-logo":
-            logo_images += 1
-        if answer != "no-logo":
-            if answer == true:
-                right_brand += 1
-            else:
-                wrong_brand += 1
-        elif true == "no-logo":
-            right_none += 1
-    return (
-        right_brand / (right_brand + wrong_brand),
-        right_brand / logo_images,
-        (right_brand + right_none) / len(truth),
     )
 
 

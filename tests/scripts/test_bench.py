@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.commands import ROOT
 
 BENCH = ROOT / "scripts/bench"
 # The scripts and their package measuring, by the names under which they are imported.

@@ -8,7 +8,8 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from tests.conftest import ROOT, write_fashionai_data
+from tests.support.commands import ROOT
+from tests.support.data_trees import write_fashionai_data
 
 QUICK = [
     *("model.name=small_cnn", "model.pretrained=false", "epochs=1", "batch_size=8"),

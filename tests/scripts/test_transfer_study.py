@@ -14,8 +14,8 @@ import pytest
 
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
-from tests.conftest import ROOT
-from tests.test_readme import write_small_idx
+from tests.support.commands import ROOT
+from tests.support.data_trees import write_idx_set
 
 mx = import_mxnet()
 
@@ -43,10 +43,8 @@ def weights(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "idx"
-    folder.mkdir()
-    write_small_idx(folder)
-    return folder
+    write_idx_set(tmp_path / "idx", train=60, test=20, zipped=False)
+    return tmp_path / "idx"
 
 
 def run(script: ModuleType, monkeypatch: pytest.MonkeyPatch, data: Path, out: Path) -> None:

@@ -15,7 +15,7 @@ from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import shuffled_rows
 from fashionai.training.batch_plan import RowOrder
 from fashionai.training.class_balance import balanced_rows
-from tests.training.test_class_balance import ONE, make_rows
+from tests.support.prepared_data import ONE, make_rows
 
 EPOCHS = 7
 

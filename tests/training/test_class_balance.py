@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,24 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import ConfigError
-from fashionai.metrics import YES
 from fashionai.tasks import Task
 from fashionai.training.class_balance import balanced_rows, class_weights
+from tests.support.prepared_data import ONE, make_rows
 
-ONE = Task("one", (), ("a", "b", "c"), "table")
 TWO = Task("two", (), ("c", "d"), "table")
-
-
-def make_rows(truth: list[int], tasks: list[Task], heads: list[int] | None = None) -> Samples:
-    """Samples of which ``truth`` is the column of the class."""
-    marks = np.zeros((len(truth), sum(len(task.classes) for task in tasks)), np.int8)
-    marks[np.arange(len(truth)), truth] = YES
-    paths = [Path(str(row)) for row in range(len(truth))]
-    return Samples(
-        tasks, paths, [str(p) for p in paths], np.array(heads or [0] * len(truth)), marks
-    )
 
 
 def test_balanced_weights_are_scikit_learns_and_of_mean_one() -> None:

@@ -23,8 +23,8 @@ from fashionai.training.history import (
     write_history,
 )
 from fashionai.training.trainer import Trainer
-from tests.conftest import run_cli
-from tests.training.conftest import write_config
+from tests.support.commands import run_cli
+from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import fashionai
-from tests.datasets.trees import put
+from tests.support.commands import fashionai
+from tests.support.data_trees import put
 
 NO_LOGO = "no-logo"
 # Mean colours of a logo as distances from grey; each image's colour differs by SPREAD.

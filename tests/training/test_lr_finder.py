@@ -20,7 +20,7 @@ from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.lr_finder import find_learning_rate, smooth, suggest
 from fashionai.training.trainer import Trainer
-from tests.training.conftest import write_config
+from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
 

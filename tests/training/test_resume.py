@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -24,8 +23,14 @@ from fashionai.runtime import import_mxnet
 from fashionai.training import trainer as trainer_module
 from fashionai.training.checkpoint import save_state
 from fashionai.training.trainer import Trainer
-from tests.conftest import run_cli, write_fashionai_data
-from tests.training.conftest import write_config
+from tests.support.commands import run_cli
+from tests.support.resuming import (
+    Moment,
+    assert_same_end,
+    stop_in_step,
+    stop_in_validation,
+)
+from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
 
@@ -48,32 +53,6 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.002)
 
 
-def parameters(path: Path) -> dict[str, np.ndarray]:
-    return {name: value.asnumpy() for name, value in mx.nd.load(str(path)).items()}
-
-
-def history(run: Path) -> list[list[str]]:
-    """The rows of history.csv without the columns that tell time."""
-    lines = [line.split(",") for line in (run / "history.csv").read_text().splitlines()]
-    timeless = [
-        i for i, name in enumerate(lines[0]) if name not in ("images_per_second", "seconds")
-    ]
-    return [[line[i] for i in timeless] for line in lines]
-
-
-def assert_same_end(one: Path, other: Path) -> None:
-    files, others = ({file.name for file in run.glob("*.params")} for run in (one, other))
-    assert {"best.params", "last.params"} <= files == others
-    for file in files:
-        first, second = parameters(one / file), parameters(other / file)
-        assert first.keys() == second.keys()
-        for name in first:
-            assert np.array_equal(first[name], second[name]), f"{file}: {name}"
-    assert history(one) == history(other)
-    ends = [json.loads((run / "metrics.json").read_text()) for run in (one, other)]
-    assert ends[0] | {"seconds": 0} == ends[1] | {"seconds": 0}
-
-
 EVERYTHING = """\
 task: [skirt, pant]
 model: {{name: small_cnn, pretrained: false}}
@@ -89,14 +68,9 @@ ema: 0.9
 
 
 @pytest.fixture(scope="module")
-def two_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_tasks(prepared_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with skirts and pants prepared: 84 training and 12 validation images."""
-    folder = tmp_path_factory.mktemp("two-tasks")
-    for task in ("skirt_length_labels", "pant_length_labels"):
-        write_fashionai_data(folder / "data", task, per_class=8)
-    done = run_cli("prepare", "--task", "skirt", "--task", "pant", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder
+    return shutil.copytree(prepared_pair, tmp_path_factory.mktemp("two-tasks") / "pair")
 
 
 @pytest.fixture(scope="module", params=["sgd", "adamw"])
@@ -147,42 +121,6 @@ def test_files_behind_the_state_are_mended(
     done = run_cli("train", "--run", run, "--resume", cwd=two_tasks)
     assert done.returncode == 0, done.stderr
     assert_same_end(whole, run)
-
-
-class Moment:
-    """Sends this process SIGTERM, once, when it has been told ``number`` times to."""
-
-    def __init__(self, number: int) -> None:
-        self.left = number
-
-    def pass_by(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-def stop_in_step(trainer: Trainer, moment: Moment) -> None:
-    step = trainer.learner.step
-
-    def step_and_stop(*arguments: Any) -> Any:
-        moment.pass_by()
-        return step(*arguments)
-
-    trainer.learner.step = step_and_stop
-
-
-def stop_in_validation(trainer: Trainer, moment: Moment) -> None:
-    """At a batch of a validation: each has two of plain and then two of averaged weights."""
-    scores = trainer.learner.scores
-
-    def scores_until_stopped(rows: Any, check: Callable[[], None]) -> dict[str, float]:
-        def check_and_stop() -> None:
-            moment.pass_by()
-            check()
-
-        return scores(rows, check_and_stop)
-
-    trainer.learner.scores = scores_until_stopped
 
 
 # How often to pass by after the stop before, and where that is: epochs have 10, 11, 10 and 11

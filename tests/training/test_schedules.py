@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 from fractions import Fraction
 
 import pytest
 
 from fashionai.config import Config
 from fashionai.training.schedules import learning_rate, momentum
+from tests.support.references import between, one_cycle
 
 LR, STEPS = 0.2, 7
 EPOCHS = 12
@@ -36,23 +36,6 @@ def momenta(schedule: dict[str, object], epochs: int = EPOCHS, steps: int = STEP
 def warm_up(first_rate: float, steps: int) -> list[float]:
     """A straight line that would be 0 a step before the beginning."""
     return [first_rate * number / steps for number in range(1, steps + 1)]
-
-
-def between(start: float, end: float, done: float) -> float:
-    """Cosine annealing from start to end: ``end + (start - end) / 2 * (cos(pi * done) + 1)``."""
-    return end + (start - end) / 2.0 * (math.cos(math.pi * done) + 1)
-
-
-def one_cycle(total: int, pct_start: float, points: tuple[float, float, float]) -> list[float]:
-    """PyTorch's documented phases: they end at pct_start * total - 1 and at total - 1."""
-    turn = pct_start * total - 1
-    values = []
-    for step in range(total):
-        if step < turn:
-            values.append(between(points[0], points[1], step / turn))
-        else:
-            values.append(between(points[1], points[2], (step - turn) / (total - 1 - turn)))
-    return values
 
 
 @pytest.mark.parametrize("epochs", WARM_UPS)

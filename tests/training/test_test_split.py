@@ -11,8 +11,8 @@ import pytest
 
 from fashionai.runtime import import_mxnet
 from fashionai.training.history import just_collapsed
-from tests.conftest import run_cli
-from tests.test_readme import write_small_idx
+from tests.support.commands import run_cli, run_in
+from tests.support.data_trees import write_idx_set
 
 mx = import_mxnet()
 
@@ -30,16 +30,13 @@ schedule: {name: constant}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("test-split")
-    (folder / "idx").mkdir()
-    write_small_idx(folder / "idx")
+    write_idx_set(folder / "idx", train=60, test=20, zipped=False)
     (folder / "c.yaml").write_text(CONFIG)
     steps = [["prepare", "--task", "fashion-mnist", "--data", "idx"]]
     for when in ("never", "end", "every-epoch"):
         run = ["--run", f"runs/{when}", f"evaluate_test={when}"]
         steps.append(["train", "--config", "c.yaml", *run])
-    for arguments in steps:
-        done = run_cli(*arguments, cwd=folder)
-        assert done.returncode == 0, done.stderr
+    run_in(folder, *steps)
     return folder
 
 

@@ -21,8 +21,8 @@ from fashionai.runs import create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
-from tests.conftest import fashionai, files_of_at_most, run_cli
-from tests.training.conftest import write_config
+from tests.support.commands import fashionai, files_of_at_most, run_cli
+from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
 nn = mx.gluon.nn

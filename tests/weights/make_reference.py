@@ -22,7 +22,7 @@ REFERENCE = Path(__file__).with_name("mobilenetv2_features.npz")
 
 
 def main() -> None:
-    from fashionai.weights.fingerprint import fixed_image, reduce_answer
+    from fashionai.weights.fingerprint import fixed_image, reduce_output
     from fashionai.weights.sources import PackageIndex
     from tests.weights.photographs import photograph_pixels
 
@@ -34,7 +34,7 @@ def main() -> None:
         subprocess.run([os.environ["TORCH_PYTHON"], __file__, *map(str, files)], check=True)
         with np.load(folder / "out.npz") as found:
             np.savez_compressed(REFERENCE, photographs=found["photographs"])
-            print([float(f"{number:.9g}") for number in reduce_answer(found["fixed"][0])])
+            print([float(f"{number:.9g}") for number in reduce_output(found["fixed"][0])])
 
 
 def compute(weights: str, images: str, answers: str) -> None:

@@ -14,7 +14,8 @@ from fashionai.weights import importing
 from fashionai.weights.importing import verify_weights
 from fashionai.weights.pretrained import import_file
 from fashionai.weights.store import Weights, cached_weights
-from tests.weights.conftest import make_parameters, refusal, write_parameters
+from tests.support.networks import make_parameters, write_parameters
+from tests.support.weights import refusal
 
 MODEL = "squeezenet1.1"
 
@@ -49,14 +50,14 @@ def test_a_flipped_bit_is_found_by_the_hash_and_by_the_answer(
     marked["output.0.weight"][3, 5] = 0.25
     weights = import_file(write_parameters(tmp_path / "a.params", marked), MODEL)
     flip_exponent(weights)
-    hint = "Import them again, or delete the file and its .json"
+    hint = "Import the weights again, or delete the file and its .json"
     assert refusal(capsys, "verify") == (
-        f"{weights.file}: its SHA-256 is not that of its record, the file is damaged. {hint}"
+        f"{weights.file}: the SHA-256 differs from the recorded one: the file is damaged. {hint}"
     )
     rewrite(weights, sha256=content_hash(weights.file.read_bytes()))
     line = refusal(capsys, "verify", MODEL)
-    assert line.startswith(f"{weights.file}: the network answers the fixed image with ")
-    assert line.endswith(f": the weights are damaged or were not converted well. {hint}")
+    assert line.startswith(f"{weights.file}: the fingerprint of the weights is ")
+    assert line.endswith(f": they are damaged or were converted incorrectly. {hint}")
 
 
 def test_published_weights_have_a_fingerprint_that_no_record_changes(
@@ -67,10 +68,10 @@ def test_published_weights_have_a_fingerprint_that_no_record_changes(
     verify_weights(weights)
     wrong = {weights.record.source: tuple(n + 1 for n in weights.record.fingerprint)}
     monkeypatch.setattr(importing, "PUBLISHED_FINGERPRINTS", wrong)
-    with pytest.raises(WeightsError, match="were not converted well"):
+    with pytest.raises(WeightsError, match="were converted incorrectly"):
         verify_weights(weights)
     content = weights.file.read_bytes()
-    with pytest.raises(WeightsError, match=r"a\.params: the network answers the fixed image"):
+    with pytest.raises(WeightsError, match=r"a\.params: the fingerprint of the weights is"):
         import_file(tmp_path / "a.params", MODEL)
     assert weights.file.read_bytes() == content
     assert cached_weights(MODEL) == [weights]
@@ -94,7 +95,7 @@ def test_a_record_that_is_none(
     rewrite(weights, **values)
     file = weights.file.with_suffix(".json")
     for command in ("verify", "list"):
-        expected = f"{file}: is no record of weights. Delete it and fetch again"
+        expected = f"{file}: not a record of weights. Delete the file and fetch the weights again"
         assert refusal(capsys, command) == expected
 
 
@@ -105,11 +106,12 @@ def test_a_record_alone_and_weights_alone(
     weights.file.unlink()
     record = weights.file.with_suffix(".json")
     assert refusal(capsys, "verify") == (
-        f"{record}: the weights beside it are gone. Delete it and fetch again"
+        f"{record}: {weights.file.name} not found beside the record. "
+        "Delete the record and fetch the weights again"
     )
     record.unlink()
     weights.file.write_bytes(content)  # was not finished: its record comes last
     assert cached_weights(MODEL) == []
     assert refusal(capsys, "verify", MODEL).endswith(
-        "/weights: no weights of squeezenet1.1 to verify. Fetch or import some"
+        "/weights: no weights of squeezenet1.1 to verify. Fetch or import weights first"
     )

@@ -24,7 +24,7 @@ from tests.support.image_server import (
     silence,
     status,
 )
-from tests.weights.weights_server import in_parts, stalling
+from tests.support.weights import in_parts, stalling
 
 BODY = bytes(range(256)) * 1000
 DIGEST = Digest("sha256", hashlib.sha256(BODY).hexdigest())
@@ -147,7 +147,7 @@ def test_other_errors_do_not(server: ImageServer, target: Path, code: int) -> No
 
 
 def test_a_wrong_hash_leaves_nothing(server: ImageServer, target: Path) -> None:
-    message = f"does not have SHA-256 {DIGEST.digits}; nothing was kept"
+    message = f"does not have SHA-256 {DIGEST.digits}; the file was deleted"
     assert reason(server, target, content(BODY[:-1] + b"!")) == message
     assert left(target) is None
 
@@ -160,20 +160,20 @@ def test_redirects_are_followed(server: ImageServer, target: Path) -> None:
     assert server.paths == ["/a", "/b", "/c/d", "/e"] * 2
     assert ranges == [None] * 4 + ["bytes=1000-"] * 4
     target.unlink()
-    assert reason(server, target, redirect("/a")) == "redirects without end"
+    assert reason(server, target, redirect("/a")) == "too many redirects"
 
 
 def test_a_slow_server(server: ImageServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloading, "READ_SECONDS", 0.2)
     begun = time.monotonic()
-    assert reason(server, target, silence) == "sent nothing for 0.2 s"
+    assert reason(server, target, silence) == "no data for 0.2 s"
     assert left(target) is None
     assert fetch(server, target, in_turn(stalling(BODY), in_parts(BODY))) == [
         None,
         f"bytes={len(BODY) // 2}-",
     ]
     target.unlink()
-    assert reason(server, target, stalling(BODY)) == "sent nothing for 0.2 s"
+    assert reason(server, target, stalling(BODY)) == "no data for 0.2 s"
     assert left(target) == BODY[: len(BODY) // 2]
     assert time.monotonic() - begun < 5
 

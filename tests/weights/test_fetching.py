@@ -12,12 +12,20 @@ from fashionai.conversion.published import HALF, PUBLISHED_WEIGHTS
 from fashionai.models.zoo import build_network
 from fashionai.weights import downloading
 from fashionai.weights.pretrained import find_weights, import_file
-from tests.conftest import fashionai
-from tests.conversion.gluon_networks import answers, with_parameters
-from tests.conversion.torch_writer import Calling, zip_file
+from tests.support.commands import fashionai
 from tests.support.image_server import ImageServer, content, in_turn, redirect, status
-from tests.weights.conftest import MEAN, MODEL, STD, kept, make_parameters, write_parameters
-from tests.weights.weights_server import HUB_PATH, in_parts, publish_on_hub, stalling
+from tests.support.networks import answers, make_parameters, with_parameters, write_parameters
+from tests.support.torch_files import Calling, zip_file
+from tests.support.weights import (
+    HUB_PATH,
+    MEAN,
+    MODEL,
+    STD,
+    in_parts,
+    kept,
+    publish_on_hub,
+    stalling,
+)
 
 
 def test_the_first_source_that_works_is_taken(
@@ -87,13 +95,13 @@ def test_a_url_that_does_not_lead_to_weights(
         (status(404), "HTTP 404"),
         (status(500), "HTTP 500"),
         (in_parts(checkpoint, 0), "the connection broke off"),
-        (stalling(checkpoint), "sent nothing for 0.2 s"),
+        (stalling(checkpoint), "no data for 0.2 s"),
     ):
         server.pages["/a.pth"] = page
         assert refused(capsys, home, url) == f"{url}: {reason}"
     for body, reason in (
         (b"<html>log in</html>", "not a checkpoint"),
-        (evil, "which no file of weights needs; it was not run"),
+        (evil, "which a file of weights does not need; it was not run"),
         (checkpoint[:-100], "not a safetensors file, or damaged"),
     ):
         server.pages["/a.pth"] = content(body)

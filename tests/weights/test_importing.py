@@ -14,13 +14,13 @@ from fashionai.config.models import ModelConfig
 from fashionai.conversion.convert import to_torch
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
-from fashionai.weights.fingerprint import agrees, fixed_image, reduce_answer
+from fashionai.weights.fingerprint import fingerprints_match, fixed_image, reduce_output
 from fashionai.weights.pretrained import import_file, starting_weights
 from fashionai.weights.store import cached_weights
-from tests.conftest import fashionai, files_of_at_most
-from tests.conversion.gluon_networks import answers, with_parameters
-from tests.conversion.torch_writer import Calling, legacy_file, tensor, zip_file
-from tests.weights.conftest import kept, make_parameters, refusal, write_parameters
+from tests.support.commands import fashionai, files_of_at_most
+from tests.support.networks import answers, make_parameters, with_parameters, write_parameters
+from tests.support.torch_files import Calling, legacy_file, tensor, zip_file
+from tests.support.weights import kept, refusal
 
 mx = import_mxnet()
 MODEL = "squeezenet1.1"
@@ -75,7 +75,7 @@ def test_every_form_becomes_the_same_network(
     assert capsys.readouterr().out.splitlines() == [
         f"{MODEL}: file/{name}, 7 classes",
         "input: RGB, mean 0.5,0.4,0.3, standard deviation 0.229,0.224,0.225",
-        f"kept as {place}",
+        f"stored as {place}",
     ]
     assert kept(home) == [f"{MODEL}/file-{name}.json", f"{MODEL}/file-{name}.params"]
     expected = answers(with_parameters(MODEL, parameters, classes=7), images)
@@ -100,9 +100,9 @@ def test_the_fingerprint_is_of_what_the_network_answers(
 def test_fingerprints_differ_with_the_weights() -> None:
     rng = np.random.default_rng(0)
     answer = rng.normal(size=1000)
-    assert agrees(reduce_answer(answer * (1 + 1e-5)), reduce_answer(answer))
-    assert not agrees(reduce_answer(answer[::-1]), reduce_answer(answer))
-    assert not agrees(reduce_answer(rng.normal(size=1000)), reduce_answer(answer))
+    assert fingerprints_match(reduce_output(answer * (1 + 1e-5)), reduce_output(answer))
+    assert not fingerprints_match(reduce_output(answer[::-1]), reduce_output(answer))
+    assert not fingerprints_match(reduce_output(rng.normal(size=1000)), reduce_output(answer))
 
 
 def test_what_is_imported_again_replaces_and_the_newest_counts(
@@ -174,8 +174,8 @@ def test_a_checkpoint_that_would_run_code(
     (tmp_path / "evil.pth").write_bytes(content)
     line = refusal(capsys, "import", tmp_path / "evil.pth", "--model", MODEL)
     assert line == (
-        f"{tmp_path}/evil.pth: asks for posix.system, which no file of weights needs; "
-        "it was not run. Only a state dict of tensors is read"
+        f"{tmp_path}/evil.pth: refers to posix.system, which a file of weights does not need; "
+        "it was not run. Only a state dict of tensors can be read"
     )
     assert not mark.exists()
     assert kept(home) == []
@@ -191,8 +191,12 @@ def test_the_weights_of_another_network(
     params = write_parameters(tmp_path / "a.params", parameters)
     pth = write_checkpoint(tmp_path / "a.pth", tensors)
     for file, model, problem in (
-        (params, "mobilenetv2_0.25", "lacks features.1.beta, features.1.gamma"),
-        (params, "squeezenet1.0", "lacks features.5.0.0.bias, features.5.0.0.weight"),
+        (params, "mobilenetv2_0.25", "parameters not found: features.1.beta, features.1.gamma"),
+        (
+            params,
+            "squeezenet1.0",
+            "parameters not found: features.5.0.0.bias, features.5.0.0.weight",
+        ),
         (pth, "squeezenet1.0", "features."),
         (pth, "resnet18_v1b", "conv1.weight"),
         (pth, "mobilenetv2_0.25", "mobilenetv2_0.25 has no counterpart of equal architecture"),
@@ -222,7 +226,7 @@ def test_numbers_that_are_not_finite(
     damaged = {**parameters, layer: parameters[layer] * 0 + value}
     file = write_parameters(tmp_path / "a.params", damaged)
     line = refusal(capsys, "import", file, "--model", MODEL)
-    assert line == f"{file}: {layer} holds numbers that are not finite"
+    assert line == f"{file}: {layer} contains values that are not finite"
     assert kept(home) == []
 
 
@@ -235,7 +239,7 @@ def test_weights_that_answer_nothing_sensible(
     useless = {**parameters, "output.0.weight": parameters["output.0.weight"] * 0}
     file = write_parameters(tmp_path / "a.params", useless)
     line = refusal(capsys, "import", file, "--model", MODEL)
-    assert line == f"{file}: {MODEL} answers nothing sensible with these weights"
+    assert line == f"{file}: the output of {MODEL} with these weights is zero or not finite"
     assert kept(home) == []
 
 
@@ -272,7 +276,7 @@ def test_a_folder_that_cannot_be_written(
     for arguments in (["import", file, "--model", MODEL], ["fetch", MODEL]):
         assert refusal(capsys, *arguments) == (
             f"{file}/weights: cannot be written (Not a directory). "
-            "Set FASHIONAI_HOME to a folder that can"
+            "Set FASHIONAI_HOME to a writable folder"
         )
 
 

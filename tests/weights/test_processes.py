@@ -14,10 +14,10 @@ import pytest
 
 from fashionai.weights.pretrained import find_weights
 from fashionai.weights.store import cached_weights
-from tests.conftest import ROOT, fashionai
+from tests.support.commands import ROOT, fashionai
 from tests.support.image_server import ImageServer, content
-from tests.weights.conftest import MODEL, kept, write_parameters
-from tests.weights.weights_server import in_parts, publish_on_hub, stalling
+from tests.support.networks import write_parameters
+from tests.support.weights import MODEL, in_parts, kept, publish_on_hub, stalling
 
 NAME = f"{MODEL}/timm-resnet18.a1_in1k"
 PART = "downloads/resnet18.a1_in1k.safetensors.part"
@@ -113,7 +113,7 @@ def test_two_fetches_at_once(hub: ImageServer, home: Path, checkpoint: bytes) ->
     second = start("-m", "fashionai", "weights", "fetch", MODEL, "--from", "hub")
     assert second.stdout is not None
     assert second.stdout.readline() == (
-        f"{MODEL}: waiting for another process that fetches its weights\n"
+        f"{MODEL}: waiting for another process that is fetching the weights\n"
     )
     kill(first)
     assert second.communicate(timeout=60)[0].endswith(f"{NAME}.params\n")

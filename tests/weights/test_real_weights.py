@@ -15,7 +15,7 @@ from fashionai.models.freezing import layers_and_output
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
 from fashionai.weights.store import cached_weights
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 from tests.weights.make_reference import REFERENCE
 from tests.weights.photographs import photograph_pixels
 

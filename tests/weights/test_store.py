@@ -9,9 +9,9 @@ import pytest
 
 from fashionai.models.catalogue import CATALOGUE
 from fashionai.weights.pretrained import import_file
-from fashionai.weights.store import weights_at_hand
-from tests.conftest import fashionai
-from tests.weights.conftest import make_parameters, write_parameters
+from fashionai.weights.store import find_local_file
+from tests.support.commands import fashionai
+from tests.support.networks import make_parameters, write_parameters
 
 MODEL = "mobilenetv2_0.25"
 
@@ -24,12 +24,12 @@ def parameters() -> dict[str, np.ndarray]:
 def test_what_the_zoos_have_fetched_is_found(tmp_path: Path) -> None:
     (tmp_path / "mxnet/models").mkdir(parents=True)
     file = tmp_path / "mxnet/models/resnet50_v2-ecdde353.params"
-    assert weights_at_hand("resnet50_v2") is None
+    assert find_local_file("resnet50_v2") is None
     file.write_bytes(b"")
     (tmp_path / "mxnet/models/resnet18_v2-00000000.params").write_bytes(b"")  # another version
-    assert weights_at_hand("resnet50_v2") == file
-    assert weights_at_hand("resnet18_v2") is None
-    assert weights_at_hand("small_cnn") is None
+    assert find_local_file("resnet50_v2") == file
+    assert find_local_file("resnet18_v2") is None
+    assert find_local_file("small_cnn") is None
 
 
 @pytest.mark.parametrize("name", ["cache", "~/cache", "{tmp_path}/cache"])
@@ -47,7 +47,7 @@ def test_the_folder_may_be_relative_or_below_the_users(
     assert capsys.readouterr().out == f"{tmp_path}/cache/weights\n"
     import_file(write_parameters(tmp_path / "a.params", parameters), MODEL)
     assert (tmp_path / f"cache/weights/{MODEL}/file-a.params.json").is_file()
-    found = weights_at_hand(MODEL)
+    found = find_local_file(MODEL)
     assert found is not None
     assert found.samefile(tmp_path / f"cache/weights/{MODEL}/file-a.params.params")
 

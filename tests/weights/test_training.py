@@ -18,9 +18,12 @@ from fashionai.runs import create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import import_file
-from tests.conftest import fashionai
-from tests.training.test_resume import Moment, assert_same_end, stop_in_step
-from tests.weights.conftest import kept, make_parameters, write_parameters, write_skirts
+from tests.support.commands import fashionai
+from tests.support.data_trees import write_fashionai_data
+from tests.support.networks import make_parameters, write_parameters
+from tests.support.prepared_data import prepare
+from tests.support.resuming import Moment, assert_same_end, stop_in_step
+from tests.support.weights import kept
 
 mx = import_mxnet()
 
@@ -37,20 +40,19 @@ optimizer: {{name: sgd, lr: 0.01}}
 
 
 @pytest.fixture(scope="module")
-def prepared_skirts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
-    write_skirts(folder / "data")
+    # Images of the crop's size are seen as they are.
+    write_fashionai_data(folder / "data", per_class=6, test_per_class=1, sides=(32, 32))
     (folder / "c.yaml").write_text(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert fashionai("prepare", "--task", "skirt") == 0
+    prepare(folder, "skirt")
     return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path, prepared_skirts: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, squares: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: prepared skirts and a configuration that leaves mean and std open."""
-    shutil.copytree(prepared_skirts, tmp_path / "work")
+    shutil.copytree(squares, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
 
@@ -224,8 +226,8 @@ def test_damaged_weights_are_refused(
         for command in ("train", "cross-validate"):
             assert fashionai(command, "--config", "c.yaml", setting) == 2
             assert capsys.readouterr().err == (
-                f"Error: {weights}: its SHA-256 is not that of its record, the file is damaged. "
-                "Import them again, or delete the file and its .json\n"
+                f"Error: {weights}: the SHA-256 differs from the recorded one: "
+                "the file is damaged. Import the weights again, or delete the file and its .json\n"
             )
     assert not Path("runs").exists()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fashionai.csv_files import read_rows, write_rows
+from fashionai.csv_files import read_csv_rows, write_rows
 from fashionai.datasets.prepared.folders import PreparedSplit
 from fashionai.datasets.prepared.split import group_by_content
 from fashionai.errors import DataError
@@ -59,7 +59,7 @@ def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
     not exactly those of ``split``: the folds belong to another preparation.
     """
     folds: dict[str, int] = {}
-    for number, (fields, where) in enumerate(read_rows(path)):
+    for number, (fields, where) in enumerate(read_csv_rows(path)):
         if number == 0:
             if tuple(fields) != COLUMNS:
                 raise DataError(f"{where}: found '{','.join(fields)}', expected task,file,fold")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from fashionai.csv_files import write_rows
 from fashionai.datasets.names import SPLITS
@@ -18,6 +18,9 @@ from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REJECTED = "rejected.csv"
 
@@ -42,6 +45,24 @@ class Summary:
     unsplit_classes: list[int]
     changed: int
     notes: list[str]
+
+    @property
+    def columns(self) -> dict[str, list[int]]:
+        """Numbers of images by class: of every split, rejected ones, duplicates."""
+        splits = [name for name in SPLITS if any(split == name for _, split in self.counts)]
+        rejected = Counter(image.class_index for image, _ in self.rejected)
+        indices = range(len(self.task.labels))
+        return {
+            **{split: [self.counts[index, split] for index in indices] for split in splits},
+            "rejected": [rejected[index] for index in indices],
+            "duplicates": [self.duplicates[index] for index in indices],
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """Numbers of images: a row per class, a column per split, rejected and duplicates."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns, index=pd.Index(self.task.labels, name="class"))
 
 
 @contextlib.contextmanager
@@ -151,18 +172,11 @@ def _describe_rejected(rejected: Sequence[tuple[LabelledImage, str]], listing: P
 
 def summary_table(summary: Summary) -> str:
     """Images per class and split, rejected and duplicate ones, as a table."""
-    task = summary.task
-    splits = [name for name in SPLITS if any(split == name for _, split in summary.counts)]
-    rejected = Counter(image.class_index for image, _ in summary.rejected)
-    columns = [*splits, "rejected", "duplicates"]
+    task, columns = summary.task, summary.columns
     width = max(len(name) for name in (*task.labels, task.name))
     lines = [f"{task.name:<{width}}" + "".join(f"{name:>11}" for name in columns)]
-    rows = [
-        [summary.counts[index, split] for split in splits]
-        + [rejected[index], summary.duplicates[index]]
-        for index in range(len(task.labels))
-    ]
-    totals = [sum(column) for column in zip(*rows)]
+    rows = list(zip(*columns.values()))
+    totals = tuple(sum(column) for column in columns.values())
     for name, numbers in zip((*task.labels, "total"), (*rows, totals)):
         lines.append(f"{name:<{width}}" + "".join(f"{number:>11,}" for number in numbers))
     return "\n".join(lines)

@@ -84,7 +84,7 @@ def _read_ids(path: Path) -> list[IdRow]:
     rows: list[IdRow] = []
     seen: dict[str, str] = {}
     expected = ",".join(HEADER)
-    for position, (fields, where) in enumerate(csv_files.read_rows(path)):
+    for position, (fields, where) in enumerate(csv_files.read_csv_rows(path)):
         if position == 0:
             if fields != HEADER:
                 raise DataError(f"{where}: header is '{','.join(fields)}', expected {expected}")

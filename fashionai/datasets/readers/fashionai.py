@@ -49,7 +49,7 @@ def read_attribute_rows(path: Path) -> list[AttributeRow]:
     """
     return [
         _parse_row(fields, where)
-        for position, (fields, where) in enumerate(csv_files.read_rows(path))
+        for position, (fields, where) in enumerate(csv_files.read_csv_rows(path))
         if not (position == 0 and _is_header(fields))
     ]
 

@@ -55,7 +55,7 @@ class LabelPrediction(NamedTuple):
         return self.image, self.task.name
 
 
-# Fields and their place, as csv_files.read_rows gives them.
+# Fields and their place, as csv_files.read_csv_rows gives them.
 PlacedFields = tuple[list[str], str]
 PlacedRow = tuple[PredictedRow, str]
 PlacedLabel = tuple[LabelPrediction, str]

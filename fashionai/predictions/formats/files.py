@@ -43,90 +43,95 @@ def formats() -> Iterator[Format]:
 
 
 def _load(module: str) -> Format:
-    form: Format = importlib.import_module(module).FORMAT
-    return form
+    file_format: Format = importlib.import_module(module).FORMAT
+    return file_format
 
 
 def probability_format(task: Task) -> Format:
-    """As format_of, or a table where that would hold no probabilities."""
-    form = format_of(task)
-    return form if form.read else TABLE
+    """The format of the task's family, or a table where that format holds no probabilities."""
+    file_format = format_of(task)
+    return file_format if file_format.read else TABLE
 
 
 def read_predictions(path: Path) -> list[PredictedRow]:
-    """Read a prediction file of any known format, told by its first row.
+    """Read a prediction file of any known format, which its first row decides.
 
-    A table does not name its task: its rows get one of the header's classes
-    (see task_in). Raises DataError with the line for another shape, for values
-    that are no probabilities of sum 1, for a row that occurs twice, and for a
-    file that holds predicted labels only.
+    A table does not name its task: its rows get a task without a name, with the classes of
+    the header. Raises DataError with the line for a row of another shape, for probabilities
+    that do not sum to 1, for a row that occurs twice, and for a file of predicted labels.
     """
-    form, placed = _open(path)
-    if form.read is None:
+    file_format, placed = _open(path)
+    if file_format.read is None:
         raise DataError(
             f"{path}: holds one class per row, not the probabilities of all classes",
             "Write tables with: fashionai predict --format table",
         )
-    return _distinct(form.read(placed), path)
+    return _distinct(file_format.read(placed), path)
 
 
 def read_predicted_labels(path: Path) -> Optional[list[LabelPrediction]]:
     """The rows of a file that holds predicted labels; None when it holds probabilities."""
-    form, placed = _open(path)
-    return None if form.read_labels is None else _distinct(form.read_labels(placed), path)
+    file_format, placed = _open(path)
+    return (
+        None
+        if file_format.read_labels is None
+        else _distinct(file_format.read_labels(placed), path)
+    )
 
 
 def write_predictions(
     path: Path,
     rows: Sequence[PredictedRow],
-    form: Optional[Format] = None,
+    file_format: Optional[Format] = None,
     threshold: Optional[float] = None,
 ) -> None:
-    """Write rows in a format, that of their task's family unless given, atomically.
+    """Write a prediction file atomically, in the format of the tasks' family unless one is given.
 
-    Probabilities have 8 decimals. Raises as check_expressible does.
+    Probabilities have 8 decimals. Raises the errors of check_expressible.
     """
-    form = form or format_of(rows[0].task)
-    check_expressible(form, list(dict.fromkeys(row.task for row in rows)), threshold)
-    form.write(path, rows, threshold)
+    file_format = file_format or format_of(rows[0].task)
+    check_expressible(file_format, list(dict.fromkeys(row.task for row in rows)), threshold)
+    file_format.write(path, rows, threshold)
 
 
-def check_expressible(form: Format, tasks: Sequence[Task], threshold: Optional[float]) -> None:
+def check_expressible(
+    file_format: Format, tasks: Sequence[Task], threshold: Optional[float]
+) -> None:
     """DataError for several tasks in a format that holds one, ConfigError for a vain threshold."""
-    if len(tasks) > 1 and not form.holds_tasks:
+    if len(tasks) > 1 and not file_format.holds_tasks:
         names = ", ".join(task.name for task in tasks)
         raise DataError(
             f"a prediction file of this kind holds the rows of one task, found {names}",
             "Give --task",
         )
     if threshold is not None:
-        if not form.takes_threshold:
+        if not file_format.takes_threshold:
             raise ConfigError(
-                f"--threshold: changes nothing in {form.first_row}", "evaluate takes it"
+                f"--threshold: changes nothing in {file_format.first_row}", "evaluate takes it"
             )
         for task in tasks:
             check_threshold(task)
 
 
-def image_names(form: Format, task: Task, paths: Sequence[str]) -> list[str]:
-    """What a prediction file calls the images that were asked for by these paths.
+def image_names(file_format: Format, task: Task, paths: Sequence[str]) -> list[str]:
+    """The names of images in a prediction file; ``paths`` are those of the question file.
 
-    Raises DataError when two have the same name there.
+    Raises DataError when two images have the same name there.
     """
-    return _distinct_names(form, task, paths, paths, "Leave one of them out")
+    return _distinct_names(file_format, task, paths, paths, "Leave one of them out")
 
 
-def source_names(form: Format, task: Task, sources: Sequence[str]) -> list[str]:
-    """As image_names, of images as a manifest's ``source`` names them."""
+def source_names(file_format: Format, task: Task, sources: Sequence[str]) -> list[str]:
+    """The names of images in a prediction file; ``sources`` are those of a manifest."""
     paths = [reader_of(task).image_name(source) for source in sources]
     hint = "Leave one of them out of the label files and prepare again"
-    return _distinct_names(form, task, paths, sources, hint)
+    return _distinct_names(file_format, task, paths, sources, hint)
 
 
 def _distinct_names(
-    form: Format, task: Task, paths: Sequence[str], known_as: Sequence[str], hint: str
+    file_format: Format, task: Task, paths: Sequence[str], known_as: Sequence[str], hint: str
 ) -> list[str]:
-    names = [form.image_name(path) for path in paths]
+    names = [file_format.image_name(path) for path in paths]
     first: dict[str, str] = {}
     for name, image in zip(names, known_as):
         if name in first:
@@ -139,15 +144,15 @@ def _distinct_names(
 
 
 def _open(path: Path) -> tuple[Format, Iterator[PlacedFields]]:
-    placed = csv_files.read_rows(path)
+    placed = csv_files.read_csv_rows(path)
     first = next(placed, None)
     if first is None:
         raise DataError(f"{path}: no rows")
     fields, where = first
-    for form in formats():
-        if form.is_first_row(fields):
-            return form, itertools.chain([first], placed)
-    shapes = "; ".join(form.first_row for form in formats())
+    for file_format in formats():
+        if file_format.is_first_row(fields):
+            return file_format, itertools.chain([first], placed)
+    shapes = "; ".join(file_format.first_row for file_format in formats())
     raise DataError(f"{where}: not a prediction file, expected one of: {shapes}")
 
 

@@ -44,7 +44,7 @@ def soft_targets(
 
 def mix_targets(targets: np.ndarray, mixing: Mixing) -> np.ndarray:
     """The targets of mixed images: each row's own share of its target, the rest its partner's."""
-    return mixing.share * targets + (1 - mixing.share) * targets[mixing.order]
+    return mixing.share * targets + (1 - mixing.share) * targets[mixing.partners]
 
 
 class CrossEntropy(HybridBlock):

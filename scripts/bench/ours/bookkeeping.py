@@ -25,7 +25,7 @@ from fashionai.datasets.readers.fashionai import read_training_images
 from fashionai.datasets.records import DataSet
 from fashionai.families import find_task
 from fashionai.files import content_hash, write_json
-from fashionai.predictions.plan import plan_questions, write_answers
+from fashionai.predictions.plan import plan_questions, write_planned
 from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import RunFolder
 from fashionai.runtime import contexts
@@ -82,7 +82,7 @@ def predict(folder: Path, rows: int) -> Callable[[], Any]:
     def write_predictions() -> None:
         planned = plan_questions(questions, folder, [TASK], Candidates.open([run.path]))
         out = folder / "predictions.csv"
-        write_answers(planned, out, contexts("cpu"), crops=1, engine="gluon")
+        write_planned(planned, out, contexts("cpu"), crops=1, engine="gluon")
 
     return write_predictions
 

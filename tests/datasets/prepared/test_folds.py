@@ -17,7 +17,6 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, choose_rows, read_folds, write_folds
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError
-from tests.conftest import run_cli, write_fashionai_data
 
 classes_of_rows = st.lists(st.integers(0, 4), min_size=1, max_size=60)
 fold_counts = st.integers(2, 7)
@@ -118,14 +117,10 @@ def test_large_groups_do_not_meet_in_one_fold() -> None:
     assert [int((folds == fold).sum()) for fold in (1, 2, 3, 4)] == [11] * 4
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder data/train_valid of 48 images of skirts."""
-    folder = tmp_path_factory.mktemp("folds")
-    write_fashionai_data(folder / "data")
-    done = run_cli("prepare", "--task", "skirt", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "data/train_valid"
+@pytest.fixture
+def prepared(prepared_pair: Path) -> Path:
+    """A folder data/train_valid with 48 images of skirts."""
+    return prepared_pair / "data/train_valid"
 
 
 def read_all(prepared: Path) -> PreparedSplit:

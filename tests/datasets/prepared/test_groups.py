@@ -23,7 +23,8 @@ from fashionai.datasets.prepared.prepare import prepare
 from fashionai.datasets.prepared.split import join_groups, split_rows
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.tasks import Task
-from tests.datasets.trees import encode, put
+from tests.support.data_trees import put
+from tests.support.images import encode
 
 BIRDS = Task("birds", (), ("owl", "tit"), "table")
 ROWS = 40

@@ -25,9 +25,8 @@ from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
 from fashionai.families import FASHION_MNIST, find_task
 from fashionai.tasks import Task
-from tests.conftest import write_fashionai_data
-from tests.datasets.readers.test_idx import write_set
-from tests.datasets.trees import encode
+from tests.support.data_trees import write_fashionai_data, write_idx_set
+from tests.support.images import encode
 
 SKIRT = find_task("skirt")
 
@@ -252,7 +251,7 @@ def test_the_summary_table_adds_up(fashionai_data, tmp_path) -> None:
 
 
 def test_fashion_mnist_has_its_own_test_split(tmp_path: Path) -> None:
-    arrays = write_set(tmp_path / "data", train=40, test=10)
+    arrays = write_idx_set(tmp_path / "data", train=40, test=10)
     trees = []
     for _ in range(2):
         summary = prepare(

@@ -11,9 +11,7 @@ from fashionai.cli import main
 from fashionai.config import load_config
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import ConfigError
-from tests.conftest import write_fashionai_data
-from tests.datasets.readers.test_idx import write_set
-from tests.datasets.trees import write_class_folders
+from tests.support.data_trees import write_class_folders, write_fashionai_data, write_idx_set
 
 CONFIG = """\
 model: {name: small_cnn, pretrained: false}
@@ -27,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder: skirts, Fashion-MNIST and two tasks of one's own, all prepared."""
     folder = tmp_path_factory.mktemp("rows")
     write_fashionai_data(folder / "data", per_class=3)
-    write_set(folder / "data", train=40)
+    write_idx_set(folder / "data", train=40)
     write_class_folders(folder / "pets", classes=("cat", "dog"))
     write_class_folders(folder / "birds", classes=("owl", "robin", "tit"))
     for name, *options in (

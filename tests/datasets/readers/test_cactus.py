@@ -16,7 +16,7 @@ from fashionai.datasets.prepared.split import split_rows
 from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_questions
 from fashionai.errors import DataError
 from fashionai.families import CACTUS
-from tests.datasets.trees import put, write_cactus
+from tests.support.data_trees import put, write_cactus
 
 FOLDERS = ["{part}", "{part}/{part}"]
 ARCHIVES = ["{part}.zip", "{part}.zip/{part}", "{part}.zip/{part}/{part}"]

@@ -10,7 +10,7 @@ from fashionai.datasets.prepared.folders import plan_folders, write_folders
 from fashionai.datasets.readers.class_folders import read_class_folders
 from fashionai.errors import ConfigError, DataError
 from fashionai.tasks import Task
-from tests.datasets.trees import put, write_class_folders
+from tests.support.data_trees import put, write_class_folders
 
 
 def error_of(call, *arguments, kind: type[Exception] = DataError) -> str:

@@ -11,7 +11,8 @@ from fashionai.datasets.prepared.check import check_images
 from fashionai.datasets.readers.covers import read_covers
 from fashionai.errors import DataError
 from fashionai.families import COVERS
-from tests.datasets.trees import encode, put, write_covers
+from tests.support.data_trees import put, write_covers
+from tests.support.images import encode
 
 
 def error_of(data: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 from fashionai.datasets.readers.flickrlogos import read_logos
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import LOGOS
-from tests.datasets.trees import put, write_logos
+from tests.support.data_trees import put, write_logos
 
 BRANDS = ("adidas", "guiness", "HP")
 COUNTS = {"trainset": 2, "valset-logosonly": 3, "testset": 1}

@@ -14,25 +14,7 @@ from PIL import Image
 from fashionai.datasets.readers.idx import read_idx, read_idx_images
 from fashionai.errors import DataError
 from fashionai.families import FASHION_MNIST
-
-
-def idx(array: np.ndarray) -> bytes:
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(struct.pack(">I", n) for n in array.shape)
-    return header + array.astype(np.uint8).tobytes()
-
-
-def write_set(folder: Path, train: int = 12, test: int = 5, zipped: bool = True) -> dict:
-    rng = np.random.default_rng(0)
-    arrays = {}
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, count in (("train", train), ("t10k", test)):
-        arrays[f"{part}-images-idx3-ubyte"] = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        arrays[f"{part}-labels-idx1-ubyte"] = (np.arange(count) % 10).astype(np.uint8)
-    for name, array in arrays.items():
-        data = idx(array)
-        path = folder / (f"{name}.gz" if zipped else name)
-        path.write_bytes(gzip.compress(data) if zipped else data)
-    return arrays
+from tests.support.data_trees import idx_bytes, write_idx_set
 
 
 def error_of(call, *arguments) -> str:
@@ -46,11 +28,11 @@ def error_of(call, *arguments) -> str:
 def test_an_array_is_read_as_it_was_written(tmp_path: Path, zipped: bool, shape) -> None:
     array = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     path = tmp_path / "a"
-    path.write_bytes(gzip.compress(idx(array)) if zipped else idx(array))
+    path.write_bytes(gzip.compress(idx_bytes(array)) if zipped else idx_bytes(array))
     np.testing.assert_array_equal(read_idx(path, len(shape)), array)
 
 
-GOOD = idx(np.arange(24).reshape(2, 3, 4))
+GOOD = idx_bytes(np.arange(24).reshape(2, 3, 4))
 HUGE = bytes([0, 0, 8, 3]) + struct.pack(">III", 2**22, 2**21, 2**21)  # 2**64 values
 
 
@@ -60,7 +42,7 @@ HUGE = bytes([0, 0, 8, 3]) + struct.pack(">III", 2**22, 2**21, 2**21)  # 2**64 v
         (b"", "magic number is missing (empty file), expected 00000803"),
         (b"\0\0", "magic number is 0000, expected 00000803"),
         (b"\0\0\x0d\x03" + GOOD[4:], "magic number is 00000d03, expected 00000803"),
-        (idx(np.arange(24)), "magic number is 00000801, expected 00000803"),
+        (idx_bytes(np.arange(24)), "magic number is 00000801, expected 00000803"),
         (b"\x89PNG" + GOOD[4:], "magic number is 89504e47, expected 00000803"),
         (GOOD[:10], "ends inside its header"),
         (GOOD[:-1], "holds 23 values, its header says 2x3x4"),
@@ -92,7 +74,7 @@ def test_a_gzip_file_with_a_changed_byte_is_damaged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_images_become_png_of_the_same_pixels_in_their_own_split(tmp_path, zipped) -> None:
-    arrays = write_set(tmp_path, zipped=zipped)
+    arrays = write_idx_set(tmp_path, zipped=zipped)
     records = read_idx_images(tmp_path, FASHION_MNIST)
     assert [record.split for record in records] == [None] * 12 + ["test"] * 5
     pixels = np.concatenate(
@@ -109,14 +91,14 @@ def test_images_become_png_of_the_same_pixels_in_their_own_split(tmp_path, zippe
 
 
 def test_progress_counts_every_image(tmp_path: Path) -> None:
-    write_set(tmp_path)
+    write_idx_set(tmp_path)
     done: list[int] = []
     read_idx_images(tmp_path, FASHION_MNIST, done.append)
     assert sum(done) == 17
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    write_set(tmp_path)
+    write_idx_set(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     assert error_of(read_idx_images, tmp_path, FASHION_MNIST) == (
         f"{tmp_path}: neither t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz is there. "
@@ -125,20 +107,20 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_other_numbers_of_labels_and_images_are_refused(tmp_path: Path) -> None:
-    write_set(tmp_path)
+    write_idx_set(tmp_path)
     path = tmp_path / "train-labels-idx1-ubyte.gz"
-    path.write_bytes(gzip.compress(idx(np.zeros(11))))
+    path.write_bytes(gzip.compress(idx_bytes(np.zeros(11))))
     assert error_of(read_idx_images, tmp_path, FASHION_MNIST) == (
         f"{path}: 11 labels for 12 images"
     )
 
 
 def test_a_label_beyond_the_classes_is_refused_with_its_place(tmp_path: Path) -> None:
-    write_set(tmp_path)
+    write_idx_set(tmp_path)
     path = tmp_path / "train-labels-idx1-ubyte.gz"
     labels = np.zeros(12)
     labels[7] = 10
-    path.write_bytes(gzip.compress(idx(labels)))
+    path.write_bytes(gzip.compress(idx_bytes(labels)))
     assert error_of(read_idx_images, tmp_path, FASHION_MNIST) == (
         f"{path}: label 7 is 10, expected 0 to 9"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from fashionai.datasets.readers.label_list import read_label_list
 from fashionai.errors import FashionAIError
-from tests.conftest import fashionai
+from tests.support.commands import fashionai
 
 LABELS = ("cat", "dog", "none")
 

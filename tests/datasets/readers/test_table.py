@@ -10,8 +10,8 @@ import pytest
 from fashionai.datasets.readers.class_folders import safe_relative_path
 from fashionai.datasets.readers.table import read_table
 from fashionai.errors import ConfigError
-from tests.datasets.tables import error_of, pairs, read, write
-from tests.datasets.trees import put
+from tests.support.data_trees import put
+from tests.support.tables import error_of, pairs, read, write
 
 OPTIONS = "Name them with --path-column and --label-column"
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fashionai.datasets.readers.table import read_table
 from fashionai.tasks import Task
-from tests.datasets.tables import pairs, read, write
-from tests.datasets.trees import put
+from tests.support.data_trees import put
+from tests.support.tables import pairs, read, write
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", ", "])

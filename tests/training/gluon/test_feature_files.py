@@ -9,7 +9,7 @@ import pytest
 
 from fashionai.errors import TrainingError
 from fashionai.training.gluon.feature_files import file_size, read_features, write_features
-from tests.conftest import files_of_at_most
+from tests.support.commands import files_of_at_most
 
 
 def test_a_file_is_written_in_blocks_and_read_as_it_was(tmp_path: Path) -> None:

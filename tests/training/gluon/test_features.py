@@ -22,15 +22,15 @@ from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.inputs import FeatureInputs, PixelInputs
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
-from tests.conftest import fashionai
-from tests.training.conftest import write_config
-from tests.training.test_resume import (
+from tests.support.commands import fashionai
+from tests.support.resuming import (
     Moment,
     assert_same_end,
     parameters,
     stop_in_step,
     stop_in_validation,
 )
+from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
 
@@ -350,7 +350,7 @@ def stop_while_preparing(trainer: Trainer) -> None:
     ("override", "reason"),
     [
         ("loss.cutmix=1.0", "loss.mixup and loss.cutmix mix the pixels of two images"),
-        ("model.name=squeezenet1.0", "dropout0_fwd is random, in front of the output layer"),
+        ("model.name=squeezenet1.0", "dropout0_fwd, before the output layer, is random"),
     ],
 )
 def test_what_cannot_be_kept_is_computed_in_every_epoch(

@@ -19,12 +19,13 @@ from fashionai.metrics import SCORE_NAMES
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
-from fashionai.predictions.predict import Question, predict
+from fashionai.predictions.predict import Request, predict
 from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
-from tests.conftest import write_fashionai_data
+from tests.support.data_trees import write_fashionai_data
+from tests.support.prepared_data import prepare
 
 mx = import_mxnet()
 
@@ -68,9 +69,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         classes = len(task.classes)
         write_fashionai_data(folder / "data", task.name, classes, per_class=12, test_per_class=2)
     (folder / "both.yaml").write_text(CONFIG)
+    prepare(folder, "skirt", "collar")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        run_command("prepare", "--task", "skirt", "--task", "collar")
         Trainer(make_config(), [mx.cpu()]).fit(create_run(Path("runs/both")))
     return folder
 
@@ -130,9 +131,9 @@ def test_both_tasks_are_learnt_and_their_mean_is_what_counts() -> None:
 def test_best_parameters_are_the_zoos_own_network_of_the_sum_of_classes() -> None:
     """Its logits, cut into heads and soft-maxed, are the predictions and the scores."""
     run = Run.open(Path("runs/both"))
-    questions = [Question(task, images(task.short_name), [run]) for task in (SKIRT, COLLAR)]
+    questions = [Request(task, images(task.short_name), [run]) for task in (SKIRT, COLLAR)]
     for question, actual in zip(questions, predict(questions, [mx.cpu()], crops=1)):
-        logits = stock_logits(run.folder.best_parameters, list(question.paths))
+        logits = stock_logits(run.folder.best_parameters, list(question.images))
         expected = softmax(logits[:, COLUMNS[question.task.short_name]])
         np.testing.assert_allclose(actual, expected, atol=2e-5)
         assert np.ptp(expected[:, 0]) > 0.1, "the network answers the same everywhere"
@@ -221,7 +222,7 @@ def test_a_mixed_step_has_the_losses_of_both_rows(
         mixing = draw_mixing(learner.config.loss, len(part), 32, rng)
         pixels = (batch.images[part, 0] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         views, mask = pixels.transpose(0, 3, 1, 2), mixing.weights.astype(np.float64)
-        for at, partner in enumerate(mixing.order):
+        for at, partner in enumerate(mixing.partners):
             view = mask[0] * views[at] + (1 - mask[0]) * views[partner]
             logits = weight @ view.ravel()
             losses = [cross_entropy(train, batch.rows[part[i]], logits) for i in (at, partner)]
@@ -241,8 +242,8 @@ def test_an_image_asked_for_two_tasks_is_computed_once() -> None:
     run = Run.open(Path("runs/both"))
     skirts, collars = images("skirt"), images("collar")
     questions = [
-        Question(SKIRT, skirts, [run]),
-        Question(COLLAR, [*collars[::-1], *skirts[3:6], skirts[3]], [run]),
+        Request(SKIRT, skirts, [run]),
+        Request(COLLAR, [*collars[::-1], *skirts[3:6], skirts[3]], [run]),
     ]
     done: list[int] = []
     together = predict(questions, [mx.cpu()], crops=5, batch_size=4, progress=done.append)

@@ -184,7 +184,7 @@ def test_the_network_sees_the_mixed_pixels(loss: LossConfig) -> None:
     for seed in range(5):
         mixing = draw_mixing(loss, 5, 6, np.random.default_rng(seed))
         seen = forward.logits(mx.nd.array(images, dtype="uint8"), mixing).asnumpy()
-        order = np.arange(5) if mixing is None else mixing.order
+        order = np.arange(5) if mixing is None else mixing.partners
         weights = np.ones((1, 1, 6, 6)) if mixing is None else mixing.weights
         expected = [naive_view(images[i], images[order[i]], weights) for i in range(5)]
         np.testing.assert_allclose(seen, expected, atol=2e-6)
@@ -205,7 +205,7 @@ def test_the_loss_of_a_mixed_batch_from_pixels_to_number(loss: LossConfig) -> No
         logits = forward.logits(mx.nd.array(images, dtype="uint8"), mixing)
         actual = losses_of(logits.asnumpy(), mix_targets(targets, mixing), COLUMNS)
         share = mixing.weights.astype(np.float64).mean()
-        for row, partner in enumerate(mixing.order):
+        for row, partner in enumerate(mixing.partners):
             answer = weight @ naive_view(images[row], images[partner], mixing.weights)
             own, other = (naive_loss(answer, targets[at]) for at in (row, partner))
             assert actual[row] == pytest.approx(share * own + (1 - share) * other, rel=1e-4)

@@ -14,8 +14,8 @@ from fashionai.config.models import OptimizerConfig
 from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.optimizers import make_optimizer, set_rates
 from fashionai.training.trainer import Trainer
-from tests.training.conftest import write_config
-from tests.training.test_schedules import one_cycle
+from tests.support.references import one_cycle
+from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
 

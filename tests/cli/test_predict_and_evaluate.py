@@ -12,7 +12,7 @@ import pytest
 from fashionai.families import find_task
 from fashionai.predictions.formats import read_predictions
 from fashionai.tasks import tasks_to_json
-from tests.conftest import run_cli
+from tests.support.commands import run_cli
 
 QUESTIONS = "data/rank/Tests/question.csv"
 

@@ -19,7 +19,7 @@ from fashionai.errors import DataError
 from fashionai.families import LOGOS
 from fashionai.metrics import NO, YES
 from fashionai.tasks import task_from_json
-from tests.datasets.trees import write_logos
+from tests.support.data_trees import write_logos
 
 BRANDS = tuple(name for name in LOGOS.classes if name != "no-logo")
 SOME = ("adidas", "guiness", "HP")

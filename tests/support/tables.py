@@ -8,7 +8,7 @@ import pytest
 
 from fashionai.datasets.readers.table import read_table
 from fashionai.errors import DataError
-from tests.datasets.trees import put
+from tests.support.data_trees import put
 
 
 def write(folder: Path, *rows: str, images: str = "a.jpg b.jpg c.jpg d.jpg") -> tuple[Path, Path]:

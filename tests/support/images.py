@@ -1,4 +1,4 @@
-"""Images to augment, and how the tests look at their views."""
+"""Images whose content is known, and views of them as training sees them."""
 
 from __future__ import annotations
 
@@ -34,3 +34,20 @@ def augmented(image: np.ndarray, crop: int, steps: list[Any], seed: int = 0) -> 
     """A view of ``crop`` pixels of an image whose short side is not resized."""
     short = min(image.shape[:2])
     return view(image, DataConfig(resize_short=short, crop=crop, augment=steps), seed)
+
+
+def draw_image(class_index: int, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A noisy image whose colour tells its class: easy to learn in seconds."""
+    height, width = size
+    hue = np.full((height, width), class_index * 28 % 180, np.uint8)
+    rest = rng.integers(150, 256, (height, width, 2), dtype=np.uint8)
+    return cv2.cvtColor(np.dstack([hue, rest]), cv2.COLOR_HSV2BGR)
+
+
+def encode(
+    class_index: int, rng: np.random.Generator, suffix: str = ".jpg", side: int = 16
+) -> bytes:
+    """A tiny image of a class, encoded as the suffix says."""
+    done, data = cv2.imencode(suffix, draw_image(class_index, rng, (side, side)))
+    assert done
+    return data.tobytes()

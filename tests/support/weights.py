@@ -1,15 +1,22 @@
-"""Pages of publishers of weights: parts of files, answers to HEAD, and the hub's redirects."""
+"""Publishers of weights as pages of a server, and what the cache keeps of them."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Optional
 
+import pytest
+
 from tests.support import image_server
+from tests.support.commands import fashionai
 from tests.support.image_server import ImageServer, Page, content, respond, serve, status
 
+MODEL = "resnet18_v1b"
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Where the hub has that network.
 HUB_PATH = "/timm/resnet18.a1_in1k/resolve/main/model.safetensors"
 
 
@@ -63,3 +70,21 @@ def publish_on_hub(server: ImageServer, body: bytes, file: Optional[Page] = None
     server.pages[f"HEAD {HUB_PATH}"] = respond(302, there)
     server.pages[HUB_PATH] = respond(302, there)
     server.pages["/large/file"] = file or content(body)
+
+
+def kept(home: Path) -> list[str]:
+    """All files below the cache's folder but locks."""
+    files = (path for path in (home / "weights").rglob("*") if path.is_file())
+    return sorted(
+        str(path.relative_to(home / "weights")) for path in files if path.suffix != ".lock"
+    )
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What the command line says to something wrong: one line."""
+    capsys.readouterr()
+    assert fashionai("weights", *arguments) == 2
+    output = capsys.readouterr().err
+    assert output.startswith("Error: ")
+    assert output.count("\n") == 1
+    return output[len("Error: ") : -1]

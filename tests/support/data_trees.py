@@ -6,6 +6,8 @@ hues), so that a network learns them in seconds.
 
 from __future__ import annotations
 
+import gzip
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,18 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tests.conftest import draw_image
+from tests.support.images import draw_image, encode
 
 NO_LOGO = "no-logo"
-
-
-def encode(
-    class_index: int, rng: np.random.Generator, suffix: str = ".jpg", side: int = 16
-) -> bytes:
-    """A tiny image of a class, encoded as the suffix says."""
-    done, data = cv2.imencode(suffix, draw_image(class_index, rng, (side, side)))
-    assert done
-    return data.tobytes()
 
 
 def put(path: Path, content: bytes | str = b"") -> Path:
@@ -137,3 +130,65 @@ def write_covers(folder: Path, per_class: int = 6, below: str = "samples", seed:
             suffix = suffixes[index % len(suffixes)]
             put(folder / below / name / f"{index}{suffix}", encode(truth, rng, suffix))
     return folder
+
+
+def write_fashionai_data(
+    folder: Path,
+    task: str = "skirt_length_labels",
+    classes: int = 6,
+    per_class: int = 8,
+    test_per_class: int = 2,
+    seed: int = 0,
+    sides: tuple[int, int] = (40, 59),
+) -> Path:
+    """A FashionAI tree: base with labels, rank with questions, and the answers.
+
+    Heights and widths in pixels lie between the two ``sides``, both included.
+    """
+    rng = np.random.default_rng(seed)
+    for name, labels, count in (
+        ("base", "base/Annotations/label.csv", per_class),
+        ("rank", "rank/Tests/question.csv", test_per_class),
+    ):
+        rows, answers = [], []
+        for index in range(classes * count):
+            truth = index % classes
+            image = f"Images/{task}/{name}{seed}-{index:04d}.jpg"
+            path = folder / name / image
+            path.parent.mkdir(parents=True, exist_ok=True)
+            height, width = rng.integers(*sides, 2, endpoint=True)
+            cv2.imwrite(str(path), draw_image(truth, rng, (int(height), int(width))))
+            label = "".join("y" if c == truth else "n" for c in range(classes))
+            rows.append(f"{image},{task},{label if name == 'base' else ''}")
+            answers.append(f"{image},{task},{label}")
+        file = folder / labels
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(file, "a", encoding="utf-8") as handle:
+            handle.write("\n".join(rows) + "\n")
+        if name == "rank":
+            with open(folder / "answers.csv", "a", encoding="utf-8") as handle:
+                handle.write("\n".join(answers) + "\n")
+    return folder
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """An array of bytes in the idx format, from its description."""
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(struct.pack(">I", n) for n in array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+def write_idx_set(
+    folder: Path, train: int = 12, test: int = 5, zipped: bool = True
+) -> dict[str, np.ndarray]:
+    """The four files of Fashion-MNIST with random images of 28 x 28 pixels; the arrays by name."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, count in (("train", train), ("t10k", test)):
+        arrays[f"{part}-images-idx3-ubyte"] = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        arrays[f"{part}-labels-idx1-ubyte"] = (np.arange(count) % 10).astype(np.uint8)
+    for name, array in arrays.items():
+        data = idx_bytes(array)
+        path = folder / (f"{name}.gz" if zipped else name)
+        path.write_bytes(gzip.compress(data) if zipped else data)
+    return arrays

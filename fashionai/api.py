@@ -1,0 +1,344 @@
+"""The four steps for scripts and notebooks: paths and tables in, pandas tables out.
+
+They do what the commands of the same names do, and print nothing: log lines go to the
+logger ``fashionai``. MXNet is imported by the functions that compute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from fashionai.config import Config, load_config, resolve_config
+from fashionai.datasets.prepared.prepare import Summary
+from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
+from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
+from fashionai.datasets.records import DataSet
+from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER, RUNS_FOLDER
+from fashionai.errors import ConfigError
+from fashionai.families import find_task
+from fashionai.progress import Advance, ProgressBar, no_progress
+from fashionai.runs import Run, RunFolder, create_run
+from fashionai.yaml_files import parse_scalar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PathLike = Union[str, Path]
+RunLike = Union[PathLike, Run]
+
+# More classes than a task has: all of them are given.
+ALL_CLASSES = 10**9
+
+
+@contextlib.contextmanager
+def no_bar(description: str, total: int) -> Iterator[Advance]:
+    """A ProgressBar that shows nothing."""
+    yield no_progress
+
+
+def prepare(
+    data_set: Union[str, DataSet],
+    out: PathLike = PREPARED_FOLDER,
+    *,
+    data: PathLike = DATA_FOLDER,
+    table: Union[PathLike, pd.DataFrame, None] = None,
+    images: Optional[PathLike] = None,
+    folders: Optional[PathLike] = None,
+    columns: Optional[Mapping[str, str]] = None,
+    classes: Sequence[str] = (),
+    val_fraction: Optional[float] = None,
+    seed: int = 0,
+    mode: str = "hardlink",
+    skip_bad: bool = False,
+    progress: ProgressBar = no_bar,
+) -> Summary:
+    """Put images into per-class folders below ``out``; ``to_frame()`` of the result counts them.
+
+    Args:
+        data_set: Name of a known task (``skirt``, ``logos`` ...), whose label files are below
+            ``data``; name of a new task, with ``table`` and ``images`` or with ``folders``; or
+            what ``read_data_set`` returned.
+        out: Folder for the prepared tasks.
+        data: Folder of the data set of a known task.
+        table: CSV file or DataFrame with a path and a class per row.
+        images: Folder that the table's paths start from.
+        folders: Folder of class folders, which may lie below train, val and test.
+        columns: Columns of the table by role (``path``, ``label``, ``split``, ``group``) where
+            their names do not tell.
+        classes: Classes of a new task in order, sorted by name without.
+        val_fraction: Share of the rows for validation, in [0, 1); 0.1 for most tasks.
+        seed: Seed of the split.
+        mode: ``hardlink``, ``copy`` or ``symlink``.
+        skip_bad: Leave out images that cannot be decoded instead of stopping.
+        progress: Called with a description and a total, returns a context that yields a
+            callable, which is called with steps done.
+
+    Raises:
+        ConfigError: An unknown task, or arguments that do not go together.
+        DataError: Label files or images that cannot be used.
+
+    Example:
+        >>> fashionai.prepare("birds", table="labels.csv", images="photos").to_frame()
+    """
+    if isinstance(data_set, str):
+        data_set = _read(data_set, Path(data), table, images, folders, columns or {}, classes)
+    return prepare_data_set(
+        data_set,
+        Path(out),
+        val_fraction=val_fraction,
+        seed=seed,
+        mode=mode,
+        skip_bad=skip_bad,
+        progress=progress,
+    )
+
+
+def _read(
+    name: str,
+    data: Path,
+    table: Union[PathLike, pd.DataFrame, None],
+    images: Optional[PathLike],
+    folders: Optional[PathLike],
+    columns: Mapping[str, str],
+    classes: Sequence[str],
+) -> DataSet:
+    """The label files that prepare's arguments mean."""
+    if (table is None) != (images is None) or (table is not None and folders is not None):
+        raise ConfigError("prepare: expected table and images, or folders, or neither")
+    if table is None and columns:
+        raise ConfigError("prepare: columns go with a table")
+    if folders is not None:
+        return read_own_folders(name, Path(folders), classes)
+    if table is None or images is None:
+        return read_data_set(find_task(name), data)
+    by_role = {f"{role}_column": column for role, column in columns.items()}
+    with _as_file(table) as file:
+        return read_own_table(name, file, Path(images), classes, **by_role)
+
+
+@contextlib.contextmanager
+def _as_file(table: Union[PathLike, pd.DataFrame]) -> Iterator[Path]:
+    """The CSV file of a table, written for the time being where it is a DataFrame."""
+    if isinstance(table, (str, Path)):
+        yield Path(table)
+        return
+    with tempfile.TemporaryDirectory(prefix="fashionai-") as folder:
+        file = Path(folder) / "table.csv"
+        table.to_csv(file, index=False)
+        yield file
+
+
+def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, Any]:
+    """Keys and values for ``train``, chosen by the images of a prepared task, as ``init`` does.
+
+    Args:
+        task: Name of a task that ``prepare`` has put below ``folder``.
+        folder: Folder of prepared tasks.
+
+    Raises:
+        DataError: The task is not prepared, or an image of it is damaged.
+
+    Example:
+        >>> config = fashionai.starter_config("birds")
+        >>> config["epochs"] = 5
+    """
+    import numpy as np
+
+    from fashionai.datasets import starter_config as starter
+
+    place = Path(folder)
+    found = starter.find_prepared(task, place)
+    survey = starter.survey_task(found, place, np.random.default_rng(0))
+    tree: dict[str, Any] = parse_scalar(starter.starter_config(survey, place, Path("FILE")))
+    return tree
+
+
+def train(
+    config: Union[PathLike, Mapping[str, Any], Config],
+    overrides: Union[Mapping[str, Any], Sequence[str]] = (),
+    *,
+    run: Optional[PathLike] = None,
+    resume: bool = False,
+    device: str = "auto",
+    gpus: Sequence[int] = (),
+) -> Run:
+    """Train a network on prepared folders and return its run.
+
+    A run that exists is never overwritten: without ``resume`` another name is taken.
+
+    Args:
+        config: YAML file, keys and values as in such a file, or a Config.
+        overrides: Values by dotted key, ``{"optimizer.lr": 0.01}``, or ``key=value`` texts.
+        run: Folder of the run, ``runs/TASK`` without.
+        resume: Go on with the run where it stopped; return it when it is finished.
+        device: ``auto``, ``cpu`` or ``gpu``.
+        gpus: Indices of the GPUs to use, all without.
+
+    Raises:
+        ConfigError: Unknown keys or wrong values, all of them in one message.
+        DataError: Prepared folders that cannot be used.
+        RunError: ``resume`` with another configuration.
+        TrainingError: The loss is not finite.
+        RunStoppedError: Ctrl-C; the state is saved.
+
+    Example:
+        >>> run = fashionai.train("configs/skirt.yaml", {"epochs": 10})
+    """
+    from fashionai.runtime import contexts
+    from fashionai.training.trainer import Trainer
+
+    resolved = _resolve(config, overrides)
+    folder = RunFolder(Path(run) if run is not None else RUNS_FOLDER / resolved.run_name)
+    begun = Run(folder) if resume and folder.has_begun else None
+    if begun is not None:
+        begun.check_same_config(resolved)
+        if begun.is_finished:
+            return begun
+    trainer = Trainer(resolved, contexts(device, list(gpus)), begun)
+    if begun is None:
+        folder = create_run(folder.path)
+    trainer.fit(folder)
+    return Run.open(folder.path)
+
+
+def _resolve(
+    config: Union[PathLike, Mapping[str, Any], Config],
+    overrides: Union[Mapping[str, Any], Sequence[str]],
+) -> Config:
+    """The configuration with the overrides applied, all errors at once."""
+    if isinstance(overrides, Mapping):
+        # JSON is YAML, which values of overrides are.
+        overrides = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
+    if isinstance(config, (str, Path)):
+        return load_config(Path(config), overrides)
+    tree = config.model_dump() if isinstance(config, Config) else json.loads(json.dumps(config))
+    return resolve_config(tree, "config", overrides)
+
+
+def predict(
+    images: Union[PathLike, Iterable[PathLike]],
+    run: Union[RunLike, Iterable[RunLike], None] = None,
+    *,
+    crops: int = 10,
+    batch_size: int = 16,
+    engine: str = "auto",
+    device: str = "auto",
+    gpus: Sequence[int] = (),
+) -> pd.DataFrame:
+    """Probabilities of images: one row per image and task.
+
+    The columns are ``image``, ``task``, ``class`` (the most probable one), ``probability`` and
+    one for each class; those of other tasks' classes are NaN.
+
+    Args:
+        images: A file, a folder (all images in it and below), an http or https address, or
+            several of these.
+        run: One run or several, whose probabilities are averaged task by task. Without, the
+            finished run below ``runs`` with the best validation mAP for each task.
+        crops: Views per image: 1, 5 or 10.
+        batch_size: Images per batch and device.
+        engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
+        device: ``auto``, ``cpu`` or ``gpu``.
+        gpus: Indices of the GPUs to use, all without.
+
+    Raises:
+        DataError: An image that is missing, damaged or given twice.
+        RunError: No finished run, or a run without weights.
+
+    Example:
+        >>> fashionai.predict("photos", "runs/birds")[["image", "class", "probability"]]
+    """
+    import numpy as np
+    import pandas as pd
+
+    from fashionai.downloads import DownloadLimits
+    from fashionai.predictions.classify import choose_runs, classify
+    from fashionai.predictions.run_choice import Candidates
+    from fashionai.runtime import contexts
+
+    results = classify(
+        [str(image) for image in _listed(images)],
+        choose_runs(Candidates.open([_path(each) for each in _listed(run)])),
+        contexts(device, list(gpus)),
+        top=ALL_CLASSES,
+        limits=DownloadLimits(),
+        rng=np.random.default_rng(),
+        progress=no_bar,
+        crops=crops,
+        batch_size=batch_size,
+        engine=engine,
+    )
+    tasks = list(dict.fromkeys(task for _, ranked in results for task in ranked))
+    classes = dict.fromkeys(name for task in tasks for name in task.classes)
+    rows = [
+        (image, task.name, *ranked[0], *map(dict(ranked).get, classes))
+        for image, by_task in results
+        for task, ranked in by_task.items()
+    ]
+    return pd.DataFrame(rows, columns=["image", "task", "class", "probability", *classes])
+
+
+def evaluate(
+    what: RunLike,
+    split: str = "val",
+    *,
+    labels: Union[PathLike, Iterable[PathLike], None] = None,
+    threshold: Optional[float] = None,
+    crops: int = 10,
+    batch_size: int = 16,
+    engine: str = "auto",
+    device: str = "auto",
+    gpus: Sequence[int] = (),
+) -> pd.DataFrame:
+    """Scores, one row per task: ``rows``, ``map``, ``accuracy`` and the others.
+
+    Args:
+        what: A run, or a prediction file together with ``labels``.
+        split: Prepared split that a run is scored on: ``train``, ``val`` or ``test``.
+        labels: Label files or prepared folders with the classes of a prediction file's rows.
+        threshold: Of two classes, or of logos without no-logo: the probability that decides.
+        crops: Views per image: 1, 5 or 10.
+        batch_size: Images per batch and device.
+        engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
+        device: ``auto``, ``cpu`` or ``gpu``.
+        gpus: Indices of the GPUs to use, all without.
+
+    Raises:
+        DataError: Rows that are missing, extra or malformed, or a split that is not prepared.
+        RunError: A run without weights.
+
+    Example:
+        >>> fashionai.evaluate("runs/skirt").loc["skirt_length_labels", "map"]
+    """
+    import pandas as pd
+
+    from fashionai.runtime import contexts
+    from fashionai.scoring.evaluate import evaluate_file
+    from fashionai.scoring.splits import evaluate_run
+
+    if labels is not None:
+        files = [Path(file) for file in _listed(labels)]
+        evaluations = evaluate_file(_path(what), files, threshold=threshold)
+    else:
+        options = {"crops": crops, "batch_size": batch_size, "engine": engine}
+        devices = contexts(device, list(gpus))
+        opened = what if isinstance(what, Run) else Run.open(Path(what))
+        evaluations = evaluate_run(opened, split, devices, threshold, **options)
+    rows = [{"task": each.name, "rows": each.rows, **each.scores} for each in evaluations]
+    return pd.DataFrame(rows).set_index("task")
+
+
+def _listed(value: Any) -> list[Any]:
+    """One thing or several as a list; nothing as an empty one."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, (str, Path, Run)) else list(value)
+
+
+def _path(run: RunLike) -> Path:
+    return run.path if isinstance(run, Run) else Path(run)

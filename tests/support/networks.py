@@ -1,0 +1,102 @@
+"""Networks and their parameters: stock ones of the zoos, random ones, and runs that hold them."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashionai.config import Config, DataConfig, save_config
+from fashionai.config.models import ModelConfig
+from fashionai.families import expand_tasks
+from fashionai.files import write_json
+from fashionai.models.zoo import build_network
+from fashionai.runs import Run, create_run
+from fashionai.runtime import import_mxnet
+from fashionai.tasks import tasks_to_json
+
+mx = import_mxnet()
+
+
+def stock_network(model: str, classes: int = 1000) -> Any:
+    """A network of GluonCV's or Gluon's own zoo, all shapes known for crops of 224 pixels."""
+    if model.endswith("_v1b"):
+        from gluoncv.model_zoo import get_model
+    else:
+        from mxnet.gluon.model_zoo.vision import get_model
+    network = get_model(model, classes=classes)
+    network.infer_shape(mx.nd.zeros((1, 3, 224, 224)))
+    return network
+
+
+@functools.cache
+def shapes(model: str) -> dict[str, tuple[int, ...]]:
+    parameters = stock_network(model)._collect_params_with_prefix()
+    return {name: parameter.shape for name, parameter in parameters.items()}
+
+
+def with_parameters(model: str, values: dict[str, np.ndarray], classes: int = 1000) -> Any:
+    """The stock network with exactly these parameters."""
+    network = stock_network(model, classes)
+    parameters = network._collect_params_with_prefix()
+    assert parameters.keys() == values.keys()
+    network.initialize(mx.init.Zero())
+    for name, parameter in parameters.items():
+        assert parameter.shape == values[name].shape, name
+        parameter.set_data(mx.nd.array(values[name]))
+    return network
+
+
+def answers(network: Any, images: np.ndarray) -> np.ndarray:
+    """Logits ``(B, C)`` for normalised images ``(B, 3, H, W)``."""
+    return network(mx.nd.array(images)).asnumpy()
+
+
+def make_parameters(model: str, classes: int = 1000) -> dict[str, np.ndarray]:
+    """Random parameters of a network, with statistics of normalisation that are not trivial."""
+    mx.random.seed(1)
+    rng = np.random.default_rng(1)
+    # He's variance, arXiv:1502.01852: behind many layers with ReLU there is something left.
+    network = build_network(model, classes, 224, init_magnitude=6)
+    parameters = {
+        name: value.data().asnumpy()
+        for name, value in network._collect_params_with_prefix().items()
+    }
+    for name, value in parameters.items():
+        if name.endswith("running_mean"):
+            parameters[name] = rng.normal(0, 0.1, value.shape).astype(np.float32)
+        if name.endswith(("running_var", "gamma")):
+            parameters[name] = rng.uniform(0.5, 1.5, value.shape).astype(np.float32)
+    return parameters
+
+
+def write_parameters(file: Path, parameters: dict[str, np.ndarray]) -> Path:
+    """A .params file of MXNet."""
+    mx.nd.save(str(file), {name: mx.nd.array(value) for name, value in parameters.items()})
+    return file
+
+
+def make_run(folder: Path, network: str, **data: object) -> Run:
+    """A run of two tasks, skirt and pant, with random weights."""
+    run = create_run(folder / network)
+    settings = DataConfig(resize_short=72, crop=64, **data)  # type: ignore[arg-type]
+    model = ModelConfig(name=network, pretrained=False)
+    save_config(Config(task=["skirt", "pant"], model=model, data=settings), run.config_file)
+    write_json(run.classes_file, tasks_to_json(expand_tasks(["skirt", "pant"])))
+    mx.random.seed(3)
+    build_network(network, 12, 64).save_parameters(str(run.best_parameters))
+    return Run.open(run.path)
+
+
+def disturb_normalisation(parameters: Path) -> None:
+    """Statistics and factors as training leaves them: fresh ones change nothing that they touch."""
+    rng = np.random.default_rng(0)
+    weights = mx.nd.load(str(parameters))
+    for name, values in weights.items():
+        if name.endswith(("gamma", "running_var")):
+            weights[name] = mx.nd.array(rng.uniform(0.5, 1.5, values.shape))
+        elif name.endswith(("beta", "running_mean")):
+            weights[name] = mx.nd.array(rng.normal(0, 0.2, values.shape))
+    mx.nd.save(str(parameters), weights)

@@ -1,0 +1,160 @@
+"""The functions for scripts: the same results as the commands, as tables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import fashionai
+from fashionai.errors import ConfigError, RunError
+from tests.support.commands import ROOT
+from tests.support.commands import fashionai as command
+from tests.support.data_trees import write_class_folders, write_table
+
+CLASSES = ["cat", "dog", "owl"]
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table, its images, and a run that ``train`` has made."""
+    folder = tmp_path_factory.mktemp("birds")
+    write_table(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        fashionai.prepare("birds", table="labels.csv", images="images")
+        fashionai.train(
+            {"task": "birds", "model": {"name": "small_cnn", "pretrained": False}},
+            {"epochs": 1, "batch_size": 4, "data.resize_short": 36, "data.crop": 32},
+        )
+    return folder
+
+
+@pytest.fixture
+def inside(birds: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(birds)
+    return birds
+
+
+def test_a_frame_is_prepared_as_its_file_is(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    images = tmp_path / "images"
+    labels = pd.read_csv(tmp_path / "labels.csv", dtype=str)
+    for out, table in (("a", tmp_path / "labels.csv"), ("b", labels)):
+        counts = fashionai.prepare("birds", tmp_path / out, table=table, images=images).to_frame()
+        assert list(counts.index) == CLASSES
+        assert counts[["train", "val"]].sum().sum() == len(labels)
+        assert (counts[["rejected", "duplicates"]] == 0).all(axis=None)
+    manifests = [(tmp_path / out / "birds/manifest.csv").read_text() for out in "ab"]
+    assert manifests[0] == manifests[1]
+
+
+def test_columns_and_classes_are_named(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    labels = pd.read_csv(tmp_path / "labels.csv").rename(columns={"path": "p", "label": "l"})
+    counts = fashionai.prepare(
+        "birds",
+        tmp_path / "out",
+        table=labels,
+        images=tmp_path / "images",
+        columns={"path": "p", "label": "l"},
+        classes=CLASSES[::-1],
+    ).to_frame()
+    assert list(counts.index) == CLASSES[::-1]
+
+
+def test_folders_and_sources_are_prepared(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "pets", {"train": 4, "val": 2})
+    counts = fashionai.prepare("pets", tmp_path / "out", folders=tmp_path / "pets").to_frame()
+    assert counts.loc["owl", ["train", "val"]].tolist() == [4, 2]
+
+
+def test_known_tasks_are_prepared_by_name_or_from_what_was_read(fashionai_data: Path) -> None:
+    by_name = fashionai.prepare("skirt", fashionai_data / "a", data=fashionai_data)
+    source = fashionai.read_data_set(fashionai.find_task("skirt"), fashionai_data)
+    assert fashionai.prepare(source, fashionai_data / "b").counts == by_name.counts
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"table": "labels.csv"},
+        {"images": "images"},
+        {"table": "labels.csv", "images": "images", "folders": "images"},
+        {"folders": "images", "columns": {"path": "p"}},
+    ],
+    ids=lambda arguments: "-".join(arguments),
+)
+def test_arguments_that_do_not_go_together_are_refused(arguments: dict, inside: Path) -> None:
+    with pytest.raises(ConfigError, match="prepare: "):
+        fashionai.prepare("birds", **arguments)
+
+
+def test_wrong_keys_are_reported_together(inside: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        fashionai.train({"task": "birds", "epoch": 3}, {"optimizer.rate": 1, "epochs": 0})
+    assert "3 errors" in str(caught.value)
+
+
+def test_a_finished_run_is_resumed_at_once_and_never_overwritten(inside: Path) -> None:
+    config = fashionai.load_config(inside / "runs/birds/config.yaml")
+    before = (inside / "runs/birds/best.params").read_bytes()
+    assert str(fashionai.train(config, resume=True)) == "runs/birds"
+    with pytest.raises(RunError, match="another configuration"):
+        fashionai.train(config, ["epochs=2"], run="runs/birds", resume=True)
+    assert (inside / "runs/birds/best.params").read_bytes() == before
+    assert str(fashionai.train(config)) == "runs/birds-2"
+
+
+def test_predictions_are_those_of_the_table_that_the_command_writes(inside: Path) -> None:
+    frame = fashionai.predict("images", "runs/birds")
+    assert command("predict", "--out", "b.csv", "--run", "runs/birds", "--questions", "images") == 0
+    written = pd.read_csv("b.csv")
+    assert frame["image"].tolist() == [f"images/{path}" for path in written["path"]]
+    assert frame["class"].tolist() == written["class"].tolist()
+    assert (frame["task"] == "birds").all()
+    pd.testing.assert_frame_equal(frame[CLASSES], written[CLASSES])
+    assert frame["probability"].tolist() == frame[CLASSES].max(axis=1).tolist()
+
+
+def test_several_images_and_runs_are_listed(inside: Path) -> None:
+    images = pd.Series(["images/0001.jpg", "images/0000.jpg"])
+    frame = fashionai.predict(images, [Path("runs/birds")], crops=1)
+    assert frame["image"].tolist() == images.tolist()
+
+
+def test_scores_are_those_of_the_command(inside: Path) -> None:
+    scores = fashionai.evaluate("runs/birds", crops=1).loc["birds"]
+    arguments = ("--run", "runs/birds", "--crops", "1", "--json", "scores.json")
+    assert command("evaluate", *arguments) == 0
+    expected = json.loads(Path("scores.json").read_text())["tasks"]["birds"]
+    assert scores["rows"] == expected.pop("n")
+    assert scores.drop("rows").to_dict() == expected
+
+
+def test_a_prediction_file_is_scored_by_labels(inside: Path) -> None:
+    assert command("predict", "--out", "v.csv", "--run", "runs/birds", "--split", "val") == 0
+    by_file = fashionai.evaluate("v.csv", labels="data/train_valid")
+    by_run = fashionai.evaluate("runs/birds")
+    assert by_file.iloc[0].drop("rows").tolist() == pytest.approx(
+        by_run.iloc[0].drop("rows").tolist()
+    )
+
+
+def test_a_starter_configuration_holds_keys_of_the_task(inside: Path) -> None:
+    config = fashionai.starter_config("birds")
+    assert config["task"] == "birds"
+    assert config["model"]["name"] == "small_cnn"
+
+
+def test_preparing_imports_neither_mxnet_nor_pandas() -> None:
+    program = (
+        "import sys, fashionai; fashionai.prepare, fashionai.predict\n"
+        "heavy = {'mxnet', 'pandas', 'gluoncv'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
