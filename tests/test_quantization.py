@@ -1,4 +1,4 @@
-"""Calibration for 8-bit integers, against ranges that are computed by hand."""
+"""Quantization: its ranges compared with those of the stock network, its report and its errors."""
 
 from __future__ import annotations
 

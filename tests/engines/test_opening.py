@@ -59,7 +59,7 @@ def test_every_engine_agrees_with_gluon(trained: Path, runs: list[Run], name: st
         np.testing.assert_allclose(actual, expected, atol=TOLERANCES[name])
         np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
         np.testing.assert_array_equal(actual.argmax(axis=1), expected.argmax(axis=1))
-        assert np.ptp(expected, axis=0).max() > 0.1, "the network answers the same everywhere"
+        assert np.ptp(expected, axis=0).max() > 0.1, "the network predicts the same for all images"
 
 
 def test_engines_of_two_devices_share_the_views(runs: list[Run]) -> None:
@@ -73,7 +73,7 @@ def test_engines_of_two_devices_share_the_views(runs: list[Run]) -> None:
 
 
 @pytest.mark.parametrize("name", ["fused", "onnx", "int8"])
-def test_engines_of_the_cpu_are_refused_on_a_gpu(runs: list[Run], name: str) -> None:
+def test_engines_for_the_cpu_are_refused_on_a_gpu(runs: list[Run], name: str) -> None:
     with pytest.raises(ConfigError, match=rf"engine {name} runs only on the CPU, found gpu\(0\)"):
         open_engine(runs[1], [mx.gpu(0)], name)
 
@@ -83,7 +83,7 @@ def test_an_unknown_engine_is_refused_with_the_nearest_name(runs: list[Run]) -> 
         open_engine(runs[0], CPU, "onx")
 
 
-def test_what_does_not_agree_is_refused_and_not_measured(
+def test_an_engine_that_disagrees_with_gluon_is_refused_and_not_measured(
     runs: list[Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     speeds, complete = measure_engines(runs[0], CPU)
@@ -167,21 +167,21 @@ def test_auto_measures_for_many_views_and_predicts_the_same(
     open_fastest(runs[0], CPU, 1000)  # goes on where nothing can be remembered
 
 
-def test_the_command_line_takes_an_engine(runs: list[Run], trained: Path) -> None:
+def test_predict_takes_every_engine(runs: list[Run], trained: Path) -> None:
     files = []
     for name in ENGINES:
         files.append(trained / f"{name}.csv")
         arguments = ("--run", runs[1], "--engine", name, "--out", files[-1])
         assert fashionai("predict", *arguments) == 0
-    answers = [
+    predictions = [
         np.array([[float(p) for p in line.split(",")[2].split(";")] for line in file.open()])
         for file in files
     ]
-    for name, answer in zip(ENGINES, answers):
-        np.testing.assert_allclose(answer, answers[0], atol=TOLERANCES[name])
+    for name, actual in zip(ENGINES, predictions):
+        np.testing.assert_allclose(actual, predictions[0], atol=TOLERANCES[name])
 
 
-def test_a_run_that_is_not_quantized_or_was_before_has_no_int8(
+def test_engine_int8_needs_a_network_quantized_from_the_present_weights(
     runs: list[Run], tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match=r"not quantized yet\. Run: fashionai quantize --run"):

@@ -1,4 +1,4 @@
-"""Networks that leave: their names, what is written beside them, and what cannot go."""
+"""Exports for PyTorch: names and shapes of tensors, model.json, and networks that are refused."""
 
 from __future__ import annotations
 
