@@ -9,7 +9,7 @@ from typing import Any
 from fashionai.engines.agreement import TOLERANCE, agreement, noise_images
 from fashionai.engines.gluon import open_gluon
 from fashionai.engines.protocol import Engine
-from fashionai.engines.registry import ENGINES
+from fashionai.engines.registry import ENGINES, engines_on
 from fashionai.errors import ConfigError, WeightsError, nearest
 from fashionai.models.zoo import first_line
 from fashionai.runs import Run
@@ -31,12 +31,12 @@ def open_engine(run: Run, contexts: Sequence[Any], name: str) -> Engine:
     """
     if name not in ENGINES:
         raise ConfigError(f"unknown engine '{name}'", nearest(name, list(ENGINES)))
-    entry = ENGINES[name]
-    if entry.cpu_only and contexts[0].device_type != "cpu":
+    if name not in engines_on(contexts[0].device_type):
         raise ConfigError(
             f"engine {name} runs only on the CPU, found {contexts[0]}",
             "Use --engine gluon or --device cpu",
         )
+    entry = ENGINES[name]
     engine: Engine = pkgutil.resolve_name(entry.opener)(run, contexts)
     if entry.is_exact and name != "gluon":
         _check_agreement(run, name, engine, open_gluon(run, contexts))

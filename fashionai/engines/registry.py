@@ -31,3 +31,8 @@ ENGINES = {
 EXACT_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.is_exact)
 # Stands for the fastest exact engine, see fashionai.engines.choice.
 AUTO = "auto"
+
+
+def engines_on(device_type: str) -> list[str]:
+    """The names of the engines that run on a type of device, ``cpu`` or ``gpu``."""
+    return [name for name, entry in ENGINES.items() if device_type == "cpu" or not entry.cpu_only]
