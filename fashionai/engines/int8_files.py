@@ -49,7 +49,7 @@ def load_quantized(run: Run) -> Graph:
     except (OSError, ValueError):
         raise RunError(f"{run}: not quantized yet", f"Run: {command}") from None
     if not isinstance(report, dict) or report.get(WEIGHTS_HASH) != weights_hash(run):
-        raise RunError(f"{run}: was quantized with other weights", f"Run: {command}")
+        raise RunError(f"{run}: quantized from other weights than it has now", f"Run: {command}")
     try:
         if report.get(FILES_HASH) != _files_hash(folder):
             raise ValueError("the files changed after they were written")

@@ -21,8 +21,8 @@ from fashionai.runtime import compute_threads
 # about its optimizations and about missing GPUs.
 ERRORS_ONLY = 3
 
-# With so few images the values between layers stay in a core's cache: MobileNetV2 is 1.5 times as
-# fast as when all threads compute one batch of 160 images, and ResNets are as fast as then.
+# The activations of so few images fit into a core's cache. MobileNetV2 is 1.5 times as fast as when
+# all threads compute one batch of 160 images together; for ResNets the speed is the same.
 IMAGES_PER_PART = 2
 
 
@@ -47,7 +47,7 @@ class OnnxEngine:
         self._model, self._columns, self._threads = model, list(columns), threads
         self._threads_per_part = 1
         self._session = _open_session(model, self._threads_per_part)
-        # A call of ONNX Runtime returns when it has computed. In the pool it does not block begin.
+        # Session.run blocks until it has computed. The pool lets begin return before that.
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
 
     def begin(self, pixels: np.ndarray) -> Pending:
@@ -85,7 +85,7 @@ def _session_errors() -> tuple[type[Exception], ...]:
 
 def _open_session(model: bytes, threads: int) -> Any:
     """Compile a model for a number of threads; errors as for OnnxEngine."""
-    # ONNX Runtime 1.32 and later send usage data to their makers, from the import on.
+    # ONNX Runtime sends usage data to its makers from version 1.32 on, beginning with the import.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime

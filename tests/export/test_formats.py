@@ -43,12 +43,8 @@ def test_both_formats_compute_what_predict_does(
     run: Run, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for format_name in ("onnx", "gluon"):
-        assert (
-            fashionai(
-                "export", "--run", run, "--format", format_name, "--out", tmp_path / format_name
-            )
-            == 0
-        )
+        out = tmp_path / format_name
+        assert fashionai("export", "--run", run, "--format", format_name, "--out", out) == 0
         output = capsys.readouterr().out
         assert re.search(r"On 12 validation images, .* by at most \de-0[6-8],\n", output), output
         assert "100% of the images have the same most probable class" in output
