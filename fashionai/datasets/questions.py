@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai import csv_files
-from fashionai.datasets.readers.class_folders import (
-    ImageFiles,
-    safe_relative_path,
-)
 from fashionai.datasets.readers.csv_dialect import (
     DELIMITERS,
     PATH_NAMES,
@@ -28,7 +24,12 @@ from fashionai.datasets.readers.csv_dialect import (
     read_table_rows,
     split_lines,
 )
-from fashionai.datasets.readers.image_files import holds_image, is_image_name
+from fashionai.datasets.readers.image_files import (
+    ImageFiles,
+    holds_image,
+    is_image_name,
+    safe_relative_path,
+)
 from fashionai.datasets.readers.reader import QuestionFile, readers
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError

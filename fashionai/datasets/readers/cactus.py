@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai import csv_files
-from fashionai.datasets.readers.class_folders import ImageFiles, safe_relative_path
+from fashionai.datasets.readers.image_files import ImageFiles, safe_relative_path
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
 from fashionai.errors import DataError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fashionai.datasets.readers.class_folders import (
+from fashionai.datasets.readers.image_files import (
+    holds_image,
     list_class_folder,
     note_on_other_files,
 )
-from fashionai.datasets.readers.image_files import holds_image
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fashionai.datasets.readers.class_folders import ImageFiles, safe_relative_path
+from fashionai.datasets.readers.image_files import ImageFiles, safe_relative_path
 from fashionai.errors import ConfigError, DataError, nearest
 
 DELIMITERS = (",", ";", "\t")

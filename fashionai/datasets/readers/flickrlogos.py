@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fashionai.datasets.readers.class_folders import (
+from fashionai.datasets.readers.image_files import (
     ImageFiles,
+    is_image_name,
     list_folder,
     safe_relative_path,
 )
-from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fashionai.datasets.readers.class_folders import ImageFiles
 from fashionai.datasets.readers.csv_dialect import (
     LABEL_NAMES,
     PATH_NAMES,
@@ -18,6 +17,7 @@ from fashionai.datasets.readers.csv_dialect import (
     read_table_rows,
     split_lines,
 )
+from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.errors import DataError, nearest
 
 

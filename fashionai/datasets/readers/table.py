@@ -12,14 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.readers.class_folders import (
-    SPLIT_SPELLINGS,
-    ImageFiles,
-    notes_on_classes,
-    order_classes,
-    safe_relative_path,
-    settle_splits,
-)
+from fashionai.datasets.readers.class_names import notes_on_classes, order_classes
 from fashionai.datasets.readers.csv_dialect import (
     LABEL_NAMES,
     PATH_NAMES,
@@ -32,7 +25,8 @@ from fashionai.datasets.readers.csv_dialect import (
     read_lines,
     split_lines,
 )
-from fashionai.datasets.readers.image_files import is_image_name
+from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS, settle_splits
+from fashionai.datasets.readers.image_files import ImageFiles, is_image_name, safe_relative_path
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task

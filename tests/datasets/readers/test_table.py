@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.datasets.readers.class_folders import safe_relative_path
+from fashionai.datasets.readers.image_files import safe_relative_path
 from fashionai.datasets.readers.table import read_table
 from fashionai.errors import ConfigError
 from tests.datasets.tables import error_of, pairs, read, write
