@@ -14,15 +14,15 @@ from typing import NamedTuple, Optional
 from fashionai import csv_files
 from fashionai.datasets.readers.csv_dialect import (
     DELIMITERS,
-    PATH_NAMES,
-    SAMPLE_LINES,
+    DIALECT_LINES,
+    PATH_COLUMN_NAMES,
+    column_position,
     find_delimiter,
-    given_column,
-    is_image,
-    plain,
+    is_existing_file,
+    normalized_name,
+    parse_lines,
     read_lines,
     read_table_rows,
-    split_lines,
 )
 from fashionai.datasets.readers.image_files import (
     ImageFiles,
@@ -36,7 +36,7 @@ from fashionai.errors import ConfigError, DataError
 from fashionai.tasks import Task
 
 
-def read_questions(
+def read_images_to_predict(
     path: Path, data: Path, path_column: Optional[str] = None
 ) -> list[ImageToPredict]:
     """The images that a folder, a list or a question file asks for, in its order, or one image.
@@ -59,7 +59,7 @@ def read_questions(
     return _read_list(path, data, path_column)
 
 
-def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
+def names_to_predict(path: Path) -> list[tuple[str, Optional[Task]]]:
     """The image that each row of a question file names, and its task if rows name one.
 
     The images need not exist. Raises DataError for a file that cannot be read,
@@ -120,16 +120,16 @@ def _read_list_rows(
     path: Path, data: Path, path_column: Optional[str]
 ) -> tuple[list[_ListRow], list[ImageFiles]]:
     """The rows of a list of paths or of a CSV, and the folders that paths may start from."""
-    lines = list(itertools.islice(read_lines(path), SAMPLE_LINES))
+    lines = list(itertools.islice(read_lines(path), DIALECT_LINES))
     first = next((line.strip() for line in lines if line.strip()), None)
     if first is None:
         raise DataError(f"{path}: no rows")
     places = [ImageFiles(place) for place in (path.parent, data) if place.is_dir()]
     is_table = any(delimiter in first for delimiter in DELIMITERS)
-    if path_column is None and any(is_image(first, files) for files in places):
+    if path_column is None and any(is_existing_file(first, files) for files in places):
         is_table = False  # a path with a comma in it
     delimiter = find_delimiter(lines, places[0], path) if is_table else "\n"
-    sample = split_lines(lines, delimiter)
+    sample = parse_lines(lines, delimiter)
     column, has_header = _find_column(sample, path_column, places, path)
     rows = [
         _ListRow(fields[column], safe_relative_path(fields[column], where, "a path"), where)
@@ -149,10 +149,12 @@ def _find_column(
     """Which column holds the paths, and whether the first row is a header."""
     first = sample[0]
     if given is not None:
-        column = given_column("path", given, first, path)
+        column = column_position("path", given, first, path)
     else:
         pictures = [at for at, field in enumerate(first) if _may_be_image(field, places)]
-        named = [at for at, field in enumerate(first) if plain(field) in PATH_NAMES]
+        named = [
+            at for at, field in enumerate(first) if normalized_name(field) in PATH_COLUMN_NAMES
+        ]
         alone = [0] if len(first) == 1 else []
         found = pictures[:1] or named or alone
         if len(found) != 1:
@@ -165,16 +167,16 @@ def _find_column(
     if _may_be_image(first[column], places):
         return column, False
     # A single column of paths that are not there is reported as that, not taken for a header.
-    return column, plain(first[column]) in PATH_NAMES or given is not None
+    return column, normalized_name(first[column]) in PATH_COLUMN_NAMES or given is not None
 
 
 def _may_be_image(field: str, places: Sequence[ImageFiles]) -> bool:
-    return is_image_name(field) or any(is_image(field, files) for files in places)
+    return is_image_name(field) or any(is_existing_file(field, files) for files in places)
 
 
 def _find_images(rows: Sequence[_ListRow], places: Sequence[ImageFiles]) -> list[ImageToPredict]:
     """The images of all rows, from the first folder that has the image of the first row."""
-    files = next((each for each in places if is_image(rows[0].path, each)), places[0])
+    files = next((each for each in places if is_existing_file(rows[0].path, each)), places[0])
     asked: list[ImageToPredict] = []
     missing: list[tuple[str, str]] = []
     seen: dict[str, str] = {}

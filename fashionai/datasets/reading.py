@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from fashionai.datasets.prepared.prepare import file_errors
 from fashionai.datasets.readers.class_folders import read_class_folders
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.readers.table import read_table
 from fashionai.datasets.records import DataSet
-from fashionai.errors import ConfigError
+from fashionai.errors import ConfigError, os_errors_as_data_errors
 from fashionai.families import ALL, FAMILIES, expand_tasks, known_task
 from fashionai.tasks import Task
 
@@ -50,7 +49,7 @@ def read_data_sets(
             yield read_data_set(task, data, **options)
 
 
-@file_errors()
+@os_errors_as_data_errors()
 def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
     """Read the label files of a known data set below ``data`` for one of its tasks.
 
@@ -65,7 +64,7 @@ def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
     return reader_of(task).read(data, task, **options)
 
 
-@file_errors()
+@os_errors_as_data_errors()
 def read_own_table(
     name: str, file: Path, images: Path, classes: Sequence[str], **columns: Any
 ) -> DataSet:
@@ -74,7 +73,7 @@ def read_own_table(
     return read_table(name, file, images, classes=classes, **columns)
 
 
-@file_errors()
+@os_errors_as_data_errors()
 def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> DataSet:
     """One's own class folders as a new task; errors as for read_class_folders."""
     _check_names(name, classes)

@@ -18,13 +18,13 @@ from fashionai.tasks import Task, prepared_tasks
 from fashionai.yaml_files import parse_scalar
 
 # So many training images are opened to learn how large images are.
-SAMPLE = 200
+MEASURED_IMAGES = 200
 # Up to these short sides in pixels: the small network, and a crop smaller than ImageNet's.
 SMALL_SIDE, MEDIUM_SIDE = 64, 160
 # With fewer training images a deeper network mainly learns them by heart.
 FEW_IMAGES = 2_000
 # From this ratio on the largest class outweighs the smallest in an unweighted loss.
-LOPSIDED = 3
+IMBALANCED_RATIO = 3
 MEMORY_GIGABYTES = 6
 SMALLEST_BATCH, STEPS_PER_EPOCH = 8, 16
 
@@ -47,7 +47,7 @@ model:
   pretrained: {pretrained}
 data:
   folder: {folder}
-  # The short side is {short_side} pixels in the median of {sampled} training images.
+  # The short side is {short_side} pixels in the median of {measured} training images.
   # {crop_reason}
   resize_short: {resize_short:<11} # room for the random crop
   crop: {crop}
@@ -66,7 +66,7 @@ optimizer: {{name: sgd, lr: {lr:g}, momentum: 0.9, weight_decay: {weight_decay}}
 schedule: {schedule}
 loss:
   # {balance}
-  class_weights: {class_weights:<10} # balanced from {lopsided} to 1 on
+  class_weights: {class_weights:<10} # balanced from {imbalanced_ratio} to 1 on
 """
 
 
@@ -117,14 +117,14 @@ class Survey(NamedTuple):
     """What a prepared task holds.
 
     ``counts`` are the training images of each class, ``(C,) int64``;
-    ``short_side`` is the median in pixels of a sample of ``sampled`` of them.
+    ``short_side`` is the median in pixels of a sample of ``measured`` of them.
     """
 
     task: Task
     counts: np.ndarray
     val_images: int
     short_side: int
-    sampled: int
+    measured: int
 
     @property
     def images(self) -> int:
@@ -195,7 +195,7 @@ def starter_config(survey: Survey, folder: Path, path: Path) -> str:
         network=network,
         network_reason=network_reason,
         short_side=survey.short_side,
-        sampled=survey.sampled,
+        measured=survey.measured,
         crop=crop,
         crop_reason=crop_reason,
         resize_short=256 if crop == 224 else crop + crop // 8,
@@ -208,12 +208,12 @@ def starter_config(survey: Survey, folder: Path, path: Path) -> str:
         smallest_batch=SMALLEST_BATCH,
         class_weights=class_weights,
         balance=balance,
-        lopsided=LOPSIDED,
+        imbalanced_ratio=IMBALANCED_RATIO,
     )
 
 
 def _short_sides(split: PreparedSplit, rng: np.random.Generator) -> list[int]:
-    count = min(SAMPLE, len(split.paths))
+    count = min(MEASURED_IMAGES, len(split.paths))
     sides = []
     for row in rng.choice(len(split.paths), count, replace=False):
         header = read_header(split.paths[row].read_bytes())
@@ -264,7 +264,7 @@ def _choose_weights(survey: Survey) -> tuple[str, str]:
         f"Classes have from {survey.counts[smallest]:,} ({names[1]}) to "
         f"{survey.counts[largest]:,} ({names[0]}) images{without}."
     )
-    return ("balanced" if ratio >= LOPSIDED else "none"), figures
+    return ("balanced" if ratio >= IMBALANCED_RATIO else "none"), figures
 
 
 def _scalar(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.datasets.questions import read_questions
+from fashionai.datasets.questions import read_images_to_predict
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.errors import DataError, RunError
 from fashionai.predictions.formats import (
@@ -74,13 +74,13 @@ def plan_questions(
     as_table: bool = False,
     threshold: Optional[float] = None,
 ) -> Plan:
-    """The rows that read_questions finds, of the ``tasks`` when given.
+    """The rows that read_images_to_predict finds, of the ``tasks`` when given.
 
     Samples that name no task ask for ``tasks``, else for those of the runs. Raises RunError, before
     anything is computed, for a task without a run and for a run that no task
     takes; errors of check_expressible.
     """
-    asked = read_questions(questions, data, path_column)
+    asked = read_images_to_predict(questions, data, path_column)
     named = list(dict.fromkeys(row.task for row in asked if row.task))
     if named:
         absent = [task.name for task in tasks if task not in named]

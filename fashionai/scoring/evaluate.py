@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, TypeVar
 
 import numpy as np
 
-from fashionai.datasets.questions import question_names
+from fashionai.datasets.questions import names_to_predict
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks
 from fashionai.metrics import count_answers, overall_scores, task_scores, true_classes
@@ -197,7 +197,7 @@ def _asked_rows(rows: Sequence[LabelledRow], questions: Path, form: Format) -> l
     """The rows whose images a question file names, for their task or for any."""
     asked = {
         (form.image_name(image), task.name if task else None)
-        for image, task in question_names(questions)
+        for image, task in names_to_predict(questions)
     }
     keys = [row.key(form) for row in rows]
     return [row for row, (image, task) in zip(rows, keys) if {(image, task), (image, None)} & asked]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.datasets.questions import list_images, read_questions
+from fashionai.datasets.questions import list_images, read_images_to_predict
 from fashionai.errors import FashionAIError
 from fashionai.families import find_task
 from tests.datasets.trees import encode
@@ -22,7 +22,7 @@ def write_images(folder: Path, *names: str) -> None:
 
 def asked(path: Path, data: Path = Path("nowhere"), column: str | None = None) -> list[str]:
     """The names of the rows, after looking at their files."""
-    rows = read_questions(path, data, column)
+    rows = read_images_to_predict(path, data, column)
     assert all(row.path.is_file() for row in rows)
     assert all(row.task is None for row in rows)
     return [row.image for row in rows]
@@ -38,7 +38,7 @@ def test_a_folder_asks_for_all_images_below_it(tmp_path: Path) -> None:
     assert asked(tmp_path / "b.PNG") == ["b.PNG"]
     (tmp_path / "none").mkdir()
     with pytest.raises(FashionAIError, match="none: no images there"):
-        read_questions(tmp_path / "none", tmp_path)
+        read_images_to_predict(tmp_path / "none", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_what_cannot_be_asked_is_refused(
     write_images(tmp_path, "a.jpg")
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(FashionAIError, match=message):
-        read_questions(tmp_path / "t.csv", tmp_path, column)
+        read_images_to_predict(tmp_path / "t.csv", tmp_path, column)
 
 
 def test_cacti_are_asked_for_by_their_own_file(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_cacti_are_asked_for_by_their_own_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "test.zip", "w") as archive:
         archive.writestr("test/a.jpg", b"A")
         archive.writestr("test/b.jpg", b"B")
-    rows = read_questions(tmp_path / "sample_submission.csv", tmp_path)
+    rows = read_images_to_predict(tmp_path / "sample_submission.csv", tmp_path)
     assert [(row.image, row.path.read_bytes()) for row in rows] == [
         ("b.jpg", b"B"),
         ("a.jpg", b"A"),
@@ -119,6 +119,6 @@ def test_fashionais_rows_name_their_task(tmp_path: Path) -> None:
     question = tmp_path / "rank/Tests/question.csv"
     question.parent.mkdir()
     question.write_text(f"{images[0]},pant_length_labels,\n{images[1]},skirt_length_labels,\n")
-    rows = read_questions(question, tmp_path)
+    rows = read_images_to_predict(question, tmp_path)
     assert [row.task for row in rows] == [find_task("pant"), find_task("skirt")]
     assert [row.image for row in rows] == images

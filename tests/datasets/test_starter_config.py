@@ -73,7 +73,7 @@ def test_batch_and_epochs_follow_their_number(tmp_path: Path, images: int, short
         assert config.epochs * images == pytest.approx(seen, rel=0.05)
 
 
-def test_lopsided_classes_are_weighted(tmp_path: Path) -> None:
+def test_imbalanced_classes_are_weighted(tmp_path: Path) -> None:
     assert chosen(tmp_path, 32, 29, 10, 20).loss.class_weights == "none"
     assert chosen(tmp_path, 32, 30, 10, 20).loss.class_weights == "balanced"
     # A class without images has no weight.

@@ -32,9 +32,9 @@ from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
 MANIFEST = "manifest.csv"
 # The manifest under way: names the files that an interrupted run may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
-COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
+MANIFEST_COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 # A last column where images belong to groups.
-GROUP = "group"
+GROUP_COLUMN = "group"
 
 
 class PlannedImage(NamedTuple):
@@ -151,7 +151,7 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
         [folder / places[at] for at in kept],
         _marks(task, indices[kept], [rows[at]["label"] for at in kept]),
         [rows[at]["source"] for at in kept],
-        [rows[at].get(GROUP, "") for at in kept],
+        [rows[at].get(GROUP_COLUMN, "") for at in kept],
     )
 
 
@@ -183,7 +183,9 @@ def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray
 def _check_row(row: dict[str, str], task: Task, where: str) -> None:
     """DataError for a row of a manifest that prepare would not write: someone edited it."""
     if None in row or None in row.values():
-        raise DataError(f"{where}: expected {len(COLUMNS)} fields: {','.join(COLUMNS)}")
+        raise DataError(
+            f"{where}: expected {len(MANIFEST_COLUMNS)} fields: {','.join(MANIFEST_COLUMNS)}"
+        )
     index, label = row["class_index"], row["label"]
     if not index.isdecimal() or int(index) >= len(task.labels):
         raise DataError(f"{where}: class_index is '{index}', expected 0 to {len(task.labels) - 1}")
@@ -310,7 +312,9 @@ def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]
 
 def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
     grouped = any(item.image.group for item in planned)
-    rows: list[tuple[object, ...]] = [(*COLUMNS, GROUP) if grouped else COLUMNS]
+    rows: list[tuple[object, ...]] = [
+        (*MANIFEST_COLUMNS, GROUP_COLUMN) if grouped else MANIFEST_COLUMNS
+    ]
     for image, split, file in planned:
         index = image.class_index
         row = (split, index, task.labels[index], file, image.source, image.label)
@@ -327,8 +331,8 @@ def _read_manifest(path: Path) -> list[dict[str, str]]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}") from None
-    if found not in (",".join(COLUMNS), ",".join((*COLUMNS, GROUP))):
-        raise DataError(f"{path}: found columns '{found}', expected {','.join(COLUMNS)}")
+    if found not in (",".join(MANIFEST_COLUMNS), ",".join((*MANIFEST_COLUMNS, GROUP_COLUMN))):
+        raise DataError(f"{path}: found columns '{found}', expected {','.join(MANIFEST_COLUMNS)}")
     return rows
 
 

@@ -13,7 +13,7 @@ from fashionai.datasets.prepared.folders import PreparedSplit
 from fashionai.datasets.prepared.split import group_by_content
 from fashionai.errors import DataError
 
-COLUMNS = ("task", "file", "fold")
+FOLDS_COLUMNS = ("task", "file", "fold")
 
 
 def assign_folds(
@@ -49,7 +49,7 @@ def assign_folds(
 def write_folds(path: Path, splits: Sequence[PreparedSplit], folds: np.ndarray) -> None:
     """Write ``task,file,fold`` of the rows of all splits, in their order, atomically."""
     named = [(split.task.name, image.name) for split in splits for image in split.paths]
-    write_rows(path, [COLUMNS, *((*name, fold) for name, fold in zip(named, folds))])
+    write_rows(path, [FOLDS_COLUMNS, *((*name, fold) for name, fold in zip(named, folds))])
 
 
 def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
@@ -61,9 +61,9 @@ def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
     folds: dict[str, int] = {}
     for number, (fields, where) in enumerate(read_rows(path)):
         if number == 0:
-            if tuple(fields) != COLUMNS:
+            if tuple(fields) != FOLDS_COLUMNS:
                 raise DataError(f"{where}: found '{','.join(fields)}', expected task,file,fold")
-        elif len(fields) != len(COLUMNS) or not fields[2].isdecimal() or int(fields[2]) < 1:
+        elif len(fields) != len(FOLDS_COLUMNS) or not fields[2].isdecimal() or int(fields[2]) < 1:
             raise DataError(f"{where}: found '{','.join(fields)}', expected task,file,fold")
         elif fields[0] == split.task.name:
             if fields[1] in folds:
@@ -80,7 +80,7 @@ def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
     return np.array([folds[name] for name in names])
 
 
-def choose_rows(split: PreparedSplit, chosen: np.ndarray) -> PreparedSplit:
+def select_samples(split: PreparedSplit, chosen: np.ndarray) -> PreparedSplit:
     """The rows for which ``chosen``, ``(N,) bool``, is true."""
     rows = np.flatnonzero(chosen)
     return PreparedSplit(

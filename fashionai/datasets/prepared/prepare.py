@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -13,9 +12,9 @@ from fashionai.csv_files import write_rows
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.check import check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import plan_folders, write_folders
-from fashionai.datasets.prepared.split import join_groups, split_rows
+from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError
+from fashionai.errors import DataError, os_errors_as_data_errors
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
 
@@ -28,7 +27,7 @@ class Summary:
 
     ``counts`` holds images by (class index, split), ``rejected`` pairs of image
     and reason, ``duplicates`` images by class whose bytes an earlier one has
-    too, ``astride`` how many of them are the first in another split (the data
+    too, ``crossing_splits`` how many of them are the first in another split (the data
     set's own), ``conflicts`` groups of such images with different classes.
     """
 
@@ -37,26 +36,16 @@ class Summary:
     counts: Counter[tuple[int, str]]
     rejected: list[tuple[LabelledImage, str]]
     duplicates: Counter[int]
-    astride: int
+    crossing_splits: int
     conflicts: list[list[LabelledImage]]
     unsplit_classes: list[int]
     changed: int
     notes: list[str]
 
 
-@contextlib.contextmanager
-def file_errors() -> Iterator[None]:
-    """Files and disks that refuse are the user's to mend: full, not writable, no folder."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"{error.filename}: {reason}" if error.filename else reason) from None
-
-
-@file_errors()
+@os_errors_as_data_errors()
 def prepare(
-    source: DataSet,
+    data_set: DataSet,
     out: Path,
     *,
     val_fraction: Optional[float] = None,
@@ -65,15 +54,15 @@ def prepare(
     skip_bad: bool = False,
     progress: ProgressBar,
 ) -> Summary:
-    """Make ``out/<task>`` hold the source's images in per-class folders.
+    """Make ``out/<task>`` hold the data_set's images in per-class folders.
 
     Images that cannot be used are listed in ``rejected.csv`` there; without
     ``skip_bad`` they are a DataError and no folder is written. ``val_fraction``
-    is the share of rows that validation gets, in [0, 1), else the source's own.
+    is the share of rows that validation gets, in [0, 1), else the data_set's own.
     """
-    task, images = source.task, source.images
+    task, images = data_set.task, data_set.images
     if val_fraction is None:
-        val_fraction = source.val_fraction
+        val_fraction = data_set.val_fraction
     folder = out / task.name
     for place in (out, folder):
         if place.exists() and not place.is_dir():
@@ -100,11 +89,11 @@ def prepare(
         counts=Counter((item.image.class_index, item.split) for item in planned),
         rejected=rejected,
         duplicates=_count_duplicates(kept, contents),
-        astride=len(set(zip(contents, splits))) - len(set(contents)),
+        crossing_splits=len(set(zip(contents, splits))) - len(set(contents)),
         conflicts=conflicting_groups(kept, contents),
         unsplit_classes=unsplit_classes,
         changed=changed,
-        notes=source.notes,
+        notes=data_set.notes,
     )
 
 
@@ -114,7 +103,7 @@ def _choose_splits(
     """The data set's own split where it gives one, ours for the other rows."""
     names = [image.split or "" for image in images]
     ours = [row for row, name in enumerate(names) if not name]
-    split = split_rows(
+    split = split_records(
         [images[row].class_index for row in ours],
         [contents[row] for row in ours],
         val_fraction,
@@ -173,7 +162,11 @@ def summary_notes(summary: Summary) -> list[str]:
     notes = list(summary.notes)
     repeated = sum(summary.duplicates.values())
     if repeated:
-        where = f"{summary.astride:,} in another split" if summary.astride else "all in its split"
+        where = (
+            f"{summary.crossing_splits:,} in another split"
+            if summary.crossing_splits
+            else "all in its split"
+        )
         notes.append(f"{repeated:,} images repeat the bytes of another, {where}")
     for group in summary.conflicts:
         labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)

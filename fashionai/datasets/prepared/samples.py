@@ -10,7 +10,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.folders import MANIFEST, PreparedSplit, read_split
-from fashionai.datasets.prepared.folds import choose_rows, read_folds
+from fashionai.datasets.prepared.folds import read_folds, select_samples
 from fashionai.errors import ConfigError, DataError
 from fashionai.files import content_hash
 from fashionai.metrics import NO
@@ -101,7 +101,7 @@ def _read_task(config: Config, name: str, split: str, background: bool) -> Prepa
                 f"{config.data.folds_file}: {name} has no images {place} fold "
                 f"{config.data.fold}, found folds {', '.join(map(str, np.unique(folds)))}"
             )
-    return choose_rows(everything, held_out if split == "val" else ~held_out)
+    return select_samples(everything, held_out if split == "val" else ~held_out)
 
 
 def _folder(config: Config, name: str) -> Path:

@@ -15,7 +15,7 @@ class Split(NamedTuple):
     unsplit_classes: list[int]
 
 
-def split_rows(
+def split_records(
     class_indices: Sequence[int], contents: Sequence[str], val_fraction: float, seed: int
 ) -> Split:
     """Choose ``train`` or ``val`` for every row.

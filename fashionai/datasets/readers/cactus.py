@@ -23,12 +23,12 @@ from fashionai.tasks import Task
 
 HEADER = ["id", "has_cactus"]
 LABELS = ("0", "1")
-QUESTIONS = "sample_submission.csv"
+SAMPLE_SUBMISSION = "sample_submission.csv"
 # Of 17,500 rows, as in the published recipe.
 VAL_FRACTION = 0.01
 # The images are thumbnails of some 1 KB; more is no such image, or an attack on memory.
 LARGEST_MEMBER = 16 * 2**20
-ENCRYPTED = 1
+ENCRYPTED_FLAG = 1
 
 
 class IdRow(NamedTuple):
@@ -64,18 +64,18 @@ def read_cactus(data: Path) -> DataSet:
     return DataSet(CACTUS, images, [], VAL_FRACTION)
 
 
-def read_questions(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
+def read_images_to_predict(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
     """Ids of ``sample_submission.csv`` in its order, with the file or archive member of each.
 
     Takes the file, or the folder it lies in. Raises DataError as read_cactus does.
     """
-    path = data_or_csv / QUESTIONS if data_or_csv.is_dir() else data_or_csv
+    path = data_or_csv / SAMPLE_SUBMISSION if data_or_csv.is_dir() else data_or_csv
     rows = _read_ids(path)
     found = _find_images(path.parent, "test", rows)
     return [ImageToPredict(row.id, image, None) for row, (_, image) in zip(rows, found)]
 
 
-def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
+def names_to_predict(path: Path) -> list[tuple[str, Optional[Task]]]:
     """The ids of a file with the header id,has_cactus; the images need not exist."""
     return [(row.id, None) for row in _read_ids(path)]
 
@@ -160,7 +160,7 @@ def _index_members(archive: zipfile.ZipFile, path: Path, part: str) -> dict[str,
 def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
     """DataError for a member that cannot be read; reading compares its checksum."""
     member = f"{path}: member {info.filename}"
-    if info.flag_bits & ENCRYPTED:
+    if info.flag_bits & ENCRYPTED_FLAG:
         raise DataError(f"{member} is encrypted")
     if info.file_size > LARGEST_MEMBER:
         raise DataError(
@@ -177,7 +177,10 @@ def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -
 READER = Reader(
     lambda data, task: read_cactus(data),
     QuestionFile(
-        QUESTIONS, lambda rows: list(rows[:1]) == [HEADER], read_questions, question_names
+        SAMPLE_SUBMISSION,
+        lambda rows: list(rows[:1]) == [HEADER],
+        read_images_to_predict,
+        names_to_predict,
     ),
     label_columns=("hascactus",),
 )

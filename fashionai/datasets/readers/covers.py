@@ -15,7 +15,7 @@ from fashionai.errors import DataError
 from fashionai.families import COVERS
 
 # Folders in the order of the task's classes.
-FOLDERS = ("negative", "positive")
+CLASS_FOLDERS = ("negative", "positive")
 
 
 def read_covers(data: Path) -> DataSet:
@@ -27,7 +27,7 @@ def read_covers(data: Path) -> DataSet:
     root = data / "samples" if (data / "samples").is_dir() else data
     images: list[LabelledImage] = []
     others: list[str] = []
-    for class_index, label in enumerate(FOLDERS):
+    for class_index, label in enumerate(CLASS_FOLDERS):
         folder = root / label
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder, expected images of '{label}' there")

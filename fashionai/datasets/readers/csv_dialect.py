@@ -14,13 +14,13 @@ from fashionai.errors import ConfigError, DataError, nearest
 
 DELIMITERS = (",", ";", "\t")
 # Usual names of columns, lower case, without spaces and punctuation.
-PATH_NAMES = (
+PATH_COLUMN_NAMES = (
     *("path", "file", "filename", "filepath", "name", "id", "image", "imageid", "imagename"),
     *("imagepath", "imagefile", "img", "imgid", "imgname", "imgpath", "imgfile"),
 )
-LABEL_NAMES = ("label", "labels", "class", "classname", "category", "target")
+LABEL_COLUMN_NAMES = ("label", "labels", "class", "classname", "category", "target")
 # Rows from which the dialect is found.
-SAMPLE_LINES = 100
+DIALECT_LINES = 100
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -59,7 +59,7 @@ def read_table_rows(
         yield fields, where
 
 
-def split_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+def parse_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     """Rows of a sample of lines; what is wrong with them is for the reading proper to say."""
     rows = []
     with contextlib.suppress(csv.Error):
@@ -80,10 +80,10 @@ def find_delimiter(lines: Sequence[str], files: ImageFiles, csv_file: Path) -> s
         raise DataError(f"{csv_file}: no rows")
     ranks = {}
     for delimiter in DELIMITERS:
-        rows = split_lines(lines, delimiter)
+        rows = parse_lines(lines, delimiter)
         if rows and len(rows[0]) > 1:
             alike = sum(len(row) == len(rows[0]) for row in rows)
-            has_image = any(is_image(field, files) for field in rows[:2][-1])
+            has_image = any(is_existing_file(field, files) for field in rows[:2][-1])
             ranks[delimiter] = (alike, has_image, -first_line.find(delimiter))
     if not ranks:
         raise DataError(
@@ -93,7 +93,7 @@ def find_delimiter(lines: Sequence[str], files: ImageFiles, csv_file: Path) -> s
     return max(ranks, key=lambda delimiter: ranks[delimiter])
 
 
-def is_image(field: str, files: ImageFiles) -> bool:
+def is_existing_file(field: str, files: ImageFiles) -> bool:
     """Whether a field is the path of a file that is there."""
     try:
         return files.find(safe_relative_path(field, "", ""), "") is not None
@@ -101,7 +101,7 @@ def is_image(field: str, files: ImageFiles) -> bool:
         return False
 
 
-def given_column(role: str, column: str, first: Sequence[str], csv_file: Path) -> int:
+def column_position(role: str, column: str, first: Sequence[str], csv_file: Path) -> int:
     """The position of a column that is given by its number from 1, or its name in the header.
 
     ``role`` is what the option calls it. Raises ConfigError when it is not there.
@@ -119,6 +119,6 @@ def given_column(role: str, column: str, first: Sequence[str], csv_file: Path) -
     return first.index(column)
 
 
-def plain(name: str) -> str:
+def normalized_name(name: str) -> str:
     """The name of a column in lower case, without spaces and punctuation."""
     return re.sub(r"[\s_.-]", "", name.lower())

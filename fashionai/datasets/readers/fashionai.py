@@ -92,7 +92,7 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
     return images
 
 
-def read_questions(path: Path, data: Path) -> list[ImageToPredict]:
+def read_images_to_predict(path: Path, data: Path) -> list[ImageToPredict]:
     """The rows to predict and their images.
 
     Images lie below the folder above the file's own, as in the archives, else
@@ -176,7 +176,7 @@ def is_question_file(first_rows: Sequence[Sequence[str]]) -> bool:
     return any(_is_attribute_row(fields) for fields in first_rows)
 
 
-def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
+def names_to_predict(path: Path) -> list[tuple[str, Optional[Task]]]:
     """Image and task of every row of a question file; the images need not exist."""
     return [(row.image, row.task) for row in read_attribute_rows(path)]
 
@@ -234,7 +234,7 @@ def _check_images_exist(images: Sequence[tuple[Path, str]]) -> None:
 
 READER = Reader(
     lambda data, task: DataSet(task, read_training_images(data, task), []),
-    QuestionFile(TEST_QUESTIONS, is_question_file, read_questions, question_names),
+    QuestionFile(TEST_QUESTIONS, is_question_file, read_images_to_predict, names_to_predict),
     parse_marks,
     image_name,
     read_labels,

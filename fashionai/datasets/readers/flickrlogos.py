@@ -25,13 +25,13 @@ from fashionai.families import LOGOS
 from fashionai.tasks import Task
 
 NO_LOGO = LOGOS.background
-IMAGES = "classes/jpg"
-ROW = f"{IMAGES}/<brand>/<file>.jpg"
-TRAIN, VAL, VAL_NO_LOGO, TEST = (
+IMAGES_FOLDER = "classes/jpg"
+ROW_FORMAT = f"{IMAGES_FOLDER}/<brand>/<file>.jpg"
+TRAIN_LIST, VAL_LIST, VAL_NO_LOGO_LIST, TEST_LIST = (
     f"{name}.relpaths.txt" for name in ("trainset", "valset-logosonly", "valset-nologos", "testset")
 )
 # How many rows each list of the data set has.
-ROWS = {TRAIN: 320, VAL: 960, VAL_NO_LOGO: 3000, TEST: 3960}
+LIST_SIZES = {TRAIN_LIST: 320, VAL_LIST: 960, VAL_NO_LOGO_LIST: 3000, TEST_LIST: 3960}
 
 
 class LogoRow(NamedTuple):
@@ -55,26 +55,26 @@ def read_logos(data: Path, no_logo_share: float = 0.5) -> DataSet:
     if not 0 <= no_logo_share < 1:
         raise ConfigError(f"no_logo_share: found {no_logo_share}, expected 0 or more and below 1")
     places = (data, data / "FlickrLogos-v2")
-    root = next((p for p in places if any((p / name).is_file() for name in ROWS)), data)
-    lists = {name: list(_read_list(root / name)) for name in ROWS}
+    root = next((p for p in places if any((p / name).is_file() for name in LIST_SIZES)), data)
+    lists = {name: list(_read_list(root / name)) for name in LIST_SIZES}
     _check_kinds(lists)
     _check_distinct(lists)
-    moved = round(no_logo_share * len(lists[VAL_NO_LOGO]))
+    moved = round(no_logo_share * len(lists[VAL_NO_LOGO_LIST]))
     if no_logo_share and not moved:
         raise ConfigError(
-            f"no_logo_share: {no_logo_share} of {len(lists[VAL_NO_LOGO]):,} images is none",
+            f"no_logo_share: {no_logo_share} of {len(lists[VAL_NO_LOGO_LIST]):,} images is none",
             "Give a larger share, or 0 to train on brands alone",
         )
     task = LOGOS if no_logo_share else _brands_alone()
     splits = {
-        "train": lists[TRAIN] + lists[VAL_NO_LOGO][:moved],
-        "val": lists[VAL] + lists[VAL_NO_LOGO][moved:],
-        "test": lists[TEST],
+        "train": lists[TRAIN_LIST] + lists[VAL_NO_LOGO_LIST][:moved],
+        "val": lists[VAL_LIST] + lists[VAL_NO_LOGO_LIST][moved:],
+        "test": lists[TEST_LIST],
     }
     notes = [
-        f"{name} has {len(rows):,} rows; that of the whole data set has {ROWS[name]:,}"
+        f"{name} has {len(rows):,} rows; that of the whole data set has {LIST_SIZES[name]:,}"
         for name, rows in lists.items()
-        if len(rows) != ROWS[name]
+        if len(rows) != LIST_SIZES[name]
     ]
     return DataSet(task, _find_images(splits, task, data, root), notes)
 
@@ -92,20 +92,20 @@ def _read_list(path: Path) -> Iterator[LogoRow]:
             f"{path}: no such list", "FlickrLogos-32 v2 has it beside its folder classes"
         ) from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text, expected rows {ROW}") from None
+        raise DataError(f"{path}: not UTF-8 text, expected rows {ROW_FORMAT}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     if not any(line.strip() for line in lines):
-        raise DataError(f"{path}: no rows, expected {ROW}")
+        raise DataError(f"{path}: no rows, expected {ROW_FORMAT}")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
-        image = safe_relative_path(line.strip(), where, ROW)
+        image = safe_relative_path(line.strip(), where, ROW_FORMAT)
         folder, _, name = image.rpartition("/")
         parent, _, label = folder.rpartition("/")
-        if parent != IMAGES or not is_image_name(name):
-            raise DataError(f"{where}: found '{line.strip()}', expected {ROW}")
+        if parent != IMAGES_FOLDER or not is_image_name(name):
+            raise DataError(f"{where}: found '{line.strip()}', expected {ROW_FORMAT}")
         if label.lower() not in spellings:
             raise DataError(f"{where}: unknown brand '{label}'", nearest(label, LOGOS.classes))
         yield LogoRow(image, spellings[label.lower()], label, where)
@@ -113,10 +113,10 @@ def _read_list(path: Path) -> Iterator[LogoRow]:
 
 def _check_kinds(lists: dict[str, list[LogoRow]]) -> None:
     """Training and one list of validation have brands alone, the other has no-logo alone."""
-    for name in (TRAIN, VAL, VAL_NO_LOGO):
+    for name in (TRAIN_LIST, VAL_LIST, VAL_NO_LOGO_LIST):
         for row in lists[name]:
-            if (row.brand == NO_LOGO) != (name == VAL_NO_LOGO):
-                expected = NO_LOGO if name == VAL_NO_LOGO else "a brand"
+            if (row.brand == NO_LOGO) != (name == VAL_NO_LOGO_LIST):
+                expected = NO_LOGO if name == VAL_NO_LOGO_LIST else "a brand"
                 raise DataError(f"{row.where}: found '{row.label}', expected {expected}")
 
 
@@ -134,7 +134,7 @@ def _find_images(
 ) -> list[LabelledImage]:
     """The rows' images on disk, where a brand's folder may be in other letters (HP and hp)."""
     files = ImageFiles(root)
-    folders = list_folder(root / IMAGES).folders
+    folders = list_folder(root / IMAGES_FOLDER).folders
     by_folded_name = {folder.lower(): folder for folder in folders}
     indices = {name: index for index, name in enumerate(task.classes)}
     images, missing = [], []
@@ -143,8 +143,8 @@ def _find_images(
             folder = by_folded_name.get(row.label.lower(), row.label)
             folder = row.label if row.label in folders else folder
             name = row.image.rpartition("/")[2]
-            image = f"{IMAGES}/{folder}/{name}"
-            if name not in files.names(f"{IMAGES}/{folder}"):
+            image = f"{IMAGES_FOLDER}/{folder}/{name}"
+            if name not in files.names(f"{IMAGES_FOLDER}/{folder}"):
                 missing.append((image, row.where))
             images.append(
                 LabelledImage(

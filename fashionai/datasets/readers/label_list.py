@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fashionai.datasets.readers.csv_dialect import (
-    LABEL_NAMES,
-    PATH_NAMES,
-    SAMPLE_LINES,
+    DIALECT_LINES,
+    LABEL_COLUMN_NAMES,
+    PATH_COLUMN_NAMES,
     find_delimiter,
-    plain,
+    normalized_name,
+    parse_lines,
     read_lines,
     read_table_rows,
-    split_lines,
 )
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.errors import DataError, nearest
@@ -38,10 +38,10 @@ def read_label_list(
     a header there are two, and the path comes first. Raises DataError for other columns and
     unknown labels.
     """
-    lines = list(itertools.islice(read_lines(file), SAMPLE_LINES))
+    lines = list(itertools.islice(read_lines(file), DIALECT_LINES))
     delimiter = find_delimiter(lines, ImageFiles(file.parent), file)
-    first = split_lines(lines, delimiter)[0]
-    path, label, has_header = _find_columns(first, (*LABEL_NAMES, *label_columns), file)
+    first = parse_lines(lines, delimiter)[0]
+    path, label, has_header = _find_columns(first, (*LABEL_COLUMN_NAMES, *label_columns), file)
     rows = [
         ListedLabel(fields[path], _index(fields[label], labels, where), where)
         for fields, where in read_table_rows(file, delimiter, len(first), has_header)
@@ -54,8 +54,8 @@ def read_label_list(
 def _find_columns(
     first: Sequence[str], label_names: Sequence[str], file: Path
 ) -> tuple[int, int, bool]:
-    names = [plain(field) for field in first]
-    paths = [at for at, name in enumerate(names) if name in PATH_NAMES]
+    names = [normalized_name(field) for field in first]
+    paths = [at for at, name in enumerate(names) if name in PATH_COLUMN_NAMES]
     labels = [at for at, name in enumerate(names) if name in label_names]
     if len(paths) == len(labels) == 1:
         return paths[0], labels[0], True

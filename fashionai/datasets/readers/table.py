@@ -14,16 +14,16 @@ from typing import NamedTuple, Optional
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.readers.class_names import notes_on_classes, order_classes
 from fashionai.datasets.readers.csv_dialect import (
-    LABEL_NAMES,
-    PATH_NAMES,
-    SAMPLE_LINES,
+    DIALECT_LINES,
+    LABEL_COLUMN_NAMES,
+    PATH_COLUMN_NAMES,
+    column_position,
     find_delimiter,
-    given_column,
-    is_image,
-    plain,
+    is_existing_file,
+    normalized_name,
+    parse_lines,
     read_fields,
     read_lines,
-    split_lines,
 )
 from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS, settle_splits
 from fashionai.datasets.readers.image_files import ImageFiles, is_image_name, safe_relative_path
@@ -31,10 +31,10 @@ from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task
 
-ZEROS_AND_ONES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+ONE_HOT_VALUES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
-class Columns(NamedTuple):
+class TableColumns(NamedTuple):
     """Positions in a row; ``classes`` are those of one-hot columns, in place of ``label``."""
 
     width: int
@@ -70,7 +70,7 @@ def read_table(
 ) -> DataSet:
     """Images of a table in the order of its rows, as a task of that name.
 
-    Columns are given by their names in the header or by numbers from 1; those
+    TableColumns are given by their names in the header or by numbers from 1; those
     of path and label are found by usual names in a header, else they are the
     first and the other one. Paths are relative to ``images_folder`` and may lack
     their suffix. Classes are sorted unless ``classes`` gives their order. Raises
@@ -80,9 +80,9 @@ def read_table(
     files = ImageFiles(images_folder)
     given = {"path": path_column, "label": label_column}
     given.update(split=split_column, group=group_column)
-    lines = list(itertools.islice(read_lines(csv_file), SAMPLE_LINES))
+    lines = list(itertools.islice(read_lines(csv_file), DIALECT_LINES))
     delimiter = find_delimiter(lines, files, csv_file)
-    columns = _find_columns(split_lines(lines, delimiter), given, files, csv_file)
+    columns = _find_columns(parse_lines(lines, delimiter), given, files, csv_file)
     known = order_classes((), classes, "") if classes else ()
     rows, repeated = _distinct_rows(csv_file, delimiter, columns, files, known)
     _check_splits(rows)
@@ -101,11 +101,11 @@ def _find_columns(
     given: dict[str, Optional[str]],
     files: ImageFiles,
     csv_file: Path,
-) -> Columns:
+) -> TableColumns:
     """Which column holds what, from the options ``given`` by role, else from header or order."""
     first = sample[0]
     chosen = {
-        role: given_column(role, column, first, csv_file)
+        role: column_position(role, column, first, csv_file)
         for role, column in given.items()
         if column is not None
     }
@@ -126,23 +126,23 @@ def _find_columns(
         f"column '{first[position]}' is not used; --{role}-column {first[position]} would use it"
         for position in free
         for role in ("split", "group")
-        if has_header and role not in chosen and plain(first[position]) == role
+        if has_header and role not in chosen and normalized_name(first[position]) == role
     ]
     label, split, group = (chosen.get(role) for role in ("label", "split", "group"))
-    return Columns(len(first), has_header, chosen["path"], label, classes, split, group, notes)
+    return TableColumns(len(first), has_header, chosen["path"], label, classes, split, group, notes)
 
 
 def _has_header(first: Sequence[str], path_field: str, files: ImageFiles) -> bool:
-    names = {plain(field) for field in first}
-    if names & set(PATH_NAMES) and names & set(LABEL_NAMES):
+    names = {normalized_name(field) for field in first}
+    if names & set(PATH_COLUMN_NAMES) and names & set(LABEL_COLUMN_NAMES):
         return True
-    return not (is_image_name(path_field) or is_image(path_field, files))
+    return not (is_image_name(path_field) or is_existing_file(path_field, files))
 
 
 def _usual_column(
     header: Sequence[str], free: Sequence[int], names: Sequence[str], role: str, where: str
 ) -> int:
-    found = [position for position in free if plain(header[position]) in names]
+    found = [position for position in free if normalized_name(header[position]) in names]
     if len(found) != 1:
         columns = ", ".join(f"'{header[position]}'" for position in found or range(len(header)))
         problem = "several columns may be" if found else "no column is known as"
@@ -158,10 +158,12 @@ def _one_hot_columns(
 ) -> dict[int, str]:
     """The free columns by position when they hold zeros and ones and none is a label, else none."""
     header = sample[0]
-    if len(free) < 2 or any(plain(header[position]) in LABEL_NAMES for position in free):
+    if len(free) < 2 or any(
+        normalized_name(header[position]) in LABEL_COLUMN_NAMES for position in free
+    ):
         return {}
     rows = [row for row in sample[1:] if len(row) == len(header)]
-    if not any(all(row[position] in ZEROS_AND_ONES for position in free) for row in rows):
+    if not any(all(row[position] in ONE_HOT_VALUES for position in free) for row in rows):
         return {}
     names = [header[position] for position in free]
     for position, name in zip(free, names):
@@ -178,14 +180,14 @@ def _choose_by_header(
 ) -> dict[int, str]:
     """Add path and label by their usual names to ``chosen``; gives the one-hot columns if any."""
     if "path" not in chosen:
-        chosen["path"] = _usual_column(sample[0], free, PATH_NAMES, "path", where)
+        chosen["path"] = _usual_column(sample[0], free, PATH_COLUMN_NAMES, "path", where)
         free.remove(chosen["path"])
     if "label" in chosen:
         return {}
     behind = [position for position in free if position > chosen["path"]]
     classes = _one_hot_columns(sample, behind, where)
     if not classes:
-        chosen["label"] = _usual_column(sample[0], free, LABEL_NAMES, "label", where)
+        chosen["label"] = _usual_column(sample[0], free, LABEL_COLUMN_NAMES, "label", where)
     return classes
 
 
@@ -205,7 +207,7 @@ def _choose_by_order(
 
 
 def _distinct_rows(
-    csv_file: Path, delimiter: str, columns: Columns, files: ImageFiles, known: Sequence[str]
+    csv_file: Path, delimiter: str, columns: TableColumns, files: ImageFiles, known: Sequence[str]
 ) -> tuple[list[TableRow], int]:
     """The rows, each image once, and how many rows said the same of an image again."""
     rows: dict[str, TableRow] = {}
@@ -242,15 +244,15 @@ def _distinct_rows(
     return list(rows.values()), repeated
 
 
-def _read_label(fields: Sequence[str], columns: Columns, where: str) -> str:
+def _read_label(fields: Sequence[str], columns: TableColumns, where: str) -> str:
     if columns.label is not None:
         if not fields[columns.label]:
             raise DataError(f"{where}: empty label")
         return fields[columns.label]
     for position, name in columns.classes.items():
-        if fields[position] not in ZEROS_AND_ONES:
+        if fields[position] not in ONE_HOT_VALUES:
             raise DataError(f"{where}: column '{name}' is '{fields[position]}', expected 0 or 1")
-    ones = [name for position, name in columns.classes.items() if ZEROS_AND_ONES[fields[position]]]
+    ones = [name for position, name in columns.classes.items() if ONE_HOT_VALUES[fields[position]]]
     if len(ones) != 1:
         found = " and ".join(f"'{name}'" for name in ones) or "no class"
         raise DataError(f"{where}: found 1 for {found}, expected one class")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fashionai.config import Config
 from fashionai.config.models import DataConfig
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
-from fashionai.datasets.prepared.folds import assign_folds, choose_rows, read_folds, write_folds
+from fashionai.datasets.prepared.folds import assign_folds, read_folds, select_samples, write_folds
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError
 from tests.conftest import run_cli, write_fashionai_data
@@ -154,7 +154,7 @@ def test_what_is_written_is_read_back_whatever_its_order(prepared: Path, tmp_pat
 def test_chosen_rows_keep_their_marks_and_sources(prepared: Path) -> None:
     split = read_all(prepared)
     chosen = np.arange(48) % 3 == 1
-    part = choose_rows(split, chosen)
+    part = select_samples(split, chosen)
     assert part.paths == split.paths[1::3]
     assert part.sources == split.sources[1::3]
     assert np.array_equal(part.marks, split.marks[1::3])

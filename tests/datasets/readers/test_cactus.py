@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.datasets.prepared.split import split_rows
-from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_questions
+from fashionai.datasets.prepared.split import split_records
+from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_images_to_predict
 from fashionai.errors import DataError
 from fashionai.families import CACTUS
 from tests.datasets.trees import put, write_cactus
@@ -22,7 +22,7 @@ FOLDERS = ["{part}", "{part}/{part}"]
 ARCHIVES = ["{part}.zip", "{part}.zip/{part}", "{part}.zip/{part}/{part}"]
 
 
-read_questions_of = partial(read_questions, data=Path())
+read_questions_of = partial(read_images_to_predict, data=Path())
 
 
 def error_of(call, *arguments) -> str:
@@ -58,7 +58,7 @@ def test_a_hundredth_of_the_real_rows_has_both_classes(tmp_path: Path) -> None:
     """17,500 rows, three quarters of them cacti: 175 for validation."""
     classes = [int(row % 4 > 0) for row in range(17_500)]
     fraction = read_cactus(write_cactus(tmp_path)).val_fraction
-    names = split_rows(classes, [str(row) for row in range(17_500)], fraction, seed=0).names
+    names = split_records(classes, [str(row) for row in range(17_500)], fraction, seed=0).names
     chosen = Counter(index for index, name in zip(classes, names) if name == "val")
     assert chosen == {0: 44, 1: 131}
 
@@ -70,7 +70,7 @@ def test_questions_come_in_order_with_their_bytes(tmp_path, place: str, by_file:
     data = write_cactus(tmp_path / "data", place=place)
     lines = (data / "sample_submission.csv").read_text().splitlines()
     put(data / "sample_submission.csv", "\n".join([lines[0], *reversed(lines[1:])]))
-    questions = read_questions(data / "sample_submission.csv" if by_file else data, data)
+    questions = read_images_to_predict(data / "sample_submission.csv" if by_file else data, data)
     assert [asked.image for asked in questions] == [
         line.split(",")[0] for line in reversed(lines[1:])
     ]

@@ -36,16 +36,16 @@ def test_the_whole_data_set_splits_as_published(tmp_path: Path) -> None:
     per_brand = {"trainset": 10, "valset-logosonly": 30, "testset": 30}
     no_logo = {"valset-nologos": 3000, "testset": 3000}
     write_logos(tmp_path, per_brand, no_logo, ALL_BRANDS, empty=True)
-    source = read_logos(tmp_path)
-    assert source.task == LOGOS
-    assert source.notes == []
-    splits = Counter(image.split for image in source.images)
+    data_set = read_logos(tmp_path)
+    assert data_set.task == LOGOS
+    assert data_set.notes == []
+    splits = Counter(image.split for image in data_set.images)
     assert splits == {"train": 1820, "val": 2460, "test": 3960}
-    counts = Counter((image.split, LOGOS.classes[image.class_index]) for image in source.images)
+    counts = Counter((image.split, LOGOS.classes[image.class_index]) for image in data_set.images)
     for brand in ALL_BRANDS:
         assert [counts[split, brand] for split in ("train", "val", "test")] == [10, 30, 30]
     assert [counts[split, "no-logo"] for split in ("train", "val", "test")] == [1500, 1500, 3000]
-    assert len({image.source for image in source.images}) == 8240
+    assert len({image.source for image in data_set.images}) == 8240
 
 
 @pytest.mark.parametrize("below", ["", "FlickrLogos-v2"])
@@ -54,9 +54,9 @@ def test_the_first_images_without_logo_move_to_training(
     tmp_path: Path, below: str, share: float, moved: int
 ) -> None:
     root = write(tmp_path / below)
-    source = read_logos(tmp_path, share)
+    data_set = read_logos(tmp_path, share)
     in_order = [row.rsplit("/")[-1] for row in rows_of(root / "valset-nologos.relpaths.txt")]
-    no_logo = [image for image in source.images if "/no-logo/" in image.source]
+    no_logo = [image for image in data_set.images if "/no-logo/" in image.source]
     by_split = {
         split: [image.file_name for image in no_logo if image.split == split]
         for split in ("train", "val", "test")
@@ -64,7 +64,7 @@ def test_the_first_images_without_logo_move_to_training(
     assert by_split["train"] == in_order[:moved]
     assert by_split["val"] == in_order[moved:]
     assert len(by_split["test"]) == 4
-    for image in source.images:
+    for image in data_set.images:
         assert image.path == tmp_path / image.source
         assert image.path.is_file()
 

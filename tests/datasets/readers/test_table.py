@@ -27,24 +27,26 @@ def test_the_order_of_rows_changes_nothing_but_the_order(tmp_path: Path) -> None
     tables = []
     for _ in range(3):
         rng.shuffle(rows)
-        source = read(tmp_path, header, *rows, images=images, **columns)
-        assert [image.source for image in source.images] == [row.split(",")[0] for row in rows]
-        tables.append((source.task, sorted(image._replace(where="") for image in source.images)))
+        data_set = read(tmp_path, header, *rows, images=images, **columns)
+        assert [image.source for image in data_set.images] == [row.split(",")[0] for row in rows]
+        tables.append(
+            (data_set.task, sorted(image._replace(where="") for image in data_set.images))
+        )
     assert tables[0] == tables[1] == tables[2]
 
 
 def test_the_given_order_of_classes_is_kept(tmp_path: Path) -> None:
-    source = read(tmp_path, "a.jpg,big", "b.jpg,small", classes=["small", "big", "huge"])
-    assert source.task.classes == ("small", "big", "huge")
-    assert [image.class_index for image in source.images] == [1, 0]
-    assert source.notes == ["no images of class 'huge'"]
+    data_set = read(tmp_path, "a.jpg,big", "b.jpg,small", classes=["small", "big", "huge"])
+    assert data_set.task.classes == ("small", "big", "huge")
+    assert [image.class_index for image in data_set.images] == [1, 0]
+    assert data_set.notes == ["no images of class 'huge'"]
 
 
 def test_ids_are_completed_with_the_suffix_of_the_only_image(tmp_path: Path) -> None:
     images = "7.jpg 8.PNG v1.2.jpeg sub/9.webp x.txt"
     rows = ["7,a", "8,b", "v1.2,a", "sub/9,b"]
-    source = read(tmp_path, *rows, images=images)
-    assert pairs(source) == [
+    data_set = read(tmp_path, *rows, images=images)
+    assert pairs(data_set) == [
         ("7.jpg", "a"),
         ("8.PNG", "b"),
         ("v1.2.jpeg", "a"),
@@ -60,8 +62,8 @@ def test_ids_are_completed_with_the_suffix_of_the_only_image(tmp_path: Path) -> 
 
 
 def test_backslashes_and_dots_are_plain_paths(tmp_path: Path) -> None:
-    source = read(tmp_path, "./x/a.jpg,1", "x\\b.jpg,2", images="x/a.jpg x/b.jpg")
-    assert pairs(source) == [("x/a.jpg", "1"), ("x/b.jpg", "2")]
+    data_set = read(tmp_path, "./x/a.jpg,1", "x\\b.jpg,2", images="x/a.jpg x/b.jpg")
+    assert pairs(data_set) == [("x/a.jpg", "1"), ("x/b.jpg", "2")]
 
 
 @pytest.mark.parametrize("path", ["../a.jpg", "x/../../a.jpg", "/a.jpg", "\\a.jpg", "..\\a.jpg",
@@ -91,42 +93,42 @@ def test_splits_are_known_in_their_usual_spellings(tmp_path: Path) -> None:
     expected = [(split, text) for split, texts in SPELLINGS.items() for text in texts]
     rows = [f"{i}.jpg,{'ab'[i % 2]},{text}" for i, (_, text) in enumerate(expected)]
     images = " ".join(f"{i}.jpg" for i in range(len(rows)))
-    source = read(tmp_path, *rows, images=images, split_column="3")
-    assert [image.split for image in source.images] == [split for split, _ in expected]
-    assert source.notes == []
+    data_set = read(tmp_path, *rows, images=images, split_column="3")
+    assert [image.split for image in data_set.images] == [split for split, _ in expected]
+    assert data_set.notes == []
 
 
 def test_without_validation_rows_train_has_no_split(tmp_path: Path) -> None:
     rows = ["file,label,split", "a.jpg,x,train", "b.jpg,y,test", "c.jpg,y,train"]
-    source = read(tmp_path, *rows, split_column="split")
-    assert [image.split for image in source.images] == [None, "test", None]
+    data_set = read(tmp_path, *rows, split_column="split")
+    assert [image.split for image in data_set.images] == [None, "test", None]
     note = "no images for validation are given: they are chosen from those of train"
-    assert source.notes == [note]
+    assert data_set.notes == [note]
 
 
 def test_an_empty_column_of_splits_gives_none(tmp_path: Path) -> None:
-    source = read(tmp_path, "file,label,split", "a.jpg,x,", "b.jpg,y,", split_column="split")
-    assert [image.split for image in source.images] == [None, None]
+    data_set = read(tmp_path, "file,label,split", "a.jpg,x,", "b.jpg,y,", split_column="split")
+    assert [image.split for image in data_set.images] == [None, None]
 
 
 def test_a_column_of_splits_that_nobody_asked_for_is_told(tmp_path: Path) -> None:
-    source = read(tmp_path, "file,label,Split", "a.jpg,x,train", "b.jpg,y,val")
-    assert [image.split for image in source.images] == [None, None]
-    assert source.notes == ["column 'Split' is not used; --split-column Split would use it"]
+    data_set = read(tmp_path, "file,label,Split", "a.jpg,x,train", "b.jpg,y,val")
+    assert [image.split for image in data_set.images] == [None, None]
+    assert data_set.notes == ["column 'Split' is not used; --split-column Split would use it"]
 
 
 def test_groups_are_kept(tmp_path: Path) -> None:
     rows = ["file,label,who", "a.jpg,x,ann", "b.jpg,y,", "c.jpg,y,ann"]
-    source = read(tmp_path, *rows, group_column="who")
-    assert [image.group for image in source.images] == ["ann", "", "ann"]
+    data_set = read(tmp_path, *rows, group_column="who")
+    assert [image.group for image in data_set.images] == ["ann", "", "ann"]
 
 
 def test_a_repeated_row_counts_once(tmp_path: Path) -> None:
-    source = read(tmp_path, "a.jpg,x", "b.jpg,y", "a,x", images="a.jpg b.jpg")
-    assert pairs(source) == [("a.jpg", "x"), ("b.jpg", "y")]
-    assert source.notes == ["1 repeated row left out"]
-    source = read(tmp_path, "a.jpg,x", "b.jpg,y", "a.jpg,x", "./b.jpg,y")
-    assert source.notes == ["2 repeated rows left out"]
+    data_set = read(tmp_path, "a.jpg,x", "b.jpg,y", "a,x", images="a.jpg b.jpg")
+    assert pairs(data_set) == [("a.jpg", "x"), ("b.jpg", "y")]
+    assert data_set.notes == ["1 repeated row left out"]
+    data_set = read(tmp_path, "a.jpg,x", "b.jpg,y", "a.jpg,x", "./b.jpg,y")
+    assert data_set.notes == ["2 repeated rows left out"]
 
 
 REFUSED = {
