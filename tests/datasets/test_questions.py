@@ -37,7 +37,7 @@ def test_a_folder_asks_for_all_images_below_it(tmp_path: Path) -> None:
     assert asked(tmp_path) == ["a/1f3a", "a/c.jpg", "a/d/e.webp", "b.PNG"]
     assert asked(tmp_path / "b.PNG") == ["b.PNG"]
     (tmp_path / "none").mkdir()
-    with pytest.raises(FashionAIError, match="none: no images there"):
+    with pytest.raises(FashionAIError, match="none: no images found"):
         read_images_to_predict(tmp_path / "none", tmp_path)
 
 
@@ -82,11 +82,11 @@ def test_the_column_of_paths_can_be_named(tmp_path: Path) -> None:
         ("a.jpg\nb.jpg\n", None, "t.csv:2: image .*b.jpg does not exist"),
         ("b.jpg\nc.jpg\n", None, "t.csv:1: image .*b.jpg does not exist .and 1 more"),
         ("a.jpg\nA.JPG\n", None, "t.csv:2: image .*A.JPG does not exist. Did you mean 'a.jpg'"),
-        ("a.jpg\na\n", None, "t.csv:2: a was already asked at .*t.csv:1"),
+        ("a.jpg\na\n", None, "t.csv:2: a is listed twice, first at .*t.csv:1"),
         ("a.jpg\n../a.jpg\n", None, "t.csv:2: path '../a.jpg' leaves the data folder"),
         ("a.jpg\n/etc/x.jpg\n", None, "t.csv:2: path '/etc/x.jpg' leaves the data folder"),
-        ("a.jpg,x\na.jpg\n", None, "t.csv:2: found 1 fields, expected 2"),
-        ("one,two\nx,y\n", None, "t.csv:1: which column holds .* not clear: 'one', 'two'. Name"),
+        ("a.jpg,x\na.jpg\n", None, "t.csv:2: found 1 field, expected 2"),
+        ("one,two\nx,y\n", None, "t.csv:1: cannot tell which column holds .*: 'one', 'two'. Name"),
         ("one,two\nx,y\n", "three", "--path-column: .*t.csv has no column 'three'"),
         ("one,two\nx,y\n", "3", "--path-column: found '3', .*t.csv has columns 1 to 2"),
     ],

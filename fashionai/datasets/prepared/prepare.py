@@ -1,4 +1,4 @@
-"""Label files to per-class folders: read, check every image, split, put in place."""
+"""prepare: check the images of a data set, split them and put them into class folders."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ REJECTED = "rejected.csv"
 
 @dataclass(frozen=True)
 class Summary:
-    """What prepare did, for people.
+    """What prepare did.
 
-    ``counts`` holds images by (class index, split), ``rejected`` pairs of image
-    and reason, ``duplicates`` images by class whose bytes an earlier one has
-    too, ``crossing_splits`` how many of them are the first in another split (the data
-    set's own), ``conflicts`` groups of such images with different classes.
+    ``counts`` holds the number of images by class index and split, and ``rejected`` the
+    unusable images with their reasons. ``duplicates`` counts, by class index, the images whose
+    bytes are equal to those of an earlier image. ``crossing_splits`` counts those of them that
+    are the first such image in another split, which only a data set's own split can cause.
+    ``conflicts`` holds groups of images with equal bytes and different classes.
+    ``unsplit_classes`` are the indices of the classes that are in only one of train and val.
+    ``changed`` is the number of files that were written or removed, and ``notes`` are the notes
+    of the reader.
     """
 
     task: Task
@@ -54,11 +58,14 @@ def prepare(
     skip_bad: bool = False,
     progress: ProgressBar,
 ) -> Summary:
-    """Make ``out/<task>`` hold the data_set's images in per-class folders.
+    """Put the images of a data set into the class folders of ``out/<task>``.
 
-    Images that cannot be used are listed in ``rejected.csv`` there; without
-    ``skip_bad`` they are a DataError and no folder is written. ``val_fraction``
-    is the share of rows that validation gets, in [0, 1), else the data_set's own.
+    ``val_fraction`` is the share of images for validation, in [0, 1), and defaults to that of
+    the data set; it applies to images whose split the data set does not prescribe. ``seed``
+    decides which they are. ``mode`` is one of fashionai.datasets.names.MODES. Images that
+    cannot be used are listed in ``rejected.csv`` of the task's folder. With ``skip_bad`` the
+    others are prepared; without it, nothing is written but that list. Raises DataError for
+    images that cannot be used, for a folder that holds files of the user, and for disk errors.
     """
     task, images = data_set.task, data_set.images
     if val_fraction is None:
@@ -100,25 +107,27 @@ def prepare(
 def _choose_splits(
     images: Sequence[LabelledImage], contents: Sequence[str], val_fraction: float, seed: int
 ) -> tuple[list[str], list[int]]:
-    """The data set's own split where it gives one, ours for the other rows."""
+    """Return the split of each image, chosen where the data set gives none, and unsplit classes."""
     names = [image.split or "" for image in images]
-    ours = [row for row, name in enumerate(names) if not name]
+    free = [position for position, name in enumerate(names) if not name]
     split = split_records(
-        [images[row].class_index for row in ours],
-        [contents[row] for row in ours],
+        [images[position].class_index for position in free],
+        [contents[position] for position in free],
         val_fraction,
         seed,
     )
-    for row, name in zip(ours, split.names):
-        names[row] = name
+    for position, name in zip(free, split.names):
+        names[position] = name
     return names, split.unsplit_classes
 
 
 def _count_duplicates(images: Sequence[LabelledImage], contents: Sequence[str]) -> Counter[int]:
+    """Count, by class index, the images whose content an earlier image has as well."""
     seen: set[str] = set()
     duplicates: Counter[int] = Counter()
     for image, content in zip(images, contents):
-        duplicates[image.class_index] += content in seen
+        if content in seen:
+            duplicates[image.class_index] += 1
         seen.add(content)
     return duplicates
 
@@ -139,7 +148,7 @@ def _describe_rejected(rejected: Sequence[tuple[LabelledImage, str]], listing: P
 
 
 def summary_table(summary: Summary) -> str:
-    """Images per class and split, rejected and duplicate ones, as a table."""
+    """Return a table of the images per class and split, and of rejected and duplicate images."""
     task = summary.task
     splits = [name for name in SPLITS if any(split == name for _, split in summary.counts)]
     rejected = Counter(image.class_index for image, _ in summary.rejected)
@@ -158,26 +167,29 @@ def summary_table(summary: Summary) -> str:
 
 
 def summary_notes(summary: Summary) -> list[str]:
-    """What a person should know beyond the counts, a line each."""
+    """Return what the user should know beyond the table, one line per note."""
     notes = list(summary.notes)
     repeated = sum(summary.duplicates.values())
     if repeated:
-        where = (
-            f"{summary.crossing_splits:,} in another split"
-            if summary.crossing_splits
-            else "all in its split"
-        )
-        notes.append(f"{repeated:,} images repeat the bytes of another, {where}")
+        where = "all in the same split"
+        if summary.crossing_splits:
+            where = f"{summary.crossing_splits:,} of them in another split"
+        notes.append(f"{_images(repeated)} with the same bytes as an earlier image, {where}")
     for group in summary.conflicts:
         labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
         notes.append(f"same bytes, different classes: {labels}")
     for index in summary.unsplit_classes:
         name = summary.task.classes[index]
-        side = "train" if summary.counts[index, "train"] else "val"
-        notes.append(f"class {name} cannot be split: all of it is in {side}")
+        only_split = "train" if summary.counts[index, "train"] else "val"
+        notes.append(f"class {name} cannot be split: all its images are in {only_split}")
     if summary.rejected:
-        notes.append(f"{len(summary.rejected):,} images rejected: {summary.folder / REJECTED}")
-    files = f"{summary.changed:,} file{'s' if summary.changed > 1 else ''}"
+        rejected = _images(len(summary.rejected))
+        notes.append(f"{rejected} rejected: {summary.folder / REJECTED}")
+    files = "1 file" if summary.changed == 1 else f"{summary.changed:,} files"
     changed = f"{files} written or removed" if summary.changed else "nothing to change"
     notes.append(f"{summary.folder}: {changed}")
     return notes
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"

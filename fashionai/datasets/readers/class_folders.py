@@ -1,4 +1,4 @@
-"""One's own images in a tree of class folders, below train, val and test or not."""
+"""The user's own images in class folders: ``<class>/<image>`` or ``<split>/<class>/<image>``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, nearest
 from fashionai.tasks import Task
 
+# The key of the only tree of a data set without split folders.
 NO_SPLIT = ""
 
 
 class ClassTree(NamedTuple):
-    """A folder of class folders: the content of each by class, and files beside them."""
+    """A folder of class folders.
+
+    ``classes`` holds the content of each class folder, and ``others`` the files beside them.
+    """
 
     folder: Path
     classes: dict[str, FolderContent]
@@ -31,12 +35,12 @@ class ClassTree(NamedTuple):
 
 
 def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> DataSet:
-    """Images of ``<class>/<image>`` or ``<split>/<class>/<image>``, sorted within a split.
+    """Read ``<class>/<image>`` or ``<split>/<class>/<image>`` below ``folder`` as a new task.
 
-    Classes are the folders' names, sorted unless ``classes`` gives their order.
-    Without images for validation those of train carry no split, so that some
-    can be chosen. Raises DataError for folders of another depth, images outside
-    a class folder, and classes that train does not have.
+    The images of each split are sorted by path. The classes are the names of the class
+    folders, in the order of ``classes`` or else sorted. Without validation images, the training
+    images have no split, so that prepare chooses some of them. Raises DataError for folders of
+    another depth, images outside a class folder, and classes that train does not have.
     """
     trees = {split: _read_tree(place) for split, place in _split_folders(folder).items()}
     train = trees.get("train") or trees[NO_SPLIT]
@@ -68,29 +72,33 @@ def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> 
 
 
 def _split_folders(folder: Path) -> dict[str, Path]:
-    """The folder of each split, or of NO_SPLIT alone for a tree without splits."""
+    """Return the folder of each split; a tree without split folders has the one key NO_SPLIT."""
     names = _list_outer_folder(folder).folders
     if not names:
         raise DataError(f"{folder}: holds no folders, expected <class>/<image>")
     by_split = {name: SPLIT_SPELLINGS[name.lower()] for name in names if _is_split(name)}
-    holders = [name for name in by_split if list_folder(folder / name).folders]
-    if not holders:
+    # A class may be named "train" as well: split folders hold folders, class folders hold images.
+    split_folders = [name for name in by_split if list_folder(folder / name).folders]
+    if not split_folders:
         if len(by_split) == len(names):
             raise DataError(
                 f"{folder / names[0]}: holds no class folders, expected {names[0]}/<class>/<image>"
             )
-        return {NO_SPLIT: folder}  # a class may well be called train
+        return {NO_SPLIT: folder}
     places: dict[str, Path] = {}
     for name in names:
         if name not in by_split:
             raise DataError(
-                f"{folder / name}: lies beside {holders[0]}, expected train, val or test"
+                f"{folder / name}: found beside the split folder {split_folders[0]}, "
+                "expected train, val or test"
             )
         first = places.setdefault(by_split[name], folder / name)
         if first != folder / name:
-            raise DataError(f"{folder / name}: is {by_split[name]}, as {first} is")
+            raise DataError(
+                f"{folder / name}: is a second folder of the split {by_split[name]}, beside {first}"
+            )
     if "train" not in places:
-        raise DataError(f"{folder}: no folder train, found {', '.join(names)}")
+        raise DataError(f"{folder}: expected a folder train, found {', '.join(names)}")
     return {split: places[split] for split in SPLITS if split in places}
 
 
@@ -99,7 +107,7 @@ def _is_split(name: str) -> bool:
 
 
 def _list_outer_folder(folder: Path) -> FolderContent:
-    """What lies in a folder above class folders; DataError for images in it."""
+    """Return what lies in a folder of class or split folders; DataError when it holds images."""
     content = list_folder(folder)
     if content.images:
         raise DataError(
@@ -130,7 +138,7 @@ def _image_paths(tree: ClassTree) -> list[Path]:
 
 
 def _other_files(tree: ClassTree, root: Path) -> list[str]:
-    """Files that are no images, relative to ``root``."""
+    """Return the paths, relative to ``root``, of the files of a tree that are not images."""
     paths = [tree.folder / name for name in tree.others]
     for name, content in tree.classes.items():
         paths += [tree.folder / name / other for other in content.others]

@@ -1,4 +1,4 @@
-"""The classes of one's own images: their order, and what is odd about them."""
+"""The classes of the user's own images: their order, and notes on unusual ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from fashionai.errors import ConfigError, DataError
 
 
 def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tuple[str, ...]:
-    """The classes of a task: those given, else those found, sorted.
+    """Return the given classes in their order or, without any, the found classes sorted.
 
-    Raises ConfigError for a class given twice and DataError for fewer than two classes.
+    Raises ConfigError when a class is given twice, and DataError, with ``where``, for fewer
+    than two classes.
     """
     doubled = next((name for name in given if given.count(name) > 1), None)
     if doubled is not None:
@@ -22,16 +23,19 @@ def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tup
 
 
 def notes_on_classes(classes: Sequence[str], used: Collection[int]) -> list[str]:
-    """What is odd about classes: without images (not in ``used``), or alike but for capitals."""
+    """Return notes on classes without images and on names that differ only in letter case.
+
+    ``used`` holds the indices of the classes that have images.
+    """
     notes = []
     empty = [name for index, name in enumerate(classes) if index not in used]
     if empty:
         notes.append(f"no images of {_listed(empty)}")
-    spellings: dict[str, str] = {}
+    first_spellings: dict[str, str] = {}
     for name in classes:
-        other = spellings.setdefault(name.lower(), name)
+        other = first_spellings.setdefault(name.lower(), name)
         if other != name:
-            notes.append(f"classes '{other}' and '{name}' differ in capitals only")
+            notes.append(f"classes '{other}' and '{name}' differ only in letter case")
     return notes
 
 

@@ -1,8 +1,8 @@
 """FlickrLogos-32 v2: lists of relative paths, one for each part of the data set.
 
-A row is ``classes/jpg/<brand>/<file>.jpg``. Validation comes in two lists, images
-with a logo and images without; training has none without, so that some of
-the latter move there.
+A row is ``classes/jpg/<brand>/<file>.jpg``. There are two validation lists, one of images with a
+logo and one of images without. The training list has only images with a logo, so a share of
+the validation images without a logo becomes training images.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ ROW_FORMAT = f"{IMAGES_FOLDER}/<brand>/<file>.jpg"
 TRAIN_LIST, VAL_LIST, VAL_NO_LOGO_LIST, TEST_LIST = (
     f"{name}.relpaths.txt" for name in ("trainset", "valset-logosonly", "valset-nologos", "testset")
 )
-# How many rows each list of the data set has.
+# The number of rows of each list in the complete data set.
 LIST_SIZES = {TRAIN_LIST: 320, VAL_LIST: 960, VAL_NO_LOGO_LIST: 3000, TEST_LIST: 3960}
 
 
 class LogoRow(NamedTuple):
-    """One row of a list; ``brand`` is the task's spelling, ``label`` the list's own."""
+    """One row of a list: a path, and its brand as the task and as the list spell it.
+
+    ``label`` is the list's spelling, and ``where`` the place of the row (file:line).
+    """
 
     image: str
     brand: str
@@ -43,14 +46,14 @@ class LogoRow(NamedTuple):
     where: str
 
 
-def read_logos(data: Path, no_logo_share: float = 0.5) -> DataSet:
-    """Images of the four lists in ``data`` or ``data/FlickrLogos-v2``, each with its split.
+def read_logos(data: Path, task: Task = LOGOS, *, no_logo_share: float = 0.5) -> DataSet:
+    """Read the images of the four lists in ``data`` or ``data/FlickrLogos-v2``, with their splits.
 
-    The first ``round(no_logo_share * rows)`` images without a logo in validation's
-    list are for training, share in [0, 1). With a share of 0 no-logo is no class
-    but the task's background: such images have the index behind the last class,
-    and none is for training. Raises ConfigError for another share, DataError for
-    missing lists and images, other rows, unknown brands and repeated images.
+    The first ``round(no_logo_share * rows)`` images of the validation list without logos become
+    training images; the share is in [0, 1). With a share of 0, no-logo is not a class but the
+    background of the task: such images have the index after the last class, and none of them
+    is for training. Raises ConfigError for a share out of range or of no image, and DataError
+    for missing lists and images, malformed rows, unknown brands and repeated images.
     """
     if not 0 <= no_logo_share < 1:
         raise ConfigError(f"no_logo_share: found {no_logo_share}, expected 0 or more and below 1")
@@ -62,25 +65,27 @@ def read_logos(data: Path, no_logo_share: float = 0.5) -> DataSet:
     moved = round(no_logo_share * len(lists[VAL_NO_LOGO_LIST]))
     if no_logo_share and not moved:
         raise ConfigError(
-            f"no_logo_share: {no_logo_share} of {len(lists[VAL_NO_LOGO_LIST]):,} images is none",
-            "Give a larger share, or 0 to train on brands alone",
+            f"no_logo_share: found {no_logo_share}, "
+            f"which is none of {len(lists[VAL_NO_LOGO_LIST]):,} images",
+            "Give a larger share, or 0 to train on the brands only",
         )
-    task = LOGOS if no_logo_share else _brands_alone()
+    if not no_logo_share:
+        task = _without_background_class(task)
     splits = {
         "train": lists[TRAIN_LIST] + lists[VAL_NO_LOGO_LIST][:moved],
         "val": lists[VAL_LIST] + lists[VAL_NO_LOGO_LIST][moved:],
         "test": lists[TEST_LIST],
     }
     notes = [
-        f"{name} has {len(rows):,} rows; that of the whole data set has {LIST_SIZES[name]:,}"
+        f"{name} has {len(rows):,} rows; the complete data set has {LIST_SIZES[name]:,}"
         for name, rows in lists.items()
         if len(rows) != LIST_SIZES[name]
     ]
     return DataSet(task, _find_images(splits, task, data, root), notes)
 
 
-def _brands_alone() -> Task:
-    return replace(LOGOS, classes=tuple(name for name in LOGOS.classes if name != NO_LOGO))
+def _without_background_class(task: Task) -> Task:
+    return replace(task, classes=tuple(name for name in task.classes if name != NO_LOGO))
 
 
 def _read_list(path: Path) -> Iterator[LogoRow]:
@@ -89,7 +94,7 @@ def _read_list(path: Path) -> Iterator[LogoRow]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise DataError(
-            f"{path}: no such list", "FlickrLogos-32 v2 has it beside its folder classes"
+            f"{path}: no such list", "FlickrLogos-32 v2 has it beside the folder 'classes'"
         ) from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text, expected rows {ROW_FORMAT}") from None
@@ -112,7 +117,10 @@ def _read_list(path: Path) -> Iterator[LogoRow]:
 
 
 def _check_kinds(lists: dict[str, list[LogoRow]]) -> None:
-    """Training and one list of validation have brands alone, the other has no-logo alone."""
+    """Raise DataError for no-logo in a list of brands, and for a brand in the list of no-logo.
+
+    The test list may have both.
+    """
     for name in (TRAIN_LIST, VAL_LIST, VAL_NO_LOGO_LIST):
         for row in lists[name]:
             if (row.brand == NO_LOGO) != (name == VAL_NO_LOGO_LIST):
@@ -121,27 +129,29 @@ def _check_kinds(lists: dict[str, list[LogoRow]]) -> None:
 
 
 def _check_distinct(lists: dict[str, list[LogoRow]]) -> None:
+    """Raise DataError for an image that is in two rows of the lists."""
     seen: dict[str, str] = {}
     for rows in lists.values():
         for row in rows:
             first = seen.setdefault(row.image.lower(), row.where)
             if first != row.where:
-                raise DataError(f"{row.where}: {row.image} is already at {first}")
+                raise DataError(f"{row.where}: {row.image} is listed twice, first at {first}")
 
 
 def _find_images(
     splits: dict[str, list[LogoRow]], task: Task, data: Path, root: Path
 ) -> list[LabelledImage]:
-    """The rows' images on disk, where a brand's folder may be in other letters (HP and hp)."""
+    """Return the images of all rows; a brand's folder may differ in letter case (HP and hp)."""
     files = ImageFiles(root)
     folders = list_folder(root / IMAGES_FOLDER).folders
-    by_folded_name = {folder.lower(): folder for folder in folders}
+    by_lower_case = {folder.lower(): folder for folder in folders}
     indices = {name: index for index, name in enumerate(task.classes)}
     images, missing = [], []
     for split, rows in splits.items():
         for row in rows:
-            folder = by_folded_name.get(row.label.lower(), row.label)
-            folder = row.label if row.label in folders else folder
+            folder = row.label
+            if folder not in folders:
+                folder = by_lower_case.get(folder.lower(), folder)
             name = row.image.rpartition("/")[2]
             image = f"{IMAGES_FOLDER}/{folder}/{name}"
             if name not in files.names(f"{IMAGES_FOLDER}/{folder}"):
@@ -162,4 +172,4 @@ def _find_images(
     return images
 
 
-READER = Reader(lambda data, task, **share: read_logos(data, **share))
+READER = Reader(read_logos)

@@ -1,4 +1,4 @@
-"""The splits that one's own images come with: how they are spelt and what is made of them."""
+"""The splits that the user's own data set prescribes: accepted names, and missing validation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError
 
+# The split of each name that a column or a folder may use, in lower case.
 SPLIT_SPELLINGS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -17,16 +18,16 @@ SPLIT_SPELLINGS = {
 def settle_splits(
     images: Sequence[LabelledImage], where: str
 ) -> tuple[list[LabelledImage], list[str]]:
-    """Given splits as preparing needs them, and a line about what it has to choose.
+    """Return the images with the splits that prepare shall keep, and notes on what it chooses.
 
-    Where there is train but no val, train gives its images up: validation is to
-    be chosen from them. Raises DataError when there are no images for training.
+    When the data set prescribes train but not val, the split of the training images becomes
+    None, so that prepare chooses validation images from them. Raises DataError, with ``where``,
+    when there are no images to train on.
     """
     found = {image.split for image in images}
     if not found & {None, "train"}:
         raise DataError(f"{where}: no images to train on")
     if "train" not in found or "val" in found:
         return list(images), []
-    return [image._replace(split=None) if image.split == "train" else image for image in images], [
-        "no images for validation are given: they are chosen from those of train"
-    ]
+    settled = [image._replace(split=None) if image.split == "train" else image for image in images]
+    return settled, ["no validation images are given: they are chosen from the training images"]

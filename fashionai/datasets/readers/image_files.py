@@ -1,4 +1,4 @@
-"""Where images are: what folders hold, and which of their files are images."""
+"""Image files in folders: which files are images, what a folder holds, finding listed paths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from fashionai.errors import DataError
 from fashionai.pipeline.decode import read_header
 from fashionai.urls import is_url
 
-# Formats that cannot be decoded count too: checking then names them, none is passed over.
+# Includes formats that cannot be decoded: the check of the images then reports such a file,
+# which is better than to skip it silently.
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic"),
@@ -21,7 +22,7 @@ DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class FolderContent(NamedTuple):
-    """Names in one folder, sorted; hidden ones are left out."""
+    """The sorted names of what lies directly in one folder, without hidden files and folders."""
 
     folders: list[str]
     images: list[str]
@@ -29,9 +30,10 @@ class FolderContent(NamedTuple):
 
 
 class ImageFiles:
-    """Files below a folder, which is listed a part at a time.
+    """Finds the files that label files list, below a folder ``root``.
 
-    A question to the disk for every row would take minutes for a million rows.
+    Each folder is listed once, when it is first needed. To ask the file system about each path
+    would take minutes for a million rows. Raises DataError when ``root`` is not a folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -42,18 +44,19 @@ class ImageFiles:
         self._by_stem: dict[str, dict[str, list[str]]] = {}
 
     def names(self, folder: str) -> frozenset[str]:
-        """Names of the files in a folder below the root ("" for itself); none if it is not there.
+        """Return the names of the files in a folder below the root; "" is the root itself.
 
-        Raises DataError when it cannot be read.
+        A folder that does not exist has none. Raises DataError for one that cannot be read.
         """
         if folder not in self._names:
             self._names[folder] = frozenset(_file_names(self.root / folder))
         return self._names[folder]
 
     def find(self, path: str, where: str) -> Optional[str]:
-        """The file of a safe relative path, its suffix added where the path has none.
+        """Return the path of the file that a label file lists as ``path``; None when it is missing.
 
-        None when there is no such file, DataError when there are two.
+        ``path`` is a safe relative path and may lack its image suffix. Raises DataError, with
+        ``where``, when two files differ only in the suffix that ``path`` lacks.
         """
         folder, slash, name = path.rpartition("/")
         if name in self.names(folder):
@@ -63,12 +66,12 @@ class ImageFiles:
         found = self._stems(folder).get(name, [])
         if len(found) > 1:
             raise DataError(
-                f"{where}: '{path}' may be {found[0]} or {found[1]}, expected a name with suffix"
+                f"{where}: '{path}' matches {found[0]} and {found[1]}, expected a name with suffix"
             )
         return folder + slash + found[0] if found else None
 
     def missing(self, paths: Sequence[tuple[str, str]]) -> DataError:
-        """The error for files that are not there: pairs of path and place."""
+        """Return the error for missing files, which are pairs of path and place (file:line)."""
         path, where = paths[0]
         folder, _, name = path.rpartition("/")
         more = f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
@@ -77,6 +80,7 @@ class ImageFiles:
         return DataError(f"{where}: image {self.root / path} does not exist{more}", hint)
 
     def _stems(self, folder: str) -> dict[str, list[str]]:
+        """Return the names of the images in a folder by their stem, the name without suffix."""
         if folder not in self._by_stem:
             stems: dict[str, list[str]] = {}
             for name in sorted(self.names(folder)):
@@ -87,12 +91,15 @@ class ImageFiles:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file's suffix is one of images."""
+    """Return whether a file name has an image suffix, in upper or lower case."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def holds_image(path: Path) -> bool:
-    """Whether a path is an image file, whatever its name; DataError when it cannot be read."""
+    """Return whether a path is a file that begins like an image, whatever its name.
+
+    Raises DataError when the file cannot be read.
+    """
     if not path.is_file():
         return False
     try:
@@ -103,10 +110,10 @@ def holds_image(path: Path) -> bool:
 
 
 def safe_relative_path(path: str, where: str, expected: str) -> str:
-    """A label file's path with ``/`` between its parts, relative and without ``..``.
+    """Return a label file's path with ``/`` as separator and without empty and ``.`` parts.
 
-    Raises DataError with ``where`` and ``expected`` for a path that is empty or
-    leaves the folder: absolute, with a drive, with an address, upwards.
+    Raises DataError, with ``where`` and ``expected``, for an empty path and for one that may
+    lead out of the folder: an absolute path, a path with a drive or with ``..``, a URL.
     """
     plain = path.replace("\\", "/")
     parts = [part for part in plain.split("/") if part not in ("", ".")]
@@ -118,7 +125,7 @@ def safe_relative_path(path: str, where: str, expected: str) -> str:
 
 
 def list_folder(folder: Path) -> FolderContent:
-    """What lies directly in a folder; DataError when it is none or cannot be read."""
+    """Return what lies directly in a folder; DataError when it cannot be read."""
     content = FolderContent([], [], [])
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -129,7 +136,7 @@ def list_folder(folder: Path) -> FolderContent:
             continue
         if entry.is_dir():
             content.folders.append(entry.name)
-        # A link to an image that is gone is a missing image, which checking reports.
+        # A broken link counts as an image, so that the check of the images reports it.
         elif is_image_name(entry.name) and (entry.is_file() or entry.is_symlink()):
             content.images.append(entry.name)
         else:
@@ -138,7 +145,7 @@ def list_folder(folder: Path) -> FolderContent:
 
 
 def list_class_folder(folder: Path) -> FolderContent:
-    """What lies in a folder of one class; DataError for folders in it."""
+    """Return what lies in the folder of one class; DataError when it holds folders."""
     content = list_folder(folder)
     if content.folders:
         raise DataError(
@@ -148,12 +155,14 @@ def list_class_folder(folder: Path) -> FolderContent:
 
 
 def note_on_other_files(others: Sequence[str]) -> list[str]:
-    """A line about files that are no images, if there are any."""
+    """Return one note that names up to three files that are not images; none without such files."""
     if not others:
         return []
     more = ", ..." if len(others) > 3 else ""
-    count = "1 file that is no image" if len(others) == 1 else f"{len(others):,} files, no images,"
-    return [f"{count} left out: {', '.join(others[:3])}{more}"]
+    names = ", ".join(others[:3]) + more
+    if len(others) == 1:
+        return [f"1 file skipped because it is not an image: {names}"]
+    return [f"{len(others):,} files skipped because they are not images: {names}"]
 
 
 def _file_names(folder: Path) -> Iterator[str]:

@@ -196,8 +196,8 @@ def test_a_fold_of_nothing_or_of_everything_is_refused(
         (2, "skirt_length_labels,{first},-1", ":2: found 'skirt_length_labels,{first},-1'"),
         (2, "skirt_length_labels,{first},one", ":2: found 'skirt_length_labels,{first},one'"),
         (2, "skirt_length_labels,{first}", ":2: found 'skirt_length_labels,{first}'"),
-        (3, "skirt_length_labels,{first},2", ":3: {first} has a fold already"),
-        (2, "", ": skirt_length_labels: {first} has no fold. The folder was prepared anew"),
+        (3, "skirt_length_labels,{first},2", ":3: {first} is listed twice"),
+        (2, "", ": skirt_length_labels: {first} has no fold. The folder was prepared again"),
         (
             2,
             "skirt_length_labels,a.jpg,1\nskirt_length_labels,{first},1",

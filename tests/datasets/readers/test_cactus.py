@@ -114,14 +114,14 @@ def test_what_else_an_archive_holds_is_no_matter(tmp_path: Path) -> None:
             "id,has_cactus\n../train/{id},1\n",
             ":2: path '../train/{id}' leaves the data folder, expected the name of an image",
         ),
-        ("id,has_cactus\n{id},1\n{id},0\n", ":3: {id} was already given at {csv}:2"),
+        ("id,has_cactus\n{id},1\n{id},0\n", ":3: {id} is listed twice, first at {csv}:2"),
         (
             "id,has_cactus\n{id},1\nx.jpg,0\ny.jpg,0\n",
             ":3: image {root}/train/x.jpg does not exist (and 1 more)",
         ),
         (
             "id,has_cactus\nx.jpg,1\n",
-            ":2: image x.jpg is in none of train/, train/train/ and train.zip of {root}",
+            ":2: image x.jpg not found in train/, train/train/ or train.zip of {root}",
         ),
     ],
 )
@@ -160,8 +160,8 @@ GOOD = (("train/a.jpg", b"a" * 100), ("train/b.jpg", b"b" * 100))
          "expected members below train/"),
         ((*GOOD, GOOD[0]), "{zip}: holds a.jpg twice: train/a.jpg and train/a.jpg"),
         ((*GOOD, ("a.jpg", b"")), "{zip}: holds a.jpg twice: train/a.jpg and a.jpg"),
-        ((GOOD[0],), "{csv}:3: image b.jpg is not in {zip}"),
-        ((("x/a.jpg", b""),), "{csv}:2: image a.jpg is not in {zip} (and 1 more)"),
+        ((GOOD[0],), "{csv}:3: image b.jpg not found in {zip}"),
+        ((("x/a.jpg", b""),), "{csv}:2: image a.jpg not found in {zip} (and 1 more)"),
         ((GOOD[0], ("train/b.jpg", bytes(LARGEST_MEMBER + 1))),
          "{zip}: member train/b.jpg has 16,777,217 bytes, expected at most 16,777,216"),
     ],

@@ -76,7 +76,7 @@ def test_without_validation_images_train_has_no_split(tmp_path: Path) -> None:
     data_set = read_class_folders("two", tmp_path)
     assert [image.split for image in data_set.images] == [None] * 4 + ["test"] * 2
     assert data_set.notes == [
-        "no images for validation are given: they are chosen from those of train"
+        "no validation images are given: they are chosen from the training images"
     ]
 
 
@@ -93,17 +93,17 @@ def test_hidden_files_are_passed_over_and_other_files_told(tmp_path: Path) -> No
     make(tmp_path, "a/1.jpg", "a/.DS_Store", "a/.x.jpg", "b/2.jpg", "b/Thumbs.db", ".git/config")
     data_set = read_class_folders("t", tmp_path)
     assert [image.source for image in data_set.images] == ["a/1.jpg", "b/2.jpg"]
-    assert data_set.notes == ["1 file that is no image left out: b/Thumbs.db"]
+    assert data_set.notes == ["1 file skipped because it is not an image: b/Thumbs.db"]
     make(tmp_path, "a/jpg", "a/1.txt", "readme.md")
     assert read_class_folders("t", tmp_path).notes == [
-        "4 files, no images, left out: readme.md, a/1.txt, a/jpg, ..."
+        "4 files skipped because they are not images: readme.md, a/1.txt, a/jpg, ..."
     ]
 
 
 def test_what_lies_beside_split_folders_is_told_too(tmp_path: Path) -> None:
     make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/x.csv", "manifest.csv")
     assert read_class_folders("t", tmp_path).notes == [
-        "2 files, no images, left out: manifest.csv, val/x.csv"
+        "2 files skipped because they are not images: manifest.csv, val/x.csv"
     ]
 
 
@@ -117,7 +117,7 @@ def test_a_prepared_tree_is_read_back_class_by_class(tmp_path: Path) -> None:
     assert sorted((image.class_index, image.split, image.read()) for image in again.images) == (
         sorted((image.class_index, image.split, image.read()) for image in data_set.images)
     )
-    assert again.notes == ["2 files, no images, left out: manifest.csv, task.json"]
+    assert again.notes == ["2 files skipped because they are not images: manifest.csv, task.json"]
 
 
 def test_an_empty_class_is_a_class_that_is_told(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_an_empty_class_is_a_class_that_is_told(tmp_path: Path) -> None:
 def test_classes_alike_but_for_capitals_are_told(tmp_path: Path) -> None:
     make(tmp_path, "cat/1.jpg", "Cat/1.jpg")
     assert read_class_folders("t", tmp_path).notes == [
-        "classes 'Cat' and 'cat' differ in capitals only"
+        "classes 'Cat' and 'cat' differ only in letter case"
     ]
 
 
@@ -169,10 +169,13 @@ ONE_CLASS = ": found class 'a', expected at least two classes"
         (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], f"/test/1.jpg{OUTSIDE}"),
         (
             ["train/a/1.jpg", "train/b/1.jpg", "extra/a/1.jpg"],
-            "/extra: lies beside train, expected train, val or test",
+            "/extra: found beside the split folder train, expected train, val or test",
         ),
-        (["train/a/1.jpg", "val/b/1.jpg", "valid/b/1.jpg"], "/valid: is val, as {root}/val is"),
-        (["val/a/1.jpg", "test/b/1.jpg"], ": no folder train, found test, val"),
+        (
+            ["train/a/1.jpg", "val/b/1.jpg", "valid/b/1.jpg"],
+            "/valid: is a second folder of the split val, beside {root}/val",
+        ),
+        (["val/a/1.jpg", "test/b/1.jpg"], ": expected a folder train, found test, val"),
         (["a/1.txt", "b/1.txt"], ": no images to train on"),
         (["train/a/1.txt", "train/b/x", "test/a/1.jpg"], ": no images to train on"),
     ],

@@ -58,7 +58,8 @@ def test_images_without_a_suffix_count_and_other_files_are_told(tmp_path: Path) 
         "positive/cover.jpg?size=l",
     ]
     assert data_set.notes == [
-        "2 files, no images, left out: samples/negative/empty, samples/negative/urls.txt"
+        "2 files skipped because they are not images: "
+        "samples/negative/empty, samples/negative/urls.txt"
     ]
 
 
@@ -73,11 +74,11 @@ def test_a_damaged_image_is_kept_for_checking_to_report(tmp_path: Path) -> None:
 
 def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
     assert error_of(tmp_path) == (
-        f"{tmp_path}/negative: no such folder, expected images of 'negative' there"
+        f"{tmp_path}/negative: no such folder, expected the images of 'negative'"
     )
     put(tmp_path / "samples/negative/1.jpg")
     assert error_of(tmp_path) == (
-        f"{tmp_path}/samples/positive: no such folder, expected images of 'positive' there"
+        f"{tmp_path}/samples/positive: no such folder, expected the images of 'positive'"
     )
     put(tmp_path / "samples/positive/1.txt")
     assert error_of(tmp_path) == f"{tmp_path}/samples/positive: no images"

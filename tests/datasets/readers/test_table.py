@@ -57,7 +57,7 @@ def test_ids_are_completed_with_the_suffix_of_the_only_image(tmp_path: Path) -> 
     )
     put(tmp_path / "images/8.bmp")
     assert error_of(read, tmp_path, *rows) == (
-        f"{tmp_path}/t.csv:2: '8' may be 8.PNG or 8.bmp, expected a name with suffix"
+        f"{tmp_path}/t.csv:2: '8' matches 8.PNG and 8.bmp, expected a name with suffix"
     )
 
 
@@ -102,7 +102,7 @@ def test_without_validation_rows_train_has_no_split(tmp_path: Path) -> None:
     rows = ["file,label,split", "a.jpg,x,train", "b.jpg,y,test", "c.jpg,y,train"]
     data_set = read(tmp_path, *rows, split_column="split")
     assert [image.split for image in data_set.images] == [None, "test", None]
-    note = "no images for validation are given: they are chosen from those of train"
+    note = "no validation images are given: they are chosen from the training images"
     assert data_set.notes == [note]
 
 
@@ -126,9 +126,9 @@ def test_groups_are_kept(tmp_path: Path) -> None:
 def test_a_repeated_row_counts_once(tmp_path: Path) -> None:
     data_set = read(tmp_path, "a.jpg,x", "b.jpg,y", "a,x", images="a.jpg b.jpg")
     assert pairs(data_set) == [("a.jpg", "x"), ("b.jpg", "y")]
-    assert data_set.notes == ["1 repeated row left out"]
+    assert data_set.notes == ["1 repeated row skipped"]
     data_set = read(tmp_path, "a.jpg,x", "b.jpg,y", "a.jpg,x", "./b.jpg,y")
-    assert data_set.notes == ["2 repeated rows left out"]
+    assert data_set.notes == ["2 repeated rows skipped"]
 
 
 REFUSED = {
@@ -152,41 +152,41 @@ REFUSED = {
     "one class": (["a.jpg,x", "b.jpg,x"], ": found class 'x', expected at least two classes"),
     "one field": (
         ["", "a.jpg", "b.jpg"],
-        ":2: found one field, expected path and label with a comma, semicolon or tab between",
+        ":2: found one field, expected path and label separated by a comma, semicolon or tab",
     ),
     "nothing": ([], ": no rows"),
     "blank lines": (["", "  ", ""], ": no rows"),
     "header alone": (["file,label"], ": no rows"),
     "no label column": (
         ["file,a,b", "a.jpg,x,y"],
-        f":1: no column is known as the label: 'file', 'a', 'b'. {OPTIONS}",
+        f":1: found no label column among: 'file', 'a', 'b'. {OPTIONS}",
     ),
     "no path column": (
         ["nr,label", "a.jpg,x"],
-        f":1: no column is known as the path: 'nr', 'label'. {OPTIONS}",
+        f":1: found no path column among: 'nr', 'label'. {OPTIONS}",
     ),
     "two path columns": (
         ["id,file,label", "1,a.jpg,x"],
-        f":1: several columns may be the path: 'id', 'file'. {OPTIONS}",
+        f":1: found several path columns: 'id', 'file'. {OPTIONS}",
     ),
     "two label columns": (
         ["file,class,label", "a.jpg,x,y"],
-        f":1: several columns may be the label: 'class', 'label'. {OPTIONS}",
+        f":1: found several label columns: 'class', 'label'. {OPTIONS}",
     ),
     "no header and three columns": (
         ["a.jpg,x,y", "b.jpg,x,y"],
-        ":1: no header, and which column is the label is not clear: a.jpg, x, y. "
-        "Give the numbers of both to --path-column and --label-column",
+        ":1: cannot tell without a header which columns hold paths and labels: a.jpg, x, y. "
+        "Give their numbers with --path-column and --label-column",
     ),
     "two ones": (["id,x,y,z", "a.jpg,1,0,0", "b.jpg,1,0,1"],
-                 ":3: found 1 for 'x' and 'z', expected one class"),
+                 ":3: found a 1 for 'x' and 'z', expected a 1 for exactly one class"),
     "no one": (["id,x,y,z", "a.jpg,1,0,0", "b.jpg,0,0,0"],
-               ":3: found 1 for no class, expected one class"),
+               ":3: found a 1 for no class, expected a 1 for exactly one class"),
     "neither zero nor one": (["id,x,y,z", "a.jpg,1,0,0", "b.jpg,0,2,0"],
                              ":3: column 'y' is '2', expected 0 or 1"),
     "one-hot column twice": (
         ["id,x,y,x", "a.jpg,1,0,0"],
-        ":1: column 2 of zeros and ones is named 'x', expected the name of a class of its own",
+        ":1: one-hot column 2 is named 'x', expected a class name that no other column has",
     ),
     "quote never closed": (["a.jpg,x", 'b.jpg,"y', "c.jpg,x"],
                            ":3: not valid CSV: unexpected end of data"),
@@ -207,11 +207,11 @@ REFUSED_SPLITS = {
     ),
     "one without": (
         ["a.jpg,x,train,1", "b.jpg,y,,2"],
-        ":2: no split, but 'train' at {csv}:1; expected one in every row or in none",
+        ":2: no split, but 'train' at {csv}:1; expected a split in every row or in none",
     ),
     "one with": (
         ["a.jpg,x,,1", "b.jpg,y,,1", "c.jpg,y,val,1"],
-        ":1: no split, but 'val' at {csv}:3; expected one in every row or in none",
+        ":1: no split, but 'val' at {csv}:3; expected a split in every row or in none",
     ),
     "group in two splits": (
         ["a.jpg,x,train,7", "b.jpg,y,val,8", "c.jpg,y,val,7"],
@@ -274,7 +274,7 @@ def test_a_name_that_two_columns_have_is_refused(tmp_path: Path) -> None:
 def test_a_class_that_is_not_given_is_refused_with_its_line(tmp_path: Path) -> None:
     rows = ["a.jpg,small", "b.jpg,hug"]
     assert error_of(read, tmp_path, *rows, classes=["small", "huge"]) == (
-        f"{tmp_path}/t.csv:2: class 'hug' is not one of those given. Did you mean 'huge'?"
+        f"{tmp_path}/t.csv:2: class 'hug' is not one of the given classes. Did you mean 'huge'?"
     )
 
 
