@@ -10,7 +10,7 @@ import numpy as np
 
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
 from fashionai.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
-from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.errors import ConfigError, DataError, closest
 from fashionai.families import full_names, known_task
 from fashionai.files import write_text
 from fashionai.pipeline.decode import read_header
@@ -56,12 +56,12 @@ data:
   crop: {crop}
   augment:
     - {{name: random_crop}}
-    - {{name: mirror, p: 0.5}} # remove it if classes differ in left and right
-# So that training shows about {images_in_all:,} images, within {fewest} to {most} epochs.
+    - {{name: mirror, p: 0.5}} # remove it if mirroring changes the class
+# Enough to show the network about {images_in_all:,} images, but from {fewest} to {most} epochs.
 epochs: {epochs}
-# Per device. Takes about {memory:.2g} MB per image, {gigabytes:.2g} GB in all. It was halved, but
-# not below {smallest_batch}, until it takes at most {budget} GB and an epoch has {steps} steps. If
-# memory runs out, halve it and the learning rate.
+# Per device: {largest_batch}, halved until it takes at most {budget} GB and an epoch has {steps}
+# steps, but not below {smallest_batch}. It takes about {memory:.2g} MB per image, {gigabytes:.2g}
+# GB in all. If memory runs out, halve it and the learning rate.
 batch_size: {batch_size}
 # The learning rate is {lr_of_recipe} for a batch size of {largest_batch} and proportional to it;
 # fashionai find-lr --config {path} tests others.
@@ -69,7 +69,7 @@ optimizer: {{name: sgd, lr: {lr:g}, momentum: 0.9, weight_decay: {weight_decay}}
 schedule: {schedule}
 loss:
   # {balance}
-  class_weights: {class_weights:<10} # balanced from a ratio of {imbalanced_ratio} to 1
+  class_weights: {class_weights:<10} # balanced when largest/smallest is {imbalanced_ratio} or more
 """
 
 
@@ -93,7 +93,7 @@ class Recipe(NamedTuple):
 
 SCRATCH = Recipe(
     pretrained="false         # from scratch: there are no published weights of small_cnn",
-    hardware="2 CPU cores will do.",
+    hardware="2 CPU cores are enough.",
     largest_batch=128,
     lr=0.1,
     weight_decay="5e-4",
@@ -103,9 +103,9 @@ SCRATCH = Recipe(
     most=60,
 )
 PRETRAINED = Recipe(
-    pretrained="true          # ImageNet weights. Where they cannot be had: the path\n"
+    pretrained="true          # ImageNet weights. If they cannot be downloaded: the path\n"
     "                            # of a .params file, or false with several times the epochs",
-    hardware="made for a GPU; without one, train prints what would take less time.",
+    hardware="a GPU; without one, train prints which settings would take less time.",
     largest_batch=64,
     lr=0.01,
     weight_decay="1e-4",
@@ -158,10 +158,10 @@ def find_prepared(name: str, folder: Path) -> Task:
     Raises DataError, with the nearest name or the command to run, when it is not prepared.
     """
     known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
-    hint = nearest(name, known)
-    if name not in known and known_task(name) is None and hint.startswith("Did"):
-        raise DataError(f"{folder}: no task '{name}' is prepared there", hint)
     task = known.get(name)
+    meant = closest(name, known)
+    if task is None and known_task(name) is None and meant is not None:
+        raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")
     # The error for a folder that is not prepared, or not completely, says how to prepare it.
     return read_task(folder / (task.name if task else full_names([name])[0]))
 

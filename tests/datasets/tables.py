@@ -1,4 +1,4 @@
-"""Small tables with their images, and what is read of them."""
+"""Helpers that write small tables with their images and read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of URLs, the JPEGs that come of them, what failed, and what is left of an interruption."""
+"""Downloads of covers: lists of URLs, the JPEGs, the failures, and an interrupted download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to predict: folders, lists and tables of images, and competitions' question files."""
+"""Images to predict: folders, lists and tables of images, and question files of competitions."""
 
 from __future__ import annotations
 

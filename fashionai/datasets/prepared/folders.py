@@ -141,7 +141,8 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
     ]
     _check_same_files(folder, splits, places)
     indices = np.array([int(row["class_index"]) for row in rows])
-    kept = np.flatnonzero(background | (indices < len(task.classes))).tolist()
+    kept_labels = task.labels if background else task.classes
+    kept = np.flatnonzero(indices < len(kept_labels)).tolist()
     if not kept:
         raise DataError(
             f"{folder}: split '{', '.join(splits)}' has no images of its classes, "
@@ -149,10 +150,10 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
         )
     return PreparedSplit(
         task,
-        [folder / places[at] for at in kept],
-        _marks(task, indices[kept], [rows[at]["label"] for at in kept]),
-        [rows[at]["source"] for at in kept],
-        [rows[at].get(GROUP_COLUMN, "") for at in kept],
+        [folder / places[position] for position in kept],
+        _marks(task, indices[kept], [rows[position]["label"] for position in kept]),
+        [rows[position]["source"] for position in kept],
+        [rows[position].get(GROUP_COLUMN, "") for position in kept],
     )
 
 

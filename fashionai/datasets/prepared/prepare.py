@@ -81,10 +81,10 @@ def prepare(
     if rejected and not skip_bad:
         raise DataError(_describe_rejected(rejected, folder / REJECTED), "Give --skip-bad to go on")
 
-    sound = [(image, c.content) for image, c in zip(images, checked) if not c.damage]
-    if not sound:
+    usable = [(image, c.content) for image, c in zip(images, checked) if not c.damage]
+    if not usable:
         raise DataError(f"no image of {task.name} can be used; see {folder / REJECTED}")
-    kept, contents = [image for image, _ in sound], [content for _, content in sound]
+    kept, contents = [image for image, _ in usable], [content for _, content in usable]
     bound = join_groups(contents, [image.group for image in kept])
     splits, unsplit_classes = _choose_splits(kept, bound, val_fraction, seed)
     planned = plan_folders(kept, splits)

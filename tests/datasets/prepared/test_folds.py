@@ -1,4 +1,4 @@
-"""Folds: every row once, balanced by class, never apart from its copies, refused when foreign."""
+"""Folds: disjoint, balanced by class and by content; folds of another preparation are refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def distinct(count: int) -> list[str]:
 
 
 def spread(folds: np.ndarray, count: int) -> int:
-    """Samples in the fullest fold less those in the emptiest."""
+    """The number of samples in the largest fold minus that in the smallest."""
     sizes = [int((folds == fold).sum()) for fold in range(1, count + 1)]
     return max(sizes) - min(sizes)
 
@@ -145,7 +145,7 @@ def test_what_is_written_is_read_back_whatever_its_order(prepared: Path, tmp_pat
     assert header == "task,file,fold"
     assert lines[0] == f"skirt_length_labels,{split.paths[0].name},1"
     assert len(lines) == 48
-    # Samples of another task are none of this one's business.
+    # Rows of another task are ignored.
     other = "pant_length_labels,other.jpg,9"
     (tmp_path / "folds.csv").write_text("\n".join([header, other, *reversed(lines)]))
     assert read_folds(tmp_path / "folds.csv", split).tolist() == folds.tolist()

@@ -1,4 +1,4 @@
-"""Groups: rows that belong together share a split and a fold, by whatever chain they are bound."""
+"""Groups: records that are connected by content or group share a split and a fold."""
 
 from __future__ import annotations
 

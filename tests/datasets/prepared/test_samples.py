@@ -1,4 +1,4 @@
-"""The rows of several tasks: side by side where their data set is one, refused otherwise."""
+"""Samples of several tasks: read together if they are of one data set, refused otherwise."""
 
 from __future__ import annotations
 

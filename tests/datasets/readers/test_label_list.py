@@ -1,4 +1,4 @@
-"""Label files of one's own that predictions are scored with."""
+"""Label files of the user's own that predictions are scored with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of image paths and classes: what is read of them, and every refusal."""
+"""Tables of image paths and classes: the records that are read, and every error."""
 
 from __future__ import annotations
 

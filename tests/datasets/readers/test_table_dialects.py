@@ -1,4 +1,4 @@
-"""Headers, columns and delimiters of tables: every dialect, and pandas beside them."""
+"""Headers, columns and delimiters of tables in every dialect, compared with pandas."""
 
 from __future__ import annotations
 
