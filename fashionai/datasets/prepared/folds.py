@@ -30,19 +30,19 @@ def assign_folds(
     """
     groups = group_by_content(contents, seed)
 
-    def stratum_of(rows: Sequence[int]) -> int:
-        return min(strata[row] for row in rows)
+    def stratum_of(group: Sequence[int]) -> int:
+        return min(strata[image] for image in group)
 
     in_stratum: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(folds, np.int64))
     in_all = np.zeros(folds, np.int64)
     assigned = np.zeros(len(contents), np.int64)
     # Strata are assigned one after the other; otherwise the totals of the folds would differ more.
-    for rows in sorted(groups, key=lambda rows: (-len(rows), stratum_of(rows))):
-        fold = np.lexsort((in_all, in_stratum[stratum_of(rows)]))[0]
-        assigned[rows] = fold + 1
-        in_all[fold] += len(rows)
-        for row in rows:
-            in_stratum[strata[row]][fold] += 1
+    for group in sorted(groups, key=lambda group: (-len(group), stratum_of(group))):
+        fold = np.lexsort((in_all, in_stratum[stratum_of(group)]))[0]
+        assigned[group] = fold + 1
+        in_all[fold] += len(group)
+        for image in group:
+            in_stratum[strata[image]][fold] += 1
     return assigned
 
 
@@ -85,11 +85,11 @@ def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
 
 def select_samples(split: PreparedSplit, chosen: np.ndarray) -> PreparedSplit:
     """Return the samples for which ``chosen``, ``(N,) bool``, is true."""
-    rows = np.flatnonzero(chosen)
+    positions = np.flatnonzero(chosen)
     return PreparedSplit(
         split.task,
-        [split.paths[row] for row in rows],
-        split.marks[rows],
-        [split.sources[row] for row in rows],
-        [split.groups[row] for row in rows],
+        [split.paths[position] for position in positions],
+        split.marks[positions],
+        [split.sources[position] for position in positions],
+        [split.groups[position] for position in positions],
     )

@@ -47,7 +47,7 @@ def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
     Images in an archive are read as bytes. Raises DataError for another header, labels other
     than 0 and 1, repeated ids, missing images, and archives that are damaged or unsafe.
     """
-    rows = _read_ids(data / "train.csv")
+    rows = _read_id_rows(data / "train.csv")
     for row in rows:
         if row.value not in LABELS:
             raise DataError(f"{row.where}: has_cactus is '{row.value}', expected 0 or 1")
@@ -66,24 +66,24 @@ def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
     return DataSet(task, images, [], VAL_FRACTION)
 
 
-def read_images_to_predict(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
+def read_sample_submission(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
     """Return the test images of ``sample_submission.csv`` in its order.
 
     ``data_or_csv`` is that file or its folder. The images are files or members of an archive.
     Raises DataError as read_cactus does.
     """
     path = data_or_csv / SAMPLE_SUBMISSION if data_or_csv.is_dir() else data_or_csv
-    rows = _read_ids(path)
+    rows = _read_id_rows(path)
     found = _find_images(path.parent, "test", rows)
     return [ImageToPredict(row.id, image, None) for row, (_, image) in zip(rows, found)]
 
 
-def names_to_predict(path: Path) -> list[tuple[str, Optional[Task]]]:
+def read_ids(path: Path) -> list[tuple[str, Optional[Task]]]:
     """Return the ids of a file with the header id,has_cactus; the images need not exist."""
-    return [(row.id, None) for row in _read_ids(path)]
+    return [(row.id, None) for row in _read_id_rows(path)]
 
 
-def _read_ids(path: Path) -> list[IdRow]:
+def _read_id_rows(path: Path) -> list[IdRow]:
     rows: list[IdRow] = []
     seen: dict[str, str] = {}
     expected = ",".join(HEADER)
@@ -187,8 +187,8 @@ READER = Reader(
     QuestionFile(
         place=SAMPLE_SUBMISSION,
         matches=_has_cactus_header,
-        read=read_images_to_predict,
-        names=names_to_predict,
+        read=read_sample_submission,
+        names=read_ids,
     ),
     label_columns=("hascactus",),
 )

@@ -95,7 +95,7 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
     return images
 
 
-def read_images_to_predict(path: Path, data: Path) -> list[ImageToPredict]:
+def read_question_file(path: Path, data: Path) -> list[ImageToPredict]:
     """Return the test images of a question file in the order of its rows.
 
     As in the competition's archives, image paths are relative to the parent of the file's
@@ -181,7 +181,7 @@ def is_question_file(first_rows: Sequence[Sequence[str]]) -> bool:
     return any(_is_attribute_row(fields) for fields in first_rows)
 
 
-def names_to_predict(path: Path) -> list[tuple[str, Optional[Task]]]:
+def read_question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
     """Return the image and task of every row of a question file; the images need not exist."""
     return [(row.image, row.task) for row in read_attribute_rows(path)]
 
@@ -247,8 +247,8 @@ READER = Reader(
     QuestionFile(
         place=TEST_QUESTIONS,
         matches=is_question_file,
-        read=read_images_to_predict,
-        names=names_to_predict,
+        read=read_question_file,
+        names=read_question_names,
     ),
     parse_marks=parse_marks,
     image_name=image_name,

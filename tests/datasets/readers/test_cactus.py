@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.datasets.prepared.split import split_records
-from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_images_to_predict
+from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_sample_submission
 from fashionai.errors import DataError
 from fashionai.families import CACTUS
 from tests.datasets.trees import put, write_cactus
@@ -22,7 +22,7 @@ FOLDERS = ["{part}", "{part}/{part}"]
 ARCHIVES = ["{part}.zip", "{part}.zip/{part}", "{part}.zip/{part}/{part}"]
 
 
-read_questions_of = partial(read_images_to_predict, data=Path())
+read_submission = partial(read_sample_submission, data=Path())
 
 
 def error_of(call, *arguments) -> str:
@@ -70,7 +70,7 @@ def test_questions_come_in_order_with_their_bytes(tmp_path, place: str, by_file:
     data = write_cactus(tmp_path / "data", place=place)
     lines = (data / "sample_submission.csv").read_text().splitlines()
     put(data / "sample_submission.csv", "\n".join([lines[0], *reversed(lines[1:])]))
-    questions = read_images_to_predict(data / "sample_submission.csv" if by_file else data, data)
+    questions = read_sample_submission(data / "sample_submission.csv" if by_file else data, data)
     assert [asked.image for asked in questions] == [
         line.split(",")[0] for line in reversed(lines[1:])
     ]
@@ -135,7 +135,7 @@ def test_rows_that_cannot_be_used_are_refused(tmp_path: Path, text: str, problem
 def test_missing_files_are_named(tmp_path: Path) -> None:
     tmp = tmp_path
     assert error_of(read_cactus, tmp) == f"{tmp}/train.csv: no such file"
-    assert error_of(read_questions_of, tmp) == f"{tmp}/sample_submission.csv: no such file"
+    assert error_of(read_submission, tmp) == f"{tmp}/sample_submission.csv: no such file"
 
 
 def archive_of(folder: Path, *members: tuple[str, bytes]) -> Path:
@@ -201,7 +201,7 @@ def test_a_changed_byte_is_damage(tmp_path: Path, part: str) -> None:
     data = bytearray(path.read_bytes())
     data[300] ^= 255  # inside the first member's content
     path.write_bytes(data)
-    read = read_cactus if part == "train" else read_questions_of
+    read = read_cactus if part == "train" else read_submission
     name = re.escape(f"{part}/{part}{0:028d}.jpg")
     assert re.match(f"{re.escape(str(path))}: member {name} is damaged: ", error_of(read, tmp_path))
 
