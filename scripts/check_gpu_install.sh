@@ -36,7 +36,7 @@ python=$scratch/venv/bin/python
 install() {
   # Build a copy, because building in place would leave a folder build/ in the checkout.
   mkdir "$scratch/source"
-  cp -R "$root/pyproject.toml" "$root/README.md" "$root/fashionai" "$scratch/source"
+  cp -R "$root/pyproject.toml" "$root/README.md" "$root/fashionai" "$root/configs" "$scratch/source"
   "${PYTHON:-python3}" -m venv "$scratch/venv"
   echo "Installing fashionai[gpu] in $scratch/venv ($("$python" --version))"
   if ! "$python" -m pip install "$scratch/source[gpu]" >"$scratch/pip.log" 2>&1; then

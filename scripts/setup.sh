@@ -8,10 +8,11 @@
 #   --dev          also install what the checks and the tests need
 #
 # The interpreter is $PYTHON, or the first supported one of python3, python3.12 ... python3.9.
+# With $FASHIONAI_VENV it makes that environment in the repository root instead of .venv.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-venv=$root/.venv
+venv=$root/${FASHIONAI_VENV:-.venv}
 stamp=$venv/fashionai-setup           # written last: the inputs of a finished installation
 unfinished=$venv/fashionai-unfinished # exists while pip installs
 log=$venv/fashionai-setup.log
@@ -163,6 +164,9 @@ install() {
 }
 
 parse_arguments "$@"
+# What is unfinished there is deleted, so it may be no other folder.
+[[ ${venv##*/} == .venv* && ${venv%/*} == "$root" ]] ||
+  fail 2 "FASHIONAI_VENV is '$FASHIONAI_VENV', expected a name such as .venv-3.9"
 find_state
 if [[ $state == current ]]; then exit; fi
 
@@ -183,6 +187,6 @@ fi
 with=''
 if [[ $dev == yes ]]; then with=", with the tools for checks and tests"; fi
 if [[ $build == gpu ]]; then with+=", 2.3 GB to download"; fi
-echo "Installing fashionai in .venv (Python $version, MXNet for the ${build^^}$with)"
+echo "Installing fashionai in ${venv##*/} (Python $version, MXNet for the ${build^^}$with)"
 if [[ $state == make ]]; then make_venv; fi
 install

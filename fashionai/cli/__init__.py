@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 import click
+from click.shell_completion import CompletionItem
 
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
@@ -46,7 +47,7 @@ EPILOG = """
 \b
 Examples:
   fashionai prepare --task skirt
-  fashionai train --config configs/skirt.yaml
+  fashionai train --config skirt
   fashionai predict --out submission.csv
 
 Run fashionai COMMAND --help for the options of a command.
@@ -65,6 +66,15 @@ class _Commands(CommandGroup):
         module = f"fashionai.cli.{cmd_name.replace('-', '_')}"
         command: click.Command = importlib.import_module(module).command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, imported no more than for --help, and the options."""
+        commands = [
+            CompletionItem(name, help=line)
+            for name, line in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

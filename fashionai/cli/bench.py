@@ -7,13 +7,13 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import device_options, parse_gpus
+from fashionai.cli.options import config_option, device_options, parse_gpus
 
 EPILOG = """
 \b
 Examples:
   fashionai bench
-  fashionai bench --config configs/skirt.yaml
+  fashionai bench --config skirt
   fashionai bench model.name=resnet18_v2 batch_size=32
 
 KEY=VALUE overrides any key that fashionai config prints.
@@ -25,12 +25,7 @@ TASK = "skirt"
 
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="YAML file.  [default: the defaults, on drawn images]",
-)
+@config_option(note="  [default: the defaults, on drawn images]")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, 3600, min_open=True),

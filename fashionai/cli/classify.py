@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import device_options, parse_gpus, prediction_options, runs_option
+from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -36,7 +36,6 @@ Examples:
     "--allow-private", is_flag=True, help="Also download from this machine and private networks."
 )
 @prediction_options
-@device_options
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|URL...")
 def command(
     images: tuple[str, ...],
@@ -45,11 +44,7 @@ def command(
     json_file: Optional[str],
     csv_file: Optional[Path],
     allow_private: bool,
-    crops: int,
-    batch_size: int,
-    engine: str,
-    device: str,
-    gpus: str,
+    settings: PredictionSettings,
 ) -> None:
     """Print the most probable classes of images, with their probabilities.
 
@@ -66,20 +61,17 @@ def command(
     from fashionai.predictions.classify import choose_runs, classify, to_json, to_rows
     from fashionai.predictions.run_choice import Candidates
     from fashionai.reporting.classes import image_lines
-    from fashionai.runtime import contexts
 
     runs = choose_runs(Candidates.open(run_paths))
     results = classify(
         images,
         runs,
-        contexts(device, parse_gpus(gpus)),
+        settings.contexts(),
         top=top,
         limits=DownloadLimits(allow_private=allow_private),
         rng=np.random.default_rng(),
         progress=progress_bar,
-        crops=crops,
-        batch_size=batch_size,
-        engine=engine,
+        **settings.options,
     )
     if csv_file is not None:
         write_rows(csv_file, to_rows(results))

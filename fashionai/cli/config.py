@@ -2,24 +2,70 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 import click
 
+from fashionai.cli.options import complete_config
 
-@click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+EPILOG = """
+\b
+Examples:
+  fashionai config skirt
+  fashionai config configs/skirt.yaml epochs=10 optimizer.lr=0.01
+  fashionai config --list
+  fashionai config --schema > fashionai.schema.json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument(
+    "path",
+    required=False,
+    metavar="[FILE_OR_NAME]",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_config,
+)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-def command(path: Path, overrides: tuple[str, ...]) -> None:
+@click.option("--list", "list_them", is_flag=True, help="List the packaged configurations.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema of configurations.")
+def command(
+    path: Optional[Path], overrides: tuple[str, ...], list_them: bool, schema: bool
+) -> None:
     """Print the resolved configuration: every key with the value that train uses.
 
-    \b
-    Example:
-      fashionai config configs/skirt.yaml epochs=10 optimizer.lr=0.01
+    FILE_OR_NAME is a YAML file or the name of a packaged configuration.
     """
+    if (path is not None) + list_them + schema != 1:
+        raise click.UsageError("give one of FILE_OR_NAME, --list and --schema")
+    if list_them:
+        _print_packaged()
+    elif schema:
+        from fashionai.config.schema import config_schema
+
+        click.echo(json.dumps(config_schema(), indent=2, ensure_ascii=False))
+    else:
+        assert path is not None
+        _print_resolved(path, overrides)
+
+
+def _print_packaged() -> None:
+    from fashionai.packaged_configs import first_comment, packaged_configs
+
+    packaged = packaged_configs()
+    width = max(map(len, packaged))
+    for name, path in packaged.items():
+        click.echo(f"{name:<{width}}  {first_comment(path)}")
+
+
+def _print_resolved(path: Path, overrides: Sequence[str]) -> None:
     from fashionai.config import dump_config, load_config
+    from fashionai.packaged_configs import find_config
     from fashionai.runs import Run, RunFolder, learnt_tasks
 
     # Beside a run's configuration are its tasks, wherever they were prepared.
-    known = learnt_tasks([Run(RunFolder(path.parent))])
+    known = learnt_tasks([Run(RunFolder(find_config(path).parent))])
     click.echo(dump_config(load_config(path, overrides, known)), nl=False)

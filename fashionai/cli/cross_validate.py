@@ -8,14 +8,20 @@ from typing import Optional, Union
 
 import click
 
-from fashionai.cli.options import CROPS, batch_size_option, device_options, parse_gpus
+from fashionai.cli.options import (
+    CROPS,
+    batch_size_option,
+    config_option,
+    device_options,
+    parse_gpus,
+)
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 
 EPILOG = """
 \b
 Examples:
-  fashionai cross-validate --config configs/skirt.yaml
+  fashionai cross-validate --config skirt
   fashionai cross-validate --run runs/skirt-folds --resume
   fashionai predict --out submission.csv --run runs/skirt-folds
 
@@ -25,7 +31,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file.")
+@config_option()
 @click.option("--folds", type=click.IntRange(min=2), help="Number of folds.  [default: 4]")
 @click.option(
     "--stratified/--not-stratified",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import click
 
-from fashionai.cli.options import device_options, parse_gpus, prediction_options
+from fashionai.cli.options import PredictionSettings, prediction_options
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 
@@ -81,7 +81,6 @@ class Threshold(click.ParamType):
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="JSON file to write.")
 @prediction_options
-@device_options
 def command(
     predictions: Optional[Path],
     labels: tuple[Path, ...],
@@ -93,11 +92,7 @@ def command(
     per_class: bool,
     confusion: bool,
     json_file: Optional[Path],
-    crops: int,
-    batch_size: int,
-    engine: str,
-    device: str,
-    gpus: str,
+    settings: PredictionSettings,
 ) -> None:
     """Score a prediction file against labels, or a run on a prepared split.
 
@@ -115,12 +110,8 @@ def command(
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
     if run_path is not None and predictions is None and not labels:
-        from fashionai.runtime import contexts
-
         log_to_terminal()
-        options = {"crops": crops, "batch_size": batch_size, "engine": engine}
-        devices = contexts(device, parse_gpus(gpus))
-        evaluations = _evaluate_run(run_path, split, devices, threshold, options)
+        evaluations = _evaluate_run(run_path, split, threshold, settings)
     elif predictions is not None and labels and run_path is None:
         if isinstance(threshold, str):
             raise click.UsageError("--threshold auto goes with --run, whose validation chooses it")
@@ -129,7 +120,8 @@ def command(
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")
 
     _print_scores(evaluations)
-    for table in [class_table] * per_class + [confusion_table] * confusion:
+    wanted = ((class_table, per_class), (confusion_table, confusion))
+    for table in (table for table, is_wanted in wanted if is_wanted):
         for evaluation in evaluations:
             click.echo(f"\n{evaluation.name}")
             click.echo(table(evaluation.confusion, evaluation.labels))
@@ -138,16 +130,12 @@ def command(
 
 
 def _evaluate_run(
-    path: Path,
-    split: str,
-    devices: list[Any],
-    threshold: Union[float, str, None],
-    options: dict[str, Any],
+    path: Path, split: str, threshold: Union[float, str, None], settings: PredictionSettings
 ) -> list[TaskEvaluation]:
     from fashionai.runs import Run
     from fashionai.scoring.splits import evaluate_run, threshold_of_run
 
-    run = Run.open(path)
+    run, devices, options = Run.open(path), settings.contexts(), settings.options
     if isinstance(threshold, str):
         with progress_bar(f"{run}: val", 0) as advance:
             threshold = threshold_of_run(run, devices, progress=advance, **options)

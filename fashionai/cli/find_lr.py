@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from fashionai.cli.options import device_options, parse_gpus
+from fashionai.cli.options import config_option, device_options, parse_gpus
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
 \b
 Examples:
-  fashionai find-lr --config configs/skirt.yaml
-  fashionai find-lr --config configs/skirt.yaml --out plots batch_size=32
+  fashionai find-lr --config skirt
+  fashionai find-lr --config skirt --out plots batch_size=32
 
 KEY=VALUE overrides any key that fashionai config prints.
 """
@@ -22,9 +22,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="YAML file."
-)
+@config_option(required=True)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

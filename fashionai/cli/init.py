@@ -37,6 +37,9 @@ def command(name: str, folder: Path, out: Optional[Path], overwrite: bool) -> No
     Network and input size follow from the size of the images, batch size and
     epochs from their number, class weights from the balance of the classes.
     Comments in the file give the reasons.
+
+    The schema file .fashionai.schema.json is written beside it. Editors that
+    know YAML schemas use it to complete and check the keys.
     """
     import numpy as np
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import glob
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from fashionai.engines.registry import AUTO, ENGINES
 from fashionai.errors import ConfigError
@@ -14,6 +17,34 @@ from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CROPS = click.Choice([str(count) for count in CROP_COUNTS])
+
+
+def complete_config(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Packaged configurations that begin so; files where one does, or no configuration."""
+    from fashionai.packaged_configs import first_comment, packaged_configs
+
+    names = [
+        CompletionItem(name, help=first_comment(path))
+        for name, path in packaged_configs().items()
+        if name.startswith(incomplete)
+    ]
+    is_here = incomplete and any(Path().glob(f"{glob.escape(incomplete)}*"))
+    return names if names and not is_here else [CompletionItem(incomplete, type="file")]
+
+
+def config_option(required: bool = False, note: str = "") -> Callable[[Command], Command]:
+    """Add --config as config_file; ``note`` follows its help text."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        required=required,
+        metavar="FILE_OR_NAME",
+        shell_complete=complete_config,
+        help="YAML file, or the name of a packaged configuration such as skirt." + note,
+    )
 
 
 def device_options(command: Command) -> Command:
@@ -63,19 +94,51 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
+class PredictionSettings(NamedTuple):
+    """The values of the options that prediction_options adds."""
+
+    crops: int
+    batch_size: int
+    engine: str
+    device: str
+    gpus: list[int]
+
+    def contexts(self) -> list[Any]:
+        """The devices to compute on."""
+        from fashionai.runtime import contexts
+
+        return contexts(self.device, self.gpus)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of fashionai.predictions.predict.predict."""
+        return {"crops": self.crops, "batch_size": self.batch_size, "engine": self.engine}
+
+
 def prediction_options(command: Command) -> Command:
-    """Add --crops, --batch-size and --engine."""
-    command = click.option(
+    """Add the options of commands that predict images, and pass them on as ``settings``.
+
+    They are --crops, --batch-size, --engine, --device and --gpus.
+    """
+
+    @functools.wraps(command)
+    def with_settings(
+        *, crops: str, batch_size: int, engine: str, device: str, gpus: str, **others: Any
+    ) -> Any:
+        settings = PredictionSettings(int(crops), batch_size, engine, device, parse_gpus(gpus))
+        return command(settings=settings, **others)
+
+    with_engine = click.option(
         "--engine",
         type=click.Choice([AUTO, *ENGINES]),
         default=AUTO,
         help="Engine that computes the network: auto is the fastest exact one, int8 needs "
         "fashionai quantize before.",
-    )(command)
-    return click.option(
+    )(device_options(with_settings))
+    with_crops = click.option(
         "--crops",
         type=CROPS,
         default=str(DEFAULT_CROPS),
-        callback=lambda context, parameter, value: int(value),
         help="Views per image: 1 centre; 5 with the corners; 10 with all mirrored.",
-    )(batch_size_option(command))
+    )(batch_size_option(with_engine))
+    return cast(Command, with_crops)

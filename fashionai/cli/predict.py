@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from fashionai.cli.options import device_options, parse_gpus, prediction_options, runs_option
+from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.default_folders import DATA_FOLDER
 
@@ -68,7 +68,6 @@ Examples:
     "class where its probability exceeds it.  [default: 0.5 for two classes]",
 )
 @prediction_options
-@device_options
 def command(
     out: Path,
     data: Path,
@@ -79,11 +78,7 @@ def command(
     split: Optional[str],
     layout: str,
     threshold: Optional[float],
-    crops: int,
-    batch_size: int,
-    engine: str,
-    device: str,
-    gpus: str,
+    settings: PredictionSettings,
 ) -> None:
     """Write a prediction file, with probabilities averaged over crops and runs.
 
@@ -93,7 +88,6 @@ def command(
     from fashionai.families import expand_tasks
     from fashionai.predictions.plan import plan_questions, plan_split, question_file, write_planned
     from fashionai.predictions.run_choice import Candidates
-    from fashionai.runtime import contexts
     from fashionai.tasks import prepared_tasks
 
     if split is not None and questions is not None:
@@ -116,11 +110,9 @@ def command(
                 f"every image gets one of the classes: --threshold P also predicts "
                 f"{task.background}"
             )
-    devices = contexts(device, parse_gpus(gpus))
-    with progress_bar(f"{crops} crops", plan.images) as advance:
-        rows = write_planned(
-            plan, out, devices, progress=advance, crops=crops, batch_size=batch_size, engine=engine
-        )
+    devices = settings.contexts()
+    with progress_bar(f"{settings.crops} crops", plan.images) as advance:
+        rows = write_planned(plan, out, devices, progress=advance, **settings.options)
     click.echo(f"{out}: {rows:,} rows")
 
 

@@ -7,20 +7,20 @@ from typing import Optional
 
 import click
 
+from fashionai.cli.options import config_option
+
 EPILOG = """
 \b
 Examples:
-  fashionai preview --config configs/skirt.yaml
-  fashionai preview --config configs/skirt.yaml loss.cutmix=1 --out grid.png
-  fashionai preview --config configs/skirt.yaml --image skirt.jpg
+  fashionai preview --config skirt
+  fashionai preview --config skirt loss.cutmix=1 --out grid.png
+  fashionai preview --config skirt --image skirt.jpg
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), required=True, help="YAML file."
-)
+@config_option(required=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("preview.png"), help="PNG to write."
 )

@@ -7,14 +7,14 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import device_options, parse_gpus
+from fashionai.cli.options import config_option, device_options, parse_gpus
 from fashionai.cli.progress import log_to_terminal
 
 EPILOG = """
 \b
 Examples:
-  fashionai train --config configs/skirt.yaml
-  fashionai train --config configs/skirt.yaml epochs=10 optimizer.lr=0.01
+  fashionai train --config skirt
+  fashionai train --config skirt epochs=10 optimizer.lr=0.01
   fashionai train --run runs/skirt --resume
 
 KEY=VALUE overrides any key that fashionai config prints.
@@ -23,7 +23,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file.")
+@config_option()
 @click.option(
     "--run",
     "run_path",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional, get_args, get_type_hints
+from typing import Any, Optional, Union, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,20 +17,22 @@ from fashionai.config.section import Section
 from fashionai.errors import ConfigError, nearest
 from fashionai.families import find_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
+from fashionai.packaged_configs import find_config
 from fashionai.tasks import Task, prepared_tasks
 from fashionai.yaml_files import load_yaml, parse_scalar
 
 
 def load_config(
-    path: Path, overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
+    path: Union[str, Path], overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
 ) -> Config:
     """The configuration of a YAML file with ``key=value`` overrides applied.
 
-    Its tasks are those of the registry, prepared ones in ``data.folder``, and
-    ``known_tasks``. Raises ConfigError that lists every unknown task and key and
-    every wrong value together.
+    ``path`` may be the name of a packaged configuration, see find_config. Its tasks
+    are those of the registry, prepared ones in ``data.folder``, and ``known_tasks``.
+    Raises ConfigError that lists every unknown task and key and every wrong value
+    together.
     """
-    return resolve_config(load_yaml(path), str(path), overrides, known_tasks)
+    return resolve_config(load_yaml(find_config(path)), str(path), overrides, known_tasks)
 
 
 def resolve_config(

@@ -51,12 +51,12 @@ class Project:
         python.write_text(FAKE_PYTHON.replace("{folder}", f"'{self.home}'"))
         python.chmod(0o755)
 
-    def setup(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def setup(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Call setup.sh from another directory."""
         return subprocess.run(
             [str(self.root / "scripts/setup.sh"), *arguments],
             cwd=self.home,
-            env={**os.environ, "PYTHON": str(self.home / "python3")},
+            env={**os.environ, "PYTHON": str(self.home / "python3"), **environment},
             capture_output=True,
             text=True,
             timeout=60,
@@ -124,6 +124,26 @@ def test_the_other_build_is_uninstalled_first(project: Project) -> None:
         "uninstall -y mxnet mxnet-cu112 nvidia-cublas-cu11",
         project.install("cpu,dev"),
     ]
+
+
+def test_another_environment_is_kept_apart(project: Project) -> None:
+    project.setup("--cpu")
+    other = project.setup("--cpu", "--dev", FASHIONAI_VENV=".venv-3.9")
+    assert other.stdout.startswith("Installing fashionai in .venv-3.9 (Python 3.11, ")
+    assert project.notes() == [project.install("cpu"), project.install("cpu,dev")]
+    for environment in ({}, {"FASHIONAI_VENV": ".venv-3.9"}):
+        assert project.setup("--cpu", **environment).stdout == ""
+    assert (project.root / ".venv-3.9/bin/python").is_file()
+    assert project.notes() == []
+
+
+@pytest.mark.parametrize("name", [".", "scripts", "..", ".venv/..", "/tmp/.venv"])
+def test_an_environment_is_no_other_folder(project: Project, name: str) -> None:
+    refused = project.setup("--cpu", FASHIONAI_VENV=name)
+    assert refused.returncode == 2
+    expected = f"setup.sh: FASHIONAI_VENV is '{name}', expected a name such as .venv-3.9\n"
+    assert refused.stderr == expected
+    assert project.notes() == []
 
 
 def test_an_interrupted_install_is_made_anew(project: Project) -> None:

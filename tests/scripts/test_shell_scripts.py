@@ -54,6 +54,7 @@ def test_script_is_executable_and_parses(script: Path) -> None:
         ("test.sh", ["--slwo"], "unrecognized arguments: --slwo"),
         ("test.sh", ["-k"], "argument -k: expected one argument"),
         ("check_gpu_install.sh", ["--kep"], "unknown argument '--kep'"),
+        ("check_wheel.sh", ["--kep"], "unknown argument '--kep'"),
         ("bench/setup.sh", ["--cpu"], "takes no arguments, got '--cpu'"),
         ("bench/all.sh", ["--quik"], "unknown argument '--quik'"),
         ("bench/all.sh", ["--quick", "loader"], "unknown argument 'loader'"),

@@ -1,0 +1,93 @@
+"""The JSON schema of configurations, for editors and other programs.
+
+Types, ranges, defaults and descriptions come from the models. What their
+validators demand beyond these is added here, as far as a schema can say it: it
+cannot compare two values (``crop`` with ``resize_short``), tell 3.0 from 3, or
+know which tasks are prepared.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fashionai.config.models import Config
+from fashionai.families import ALL, known_tasks
+from fashionai.metrics import SCORE_NAMES
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_TASK_NAME = {"type": "string", "minLength": 1}
+_TASK = {
+    "anyOf": [
+        {**_TASK_NAME, "examples": [*(task.short_name for task in known_tasks()), ALL]},
+        {"type": "array", "items": _TASK_NAME, "minItems": 1},
+    ]
+}
+_CLASS_WEIGHTS = {
+    "anyOf": [
+        {"enum": ["none", "balanced"]},
+        {"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
+    ]
+}
+_FOLD_AND_FILE_OR_NEITHER = [
+    {"properties": {"fold": {"type": "null"}, "folds_file": {"type": "null"}}},
+    {
+        "properties": {"fold": {"type": "integer"}, "folds_file": {"type": "string"}},
+        "required": ["fold", "folds_file"],
+    },
+]
+_SCORES = list(SCORE_NAMES)
+_SCORE_OF_A_TASK = rf"^(.+\.)?({'|'.join(map(re.escape, _SCORES))})$"
+# With a single task there are no scores of one task among several. "all" stands for several.
+_ONE_NAME = {"type": "string", "not": {"const": ALL}}
+_SINGLE_TASK = {"anyOf": [_ONE_NAME, {"type": "array", "items": _ONE_NAME, "maxItems": 1}]}
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a configuration file, as plain values for JSON."""
+    schema = Config.model_json_schema()
+    for definition in schema["$defs"].values():
+        _require_name_that_decides(definition)
+    _add_rules_of_data(schema["$defs"]["DataConfig"])
+    schema["$defs"]["LossConfig"]["properties"]["class_weights"].update(_CLASS_WEIGHTS)
+    keys = schema["properties"]
+    keys["task"].update(_TASK)
+    keys["monitor"]["pattern"] = _SCORE_OF_A_TASK
+    keys.update({key: _or_null(value) for key, value in keys.items() if _is_section(value)})
+    return {
+        "$schema": DIALECT,
+        **schema,
+        "title": "fashionai configuration",
+        "if": {"properties": {"task": _SINGLE_TASK}},
+        "then": {"properties": {"monitor": {"enum": _SCORES}}},
+    }
+
+
+def _require_name_that_decides(definition: dict[str, Any]) -> None:
+    """The name of a schedule or of a step says which one it is, so a file has to give it."""
+    name = definition["properties"].get("name", {})
+    if "const" in name:
+        definition["required"] = ["name"]
+        name.pop("default")
+
+
+def _add_rules_of_data(definition: dict[str, Any]) -> None:
+    definition["anyOf"] = _FOLD_AND_FILE_OR_NEITHER
+    channels = [each for each in definition["properties"]["std"]["anyOf"] if "items" in each]
+    channels[0]["items"]["exclusiveMinimum"] = 0
+
+
+def _is_section(key: dict[str, Any]) -> bool:
+    """Whether a key holds keys that all have defaults, which those of a schedule do not."""
+    return "$ref" in key or "allOf" in key  # allOf: pydantic before 2.9
+
+
+def _or_null(section: dict[str, Any]) -> dict[str, Any]:
+    """A section whose keys are all commented out is null in YAML, and has its defaults."""
+    about: dict[str, Any] = {}
+    for name in ("title", "description", "default"):
+        if name in section:
+            about[name] = section[name]
+    rest = {name: value for name, value in section.items() if name not in about}
+    return {**about, "anyOf": [rest, {"type": "null"}]}

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Proves that fashionai works without a checkout: builds the sdist and from it the wheel, installs
+# the wheel in an empty environment in a scratch folder, and runs a small demo there.
+#
+# usage: scripts/check_wheel.sh [--keep]
+#   --keep   leave the scratch folder, which is under $TMPDIR or /tmp
+set -euo pipefail
+
+fail() {
+  echo "check_wheel.sh: $1" >&2
+  exit "${2:-1}"
+}
+
+keep=no
+for argument in "$@"; do
+  [[ $argument == --keep ]] ||
+    fail "unknown argument '$argument'; usage: scripts/check_wheel.sh [--keep]" 2
+  keep=yes
+done
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+"$root/scripts/setup.sh" --dev
+scratch=$(mktemp -d)
+if [[ $keep == yes ]]; then
+  trap 'echo "Kept $scratch"' EXIT
+else
+  trap 'rm -rf "$scratch"' EXIT
+fi
+python=$scratch/venv/bin/python
+
+logged() { # command ...
+  "$@" >"$scratch/log" 2>&1 && return
+  tail -n 20 "$scratch/log" >&2
+  fail "failed: $*"
+}
+
+# The wheel is made of the sdist alone, so the sdist holds all that it needs.
+build() {
+  logged "$root/.venv/bin/python" -m build --outdir "$scratch/dist" "$root"
+  wheel=$(echo "$scratch"/dist/*.whl)
+  "$root/.venv/bin/python" -m zipfile -l "$wheel" | awk 'NR > 1 { print $1 }' >"$scratch/wheel.txt"
+  tar -tzf "$scratch"/dist/*.tar.gz | sed 's,^[^/]*/,,' >"$scratch/sdist.txt"
+}
+
+check_contents() {
+  local list file
+  for list in "$scratch/wheel.txt" "$scratch/sdist.txt"; do
+    for file in "$root"/configs/*.yaml fashionai/py.typed; do
+      file=${file/#"$root"/fashionai}
+      grep -qxF "$file" "$list" || fail "${list##*/}: $file is missing"
+    done
+    grep -qE '(^|/)LICENSE$' "$list" || fail "${list##*/}: the license is missing"
+    if grep -E '(^|/)tests/' "$list"; then fail "${list##*/}: tests are in it"; fi
+  done
+}
+
+install() {
+  logged "$root/.venv/bin/python" -m venv "$scratch/venv"
+  logged "$python" -m pip --disable-pip-version-check install "${wheel}[cpu]"
+  # As setup.sh does where the libraries of a display are missing.
+  if ! "$python" -c 'import cv2' 2>/dev/null; then
+    local version
+    version=$("$python" -c 'from importlib.metadata import version as v; print(v("opencv-python"))')
+    logged "$python" -m pip uninstall -y opencv-python
+    logged "$python" -m pip install "opencv-python-headless==$version"
+  fi
+}
+
+fashionai() {
+  echo "+ fashionai $*"
+  logged "$scratch/venv/bin/fashionai" "$@"
+}
+
+demo() {
+  local answers=data/demo/fashionAI_attributes_answer_a_20180428.csv
+  mkdir "$scratch/work"
+  cd "$scratch/work"
+  unset PYTHONPATH
+  "$python" -c 'import fashionai, sys; sys.exit(not fashionai.__file__.startswith(sys.prefix))' ||
+    fail "the installed package is not the one that is imported"
+  fashionai config --list
+  cut -d ' ' -f 1 "$scratch/log" | diff - <(basename -s .yaml "$root"/configs/*.yaml) ||
+    fail "config --list differs from configs/"
+  fashionai config skirt
+  fashionai config --schema
+  fashionai demo --train-images 60 --test-images 12
+  fashionai prepare --task skirt --data data/demo --out data/demo/train_valid
+  fashionai init skirt --folder data/demo/train_valid
+  fashionai config configs/skirt.yaml
+  fashionai train --config demo model.name=small_cnn epochs=2 batch_size=16
+  fashionai predict --task skirt --data data/demo --out submission.csv
+  fashionai evaluate --predictions submission.csv --labels "$answers" --task skirt
+  cat "$scratch/log"
+}
+
+echo "Building the sdist and the wheel"
+build
+check_contents
+echo "Installing ${wheel##*/} in $scratch/venv ($("$root/.venv/bin/python" --version))"
+install
+demo
+echo "The wheel works outside the checkout"
