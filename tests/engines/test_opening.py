@@ -13,9 +13,10 @@ from fashionai.engines import choice as engine_choice
 from fashionai.engines import fused as fused_engine
 from fashionai.engines.choice import measure_engines, open_fastest
 from fashionai.engines.opening import open_engine
-from fashionai.engines.registry import ENGINES, EXACT_ENGINES
+from fashionai.engines.registry import ENGINES, EXACT_ENGINES, EngineEntry
 from fashionai.errors import ConfigError, InstallationError, RunError
 from fashionai.families import find_task
+from fashionai.models.forward import Pending
 from fashionai.models.graph import Graph
 from fashionai.predictions.predict import predict_images
 from fashionai.quantization import quantize
@@ -76,6 +77,34 @@ def test_engines_of_two_devices_share_the_views(runs: list[Run]) -> None:
 def test_engines_for_the_cpu_are_refused_on_a_gpu(runs: list[Run], name: str) -> None:
     with pytest.raises(ConfigError, match=rf"engine {name} runs only on the CPU, found gpu\(0\)"):
         open_engine(runs[1], [mx.gpu(0)], name)
+
+
+def open_doubtful(run: Run, contexts: list[object]) -> DoubtfulEngine:
+    return DoubtfulEngine(run.columns[-1].stop)
+
+
+class DoubtfulEngine:
+    """An engine that finds all classes equally probable."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+
+    def begin(self, pixels: np.ndarray) -> Pending:
+        return lambda: np.full((len(pixels), self.classes), 1 / self.classes)
+
+
+def test_an_engine_is_added_by_one_entry(
+    trained: Path, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener = f"{__name__}:open_doubtful"
+    monkeypatch.setitem(ENGINES, "doubtful", EngineEntry(opener, is_exact=False, cpu_only=False))
+    paths = images_to_predict(trained)
+    probabilities = predict_images(paths, [runs[0]], CPU, engine="doubtful")[SKIRT]
+    np.testing.assert_allclose(probabilities, np.full((len(paths), 6), 1 / 6))
+    assert isinstance(open_engine(runs[0], [mx.gpu(0)], "doubtful"), DoubtfulEngine)
+    monkeypatch.setitem(ENGINES, "doubtful", EngineEntry(opener))
+    with pytest.raises(ConfigError, match="engine doubtful computes wrong probabilities"):
+        open_engine(runs[0], CPU, "doubtful")
 
 
 def test_an_unknown_engine_is_refused_with_the_nearest_name(runs: list[Run]) -> None:
