@@ -25,8 +25,8 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.records import LabelledImage
 from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
-from fashionai.engines.names import ENGINES
 from fashionai.engines.opening import open_engine
+from fashionai.engines.registry import engines_on
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
 from fashionai.families import find_task
 from fashionai.models.mixed_precision import check_precision
@@ -299,7 +299,7 @@ def _measure_engines(
     shape = (VIEWS * len(devices), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     speeds, left_out = {}, {}
-    for name in ENGINES if devices[0].device_type == "cpu" else ("gluon",):
+    for name in engines_on(devices[0].device_type):
         try:
             if name == "int8":
                 quantize(run, images=VALIDATION_IMAGES, max_loss=float("inf"))

@@ -6,8 +6,9 @@ means a defect of the program.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Optional
 
 
@@ -56,6 +57,16 @@ class RunStoppedError(FashionAIError):
 
 class InstallationError(FashionAIError):
     """MXNet, its libraries, the driver or a GPU is missing, unsuitable or installed twice."""
+
+
+@contextlib.contextmanager
+def os_errors_as_data_errors() -> Iterator[None]:
+    """Turn an OSError, such as a full disk or a folder without write access, into a DataError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{error.filename}: {reason}" if error.filename else reason) from None
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -1,9 +1,15 @@
-"""The data sets that are known by name: for each family its tasks, its reader and its format.
+"""The registry of the known data sets, by family.
 
-To add a data set, write a reader module (see fashionai.datasets.readers.reader), where its
-competition has a prediction file of its own a format module (see
-fashionai.predictions.formats.base), and add one entry to FAMILIES. Both are named here and
-imported when they are first used.
+A family is a group of tasks whose label files have one layout and whose predictions have one
+format. To add a data set:
+
+1. Write a reader module for its label files (see fashionai.datasets.readers.reader).
+2. If its competition has its own prediction file, write a format module (see
+   fashionai.predictions.formats.base).
+3. Define its tasks here, and add a Family to FAMILIES.
+
+Families name their modules as strings, which are imported when they are first needed. Every
+command then knows the new tasks.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from fashionai.errors import ConfigError, nearest
+from fashionai.errors import ConfigError, closest
 from fashionai.tasks import Task
 
 READERS, FORMATS = "fashionai.datasets.readers", "fashionai.predictions.formats"
@@ -20,9 +26,10 @@ READERS, FORMATS = "fashionai.datasets.readers", "fashionai.predictions.formats"
 
 @dataclass(frozen=True)
 class ShareOption:
-    """An option of prepare that one family's reader takes: a number in [0, 1).
+    """An option of ``fashionai prepare`` for one family: a share in [0, 1).
 
-    ``name`` is the reader's keyword argument and, with dashes, the option's name.
+    ``name`` is the keyword argument of the family's reader and, with dashes, the option's name.
+    ``help`` is its help text.
     """
 
     name: str
@@ -30,16 +37,17 @@ class ShareOption:
 
     @property
     def flag(self) -> str:
-        """The option as it is typed: ``--no-logo-share``."""
+        """The option as the user types it, such as ``--no-logo-share``."""
         return "--" + self.name.replace("_", "-")
 
 
 @dataclass(frozen=True)
 class Family:
-    """Tasks whose label files have one layout.
+    """A group of tasks with one reader and one prediction format.
 
-    ``reader`` is a module with a READER, ``format`` one with a FORMAT; without a format
-    predictions are written as tables.
+    ``reader`` is the name of a module that defines READER, and ``format`` that of a module that
+    defines FORMAT; without a format, predictions are written as tables. ``option`` is the
+    family's own option of prepare. ``name`` is also the ``family`` of each of the tasks.
     """
 
     name: str
@@ -50,6 +58,7 @@ class Family:
 
 
 def _fashionai(name: str, *visible_classes: str) -> Task:
+    """Return the task of one attribute; its alias is the first word of its name."""
     return Task(name, (name.split("_")[0],), ("Invisible", *visible_classes), "fashionai")
 
 
@@ -85,7 +94,7 @@ FASHION_MNIST = Task(
     "idx",
 )
 
-# Brands as their folders are spelt.
+# The classes are the names of the brands' folders.
 LOGOS = Task(
     "logos",
     (),
@@ -100,20 +109,23 @@ LOGOS = Task(
 )
 NO_LOGO_SHARE = ShareOption(
     "no_logo_share",
-    "logos: share of the no-logo validation list to train on. 0 makes 32 classes, with "
-    "no-logo as the held-out background.  [default: 0.5]",
+    "logos: share of the no-logo validation images to train on. With 0, no-logo is not one of "
+    "the classes but the held-out background.  [default: 0.5]",
 )
 CACTUS = Task("cactus", (), ("no cactus", "cactus"), "cactus")
 COVERS = Task("covers", (), ("not cat", "cat"), "covers")
 
-# The first family is the default where a command cannot tell which one is meant.
+# The families by name. The first one is the default of commands that cannot tell the family.
 FAMILIES = {
     family.name: family
     for family in (
         Family("fashionai", FASHIONAI_TASKS, f"{READERS}.fashionai", f"{FORMATS}.fashionai"),
         Family("idx", (FASHION_MNIST,), f"{READERS}.idx"),
         Family(
-            *("flickrlogos", (LOGOS,), f"{READERS}.flickrlogos", f"{FORMATS}.flickrlogos"),
+            name="flickrlogos",
+            tasks=(LOGOS,),
+            reader=f"{READERS}.flickrlogos",
+            format=f"{FORMATS}.flickrlogos",
             option=NO_LOGO_SHARE,
         ),
         Family("cactus", (CACTUS,), f"{READERS}.cactus", f"{FORMATS}.cactus"),
@@ -121,37 +133,41 @@ FAMILIES = {
     )
 }
 
-# The name that stands for the eight FashionAI attributes.
+# Stands for the eight FashionAI attributes on the command line.
 ALL = "all"
 
 
 def known_tasks() -> list[Task]:
-    """The tasks of all families."""
+    """Return the tasks of all families."""
     return [task for family in FAMILIES.values() for task in family.tasks]
 
 
 def known_task(name: str) -> Optional[Task]:
-    """The task of a family with that full name or alias; None when no family has it."""
+    """Return the known task with that name or alias; None when no family has it."""
     return next((task for task in known_tasks() if name in (task.name, *task.aliases)), None)
 
 
 def find_task(name: str, others: Sequence[Task] = ()) -> Task:
-    """The task of that full name or alias; ConfigError names the nearest one otherwise.
+    """Return the task with that name or alias.
 
-    ``others`` are tasks beside those of the families, such as those of runs; they come first.
+    ``others`` are further tasks, such as those of runs; they take precedence over known tasks.
+    Raises ConfigError, with the nearest name or all short names, for an unknown name.
     """
     tasks = (*others, *known_tasks())
     for task in tasks:
         if name == task.name or name in task.aliases:
             return task
-    hint = nearest(name, [choice for task in tasks for choice in (*task.aliases, task.name)])
-    if not hint.startswith("Did"):
-        hint = f"Choose from: {', '.join(dict.fromkeys(task.short_name for task in tasks))}"
+    meant = closest(name, [choice for task in tasks for choice in (*task.aliases, task.name)])
+    short_names = ", ".join(dict.fromkeys(task.short_name for task in tasks))
+    hint = f"Did you mean '{meant}'?" if meant else f"Choose from: {short_names}"
     raise ConfigError(f"unknown task '{name}'", hint)
 
 
 def expand_tasks(names: Iterable[str], others: Sequence[Task] = ()) -> list[Task]:
-    """The tasks of several names, each once; ``all`` is the eight FashionAI attributes."""
+    """Return the tasks of several names without duplicates.
+
+    The name ``all`` stands for the eight FashionAI attributes. Errors as for find_task.
+    """
     tasks = [
         task
         for name in names
@@ -161,7 +177,11 @@ def expand_tasks(names: Iterable[str], others: Sequence[Task] = ()) -> list[Task
 
 
 def full_names(names: Iterable[str]) -> list[str]:
-    """Full names of tasks, each once: aliases are resolved, unknown names stay as they are."""
+    """Return full names of tasks without duplicates.
+
+    Aliases are resolved, ``all`` stands for the eight FashionAI attributes, and unknown names
+    stay as they are.
+    """
     resolved: list[str] = []
     for name in names:
         task = known_task(name)
@@ -173,6 +193,6 @@ def full_names(names: Iterable[str]) -> list[str]:
 
 
 def short_name(name: str) -> str:
-    """The short name of a family's task; other names stay as they are."""
+    """Return the short name of a known task; other names stay as they are."""
     task = known_task(name)
     return task.short_name if task else name

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from fashionai.export.formats import FORMATS, export
+
 EPILOG = """
 \b
 Examples:
@@ -15,31 +17,40 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--run", "run_path", type=click.Path(path_type=Path), required=True, help="The run.")
+@click.option(
+    "--run",
+    "run_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the run, for example runs/skirt.",
+)
 @click.option(
     "--format",
-    "layout",
-    type=click.Choice(["onnx", "gluon", "safetensors"]),
+    "format_name",
+    type=click.Choice(list(FORMATS)),
     required=True,
-    help="onnx, gluon: pixels of a crop in, probabilities out. safetensors: weights by the names "
-    "of torchvision or timm, where they have the network.",
+    help="onnx and gluon: the network with its normalisation and softmax, from the pixels of a "
+    "crop to probabilities. safetensors: the weights alone, by the names of torchvision or timm.",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
-def command(run_path: Path, layout: str, out: Path) -> None:
-    """Write a run's network for other programs.
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write to. It must be empty or not exist yet.",
+)
+def command(run_path: Path, format_name: str, out: Path) -> None:
+    """Export the network of a run for use in other programs.
 
-    Beside it is model.json: the classes in the order of the output, the crop, and
-    what else its use takes. It is checked against the run before it is written.
+    The file model.json describes the network: the classes in the order of the output, the size of
+    the crop and how to prepare an image. Before anything is written, the exported network is
+    compared with the run.
     """
-    from fashionai.export.graph import export_gluon, export_onnx
-    from fashionai.export.torch import export_safetensors
     from fashionai.runs import Run
 
-    exports = {"onnx": export_onnx, "gluon": export_gluon, "safetensors": export_safetensors}
-    done = exports[layout](Run.open(run_path), out)
+    done = export(Run.open(run_path), format_name, out)
     click.echo(f"{done.folder}: {done.description}")
     click.echo(
-        f"on {done.checked_on} probabilities differ by at most "
-        f"{done.agreement.difference:.1g} from the run's,\n"
-        f"and {done.agreement.top1:.0%} have the same most probable class"
+        f"On {done.compared_on}, probabilities differ from the run's by at most "
+        f"{done.agreement.difference:.1g},\n"
+        f"and {done.agreement.top1:.0%} of the images have the same most probable class."
     )

@@ -10,7 +10,7 @@ from typing import Any, Callable, NamedTuple, TypeVar, cast
 import click
 from click.shell_completion import CompletionItem
 
-from fashionai.engines.names import AUTO, ENGINES
+from fashionai.engines.registry import AUTO, ENGINES
 from fashionai.errors import ConfigError
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 

@@ -9,9 +9,10 @@ import click
 
 from fashionai.cli.options import batch_size_option
 from fashionai.cli.progress import progress_bar
+from fashionai.engines.calibration_modes import CALIBRATION_MODES
 
 if TYPE_CHECKING:
-    from fashionai.quantization import Quantized
+    from fashionai.quantization import QuantizationResult
 
 EPILOG = """
 \b
@@ -22,33 +23,46 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--run", "run_path", type=click.Path(path_type=Path), required=True, help="The run.")
 @click.option(
-    "--mode",
-    type=click.Choice(["naive", "entropy"]),
-    default="naive",
-    help="The range of a layer's values: all that was seen, or that of the least divergence.",
+    "--run",
+    "run_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the run, for example runs/skirt.",
 )
 @click.option(
-    "--images", type=click.IntRange(min=1), default=256, help="Training images to calibrate on."
+    "--mode",
+    type=click.Choice(CALIBRATION_MODES),
+    default="naive",
+    help="How to choose the range of a layer's outputs. naive: the range of all values. entropy: "
+    "the range of the least Kullback-Leibler divergence.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    default=256,
+    help="Number of training images to calibrate on.",
 )
 @click.option(
     "--max-loss",
     type=click.FloatRange(min=0),
     default=0.01,
-    help="How far accuracy and mAP on validation may fall.",
+    help="How much accuracy and mAP may decrease on validation, as a fraction: 0.01 is one "
+    "percentage point.",
 )
 @batch_size_option
 def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size: int) -> None:
-    """Calibrate a run for prediction in 8-bit integers on the CPU.
+    """Quantize a run for faster prediction in 8-bit integers on the CPU.
 
-    Scores on the validation split, centre crop, tell what it costs.
+    The run is calibrated on training images, and scored on the validation split before and after
+    with one crop per image. The quantized network is saved in the run, unless a score decreases by
+    more than --max-loss.
     """
     from fashionai.quantization import quantize
     from fashionai.runs import Run
 
     run = Run.open(run_path)
-    with progress_bar(f"{run}: val, twice", 0) as advance:
+    with progress_bar(f"{run}: val before and after", 0) as advance:
         done = quantize(
             run,
             mode=mode,
@@ -59,10 +73,10 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
         )
     _print_scores(done)
     click.echo(f"{run.folder.int8_report}: calibrated on {done.images} training images")
-    click.echo(f"Use it: fashionai predict --run {run} --engine int8 --out FILE")
+    click.echo(f"Next: fashionai predict --run {run} --engine int8 --out FILE")
 
 
-def _print_scores(done: Quantized) -> None:
+def _print_scores(done: QuantizationResult) -> None:
     from fashionai.reporting.tables import score_table, wrapped
 
     rows = [
@@ -72,7 +86,7 @@ def _print_scores(done: Quantized) -> None:
     ]
     click.echo(score_table(rows) + "\n")
     agreement = (
-        f"same most probable class for {done.agreement.top1:.2%} of the images, "
-        f"probabilities differ by at most {done.agreement.difference:.3f}"
+        f"{done.agreement.top1:.2%} of the images have the same most probable class, and "
+        f"probabilities differ by at most {done.agreement.difference:.3f}."
     )
     click.echo(wrapped(agreement))

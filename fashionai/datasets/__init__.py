@@ -1,1 +1,1 @@
-"""Label files of every data set, made into records, splits and per-class folders."""
+"""From the label files of a data set to records, splits and class folders."""

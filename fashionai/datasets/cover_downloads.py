@@ -1,4 +1,4 @@
-"""A list of image URLs to small square JPEGs, several at a time."""
+"""Download the images of a list of URLs, several at a time, and save them as small JPEGs."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from fashionai.urls import is_url
 FAILED = "failed.csv"
 FAILED_HEADER = ("url", "line", "reason")
 JPEG_QUALITY = 100
-# Of a URL's last part and of its hash, in a file's name.
+# The most characters that a file name takes from the last part of a URL, and from its hash.
 LONGEST_STEM, HASH_DIGITS = 60, 12
 
 QUOTE_COMMAS = "Put a URL that has commas in quotes"
 
 
 class ListedURL(NamedTuple):
-    """A URL and its line in the list."""
+    """A URL and its line, from 1, in the list."""
 
     url: str
     line: int
 
 
 class Failure(NamedTuple):
-    """A URL that gave no image, its line in the list, and why."""
+    """A URL whose image could not be fetched, its line in the list, and the reason."""
 
     url: str
     line: int
@@ -48,7 +48,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class DownloadReport:
-    """How many images were fetched now, how many were there before, and which failed."""
+    """The numbers of images fetched now and of images already present, and the failures."""
 
     folder: Path
     fetched: int
@@ -56,20 +56,20 @@ class DownloadReport:
     failures: list[Failure]
 
     def summary(self) -> str:
-        """The counts, as one line."""
+        """Return the counts as one line."""
         return (
-            f"{self.folder}: {self.fetched:,} fetched, {self.present:,} there already, "
+            f"{self.folder}: {self.fetched:,} fetched, {self.present:,} already present, "
             f"{len(self.failures):,} failed"
         )
 
     def raise_for_failures(self) -> None:
-        """DataError if there are any."""
+        """Raise DataError when an image could not be fetched."""
         if self.failures:
             total = self.fetched + self.present + len(self.failures)
             raise DataError(
                 f"{len(self.failures):,} of {total:,} images could not be fetched; "
                 f"see {self.folder / FAILED}",
-                "The same command tries them again",
+                "Run the same command to try them again",
             )
 
 
@@ -83,12 +83,12 @@ def download_covers(
     limits: DownloadLimits,
     progress: ProgressBar,
 ) -> DownloadReport:
-    """Fetch the images of a list of URLs into ``out`` as ``size`` x ``size`` JPEGs.
+    """Fetch the images of a list of URLs into ``out`` as JPEGs of ``size`` x ``size`` pixels.
 
-    A file's name depends on its URL alone, and what is there in the right size
-    is not fetched again. Failures do not stop it: ``failed.csv`` in ``out``
-    lists them, as long as there are any. ``rng`` varies the pauses between
-    tries. Raises DataError for a list that cannot be read.
+    A file's name depends only on its URL, and an image that is present in the right size is not
+    fetched again. Failures do not stop the download; ``failed.csv`` in ``out`` lists them, and
+    is removed when there are none. ``at_once`` is the number of threads, and ``rng`` varies the
+    pauses between attempts. Raises DataError for a list that cannot be read.
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file, expected a folder to write to")
@@ -117,11 +117,11 @@ def download_covers(
 
 
 def read_urls(path: Path) -> list[ListedURL]:
-    """The URLs of a file of one URL a row, or of CSV with a header.
+    """Read a file with one URL per row, or a CSV file with a header.
 
-    With a header they are in the column ``url`` if that holds one in the first
-    row, else in the first column that does. Raises DataError for a file without
-    URLs and for a row with more or fewer fields than the first.
+    With a header, the URLs are in the column ``url`` or, if its first row holds none there, in
+    the first column that holds one. Raises DataError for a file without URLs, and for a row
+    whose number of fields differs from that of the first row.
     """
     rows = [(fields, place) for fields, place in read_csv_rows(path) if any(fields)]
     if not rows:
@@ -130,12 +130,12 @@ def read_urls(path: Path) -> list[ListedURL]:
     has_header = not any(re.search("[/.]", field) for field in header)
     if not has_header and len(header) > 1:
         raise DataError(
-            f"{place}: found {len(header)} fields, expected one URL a row or a header above",
+            f"{place}: found {len(header)} fields, expected one URL per row or a header",
             QUOTE_COMMAS,
         )
-    body = rows[has_header:]
+    body = rows[1:] if has_header else rows
     if not body:
-        raise DataError(f"{place}: no row below the header, expected URLs")
+        raise DataError(f"{place}: no rows below the header, expected URLs")
     for fields, place in body:
         if len(fields) != len(header):
             raise DataError(
@@ -147,7 +147,7 @@ def read_urls(path: Path) -> list[ListedURL]:
 
 
 def file_name(url: str) -> str:
-    """The name of a URL's image: what is safe of its last part, and a hash of all of it."""
+    """Return the file name of a URL's image: its last part in safe characters, and its hash."""
     last_part = re.split("[?#]", url)[0].rpartition("/")[2]
     stem = PurePosixPath(unquote(last_part)).stem
     safe = re.sub(r"[^A-Za-z0-9_]+", "-", stem)[:LONGEST_STEM].strip("-")
@@ -155,6 +155,7 @@ def file_name(url: str) -> str:
 
 
 def _url_column(header: Sequence[str], fields: Sequence[str], place: str) -> int:
+    """Return the position of the URLs, from the first row below the header if there is one."""
     holding = [index for index, field in enumerate(fields) if is_url(field)]
     if not holding:
         raise DataError(f"{place}: found '{','.join(fields)}', expected a URL such as https://...")
@@ -184,10 +185,10 @@ def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
 def _fetch_all(
     urls: Sequence[str], fetch: Callable[[str], bytes], at_once: int
 ) -> Iterator[tuple[str, Union[bytes, str]]]:
-    """Each URL with its bytes, or with the reason of its DataError, as they come in.
+    """Yield each URL with its bytes, or with the message of its DataError, as they arrive.
 
-    The threads are daemons and touch no file: a program that is interrupted
-    ends without waiting for servers.
+    The threads are daemons and do not touch files, so an interrupted program ends at once
+    instead of waiting for servers.
     """
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     results: queue.Queue[tuple[str, Union[bytes, Exception]]] = queue.Queue(at_once)
@@ -201,7 +202,7 @@ def _fetch_all(
                 return
             try:
                 results.put((url, fetch(url)))
-            # Raised again where results are read: a thread that ended with it would be waited for.
+            # Raised again where the results are read; otherwise that loop would wait for ever.
             except Exception as error:
                 results.put((url, error))
 
@@ -215,7 +216,7 @@ def _fetch_all(
             yield url, _bytes_or_reason(url, outcome)
     finally:
         stopped.set()
-        # Room for the result that each thread may still have to leave.
+        # Make room for the last result of each thread, so that all threads can end.
         while not results.empty():
             results.get_nowait()
 

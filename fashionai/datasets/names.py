@@ -1,5 +1,5 @@
-"""Names that prepared folders have in common; importing them imports nothing else."""
+"""Names that all prepared folders share; the command line needs them before anything else."""
 
 SPLITS = ("train", "val", "test")
-# How images get into the folders.
+# How prepare puts images into the class folders.
 MODES = ("hardlink", "copy", "symlink")

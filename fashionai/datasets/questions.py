@@ -1,6 +1,6 @@
-"""Images to predict: question files of competitions, or one's own images.
+"""The images to predict: those of a competition's question file, or the user's own.
 
-One's own are a single image, a folder, a list of paths, or any CSV with a column of paths.
+The user's own are one image, a folder, a list of paths, or any CSV file with a column of paths.
 """
 
 from __future__ import annotations
@@ -12,44 +12,45 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai import csv_files
-from fashionai.datasets.readers.class_folders import (
-    ImageFiles,
-    safe_relative_path,
-)
 from fashionai.datasets.readers.csv_dialect import (
     DELIMITERS,
-    PATH_NAMES,
-    SAMPLE_LINES,
+    DIALECT_LINES,
+    PATH_COLUMN_NAMES,
+    column_position,
     find_delimiter,
-    given_column,
-    is_image,
-    plain,
+    is_existing_file,
+    normalized_name,
+    parse_lines,
     read_lines,
     read_table_rows,
-    split_lines,
 )
-from fashionai.datasets.readers.image_files import holds_image, is_image_name
+from fashionai.datasets.readers.image_files import (
+    ImageFiles,
+    holds_image,
+    is_image_name,
+    safe_relative_path,
+)
 from fashionai.datasets.readers.reader import QuestionFile, readers
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError
 from fashionai.tasks import Task
 
 
-def read_questions(
+def read_images_to_predict(
     path: Path, data: Path, path_column: Optional[str] = None
 ) -> list[ImageToPredict]:
-    """The images that a folder, a list or a question file asks for, in its order, or one image.
+    """Return the images of a question file, a list or a CSV file in its order, or of a folder.
 
-    Paths of a file are relative to its own folder or to ``data``. ``path_column``
-    is the name or number of a CSV's column of paths, for which usual names and
-    columns that hold images are found without. Raises DataError for rows that
-    cannot be read, missing images and images asked twice, ConfigError for a
-    column that is not there.
+    ``path`` may also be a single image. Paths in a file are relative to the file's own folder
+    or to ``data``. ``path_column`` is the name or the number, from 1, of the column of paths in
+    a CSV file; without it, the column is found by its name or because it holds images. Raises
+    DataError for rows that cannot be read and for missing or repeated images, and ConfigError
+    when the column is not found.
     """
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file or folder, expected what to predict")
+        raise DataError(f"{path}: no such file or folder, expected the images to predict")
     if is_image_name(path.name):
         return [ImageToPredict(path.name, path, None)]
     known = None if path_column else _known_question_file(path)
@@ -58,25 +59,27 @@ def read_questions(
     return _read_list(path, data, path_column)
 
 
-def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
-    """The image that each row of a question file names, and its task if rows name one.
+def names_to_predict(path: Path) -> list[tuple[str, Optional[Task]]]:
+    """Return the image name of each row of a question file, and the row's task if it names one.
 
-    The images need not exist. Raises DataError for a file that cannot be read,
-    ConfigError when it is not clear which column holds the paths.
+    The images need not exist. Raises DataError for a file that cannot be read, and ConfigError
+    when it is unclear which column holds the paths.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file, expected a question file")
     known = _known_question_file(path)
     if known is not None:
         return known.names(path)
-    rows, _ = _read_list_rows(path, path.parent, None)
+    rows, _ = _read_path_rows(path, path.parent, None)
     return [(row.text, None) for row in rows]
 
 
 def list_images(folder: Path) -> list[str]:
-    """Images below a folder at any depth, as sorted relative paths; hidden ones are left out.
+    """Return the images below a folder, at any depth, as sorted relative paths.
 
-    Those whose name does not tell count as well: images from the web may lack a suffix.
+    Hidden files and folders are skipped. A file without an image suffix counts when its content
+    is an image, because images from the web may lack a suffix. Raises DataError for a folder
+    without images.
     """
     found = []
     for place, folders, files in os.walk(folder):
@@ -87,7 +90,7 @@ def list_images(folder: Path) -> list[str]:
             if not name.startswith(".") and (is_image_name(name) or holds_image(Path(place) / name))
         ]
     if not found:
-        raise DataError(f"{folder}: no images there")
+        raise DataError(f"{folder}: no images found")
     return sorted(found)
 
 
@@ -96,14 +99,14 @@ def _read_folder(folder: Path) -> list[ImageToPredict]:
 
 
 def _known_question_file(path: Path) -> Optional[QuestionFile]:
-    """The kind of competition's question file that a file is; None for any other file."""
+    """Return the competition's format that a file has; None for any other file."""
     first_rows = [fields for fields, _ in itertools.islice(csv_files.read_csv_rows(path), 2)]
-    kinds = (reader.questions for reader in readers())
-    return next((kind for kind in kinds if kind is not None and kind.matches(first_rows)), None)
+    formats = (reader.questions for reader in readers())
+    return next((each for each in formats if each is not None and each.matches(first_rows)), None)
 
 
-class _ListRow(NamedTuple):
-    """One row of a list: the path as it stands, the same in a safe form, and the row's place."""
+class _PathRow(NamedTuple):
+    """One row: the path as the file has it, its safe form, and the row's place (file:line)."""
 
     text: str
     path: str
@@ -111,82 +114,96 @@ class _ListRow(NamedTuple):
 
 
 def _read_list(path: Path, data: Path, path_column: Optional[str]) -> list[ImageToPredict]:
-    rows, places = _read_list_rows(path, data, path_column)
+    rows, places = _read_path_rows(path, data, path_column)
     return _find_images(rows, places)
 
 
-def _read_list_rows(
+def _read_path_rows(
     path: Path, data: Path, path_column: Optional[str]
-) -> tuple[list[_ListRow], list[ImageFiles]]:
-    """The rows of a list of paths or of a CSV, and the folders that paths may start from."""
-    lines = list(itertools.islice(read_lines(path), SAMPLE_LINES))
+) -> tuple[list[_PathRow], list[ImageFiles]]:
+    """Return the rows of a list or CSV file, and the folders that paths may be relative to."""
+    lines = list(itertools.islice(read_lines(path), DIALECT_LINES))
     first = next((line.strip() for line in lines if line.strip()), None)
     if first is None:
         raise DataError(f"{path}: no rows")
     places = [ImageFiles(place) for place in (path.parent, data) if place.is_dir()]
     is_table = any(delimiter in first for delimiter in DELIMITERS)
-    if path_column is None and any(is_image(first, files) for files in places):
-        is_table = False  # a path with a comma in it
+    if path_column is None and any(is_existing_file(first, files) for files in places):
+        is_table = False  # a path that contains a delimiter
     delimiter = find_delimiter(lines, places[0], path) if is_table else "\n"
-    sample = split_lines(lines, delimiter)
-    column, has_header = _find_column(sample, path_column, places, path)
+    first_rows = parse_lines(lines, delimiter)
+    column, has_header = _find_path_column(first_rows[0], path_column, places, path)
     rows = [
-        _ListRow(fields[column], safe_relative_path(fields[column], where, "a path"), where)
-        for fields, where in read_table_rows(path, delimiter, len(sample[0]), has_header)
+        _PathRow(fields[column], safe_relative_path(fields[column], where, "a path"), where)
+        for fields, where in read_table_rows(path, delimiter, len(first_rows[0]), has_header)
     ]
     if not rows:
         raise DataError(f"{path}: no rows below its header")
     return rows, places
 
 
-def _find_column(
-    sample: Sequence[Sequence[str]],
+def _find_path_column(
+    first_row: Sequence[str],
     given: Optional[str],
     places: Sequence[ImageFiles],
     path: Path,
 ) -> tuple[int, bool]:
-    """Which column holds the paths, and whether the first row is a header."""
-    first = sample[0]
+    """Return the position of the column of paths, and whether the first row is a header."""
     if given is not None:
-        column = given_column("path", given, first, path)
+        column = column_position("path", given, first_row, path)
     else:
-        pictures = [at for at, field in enumerate(first) if _may_be_image(field, places)]
-        named = [at for at, field in enumerate(first) if plain(field) in PATH_NAMES]
-        alone = [0] if len(first) == 1 else []
-        found = pictures[:1] or named or alone
-        if len(found) != 1:
-            columns = ", ".join(f"'{field}'" for field in first)
-            raise ConfigError(
-                f"{path}:1: which column holds the paths of images is not clear: {columns}",
-                "Name it with --path-column",
-            )
-        column = found[0]
-    if _may_be_image(first[column], places):
+        column = _guess_path_column(first_row, places, path)
+    if _may_be_image(first_row[column], places):
         return column, False
-    # A single column of paths that are not there is reported as that, not taken for a header.
-    return column, plain(first[column]) in PATH_NAMES or given is not None
+    is_usual_name = normalized_name(first_row[column]) in PATH_COLUMN_NAMES
+    # A list whose first path does not exist has no header: the path is reported as missing.
+    return column, is_usual_name or given is not None
+
+
+def _guess_path_column(first_row: Sequence[str], places: Sequence[ImageFiles], path: Path) -> int:
+    """Return the first column that holds images, else the one with a usual name, else the only one.
+
+    Raises ConfigError when there is none or when several have a usual name.
+    """
+    for position, field in enumerate(first_row):
+        if _may_be_image(field, places):
+            return position
+    found = [
+        position
+        for position, field in enumerate(first_row)
+        if normalized_name(field) in PATH_COLUMN_NAMES
+    ]
+    if not found and len(first_row) == 1:
+        return 0
+    if len(found) != 1:
+        columns = ", ".join(f"'{field}'" for field in first_row)
+        raise ConfigError(
+            f"{path}:1: cannot tell which column holds the paths of the images: {columns}",
+            "Name it with --path-column",
+        )
+    return found[0]
 
 
 def _may_be_image(field: str, places: Sequence[ImageFiles]) -> bool:
-    return is_image_name(field) or any(is_image(field, files) for files in places)
+    return is_image_name(field) or any(is_existing_file(field, files) for files in places)
 
 
-def _find_images(rows: Sequence[_ListRow], places: Sequence[ImageFiles]) -> list[ImageToPredict]:
-    """The images of all rows, from the first folder that has the image of the first row."""
-    files = next((each for each in places if is_image(rows[0].path, each)), places[0])
-    asked: list[ImageToPredict] = []
+def _find_images(rows: Sequence[_PathRow], places: Sequence[ImageFiles]) -> list[ImageToPredict]:
+    """Return the images of all rows, from the first place that has the image of the first row."""
+    files = next((each for each in places if is_existing_file(rows[0].path, each)), places[0])
+    images: list[ImageToPredict] = []
     missing: list[tuple[str, str]] = []
-    seen: dict[str, str] = {}
-    for text, safe, where in rows:
-        image = files.find(safe, where)
+    first_places: dict[str, str] = {}
+    for text, path, where in rows:
+        image = files.find(path, where)
         if image is None:
-            missing.append((safe, where))
+            missing.append((path, where))
             continue
-        first = seen.setdefault(image, where)
+        first = first_places.setdefault(image, where)
         if first != where:
-            raise DataError(f"{where}: {text} was already asked at {first}")
-        asked.append(ImageToPredict(text, files.root / image, None))
+            raise DataError(f"{where}: {text} is listed twice, first at {first}")
+        images.append(ImageToPredict(text, files.root / image, None))
     if missing:
         error = files.missing(missing)
-        raise DataError(error.message, error.hint or "Paths start there or in --data")
-    return asked
+        raise DataError(error.message, error.hint or "Paths are relative to this folder or --data")
+    return images

@@ -1,4 +1,8 @@
-"""Which reader reads what: known data sets by family, one's own label files by shape."""
+"""Reading a data set: one of the known ones, or the user's own CSV file or class folders.
+
+A known data set has a task and a family in fashionai.families; the family's reader module reads
+its label files. A data set of the user's own becomes a new task of the given name.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from fashionai.datasets.prepared.prepare import file_errors
 from fashionai.datasets.readers.class_folders import read_class_folders
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.readers.table import read_table
 from fashionai.datasets.records import DataSet
-from fashionai.errors import ConfigError
+from fashionai.errors import ConfigError, os_errors_as_data_errors
 from fashionai.families import ALL, FAMILIES, expand_tasks, known_task
 from fashionai.tasks import Task
 
-# What a folder can be called everywhere, and a file of the same name with a suffix.
+# Valid as the name of a folder, and of a file with a suffix, on every system.
 TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class OwnFiles(NamedTuple):
-    """Label files of one's own: a CSV with the folder of its images, or class folders.
+    """The user's own data set: a CSV file with the folder of its images, or class folders.
 
-    ``columns`` are those of read_table, and ``classes`` the order of the classes
-    where it is not that of their names.
+    Either ``csv`` and ``images`` are given, or ``folders``, or nothing. ``columns`` are the
+    keyword arguments of read_table that name columns. ``classes`` are the classes in order;
+    without any, the names that are found are sorted.
     """
 
     csv: Optional[Path]
@@ -37,9 +41,11 @@ class OwnFiles(NamedTuple):
 def read_data_sets(
     names: Sequence[str], data: Path, options: Mapping[str, float], own: OwnFiles
 ) -> Iterator[DataSet]:
-    """Read one's own files as the task of the first name, or else the known tasks one by one.
+    """Read the user's own files as the task ``names[0]``, or the known tasks of these names.
 
-    Raises ConfigError for names that cannot be used, DataError for label files.
+    Known tasks are read one after the other, from ``data`` and with the ``options`` of their
+    family. Raises ConfigError for names and options that do not fit, and DataError for label
+    files that cannot be used.
     """
     if own.csv is not None and own.images is not None:
         yield read_own_table(names[0], own.csv, own.images, own.classes, **own.columns)
@@ -50,11 +56,13 @@ def read_data_sets(
             yield read_data_set(task, data, **options)
 
 
-@file_errors()
+@os_errors_as_data_errors()
 def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
-    """Read the label files of a known data set below ``data`` for one of its tasks.
+    """Read the label files of a known task.
 
-    ``options`` are those of the task's family. Raises ConfigError for an option of another one.
+    ``data`` is the folder of the data set's files, and ``options`` are those of the task's
+    family. Raises ConfigError for an option of another family, and DataError, with file and
+    line, for label files that cannot be used and for missing images.
     """
     own = FAMILIES[task.family].option
     for family in FAMILIES.values():
@@ -65,18 +73,24 @@ def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
     return reader_of(task).read(data, task, **options)
 
 
-@file_errors()
+@os_errors_as_data_errors()
 def read_own_table(
     name: str, file: Path, images: Path, classes: Sequence[str], **columns: Any
 ) -> DataSet:
-    """One's own CSV as a new task; ``columns`` and errors as for read_table."""
+    """Read a CSV file as a new task; ``columns`` and errors are those of read_table.
+
+    Raises ConfigError for the name of a known task and for a class without a name.
+    """
     _check_names(name, classes)
     return read_table(name, file, images, classes=classes, **columns)
 
 
-@file_errors()
+@os_errors_as_data_errors()
 def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> DataSet:
-    """One's own class folders as a new task; errors as for read_class_folders."""
+    """Read class folders as a new task; errors are those of read_class_folders.
+
+    Raises ConfigError for the name of a known task and for a class without a name.
+    """
     _check_names(name, classes)
     return read_class_folders(name, folder, classes=classes)
 
@@ -90,4 +104,6 @@ def _check_names(name: str, classes: Sequence[str]) -> None:
             "that begins with a letter or digit"
         )
     if not all(classes):
-        raise ConfigError(f"--classes: found '{','.join(classes)}', one of them has no name")
+        raise ConfigError(
+            f"--classes: found '{','.join(classes)}', expected a name for every class"
+        )

@@ -1,4 +1,4 @@
-"""The records that readers of label and question files produce."""
+"""The records that the readers of label files and of question files return."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fashionai.tasks import Task
 class LabelledImage(NamedTuple):
     """One image with its class.
 
-    ``source`` names the image relative to the data folder, for people and for
-    the manifest. The image is the file ``path``, or ``content`` (encoded bytes)
-    where it lies inside a larger file. ``label`` is the label file's own text,
-    ``where`` the place that errors name (file:line), and ``split`` is given by
-    the data set or None where it is ours to choose. Rows of one ``group`` stay
-    in one split; an empty one binds nothing.
+    ``source`` is the path of the image relative to the data folder, as the manifest and
+    messages name it. The image is the file ``path``; an image that lies inside a larger file
+    has no ``path``, and ``content`` holds its encoded bytes. ``class_index`` is the position in
+    ``task.labels``, ``label`` the text in the label file, and ``where`` its place (file:line)
+    for errors. ``split`` is the split that the data set prescribes; None lets prepare choose
+    train or val. Images with the same non-empty ``group`` stay in one split.
     """
 
     source: str
@@ -32,7 +32,7 @@ class LabelledImage(NamedTuple):
     group: str = ""
 
     def read(self) -> bytes:
-        """The encoded image."""
+        """Return the encoded image; OSError when its file cannot be read."""
         if self.content is not None:
             return self.content
         assert self.path is not None
@@ -45,10 +45,10 @@ class LabelledImage(NamedTuple):
 
 
 class DataSet(NamedTuple):
-    """What label files hold: a task, its images, and lines that a person should read.
+    """The labelled images of one task.
 
-    ``val_fraction`` is the share of rows that validation gets by default where
-    the data set gives no split of its own.
+    ``notes`` are lines for the user about what the reader found. ``val_fraction`` is the
+    default share of images for validation, in [0, 1), where the data set prescribes no split.
     """
 
     task: Task
@@ -58,7 +58,10 @@ class DataSet(NamedTuple):
 
 
 class LabelRow(NamedTuple):
-    """One row of a label file that names its task; ``marks`` are ``(C,) int8``."""
+    """One row of a label file whose rows name their task.
+
+    ``marks`` are ``(C,) int8`` (see fashionai.metrics), and ``where`` is file:line.
+    """
 
     image: str
     task: Task
@@ -67,9 +70,11 @@ class LabelRow(NamedTuple):
 
 
 class ImageToPredict(NamedTuple):
-    """An image to predict: its name in the question file, its file, the row's task if it has one.
+    """One image to predict.
 
-    Rows without a task are predicted for all tasks that are asked for.
+    ``image`` is its name in the question file and in the prediction file, ``path`` its file.
+    ``task`` is the task that the row names. An image without one is predicted for all tasks of
+    the command.
     """
 
     image: str

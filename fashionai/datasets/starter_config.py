@@ -1,4 +1,4 @@
-"""A first configuration for a prepared task, each choice with the figures it comes from."""
+"""A first configuration for a prepared task, with the figures that each choice is based on."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ import numpy as np
 from fashionai.config.schema import config_schema
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
 from fashionai.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
-from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.errors import ConfigError, DataError, closest
 from fashionai.families import full_names, known_task
 from fashionai.files import write_json, write_text
 from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task, prepared_tasks
 from fashionai.yaml_files import parse_scalar
 
-# So many training images are opened to learn how large images are.
-SAMPLE = 200
-# Up to these short sides in pixels: the small network, and a crop smaller than ImageNet's.
+# The number of training images that are opened to measure the image size.
+MEASURED_IMAGES = 200
+# The largest short sides, in pixels, for the small network and for a crop below ImageNet's.
 SMALL_SIDE, MEDIUM_SIDE = 64, 160
-# With fewer training images a deeper network mainly learns them by heart.
+# With fewer training images, a deeper network mainly memorizes them.
 FEW_IMAGES = 2_000
-# From this ratio on the largest class outweighs the smallest in an unweighted loss.
-LOPSIDED = 3
+# The ratio of the largest class to the smallest from which the loss is weighted.
+IMBALANCED_RATIO = 3
+# The memory that a batch may take.
 MEMORY_GIGABYTES = 6
+# The batch size is halved until an epoch has this many steps, but not below the smallest batch.
 SMALLEST_BATCH, STEPS_PER_EPOCH = 8, 16
 
-# Megabytes that training takes for one image of so many pixels a side (measured on the CPU).
+# Of each network: the megabytes that training takes per image, measured on the CPU, and the side
+# in pixels of the square images of that measurement.
 MEMORY = {"small_cnn": (5.2, 64), "resnet18_v2": (26.0, 224), "resnet50_v2": (86.0, 224)}
 
 # Beside the configuration, so that editors find it on every machine and without a network.
@@ -43,7 +46,7 @@ TEMPLATE = """\
 #   fashionai evaluate --run {run} --split val
 #   fashionai classify --run {run} IMAGE
 #
-# Where to begin, written by fashionai init; the validation scores tell where to go from there.
+# A starting point, written by fashionai init; improve it by the validation scores.
 # Hardware: {hardware}
 
 task: {task}
@@ -52,34 +55,34 @@ model:
   pretrained: {pretrained}
 data:
   folder: {folder}
-  # The short side is {short_side} pixels in the median of {sampled} training images.
+  # The median short side of {measured} training images is {short_side} pixels.
   # {crop_reason}
   resize_short: {resize_short:<11} # room for the random crop
   crop: {crop}
   augment:
     - {{name: random_crop}}
-    - {{name: mirror, p: 0.5}} # leave it out where left and right tell classes apart
-# As many as show the network {images_in_all:,} images, but from {fewest} to {most}.
+    - {{name: mirror, p: 0.5}} # remove it if mirroring changes the class
+# Enough to show the network about {images_in_all:,} images, but from {fewest} to {most} epochs.
 epochs: {epochs}
-# A device. About {memory:.2g} MB an image, {gigabytes:.2g} GB in all; halved, but not below
-# {smallest_batch}, until it takes at most {budget} GB and an epoch has {steps} steps. When memory
-# runs out halve it, and the rate with it.
+# Per device: {largest_batch}, halved until it takes at most {budget} GB and an epoch has {steps}
+# steps, but not below {smallest_batch}. It takes about {memory:.2g} MB per image, {gigabytes:.2g}
+# GB in all. If memory runs out, halve it and the learning rate.
 batch_size: {batch_size}
-# The rate is {lr_of_recipe} for batches of {largest_batch}, and shrinks with the batch;
+# The learning rate is {lr_of_recipe} for a batch size of {largest_batch} and proportional to it;
 # fashionai find-lr --config {path} tests others.
 optimizer: {{name: sgd, lr: {lr:g}, momentum: 0.9, weight_decay: {weight_decay}}}
 schedule: {schedule}
 loss:
   # {balance}
-  class_weights: {class_weights:<10} # balanced from {lopsided} to 1 on
+  class_weights: {class_weights:<10} # balanced when largest/smallest is {imbalanced_ratio} or more
 """
 
 
 class Recipe(NamedTuple):
-    """What starting from scratch and from ImageNet weights do differently.
+    """The settings that differ between training from scratch and from ImageNet weights.
 
-    ``lr`` is for ``largest_batch``; training shows ``images_in_all`` within
-    ``fewest`` and ``most`` epochs.
+    ``lr`` is the learning rate for the batch size ``largest_batch``. Training shows
+    ``images_in_all`` images, in ``fewest`` to ``most`` epochs.
     """
 
     pretrained: str
@@ -95,7 +98,7 @@ class Recipe(NamedTuple):
 
 SCRATCH = Recipe(
     pretrained="false         # from scratch: there are no published weights of small_cnn",
-    hardware="2 CPU cores will do.",
+    hardware="2 CPU cores are enough.",
     largest_batch=128,
     lr=0.1,
     weight_decay="5e-4",
@@ -105,9 +108,9 @@ SCRATCH = Recipe(
     most=60,
 )
 PRETRAINED = Recipe(
-    pretrained="true          # ImageNet weights. Where they cannot be had: the path\n"
+    pretrained="true          # ImageNet weights. If they cannot be downloaded: the path\n"
     "                            # of a .params file, or false with several times the epochs",
-    hardware="made for a GPU; without one, train prints what would take less time.",
+    hardware="a GPU; without one, train prints which settings would take less time.",
     largest_batch=64,
     lr=0.01,
     weight_decay="1e-4",
@@ -119,17 +122,17 @@ PRETRAINED = Recipe(
 
 
 class Survey(NamedTuple):
-    """What a prepared task holds.
+    """The figures of a prepared task.
 
-    ``counts`` are the training images of each class, ``(C,) int64``;
-    ``short_side`` is the median in pixels of a sample of ``sampled`` of them.
+    ``counts`` are the numbers of training images per class, ``(C,) int64``. ``short_side`` is
+    the median short side, in pixels, of ``measured`` training images.
     """
 
     task: Task
     counts: np.ndarray
     val_images: int
     short_side: int
-    sampled: int
+    measured: int
 
     @property
     def images(self) -> int:
@@ -140,17 +143,17 @@ class Survey(NamedTuple):
 def write_starter_config(
     name: str, folder: Path, out: Optional[Path], overwrite: bool, rng: np.random.Generator
 ) -> Path:
-    """Write a configuration for a task that is prepared in ``folder``; returns where.
+    """Write a configuration for a task that is prepared in ``folder``; return its path.
 
-    ``out`` is configs/<short name>.yaml by default; ``rng`` draws the images
-    whose size is looked at. The JSON schema that the configuration names for editors
-    is written beside it. Raises DataError for a task that is not prepared and
-    ConfigError for a file that is there, unless it may be overwritten.
+    ``out`` defaults to configs/<short name>.yaml, and ``rng`` chooses the images to measure.
+    The JSON schema that the configuration names for editors is written beside it.
+    Raises DataError for a task that is not prepared, and ConfigError for a file that exists,
+    unless ``overwrite`` is set.
     """
     task = find_prepared(name, folder)
     path = out or CONFIGS_FOLDER / f"{task.short_name}.yaml"
     if path.exists() and not overwrite:
-        raise ConfigError(f"{path}: is there already", "Give --overwrite, or another --out")
+        raise ConfigError(f"{path}: already exists", "Give --overwrite, or another --out")
     text = starter_config(survey_task(task, folder, rng), folder, path)
     write_json(path.with_name(SCHEMA_FILE), config_schema())
     write_text(path, text)
@@ -158,20 +161,23 @@ def write_starter_config(
 
 
 def find_prepared(name: str, folder: Path) -> Task:
-    """The task of that name or alias that is prepared in ``folder``; DataError otherwise."""
+    """Return the task of that name or alias that is prepared in ``folder``.
+
+    Raises DataError, with the nearest name or the command to run, when it is not prepared.
+    """
     known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
-    hint = nearest(name, known)
-    if name not in known and known_task(name) is None and hint.startswith("Did"):
-        raise DataError(f"{folder}: no task '{name}' is prepared there", hint)
     task = known.get(name)
-    # Reading one that is not prepared, or not to its end, says how to prepare it.
+    meant = closest(name, known)
+    if task is None and known_task(name) is None and meant is not None:
+        raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")
+    # The error for a folder that is not prepared, or not completely, says how to prepare it.
     return read_task(folder / (task.name if task else full_names([name])[0]))
 
 
 def survey_task(task: Task, folder: Path, rng: np.random.Generator) -> Survey:
-    """Count the images of a prepared task and look at the size of some.
+    """Count the images of a prepared task, and measure some that ``rng`` chooses.
 
-    Raises DataError as read_split does, and for an image that is damaged.
+    Raises DataError as read_split does, and for a file that is not an image.
     """
     train, val = (read_split(folder / task.name, split) for split in ("train", "val"))
     sides = _short_sides(train, rng)
@@ -180,7 +186,7 @@ def survey_task(task: Task, folder: Path, rng: np.random.Generator) -> Survey:
 
 
 def starter_config(survey: Survey, folder: Path, path: Path) -> str:
-    """The text of a configuration for a task prepared in ``folder``, to be written to ``path``."""
+    """Return the text of a configuration, to be written to ``path``, for a task in ``folder``."""
     network, network_reason = _choose_network(survey)
     recipe = SCRATCH if network == "small_cnn" else PRETRAINED
     crop, crop_reason = _choose_crop(survey.short_side)
@@ -204,7 +210,7 @@ def starter_config(survey: Survey, folder: Path, path: Path) -> str:
         network=network,
         network_reason=network_reason,
         short_side=survey.short_side,
-        sampled=survey.sampled,
+        measured=survey.measured,
         crop=crop,
         crop_reason=crop_reason,
         resize_short=256 if crop == 224 else crop + crop // 8,
@@ -217,42 +223,44 @@ def starter_config(survey: Survey, folder: Path, path: Path) -> str:
         smallest_batch=SMALLEST_BATCH,
         class_weights=class_weights,
         balance=balance,
-        lopsided=LOPSIDED,
+        imbalanced_ratio=IMBALANCED_RATIO,
     )
 
 
 def _short_sides(split: PreparedSplit, rng: np.random.Generator) -> list[int]:
-    count = min(SAMPLE, len(split.paths))
+    count = min(MEASURED_IMAGES, len(split.paths))
     sides = []
-    for row in rng.choice(len(split.paths), count, replace=False):
-        header = read_header(split.paths[row].read_bytes())
+    for position in rng.choice(len(split.paths), count, replace=False):
+        path = split.paths[position]
+        header = read_header(path.read_bytes())
         if header is None:
-            raise DataError(f"{split.paths[row]}: is no image any more", "Prepare it again")
+            raise DataError(f"{path}: is not an image any more", "Prepare the task again")
         sides.append(min(header))
     return sides
 
 
 def _choose_network(survey: Survey) -> tuple[str, str]:
+    """Return the name of the network, and the reason."""
     if survey.short_side <= SMALL_SIDE:
         return "small_cnn", f"made for images of up to {SMALL_SIDE} pixels"
     if survey.short_side <= MEDIUM_SIDE:
         return "resnet18_v2", f"enough for images of up to {MEDIUM_SIDE} pixels"
     if survey.images < FEW_IMAGES:
-        return "resnet18_v2", f"resnet50_v2 is for {FEW_IMAGES:,} training images and more"
-    return "resnet50_v2", f"resnet18_v2 for fewer than {FEW_IMAGES:,} images, or half the time"
+        return "resnet18_v2", f"resnet50_v2 is for {FEW_IMAGES:,} or more training images"
+    return "resnet50_v2", f"resnet18_v2 for fewer than {FEW_IMAGES:,} images or half the time"
 
 
 def _choose_crop(short_side: int) -> tuple[int, str]:
-    """The side of the crop in pixels, and why."""
+    """Return the side of the crop in pixels, and the reason."""
     if short_side > MEDIUM_SIDE:
-        return 224, "The crop is ImageNet's; a larger one shows more, at the cost of its area."
+        return 224, "The crop is ImageNet's; the cost of a larger one grows with its area."
     step = 4 if short_side <= SMALL_SIDE else 32
-    reason = f"The crop is the largest multiple of {step} in it."
+    reason = f"The crop is the largest multiple of {step} that fits."
     return max(short_side // step * step, 8), reason
 
 
 def _choose_batch(images: int, largest: int, megabytes: float) -> int:
-    """The largest batch that memory allows and that leaves an epoch its steps."""
+    """Return the largest batch size that fits the memory and leaves an epoch enough steps."""
     batch = largest
     while batch > SMALLEST_BATCH and (
         batch * megabytes > 1000 * MEMORY_GIGABYTES or images < batch * STEPS_PER_EPOCH
@@ -262,22 +270,22 @@ def _choose_batch(images: int, largest: int, megabytes: float) -> int:
 
 
 def _choose_weights(survey: Survey) -> tuple[str, str]:
-    """Class weights, and the figures that they come from."""
+    """Return the setting of the class weights, and the figures that it is based on."""
     largest = int(survey.counts.argmax())
     smallest = int(np.where(survey.counts > 0, survey.counts, survey.images + 1).argmin())
     ratio = survey.counts[largest] / survey.counts[smallest]
-    names = [" ".join(survey.task.classes[at].split())[:30] for at in (largest, smallest)]
+    names = [" ".join(survey.task.classes[index].split())[:30] for index in (largest, smallest)]
     empty = int((survey.counts == 0).sum())
-    without = f"; {empty} without any" if empty else ""
+    without = f"; {empty} without images" if empty else ""
     figures = (
         f"Classes have from {survey.counts[smallest]:,} ({names[1]}) to "
         f"{survey.counts[largest]:,} ({names[0]}) images{without}."
     )
-    return ("balanced" if ratio >= LOPSIDED else "none"), figures
+    return ("balanced" if ratio >= IMBALANCED_RATIO else "none"), figures
 
 
 def _scalar(text: str) -> str:
-    """The text as YAML that stands for it and nothing else."""
+    """Return the text as a YAML scalar that is read back as this text and not as a number or so."""
     try:
         return text if parse_scalar(text) == text else json.dumps(text)
     except ValueError:

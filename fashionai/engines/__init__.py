@@ -1,1 +1,1 @@
-"""What computes a run's network: one protocol, several engines."""
+"""Engines compute the probabilities of a run's network: one protocol, several implementations."""

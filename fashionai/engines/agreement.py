@@ -1,4 +1,4 @@
-"""How near two computations of one network come to each other."""
+"""How closely two computations of the same network agree."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Of probabilities that should be the same but for rounding.
+# The largest difference allowed between probabilities that are equal up to rounding.
 TOLERANCE = 1e-4
 
 
 class Agreement(NamedTuple):
-    """``top1`` is the share of images with the same most probable class of every task.
+    """How closely two arrays of probabilities agree.
 
-    ``difference`` is the largest of a probability, not a number where one is not.
+    ``top1`` is the share of images, 0 to 1, for which both have the same most probable class in
+    every task. ``difference`` is the largest absolute difference of a probability; it is NaN when
+    a probability is NaN.
     """
 
     top1: float
@@ -22,13 +24,13 @@ class Agreement(NamedTuple):
 
 
 def agreement(first: np.ndarray, second: np.ndarray, columns: Sequence[slice]) -> Agreement:
-    """Compare probabilities ``(N, C)``; ``columns`` are those of each task."""
+    """Compare two arrays of probabilities ``(N, C)``; ``columns`` holds each task's columns."""
     same = [first[:, part].argmax(axis=1) == second[:, part].argmax(axis=1) for part in columns]
     return Agreement(float(np.all(same, axis=0).mean()), float(np.abs(first - second).max()))
 
 
 def noise_images(crop: int) -> np.ndarray:
-    """Four images ``(4, crop, crop, 3) uint8`` of noise, a dark and a bright one among them."""
+    """Four images of noise ``(4, crop, crop, 3) uint8``: the second is dark, the third bright."""
     images = np.random.default_rng(0).integers(0, 256, (4, crop, crop, 3)).astype(np.uint8)
     images[1] //= 4
     images[2] = 255 - images[2] // 4

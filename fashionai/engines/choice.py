@@ -1,4 +1,8 @@
-"""Which exact engine is the fastest for a network on this machine: measured once, remembered."""
+"""Chooses the fastest exact engine for a network on this machine.
+
+The engines are measured once per network, crop, number of threads and machine. The speeds are kept
+in ``engines.json`` of the cache folder.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 import fashionai
-from fashionai.engines.names import EXACT_ENGINES
-from fashionai.engines.opening import Engine, open_engine
+from fashionai.engines.opening import open_engine
+from fashionai.engines.protocol import Engine
+from fashionai.engines.registry import EXACT_ENGINES
 from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
 from fashionai.runs import Run
@@ -22,22 +27,24 @@ from fashionai.runtime import compute_threads, home_folder, processor_name
 
 log = logging.getLogger(__name__)
 
-CHOICES_FILE = "engines.json"
-# Fewer views than this are computed before anything would be measured.
-WORTH_MEASURING = 1000
-_Choices = TypeAdapter(dict[str, dict[str, float]])
-PROBE_VIEWS = 16
-PROBE_REPETITIONS = 3
-# Another engine has to gain this much: smaller gains are noise.
-CLEAR_GAIN = 1.03
+SPEEDS_FILE = "engines.json"
+# Computing fewer views takes less time than measuring the engines.
+MIN_VIEWS_TO_MEASURE = 1000
+MEASURED_VIEWS = 16
+REPETITIONS = 3
+# An engine replaces gluon when it is faster by this factor. Smaller gains are noise.
+MIN_GAIN = 1.03
+
+# Views per second by engine.
+Speeds = dict[str, float]
+_SpeedsByKey = TypeAdapter(dict[str, Speeds])
 
 
 def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
-    """The fastest exact engine for so many views of a run's network on these devices.
+    """Open the fastest exact engine to compute ``views`` views of a run's network.
 
-    It is measured once for a network, crop and machine, and remembered in
-    ``engines.json`` of the cache. GPUs take gluon, as do few views that nothing is
-    known about, and weights with which the fastest one does not agree with it.
+    It is gluon on GPUs, for fewer than 1,000 views of a network that was not measured before, and
+    when the fastest engine cannot be opened. Raises errors of open_engine for gluon.
     """
     name = _choose(run, contexts, views)
     try:
@@ -45,40 +52,42 @@ def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
     except FashionAIError as error:
         if name == "gluon":
             raise
-        log.info("%s: %s; engine gluon computes", run, error.message)
+        log.info("%s: %s; using engine gluon instead", run, error.message)
         return open_engine(run, contexts, "gluon")
 
 
 def _choose(run: Run, contexts: Sequence[Any], views: int) -> str:
     if contexts[0].device_type != "cpu":
         return "gluon"
-    choices, key = _read_choices(), _key(run)
-    if key in choices:
-        speeds = choices[key]
-    elif views < WORTH_MEASURING:
+    known, key = _read_speeds(), _key(run)
+    if key in known:
+        speeds = known[key]
+    elif views < MIN_VIEWS_TO_MEASURE:
         return "gluon"
     else:
         speeds, complete = measure_engines(run, contexts)
-        # What other weights may do better is not for keeping. A cache that cannot be
-        # written costs a measurement the next time.
+        # An engine that fails with these weights may work with others of the same network.
         if complete:
+            # When the cache cannot be written, the engines are measured again next time.
             with contextlib.suppress(OSError):
-                write_json(home_folder() / CHOICES_FILE, {**choices, key: speeds})
+                write_json(home_folder() / SPEEDS_FILE, {**known, key: speeds})
     fastest = _fastest(speeds)
     listed = ", ".join(f"{name} {speed:.0f}" for name, speed in speeds.items())
-    log.info("%s: engine %s (views/s: %s)", run, fastest, listed)
+    log.info("%s: using engine %s (views per second: %s)", run, fastest, listed)
     return fastest
 
 
-def measure_engines(run: Run, contexts: Sequence[Any]) -> tuple[dict[str, float], bool]:
-    """Views per second of every exact engine that is installed and agrees with gluon.
+def measure_engines(run: Run, contexts: Sequence[Any]) -> tuple[Speeds, bool]:
+    """Measure the exact engines that are installed, in views per second.
 
-    The second value is whether that is all that are installed.
+    An engine that fails or disagrees with gluon is skipped; the second value is False then.
+    Raises errors of open_engine for gluon.
     """
     crop = run.config.data.crop
-    shape = (PROBE_VIEWS * len(contexts), crop, crop, 3)
+    shape = (MEASURED_VIEWS * len(contexts), crop, crop, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    speeds, complete = {}, True
+    speeds: Speeds = {}
+    complete = True
     for name in EXACT_ENGINES:
         try:
             engine = open_engine(run, contexts, name)
@@ -87,27 +96,29 @@ def measure_engines(run: Run, contexts: Sequence[Any]) -> tuple[dict[str, float]
         except FashionAIError as error:
             if name == "gluon":
                 raise
-            log.info("engine %s is left out: %s", name, error.message)
+            log.info("engine %s is not used: %s", name, error.message)
             complete = False
             continue
-        _seconds(engine, pixels)  # plans the graph
-        speeds[name] = len(pixels) / min(_seconds(engine, pixels) for _ in range(PROBE_REPETITIONS))
+        _seconds(engine, pixels)  # the first call also plans the graph
+        speeds[name] = len(pixels) / min(_seconds(engine, pixels) for _ in range(REPETITIONS))
     return speeds, complete
 
 
-def _seconds(engine: Any, pixels: np.ndarray) -> float:
-    begun = time.perf_counter()
+def _seconds(engine: Engine, pixels: np.ndarray) -> float:
+    """How long an engine takes to compute these views."""
+    start = time.perf_counter()
     engine.begin(pixels)()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
-def _fastest(speeds: dict[str, float]) -> str:
+def _fastest(speeds: Speeds) -> str:
+    """The fastest engine, or gluon when the gain is too small."""
     fastest = max(speeds, key=speeds.__getitem__)
-    return fastest if speeds[fastest] > CLEAR_GAIN * speeds["gluon"] else "gluon"
+    return fastest if speeds[fastest] > MIN_GAIN * speeds["gluon"] else "gluon"
 
 
 def _key(run: Run) -> str:
-    """What decides how fast engines are: the network, the machine and the libraries."""
+    """Everything that the speeds depend on: the network, the machine and the libraries."""
     config = run.config
     versions = " ".join(f"{name} {_version(name)}" for name in ("onnx", "onnxruntime"))
     return (
@@ -123,14 +134,14 @@ def _version(package: str) -> str:
         return "none"
 
 
-def _read_choices() -> dict[str, dict[str, float]]:
-    """What was measured before; nothing where the file is missing or damaged."""
+def _read_speeds() -> dict[str, Speeds]:
+    """The speeds measured before, by key; empty when the file is missing or damaged."""
     try:
-        text = (home_folder() / CHOICES_FILE).read_text(encoding="utf-8")
-        choices = _Choices.validate_json(text)
+        text = (home_folder() / SPEEDS_FILE).read_text(encoding="utf-8")
+        by_key = _SpeedsByKey.validate_json(text)
     except (OSError, ValueError):
         return {}
     known = set(EXACT_ENGINES)
     return {
-        key: speeds for key, speeds in choices.items() if "gluon" in speeds and known >= set(speeds)
+        key: speeds for key, speeds in by_key.items() if "gluon" in speeds and known >= set(speeds)
     }

@@ -1,4 +1,4 @@
-"""A run's network in 8-bit integers: its files."""
+"""The files of a run's quantized network."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 
-# In the report: the hash of the weights that were quantized.
+# Keys of the report int8.json: the hash of the weights that were quantized, and the hash of the
+# two files of the quantized network.
 WEIGHTS_HASH = "weights_sha256"
-# And that of the two files beside it.
 FILES_HASH = "files_sha256"
 
 
 def save_quantized(run: Run, graph: Graph, weights: str, report: dict[str, Any]) -> None:
-    """Write the graph of weights of that hash and, last, the report that makes it count."""
+    """Write a quantized graph into a run.
+
+    ``weights`` is the hash of the weights that were quantized. The report is written last: without
+    it the run is not quantized.
+    """
     folder = run.folder
     folder.int8_report.unlink(missing_ok=True)
     with (
@@ -34,17 +38,21 @@ def save_quantized(run: Run, graph: Graph, weights: str, report: dict[str, Any])
 
 
 def load_quantized(run: Run) -> Graph:
-    """The graph that save_quantized left; RunError when there is none for the run's weights."""
+    """Read the graph that save_quantized wrote.
+
+    Raises RunError when there is none, when it was made from other weights than the run has now,
+    and when its files are damaged.
+    """
     folder, command = run.folder, f"fashionai quantize --run {run}"
     try:
         report = json.loads(folder.int8_report.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise RunError(f"{run}: is not quantized", f"Run: {command}") from None
+        raise RunError(f"{run}: not quantized yet", f"Run: {command}") from None
     if not isinstance(report, dict) or report.get(WEIGHTS_HASH) != weights_hash(run):
-        raise RunError(f"{run}: was quantized with other weights", f"Run: {command}")
+        raise RunError(f"{run}: quantized from other weights than it has now", f"Run: {command}")
     try:
         if report.get(FILES_HASH) != _files_hash(folder):
-            raise ValueError("not as quantize wrote them")
+            raise ValueError("the files changed after they were written")
         return load_graph(folder.int8_symbol, folder.int8_parameters)
     except (mx.base.MXNetError, OSError, KeyError, ValueError) as error:
         raise RunError(
@@ -55,10 +63,11 @@ def load_quantized(run: Run) -> Graph:
 
 
 def _files_hash(folder: RunFolder) -> str:
+    """The SHA-256 over the SHA-256 of both files."""
     files = (folder.int8_symbol, folder.int8_parameters)
     return content_hash("".join(content_hash(file.read_bytes()) for file in files).encode())
 
 
 def weights_hash(run: Run) -> str:
-    """The SHA-256 of the weights that predict."""
+    """The SHA-256 of a run's weights file."""
     return content_hash(run.weights_file.read_bytes())

@@ -1,7 +1,7 @@
-"""Runs as ONNX models: what mx.onnx writes, with weights as constants and pixels as input.
+"""Converts a run's network to an ONNX model whose input is pixels and whose weights are constants.
 
-ONNX Runtime folds batch normalisation into convolutions where the weights are
-constants. mx.onnx lists them among the inputs, where a caller might replace them.
+mx.onnx lists the weights among the model's inputs. Here they become initializers, because ONNX
+Runtime folds batch normalisation into convolutions only when the weights are constant.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fashionai.engines.pixel_graph import OUTPUT, run_graph
+from fashionai.engines.pixel_graph import OUTPUT, pixel_graph
 from fashionai.errors import InstallationError, WeightsError
 from fashionai.models.graph import INPUT, Graph
 from fashionai.runs import Run
@@ -23,27 +23,28 @@ from fashionai.runtime import import_mxnet
 mx = import_mxnet()
 
 INSTALL_HINT = "Run: pip install 'fashionai[onnx]'"
-# The model's input.
+# The name of the model's input.
 IMAGES = "images"
-# The newest operators that MXNet 1.9.1 writes, and a version of the file format that has them.
-OPERATOR_SET, FILE_FORMAT = 13, 8
+# The newest operator set that MXNet 1.9.1 writes, and an IR version that supports it.
+OPERATOR_SET, IR_VERSION = 13, 8
 
-Translated = tuple[list[Any], tuple[Any, ...]]
+# What a converter of mx.onnx returns: ONNX nodes, and the dtypes of their outputs.
+Converted = tuple[list[Any], tuple[Any, ...]]
 
 
 def onnx_model(run: Run) -> bytes:
-    """A run's network as the content of an ONNX file.
+    """Convert a run's network to the content of an ONNX file.
 
-    ``images`` ``(N, crop, crop, 3) uint8`` RGB to ``probabilities`` ``(N, C) float32``,
-    where the columns of each task sum to 1. Raises InstallationError where onnx is
-    missing or too new, WeightsError for a network that mx.onnx cannot translate,
-    errors of run_graph.
+    The input ``images`` is ``(N, crop, crop, 3) uint8`` RGB, the output ``probabilities`` is
+    ``(N, C) float32``; the columns of each task sum to 1. Raises InstallationError when onnx is
+    missing or too new, WeightsError when mx.onnx cannot convert the network, and errors of
+    pixel_graph.
     """
-    return to_onnx(run_graph(run), run.config.model.name, run.config.data.crop)
+    return to_onnx(pixel_graph(run), run.config.model.name, run.config.data.crop)
 
 
 def to_onnx(graph: Graph, name: str, crop: int) -> bytes:
-    """The graph of a network of that name for images of ``crop`` pixels; see onnx_model."""
+    """Convert the graph of the network ``name`` for images of ``crop`` pixels; see onnx_model."""
     onnx = _import_onnx()
     shape = (1, crop, crop, 3)
     symbol = _with_plain_reshapes(graph.symbol, shape)(**{INPUT: mx.sym.var(IMAGES)})
@@ -51,47 +52,62 @@ def to_onnx(graph: Graph, name: str, crop: int) -> bytes:
     for gamma in _fixed_gammas(symbol):
         weights[gamma] = mx.nd.ones_like(weights[gamma])
     try:
-        translated = _translate(symbol, weights, shape)
+        converted = _convert(symbol, weights, shape)
     except (AttributeError, NotImplementedError, onnx.checker.ValidationError) as error:
         reason = str(error).splitlines()[0]
-        raise WeightsError(f"{name}: MXNet cannot write this network as ONNX: {reason}") from None
-    _, (answer,), _ = symbol.infer_shape(**{IMAGES: shape})
-    types, describe = onnx.TensorProto, onnx.helper.make_tensor_value_info
-    # mx.onnx leaves constants that nothing reads, of which ONNX Runtime warns whoever opens them.
-    read = {each for node in translated.node for each in node.input}
-    inner = onnx.helper.make_graph(
-        translated.node,
-        name,
-        [describe(IMAGES, types.UINT8, ["N", *shape[1:]])],
-        [describe(OUTPUT, types.FLOAT, ["N", *answer[1:]])],
-        [constant for constant in translated.initializer if constant.name in read],
-    )
-    for weight, values in weights.items():
-        inner.initializer.append(onnx.numpy_helper.from_array(values.asnumpy(), weight))
-    operators = [onnx.helper.make_opsetid("", OPERATOR_SET)]
-    model = onnx.helper.make_model(
-        inner, producer_name="fashionai", opset_imports=operators, ir_version=FILE_FORMAT
-    )
+        raise WeightsError(
+            f"{name}: MXNet cannot convert this network to ONNX ({reason})"
+        ) from None
+    _, (output_shape,), _ = symbol.infer_shape(**{IMAGES: shape})
+    model = _model_of(converted, name, weights, shape, output_shape)
     content: bytes = model.SerializeToString()
     return content
 
 
+def _model_of(
+    converted: Any,
+    name: str,
+    weights: dict[str, Any],
+    input_shape: Sequence[int],
+    output_shape: Sequence[int],
+) -> Any:
+    """The ONNX model of a converted graph, with the weights as initializers."""
+    import onnx
+
+    types, describe = onnx.TensorProto, onnx.helper.make_tensor_value_info
+    # mx.onnx also writes constants that no node reads, and ONNX Runtime warns about each of them.
+    read = {each for node in converted.node for each in node.input}
+    graph = onnx.helper.make_graph(
+        converted.node,
+        name,
+        [describe(IMAGES, types.UINT8, ["N", *input_shape[1:]])],
+        [describe(OUTPUT, types.FLOAT, ["N", *output_shape[1:]])],
+        [constant for constant in converted.initializer if constant.name in read],
+    )
+    for weight, values in weights.items():
+        graph.initializer.append(onnx.numpy_helper.from_array(values.asnumpy(), weight))
+    operators = [onnx.helper.make_opsetid("", OPERATOR_SET)]
+    return onnx.helper.make_model(
+        graph, producer_name="fashionai", opset_imports=operators, ir_version=IR_VERSION
+    )
+
+
 def _import_onnx() -> Any:
-    """The onnx module, of a version that mx.onnx can use."""
+    """Import onnx; InstallationError when it is missing or too new for mx.onnx."""
     try:
         import onnx
     except ImportError:
         raise InstallationError("onnx is not installed", INSTALL_HINT) from None
-    if not hasattr(onnx, "mapping"):  # MXNet reads it, and 1.17 dropped it
+    if not hasattr(onnx, "mapping"):  # MXNet 1.9.1 uses it; onnx 1.17 removed it
         raise InstallationError(
-            f"onnx {onnx.__version__} is installed, and MXNet 1.9.1 needs one before 1.17",
+            f"onnx {onnx.__version__} is installed, MXNet 1.9.1 needs a version below 1.17",
             INSTALL_HINT,
         )
     return onnx
 
 
 def _with_plain_reshapes(symbol: Any, images: Sequence[int]) -> Any:
-    """The symbol with sizes where MXNet has codes that ONNX lacks: copy, merge and split axes."""
+    """Replace the shape codes that ONNX lacks (copy, merge and split axes) by the actual sizes."""
     description = json.loads(symbol.tojson())
     inner = symbol.get_internals()
     _, shapes, _ = inner.infer_shape(**{INPUT: images})
@@ -100,14 +116,14 @@ def _with_plain_reshapes(symbol: Any, images: Sequence[int]) -> Any:
         if node["op"] != "Reshape":
             continue
         codes = ast.literal_eval(node["attrs"]["shape"])
-        # The first axis, the number of images, stays open.
+        # The first axis, the number of images, stays variable.
         if codes[0] == 0 and min(codes) < -1:
             node["attrs"]["shape"] = str((-1, *shape_of[f"{node['name']}_output"][1:]))
     return mx.sym.load_json(json.dumps(description))
 
 
 def _fixed_gammas(symbol: Any) -> list[str]:
-    """The factors of batch normalisation that MXNet takes for 1, whatever they are."""
+    """Names of the gammas of batch normalisation that MXNet treats as 1, whatever they hold."""
     nodes = json.loads(symbol.tojson())["nodes"]
     return [
         nodes[node["inputs"][1][0]]["name"]
@@ -116,12 +132,12 @@ def _fixed_gammas(symbol: Any) -> list[str]:
     ]
 
 
-def _translate(symbol: Any, weights: dict[str, Any], images: Sequence[int]) -> Any:
-    """What mx.onnx makes of a symbol: a graph whose weights are inputs without values."""
+def _convert(symbol: Any, weights: dict[str, Any], images: Sequence[int]) -> Any:
+    """Convert a symbol with mx.onnx to an ONNX graph whose weights are inputs without values."""
     from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
     from onnx import TensorProto
 
-    with _own_translations(MXNetGraph.registry_):
+    with _own_converters(MXNetGraph.registry_):
         return MXNetGraph().create_onnx_graph_proto(
             symbol,
             weights,
@@ -132,13 +148,13 @@ def _translate(symbol: Any, weights: dict[str, Any], images: Sequence[int]) -> A
 
 
 @contextmanager
-def _own_translations(registry: dict[int, dict[str, Any]]) -> Iterator[None]:
-    """Let mx.onnx use the translations below before its own."""
+def _own_converters(registry: dict[int, dict[str, Any]]) -> Iterator[None]:
+    """Let mx.onnx use the converters below instead of its own."""
     before = registry[OPERATOR_SET]
     registry[OPERATOR_SET] = {
         **before,
-        "null": _translate_variable,
-        "_image_normalize": _translate_normalize,
+        "null": _convert_variable,
+        "_image_normalize": _convert_normalize,
     }
     try:
         yield
@@ -146,8 +162,8 @@ def _own_translations(registry: dict[int, dict[str, Any]]) -> Iterator[None]:
         registry[OPERATOR_SET] = before
 
 
-def _translate_variable(node: dict[str, Any], **context: Any) -> Translated:
-    """The images, or weights: mx.onnx would copy their values into lists of Python's numbers."""
+def _convert_variable(node: dict[str, Any], **context: Any) -> Converted:
+    """Declare the images or a weight. mx.onnx would also copy a weight's values to a list."""
     from onnx import TensorProto
     from onnx.helper import make_tensor_value_info
 
@@ -159,8 +175,8 @@ def _translate_variable(node: dict[str, Any], **context: Any) -> Translated:
     return [make_tensor_value_info(name, TensorProto.FLOAT, shape)], (np.float32,)
 
 
-def _translate_normalize(node: dict[str, Any], **context: Any) -> Translated:
-    """(x - mean) / std of each channel, as one product and one sum."""
+def _convert_normalize(node: dict[str, Any], **context: Any) -> Converted:
+    """Write (x - mean) / std per channel as one multiplication and one addition."""
     from onnx.helper import make_node
     from onnx.numpy_helper import from_array
 
@@ -174,12 +190,12 @@ def _translate_normalize(node: dict[str, Any], **context: Any) -> Translated:
         context["initializer"].append(from_array(value.astype(np.float32), constant))
     scaled = f"{name}_scaled"
     return [
-        make_node("Mul", [_input(node, context), scale], [scaled]),
+        make_node("Mul", [_input_name(node, context), scale], [scaled]),
         make_node("Add", [scaled, shift], [name], name=name),
     ], (np.float32,)
 
 
-def _input(node: dict[str, Any], context: dict[str, Any]) -> str:
+def _input_name(node: dict[str, Any], context: dict[str, Any]) -> str:
     """The name of an operator's only input."""
     ((source, output, *_),) = node["inputs"]
     name: str = context["outputs_lookup"][source][output].name

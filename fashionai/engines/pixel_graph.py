@@ -1,4 +1,4 @@
-"""A run's network from pixels to probabilities as one graph that stands alone."""
+"""A run's network from pixels to probabilities as one graph: it normalises and has a softmax."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from fashionai.runtime import import_mxnet
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock
 
-# The name of the graph's last operator.
+# The name of the graph's output.
 OUTPUT = "probabilities"
 
 
 class PixelNetwork(HybridBlock):
-    """``(N, H, W, 3) uint8`` RGB to ``(N, C) float32``: each task's columns sum to 1."""
+    """Maps pixels ``(N, H, W, 3) uint8`` RGB to probabilities ``(N, C) float32``.
+
+    The columns of each task sum to 1.
+    """
 
     def __init__(
         self, network: Any, mean: Sequence[float], std: Sequence[float], columns: Sequence[slice]
     ) -> None:
-        # Without a prefix, so that OUTPUT is the name of the last operator.
+        # A prefix would become part of the name of the last operator, which has to be OUTPUT.
         super().__init__(prefix="")
         self.normalize, self.network = Normalize(mean, std), network
         self._columns = list(columns)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803 - Gluon's name
-        """The probabilities of a batch."""
+        """Normalise a batch, compute the network, and apply one softmax per task."""
         logits = self.network(self.normalize(x))
-        own = [F.slice_axis(logits, axis=1, begin=c.start, end=c.stop) for c in self._columns]
-        return F.concat(*[F.softmax(part) for part in own], dim=1, name=OUTPUT)
+        by_task = [F.slice_axis(logits, axis=1, begin=c.start, end=c.stop) for c in self._columns]
+        return F.concat(*[F.softmax(part) for part in by_task], dim=1, name=OUTPUT)
 
 
-def run_graph(run: Run) -> Graph:
-    """A run's network with its weights: ``(N, crop, crop, 3) uint8`` RGB to probabilities.
+def pixel_graph(run: Run) -> Graph:
+    """Trace a run's network with its weights as a PixelNetwork.
 
     Raises WeightsError when the weights do not fit the network.
     """

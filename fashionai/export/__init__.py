@@ -1,1 +1,1 @@
-"""A run's network as files for other programs."""
+"""Exports write a run's network as files that other programs can use."""

@@ -1,19 +1,18 @@
-"""A run's weights for PyTorch: by the names of torchvision and timm."""
+"""Exports a run's weights for PyTorch, by the names of torchvision or timm."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import save
 
-from fashionai.config import Config
 from fashionai.conversion.convert import TorchNetwork, convert, to_torch
 from fashionai.engines.agreement import Agreement, agreement, noise_images
 from fashionai.engines.gluon import load_network
 from fashionai.errors import WeightsError
-from fashionai.export.files import Exported, check_difference, check_free, write_model
+from fashionai.export.agreement_check import Exported, check_agreement
+from fashionai.export.model_files import check_folder_is_free, write_model
 from fashionai.models.forward import Forward
 from fashionai.models.zoo import (
     build_network,
@@ -29,27 +28,29 @@ mx = import_mxnet()
 
 
 def export_safetensors(run: Run, folder: Path) -> Exported:
-    """Write a run's weights by the names of torchvision or timm, where they have the network.
+    """Write ``model.safetensors`` and ``model.json`` to an empty or new folder.
 
-    ``folder`` gets ``model.safetensors`` and ``model.json``: what loads it, classes
-    by task in the order of the outputs, crop, and the input's mean and deviation.
-    Before that the tensors are converted back and must answer as the run does, to 1e-4.
-    Raises WeightsError for a network that those libraries do not have, or that
-    they cannot compute, RunError for a folder that is taken.
+    The tensors have the names of torchvision or timm, whichever has the network. model.json names
+    the library and the network, and holds the mean and the standard deviation of the input, for
+    pixels in [0, 1]. The tensors are first converted back to MXNet and compared with the run on
+    images of noise.
+
+    Raises WeightsError when neither library has the network, when its layers cannot compute it, and
+    when a probability differs by more than 1e-4; RunError when the folder is not empty.
     """
-    check_free(folder)
-    config, columns = run.config, run.columns
+    check_folder_is_free(folder)
+    config = run.config
     weights = {name: array.asnumpy() for name, array in read_parameters(run.weights_file).items()}
     torch = to_torch(config.model.name, weights, *config.data.normalization)
     own = load_network(run, [mx.cpu()])
-    _check_crop(run, config, own, torch, columns[-1].stop)
+    _check_crop(run, own, torch)
     exported = Exported(
         folder,
         f"{torch.library}'s {torch.network}",
         "images of noise",
-        _agreement(config, columns, own, torch),
+        _agreement(run, own, torch),
     )
-    check_difference(run, exported)
+    check_agreement(run, exported)
     write_model(
         run,
         folder,
@@ -64,33 +65,33 @@ def export_safetensors(run: Run, folder: Path) -> Exported:
     return exported
 
 
-def _check_crop(run: Run, config: Config, own: Any, torch: TorchNetwork, classes: int) -> None:
-    """WeightsError where the crop decides the size of a dense layer, as in VGG and AlexNet."""
-    name, crop, pixels = config.model.name, config.data.crop, input_pixels(config.model.name)
-    if crop == pixels:
+def _check_crop(run: Run, own: Any, torch: TorchNetwork) -> None:
+    """WeightsError when a dense layer has another size at this crop, as in VGG and AlexNet."""
+    name, crop, classes = run.config.model.name, run.config.data.crop, run.columns[-1].stop
+    expected_crop = input_pixels(name)
+    if crop == expected_crop:
         return
     shapes = parameter_shapes(own)
-    for layer, shape in parameter_shapes(build_network(name, classes, pixels)).items():
+    for layer, shape in parameter_shapes(build_network(name, classes, expected_crop)).items():
         if shape != shapes[layer]:
             raise WeightsError(
-                f"{run}: {torch.library}'s {torch.network} takes images of {pixels} "
-                f"pixels, and this one was trained on {crop} ({layer})"
+                f"{run}: {torch.library}'s {torch.network} takes images of {expected_crop} "
+                f"pixels, but the run was trained with {crop} pixels (layer {layer})"
             )
 
 
-def _agreement(
-    config: Config, columns: Sequence[slice], own: Any, torch: TorchNetwork
-) -> Agreement:
-    """On images of noise, dark and bright ones among them."""
-    name, crop, contexts = config.model.name, config.data.crop, [mx.cpu()]
-    again = build_network(name, columns[-1].stop, crop)
-    set_parameters(again, convert(name, torch.tensors, parameter_shapes(own)))
+def _agreement(run: Run, own: Any, torch: TorchNetwork) -> Agreement:
+    """Compare the run's network with its tensors converted back to MXNet."""
+    config, columns, contexts = run.config, run.columns, [mx.cpu()]
+    name, crop = config.model.name, config.data.crop
+    converted_back = build_network(name, columns[-1].stop, crop)
+    set_parameters(converted_back, convert(name, torch.tensors, parameter_shapes(own)))
     images = noise_images(crop)
     first, second = (
         Forward(network, mean, std, contexts, columns).begin(images)()
         for network, (mean, std) in (
             (own, config.data.normalization),
-            (again, (torch.mean, torch.std)),
+            (converted_back, (torch.mean, torch.std)),
         )
     )
     return agreement(first, second, columns)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fashionai.datasets.questions import list_images
-from fashionai.datasets.readers.class_folders import list_folder
+from fashionai.datasets.readers.image_files import list_folder
 from fashionai.default_folders import RUNS_FOLDER
 from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError, RunError, closest

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.datasets.questions import read_questions
+from fashionai.datasets.questions import read_images_to_predict
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import DataError, RunError
@@ -81,14 +81,14 @@ def plan_questions(
     as_table: bool = False,
     threshold: Optional[float] = None,
 ) -> Plan:
-    """Plan the predictions for the images that read_questions finds.
+    """Plan the predictions for the images that read_images_to_predict finds.
 
     Images without a task are predicted for all ``tasks``, or for the tasks of the candidates
     when ``tasks`` is empty. Images with a task are predicted when ``tasks`` has it or is
     empty. Raises RunError for a task without a run and for a named run that is not used, and
     errors of check_expressible.
     """
-    images = read_questions(questions, data, path_column)
+    images = read_images_to_predict(questions, data, path_column)
     chosen, rows = _rows_by_task(images, questions, tasks, candidates)
     file_format = _choose_format(chosen, as_table, threshold)
     parts = []

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fashionai.engines.choice import open_fastest
-from fashionai.engines.names import AUTO
-from fashionai.engines.opening import Engine, open_engine
+from fashionai.engines.opening import open_engine
+from fashionai.engines.protocol import Engine
+from fashionai.engines.registry import AUTO
 from fashionai.errors import ConfigError, RunError, TrainingError
 from fashionai.models.forward import mean_over_views
 from fashionai.models.zoo import first_line

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, TypeVar
 
 import numpy as np
 
-from fashionai.datasets.questions import question_names
+from fashionai.datasets.questions import names_to_predict
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
@@ -218,7 +218,7 @@ def _asked_rows(
     """The rows that a question file names: image and task, or the image where it has no tasks."""
     asked = {
         (file_format.image_name(image), task.name if task else None)
-        for image, task in question_names(questions)
+        for image, task in names_to_predict(questions)
     }
     names = [file_format.image_name(row.image) for row in rows]
     return [row for row, name in zip(rows, names) if {(name, row.task.name), (name, None)} & asked]

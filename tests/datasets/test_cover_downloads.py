@@ -1,4 +1,4 @@
-"""Lists of URLs, the JPEGs that come of them, what failed, and what is left of an interruption."""
+"""Downloads of covers: lists of URLs, the JPEGs, the failures, and an interrupted download."""
 
 from __future__ import annotations
 
@@ -335,14 +335,14 @@ def test_the_command_says_what_it_did_in_80_columns(server: ImageServer, tmp_pat
     arguments = ("covers", "download", "--urls", "urls.csv", "--out", "out")
     done = run_cli(*arguments, "--allow-private", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "out: 1 fetched, 0 there already, 0 failed\n"
+    assert done.stdout == "out: 1 fetched, 0 already present, 0 failed\n"
     write_urls(tmp_path, [f"{server.url}/a.png", f"{server.url}/b.png"])
     done = run_cli(*arguments, "--allow-private", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stdout == "out: 0 fetched, 1 there already, 1 failed\n"
+    assert done.stdout == "out: 0 fetched, 1 already present, 1 failed\n"
     assert done.stderr == (
         "Error: 1 of 2 images could not be fetched; see out/failed.csv. "
-        "The same command tries them again\n"
+        "Run the same command to try them again\n"
     )
     done = run_cli("covers", "download", "--help", cwd=tmp_path)
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""What to predict: folders, lists and tables of images, and competitions' question files."""
+"""Images to predict: folders, lists and tables of images, and question files of competitions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.datasets.questions import list_images, read_questions
+from fashionai.datasets.questions import list_images, read_images_to_predict
 from fashionai.errors import FashionAIError
 from fashionai.families import find_task
 from tests.support.images import encode
@@ -22,7 +22,7 @@ def write_images(folder: Path, *names: str) -> None:
 
 def asked(path: Path, data: Path = Path("nowhere"), column: str | None = None) -> list[str]:
     """The names of the rows, after looking at their files."""
-    rows = read_questions(path, data, column)
+    rows = read_images_to_predict(path, data, column)
     assert all(row.path.is_file() for row in rows)
     assert all(row.task is None for row in rows)
     return [row.image for row in rows]
@@ -37,8 +37,8 @@ def test_a_folder_asks_for_all_images_below_it(tmp_path: Path) -> None:
     assert asked(tmp_path) == ["a/1f3a", "a/c.jpg", "a/d/e.webp", "b.PNG"]
     assert asked(tmp_path / "b.PNG") == ["b.PNG"]
     (tmp_path / "none").mkdir()
-    with pytest.raises(FashionAIError, match="none: no images there"):
-        read_questions(tmp_path / "none", tmp_path)
+    with pytest.raises(FashionAIError, match="none: no images found"):
+        read_images_to_predict(tmp_path / "none", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_the_column_of_paths_can_be_named(tmp_path: Path) -> None:
         ("a.jpg\nb.jpg\n", None, "t.csv:2: image .*b.jpg does not exist"),
         ("b.jpg\nc.jpg\n", None, "t.csv:1: image .*b.jpg does not exist .and 1 more"),
         ("a.jpg\nA.JPG\n", None, "t.csv:2: image .*A.JPG does not exist. Did you mean 'a.jpg'"),
-        ("a.jpg\na\n", None, "t.csv:2: a was already asked at .*t.csv:1"),
+        ("a.jpg\na\n", None, "t.csv:2: a is listed twice, first at .*t.csv:1"),
         ("a.jpg\n../a.jpg\n", None, "t.csv:2: path '../a.jpg' leaves the data folder"),
         ("a.jpg\n/etc/x.jpg\n", None, "t.csv:2: path '/etc/x.jpg' leaves the data folder"),
-        ("a.jpg,x\na.jpg\n", None, "t.csv:2: found 1 fields, expected 2"),
-        ("one,two\nx,y\n", None, "t.csv:1: which column holds .* not clear: 'one', 'two'. Name"),
+        ("a.jpg,x\na.jpg\n", None, "t.csv:2: found 1 field, expected 2"),
+        ("one,two\nx,y\n", None, "t.csv:1: cannot tell which column holds .*: 'one', 'two'. Name"),
         ("one,two\nx,y\n", "three", "--path-column: .*t.csv has no column 'three'"),
         ("one,two\nx,y\n", "3", "--path-column: found '3', .*t.csv has columns 1 to 2"),
     ],
@@ -97,7 +97,7 @@ def test_what_cannot_be_asked_is_refused(
     write_images(tmp_path, "a.jpg")
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(FashionAIError, match=message):
-        read_questions(tmp_path / "t.csv", tmp_path, column)
+        read_images_to_predict(tmp_path / "t.csv", tmp_path, column)
 
 
 def test_cacti_are_asked_for_by_their_own_file(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_cacti_are_asked_for_by_their_own_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "test.zip", "w") as archive:
         archive.writestr("test/a.jpg", b"A")
         archive.writestr("test/b.jpg", b"B")
-    rows = read_questions(tmp_path / "sample_submission.csv", tmp_path)
+    rows = read_images_to_predict(tmp_path / "sample_submission.csv", tmp_path)
     assert [(row.image, row.path.read_bytes()) for row in rows] == [
         ("b.jpg", b"B"),
         ("a.jpg", b"A"),
@@ -119,6 +119,6 @@ def test_fashionais_rows_name_their_task(tmp_path: Path) -> None:
     question = tmp_path / "rank/Tests/question.csv"
     question.parent.mkdir()
     question.write_text(f"{images[0]},pant_length_labels,\n{images[1]},skirt_length_labels,\n")
-    rows = read_questions(question, tmp_path)
+    rows = read_images_to_predict(question, tmp_path)
     assert [row.task for row in rows] == [find_task("pant"), find_task("skirt")]
     assert [row.image for row in rows] == images

@@ -77,13 +77,13 @@ def test_batch_and_epochs_follow_their_number(tmp_path: Path, images: int, short
         assert config.epochs * images == pytest.approx(seen, rel=0.05)
 
 
-def test_lopsided_classes_are_weighted(tmp_path: Path) -> None:
+def test_imbalanced_classes_are_weighted(tmp_path: Path) -> None:
     assert chosen(tmp_path, 32, 29, 10, 20).loss.class_weights == "none"
     assert chosen(tmp_path, 32, 30, 10, 20).loss.class_weights == "balanced"
     # A class without images has no weight.
     assert chosen(tmp_path, 32, 20, 10, 0).loss.class_weights == "none"
     text = (tmp_path / "birds.yaml").read_text()
-    assert "Classes have from 10 (robin) to 20 (owl) images; 1 without any." in text
+    assert "Classes have from 10 (robin) to 20 (owl) images; 1 without images." in text
 
 
 @pytest.mark.parametrize("name", ["null", "12", "1e5", "true", "b-1"])
@@ -109,7 +109,7 @@ def test_images_are_counted_and_measured(inside: Path) -> None:
     assert fashionai("prepare", "--task", "birds", "--folders", "own") == 0
     survey = survey_task(BIRDS, Path("data/train_valid"), np.random.default_rng(0))
     assert (survey.task, survey.counts.tolist(), survey.val_images) == (BIRDS, [3, 3, 2], 3)
-    assert (survey.short_side, survey.sampled) == (60, 8)
+    assert (survey.short_side, survey.measured) == (60, 8)
 
 
 def test_a_task_of_ones_own_is_begun_and_trained(
@@ -167,7 +167,7 @@ def test_a_file_that_is_there_is_kept_unless_told(
     capsys.readouterr()
     assert fashionai("init", "skirt") == 2
     assert capsys.readouterr().err == (
-        "Error: configs/skirt.yaml: is there already. Give --overwrite, or another --out\n"
+        "Error: configs/skirt.yaml: already exists. Give --overwrite, or another --out\n"
     )
     assert path.read_text() == "mine\n"
     assert fashionai("init", "skirt", "--out", "b.yaml") == 0

@@ -1,4 +1,4 @@
-"""Quantized networks from pixels: tables against MXNet's own operators, and a formula."""
+"""Quantized networks from pixels: tables compared with MXNet's own operators and a formula."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.engines.int8 import IntegerForward, integer_engine
+from fashionai.engines.int8 import QuantizedForward, quantized_forward
 from fashionai.engines.int8_files import load_quantized
 from fashionai.models.forward import Forward
 from fashionai.models.graph import as_block
@@ -45,18 +45,18 @@ def levels() -> np.ndarray:
     return np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
 
 
-def largest_input(engine: IntegerForward) -> float:
+def largest_input(engine: QuantizedForward) -> float:
     return float(engine.network.collect_params()["data_max"].data().asscalar())
 
 
 @pytest.mark.parametrize("quantized", ["small_cnn", "mobilenetv2_0.25"], indirect=True)
 @pytest.mark.parametrize("devices", [1, 2])
-def test_behind_its_integers_the_network_is_the_same(quantized: Run, devices: int) -> None:
-    """With the integers of MXNet's operator it answers as the whole graph, bit for bit."""
+def test_after_the_quantized_input_the_network_is_the_same(quantized: Run, devices: int) -> None:
+    """With the values of MXNet's own operator it computes the same as the whole graph, exactly."""
     contexts = [mx.cpu(number) for number in range(devices)]
     settings = (MEAN, STD), contexts, COLUMNS
-    engine = integer_engine(load_quantized(quantized), *settings)
-    assert isinstance(engine, IntegerForward)
+    engine = quantized_forward(load_quantized(quantized), *settings)
+    assert isinstance(engine, QuantizedForward)
     normalised = ((levels() / 255 - MEAN) / STD).transpose(0, 3, 1, 2)
     own, _, _ = mx.nd.contrib.quantize_v2(
         mx.nd.array(normalised), min_calib_range=-1, max_calib_range=largest_input(engine)
@@ -68,14 +68,14 @@ def test_behind_its_integers_the_network_is_the_same(quantized: Run, devices: in
 
 
 @pytest.mark.parametrize("mean", [list(MEAN), [0.0] * 3])
-def test_the_table_is_the_nearest_of_symmetric_integers(
+def test_the_table_rounds_to_the_nearest_of_symmetric_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mean: list[float]
 ) -> None:
-    """Without a sign where nothing is negative."""
+    """The values are unsigned when none is negative."""
     monkeypatch.chdir(tmp_path)
     run = quantized_run("small_cnn", mean=mean, std=list(STD))
-    engine = integer_engine(load_quantized(run), (mean, STD), [mx.cpu()], COLUMNS)
-    assert isinstance(engine, IntegerForward)
+    engine = quantized_forward(load_quantized(run), (mean, STD), [mx.cpu()], COLUMNS)
+    assert isinstance(engine, QuantizedForward)
     (planes,) = engine.split(levels())
     steps = 127 if any(mean) else 255
     assert planes.dtype == (np.int8 if any(mean) else np.uint8)
@@ -88,10 +88,10 @@ def test_the_table_is_the_nearest_of_symmetric_integers(
 
 
 @pytest.mark.parametrize("quantized", ["resnet18_v2"], indirect=True)
-def test_a_network_may_normalise_before_its_integers(quantized: Run) -> None:
+def test_a_network_may_normalise_before_it_quantizes(quantized: Run) -> None:
     settings = (MEAN, STD), [mx.cpu()], COLUMNS
-    engine = integer_engine(load_quantized(quantized), *settings)
-    assert isinstance(engine, IntegerForward)
+    engine = quantized_forward(load_quantized(quantized), *settings)
+    assert isinstance(engine, QuantizedForward)
     plain = Forward(as_block(load_quantized(quantized), [mx.cpu()]), MEAN, STD, *settings[1:])
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
     np.testing.assert_allclose(engine.begin(images)(), plain.begin(images)(), atol=0.02)

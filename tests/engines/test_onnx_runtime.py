@@ -1,4 +1,4 @@
-"""Batches that are computed in parts, on several threads."""
+"""Batches that the engine onnx computes in parts, on several threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fashionai.engines.onnx_model import onnx_model
-from fashionai.engines.onnx_runtime import OnnxNetwork
+from fashionai.engines.onnx_runtime import OnnxEngine
 from fashionai.engines.opening import open_engine
 from fashionai.errors import WeightsError
 from fashionai.runs import Run
@@ -19,21 +19,21 @@ mx = import_mxnet()
 
 
 @pytest.mark.parametrize("threads", [1, 3, 9])
-def test_every_image_gets_its_own_answer_whatever_the_batch(trained: Path, threads: int) -> None:
+def test_every_image_gets_its_own_probabilities_in_any_batch(trained: Path, threads: int) -> None:
     run = Run.open(trained / "runs/skirt")
-    network = OnnxNetwork(onnx_model(run), columns_of(run.tasks), threads)
+    engine = OnnxEngine(onnx_model(run), columns_of(run.tasks), threads)
     gluon = open_engine(run, [mx.cpu()], "gluon")
     crop = run.config.data.crop
     images = np.random.default_rng(0).integers(0, 256, (26, crop, crop, 3)).astype(np.uint8)
     images //= np.arange(1, 27, dtype=np.uint8).reshape(-1, 1, 1, 1)
     expected = gluon.begin(images)()
-    assert len(np.unique(expected.round(4), axis=0)) == len(images), "answers look alike"
+    assert len(np.unique(expected.round(4), axis=0)) == len(images), "the probabilities look alike"
     batches = np.split(np.arange(26), [1, 3, 10])
-    begun = [network.begin(images[batch]) for batch in batches]
+    begun = [engine.begin(images[batch]) for batch in batches]
     for batch, pending in zip(batches, begun):
         np.testing.assert_allclose(pending(), expected[batch], atol=2e-6)
 
 
-def test_a_model_that_onnx_runtime_does_not_take_is_told_in_a_line() -> None:
+def test_a_model_that_onnx_runtime_cannot_open_is_reported_in_one_line() -> None:
     with pytest.raises(WeightsError, match=r"^ONNX Runtime cannot open the network: .*\S$"):
-        OnnxNetwork(b"no model", [slice(0, 2)], 1)
+        OnnxEngine(b"no model", [slice(0, 2)], 1)

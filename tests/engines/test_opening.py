@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from fashionai.engines import choice as engine_choice
-from fashionai.engines import opening as engines
+from fashionai.engines import fused as fused_engine
 from fashionai.engines.choice import measure_engines, open_fastest
-from fashionai.engines.names import ENGINES, EXACT_ENGINES
 from fashionai.engines.opening import open_engine
+from fashionai.engines.registry import ENGINES, EXACT_ENGINES, EngineEntry
 from fashionai.errors import ConfigError, InstallationError, RunError
 from fashionai.families import find_task
+from fashionai.models.forward import Pending
 from fashionai.models.graph import Graph
 from fashionai.predictions.predict import predict_images
 from fashionai.quantization import quantize
@@ -59,7 +60,7 @@ def test_every_engine_agrees_with_gluon(trained: Path, runs: list[Run], name: st
         np.testing.assert_allclose(actual, expected, atol=TOLERANCES[name])
         np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
         np.testing.assert_array_equal(actual.argmax(axis=1), expected.argmax(axis=1))
-        assert np.ptp(expected, axis=0).max() > 0.1, "the network answers the same everywhere"
+        assert np.ptp(expected, axis=0).max() > 0.1, "the network predicts the same for all images"
 
 
 def test_engines_of_two_devices_share_the_views(runs: list[Run]) -> None:
@@ -73,12 +74,45 @@ def test_engines_of_two_devices_share_the_views(runs: list[Run]) -> None:
 
 
 @pytest.mark.parametrize("name", ["fused", "onnx", "int8"])
-def test_engines_of_the_cpu_are_refused_on_a_gpu(runs: list[Run], name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"engine {name} computes on the CPU, found gpu\(0\)"):
+def test_engines_for_the_cpu_are_refused_on_a_gpu(runs: list[Run], name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"engine {name} runs only on the CPU, found gpu\(0\)"):
         open_engine(runs[1], [mx.gpu(0)], name)
 
 
-def test_what_does_not_agree_is_refused_and_not_measured(
+def open_doubtful(run: Run, contexts: list[object]) -> DoubtfulEngine:
+    return DoubtfulEngine(run.columns[-1].stop)
+
+
+class DoubtfulEngine:
+    """An engine that finds all classes equally probable."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+
+    def begin(self, pixels: np.ndarray) -> Pending:
+        return lambda: np.full((len(pixels), self.classes), 1 / self.classes)
+
+
+def test_an_engine_is_added_by_one_entry(
+    trained: Path, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener = f"{__name__}:open_doubtful"
+    monkeypatch.setitem(ENGINES, "doubtful", EngineEntry(opener, is_exact=False, cpu_only=False))
+    paths = images_to_predict(trained)
+    probabilities = predict_images(paths, [runs[0]], CPU, engine="doubtful")[SKIRT]
+    np.testing.assert_allclose(probabilities, np.full((len(paths), 6), 1 / 6))
+    assert isinstance(open_engine(runs[0], [mx.gpu(0)], "doubtful"), DoubtfulEngine)
+    monkeypatch.setitem(ENGINES, "doubtful", EngineEntry(opener))
+    with pytest.raises(ConfigError, match="engine doubtful computes wrong probabilities"):
+        open_engine(runs[0], CPU, "doubtful")
+
+
+def test_an_unknown_engine_is_refused_with_the_nearest_name(runs: list[Run]) -> None:
+    with pytest.raises(ConfigError, match=r"unknown engine 'onx'\. Did you mean 'onnx'\?"):
+        open_engine(runs[0], CPU, "onx")
+
+
+def test_an_engine_that_disagrees_with_gluon_is_refused_and_not_measured(
     runs: list[Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     speeds, complete = measure_engines(runs[0], CPU)
@@ -90,13 +124,14 @@ def test_what_does_not_agree_is_refused_and_not_measured(
         weights[min(weights)] = weights[min(weights)] * 1.5
         return graph._replace(arguments=weights)
 
-    monkeypatch.setattr(engines, "fuse", fuse_wrongly)
-    with pytest.raises(ConfigError, match=r"engine fused computes mobilenet0.25 wrongly, .* off"):
+    monkeypatch.setattr(fused_engine, "fuse", fuse_wrongly)
+    wrong = r"engine fused computes wrong probabilities for mobilenet0.25: they differ by up to \d"
+    with pytest.raises(ConfigError, match=wrong):
         open_engine(runs[0], CPU, "fused")
     caplog.set_level("INFO", "fashionai")
     speeds, complete = measure_engines(runs[0], CPU)
     assert (set(speeds), complete) == ({"gluon", "onnx"}, False)
-    assert "engine fused is left out: engine fused computes mobilenet0.25 wrongly" in caplog.text
+    assert "engine fused is not used: engine fused computes wrong probabilities" in caplog.text
 
 
 def test_the_fastest_engine_is_chosen_and_remembered(
@@ -161,34 +196,34 @@ def test_auto_measures_for_many_views_and_predicts_the_same(
     open_fastest(runs[0], CPU, 1000)  # goes on where nothing can be remembered
 
 
-def test_the_command_line_takes_an_engine(runs: list[Run], trained: Path) -> None:
+def test_predict_takes_every_engine(runs: list[Run], trained: Path) -> None:
     files = []
     for name in ENGINES:
         files.append(trained / f"{name}.csv")
         arguments = ("--run", runs[1], "--engine", name, "--out", files[-1])
         assert fashionai("predict", *arguments) == 0
-    answers = [
+    predictions = [
         np.array([[float(p) for p in line.split(",")[2].split(";")] for line in file.open()])
         for file in files
     ]
-    for name, answer in zip(ENGINES, answers):
-        np.testing.assert_allclose(answer, answers[0], atol=TOLERANCES[name])
+    for name, actual in zip(ENGINES, predictions):
+        np.testing.assert_allclose(actual, predictions[0], atol=TOLERANCES[name])
 
 
-def test_a_run_that_is_not_quantized_or_was_before_has_no_int8(
+def test_engine_int8_needs_a_network_quantized_from_the_present_weights(
     runs: list[Run], tmp_path: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"is not quantized\. Run: fashionai quantize --run"):
+    with pytest.raises(RunError, match=r"not quantized yet\. Run: fashionai quantize --run"):
         open_engine(runs[0], CPU, "int8")
     run = Run.open(Path(shutil.copytree(runs[1].path, tmp_path / "skirt")))
     open_engine(run, CPU, "int8")
     content = run.folder.int8_parameters.read_bytes()
     for damaged in (content[:1000], content[:-4] + b"1234"):
         run.folder.int8_parameters.write_bytes(damaged)
-        with pytest.raises(RunError, match=r"int8-0000.params: cannot be used \(not as"):
+        with pytest.raises(RunError, match=r"int8-0000.params: cannot be used \(the files changed"):
             open_engine(run, CPU, "int8")
     weights = mx.nd.load(str(run.weights_file))
     weights[min(weights)] *= 1.5
     mx.nd.save(str(run.weights_file), weights)
-    with pytest.raises(RunError, match="was quantized with other weights"):
+    with pytest.raises(RunError, match="quantized from other weights than it has now"):
         open_engine(run, CPU, "int8")

@@ -1,4 +1,4 @@
-"""Networks that leave: their names, what is written beside them, and what cannot go."""
+"""Exports for PyTorch: names and shapes of tensors, model.json, and networks that are refused."""
 
 from __future__ import annotations
 
@@ -82,7 +82,10 @@ def test_dense_layers_of_another_crop_are_refused(
 ) -> None:
     """AlexNet's first dense layer has a size that its images decide."""
     assert export(make_run(tmp_path, "alexnet"), tmp_path / "out") == 2
-    assert "alexnet takes images of 224 pixels, and this one was" in capsys.readouterr().err
+    assert (
+        "alexnet takes images of 224 pixels, but the run was trained with 64"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
 
 

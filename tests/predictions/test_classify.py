@@ -194,7 +194,7 @@ def test_images_that_cannot_be_used_are_refused(
         (["b.jpg"], "b.jpg: no such file. Did you mean 'a.jpg'?"),
         (["none/b.jpg"], "none/b.jpg: no such file"),
         (["notes.txt"], "notes.txt: cannot be used: not an image"),
-        (["empty"], "empty: no images there"),
+        (["empty"], "empty: no images found"),
         (["mixed"], "mixed/b.jpg: cannot be used: truncated (and 1 more)"),
         (["a.jpg", "mixed/../a.jpg"], "mixed/../a.jpg: is given twice, also as a.jpg"),
         (["mixed", "mixed/a.jpg"], "mixed/a.jpg: is given twice"),

@@ -58,7 +58,7 @@ def test_a_table_at_a_threshold_is_as_good_as_the_file_of_its_answers(
 ) -> None:
     """Probabilities of brands alone, for images of brands and of none."""
     assert fashionai("prepare", "--task", "logos", "--data", str(work), "--no-logo-share", "0") == 0
-    source = read_logos(work, 0)
+    source = read_logos(work, no_logo_share=0)
     rng = np.random.default_rng(3)
     rows, names = [], []
     for image in source.images:
@@ -91,7 +91,7 @@ def test_brands_alone_have_no_official_figures(
 ) -> None:
     """Without any image of no-logo, precision would be that of another problem."""
     assert fashionai("prepare", "--task", "logos", "--data", str(work), "--no-logo-share", "0") == 0
-    source = read_logos(work, 0)
+    source = read_logos(work, no_logo_share=0)
     values = np.full(32, 1 / 32)
     brands = [i for i in source.images if i.split == "test" and i.class_index < 32]
     names = [i.source if form == "table" else Path(i.source).stem for i in brands]

@@ -1,4 +1,4 @@
-"""Small tables with their images, and what is read of them."""
+"""Helpers that write small tables with their images and read them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def read(folder: Path, *rows: str, images: str = "a.jpg b.jpg c.jpg d.jpg", **op
     return read_table("mine", *write(folder, *rows, images=images), **options)
 
 
-def pairs(source) -> list[tuple[str, str]]:
-    return [(image.source, source.task.classes[image.class_index]) for image in source.images]
+def pairs(data_set) -> list[tuple[str, str]]:
+    return [(image.source, data_set.task.classes[image.class_index]) for image in data_set.images]
 
 
 def error_of(call, *arguments, kind: type[Exception] = DataError, **options) -> str:

@@ -1,1 +1,1 @@
-"""The prepared folders: checking, splitting, writing and reading back."""
+"""The prepared folders: checking images, splitting, writing the folders and reading them back."""

@@ -1,4 +1,4 @@
-"""Opening every image once: is it sound, and which others have the same bytes?"""
+"""The check of every image before the folders are written: damage, and copies of other images."""
 
 from __future__ import annotations
 
@@ -18,29 +18,33 @@ from fashionai.runtime import usable_cores
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
-# Items that a thread takes at once: to hand them over one by one takes time and memory.
+# Items per job of a thread; single items would cost time and memory to hand over.
 CHUNK = 16
 
 
 class Checked(NamedTuple):
-    """Outcome for one image: the SHA-256 of its bytes, and its damage ("" when sound)."""
+    """The result for one image.
+
+    ``content`` is the SHA-256 of its bytes; it is "" for a file that cannot be read. ``damage``
+    says why the image cannot be used and is "" for a sound one.
+    """
 
     content: str
     damage: str
 
 
 def check_images(images: Sequence[LabelledImage], progress: Advance = no_progress) -> list[Checked]:
-    """Decode and hash every image on all cores; the outcomes are in the images' order.
+    """Decode and hash every image on all cores; the results are in the order of the images.
 
-    ``progress`` is called with the number of images done since the last call.
+    ``progress`` is called with the number of images finished since the last call.
     """
     return _on_all_cores(_check, images, progress)
 
 
 def hash_files(paths: Sequence[Path], progress: Advance = no_progress) -> list[str]:
-    """The SHA-256 of every file, read on all cores; ``progress`` as for check_images.
+    """Return the SHA-256 of every file, computed on all cores; ``progress`` as for check_images.
 
-    DataError for a file that cannot be read.
+    Raises DataError for a file that cannot be read.
     """
     return _on_all_cores(_hash_file, paths, progress)
 
@@ -55,7 +59,10 @@ def _hash_file(path: Path) -> str:
 def conflicting_groups(
     images: Sequence[LabelledImage], contents: Sequence[str]
 ) -> list[list[LabelledImage]]:
-    """Groups of byte-identical images that carry different classes, in file order."""
+    """Return the groups of images with equal bytes but different classes.
+
+    ``contents`` are the hashes of the images. Groups and images keep the order of ``images``.
+    """
     groups: dict[str, list[LabelledImage]] = defaultdict(list)
     for image, content in zip(images, contents):
         groups[content].append(image)
@@ -73,7 +80,7 @@ def _check(image: LabelledImage) -> Checked:
 def _on_all_cores(
     function: Callable[[Item], Outcome], items: Sequence[Item], progress: Advance
 ) -> list[Outcome]:
-    """What a function gives for every item, in order."""
+    """Return the results of a function for all items, in order."""
     outcomes: list[Outcome] = []
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     with ThreadPoolExecutor(usable_cores()) as pool:

@@ -1,8 +1,7 @@
-"""Per-class folders and their manifest: writing them, repairing them, reading them back.
+"""The class folders of a task and their manifest: writing, repairing and reading them.
 
-``<task>/{train,val,test}/<index>_<class-name>/<file>`` with ``manifest.csv`` and
-``task.json`` beside the splits. The manifest is written last under its name, so
-that a folder with one is complete.
+A prepared folder holds ``{train,val,test}/<index>_<class-name>/<file>``, ``manifest.csv`` and
+``task.json``. The manifest gets its final name last, so a folder with a manifest is complete.
 """
 
 from __future__ import annotations
@@ -30,30 +29,30 @@ from fashionai.progress import Advance, no_progress
 from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
 
 MANIFEST = "manifest.csv"
-# The manifest under way: names the files that an interrupted run may have left.
+# The unfinished manifest. It lists the files that an interrupted prepare may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
-COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
-# A last column where images belong to groups.
-GROUP = "group"
+MANIFEST_COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
+# The last column of the manifest of a data set with groups.
+GROUP_COLUMN = "group"
 
 
 class PlannedImage(NamedTuple):
-    """An image and its place: ``<split>/<class folder>/<file>`` below the task's folder."""
+    """An image with the split and the file name that it gets in the task's folder."""
 
     image: LabelledImage
     split: str
     file: str
 
     def place(self, task: Task) -> str:
-        """The image's path relative to the task's folder."""
+        """Return the path relative to the task's folder: ``<split>/<class folder>/<file>``."""
         return f"{self.split}/{task.folder_names[self.image.class_index]}/{self.file}"
 
 
 def plan_folders(images: Sequence[LabelledImage], splits: Sequence[str]) -> list[PlannedImage]:
-    """Give every image a file name that is its own within the task.
+    """Give every image a file name that is unique within the task, whatever its letter case.
 
-    A name that is taken gets -2, -3 ... before its suffix, in row order. Dots in
-    front are dropped: hidden files do not count as images.
+    A repeated name gets -2, -3 ... before its suffix, in the order of ``images``. Leading dots
+    are removed, because hidden files do not count as images.
     """
     taken: set[str] = set()
     last_number: dict[str, int] = {}
@@ -78,13 +77,15 @@ def write_folders(
     mode: str,
     progress: Advance = no_progress,
 ) -> int:
-    """Make the folders hold exactly the planned images; returns how many files changed.
+    """Make the folders hold exactly the planned images; return the number of changed files.
 
-    What is there and right is left alone, so that preparing again is a repair.
-    Raises DataError for a file that no prepare has put there: it is never removed.
+    Correct files stay untouched, so preparing again repairs a folder. ``mode`` is one of MODES,
+    and ``progress`` is called with the number of images placed since the last call. Raises
+    ConfigError for another mode, and DataError for a file that prepare has not put there; such
+    a file is never removed.
     """
     if mode not in MODES:
-        raise ConfigError(f"mode: found '{mode}'. {nearest(mode, MODES)}")
+        raise ConfigError(f"mode: found '{mode}'", nearest(mode, MODES))
     changed = _remove_stale(folder, {item.place(task) for item in planned})
     _make_class_folders(folder, task, {item.split for item in planned})
     _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
@@ -97,11 +98,11 @@ def write_folders(
 
 
 class PreparedSplit(NamedTuple):
-    """One split as the pipeline needs it: image files and their marks, row by row.
+    """The N samples of one split, or of several splits together.
 
-    ``marks`` is ``(N, C) int8`` (see fashionai.metrics), ``sources`` the names of
-    the images in the data set. Rows of one group, if it is not empty, belong
-    together. Images of the background have no YES.
+    ``paths`` are the image files. ``marks`` is ``(N, C) int8`` (see fashionai.metrics); images
+    of the background have no YES. ``sources`` are the paths of the images in the data set.
+    Samples with the same non-empty group belong together.
     """
 
     task: Task
@@ -112,16 +113,16 @@ class PreparedSplit(NamedTuple):
 
     @property
     def class_indices(self) -> np.ndarray:
-        """The true class of every row, ``(N,) int64``."""
+        """The index of the true class of every sample, ``(N,) int64``."""
         return self.marks.argmax(axis=1)
 
 
 def read_split(folder: Path, *splits: str, background: bool = False) -> PreparedSplit:
-    """Read one split of a prepared task folder, or several together, in manifest order.
+    """Read one split of a prepared task folder, or several together, in the manifest's order.
 
-    Images of the task's background are left out unless asked for. Raises
-    DataError when the folder is not prepared, when a split has no images, or
-    when folders and manifest disagree.
+    Images of a held-out background are included only with ``background``. Raises DataError when
+    the folder is not prepared, when a split has no images, and when the folders or the
+    manifest were edited.
     """
     task = read_task(folder)
     listed = _read_manifest(folder / MANIFEST)
@@ -140,7 +141,8 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
     ]
     _check_same_files(folder, splits, places)
     indices = np.array([int(row["class_index"]) for row in rows])
-    kept = np.flatnonzero(background | (indices < len(task.classes))).tolist()
+    kept_labels = task.labels if background else task.classes
+    kept = np.flatnonzero(indices < len(kept_labels)).tolist()
     if not kept:
         raise DataError(
             f"{folder}: split '{', '.join(splits)}' has no images of its classes, "
@@ -148,22 +150,22 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
         )
     return PreparedSplit(
         task,
-        [folder / places[at] for at in kept],
-        _marks(task, indices[kept], [rows[at]["label"] for at in kept]),
-        [rows[at]["source"] for at in kept],
-        [rows[at].get(GROUP, "") for at in kept],
+        [folder / places[position] for position in kept],
+        _marks(task, indices[kept], [rows[position]["label"] for position in kept]),
+        [rows[position]["source"] for position in kept],
+        [rows[position].get(GROUP_COLUMN, "") for position in kept],
     )
 
 
 def _prepare_command(folder: Path) -> str:
-    """How a folder is prepared again; what --data or one's own files were nobody remembers."""
+    """Return the command that prepares a folder; the places of the data set's files are unknown."""
     out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
-    own = "" if known_task(folder.name) else " --csv FILE --images DIR (or --folders DIR)"
-    return f"fashionai prepare --task {folder.name}{out}{own}"
+    own_files = "" if known_task(folder.name) else " --csv FILE --images DIR (or --folders DIR)"
+    return f"fashionai prepare --task {folder.name}{out}{own_files}"
 
 
 def read_task(folder: Path) -> Task:
-    """The task that a prepared folder holds; DataError when it is not prepared."""
+    """Return the task that a folder was prepared for; DataError when it is not prepared."""
     if not (folder / MANIFEST).is_file():
         raise DataError(
             f"{folder}: not a prepared folder (no {MANIFEST})",
@@ -173,7 +175,7 @@ def read_task(folder: Path) -> Task:
 
 
 def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Marks from label texts where the family's labels hold them, else from the classes."""
+    """Return marks, ``(N, C) int8``, from the labels if the family has marks, else from classes."""
     parse = reader_of(task).parse_marks
     if parse is not None:
         return np.array([parse(task, label) for label in labels], dtype=np.int8)
@@ -181,9 +183,11 @@ def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray
 
 
 def _check_row(row: dict[str, str], task: Task, where: str) -> None:
-    """DataError for a row of a manifest that prepare would not write: someone edited it."""
+    """Raise DataError for a row that prepare does not write: someone edited the manifest."""
     if None in row or None in row.values():
-        raise DataError(f"{where}: expected {len(COLUMNS)} fields: {','.join(COLUMNS)}")
+        raise DataError(
+            f"{where}: expected {len(MANIFEST_COLUMNS)} fields: {','.join(MANIFEST_COLUMNS)}"
+        )
     index, label = row["class_index"], row["label"]
     if not index.isdecimal() or int(index) >= len(task.labels):
         raise DataError(f"{where}: class_index is '{index}', expected 0 to {len(task.labels) - 1}")
@@ -195,14 +199,17 @@ def _check_row(row: dict[str, str], task: Task, where: str) -> None:
 
 
 def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None:
-    """Every class has its folder in every split: tools that sort folders need the empty ones."""
+    """Make the folder of every class in every split.
+
+    The empty ones too: tools that number classes by their sorted folders need them.
+    """
     for split in splits:
         for name in task.folder_names:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
 
 
 def _put(image: LabelledImage, target: Path, mode: str) -> bool:
-    """Put one image in place; False when it was there already."""
+    """Put one image in place; return False when it was in place already."""
     if image.path is None:
         if target.is_file() and target.read_bytes() == image.content:
             return False
@@ -221,13 +228,14 @@ def _put(image: LabelledImage, target: Path, mode: str) -> bool:
 
 
 def _is_in_place(source: Path, target: Path, mode: str) -> bool:
+    """Return whether ``target`` is what ``mode`` makes of ``source``, or an equal copy."""
     if mode == "symlink" or target.is_symlink():
         return mode == "symlink" and target.is_symlink() and _same_file(source, target)
     if not target.is_file():
         return False
     if _same_file(source, target):
         return mode == "hardlink"
-    # A copy, wanted or made because the file systems differ.
+    # Also a copy that replaces a hard link, which cannot cross file systems.
     return source.stat().st_size == target.stat().st_size and (
         source.read_bytes() == target.read_bytes()
     )
@@ -241,9 +249,10 @@ def _same_file(source: Path, target: Path) -> bool:
 
 
 def _hard_link(source: Path, target: Path) -> bool:
-    """Link, or say that it cannot be done: other file system, or one without links."""
+    """Make a hard link; return False where the file systems do not allow it."""
     try:
-        # A link to a symlink would be one as well. To resolve every path takes longer than to link.
+        # A hard link to a symbolic link would itself be a symbolic link. Only links are resolved,
+        # because resolving a path takes longer than linking it.
         os.link(source.resolve() if source.is_symlink() else source, target)
     except OSError:
         return False
@@ -251,7 +260,7 @@ def _hard_link(source: Path, target: Path) -> bool:
 
 
 def _remove_stale(folder: Path, places: set[str]) -> int:
-    """Remove what an earlier prepare put here and this one does not want; returns how many."""
+    """Remove files of an earlier prepare that are not among ``places``; return their number."""
     present = set(_files_below(folder, SPLITS))
     known = _listed_places(folder / MANIFEST) | _listed_places(folder / PARTIAL_MANIFEST)
     foreign = sorted(present - known - places)
@@ -261,7 +270,7 @@ def _remove_stale(folder: Path, places: set[str]) -> int:
             f"{folder / foreign[0]}{more} was not put there by prepare",
             "Move it elsewhere, or choose another --out",
         )
-    # The old manifest stops being true here: without it the folder counts as unfinished.
+    # From here on, the old manifest is wrong. Without a manifest, the folder counts as unfinished.
     if (folder / MANIFEST).is_file():
         (folder / MANIFEST).replace(folder / PARTIAL_MANIFEST)
     for place in present - places:
@@ -269,7 +278,7 @@ def _remove_stale(folder: Path, places: set[str]) -> int:
     for class_folder in _class_folders(folder, SPLITS):
         for abandoned in class_folder.glob(".*.tmp"):
             abandoned.unlink()
-        # Classes or splits that are no more: an empty folder would count as a class.
+        # Remove the empty folders of former classes and splits: other tools would count them.
         with contextlib.suppress(OSError):
             class_folder.rmdir()
     for split in SPLITS:
@@ -279,7 +288,7 @@ def _remove_stale(folder: Path, places: set[str]) -> int:
 
 
 def _class_folders(folder: Path, splits: Iterable[str]) -> Iterator[Path]:
-    """Folders directly below the splits that are there, hidden ones left out."""
+    """Yield the folders directly below the existing splits, without hidden ones."""
     for split in splits:
         if (folder / split).is_dir():
             for path in sorted((folder / split).iterdir()):
@@ -288,7 +297,7 @@ def _class_folders(folder: Path, splits: Iterable[str]) -> Iterator[Path]:
 
 
 def _files_below(folder: Path, splits: Iterable[str]) -> Iterable[str]:
-    """Files in class folders, as places; hidden files (of desktops, of writes) do not count."""
+    """Yield the places of all files in class folders, without hidden and temporary ones."""
     for class_folder in _class_folders(folder, splits):
         for entry in os.scandir(class_folder):
             if not entry.name.startswith("."):
@@ -296,6 +305,7 @@ def _files_below(folder: Path, splits: Iterable[str]) -> Iterable[str]:
 
 
 def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]) -> None:
+    """Raise DataError when the class folders do not hold exactly the files of the manifest."""
     expected, present = set(places), set(_files_below(folder, splits))
     if expected == present:
         return
@@ -310,7 +320,9 @@ def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]
 
 def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
     grouped = any(item.image.group for item in planned)
-    rows: list[tuple[object, ...]] = [(*COLUMNS, GROUP) if grouped else COLUMNS]
+    rows: list[tuple[object, ...]] = [
+        (*MANIFEST_COLUMNS, GROUP_COLUMN) if grouped else MANIFEST_COLUMNS
+    ]
     for image, split, file in planned:
         index = image.class_index
         row = (split, index, task.labels[index], file, image.source, image.label)
@@ -327,13 +339,16 @@ def _read_manifest(path: Path) -> list[dict[str, str]]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}") from None
-    if found not in (",".join(COLUMNS), ",".join((*COLUMNS, GROUP))):
-        raise DataError(f"{path}: found columns '{found}', expected {','.join(COLUMNS)}")
+    if found not in (",".join(MANIFEST_COLUMNS), ",".join((*MANIFEST_COLUMNS, GROUP_COLUMN))):
+        raise DataError(f"{path}: found columns '{found}', expected {','.join(MANIFEST_COLUMNS)}")
     return rows
 
 
 def _listed_places(manifest: Path) -> set[str]:
-    """Places that a manifest lists, whatever its task's class names were."""
+    """Return the places of a manifest's files.
+
+    Class folders are found by their index, because class names may have changed.
+    """
     if not manifest.is_file():
         return set()
     folders: dict[tuple[str, str], str] = {}

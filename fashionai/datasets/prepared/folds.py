@@ -1,4 +1,4 @@
-"""Folds for cross-validation: stratified, disjoint by content, made once and kept in a file."""
+"""Folds for cross-validation: stratified, disjoint by content, and kept in a file."""
 
 from __future__ import annotations
 
@@ -13,61 +13,64 @@ from fashionai.datasets.prepared.folders import PreparedSplit
 from fashionai.datasets.prepared.split import group_by_content
 from fashionai.errors import DataError
 
-COLUMNS = ("task", "file", "fold")
+FOLDS_COLUMNS = ("task", "file", "fold")
 
 
 def assign_folds(
     strata: Sequence[int], contents: Sequence[str], folds: int, seed: int
 ) -> np.ndarray:
-    """A fold from 1 to ``folds`` for every row, ``(N,) int64``.
+    """Return a fold from 1 to ``folds`` for every image, ``(N,) int64``.
 
-    Rows of equal content share a fold. Larger groups are dealt first, each to
-    the fold that has the fewest rows of its stratum (then the fewest of all), so
-    that the folds of a stratum differ by one row at most as long as its single
-    rows can even out its groups. A group of several strata counts as the first
-    of them. The order within a size and stratum is a hash of seed and content,
-    whatever the order of rows.
+    Images of equal content form a group and share a fold. The largest groups are assigned
+    first. Each group goes to the fold with the fewest images of its stratum and, among equals,
+    with the fewest images in all. So the folds of a stratum differ by at most one image, as
+    long as it has enough single images to compensate for its groups. A group of several strata
+    counts as the smallest of them. Among groups of one size and stratum, a hash of seed and
+    content decides the order, so the order of the images does not matter.
     """
     groups = group_by_content(contents, seed)
 
-    def stratum_of(rows: Sequence[int]) -> int:
-        return min(strata[row] for row in rows)
+    def stratum_of(group: Sequence[int]) -> int:
+        return min(strata[image] for image in group)
 
     in_stratum: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(folds, np.int64))
     in_all = np.zeros(folds, np.int64)
     assigned = np.zeros(len(contents), np.int64)
-    # One stratum after the other: else the folds' totals would not end even.
-    for rows in sorted(groups, key=lambda rows: (-len(rows), stratum_of(rows))):
-        fold = np.lexsort((in_all, in_stratum[stratum_of(rows)]))[0]
-        assigned[rows] = fold + 1
-        in_all[fold] += len(rows)
-        for row in rows:
-            in_stratum[strata[row]][fold] += 1
+    # Strata are assigned one after the other; otherwise the totals of the folds would differ more.
+    for group in sorted(groups, key=lambda group: (-len(group), stratum_of(group))):
+        fold = np.lexsort((in_all, in_stratum[stratum_of(group)]))[0]
+        assigned[group] = fold + 1
+        in_all[fold] += len(group)
+        for image in group:
+            in_stratum[strata[image]][fold] += 1
     return assigned
 
 
 def write_folds(path: Path, splits: Sequence[PreparedSplit], folds: np.ndarray) -> None:
-    """Write ``task,file,fold`` of the rows of all splits, in their order, atomically."""
+    """Write the rows ``task,file,fold`` of the images of all splits atomically.
+
+    ``folds``, ``(N,) int64``, are in the order of the splits and of their images.
+    """
     named = [(split.task.name, image.name) for split in splits for image in split.paths]
-    write_rows(path, [COLUMNS, *((*name, fold) for name, fold in zip(named, folds))])
+    write_rows(path, [FOLDS_COLUMNS, *((*name, fold) for name, fold in zip(named, folds))])
 
 
 def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
-    """The fold of every row of a task, ``(N,) int64``.
+    """Return the fold of every image of a split, ``(N,) int64``.
 
-    Raises DataError for a malformed file, and when its images of the task are
-    not exactly those of ``split``: the folds belong to another preparation.
+    Raises DataError for a malformed file, and when the images of the task in the file are not
+    exactly those of ``split``, because the folds were made for another preparation.
     """
     folds: dict[str, int] = {}
     for number, (fields, where) in enumerate(read_csv_rows(path)):
         if number == 0:
-            if tuple(fields) != COLUMNS:
+            if tuple(fields) != FOLDS_COLUMNS:
                 raise DataError(f"{where}: found '{','.join(fields)}', expected task,file,fold")
-        elif len(fields) != len(COLUMNS) or not fields[2].isdecimal() or int(fields[2]) < 1:
+        elif len(fields) != len(FOLDS_COLUMNS) or not fields[2].isdecimal() or int(fields[2]) < 1:
             raise DataError(f"{where}: found '{','.join(fields)}', expected task,file,fold")
         elif fields[0] == split.task.name:
             if fields[1] in folds:
-                raise DataError(f"{where}: {fields[1]} has a fold already")
+                raise DataError(f"{where}: {fields[1]} is listed twice")
             folds[fields[1]] = int(fields[2])
     names = [image.name for image in split.paths]
     different = sorted(set(names) ^ folds.keys())
@@ -75,18 +78,18 @@ def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
         problem = "has no fold" if different[0] in names else "is not among the prepared images"
         raise DataError(
             f"{path}: {split.task.name}: {different[0]} {problem}",
-            "The folder was prepared anew: make new folds, in another run folder",
+            "The folder was prepared again: make new folds in another run folder",
         )
     return np.array([folds[name] for name in names])
 
 
-def choose_rows(split: PreparedSplit, chosen: np.ndarray) -> PreparedSplit:
-    """The rows for which ``chosen``, ``(N,) bool``, is true."""
-    rows = np.flatnonzero(chosen)
+def select_samples(split: PreparedSplit, chosen: np.ndarray) -> PreparedSplit:
+    """Return the samples for which ``chosen``, ``(N,) bool``, is true."""
+    positions = np.flatnonzero(chosen)
     return PreparedSplit(
         split.task,
-        [split.paths[row] for row in rows],
-        split.marks[rows],
-        [split.sources[row] for row in rows],
-        [split.groups[row] for row in rows],
+        [split.paths[position] for position in positions],
+        split.marks[positions],
+        [split.sources[position] for position in positions],
+        [split.groups[position] for position in positions],
     )

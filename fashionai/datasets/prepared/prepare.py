@@ -1,10 +1,9 @@
-"""Label files to per-class folders: read, check every image, split, put in place."""
+"""prepare: check the images of a data set, split them and put them into class folders."""
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -13,9 +12,9 @@ from fashionai.csv_files import write_rows
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.check import check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import plan_folders, write_folders
-from fashionai.datasets.prepared.split import join_groups, split_rows
+from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError
+from fashionai.errors import DataError, os_errors_as_data_errors
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
 
@@ -27,12 +26,16 @@ REJECTED = "rejected.csv"
 
 @dataclass(frozen=True)
 class Summary:
-    """What prepare did, for people.
+    """What prepare did.
 
-    ``counts`` holds images by (class index, split), ``rejected`` pairs of image
-    and reason, ``duplicates`` images by class whose bytes an earlier one has
-    too, ``astride`` how many of them are the first in another split (the data
-    set's own), ``conflicts`` groups of such images with different classes.
+    ``counts`` holds the number of images by class index and split, and ``rejected`` the
+    unusable images with their reasons. ``duplicates`` counts, by class index, the images whose
+    bytes are equal to those of an earlier image. ``crossing_splits`` counts those of them that
+    are the first such image in another split, which only a data set's own split can cause.
+    ``conflicts`` holds groups of images with equal bytes and different classes.
+    ``unsplit_classes`` are the indices of the classes that are in only one of train and val.
+    ``changed`` is the number of files that were written or removed, and ``notes`` are the notes
+    of the reader.
     """
 
     task: Task
@@ -40,7 +43,7 @@ class Summary:
     counts: Counter[tuple[int, str]]
     rejected: list[tuple[LabelledImage, str]]
     duplicates: Counter[int]
-    astride: int
+    crossing_splits: int
     conflicts: list[list[LabelledImage]]
     unsplit_classes: list[int]
     changed: int
@@ -65,19 +68,9 @@ class Summary:
         return pd.DataFrame(self.columns, index=pd.Index(self.task.labels, name="class"))
 
 
-@contextlib.contextmanager
-def file_errors() -> Iterator[None]:
-    """Files and disks that refuse are the user's to mend: full, not writable, no folder."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"{error.filename}: {reason}" if error.filename else reason) from None
-
-
-@file_errors()
+@os_errors_as_data_errors()
 def prepare(
-    source: DataSet,
+    data_set: DataSet,
     out: Path,
     *,
     val_fraction: Optional[float] = None,
@@ -86,15 +79,18 @@ def prepare(
     skip_bad: bool = False,
     progress: ProgressBar,
 ) -> Summary:
-    """Make ``out/<task>`` hold the source's images in per-class folders.
+    """Put the images of a data set into the class folders of ``out/<task>``.
 
-    Images that cannot be used are listed in ``rejected.csv`` there; without
-    ``skip_bad`` they are a DataError and no folder is written. ``val_fraction``
-    is the share of rows that validation gets, in [0, 1), else the source's own.
+    ``val_fraction`` is the share of images for validation, in [0, 1), and defaults to that of
+    the data set; it applies to images whose split the data set does not prescribe. ``seed``
+    decides which they are. ``mode`` is one of fashionai.datasets.names.MODES. Images that
+    cannot be used are listed in ``rejected.csv`` of the task's folder. With ``skip_bad`` the
+    others are prepared; without it, nothing is written but that list. Raises DataError for
+    images that cannot be used, for a folder that holds files of the user, and for disk errors.
     """
-    task, images = source.task, source.images
+    task, images = data_set.task, data_set.images
     if val_fraction is None:
-        val_fraction = source.val_fraction
+        val_fraction = data_set.val_fraction
     folder = out / task.name
     for place in (out, folder):
         if place.exists() and not place.is_dir():
@@ -106,10 +102,10 @@ def prepare(
     if rejected and not skip_bad:
         raise DataError(_describe_rejected(rejected, folder / REJECTED), "Give --skip-bad to go on")
 
-    sound = [(image, c.content) for image, c in zip(images, checked) if not c.damage]
-    if not sound:
+    usable = [(image, c.content) for image, c in zip(images, checked) if not c.damage]
+    if not usable:
         raise DataError(f"no image of {task.name} can be used; see {folder / REJECTED}")
-    kept, contents = [image for image, _ in sound], [content for _, content in sound]
+    kept, contents = [image for image, _ in usable], [content for _, content in usable]
     bound = join_groups(contents, [image.group for image in kept])
     splits, unsplit_classes = _choose_splits(kept, bound, val_fraction, seed)
     planned = plan_folders(kept, splits)
@@ -121,36 +117,38 @@ def prepare(
         counts=Counter((item.image.class_index, item.split) for item in planned),
         rejected=rejected,
         duplicates=_count_duplicates(kept, contents),
-        astride=len(set(zip(contents, splits))) - len(set(contents)),
+        crossing_splits=len(set(zip(contents, splits))) - len(set(contents)),
         conflicts=conflicting_groups(kept, contents),
         unsplit_classes=unsplit_classes,
         changed=changed,
-        notes=source.notes,
+        notes=data_set.notes,
     )
 
 
 def _choose_splits(
     images: Sequence[LabelledImage], contents: Sequence[str], val_fraction: float, seed: int
 ) -> tuple[list[str], list[int]]:
-    """The data set's own split where it gives one, ours for the other rows."""
+    """Return the split of each image, chosen where the data set gives none, and unsplit classes."""
     names = [image.split or "" for image in images]
-    ours = [row for row, name in enumerate(names) if not name]
-    split = split_rows(
-        [images[row].class_index for row in ours],
-        [contents[row] for row in ours],
+    free = [position for position, name in enumerate(names) if not name]
+    split = split_records(
+        [images[position].class_index for position in free],
+        [contents[position] for position in free],
         val_fraction,
         seed,
     )
-    for row, name in zip(ours, split.names):
-        names[row] = name
+    for position, name in zip(free, split.names):
+        names[position] = name
     return names, split.unsplit_classes
 
 
 def _count_duplicates(images: Sequence[LabelledImage], contents: Sequence[str]) -> Counter[int]:
+    """Count, by class index, the images whose content an earlier image has as well."""
     seen: set[str] = set()
     duplicates: Counter[int] = Counter()
     for image, content in zip(images, contents):
-        duplicates[image.class_index] += content in seen
+        if content in seen:
+            duplicates[image.class_index] += 1
         seen.add(content)
     return duplicates
 
@@ -171,7 +169,7 @@ def _describe_rejected(rejected: Sequence[tuple[LabelledImage, str]], listing: P
 
 
 def summary_table(summary: Summary) -> str:
-    """Images per class and split, rejected and duplicate ones, as a table."""
+    """Return a table of the images per class and split, and of rejected and duplicate images."""
     task, columns = summary.task, summary.columns
     width = max(len(name) for name in (*task.labels, task.name))
     lines = [f"{task.name:<{width}}" + "".join(f"{name:>11}" for name in columns)]
@@ -183,22 +181,29 @@ def summary_table(summary: Summary) -> str:
 
 
 def summary_notes(summary: Summary) -> list[str]:
-    """What a person should know beyond the counts, a line each."""
+    """Return what the user should know beyond the table, one line per note."""
     notes = list(summary.notes)
     repeated = sum(summary.duplicates.values())
     if repeated:
-        where = f"{summary.astride:,} in another split" if summary.astride else "all in its split"
-        notes.append(f"{repeated:,} images repeat the bytes of another, {where}")
+        where = "all in the same split"
+        if summary.crossing_splits:
+            where = f"{summary.crossing_splits:,} of them in another split"
+        notes.append(f"{_images(repeated)} with the same bytes as an earlier image, {where}")
     for group in summary.conflicts:
         labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
         notes.append(f"same bytes, different classes: {labels}")
     for index in summary.unsplit_classes:
         name = summary.task.classes[index]
-        side = "train" if summary.counts[index, "train"] else "val"
-        notes.append(f"class {name} cannot be split: all of it is in {side}")
+        only_split = "train" if summary.counts[index, "train"] else "val"
+        notes.append(f"class {name} cannot be split: all its images are in {only_split}")
     if summary.rejected:
-        notes.append(f"{len(summary.rejected):,} images rejected: {summary.folder / REJECTED}")
-    files = f"{summary.changed:,} file{'s' if summary.changed > 1 else ''}"
+        rejected = _images(len(summary.rejected))
+        notes.append(f"{rejected} rejected: {summary.folder / REJECTED}")
+    files = "1 file" if summary.changed == 1 else f"{summary.changed:,} files"
     changed = f"{files} written or removed" if summary.changed else "nothing to change"
     notes.append(f"{summary.folder}: {changed}")
     return notes
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"

@@ -1,4 +1,4 @@
-"""The rows that a configuration trains and validates on: of one task or several, in one table."""
+"""The samples that a configuration trains and validates on, of one task or of several."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.folders import MANIFEST, PreparedSplit, read_split
-from fashionai.datasets.prepared.folds import choose_rows, read_folds
+from fashionai.datasets.prepared.folds import read_folds, select_samples
 from fashionai.errors import ConfigError, DataError
 from fashionai.files import content_hash
 from fashionai.metrics import NO
@@ -18,11 +18,12 @@ from fashionai.tasks import Task, columns_of
 
 
 class Samples(NamedTuple):
-    """N images of T tasks; the tasks' classes lie side by side in C columns.
+    """N samples of T tasks, whose classes are side by side in C columns.
 
-    ``heads`` is ``(N,) int64``, the task of each row; ``marks`` is ``(N, C)
-    int8`` (see fashionai.metrics), NO outside the columns of the row's task and
-    everywhere for images of a held-out background.
+    ``paths`` are the image files, and ``sources`` their paths in the data set. ``heads`` is
+    ``(N,) int64``, the index of each sample's task in ``tasks``. ``marks`` is ``(N, C) int8``
+    (see fashionai.metrics); it is NO outside the columns of the sample's task, and everywhere
+    for images of a held-out background.
     """
 
     tasks: list[Task]
@@ -32,16 +33,16 @@ class Samples(NamedTuple):
     marks: np.ndarray
 
     def of_task(self, head: int) -> np.ndarray:
-        """The rows of one task, ``int64``."""
+        """Return the positions of the samples of one task, ``int64``."""
         return np.flatnonzero(self.heads == head)
 
-    def by_task(self, answers: np.ndarray) -> list[np.ndarray]:
-        """Each task's rows in its own columns, of what is ``(N, C)`` for all rows."""
+    def by_task(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return, from ``(N, C)`` values of all samples, each task's samples in its own columns."""
         parts = enumerate(columns_of(self.tasks))
-        return [answers[self.of_task(head), part] for head, part in parts]
+        return [values[self.of_task(head), part] for head, part in parts]
 
     def marks_of(self, head: int) -> np.ndarray:
-        """The marks of one task's rows in its own columns, ``int8``."""
+        """Return the marks of one task's samples in its own columns, ``int8``."""
         return self.marks[self.of_task(head), columns_of(self.tasks)[head]]
 
 
@@ -51,20 +52,20 @@ def read_samples(
     task_names: Optional[Sequence[str]] = None,
     background: bool = False,
 ) -> Samples:
-    """The rows of a split of the prepared folders, or of the configured fold.
+    """Read the samples of a split from the prepared folders or from the configured fold.
 
-    With folds, ``val`` is the fold and ``train`` all other rows of both splits;
-    ``test`` is the prepared one. ``task_names`` are those of the configuration unless
-    given. Images of a held-out background are left out
-    unless asked for; folds have none. Raises DataError as read_split and read_folds
-    do, and when a task has no rows in the fold or none outside it.
+    With folds, ``val`` is the configured fold, ``train`` all other samples of both prepared
+    splits, and ``test`` the prepared split. ``task_names`` default to those of the
+    configuration. Images of a held-out background are included only with ``background``; folds
+    never include them. Raises ConfigError for tasks of different data sets, and DataError as
+    read_split and read_folds do and when a task has no samples inside or outside the fold.
     """
     names = config.task_names if task_names is None else task_names
     parts = [_read_task(config, name, split, background) for name in names]
     tasks = [part.task for part in parts]
     if len({task.family for task in tasks}) > 1:
         names = ", ".join(task.name for task in tasks)
-        raise ConfigError(f"task: {names} are of different data sets, one network learns one's")
+        raise ConfigError(f"task: {names} are of different data sets, expected one data set")
     heads = np.repeat(np.arange(len(parts)), [len(part.paths) for part in parts])
     marks = np.full((len(heads), sum(len(task.classes) for task in tasks)), NO, np.int8)
     start = 0
@@ -81,7 +82,7 @@ def read_samples(
 
 
 def data_hash(config: Config) -> str:
-    """A name for the prepared folders and folds as they are: a run stands on them."""
+    """Return a hash of the manifests and the folds file that a run is trained on."""
     files = [_folder(config, name) / MANIFEST for name in config.task_names]
     if config.data.folds_file is not None:
         files.append(Path(config.data.folds_file))
@@ -95,13 +96,13 @@ def _read_task(config: Config, name: str, split: str, background: bool) -> Prepa
     everything = read_split(folder, "train", "val")
     folds = read_folds(Path(config.data.folds_file), everything)
     held_out = folds == config.data.fold
-    for rows, place in ((held_out, "in"), (~held_out, "outside")):
-        if not rows.any():
+    for chosen, place in ((held_out, "in"), (~held_out, "outside")):
+        if not chosen.any():
             raise DataError(
                 f"{config.data.folds_file}: {name} has no images {place} fold "
                 f"{config.data.fold}, found folds {', '.join(map(str, np.unique(folds)))}"
             )
-    return choose_rows(everything, held_out if split == "val" else ~held_out)
+    return select_samples(everything, held_out if split == "val" else ~held_out)
 
 
 def _folder(config: Config, name: str) -> Path:

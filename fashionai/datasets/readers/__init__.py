@@ -1,1 +1,1 @@
-"""Readers of label files: one file per data set or layout."""
+"""The readers of label files: one module per data set or layout, and what they share."""

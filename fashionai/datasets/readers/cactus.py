@@ -1,7 +1,7 @@
 """Aerial cactus identification (Kaggle): ``train.csv``, and images in folders or archives.
 
-The images of a part lie in ``train/``, in ``train/train/`` or in ``train.zip``, as
-they were unpacked or not; those of ``test`` likewise.
+The images of train lie in ``train/``, in ``train/train/`` or in ``train.zip``, depending on
+whether and how the archive was unpacked; the images of test do likewise.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai import csv_files
-from fashionai.datasets.readers.class_folders import ImageFiles, safe_relative_path
+from fashionai.datasets.readers.image_files import ImageFiles, safe_relative_path
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
 from fashionai.errors import DataError
@@ -23,29 +23,31 @@ from fashionai.tasks import Task
 
 HEADER = ["id", "has_cactus"]
 LABELS = ("0", "1")
-QUESTIONS = "sample_submission.csv"
-# Of 17,500 rows, as in the published recipe.
+SAMPLE_SUBMISSION = "sample_submission.csv"
+# The share of the 17,500 images that the published recipe validates on.
 VAL_FRACTION = 0.01
-# The images are thumbnails of some 1 KB; more is no such image, or an attack on memory.
+# In bytes. The images are thumbnails of about 1 KB; a much larger member of an archive is not
+# one of them and could exhaust the memory.
 LARGEST_MEMBER = 16 * 2**20
-ENCRYPTED = 1
+# The bit of a zip member's flags that marks it as encrypted.
+ENCRYPTED_FLAG = 1
 
 
 class IdRow(NamedTuple):
-    """One row of a file with the header id,has_cactus."""
+    """One row of a file with the header id,has_cactus; ``where`` is its place (file:line)."""
 
     id: str
     value: str
     where: str
 
 
-def read_cactus(data: Path) -> DataSet:
-    """Images of ``train.csv`` in the order of its rows; those of an archive as bytes.
+def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
+    """Read the images of ``train.csv`` in the order of its rows.
 
-    Raises DataError for another header, labels other than 0 and 1, repeated ids,
-    missing images and archives that are damaged or not safe.
+    Images in an archive are read as bytes. Raises DataError for another header, labels other
+    than 0 and 1, repeated ids, missing images, and archives that are damaged or unsafe.
     """
-    rows = _read_ids(data / "train.csv")
+    rows = _read_id_rows(data / "train.csv")
     for row in rows:
         if row.value not in LABELS:
             raise DataError(f"{row.where}: has_cactus is '{row.value}', expected 0 or 1")
@@ -61,26 +63,27 @@ def read_cactus(data: Path) -> DataSet:
         )
         for row, (place, image) in zip(rows, found)
     ]
-    return DataSet(CACTUS, images, [], VAL_FRACTION)
+    return DataSet(task, images, [], VAL_FRACTION)
 
 
-def read_questions(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
-    """Ids of ``sample_submission.csv`` in its order, with the file or archive member of each.
+def read_sample_submission(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
+    """Return the test images of ``sample_submission.csv`` in its order.
 
-    Takes the file, or the folder it lies in. Raises DataError as read_cactus does.
+    ``data_or_csv`` is that file or its folder. The images are files or members of an archive.
+    Raises DataError as read_cactus does.
     """
-    path = data_or_csv / QUESTIONS if data_or_csv.is_dir() else data_or_csv
-    rows = _read_ids(path)
+    path = data_or_csv / SAMPLE_SUBMISSION if data_or_csv.is_dir() else data_or_csv
+    rows = _read_id_rows(path)
     found = _find_images(path.parent, "test", rows)
     return [ImageToPredict(row.id, image, None) for row, (_, image) in zip(rows, found)]
 
 
-def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
-    """The ids of a file with the header id,has_cactus; the images need not exist."""
-    return [(row.id, None) for row in _read_ids(path)]
+def read_ids(path: Path) -> list[tuple[str, Optional[Task]]]:
+    """Return the ids of a file with the header id,has_cactus; the images need not exist."""
+    return [(row.id, None) for row in _read_id_rows(path)]
 
 
-def _read_ids(path: Path) -> list[IdRow]:
+def _read_id_rows(path: Path) -> list[IdRow]:
     rows: list[IdRow] = []
     seen: dict[str, str] = {}
     expected = ",".join(HEADER)
@@ -90,12 +93,12 @@ def _read_ids(path: Path) -> list[IdRow]:
                 raise DataError(f"{where}: header is '{','.join(fields)}', expected {expected}")
             continue
         if len(fields) != len(HEADER):
-            count = f"{len(fields)} field" + ("s" if len(fields) > 1 else "")
+            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
             raise DataError(f"{where}: found {count}, expected {expected}")
         name = safe_relative_path(fields[0], where, "the name of an image")
         first = seen.setdefault(name, where)
         if first != where:
-            raise DataError(f"{where}: {name} was already given at {first}")
+            raise DataError(f"{where}: {name} is listed twice, first at {first}")
         rows.append(IdRow(name, fields[1], where))
     if not rows:
         raise DataError(f"{path}: no rows, expected {expected}")
@@ -103,9 +106,10 @@ def _read_ids(path: Path) -> list[IdRow]:
 
 
 def _find_images(data: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[str, ImageFile]]:
-    """Place relative to ``data`` and file of every row's image, all from one place.
+    """Return the path relative to ``data`` and the file of every row's image.
 
-    It is the first of the part's folders that has any of them, else its archive.
+    All images come from one place: the first of the folders ``<part>`` and ``<part>/<part>``
+    that has any of them, else the archive ``<part>.zip``.
     """
     files = ImageFiles(data)
     ids = {row.id for row in rows}
@@ -118,8 +122,8 @@ def _find_images(data: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[str
             return [(f"{folder}/{row.id}", data / folder / row.id) for row in rows]
     path = data / f"{part}.zip"
     if not path.is_file():
-        places = f"{part}/, {part}/{part}/ and {part}.zip"
-        raise DataError(f"{rows[0].where}: image {rows[0].id} is in none of {places} of {data}")
+        places = f"{part}/, {part}/{part}/ or {part}.zip"
+        raise DataError(f"{rows[0].where}: image {rows[0].id} not found in {places} of {data}")
     return _find_members(path, part, rows)
 
 
@@ -133,17 +137,17 @@ def _find_members(path: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[st
         missing = [row for row in rows if row.id not in members]
         if missing:
             more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
-            raise DataError(f"{missing[0].where}: image {missing[0].id} is not in {path}{more}")
+            raise DataError(f"{missing[0].where}: image {missing[0].id} not found in {path}{more}")
         for row in rows:
             _check_member(archive, members[row.id], path)
-    # Of a ZipFile, Path would keep the content alone in Python 3.9, and its end close the file.
+    # Not made from the ZipFile above, which is closed by now.
     root = zipfile.Path(path)
     names = [members[row.id].filename for row in rows]
     return [(f"{path.name}/{name}", root / name) for name in names]
 
 
 def _index_members(archive: zipfile.ZipFile, path: Path, part: str) -> dict[str, zipfile.ZipInfo]:
-    """Files of an archive by name, from its top, ``<part>/`` and ``<part>/<part>/``."""
+    """Return the members in the root, ``<part>/`` and ``<part>/<part>/`` of an archive, by name."""
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         place = safe_relative_path(info.filename, str(path), f"members below {part}/")
@@ -158,9 +162,9 @@ def _index_members(archive: zipfile.ZipFile, path: Path, part: str) -> dict[str,
 
 
 def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
-    """DataError for a member that cannot be read; reading compares its checksum."""
+    """Raise DataError for a member that is unsafe or damaged; reading it compares its checksum."""
     member = f"{path}: member {info.filename}"
-    if info.flag_bits & ENCRYPTED:
+    if info.flag_bits & ENCRYPTED_FLAG:
         raise DataError(f"{member} is encrypted")
     if info.file_size > LARGEST_MEMBER:
         raise DataError(
@@ -174,10 +178,17 @@ def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -
         raise DataError(f"{member} is damaged: {error}") from None
 
 
+def _has_cactus_header(first_rows: Sequence[Sequence[str]]) -> bool:
+    return list(first_rows[:1]) == [HEADER]
+
+
 READER = Reader(
-    lambda data, task: read_cactus(data),
+    read_cactus,
     QuestionFile(
-        QUESTIONS, lambda rows: list(rows[:1]) == [HEADER], read_questions, question_names
+        place=SAMPLE_SUBMISSION,
+        matches=_has_cactus_header,
+        read=read_sample_submission,
+        names=read_ids,
     ),
     label_columns=("hascactus",),
 )

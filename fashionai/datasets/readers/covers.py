@@ -1,44 +1,46 @@
-"""Video covers, cat or not: a folder of each, images of any format and name."""
+"""Video covers with and without a cat: one folder each, with images of any format and name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fashionai.datasets.readers.class_folders import (
+from fashionai.datasets.readers.image_files import (
+    holds_image,
     list_class_folder,
     note_on_other_files,
 )
-from fashionai.datasets.readers.image_files import holds_image
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
 from fashionai.families import COVERS
+from fashionai.tasks import Task
 
-# Folders in the order of the task's classes.
-FOLDERS = ("negative", "positive")
+# The folders of the classes, in class order.
+CLASS_FOLDERS = ("negative", "positive")
 
 
-def read_covers(data: Path) -> DataSet:
-    """Images of ``samples/positive`` and ``samples/negative``, or without ``samples``.
+def read_covers(data: Path, task: Task = COVERS) -> DataSet:
+    """Read ``samples/positive`` and ``samples/negative``; the folder ``samples`` may be left out.
 
-    Files from the web may lack a suffix: those count if they are images. Raises
-    DataError for a folder that is missing, without images, or with folders in it.
+    A file without an image suffix counts when its content is an image, because images from the
+    web may lack a suffix. Raises DataError for a folder that is missing, that has no images, or
+    that holds folders.
     """
     root = data / "samples" if (data / "samples").is_dir() else data
     images: list[LabelledImage] = []
     others: list[str] = []
-    for class_index, label in enumerate(FOLDERS):
+    for class_index, label in enumerate(CLASS_FOLDERS):
         folder = root / label
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder, expected images of '{label}' there")
+            raise DataError(f"{folder}: no such folder, expected the images of '{label}'")
         content = list_class_folder(folder)
-        unnamed = {name for name in content.others if holds_image(folder / name)}
+        without_suffix = {name for name in content.others if holds_image(folder / name)}
         others += [
             (folder / name).relative_to(data).as_posix()
             for name in content.others
-            if name not in unnamed
+            if name not in without_suffix
         ]
-        names = sorted([*content.images, *unnamed])
+        names = sorted([*content.images, *without_suffix])
         if not names:
             raise DataError(f"{folder}: no images")
         images += [
@@ -52,7 +54,7 @@ def read_covers(data: Path) -> DataSet:
             )
             for name in names
         ]
-    return DataSet(COVERS, images, note_on_other_files(others))
+    return DataSet(task, images, note_on_other_files(others))
 
 
-READER = Reader(lambda data, task: read_covers(data))
+READER = Reader(read_covers)

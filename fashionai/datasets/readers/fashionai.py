@@ -1,8 +1,9 @@
 """FashionAI attributes (Tianchi 2018): label, question and answer files.
 
-Rows are ``Images/<task>/<file>.jpg,<task>,<label>``; a label has one letter a
-class: one ``y`` (yes), the rest ``n`` (no) or ``m`` (maybe). Paths are relative
-to the folder of the set (base, web ...) that the label file belongs to.
+A row is ``Images/<task>/<file>.jpg,<task>,<label>``. A label has one letter per class: ``y``
+(yes) for one class, and ``n`` (no) or ``m`` (maybe) for the others. Question files leave the
+label empty; the answer files are the labels of the test images that the competition released.
+Paths are relative to the folder of the set (base, web ...) that the file belongs to.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fashionai.families import FASHIONAI_TASKS, find_task, known_task
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
 
-# Training sets, in the order in which they were released.
+# The label files of the training sets, in the order of their release.
 TRAINING_LABELS = (
     "base/Annotations/label.csv",
     "web/Annotations/skirt_length_labels.csv",
@@ -33,7 +34,7 @@ TEST_QUESTIONS = "rank/Tests/question.csv"
 
 
 class AttributeRow(NamedTuple):
-    """One row of a label, question or answer file; ``label`` is its text."""
+    """One row of a label, question or answer file: ``label`` is its text, ``where`` its place."""
 
     image: str
     task: Task
@@ -42,10 +43,10 @@ class AttributeRow(NamedTuple):
 
 
 def read_attribute_rows(path: Path) -> list[AttributeRow]:
-    """All rows of a label or question file, the label as it stands.
+    """Read all rows of a label, question or answer file without checking the labels.
 
-    Raises DataError with file and line for a row of another shape, an unknown
-    task or a path that leaves the data folder.
+    A header is optional. Raises DataError with file and line for a malformed row, an unknown
+    task, and a path that leaves the data folder.
     """
     return [
         _parse_row(fields, where)
@@ -55,10 +56,10 @@ def read_attribute_rows(path: Path) -> list[AttributeRow]:
 
 
 def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
-    """Labelled images of one task from every training set that is there.
+    """Read the labelled images of one task from all training sets that exist below ``data``.
 
-    Raises DataError when no set is there, when the task has no rows, for a bad
-    label anywhere in the files, and for missing images.
+    Raises DataError when there is no set or no row of the task, for a malformed label of any
+    task, and for missing images.
     """
     label_files = [data / name for name in TRAINING_LABELS if (data / name).is_file()]
     if not label_files:
@@ -67,12 +68,12 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
             f"Unpack the competition's archives so that {data / TRAINING_LABELS[0]} exists",
         )
     images = []
-    present: dict[str, None] = {}
+    found_tasks: dict[str, None] = {}  # a dict keeps the order of the rows
     for label_file in label_files:
         root = label_file.parent.parent
         for row in read_attribute_rows(label_file):
             marks = parse_label(row)
-            present[row.task.name] = None
+            found_tasks[row.task.name] = None
             if row.task == task:
                 images.append(
                     LabelledImage(
@@ -86,36 +87,39 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
                 )
     if not images:
         names = ", ".join(str(path) for path in label_files)
-        others = f"found rows of {', '.join(present)}" if present else "and none of other tasks"
+        others = "and none of other tasks"
+        if found_tasks:
+            others = f"found rows of {', '.join(found_tasks)}"
         raise DataError(f"{names}: no rows of {task.name}, {others}")
     _check_images_exist([(image.path, image.where) for image in images if image.path])
     return images
 
 
-def read_questions(path: Path, data: Path) -> list[ImageToPredict]:
-    """The rows to predict and their images.
+def read_question_file(path: Path, data: Path) -> list[ImageToPredict]:
+    """Return the test images of a question file in the order of its rows.
 
-    Images lie below the folder above the file's own, as in the archives, else
-    below ``data`` or its rank folder. Raises DataError for a missing image or a
-    row that is asked twice.
+    As in the competition's archives, image paths are relative to the parent of the file's
+    folder. If the first image is not found there, they are relative to ``data`` or ``data/rank``.
+    Raises DataError for a file without rows, a missing image, and a repeated row.
     """
     rows = read_attribute_rows(path)
     if not rows:
         raise DataError(f"{path}: no rows")
     _check_distinct(rows)
-    home = path.parent.parent
-    places = (home, data, data / "rank")
-    root = next((place for place in places if (place / rows[0].image).is_file()), home)
+    archive_root = path.parent.parent
+    places = (archive_root, data, data / "rank")
+    root = next((place for place in places if (place / rows[0].image).is_file()), archive_root)
     images = [root / row.image for row in rows]
     _check_images_exist([(image, row.where) for image, row in zip(images, rows)])
     return [ImageToPredict(row.image, image, row.task) for row, image in zip(rows, images)]
 
 
 def read_answers(path: Path) -> list[AttributeRow]:
-    """The rows of an answer file, labels checked; one row an image.
+    """Read an answer file, check its labels, and return one row per image and task.
 
-    A row that is repeated with the same label counts once (the released answers
-    to test B repeat those to test A); with another label it is a DataError.
+    A repeated row with the same label counts once, because the released answers to test B
+    repeat those to test A. Raises DataError for one with another label, for a malformed label,
+    and for a file without rows.
     """
     answers: dict[tuple[str, str], AttributeRow] = {}
     for row in read_attribute_rows(path):
@@ -132,10 +136,10 @@ def read_answers(path: Path) -> list[AttributeRow]:
 
 
 def parse_label(row: AttributeRow) -> np.ndarray:
-    """The marks of a row's label, ``(C,) int8`` of NO, MAYBE and YES.
+    """Return the marks of a row's label, ``(C,) int8`` of NO, MAYBE and YES.
 
-    Raises DataError for a wrong length, a letter other than y, m or n, and no
-    or two ``y``.
+    Raises DataError for a wrong length, a letter other than y, m and n, and a number of ``y``
+    other than one.
     """
     classes = len(row.task.classes)
     label = row.label
@@ -152,9 +156,10 @@ def parse_label(row: AttributeRow) -> np.ndarray:
     return np.array([MARK_LETTERS[letter] for letter in label], dtype=np.int8)
 
 
-@functools.lru_cache(maxsize=4096)  # a manifest repeats the same few texts
+# Cached, because the rows of a manifest repeat the same few labels.
+@functools.lru_cache(maxsize=4096)
 def parse_marks(task: Task, label: str) -> Optional[np.ndarray]:
-    """The marks of a label's text, ``(C,) int8``; None for a text that is no label of the task."""
+    """Return the marks of a label, ``(C,) int8``, read-only; None for a malformed label."""
     try:
         marks = parse_label(AttributeRow("", task, label, ""))
     except DataError:
@@ -164,25 +169,25 @@ def parse_marks(task: Task, label: str) -> Optional[np.ndarray]:
 
 
 def image_name(source: str) -> str:
-    """A manifest's ``source`` as label and prediction files write it.
+    """Return the name that label and prediction files give the image with this ``source``.
 
-    They leave out the folder of the set, which comes first in ``source``.
+    It is ``source`` without its first part, the folder of the set.
     """
     return source.split("/", 1)[1]
 
 
 def is_question_file(first_rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a row names a FashionAI task, or an image as the competition does."""
+    """Return whether a row names a FashionAI task or an image below ``Images/``."""
     return any(_is_attribute_row(fields) for fields in first_rows)
 
 
-def question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
-    """Image and task of every row of a question file; the images need not exist."""
+def read_question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
+    """Return the image and task of every row of a question file; the images need not exist."""
     return [(row.image, row.task) for row in read_attribute_rows(path)]
 
 
 def read_labels(path: Path) -> Iterator[LabelRow]:
-    """The rows of a label or answer file with their marks; errors as for read_answers."""
+    """Yield the rows of a label or answer file with their marks; errors as for read_answers."""
     for row in read_answers(path):
         yield LabelRow(row.image, row.task, parse_label(row), row.where)
 
@@ -193,13 +198,13 @@ def _is_attribute_row(fields: Sequence[str]) -> bool:
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-    """A header names columns; a row's first field is the path of an image file."""
+    """Return whether a row is a header: its first field is not the path of an image."""
     return "/" not in fields[0] and not is_image_name(fields[0])
 
 
 def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
     if len(fields) not in (2, 3):
-        count = f"{len(fields)} field" + ("s" if len(fields) > 1 else "")
+        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
         raise DataError(f"{where}: found {count}, expected image,task,label")
     image, task_name, label = [*fields, ""][:3]
     parts = PurePosixPath(image.replace("\\", "/")).parts
@@ -221,7 +226,7 @@ def _check_distinct(rows: Sequence[AttributeRow]) -> None:
     for row in rows:
         first = seen.setdefault((row.image, row.task.name), row.where)
         if first != row.where:
-            raise DataError(f"{row.where}: {row.image} was already asked at {first}")
+            raise DataError(f"{row.where}: {row.image} is listed twice, first at {first}")
 
 
 def _check_images_exist(images: Sequence[tuple[Path, str]]) -> None:
@@ -232,10 +237,20 @@ def _check_images_exist(images: Sequence[tuple[Path, str]]) -> None:
         raise DataError(f"{where}: image {path} does not exist{more}")
 
 
+def read_attribute_data_set(data: Path, task: Task) -> DataSet:
+    """Read the training sets below ``data`` for one task; errors as for read_training_images."""
+    return DataSet(task, read_training_images(data, task), notes=[])
+
+
 READER = Reader(
-    lambda data, task: DataSet(task, read_training_images(data, task), []),
-    QuestionFile(TEST_QUESTIONS, is_question_file, read_questions, question_names),
-    parse_marks,
-    image_name,
-    read_labels,
+    read_attribute_data_set,
+    QuestionFile(
+        place=TEST_QUESTIONS,
+        matches=is_question_file,
+        read=read_question_file,
+        names=read_question_names,
+    ),
+    parse_marks=parse_marks,
+    image_name=image_name,
+    read_labels=read_labels,
 )

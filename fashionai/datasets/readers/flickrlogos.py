@@ -1,8 +1,8 @@
 """FlickrLogos-32 v2: lists of relative paths, one for each part of the data set.
 
-A row is ``classes/jpg/<brand>/<file>.jpg``. Validation comes in two lists, images
-with a logo and images without; training has none without, so that some of
-the latter move there.
+A row is ``classes/jpg/<brand>/<file>.jpg``. There are two validation lists, one of images with a
+logo and one of images without. The training list has only images with a logo, so a share of
+the validation images without a logo becomes training images.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fashionai.datasets.readers.class_folders import (
+from fashionai.datasets.readers.image_files import (
     ImageFiles,
+    is_image_name,
     list_folder,
     safe_relative_path,
 )
-from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
@@ -25,17 +25,20 @@ from fashionai.families import LOGOS
 from fashionai.tasks import Task
 
 NO_LOGO = LOGOS.background
-IMAGES = "classes/jpg"
-ROW = f"{IMAGES}/<brand>/<file>.jpg"
-TRAIN, VAL, VAL_NO_LOGO, TEST = (
+IMAGES_FOLDER = "classes/jpg"
+ROW_FORMAT = f"{IMAGES_FOLDER}/<brand>/<file>.jpg"
+TRAIN_LIST, VAL_LIST, VAL_NO_LOGO_LIST, TEST_LIST = (
     f"{name}.relpaths.txt" for name in ("trainset", "valset-logosonly", "valset-nologos", "testset")
 )
-# How many rows each list of the data set has.
-ROWS = {TRAIN: 320, VAL: 960, VAL_NO_LOGO: 3000, TEST: 3960}
+# The number of rows of each list in the complete data set.
+LIST_SIZES = {TRAIN_LIST: 320, VAL_LIST: 960, VAL_NO_LOGO_LIST: 3000, TEST_LIST: 3960}
 
 
 class LogoRow(NamedTuple):
-    """One row of a list; ``brand`` is the task's spelling, ``label`` the list's own."""
+    """One row of a list: a path, and its brand as the task and as the list spell it.
+
+    ``label`` is the list's spelling, and ``where`` the place of the row (file:line).
+    """
 
     image: str
     brand: str
@@ -43,44 +46,46 @@ class LogoRow(NamedTuple):
     where: str
 
 
-def read_logos(data: Path, no_logo_share: float = 0.5) -> DataSet:
-    """Images of the four lists in ``data`` or ``data/FlickrLogos-v2``, each with its split.
+def read_logos(data: Path, task: Task = LOGOS, *, no_logo_share: float = 0.5) -> DataSet:
+    """Read the images of the four lists in ``data`` or ``data/FlickrLogos-v2``, with their splits.
 
-    The first ``round(no_logo_share * rows)`` images without a logo in validation's
-    list are for training, share in [0, 1). With a share of 0 no-logo is no class
-    but the task's background: such images have the index behind the last class,
-    and none is for training. Raises ConfigError for another share, DataError for
-    missing lists and images, other rows, unknown brands and repeated images.
+    The first ``round(no_logo_share * rows)`` images of the validation list without logos become
+    training images; the share is in [0, 1). With a share of 0, no-logo is not a class but the
+    background of the task: such images have the index after the last class, and none of them
+    is for training. Raises ConfigError for a share out of range or of no image, and DataError
+    for missing lists and images, malformed rows, unknown brands and repeated images.
     """
     if not 0 <= no_logo_share < 1:
         raise ConfigError(f"no_logo_share: found {no_logo_share}, expected 0 or more and below 1")
     places = (data, data / "FlickrLogos-v2")
-    root = next((p for p in places if any((p / name).is_file() for name in ROWS)), data)
-    lists = {name: list(_read_list(root / name)) for name in ROWS}
+    root = next((p for p in places if any((p / name).is_file() for name in LIST_SIZES)), data)
+    lists = {name: list(_read_list(root / name)) for name in LIST_SIZES}
     _check_kinds(lists)
     _check_distinct(lists)
-    moved = round(no_logo_share * len(lists[VAL_NO_LOGO]))
+    moved = round(no_logo_share * len(lists[VAL_NO_LOGO_LIST]))
     if no_logo_share and not moved:
         raise ConfigError(
-            f"no_logo_share: {no_logo_share} of {len(lists[VAL_NO_LOGO]):,} images is none",
-            "Give a larger share, or 0 to train on brands alone",
+            f"no_logo_share: found {no_logo_share}, "
+            f"which is none of {len(lists[VAL_NO_LOGO_LIST]):,} images",
+            "Give a larger share, or 0 to train on the brands only",
         )
-    task = LOGOS if no_logo_share else _brands_alone()
+    if not no_logo_share:
+        task = _without_background_class(task)
     splits = {
-        "train": lists[TRAIN] + lists[VAL_NO_LOGO][:moved],
-        "val": lists[VAL] + lists[VAL_NO_LOGO][moved:],
-        "test": lists[TEST],
+        "train": lists[TRAIN_LIST] + lists[VAL_NO_LOGO_LIST][:moved],
+        "val": lists[VAL_LIST] + lists[VAL_NO_LOGO_LIST][moved:],
+        "test": lists[TEST_LIST],
     }
     notes = [
-        f"{name} has {len(rows):,} rows; that of the whole data set has {ROWS[name]:,}"
+        f"{name} has {len(rows):,} rows; the complete data set has {LIST_SIZES[name]:,}"
         for name, rows in lists.items()
-        if len(rows) != ROWS[name]
+        if len(rows) != LIST_SIZES[name]
     ]
     return DataSet(task, _find_images(splits, task, data, root), notes)
 
 
-def _brands_alone() -> Task:
-    return replace(LOGOS, classes=tuple(name for name in LOGOS.classes if name != NO_LOGO))
+def _without_background_class(task: Task) -> Task:
+    return replace(task, classes=tuple(name for name in task.classes if name != NO_LOGO))
 
 
 def _read_list(path: Path) -> Iterator[LogoRow]:
@@ -89,62 +94,67 @@ def _read_list(path: Path) -> Iterator[LogoRow]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise DataError(
-            f"{path}: no such list", "FlickrLogos-32 v2 has it beside its folder classes"
+            f"{path}: no such list", "FlickrLogos-32 v2 has it beside the folder 'classes'"
         ) from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text, expected rows {ROW}") from None
+        raise DataError(f"{path}: not UTF-8 text, expected rows {ROW_FORMAT}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     if not any(line.strip() for line in lines):
-        raise DataError(f"{path}: no rows, expected {ROW}")
+        raise DataError(f"{path}: no rows, expected {ROW_FORMAT}")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
-        image = safe_relative_path(line.strip(), where, ROW)
+        image = safe_relative_path(line.strip(), where, ROW_FORMAT)
         folder, _, name = image.rpartition("/")
         parent, _, label = folder.rpartition("/")
-        if parent != IMAGES or not is_image_name(name):
-            raise DataError(f"{where}: found '{line.strip()}', expected {ROW}")
+        if parent != IMAGES_FOLDER or not is_image_name(name):
+            raise DataError(f"{where}: found '{line.strip()}', expected {ROW_FORMAT}")
         if label.lower() not in spellings:
             raise DataError(f"{where}: unknown brand '{label}'", nearest(label, LOGOS.classes))
         yield LogoRow(image, spellings[label.lower()], label, where)
 
 
 def _check_kinds(lists: dict[str, list[LogoRow]]) -> None:
-    """Training and one list of validation have brands alone, the other has no-logo alone."""
-    for name in (TRAIN, VAL, VAL_NO_LOGO):
+    """Raise DataError for no-logo in a list of brands, and for a brand in the list of no-logo.
+
+    The test list may have both.
+    """
+    for name in (TRAIN_LIST, VAL_LIST, VAL_NO_LOGO_LIST):
         for row in lists[name]:
-            if (row.brand == NO_LOGO) != (name == VAL_NO_LOGO):
-                expected = NO_LOGO if name == VAL_NO_LOGO else "a brand"
+            if (row.brand == NO_LOGO) != (name == VAL_NO_LOGO_LIST):
+                expected = NO_LOGO if name == VAL_NO_LOGO_LIST else "a brand"
                 raise DataError(f"{row.where}: found '{row.label}', expected {expected}")
 
 
 def _check_distinct(lists: dict[str, list[LogoRow]]) -> None:
+    """Raise DataError for an image that is in two rows of the lists."""
     seen: dict[str, str] = {}
     for rows in lists.values():
         for row in rows:
             first = seen.setdefault(row.image.lower(), row.where)
             if first != row.where:
-                raise DataError(f"{row.where}: {row.image} is already at {first}")
+                raise DataError(f"{row.where}: {row.image} is listed twice, first at {first}")
 
 
 def _find_images(
     splits: dict[str, list[LogoRow]], task: Task, data: Path, root: Path
 ) -> list[LabelledImage]:
-    """The rows' images on disk, where a brand's folder may be in other letters (HP and hp)."""
+    """Return the images of all rows; a brand's folder may differ in letter case (HP and hp)."""
     files = ImageFiles(root)
-    folders = list_folder(root / IMAGES).folders
-    by_folded_name = {folder.lower(): folder for folder in folders}
+    folders = list_folder(root / IMAGES_FOLDER).folders
+    by_lower_case = {folder.lower(): folder for folder in folders}
     indices = {name: index for index, name in enumerate(task.classes)}
     images, missing = [], []
     for split, rows in splits.items():
         for row in rows:
-            folder = by_folded_name.get(row.label.lower(), row.label)
-            folder = row.label if row.label in folders else folder
+            folder = row.label
+            if folder not in folders:
+                folder = by_lower_case.get(folder.lower(), folder)
             name = row.image.rpartition("/")[2]
-            image = f"{IMAGES}/{folder}/{name}"
-            if name not in files.names(f"{IMAGES}/{folder}"):
+            image = f"{IMAGES_FOLDER}/{folder}/{name}"
+            if name not in files.names(f"{IMAGES_FOLDER}/{folder}"):
                 missing.append((image, row.where))
             images.append(
                 LabelledImage(
@@ -162,4 +172,4 @@ def _find_images(
     return images
 
 
-READER = Reader(lambda data, task, **share: read_logos(data, **share))
+READER = Reader(read_logos)

@@ -1,8 +1,8 @@
 """Fashion-MNIST and other data sets in the idx format of the MNIST database.
 
-A file holds a magic number (two zero bytes, the type 8 for unsigned bytes, the
-number of dimensions), each dimension as a big-endian 32-bit integer, then the
-values (http://yann.lecun.com/exdb/mnist, "the IDX file format").
+A file holds a magic number (two zero bytes, the type 8 for unsigned bytes, the number of
+dimensions), the size of each dimension as a big-endian 32-bit integer, and then the values
+(http://yann.lecun.com/exdb/mnist, "the IDX file format").
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from fashionai.tasks import Task
 
 UNSIGNED_BYTE = 8
 GZIP_MAGIC = b"\x1f\x8b"
-# Files of each part, and the split that the data set itself gives it.
+# Of each part: the prefix of its files, its name in ``source``, and its split in the data set.
 PARTS = (("train", "train", None), ("t10k", "test", "test"))
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The array of an idx file, gzipped or not, ``uint8`` of that many dimensions.
+    """Read an idx file, gzipped or not, as a ``uint8`` array with that number of dimensions.
 
-    Raises DataError for a wrong magic number or a size that does not match.
+    Raises DataError for a wrong magic number, a damaged gzip file, and a number of values that
+    differs from the header.
     """
     data = path.read_bytes()
     if data[:2] == GZIP_MAGIC:
@@ -55,10 +56,10 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def read_idx_images(data: Path, task: Task, progress: Advance = no_progress) -> list[LabelledImage]:
-    """All images of the four files as PNG, those of t10k in split test.
+    """Read all images of the four files, encoded as PNG; those of t10k have the split test.
 
-    ``progress`` is called with the number of images that were encoded since the
-    last call. Raises DataError for missing files and labels beyond the classes.
+    ``progress`` is called with the number of images encoded since the last call. Raises
+    DataError for missing files, and for labels that are not the index of a class.
     """
     records = []
     for file_prefix, name, split in PARTS:
@@ -95,8 +96,13 @@ def _find(data: Path, name: str) -> Path:
         if candidate.is_file():
             return candidate
     raise DataError(
-        f"{data}: neither {name} nor {name}.gz is there", "Name the folder of the files with --data"
+        f"{data}: neither {name} nor {name}.gz found", "Give the folder of the files with --data"
     )
 
 
-READER = Reader(lambda data, task: DataSet(task, read_idx_images(data, task), []))
+def read_idx_data_set(data: Path, task: Task) -> DataSet:
+    """Read the data set of the four files in ``data``; errors as for read_idx_images."""
+    return DataSet(task, read_idx_images(data, task), notes=[])
+
+
+READER = Reader(read_idx_data_set)

@@ -1,7 +1,16 @@
-"""What a family's reader module provides, and how the reader of a task is found.
+"""The interface of a reader module, and the lookup of the reader of a task.
 
-A reader module has one object READER. Only ``read`` is required; the other parts are for
-families whose label, question or answer files differ from plain tables.
+A reader module reads the files of one family of data sets and defines one object, READER. In
+its simplest form::
+
+    def read_pets(data: Path, task: Task) -> DataSet:
+        images = [LabelledImage(...) for ... in ...]
+        return DataSet(task, images, notes=[])
+
+    READER = Reader(read_pets)
+
+The other fields of Reader are for families whose question or label files differ from plain
+tables. fashionai.families lists the reader modules.
 """
 
 from __future__ import annotations
@@ -19,11 +28,12 @@ from fashionai.tasks import Task
 
 
 class QuestionFile(NamedTuple):
-    """A competition's own file of the images to predict.
+    """The format of a competition's own file that lists the images to predict.
 
-    ``place`` is where the competition puts it below the data folder. ``matches`` tells
-    the file from others by its first two rows. ``read`` takes the file and the data folder,
-    and ``names`` only reads the names of the images and the task of each row, if rows name one.
+    ``place`` is the file's path relative to the data folder, as the competition publishes it.
+    ``matches(rows)`` tells from the fields of the first two rows whether a file has the format.
+    ``read(file, data)`` returns the images to predict in the order of the rows. ``names(file)``
+    returns the image name of each row, and the row's task or None, without looking for images.
     """
 
     place: str
@@ -33,14 +43,25 @@ class QuestionFile(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """How the files of one family are read.
+    """How the files of one family are read; only ``read`` is required.
 
-    ``read`` takes the data folder, the task and, by name, the family's option if there is one.
-    ``parse_marks`` turns a label's text into marks ``(C,) int8`` (see fashionai.metrics), None
-    for a text that is no label; without it a label only names its class. ``image_name``
-    turns a manifest's ``source`` into the name that label and prediction files use.
-    ``read_labels`` reads label files whose rows name their task. ``label_columns`` are
-    the family's own names of the label column in CSV files, in lower case.
+    ``read(data, task)`` returns the labelled images of a task below the data folder. A family
+    with an option (see fashionai.families.ShareOption) gets its value as a keyword argument.
+    It raises DataError, with file and line, for what it cannot use.
+
+    ``questions`` is the family's own format of question files.
+
+    ``parse_marks(task, label)`` turns the text of a label into marks ``(C,) int8`` (see
+    fashionai.metrics) and returns None for a text that is not a label. Without it, a label
+    stands for its class alone.
+
+    ``image_name(source)`` turns the ``source`` of a LabelledImage into the name that the
+    family's label files and prediction files give the image.
+
+    ``read_labels(file)`` yields the rows of label files that name the task in each row.
+
+    ``label_columns`` are the family's own names of the label column in CSV files, in lower
+    case and without punctuation.
     """
 
     read: Callable[..., DataSet]
@@ -52,20 +73,20 @@ class Reader(NamedTuple):
 
 
 def _no_label_files(*_: object, **__: object) -> DataSet:
-    raise AssertionError("tasks of no family are read by read_table or read_class_folders")
+    raise AssertionError("tasks without a family are read by read_table or read_class_folders")
 
 
-# One's own tasks, and those of a family that this version does not know.
+# For tasks without a family: the user's own, and those of a family unknown to this version.
 PLAIN_READER = Reader(_no_label_files)
 
 
 def reader_of(task: Task) -> Reader:
-    """The reader of the task's family."""
+    """Return the reader of the task's family, or PLAIN_READER for a task without a family."""
     return _load(task.family) if task.family in FAMILIES else PLAIN_READER
 
 
 def readers() -> Iterator[Reader]:
-    """The readers of all families."""
+    """Yield the readers of all families in the order of FAMILIES."""
     return map(_load, FAMILIES)
 
 

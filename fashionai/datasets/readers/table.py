@@ -1,7 +1,7 @@
-"""One's own images in a table: a CSV of image paths and classes, of whatever dialect.
+"""The user's own images in a table: a CSV file of image paths and classes, of any dialect.
 
-Separated by comma, semicolon or tab, with a header or without, the class as a
-label or as one column of 0 and 1 for each class.
+The delimiter is a comma, semicolon or tab, and the header is optional. The class is a label, or
+it is one-hot: one column of zeros and ones per class.
 """
 
 from __future__ import annotations
@@ -12,36 +12,34 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.readers.class_folders import (
-    SPLIT_SPELLINGS,
-    ImageFiles,
-    notes_on_classes,
-    order_classes,
-    safe_relative_path,
-    settle_splits,
-)
+from fashionai.datasets.readers.class_names import notes_on_classes, order_classes
 from fashionai.datasets.readers.csv_dialect import (
-    LABEL_NAMES,
-    PATH_NAMES,
-    SAMPLE_LINES,
+    DIALECT_LINES,
+    LABEL_COLUMN_NAMES,
+    PATH_COLUMN_NAMES,
+    column_position,
     find_delimiter,
-    given_column,
-    is_image,
-    plain,
-    read_fields,
+    is_existing_file,
+    normalized_name,
+    parse_lines,
     read_lines,
-    split_lines,
+    read_table_rows,
 )
-from fashionai.datasets.readers.image_files import is_image_name
+from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS, settle_splits
+from fashionai.datasets.readers.image_files import ImageFiles, is_image_name, safe_relative_path
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.tasks import Task
 
-ZEROS_AND_ONES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+ONE_HOT_VALUES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
-class Columns(NamedTuple):
-    """Positions in a row; ``classes`` are those of one-hot columns, in place of ``label``."""
+class TableColumns(NamedTuple):
+    """Which columns hold what, as positions from 0 in a row of ``width`` fields.
+
+    ``classes`` maps the positions of one-hot columns to their classes; then ``label`` is None.
+    ``notes`` are lines for the user.
+    """
 
     width: int
     has_header: bool
@@ -54,7 +52,7 @@ class Columns(NamedTuple):
 
 
 class TableRow(NamedTuple):
-    """One image of the table; ``image`` is a file below the folder of images."""
+    """One row of the table; ``image`` is a path relative to the folder of the images."""
 
     image: str
     label: str
@@ -74,21 +72,21 @@ def read_table(
     group_column: Optional[str] = None,
     classes: Sequence[str] = (),
 ) -> DataSet:
-    """Images of a table in the order of its rows, as a task of that name.
+    """Read the images of a table, in the order of its rows, as a new task.
 
-    Columns are given by their names in the header or by numbers from 1; those
-    of path and label are found by usual names in a header, else they are the
-    first and the other one. Paths are relative to ``images_folder`` and may lack
-    their suffix. Classes are sorted unless ``classes`` gives their order. Raises
-    ConfigError for columns that are not there, DataError with file and line for
-    rows that cannot be used.
+    A column is given by its name in the header or by its number from 1. The columns of paths
+    and labels need not be given: with a header they are found by usual names, and without one
+    the first of two columns holds the paths. Paths are relative to ``images_folder`` and may
+    lack their suffix. The classes are in the order of ``classes`` or else sorted. Raises
+    ConfigError for columns that are not found, and DataError with file and line for rows that
+    cannot be used.
     """
     files = ImageFiles(images_folder)
     given = {"path": path_column, "label": label_column}
     given.update(split=split_column, group=group_column)
-    lines = list(itertools.islice(read_lines(csv_file), SAMPLE_LINES))
+    lines = list(itertools.islice(read_lines(csv_file), DIALECT_LINES))
     delimiter = find_delimiter(lines, files, csv_file)
-    columns = _find_columns(split_lines(lines, delimiter), given, files, csv_file)
+    columns = _find_columns(parse_lines(lines, delimiter), given, files, csv_file)
     known = order_classes((), classes, "") if classes else ()
     rows, repeated = _distinct_rows(csv_file, delimiter, columns, files, known)
     _check_splits(rows)
@@ -98,20 +96,23 @@ def read_table(
     used = {image.class_index for image in images if image.split in (None, "train")}
     notes = [*columns.notes, *notes_on_classes(task.classes, used), *split_notes]
     if repeated:
-        notes.append(f"{repeated:,} repeated {'row' if repeated == 1 else 'rows'} left out")
+        notes.append(f"{repeated:,} repeated {'row' if repeated == 1 else 'rows'} skipped")
     return DataSet(task, images, notes)
 
 
 def _find_columns(
-    sample: Sequence[Sequence[str]],
+    first_rows: Sequence[Sequence[str]],
     given: dict[str, Optional[str]],
     files: ImageFiles,
     csv_file: Path,
-) -> Columns:
-    """Which column holds what, from the options ``given`` by role, else from header or order."""
-    first = sample[0]
+) -> TableColumns:
+    """Return which columns hold what: those ``given`` by role, else by the header or the order.
+
+    ``first_rows`` are the first rows of the file, with the header if there is one.
+    """
+    first = first_rows[0]
     chosen = {
-        role: given_column(role, column, first, csv_file)
+        role: column_position(role, column, first, csv_file)
         for role, column in given.items()
         if column is not None
     }
@@ -125,110 +126,116 @@ def _find_columns(
     where = f"{csv_file}:1"
     classes: dict[int, str] = {}
     if has_header:
-        classes = _choose_by_header(chosen, free, sample, where)
+        classes = _choose_by_header(chosen, free, first_rows, where)
     else:
         _choose_by_order(chosen, free, first, where)
     notes = [
         f"column '{first[position]}' is not used; --{role}-column {first[position]} would use it"
         for position in free
         for role in ("split", "group")
-        if has_header and role not in chosen and plain(first[position]) == role
+        if has_header and role not in chosen and normalized_name(first[position]) == role
     ]
     label, split, group = (chosen.get(role) for role in ("label", "split", "group"))
-    return Columns(len(first), has_header, chosen["path"], label, classes, split, group, notes)
+    return TableColumns(len(first), has_header, chosen["path"], label, classes, split, group, notes)
 
 
 def _has_header(first: Sequence[str], path_field: str, files: ImageFiles) -> bool:
-    names = {plain(field) for field in first}
-    if names & set(PATH_NAMES) and names & set(LABEL_NAMES):
+    names = {normalized_name(field) for field in first}
+    if names & set(PATH_COLUMN_NAMES) and names & set(LABEL_COLUMN_NAMES):
         return True
-    return not (is_image_name(path_field) or is_image(path_field, files))
+    return not (is_image_name(path_field) or is_existing_file(path_field, files))
 
 
 def _usual_column(
     header: Sequence[str], free: Sequence[int], names: Sequence[str], role: str, where: str
 ) -> int:
-    found = [position for position in free if plain(header[position]) in names]
+    """Return the one free column whose name is among the usual ``names`` of a role."""
+    found = [position for position in free if normalized_name(header[position]) in names]
     if len(found) != 1:
         columns = ", ".join(f"'{header[position]}'" for position in found or range(len(header)))
-        problem = "several columns may be" if found else "no column is known as"
+        problem = f"several {role} columns" if found else f"no {role} column among"
         raise DataError(
-            f"{where}: {problem} the {role}: {columns}",
+            f"{where}: found {problem}: {columns}",
             "Name them with --path-column and --label-column",
         )
     return found[0]
 
 
 def _one_hot_columns(
-    sample: Sequence[Sequence[str]], free: Sequence[int], where: str
+    first_rows: Sequence[Sequence[str]], free: Sequence[int], where: str
 ) -> dict[int, str]:
-    """The free columns by position when they hold zeros and ones and none is a label, else none."""
-    header = sample[0]
-    if len(free) < 2 or any(plain(header[position]) in LABEL_NAMES for position in free):
+    """Return the classes of one-hot columns by position; empty when there are no such columns.
+
+    All ``free`` columns are one-hot when some row holds zeros and ones in all of them and none
+    has the usual name of a label column.
+    """
+    header = first_rows[0]
+    if len(free) < 2 or any(
+        normalized_name(header[position]) in LABEL_COLUMN_NAMES for position in free
+    ):
         return {}
-    rows = [row for row in sample[1:] if len(row) == len(header)]
-    if not any(all(row[position] in ZEROS_AND_ONES for position in free) for row in rows):
+    rows = [row for row in first_rows[1:] if len(row) == len(header)]
+    if not any(all(row[position] in ONE_HOT_VALUES for position in free) for row in rows):
         return {}
     names = [header[position] for position in free]
     for position, name in zip(free, names):
         if not name or names.count(name) > 1:
             raise DataError(
-                f"{where}: column {position + 1} of zeros and ones is named '{name}', "
-                "expected the name of a class of its own"
+                f"{where}: one-hot column {position + 1} is named '{name}', "
+                "expected a class name that no other column has"
             )
     return dict(zip(free, names))
 
 
 def _choose_by_header(
-    chosen: dict[str, int], free: list[int], sample: Sequence[Sequence[str]], where: str
+    chosen: dict[str, int], free: list[int], first_rows: Sequence[Sequence[str]], where: str
 ) -> dict[int, str]:
-    """Add path and label by their usual names to ``chosen``; gives the one-hot columns if any."""
+    """Add the path and label columns to ``chosen`` by their names; return the one-hot columns."""
     if "path" not in chosen:
-        chosen["path"] = _usual_column(sample[0], free, PATH_NAMES, "path", where)
+        chosen["path"] = _usual_column(first_rows[0], free, PATH_COLUMN_NAMES, "path", where)
         free.remove(chosen["path"])
     if "label" in chosen:
         return {}
-    behind = [position for position in free if position > chosen["path"]]
-    classes = _one_hot_columns(sample, behind, where)
+    after_path = [position for position in free if position > chosen["path"]]
+    classes = _one_hot_columns(first_rows, after_path, where)
     if not classes:
-        chosen["label"] = _usual_column(sample[0], free, LABEL_NAMES, "label", where)
+        chosen["label"] = _usual_column(first_rows[0], free, LABEL_COLUMN_NAMES, "label", where)
     return classes
 
 
 def _choose_by_order(
     chosen: dict[str, int], free: list[int], first: Sequence[str], where: str
 ) -> None:
-    """Without a header: the first free column is the path, the other one the label."""
+    """Add the first free column as the path to ``chosen``, and the only other one as the label."""
     if "path" not in chosen and free:
         chosen["path"] = free.pop(0)
     if "label" not in chosen and len(free) == 1:
         chosen["label"] = free.pop()
     if "path" not in chosen or "label" not in chosen:
         raise DataError(
-            f"{where}: no header, and which column is the label is not clear: {', '.join(first)}",
-            "Give the numbers of both to --path-column and --label-column",
+            f"{where}: cannot tell without a header which columns hold paths and labels: "
+            f"{', '.join(first)}",
+            "Give their numbers with --path-column and --label-column",
         )
 
 
 def _distinct_rows(
-    csv_file: Path, delimiter: str, columns: Columns, files: ImageFiles, known: Sequence[str]
+    csv_file: Path, delimiter: str, columns: TableColumns, files: ImageFiles, known: Sequence[str]
 ) -> tuple[list[TableRow], int]:
-    """The rows, each image once, and how many rows said the same of an image again."""
+    """Return one row per image, and how many rows repeat another row.
+
+    ``known`` are the given classes, if any. Raises DataError for a row that cannot be used, and
+    for two rows of one image that differ.
+    """
     rows: dict[str, TableRow] = {}
     missing: list[tuple[str, str]] = []
     repeated, classes = 0, frozenset(known)
-    for fields, line in itertools.islice(
-        read_fields(csv_file, delimiter), int(columns.has_header), None
-    ):
-        where = f"{csv_file}:{line}"
-        if len(fields) != columns.width:
-            count = f"{len(fields)} field" + ("s" if len(fields) > 1 else "")
-            raise DataError(f"{where}: found {count}, expected {columns.width}")
+    for fields, where in read_table_rows(csv_file, delimiter, columns.width, columns.has_header):
         path = safe_relative_path(fields[columns.path], where, "a path below it")
         label = _read_label(fields, columns, where)
         if classes and label not in classes:
             raise DataError(
-                f"{where}: class '{label}' is not one of those given", nearest(label, known)
+                f"{where}: class '{label}' is not one of the given classes", nearest(label, known)
             )
         image = files.find(path, where)
         if image is None:
@@ -248,18 +255,19 @@ def _distinct_rows(
     return list(rows.values()), repeated
 
 
-def _read_label(fields: Sequence[str], columns: Columns, where: str) -> str:
+def _read_label(fields: Sequence[str], columns: TableColumns, where: str) -> str:
+    """Return the text of the label column, or the class whose one-hot column is 1."""
     if columns.label is not None:
         if not fields[columns.label]:
             raise DataError(f"{where}: empty label")
         return fields[columns.label]
     for position, name in columns.classes.items():
-        if fields[position] not in ZEROS_AND_ONES:
+        if fields[position] not in ONE_HOT_VALUES:
             raise DataError(f"{where}: column '{name}' is '{fields[position]}', expected 0 or 1")
-    ones = [name for position, name in columns.classes.items() if ZEROS_AND_ONES[fields[position]]]
+    ones = [name for position, name in columns.classes.items() if ONE_HOT_VALUES[fields[position]]]
     if len(ones) != 1:
         found = " and ".join(f"'{name}'" for name in ones) or "no class"
-        raise DataError(f"{where}: found 1 for {found}, expected one class")
+        raise DataError(f"{where}: found a 1 for {found}, expected a 1 for exactly one class")
     return ones[0]
 
 
@@ -274,6 +282,7 @@ def _read_split(value: str, where: str) -> Optional[str]:
 
 
 def _check_repeated(row: TableRow, first: TableRow) -> None:
+    """Raise DataError when two rows of one image differ in label, split or group."""
     for field in ("label", "split", "group"):
         here, there = getattr(row, field) or "", getattr(first, field) or ""
         if here != there:
@@ -283,7 +292,7 @@ def _check_repeated(row: TableRow, first: TableRow) -> None:
 
 
 def _check_splits(rows: Sequence[TableRow]) -> None:
-    """All rows have a split or none has, and the rows of a group have the same."""
+    """Raise DataError when only some rows have a split, or when a group is in several splits."""
     first = rows[0]
     groups: dict[str, TableRow] = {}
     for row in rows:
@@ -291,7 +300,7 @@ def _check_splits(rows: Sequence[TableRow]) -> None:
             without, other = (row, first) if row.split is None else (first, row)
             raise DataError(
                 f"{without.where}: no split, but '{other.split}' at {other.where}; "
-                "expected one in every row or in none"
+                "expected a split in every row or in none"
             )
         same = groups.setdefault(row.group, row) if row.group else row
         if same.split != row.split:

@@ -1,4 +1,4 @@
-"""Background: images of none of the classes are prepared to be judged and never trained on."""
+"""Held-out background: images of no class are prepared for val and test, never for training."""
 
 from __future__ import annotations
 

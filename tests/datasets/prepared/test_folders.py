@@ -19,7 +19,7 @@ from fashionai.datasets.prepared.folders import (
     read_task,
     write_folders,
 )
-from fashionai.datasets.prepared.split import split_rows
+from fashionai.datasets.prepared.split import split_records
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError
 from fashionai.families import FASHION_MNIST, find_task
@@ -98,7 +98,7 @@ def test_planning_80000_rows_takes_seconds(distinct: int) -> None:
     ]
     contents = [hashlib.sha256(str(row % 79_000).encode()).hexdigest() for row in range(80_000)]
     start = time.process_time()
-    split = split_rows([image.class_index for image in images], contents, 0.1, 0)
+    split = split_records([image.class_index for image in images], contents, 0.1, 0)
     planned = plan_folders(images, split.names)
     assert time.process_time() - start < 5
     assert len({item.file for item in planned}) == 80_000

@@ -1,4 +1,4 @@
-"""Folds: every row once, balanced by class, never apart from its copies, refused when foreign."""
+"""Folds: disjoint, balanced by class and by content; folds of another preparation are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fashionai.config import Config
 from fashionai.config.models import DataConfig
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
-from fashionai.datasets.prepared.folds import assign_folds, choose_rows, read_folds, write_folds
+from fashionai.datasets.prepared.folds import assign_folds, read_folds, select_samples, write_folds
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError
 
@@ -39,7 +39,7 @@ def distinct(count: int) -> list[str]:
 
 
 def spread(folds: np.ndarray, count: int) -> int:
-    """Samples in the fullest fold less those in the emptiest."""
+    """The number of samples in the largest fold minus that in the smallest."""
     sizes = [int((folds == fold).sum()) for fold in range(1, count + 1)]
     return max(sizes) - min(sizes)
 
@@ -140,7 +140,7 @@ def test_what_is_written_is_read_back_whatever_its_order(prepared: Path, tmp_pat
     assert header == "task,file,fold"
     assert lines[0] == f"skirt_length_labels,{split.paths[0].name},1"
     assert len(lines) == 48
-    # Samples of another task are none of this one's business.
+    # Rows of another task are ignored.
     other = "pant_length_labels,other.jpg,9"
     (tmp_path / "folds.csv").write_text("\n".join([header, other, *reversed(lines)]))
     assert read_folds(tmp_path / "folds.csv", split).tolist() == folds.tolist()
@@ -149,7 +149,7 @@ def test_what_is_written_is_read_back_whatever_its_order(prepared: Path, tmp_pat
 def test_chosen_rows_keep_their_marks_and_sources(prepared: Path) -> None:
     split = read_all(prepared)
     chosen = np.arange(48) % 3 == 1
-    part = choose_rows(split, chosen)
+    part = select_samples(split, chosen)
     assert part.paths == split.paths[1::3]
     assert part.sources == split.sources[1::3]
     assert np.array_equal(part.marks, split.marks[1::3])
@@ -191,8 +191,8 @@ def test_a_fold_of_nothing_or_of_everything_is_refused(
         (2, "skirt_length_labels,{first},-1", ":2: found 'skirt_length_labels,{first},-1'"),
         (2, "skirt_length_labels,{first},one", ":2: found 'skirt_length_labels,{first},one'"),
         (2, "skirt_length_labels,{first}", ":2: found 'skirt_length_labels,{first}'"),
-        (3, "skirt_length_labels,{first},2", ":3: {first} has a fold already"),
-        (2, "", ": skirt_length_labels: {first} has no fold. The folder was prepared anew"),
+        (3, "skirt_length_labels,{first},2", ":3: {first} is listed twice"),
+        (2, "", ": skirt_length_labels: {first} has no fold. The folder was prepared again"),
         (
             2,
             "skirt_length_labels,a.jpg,1\nskirt_length_labels,{first},1",

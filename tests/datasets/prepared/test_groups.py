@@ -1,4 +1,4 @@
-"""Groups: rows that belong together share a split and a fold, by whatever chain they are bound."""
+"""Groups: records that are connected by content or group share a split and a fold."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from fashionai.config import Config
 from fashionai.config.models import DataConfig
 from fashionai.cross_validation import FoldSettings, plan_folds
 from fashionai.datasets.prepared.folders import read_split
-from fashionai.datasets.prepared.folds import choose_rows
+from fashionai.datasets.prepared.folds import select_samples
 from fashionai.datasets.prepared.prepare import prepare
-from fashionai.datasets.prepared.split import join_groups, split_rows
+from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.tasks import Task
 from tests.support.data_trees import put
@@ -73,7 +73,7 @@ def test_rows_have_one_name_exactly_where_a_chain_binds_them(rows) -> None:
 def test_bound_rows_share_a_split(rows, fraction: float, seed: int) -> None:
     contents, groups = rows
     classes = [row % 2 for row in range(len(contents))]
-    splits = split_rows(classes, join_groups(contents, groups), fraction, seed).names
+    splits = split_records(classes, join_groups(contents, groups), fraction, seed).names
     for reached in components(contents, groups):
         assert len({splits[row] for row in reached}) == 1
 
@@ -133,7 +133,7 @@ def test_groups_stay_in_one_split_and_are_read_back(tmp_path: Path, nests: list[
     both = read_split(folder, "train", "val")
     assert both.groups == [row[6] for row in rows]
     assert both.sources == [row[4] for row in rows]
-    part = choose_rows(both, np.arange(ROWS) % 4 == 1)
+    part = select_samples(both, np.arange(ROWS) % 4 == 1)
     assert part.groups == both.groups[1::4]
 
 

@@ -143,7 +143,7 @@ def test_equal_images_share_a_split_and_conflicts_are_listed(fashionai_data, tmp
     assert sum(summary.duplicates.values()) == 2
     assert len(summary.conflicts) == 1
     notes = "\n".join(summary_notes(summary))
-    assert "2 images repeat the bytes of another, all in its split" in notes
+    assert "2 images with the same bytes as an earlier image, all in the same split" in notes
     assert (
         "same bytes, different classes: "
         f"base/Images/{SKIRT.name}/{first_image(data).name} (Invisible), "
@@ -201,7 +201,7 @@ def test_skip_bad_goes_on_without_the_damaged_and_only_them(fashionai_data, tmp_
     assert len(listed) == 47
     assert image.name not in listed
     assert [reason for _, reason in summary.rejected] == ["empty file"]
-    assert f"1 images rejected: {summary.folder / 'rejected.csv'}" in summary_notes(summary)
+    assert f"1 image rejected: {summary.folder / 'rejected.csv'}" in summary_notes(summary)
     # Mended, the next preparation takes it and the list is gone.
     image.write_bytes(sound)
     again = run(fashionai_data, tmp_path / "out")
@@ -219,7 +219,10 @@ def test_copies_in_splits_that_the_data_set_gives_are_counted(tmp_path: Path) ->
     summary = prepare(
         DataSet(Task("two", (), ("a", "b"), "table"), images, []), tmp_path, progress=quiet
     )
-    assert "3 images repeat the bytes of another, 2 in another split" in summary_notes(summary)
+    assert (
+        "3 images with the same bytes as an earlier image, 2 of them in another split"
+        in summary_notes(summary)
+    )
 
 
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
@@ -234,7 +237,7 @@ def test_classes_without_images_have_folders_and_small_ones_are_reported(tmp_pat
     for split in ("train", "val"):
         assert sorted(p.name for p in (summary.folder / split).iterdir()) == [*SKIRT.folder_names]
     assert summary.unsplit_classes == [3]
-    assert "class Midi cannot be split: all of it is in train" in summary_notes(summary)
+    assert "class Midi cannot be split: all its images are in train" in summary_notes(summary)
 
 
 def test_the_summary_table_adds_up(fashionai_data, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The rows of several tasks: side by side where their data set is one, refused otherwise."""
+"""Samples of several tasks: read together if they are of one data set, refused otherwise."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def write_config(task: str) -> Path:
 def test_tasks_of_different_data_sets_are_refused(
     task: str, names: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = f"task: {names} are of different data sets, one network learns one's"
+    message = f"task: {names} are of different data sets, expected one data set"
     for split in ("train", "val"):
         with pytest.raises(ConfigError) as caught:
             read_samples(load_config(write_config(task)), split)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.datasets.prepared.split import split_rows
-from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_questions
+from fashionai.datasets.prepared.split import split_records
+from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_sample_submission
 from fashionai.errors import DataError
 from fashionai.families import CACTUS
 from tests.support.data_trees import put, write_cactus
@@ -22,7 +22,7 @@ FOLDERS = ["{part}", "{part}/{part}"]
 ARCHIVES = ["{part}.zip", "{part}.zip/{part}", "{part}.zip/{part}/{part}"]
 
 
-read_questions_of = partial(read_questions, data=Path())
+read_submission = partial(read_sample_submission, data=Path())
 
 
 def error_of(call, *arguments) -> str:
@@ -58,7 +58,7 @@ def test_a_hundredth_of_the_real_rows_has_both_classes(tmp_path: Path) -> None:
     """17,500 rows, three quarters of them cacti: 175 for validation."""
     classes = [int(row % 4 > 0) for row in range(17_500)]
     fraction = read_cactus(write_cactus(tmp_path)).val_fraction
-    names = split_rows(classes, [str(row) for row in range(17_500)], fraction, seed=0).names
+    names = split_records(classes, [str(row) for row in range(17_500)], fraction, seed=0).names
     chosen = Counter(index for index, name in zip(classes, names) if name == "val")
     assert chosen == {0: 44, 1: 131}
 
@@ -70,7 +70,7 @@ def test_questions_come_in_order_with_their_bytes(tmp_path, place: str, by_file:
     data = write_cactus(tmp_path / "data", place=place)
     lines = (data / "sample_submission.csv").read_text().splitlines()
     put(data / "sample_submission.csv", "\n".join([lines[0], *reversed(lines[1:])]))
-    questions = read_questions(data / "sample_submission.csv" if by_file else data, data)
+    questions = read_sample_submission(data / "sample_submission.csv" if by_file else data, data)
     assert [asked.image for asked in questions] == [
         line.split(",")[0] for line in reversed(lines[1:])
     ]
@@ -114,14 +114,14 @@ def test_what_else_an_archive_holds_is_no_matter(tmp_path: Path) -> None:
             "id,has_cactus\n../train/{id},1\n",
             ":2: path '../train/{id}' leaves the data folder, expected the name of an image",
         ),
-        ("id,has_cactus\n{id},1\n{id},0\n", ":3: {id} was already given at {csv}:2"),
+        ("id,has_cactus\n{id},1\n{id},0\n", ":3: {id} is listed twice, first at {csv}:2"),
         (
             "id,has_cactus\n{id},1\nx.jpg,0\ny.jpg,0\n",
             ":3: image {root}/train/x.jpg does not exist (and 1 more)",
         ),
         (
             "id,has_cactus\nx.jpg,1\n",
-            ":2: image x.jpg is in none of train/, train/train/ and train.zip of {root}",
+            ":2: image x.jpg not found in train/, train/train/ or train.zip of {root}",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_rows_that_cannot_be_used_are_refused(tmp_path: Path, text: str, problem
 def test_missing_files_are_named(tmp_path: Path) -> None:
     tmp = tmp_path
     assert error_of(read_cactus, tmp) == f"{tmp}/train.csv: no such file"
-    assert error_of(read_questions_of, tmp) == f"{tmp}/sample_submission.csv: no such file"
+    assert error_of(read_submission, tmp) == f"{tmp}/sample_submission.csv: no such file"
 
 
 def archive_of(folder: Path, *members: tuple[str, bytes]) -> Path:
@@ -160,8 +160,8 @@ GOOD = (("train/a.jpg", b"a" * 100), ("train/b.jpg", b"b" * 100))
          "expected members below train/"),
         ((*GOOD, GOOD[0]), "{zip}: holds a.jpg twice: train/a.jpg and train/a.jpg"),
         ((*GOOD, ("a.jpg", b"")), "{zip}: holds a.jpg twice: train/a.jpg and a.jpg"),
-        ((GOOD[0],), "{csv}:3: image b.jpg is not in {zip}"),
-        ((("x/a.jpg", b""),), "{csv}:2: image a.jpg is not in {zip} (and 1 more)"),
+        ((GOOD[0],), "{csv}:3: image b.jpg not found in {zip}"),
+        ((("x/a.jpg", b""),), "{csv}:2: image a.jpg not found in {zip} (and 1 more)"),
         ((GOOD[0], ("train/b.jpg", bytes(LARGEST_MEMBER + 1))),
          "{zip}: member train/b.jpg has 16,777,217 bytes, expected at most 16,777,216"),
     ],
@@ -201,7 +201,7 @@ def test_a_changed_byte_is_damage(tmp_path: Path, part: str) -> None:
     data = bytearray(path.read_bytes())
     data[300] ^= 255  # inside the first member's content
     path.write_bytes(data)
-    read = read_cactus if part == "train" else read_questions_of
+    read = read_cactus if part == "train" else read_submission
     name = re.escape(f"{part}/{part}{0:028d}.jpg")
     assert re.match(f"{re.escape(str(path))}: member {name} is damaged: ", error_of(read, tmp_path))
 

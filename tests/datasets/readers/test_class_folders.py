@@ -25,22 +25,22 @@ def make(folder: Path, *files: str) -> Path:
     return folder
 
 
-def summary(source) -> list[tuple[str, int, object]]:
-    return [(image.source, image.class_index, image.split) for image in source.images]
+def summary(data_set) -> list[tuple[str, int, object]]:
+    return [(image.source, image.class_index, image.split) for image in data_set.images]
 
 
 def test_a_tree_of_classes_is_read_in_the_order_of_its_paths(tmp_path: Path) -> None:
     make(tmp_path, "owl/b.png", "cat/z.jpg", "cat/a.JPG", "Zebra/1.webp")
-    source = read_class_folders("pets", tmp_path)
-    assert source.task == Task("pets", (), ("Zebra", "cat", "owl"), "table")
-    assert summary(source) == [
+    data_set = read_class_folders("pets", tmp_path)
+    assert data_set.task == Task("pets", (), ("Zebra", "cat", "owl"), "table")
+    assert summary(data_set) == [
         ("Zebra/1.webp", 0, None),
         ("cat/a.JPG", 1, None),
         ("cat/z.jpg", 1, None),
         ("owl/b.png", 2, None),
     ]
-    assert source.notes == []
-    for image in source.images:
+    assert data_set.notes == []
+    for image in data_set.images:
         assert image.path == tmp_path / image.source
         assert image.where == str(image.path)
         assert image.label == image.source.split("/")[0]
@@ -48,9 +48,9 @@ def test_a_tree_of_classes_is_read_in_the_order_of_its_paths(tmp_path: Path) -> 
 
 def test_the_given_order_of_classes_is_kept(tmp_path: Path) -> None:
     make(tmp_path, "large/1.jpg", "medium/1.jpg", "small/1.jpg")
-    source = read_class_folders("sizes", tmp_path, ["small", "medium", "large"])
-    assert source.task.classes == ("small", "medium", "large")
-    assert [image.class_index for image in source.images] == [2, 1, 0]
+    data_set = read_class_folders("sizes", tmp_path, ["small", "medium", "large"])
+    assert data_set.task.classes == ("small", "medium", "large")
+    assert [image.class_index for image in data_set.images] == [2, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -59,24 +59,24 @@ def test_the_given_order_of_classes_is_kept(tmp_path: Path) -> None:
 )
 def test_split_folders_give_the_splits(tmp_path: Path, train: str, val: str, test: str) -> None:
     write_class_folders(tmp_path, {train: 3, val: 2, test: 1}, ("a", "b"))
-    source = read_class_folders("two", tmp_path)
+    data_set = read_class_folders("two", tmp_path)
     expected = [
         (f"{folder}/{name}/{index:03d}.jpg", truth, split)
         for folder, split, count in ((train, "train", 3), (val, "val", 2), (test, "test", 1))
         for truth, name in enumerate("ab")
         for index in range(count)
     ]
-    assert summary(source) == expected
-    assert source.notes == []
+    assert summary(data_set) == expected
+    assert data_set.notes == []
 
 
 def test_without_validation_images_train_has_no_split(tmp_path: Path) -> None:
     write_class_folders(tmp_path, {"train": 2, "test": 1}, ("a", "b"))
     (tmp_path / "val" / "a").mkdir(parents=True)
-    source = read_class_folders("two", tmp_path)
-    assert [image.split for image in source.images] == [None] * 4 + ["test"] * 2
-    assert source.notes == [
-        "no images for validation are given: they are chosen from those of train"
+    data_set = read_class_folders("two", tmp_path)
+    assert [image.split for image in data_set.images] == [None] * 4 + ["test"] * 2
+    assert data_set.notes == [
+        "no validation images are given: they are chosen from the training images"
     ]
 
 
@@ -91,49 +91,49 @@ def test_val_and_test_may_lack_classes_but_have_no_others(tmp_path: Path) -> Non
 
 def test_hidden_files_are_passed_over_and_other_files_told(tmp_path: Path) -> None:
     make(tmp_path, "a/1.jpg", "a/.DS_Store", "a/.x.jpg", "b/2.jpg", "b/Thumbs.db", ".git/config")
-    source = read_class_folders("t", tmp_path)
-    assert [image.source for image in source.images] == ["a/1.jpg", "b/2.jpg"]
-    assert source.notes == ["1 file that is no image left out: b/Thumbs.db"]
+    data_set = read_class_folders("t", tmp_path)
+    assert [image.source for image in data_set.images] == ["a/1.jpg", "b/2.jpg"]
+    assert data_set.notes == ["1 file skipped because it is not an image: b/Thumbs.db"]
     make(tmp_path, "a/jpg", "a/1.txt", "readme.md")
     assert read_class_folders("t", tmp_path).notes == [
-        "4 files, no images, left out: readme.md, a/1.txt, a/jpg, ..."
+        "4 files skipped because they are not images: readme.md, a/1.txt, a/jpg, ..."
     ]
 
 
 def test_what_lies_beside_split_folders_is_told_too(tmp_path: Path) -> None:
     make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/x.csv", "manifest.csv")
     assert read_class_folders("t", tmp_path).notes == [
-        "2 files, no images, left out: manifest.csv, val/x.csv"
+        "2 files skipped because they are not images: manifest.csv, val/x.csv"
     ]
 
 
 def test_a_prepared_tree_is_read_back_class_by_class(tmp_path: Path) -> None:
     write_class_folders(tmp_path / "raw", {"train": 2, "val": 1, "test": 1})
-    source = read_class_folders("pets", tmp_path / "raw")
-    planned = plan_folders(source.images, [image.split or "" for image in source.images])
-    write_folders(tmp_path / "out", source.task, planned, "copy")
+    data_set = read_class_folders("pets", tmp_path / "raw")
+    planned = plan_folders(data_set.images, [image.split or "" for image in data_set.images])
+    write_folders(tmp_path / "out", data_set.task, planned, "copy")
     again = read_class_folders("pets", tmp_path / "out")
     assert again.task.classes == ("0_cat", "1_dog", "2_owl")
     assert sorted((image.class_index, image.split, image.read()) for image in again.images) == (
-        sorted((image.class_index, image.split, image.read()) for image in source.images)
+        sorted((image.class_index, image.split, image.read()) for image in data_set.images)
     )
-    assert again.notes == ["2 files, no images, left out: manifest.csv, task.json"]
+    assert again.notes == ["2 files skipped because they are not images: manifest.csv, task.json"]
 
 
 def test_an_empty_class_is_a_class_that_is_told(tmp_path: Path) -> None:
     make(tmp_path, "a/1.jpg", "b/1.jpg", "d/1.jpg")
     (tmp_path / "c").mkdir()
-    source = read_class_folders("t", tmp_path)
-    assert source.task.classes == ("a", "b", "c", "d")
-    assert source.notes == ["no images of class 'c'"]
-    source = read_class_folders("t", tmp_path, ["a", "b", "c", "d", "e"])
-    assert source.notes == ["no images of classes 'c', 'e'"]
+    data_set = read_class_folders("t", tmp_path)
+    assert data_set.task.classes == ("a", "b", "c", "d")
+    assert data_set.notes == ["no images of class 'c'"]
+    data_set = read_class_folders("t", tmp_path, ["a", "b", "c", "d", "e"])
+    assert data_set.notes == ["no images of classes 'c', 'e'"]
 
 
 def test_classes_alike_but_for_capitals_are_told(tmp_path: Path) -> None:
     make(tmp_path, "cat/1.jpg", "Cat/1.jpg")
     assert read_class_folders("t", tmp_path).notes == [
-        "classes 'Cat' and 'cat' differ in capitals only"
+        "classes 'Cat' and 'cat' differ only in letter case"
     ]
 
 
@@ -169,10 +169,13 @@ ONE_CLASS = ": found class 'a', expected at least two classes"
         (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], f"/test/1.jpg{OUTSIDE}"),
         (
             ["train/a/1.jpg", "train/b/1.jpg", "extra/a/1.jpg"],
-            "/extra: lies beside train, expected train, val or test",
+            "/extra: found beside the split folder train, expected train, val or test",
         ),
-        (["train/a/1.jpg", "val/b/1.jpg", "valid/b/1.jpg"], "/valid: is val, as {root}/val is"),
-        (["val/a/1.jpg", "test/b/1.jpg"], ": no folder train, found test, val"),
+        (
+            ["train/a/1.jpg", "val/b/1.jpg", "valid/b/1.jpg"],
+            "/valid: is a second folder of the split val, beside {root}/val",
+        ),
+        (["val/a/1.jpg", "test/b/1.jpg"], ": expected a folder train, found test, val"),
         (["a/1.txt", "b/1.txt"], ": no images to train on"),
         (["train/a/1.txt", "train/b/x", "test/a/1.jpg"], ": no images to train on"),
     ],

@@ -24,21 +24,23 @@ def error_of(data: Path) -> str:
 @pytest.mark.parametrize("below", ["samples", ""])
 def test_positive_is_cat_whatever_the_format(tmp_path: Path, below: str) -> None:
     write_covers(tmp_path, per_class=4, below=below)
-    source = read_covers(tmp_path)
-    assert source.task == COVERS
+    data_set = read_covers(tmp_path)
+    assert data_set.task == COVERS
     names = ["0.jpg", "1.png", "2.webp", "3.bmp"]
-    assert [(image.source, source.task.classes[image.class_index]) for image in source.images] == [
+    assert [
+        (image.source, data_set.task.classes[image.class_index]) for image in data_set.images
+    ] == [
         (f"{below}/{folder}/{name}".lstrip("/"), truth)
         for folder, truth in (("negative", "not cat"), ("positive", "cat"))
         for name in names
     ]
-    for image in source.images:
+    for image in data_set.images:
         assert image.path == tmp_path / image.source
         assert image.where == str(image.path)
         assert image.label in ("negative", "positive")
         assert image.split is None
-    assert [checked.damage for checked in check_images(source.images)] == [""] * 8
-    assert source.notes == []
+    assert [checked.damage for checked in check_images(data_set.images)] == [""] * 8
+    assert data_set.notes == []
 
 
 def test_images_without_a_suffix_count_and_other_files_are_told(tmp_path: Path) -> None:
@@ -49,15 +51,16 @@ def test_images_without_a_suffix_count_and_other_files_are_told(tmp_path: Path) 
     put(tmp_path / "samples/positive/.hidden", encode(1, rng, ".jpg"))
     put(tmp_path / "samples/negative/urls.txt", "https://example.org/1.jpg")
     put(tmp_path / "samples/negative/empty")
-    source = read_covers(tmp_path)
-    assert [image.source.split("/", 1)[1] for image in source.images] == [
+    data_set = read_covers(tmp_path)
+    assert [image.source.split("/", 1)[1] for image in data_set.images] == [
         "negative/0.jpg",
         "positive/0.jpg",
         "positive/1f3a",
         "positive/cover.jpg?size=l",
     ]
-    assert source.notes == [
-        "2 files, no images, left out: samples/negative/empty, samples/negative/urls.txt"
+    assert data_set.notes == [
+        "2 files skipped because they are not images: "
+        "samples/negative/empty, samples/negative/urls.txt"
     ]
 
 
@@ -65,18 +68,18 @@ def test_a_damaged_image_is_kept_for_checking_to_report(tmp_path: Path) -> None:
     write_covers(tmp_path, per_class=1)
     put(tmp_path / "samples/positive/9.jpg", b"no image")
     put(tmp_path / "samples/positive/9.gif", b"GIF89a")
-    source = read_covers(tmp_path)
-    damage = [checked.damage for checked in check_images(source.images)]
+    data_set = read_covers(tmp_path)
+    damage = [checked.damage for checked in check_images(data_set.images)]
     assert damage == ["", "", "not an image", "not an image"]
 
 
 def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
     assert error_of(tmp_path) == (
-        f"{tmp_path}/negative: no such folder, expected images of 'negative' there"
+        f"{tmp_path}/negative: no such folder, expected the images of 'negative'"
     )
     put(tmp_path / "samples/negative/1.jpg")
     assert error_of(tmp_path) == (
-        f"{tmp_path}/samples/positive: no such folder, expected images of 'positive' there"
+        f"{tmp_path}/samples/positive: no such folder, expected the images of 'positive'"
     )
     put(tmp_path / "samples/positive/1.txt")
     assert error_of(tmp_path) == f"{tmp_path}/samples/positive: no images"

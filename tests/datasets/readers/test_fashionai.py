@@ -16,7 +16,7 @@ from fashionai.datasets.readers.fashionai import (
     parse_label,
     read_answers,
     read_attribute_rows,
-    read_questions,
+    read_question_file,
     read_training_images,
 )
 from fashionai.errors import DataError
@@ -182,7 +182,7 @@ def test_questions_are_found_beside_their_own_folder_in_file_order(tmp_path: Pat
         "Images/pant_length_labels/x.jpg,pant_length_labels,",
         "Images/skirt_length_labels/a.jpg,skirt_length_labels",
     )
-    questions = read_questions(path, path.parent.parent)
+    questions = read_question_file(path, path.parent.parent)
     assert [asked.path.relative_to(tmp_path).as_posix() for asked in questions] == [
         "rank/Images/skirt_length_labels/b.jpg",
         "rank/Images/pant_length_labels/x.jpg",
@@ -197,7 +197,7 @@ def test_one_image_may_be_asked_for_two_tasks(tmp_path: Path) -> None:
         "Images/a.jpg,pant_length_labels,",
         "Images/a.jpg,skirt_length_labels,",
     )
-    assert len(read_questions(path, path.parent.parent)) == 2
+    assert len(read_question_file(path, path.parent.parent)) == 2
 
 
 def test_answers_that_repeat_a_row_count_once(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_answers_that_contradict_name_both_lines(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("read", [partial(read_questions, data=Path()), read_answers])
+@pytest.mark.parametrize("read", [partial(read_question_file, data=Path()), read_answers])
 @pytest.mark.parametrize("rows", [[], ["image,task,label"]])
 def test_files_without_rows_are_refused(tmp_path: Path, read, rows: list[str]) -> None:
     path = put(tmp_path / "Tests/q.csv", *rows)

@@ -24,7 +24,7 @@ def write(folder: Path) -> Path:
 
 def error_of(data: Path, share: float = 0.5, kind: type[Exception] = DataError) -> str:
     with pytest.raises(kind) as caught:
-        read_logos(data, share)
+        read_logos(data, no_logo_share=share)
     return str(caught.value)
 
 
@@ -36,16 +36,16 @@ def test_the_whole_data_set_splits_as_published(tmp_path: Path) -> None:
     per_brand = {"trainset": 10, "valset-logosonly": 30, "testset": 30}
     no_logo = {"valset-nologos": 3000, "testset": 3000}
     write_logos(tmp_path, per_brand, no_logo, ALL_BRANDS, empty=True)
-    source = read_logos(tmp_path)
-    assert source.task == LOGOS
-    assert source.notes == []
-    splits = Counter(image.split for image in source.images)
+    data_set = read_logos(tmp_path)
+    assert data_set.task == LOGOS
+    assert data_set.notes == []
+    splits = Counter(image.split for image in data_set.images)
     assert splits == {"train": 1820, "val": 2460, "test": 3960}
-    counts = Counter((image.split, LOGOS.classes[image.class_index]) for image in source.images)
+    counts = Counter((image.split, LOGOS.classes[image.class_index]) for image in data_set.images)
     for brand in ALL_BRANDS:
         assert [counts[split, brand] for split in ("train", "val", "test")] == [10, 30, 30]
     assert [counts[split, "no-logo"] for split in ("train", "val", "test")] == [1500, 1500, 3000]
-    assert len({image.source for image in source.images}) == 8240
+    assert len({image.source for image in data_set.images}) == 8240
 
 
 @pytest.mark.parametrize("below", ["", "FlickrLogos-v2"])
@@ -54,9 +54,9 @@ def test_the_first_images_without_logo_move_to_training(
     tmp_path: Path, below: str, share: float, moved: int
 ) -> None:
     root = write(tmp_path / below)
-    source = read_logos(tmp_path, share)
+    data_set = read_logos(tmp_path, no_logo_share=share)
     in_order = [row.rsplit("/")[-1] for row in rows_of(root / "valset-nologos.relpaths.txt")]
-    no_logo = [image for image in source.images if "/no-logo/" in image.source]
+    no_logo = [image for image in data_set.images if "/no-logo/" in image.source]
     by_split = {
         split: [image.file_name for image in no_logo if image.split == split]
         for split in ("train", "val", "test")
@@ -64,14 +64,14 @@ def test_the_first_images_without_logo_move_to_training(
     assert by_split["train"] == in_order[:moved]
     assert by_split["val"] == in_order[moved:]
     assert len(by_split["test"]) == 4
-    for image in source.images:
+    for image in data_set.images:
         assert image.path == tmp_path / image.source
         assert image.path.is_file()
 
 
 def test_without_a_share_no_logo_is_the_background(tmp_path: Path) -> None:
     write(tmp_path)
-    task, images = read_logos(tmp_path, 0)[:2]
+    task, images = read_logos(tmp_path, no_logo_share=0)[:2]
     assert (task.name, task.family, task.background) == ("logos", "flickrlogos", "no-logo")
     assert task.classes == tuple(ALL_BRANDS)
     for image in images:
@@ -112,10 +112,10 @@ def test_backslashes_and_trailing_spaces_are_no_matter(tmp_path: Path) -> None:
 def test_lists_of_other_lengths_are_told(tmp_path: Path) -> None:
     write(tmp_path)
     assert read_logos(tmp_path).notes == [
-        "trainset.relpaths.txt has 6 rows; that of the whole data set has 320",
-        "valset-logosonly.relpaths.txt has 9 rows; that of the whole data set has 960",
-        "valset-nologos.relpaths.txt has 5 rows; that of the whole data set has 3,000",
-        "testset.relpaths.txt has 7 rows; that of the whole data set has 3,960",
+        "trainset.relpaths.txt has 6 rows; the complete data set has 320",
+        "valset-logosonly.relpaths.txt has 9 rows; the complete data set has 960",
+        "valset-nologos.relpaths.txt has 5 rows; the complete data set has 3,000",
+        "testset.relpaths.txt has 7 rows; the complete data set has 3,960",
     ]
 
 
@@ -129,8 +129,8 @@ def test_a_share_out_of_range_is_refused(tmp_path: Path, share: float) -> None:
 def test_a_share_of_no_image_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
     assert error_of(tmp_path, 0.05, ConfigError) == (
-        "no_logo_share: 0.05 of 5 images is none. "
-        "Give a larger share, or 0 to train on brands alone"
+        "no_logo_share: found 0.05, which is none of 5 images. "
+        "Give a larger share, or 0 to train on the brands only"
     )
 
 
@@ -143,14 +143,14 @@ def test_a_missing_or_empty_list_is_named(tmp_path: Path, name: str) -> None:
     assert error_of(tmp_path) == f"{path}: no rows, expected classes/jpg/<brand>/<file>.jpg"
     path.unlink()
     assert error_of(tmp_path) == (
-        f"{path}: no such list. FlickrLogos-32 v2 has it beside its folder classes"
+        f"{path}: no such list. FlickrLogos-32 v2 has it beside the folder 'classes'"
     )
 
 
 def test_without_any_list_the_first_is_named(tmp_path: Path) -> None:
     assert error_of(tmp_path) == (
         f"{tmp_path}/trainset.relpaths.txt: no such list. "
-        "FlickrLogos-32 v2 has it beside its folder classes"
+        "FlickrLogos-32 v2 has it beside the folder 'classes'"
     )
 
 
@@ -221,7 +221,7 @@ def test_an_image_in_two_places_is_refused(tmp_path: Path, name: str) -> None:
     line = len(rows_of(path)) + 1
     put(path, path.read_text() + first)
     assert error_of(tmp_path) == (
-        f"{path}:{line}: {first} is already at {root}/trainset.relpaths.txt:1"
+        f"{path}:{line}: {first} is listed twice, first at {root}/trainset.relpaths.txt:1"
     )
 
 

@@ -101,8 +101,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     write_idx_set(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     assert error_of(read_idx_images, tmp_path, FASHION_MNIST) == (
-        f"{tmp_path}: neither t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz is there. "
-        "Name the folder of the files with --data"
+        f"{tmp_path}: neither t10k-labels-idx1-ubyte nor t10k-labels-idx1-ubyte.gz found. "
+        "Give the folder of the files with --data"
     )
 
 

@@ -1,4 +1,4 @@
-"""Label files of one's own that predictions are scored with."""
+"""Label files of the user's own that predictions are scored with."""
 
 from __future__ import annotations
 
@@ -35,9 +35,12 @@ def test_rows_are_paths_and_labels(tmp_path: Path, text: str) -> None:
     [
         ("path,label\na.jpg,cow\n", "l.csv:2: unknown label 'cow'"),
         ("path,label\na.jpg,3\n", "l.csv:2: unknown label '3'"),
-        ("path,label\na.jpg\n", "l.csv:2: found 1 fields, expected 2"),
+        ("path,label\na.jpg\n", "l.csv:2: found 1 field, expected 2"),
         ("path,label\n", "l.csv: no rows below its header"),
-        ("a.jpg,cat,x\n", "l.csv:1: which columns are path and label is not clear: a.jpg, cat, x"),
+        (
+            "a.jpg,cat,x\n",
+            "l.csv:1: cannot tell which columns hold paths and labels: a.jpg, cat, x",
+        ),
         ("a.jpg\n", "l.csv:1: found one field"),
     ],
 )

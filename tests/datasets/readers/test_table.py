@@ -1,4 +1,4 @@
-"""Tables of image paths and classes: what is read of them, and every refusal."""
+"""Tables of image paths and classes: the records that are read, and every error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.datasets.readers.class_folders import safe_relative_path
+from fashionai.datasets.readers.image_files import safe_relative_path
 from fashionai.datasets.readers.table import read_table
 from fashionai.errors import ConfigError
 from tests.support.data_trees import put
@@ -27,24 +27,26 @@ def test_the_order_of_rows_changes_nothing_but_the_order(tmp_path: Path) -> None
     tables = []
     for _ in range(3):
         rng.shuffle(rows)
-        source = read(tmp_path, header, *rows, images=images, **columns)
-        assert [image.source for image in source.images] == [row.split(",")[0] for row in rows]
-        tables.append((source.task, sorted(image._replace(where="") for image in source.images)))
+        data_set = read(tmp_path, header, *rows, images=images, **columns)
+        assert [image.source for image in data_set.images] == [row.split(",")[0] for row in rows]
+        tables.append(
+            (data_set.task, sorted(image._replace(where="") for image in data_set.images))
+        )
     assert tables[0] == tables[1] == tables[2]
 
 
 def test_the_given_order_of_classes_is_kept(tmp_path: Path) -> None:
-    source = read(tmp_path, "a.jpg,big", "b.jpg,small", classes=["small", "big", "huge"])
-    assert source.task.classes == ("small", "big", "huge")
-    assert [image.class_index for image in source.images] == [1, 0]
-    assert source.notes == ["no images of class 'huge'"]
+    data_set = read(tmp_path, "a.jpg,big", "b.jpg,small", classes=["small", "big", "huge"])
+    assert data_set.task.classes == ("small", "big", "huge")
+    assert [image.class_index for image in data_set.images] == [1, 0]
+    assert data_set.notes == ["no images of class 'huge'"]
 
 
 def test_ids_are_completed_with_the_suffix_of_the_only_image(tmp_path: Path) -> None:
     images = "7.jpg 8.PNG v1.2.jpeg sub/9.webp x.txt"
     rows = ["7,a", "8,b", "v1.2,a", "sub/9,b"]
-    source = read(tmp_path, *rows, images=images)
-    assert pairs(source) == [
+    data_set = read(tmp_path, *rows, images=images)
+    assert pairs(data_set) == [
         ("7.jpg", "a"),
         ("8.PNG", "b"),
         ("v1.2.jpeg", "a"),
@@ -55,13 +57,13 @@ def test_ids_are_completed_with_the_suffix_of_the_only_image(tmp_path: Path) -> 
     )
     put(tmp_path / "images/8.bmp")
     assert error_of(read, tmp_path, *rows) == (
-        f"{tmp_path}/t.csv:2: '8' may be 8.PNG or 8.bmp, expected a name with suffix"
+        f"{tmp_path}/t.csv:2: '8' matches 8.PNG and 8.bmp, expected a name with suffix"
     )
 
 
 def test_backslashes_and_dots_are_plain_paths(tmp_path: Path) -> None:
-    source = read(tmp_path, "./x/a.jpg,1", "x\\b.jpg,2", images="x/a.jpg x/b.jpg")
-    assert pairs(source) == [("x/a.jpg", "1"), ("x/b.jpg", "2")]
+    data_set = read(tmp_path, "./x/a.jpg,1", "x\\b.jpg,2", images="x/a.jpg x/b.jpg")
+    assert pairs(data_set) == [("x/a.jpg", "1"), ("x/b.jpg", "2")]
 
 
 @pytest.mark.parametrize("path", ["../a.jpg", "x/../../a.jpg", "/a.jpg", "\\a.jpg", "..\\a.jpg",
@@ -91,42 +93,42 @@ def test_splits_are_known_in_their_usual_spellings(tmp_path: Path) -> None:
     expected = [(split, text) for split, texts in SPELLINGS.items() for text in texts]
     rows = [f"{i}.jpg,{'ab'[i % 2]},{text}" for i, (_, text) in enumerate(expected)]
     images = " ".join(f"{i}.jpg" for i in range(len(rows)))
-    source = read(tmp_path, *rows, images=images, split_column="3")
-    assert [image.split for image in source.images] == [split for split, _ in expected]
-    assert source.notes == []
+    data_set = read(tmp_path, *rows, images=images, split_column="3")
+    assert [image.split for image in data_set.images] == [split for split, _ in expected]
+    assert data_set.notes == []
 
 
 def test_without_validation_rows_train_has_no_split(tmp_path: Path) -> None:
     rows = ["file,label,split", "a.jpg,x,train", "b.jpg,y,test", "c.jpg,y,train"]
-    source = read(tmp_path, *rows, split_column="split")
-    assert [image.split for image in source.images] == [None, "test", None]
-    note = "no images for validation are given: they are chosen from those of train"
-    assert source.notes == [note]
+    data_set = read(tmp_path, *rows, split_column="split")
+    assert [image.split for image in data_set.images] == [None, "test", None]
+    note = "no validation images are given: they are chosen from the training images"
+    assert data_set.notes == [note]
 
 
 def test_an_empty_column_of_splits_gives_none(tmp_path: Path) -> None:
-    source = read(tmp_path, "file,label,split", "a.jpg,x,", "b.jpg,y,", split_column="split")
-    assert [image.split for image in source.images] == [None, None]
+    data_set = read(tmp_path, "file,label,split", "a.jpg,x,", "b.jpg,y,", split_column="split")
+    assert [image.split for image in data_set.images] == [None, None]
 
 
 def test_a_column_of_splits_that_nobody_asked_for_is_told(tmp_path: Path) -> None:
-    source = read(tmp_path, "file,label,Split", "a.jpg,x,train", "b.jpg,y,val")
-    assert [image.split for image in source.images] == [None, None]
-    assert source.notes == ["column 'Split' is not used; --split-column Split would use it"]
+    data_set = read(tmp_path, "file,label,Split", "a.jpg,x,train", "b.jpg,y,val")
+    assert [image.split for image in data_set.images] == [None, None]
+    assert data_set.notes == ["column 'Split' is not used; --split-column Split would use it"]
 
 
 def test_groups_are_kept(tmp_path: Path) -> None:
     rows = ["file,label,who", "a.jpg,x,ann", "b.jpg,y,", "c.jpg,y,ann"]
-    source = read(tmp_path, *rows, group_column="who")
-    assert [image.group for image in source.images] == ["ann", "", "ann"]
+    data_set = read(tmp_path, *rows, group_column="who")
+    assert [image.group for image in data_set.images] == ["ann", "", "ann"]
 
 
 def test_a_repeated_row_counts_once(tmp_path: Path) -> None:
-    source = read(tmp_path, "a.jpg,x", "b.jpg,y", "a,x", images="a.jpg b.jpg")
-    assert pairs(source) == [("a.jpg", "x"), ("b.jpg", "y")]
-    assert source.notes == ["1 repeated row left out"]
-    source = read(tmp_path, "a.jpg,x", "b.jpg,y", "a.jpg,x", "./b.jpg,y")
-    assert source.notes == ["2 repeated rows left out"]
+    data_set = read(tmp_path, "a.jpg,x", "b.jpg,y", "a,x", images="a.jpg b.jpg")
+    assert pairs(data_set) == [("a.jpg", "x"), ("b.jpg", "y")]
+    assert data_set.notes == ["1 repeated row skipped"]
+    data_set = read(tmp_path, "a.jpg,x", "b.jpg,y", "a.jpg,x", "./b.jpg,y")
+    assert data_set.notes == ["2 repeated rows skipped"]
 
 
 REFUSED = {
@@ -150,41 +152,41 @@ REFUSED = {
     "one class": (["a.jpg,x", "b.jpg,x"], ": found class 'x', expected at least two classes"),
     "one field": (
         ["", "a.jpg", "b.jpg"],
-        ":2: found one field, expected path and label with a comma, semicolon or tab between",
+        ":2: found one field, expected path and label separated by a comma, semicolon or tab",
     ),
     "nothing": ([], ": no rows"),
     "blank lines": (["", "  ", ""], ": no rows"),
     "header alone": (["file,label"], ": no rows"),
     "no label column": (
         ["file,a,b", "a.jpg,x,y"],
-        f":1: no column is known as the label: 'file', 'a', 'b'. {OPTIONS}",
+        f":1: found no label column among: 'file', 'a', 'b'. {OPTIONS}",
     ),
     "no path column": (
         ["nr,label", "a.jpg,x"],
-        f":1: no column is known as the path: 'nr', 'label'. {OPTIONS}",
+        f":1: found no path column among: 'nr', 'label'. {OPTIONS}",
     ),
     "two path columns": (
         ["id,file,label", "1,a.jpg,x"],
-        f":1: several columns may be the path: 'id', 'file'. {OPTIONS}",
+        f":1: found several path columns: 'id', 'file'. {OPTIONS}",
     ),
     "two label columns": (
         ["file,class,label", "a.jpg,x,y"],
-        f":1: several columns may be the label: 'class', 'label'. {OPTIONS}",
+        f":1: found several label columns: 'class', 'label'. {OPTIONS}",
     ),
     "no header and three columns": (
         ["a.jpg,x,y", "b.jpg,x,y"],
-        ":1: no header, and which column is the label is not clear: a.jpg, x, y. "
-        "Give the numbers of both to --path-column and --label-column",
+        ":1: cannot tell without a header which columns hold paths and labels: a.jpg, x, y. "
+        "Give their numbers with --path-column and --label-column",
     ),
     "two ones": (["id,x,y,z", "a.jpg,1,0,0", "b.jpg,1,0,1"],
-                 ":3: found 1 for 'x' and 'z', expected one class"),
+                 ":3: found a 1 for 'x' and 'z', expected a 1 for exactly one class"),
     "no one": (["id,x,y,z", "a.jpg,1,0,0", "b.jpg,0,0,0"],
-               ":3: found 1 for no class, expected one class"),
+               ":3: found a 1 for no class, expected a 1 for exactly one class"),
     "neither zero nor one": (["id,x,y,z", "a.jpg,1,0,0", "b.jpg,0,2,0"],
                              ":3: column 'y' is '2', expected 0 or 1"),
     "one-hot column twice": (
         ["id,x,y,x", "a.jpg,1,0,0"],
-        ":1: column 2 of zeros and ones is named 'x', expected the name of a class of its own",
+        ":1: one-hot column 2 is named 'x', expected a class name that no other column has",
     ),
     "quote never closed": (["a.jpg,x", 'b.jpg,"y', "c.jpg,x"],
                            ":3: not valid CSV: unexpected end of data"),
@@ -205,11 +207,11 @@ REFUSED_SPLITS = {
     ),
     "one without": (
         ["a.jpg,x,train,1", "b.jpg,y,,2"],
-        ":2: no split, but 'train' at {csv}:1; expected one in every row or in none",
+        ":2: no split, but 'train' at {csv}:1; expected a split in every row or in none",
     ),
     "one with": (
         ["a.jpg,x,,1", "b.jpg,y,,1", "c.jpg,y,val,1"],
-        ":1: no split, but 'val' at {csv}:3; expected one in every row or in none",
+        ":1: no split, but 'val' at {csv}:3; expected a split in every row or in none",
     ),
     "group in two splits": (
         ["a.jpg,x,train,7", "b.jpg,y,val,8", "c.jpg,y,val,7"],
@@ -272,7 +274,7 @@ def test_a_name_that_two_columns_have_is_refused(tmp_path: Path) -> None:
 def test_a_class_that_is_not_given_is_refused_with_its_line(tmp_path: Path) -> None:
     rows = ["a.jpg,small", "b.jpg,hug"]
     assert error_of(read, tmp_path, *rows, classes=["small", "huge"]) == (
-        f"{tmp_path}/t.csv:2: class 'hug' is not one of those given. Did you mean 'huge'?"
+        f"{tmp_path}/t.csv:2: class 'hug' is not one of the given classes. Did you mean 'huge'?"
     )
 
 

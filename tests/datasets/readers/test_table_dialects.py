@@ -1,4 +1,4 @@
-"""Headers, columns and delimiters of tables: every dialect, and pandas beside them."""
+"""Headers, columns and delimiters of tables in every dialect, compared with pandas."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_a_table_is_the_same_in_every_dialect(
     lines = [delimiter.join(quote + f + quote for f in row) for row in [header, *rows] if row]
     path, images = write(tmp_path)
     path.write_bytes(bom + end.join([*lines, ""]).encode())
-    source = read_table("mine", path, images)
-    assert source.task == Task("mine", (), ("two words", "Ünï"), "table")
-    assert pairs(source) == [tuple(row) for row in rows]
-    assert source.notes == []
+    data_set = read_table("mine", path, images)
+    assert data_set.task == Task("mine", (), ("two words", "Ünï"), "table")
+    assert pairs(data_set) == [tuple(row) for row in rows]
+    assert data_set.notes == []
     first_line = 1 if header is None else 2
-    for line, (image, row) in enumerate(zip(source.images, rows), start=first_line):
+    for line, (image, row) in enumerate(zip(data_set.images, rows), start=first_line):
         assert image.path == images / row[0]
         assert image.label == row[1]
         assert image.split is None
@@ -79,9 +79,9 @@ def test_rows_are_those_that_pandas_reads(tmp_path_factory, data) -> None:
         lineterminator=data.draw(st.sampled_from(["\n", "\r\n"]), "end"),
     )
     expected = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    source = read_table("mine", path, images)
-    assert pairs(source) == list(zip(expected["path"], expected["label"]))
-    assert source.task.classes == tuple(sorted(expected["label"]))
+    data_set = read_table("mine", path, images)
+    assert pairs(data_set) == list(zip(expected["path"], expected["label"]))
+    assert data_set.task.classes == tuple(sorted(expected["label"]))
 
 
 @pytest.mark.parametrize(
@@ -119,22 +119,22 @@ def test_one_hot_columns_name_the_classes(tmp_path: Path, zero: str, one: str) -
         f"b.jpg,{zero},{zero},{one}",
         f"c.jpg,{one},{zero},{zero}",
     ]
-    source = read(tmp_path, "image_id,healthy,scab,rust", *rows)
-    assert source.task.classes == ("healthy", "rust", "scab")
-    assert pairs(source) == [("a.jpg", "scab"), ("b.jpg", "rust"), ("c.jpg", "healthy")]
-    assert [image.label for image in source.images] == ["scab", "rust", "healthy"]
+    data_set = read(tmp_path, "image_id,healthy,scab,rust", *rows)
+    assert data_set.task.classes == ("healthy", "rust", "scab")
+    assert pairs(data_set) == [("a.jpg", "scab"), ("b.jpg", "rust"), ("c.jpg", "healthy")]
+    assert [image.label for image in data_set.images] == ["scab", "rust", "healthy"]
 
 
 def test_one_hot_columns_beside_splits_and_an_index(tmp_path: Path) -> None:
     rows = ["0,a.jpg,train,1,0", "1,b.jpg,val,0,1", "2,c.jpg,train,0,1"]
-    source = read(tmp_path, ",file,split,x,y", *rows, split_column="split")
-    assert pairs(source) == [("a.jpg", "x"), ("b.jpg", "y"), ("c.jpg", "y")]
-    assert [image.split for image in source.images] == ["train", "val", "train"]
+    data_set = read(tmp_path, ",file,split,x,y", *rows, split_column="split")
+    assert pairs(data_set) == [("a.jpg", "x"), ("b.jpg", "y"), ("c.jpg", "y")]
+    assert [image.split for image in data_set.images] == ["train", "val", "train"]
 
 
 def test_a_header_whose_column_is_called_as_an_image_file_is_no_row(tmp_path: Path) -> None:
-    source = read(tmp_path, "image,label", "a.jpg,x", "b.jpg,y", images="a.jpg b.jpg image.jpg")
-    assert source.task.classes == ("x", "y")
+    data_set = read(tmp_path, "image,label", "a.jpg,x", "b.jpg,y", images="a.jpg b.jpg image.jpg")
+    assert data_set.task.classes == ("x", "y")
 
 
 def test_delimiters_inside_labels_do_not_mislead(tmp_path: Path) -> None:

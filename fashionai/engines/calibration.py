@@ -1,0 +1,88 @@
+"""Calibration: the ranges of a network's layers on training images, for 8-bit integers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from fashionai.config import Config
+from fashionai.engines.gluon import load_network
+from fashionai.errors import RunError
+from fashionai.models.forward import Normalize, to_device
+from fashionai.models.graph import INPUT, Graph, trace
+from fashionai.models.zoo import first_line
+from fashionai.pipeline.augment import EvaluationTransform
+from fashionai.pipeline.loader import Loader
+from fashionai.runs import Run
+from fashionai.runtime import import_mxnet
+
+mx = import_mxnet()
+DataIter: Any = mx.io.DataIter
+
+BATCH_SIZE = 16
+
+
+def choose_images(run: Run, paths: Sequence[Path], count: int) -> list[Path]:
+    """Choose ``count`` images at random, by the seed of the run; all when there are fewer."""
+    rows = np.random.default_rng(run.config.seed).permutation(len(paths))[:count]
+    return [paths[row] for row in rows]
+
+
+def calibrate(run: Run, images: Sequence[Path], mode: str) -> Graph:
+    """Quantize a run's network with ranges that these images give.
+
+    ``mode`` is how the range of a layer's outputs is chosen: naive (the range of all values) or
+    entropy (the range of the least Kullback-Leibler divergence between the values and the quantized
+    values, as in TensorRT). The images are used as centre crops.
+
+    Raises RunError when MXNet cannot quantize the network, DataError for an image that cannot be
+    decoded, WeightsError when the weights do not fit the network.
+    """
+    config, graph = run.config, trace(load_network(run, [mx.cpu()]))
+    # MXNet needs SciPy for mode entropy, and fashionai.runtime hides SciPy while it imports MXNet.
+    mx.contrib.quantization.stats = scipy.stats
+    try:
+        quantized = mx.contrib.quantization.quantize_model_mkldnn(
+            graph.symbol,
+            graph.arguments,
+            graph.statistics,
+            data_names=[INPUT],
+            label_names=None,
+            calib_mode=mode,
+            calib_data=_CalibrationBatches(config, images),
+            quantized_dtype="auto",
+            logger=None,
+        )
+    except mx.base.MXNetError as error:
+        raise RunError(
+            f"{run}: MXNet cannot quantize {config.model.name} ({first_line(error)})"
+        ) from None
+    return Graph(*quantized)
+
+
+class _CalibrationBatches(DataIter):
+    """Normalised centre crops, in the form that MXNet's calibration reads.
+
+    All batches have one shape: the first images are repeated to fill the last batch.
+    """
+
+    def __init__(self, config: Config, paths: Sequence[Path]) -> None:
+        batch_size = min(BATCH_SIZE, len(paths))
+        super().__init__(batch_size)
+        batches = math.ceil(len(paths) / batch_size)
+        rows = np.resize(np.arange(len(paths)), batches * batch_size)
+        self._batches = Loader(paths, EvaluationTransform(config.data), batch_size).batches(rows)
+        self._normalize = Normalize(*config.data.normalization)
+        shape = (batch_size, 3, config.data.crop, config.data.crop)
+        self.provide_data = [mx.io.DataDesc(INPUT, shape)]
+        self.provide_label: list[Any] = []
+
+    def next(self) -> Any:
+        """The next batch; StopIteration at the end."""
+        pixels = to_device(next(self._batches).images[:, 0], mx.cpu())
+        return mx.io.DataBatch([self._normalize(pixels)])

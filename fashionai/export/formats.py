@@ -1,0 +1,28 @@
+"""The formats of exports by name. Importing this module does not import MXNet."""
+
+from __future__ import annotations
+
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fashionai.export.agreement_check import Exported
+    from fashionai.runs import Run
+
+# The function that exports a run to each format, as ``module:function``. It takes a Run and a
+# folder; its module is imported when it is first called.
+FORMATS = {
+    "onnx": "fashionai.export.onnx:export_onnx",
+    "gluon": "fashionai.export.gluon:export_gluon",
+    "safetensors": "fashionai.export.torch:export_safetensors",
+}
+
+
+def export(run: Run, format_name: str, folder: Path) -> Exported:
+    """Write a run's network to an empty or new folder, in one of FORMATS.
+
+    Raises errors of the format's function.
+    """
+    exported: Exported = pkgutil.resolve_name(FORMATS[format_name])(run, folder)
+    return exported
