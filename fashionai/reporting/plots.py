@@ -59,20 +59,7 @@ def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
     names = dict.fromkeys(("log_loss", "map" if monitor == "log_loss" else monitor))
     both = figure.subplots(1, 2)
     for axes, name in zip(both, names):
-        axes.set_prop_cycle(color=colormaps["turbo"](np.linspace(0.1, 0.9, len(runs))))
-        for run, columns in zip(runs, histories):
-            axes.plot(
-                columns["epoch"],
-                columns[f"val_{name}"],
-                label=run.path.name,
-                marker=_marker(columns["epoch"]),
-                alpha=0.7,
-            )
-        # Folds may stop early: the mean covers the epochs that all folds have.
-        shared = min(len(columns["epoch"]) for columns in histories)
-        mean = np.mean([columns[f"val_{name}"][:shared] for columns in histories], axis=0)
-        epochs = histories[0]["epoch"][:shared]
-        axes.plot(epochs, mean, color="black", linewidth=2, label="mean", marker=_marker(epochs))
+        _plot_folds(axes, [run.path.name for run in runs], histories, f"val_{name}")
         task, _, score = name.rpartition(".")
         _finish_epochs(axes, f"validation {task} {SCORE_NAMES[score]}".replace("  ", " "))
     # Beside the curves: with one line per fold it would hide them.
@@ -85,6 +72,21 @@ def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
     )
     _set_title(figure, path.parent)
     return _save(figure, path)
+
+
+def _plot_folds(
+    axes: Axes, labels: Sequence[str], histories: Sequence[dict[str, list[float]]], column: str
+) -> None:
+    """Plot one column of every fold's history over its epochs, and the mean over folds."""
+    axes.set_prop_cycle(color=colormaps["turbo"](np.linspace(0.1, 0.9, len(labels))))
+    for label, history in zip(labels, histories):
+        epochs = history["epoch"]
+        axes.plot(epochs, history[column], label=label, marker=_marker(epochs), alpha=0.7)
+    # Folds may stop early: the mean covers the epochs that all folds have.
+    shared = min(len(history["epoch"]) for history in histories)
+    mean = np.mean([history[column][:shared] for history in histories], axis=0)
+    epochs = histories[0]["epoch"][:shared]
+    axes.plot(epochs, mean, color="black", linewidth=2, label="mean", marker=_marker(epochs))
 
 
 def draw_range_test(

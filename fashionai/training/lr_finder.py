@@ -58,19 +58,9 @@ def find_learning_rate(
     config = config.with_input(weights.mean, weights.std).changed({"ema": None})
     train = read_samples(config, "train")
     learner = Learner(config, train, contexts, weights.file, inputs=PixelInputs)
-    first_momentum = momentum(config, 0, learner.batch_plan.steps_per_epoch)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []
-    for lr, (epoch, step, batch) in zip(rates, _endless_batches(learner)):
-        result = learner.step(batch, epoch, step, float(lr), first_momentum)
-        loss = learner.read(result)[0] / len(batch.rows)
-        if not math.isfinite(loss):
-            if not losses:
-                raise TrainingError(
-                    f"the loss of the first batch is {loss}, before any update",
-                    "Check model.pretrained, data.mean and data.std",
-                )
-            break
+    for loss in _losses(learner, rates):
         losses.append(loss)
         smoothed = smooth(np.array(losses))
         if smoothed[-1] > DIVERGED * smoothed.min():
@@ -78,6 +68,23 @@ def find_learning_rate(
         progress(1)
     tested, values = rates[: len(losses)], np.array(losses)
     return RangeTest(tested, values, smoothed, suggest(tested, values))
+
+
+def _losses(learner: Learner, rates: np.ndarray) -> Iterator[float]:
+    """Train one step per learning rate and yield the losses, until one is not finite."""
+    first_momentum = momentum(learner.config, 0, learner.batch_plan.steps_per_epoch)
+    for number, (lr, (epoch, step, batch)) in enumerate(zip(rates, _endless_batches(learner))):
+        result = learner.step(batch, epoch, step, float(lr), first_momentum)
+        loss = learner.read(result)[0] / len(batch.rows)
+        if math.isfinite(loss):
+            yield loss
+        elif number == 0:
+            raise TrainingError(
+                f"the loss of the first batch is {loss}, before any update",
+                "Check model.pretrained, data.mean and data.std",
+            )
+        else:
+            return
 
 
 def smooth(losses: np.ndarray) -> np.ndarray:
