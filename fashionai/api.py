@@ -18,12 +18,12 @@ from fashionai.datasets.prepared.prepare import Summary
 from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
 from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
 from fashionai.datasets.records import DataSet
-from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER, RUNS_FOLDER
 from fashionai.errors import ConfigError
 from fashionai.families import find_task
+from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER, RUNS_FOLDER
+from fashionai.files.yaml_files import parse_scalar
 from fashionai.progress import Advance, ProgressBar, no_progress
 from fashionai.runs import Run, RunFolder, create_run
-from fashionai.yaml_files import parse_scalar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -256,10 +256,10 @@ def predict(
     import numpy as np
     import pandas as pd
 
-    from fashionai.downloads import DownloadLimits
     from fashionai.predictions.classify import choose_runs, classify
     from fashionai.predictions.run_choice import Candidates
     from fashionai.runtime import contexts
+    from fashionai.web.downloads import DownloadLimits
 
     results = classify(
         [str(image) for image in _listed(images)],

@@ -18,9 +18,10 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, write_folds
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.datasets.prepared.split import join_groups
-from fashionai.default_folders import RUNS_FOLDER
 from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json, write_text
+from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.yaml_files import load_yaml
 from fashionai.metrics import overall_scores
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import build_network
@@ -50,7 +51,6 @@ from fashionai.scoring.splits import evaluate_samples, predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
-from fashionai.yaml_files import load_yaml
 
 log = logging.getLogger(__name__)
 

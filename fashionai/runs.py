@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.default_folders import RUNS_FOLDER
 from fashionai.errors import RunError, closest
+from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.yaml_files import load_yaml
 from fashionai.tasks import Task, columns_of, tasks_from_json
-from fashionai.yaml_files import load_yaml
 
 # Marks the folder of a cross-validation: its settings, beside one run per fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"

@@ -18,7 +18,7 @@ slow=(
   tests/export
   tests/models/test_zoo.py
   tests/scripts
-  tests/test_bench.py
+  tests/test_benchmark.py
   tests/test_cross_validation.py
   tests/test_cross_validation_folders.py
   tests/test_data_sets.py

@@ -55,12 +55,12 @@ def command(
 
     import numpy as np
 
-    from fashionai.csv_files import write_rows
-    from fashionai.downloads import DownloadLimits
     from fashionai.files import write_json
+    from fashionai.files.csv_files import write_rows
     from fashionai.predictions.classify import choose_runs, classify, to_json, to_rows
     from fashionai.predictions.run_choice import Candidates
     from fashionai.reporting.classes import image_lines
+    from fashionai.web.downloads import DownloadLimits
 
     runs = choose_runs(Candidates.open(run_paths))
     results = classify(

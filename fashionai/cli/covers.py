@@ -67,7 +67,7 @@ def download(
     import numpy as np
 
     from fashionai.datasets.cover_downloads import download_covers
-    from fashionai.downloads import DownloadLimits
+    from fashionai.web.downloads import DownloadLimits
 
     report = download_covers(
         urls,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fashionai.cli.progress import progress_bar
-from fashionai.default_folders import DATA_FOLDER
+from fashionai.files.default_folders import DATA_FOLDER
 
 EPILOG = """
 \b

@@ -64,7 +64,7 @@ def command(
             f"--lowest {lowest:g} --highest {highest:g}: expected finite rates, lowest < highest"
         )
     from fashionai.config import load_config
-    from fashionai.csv_files import write_rows
+    from fashionai.files.csv_files import write_rows
     from fashionai.reporting.plots import draw_range_test
     from fashionai.runtime import contexts
     from fashionai.training.lr_finder import find_learning_rate

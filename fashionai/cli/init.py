@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from fashionai.default_folders import PREPARED_FOLDER
+from fashionai.files.default_folders import PREPARED_FOLDER
 
 EPILOG = """
 \b

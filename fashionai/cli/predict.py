@@ -10,7 +10,7 @@ import click
 
 from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
-from fashionai.default_folders import DATA_FOLDER
+from fashionai.files.default_folders import DATA_FOLDER
 
 if TYPE_CHECKING:
     from fashionai.runs import Run

@@ -9,8 +9,8 @@ import click
 
 from fashionai.cli.progress import progress_bar
 from fashionai.datasets.names import MODES
-from fashionai.default_folders import DATA_FOLDER, PREPARED_FOLDER
 from fashionai.families import FAMILIES
+from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

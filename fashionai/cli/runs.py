@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fashionai.default_folders import RUNS_FOLDER
+from fashionai.files.default_folders import RUNS_FOLDER
 
 
 @click.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fashionai.default_folders import PREPARED_FOLDER
+from fashionai.files.default_folders import PREPARED_FOLDER
 
 
 @click.command()

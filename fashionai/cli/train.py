@@ -54,7 +54,7 @@ def command(
         raise click.UsageError("give --config FILE, or --run DIR --resume to resume a run")
     chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config
-    from fashionai.default_folders import RUNS_FOLDER
+    from fashionai.files.default_folders import RUNS_FOLDER
     from fashionai.runs import Run, RunFolder, create_run, remove_run
 
     if config_file is None:

@@ -9,7 +9,7 @@ import click
 
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.progress import log_to_terminal, progress_bar
-from fashionai.urls import is_url
+from fashionai.web.urls import is_url
 
 if TYPE_CHECKING:
     from fashionai.weights.store import Weights

@@ -17,9 +17,9 @@ from fashionai.config.section import Section
 from fashionai.errors import ConfigError, nearest
 from fashionai.families import find_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
+from fashionai.files.yaml_files import load_yaml, parse_scalar
 from fashionai.packaged_configs import find_config
 from fashionai.tasks import Task, prepared_tasks
-from fashionai.yaml_files import load_yaml, parse_scalar
 
 
 def load_config(

@@ -11,9 +11,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from fashionai.config.augmentations import Augmentation, Mirror, RandomCrop
 from fashionai.config.schedules import Schedule, StepSchedule
 from fashionai.config.section import Section
-from fashionai.default_folders import PREPARED_FOLDER
 from fashionai.errors import nearest
 from fashionai.families import ALL, full_names, short_name
+from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.metrics import SCORE_NAMES
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD
 

@@ -14,13 +14,13 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 
-from fashionai.csv_files import read_csv_rows, write_rows
-from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, content_hash
+from fashionai.files.csv_files import read_csv_rows, write_rows
 from fashionai.pipeline.decode import find_damage, read_header
 from fashionai.progress import ProgressBar
-from fashionai.urls import is_url
+from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
+from fashionai.web.urls import is_url
 
 FAILED = "failed.csv"
 FAILED_HEADER = ("url", "line", "reason")

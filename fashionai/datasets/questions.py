@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai import csv_files
 from fashionai.datasets.readers.csv_dialect import (
     DELIMITERS,
     DIALECT_LINES,
@@ -33,6 +32,7 @@ from fashionai.datasets.readers.image_files import (
 from fashionai.datasets.readers.reader import QuestionFile, readers
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError
+from fashionai.files import csv_files
 from fashionai.tasks import Task
 
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from fashionai.config.schema import config_schema
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
-from fashionai.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
 from fashionai.errors import ConfigError, DataError, closest
 from fashionai.families import full_names, known_task
 from fashionai.files import write_json, write_text
+from fashionai.files.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
+from fashionai.files.yaml_files import parse_scalar
 from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task, prepared_tasks
-from fashionai.yaml_files import parse_scalar
 
 # The number of training images that are opened to measure the image size.
 MEASURED_IMAGES = 200

@@ -14,9 +14,8 @@ import numpy as np
 
 from fashionai.datasets.questions import list_images
 from fashionai.datasets.readers.image_files import list_folder
-from fashionai.default_folders import RUNS_FOLDER
-from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError, RunError, closest
+from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import find_damage
 from fashionai.predictions.formats import DECIMALS, as_written
@@ -26,7 +25,8 @@ from fashionai.progress import ProgressBar
 from fashionai.runs import Run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
-from fashionai.urls import is_url
+from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
+from fashionai.web.urls import is_url
 
 COLUMNS = ("image", "task", "rank", "class", "probability")
 

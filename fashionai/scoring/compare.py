@@ -8,8 +8,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.csv_files import write_rows
 from fashionai.errors import DataError
+from fashionai.files.csv_files import write_rows
 from fashionai.metrics import true_classes
 from fashionai.predictions.formats import DECIMALS
 from fashionai.scoring.joining import JoinedTask

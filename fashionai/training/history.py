@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fashionai.config import Config
-from fashionai.csv_files import write_rows
 from fashionai.files import write_json
+from fashionai.files.csv_files import write_rows
 from fashionai.metrics import LOWER_IS_BETTER, SCORE_NAMES
 from fashionai.runs import RunFolder
 from fashionai.tasks import Task

@@ -13,7 +13,7 @@ from urllib3 import exceptions
 from fashionai import __version__
 from fashionai.errors import WeightsError
 from fashionai.progress import Advance
-from fashionai.retries import Result, TryError, may_pass, retry
+from fashionai.web.retries import Result, TryError, may_pass, retry
 
 # The time that an unreachable host costs per address. As the documentation of requests recommends,
 # it is slightly more than 3 s, TCP's usual time before it sends a packet again.

@@ -30,8 +30,8 @@ from fashionai.datasets.cover_downloads import (
     file_name,
     read_urls,
 )
-from fashionai.downloads import DownloadLimits
 from fashionai.errors import DataError
+from fashionai.web.downloads import DownloadLimits
 from tests.support.commands import run_cli
 from tests.support.image_server import (
     ImageServer,

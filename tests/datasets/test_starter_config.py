@@ -15,10 +15,10 @@ import yaml
 from fashionai.config import Config, load_config
 from fashionai.config.schema import config_schema
 from fashionai.datasets.starter_config import Survey, starter_config, survey_task
+from fashionai.files.yaml_files import load_yaml
 from fashionai.models.zoo import network_names
 from fashionai.runs import Run
 from fashionai.tasks import Task
-from fashionai.yaml_files import load_yaml
 from tests.support.commands import fashionai
 from tests.support.data_trees import write_class_folders, write_table
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
-from fashionai import csv_files
 from fashionai.families import find_task
+from fashionai.files import csv_files
 from fashionai.predictions.formats.base import (
     Format,
     PlacedFields,

@@ -16,14 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.csv_files import write_rows
 from fashionai.datasets.names import MODES, SPLITS
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
-from fashionai.default_folders import PREPARED_FOLDER
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.families import known_task
 from fashionai.files import atomic_path, write_json
+from fashionai.files.csv_files import write_rows
+from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json

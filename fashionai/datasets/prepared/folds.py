@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fashionai.csv_files import read_csv_rows, write_rows
 from fashionai.datasets.prepared.folders import PreparedSplit
 from fashionai.datasets.prepared.split import group_by_content
 from fashionai.errors import DataError
+from fashionai.files.csv_files import read_csv_rows, write_rows
 
 FOLDS_COLUMNS = ("task", "file", "fold")
 

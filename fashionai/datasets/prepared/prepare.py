@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from fashionai.csv_files import write_rows
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.check import check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import plan_folders, write_folders
 from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, os_errors_as_data_errors
+from fashionai.files.csv_files import write_rows
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
 

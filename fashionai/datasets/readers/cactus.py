@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai import csv_files
 from fashionai.datasets.readers.image_files import ImageFiles, safe_relative_path
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
 from fashionai.errors import DataError
 from fashionai.families import CACTUS
+from fashionai.files import csv_files
 from fashionai.pipeline.decode import ImageFile
 from fashionai.tasks import Task
 

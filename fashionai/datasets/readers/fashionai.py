@@ -15,12 +15,12 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai import csv_files
 from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import FASHIONAI_TASKS, find_task, known_task
+from fashionai.files import csv_files
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
 

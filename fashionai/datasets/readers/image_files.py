@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from fashionai.errors import DataError
 from fashionai.pipeline.decode import read_header
-from fashionai.urls import is_url
+from fashionai.web.urls import is_url
 
 # Includes formats that cannot be decoded: the check of the images then reports such a file,
 # which is better than to skip it silently.

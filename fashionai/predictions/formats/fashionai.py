@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
-from fashionai import csv_files
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import find_task
+from fashionai.files import csv_files
 from fashionai.predictions.formats.base import (
     Format,
     PlacedFields,

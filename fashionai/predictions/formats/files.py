@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from fashionai import csv_files
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import FAMILIES
+from fashionai.files import csv_files
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import table
 from fashionai.predictions.formats.base import (

@@ -12,9 +12,9 @@ from typing import Optional
 
 import numpy as np
 
-from fashionai import csv_files
 from fashionai.errors import DataError, nearest
 from fashionai.families import LOGOS
+from fashionai.files import csv_files
 from fashionai.predictions.decisions import predicted_labels
 from fashionai.predictions.formats.base import (
     Format,

@@ -12,8 +12,8 @@ import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fashionai.downloads import DownloadLimits, fetch_image_bytes, is_public
 from fashionai.errors import DataError
+from fashionai.web.downloads import DownloadLimits, fetch_image_bytes, is_public
 from tests.support.image_server import (
     OTHER_PUBLIC_ADDRESS,
     PUBLIC_ADDRESS,

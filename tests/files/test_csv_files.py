@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.csv_files import read_csv_rows, write_rows
 from fashionai.errors import FashionAIError
+from fashionai.files.csv_files import read_csv_rows, write_rows
 
 
 def test_places_count_lines_of_the_file(tmp_path: Path) -> None:

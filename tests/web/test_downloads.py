@@ -17,8 +17,8 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
-from fashionai.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.errors import DataError
+from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
 from tests.support.image_server import (
     ImageServer,
     Network,

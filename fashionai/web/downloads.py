@@ -22,7 +22,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, exceptions
 
 from fashionai import __version__
 from fashionai.errors import DataError
-from fashionai.retries import TryError, may_pass, retry, retry_after
+from fashionai.web.retries import TryError, may_pass, retry, retry_after
 
 SCHEMES = ("http", "https")
 MOST_REDIRECTS = 5

@@ -23,7 +23,7 @@ from fashionai.config.augmentations import AUGMENTATIONS, Mirror, RandomCrop
 from fashionai.config.schedules import SCHEDULES, CosineSchedule, StepSchedule
 from fashionai.errors import ConfigError
 from fashionai.families import FASHIONAI_TASKS, find_task
-from fashionai.yaml_files import load_yaml, parse_scalar
+from fashionai.files.yaml_files import load_yaml, parse_scalar
 from tests.support.commands import CONFIG_FILES, CONFIGS
 
 

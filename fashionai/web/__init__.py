@@ -1,0 +1,1 @@
+"""Downloads from addresses that strangers wrote: checked hosts, limits and retries."""
