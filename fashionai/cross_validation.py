@@ -109,6 +109,14 @@ class CrossValidation:
 
     Files: cross_validation.yaml (FoldSettings), config.base.yaml, folds.csv, fold-1/ and
     so on (runs), out_of_fold.csv, scores.json, and curves.png here and in every run.
+
+    Args:
+        path: Folder of the cross-validation. ``fashionai.cross_validation.open_cross_validation``
+            begins or resumes one.
+
+    Example:
+        >>> cross_validation = fashionai.CrossValidation(Path("runs/skirt-folds"))
+        >>> scores = json.loads(cross_validation.scores_file.read_text())
     """
 
     def __init__(self, path: Path) -> None:

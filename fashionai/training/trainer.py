@@ -54,8 +54,23 @@ class Trainer:
     """Trains one run: its samples, the learner and the progress.
 
     The constructor reads the samples and builds the network, before any file of a run is
-    written. It raises DataError, ConfigError, WeightsError or TrainingError for what
-    cannot be trained.
+    written.
+
+    Args:
+        config: Configuration of the run.
+        contexts: Devices, as ``fashionai.contexts`` gives them.
+        resume_from: The run that fit will resume. One with a saved state does not need its
+            pretrained weights.
+
+    Raises:
+        DataError: Prepared folders that cannot be used.
+        ConfigError: Settings that this network or these devices cannot compute.
+        WeightsError: Pretrained weights that are missing or do not fit.
+        TrainingError: Fewer training images than devices.
+
+    Example:
+        >>> trainer = fashionai.Trainer(fashionai.load_config("skirt"), fashionai.contexts())
+        >>> metrics = trainer.fit(fashionai.create_run(Path("runs/skirt")))
     """
 
     run: RunFolder
@@ -63,10 +78,7 @@ class Trainer:
     def __init__(
         self, config: Config, contexts: list[Any], resume_from: Optional[Run] = None
     ) -> None:
-        """Prepare a training on devices; ``resume_from`` is the run that fit will resume.
-
-        A run with a saved state does not need its pretrained weights.
-        """
+        """Read the samples and build the learner; see the class."""
         check_precision(config.precision, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             saved = resume_from.config.data
@@ -92,11 +104,21 @@ class Trainer:
         self._header_logged = False
 
     def fit(self, run: RunFolder) -> Mapping[str, Any]:
-        """Train the remaining epochs into a run folder; returns the content of metrics.json.
+        """Train the remaining epochs into a run folder.
 
         All files of the run are written after every epoch. If the folder holds a saved
-        state, the training resumes from it. Raises TrainingError when the loss is not
-        finite, and RunStoppedError when the user stops the training; the state is then saved.
+        state, the training resumes from it.
+
+        Args:
+            run: Folder of the run.
+
+        Returns:
+            The content of metrics.json.
+
+        Raises:
+            TrainingError: The loss is not finite, the disk is full, or MXNet fails.
+            RunStoppedError: The user stops the training; the state is saved.
+            RunError: The saved state is damaged, or another process trains this run.
         """
         self.run = run
         save_config(self.config, run.config_file)
