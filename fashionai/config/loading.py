@@ -105,10 +105,10 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            # What stands there is wrong by itself and is reported, unless it is a plain value.
+            # A section that is not a mapping is reported when the tree is validated.
             return [] if _is_section(parent) else [_unknown_key(key)]
         node = child
-    # Another schedule has other keys: those of the former one go with it, but for the warm-up.
+    # Another schedule has other keys: except for the warm-up, those of the former one are removed.
     if leaf == "name" and parents == ["schedule"] and node.get("name") != value:
         for former in [key for key in node if key != "warmup_epochs"]:
             del node[former]
