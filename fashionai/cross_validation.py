@@ -7,6 +7,7 @@ import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -112,6 +113,14 @@ class CrossValidation:
 
     Files: cross_validation.yaml (FoldSettings), config.base.yaml, folds.csv, fold-1/ and
     so on (runs), out_of_fold.csv, scores.json, and curves.png here and in every run.
+
+    Args:
+        path: Folder of the cross-validation. ``fashionai.cross_validation.open_cross_validation``
+            begins or resumes one.
+
+    Example:
+        >>> cross_validation = fashionai.CrossValidation(Path("runs/skirt-folds"))
+        >>> scores = json.loads(cross_validation.scores_file.read_text())
     """
 
     def __init__(self, path: Path) -> None:
@@ -188,14 +197,16 @@ class CrossValidation:
 
     def _run(self, contexts: list[Any], progress: ProgressBar, batch_size: int) -> OutOfFoldScores:
         config, crops = self._read_config(), load_yaml(self.settings_file)["crops"]
-        folders = find_folds(self.path)
-        configs = [self._fold_config(config, number) for number in range(1, len(folders) + 1)]
-        self._train_folds(folders, configs, contexts)
-        draw_folds(folders, self.plot_file, config.monitor)
+        count = len(self._begun_runs)
+        configs = [self._fold_config(config, number) for number in range(1, count + 1)]
+        runs = self._train_folds(configs, contexts)
+        draw_folds([run.folder for run in runs], self.plot_file, config.monitor)
         held_out = [read_samples(fold_config, "val") for fold_config in configs]
         # Always the same engine: the automatic choice may differ after an interruption.
+        for run in runs:
+            run.check_usable()
         probabilities = self._predict(
-            *([Run.open(folder.path) for folder in folders], held_out, contexts, progress),
+            *(runs, held_out, contexts, progress),
             crops=crops,
             batch_size=batch_size,
             engine="gluon",
@@ -207,37 +218,43 @@ class CrossValidation:
     def _locked(self) -> AbstractContextManager[None]:
         return locked_run(RunFolder(self.path))
 
+    @cached_property
+    def _begun_runs(self) -> list[Run]:
+        """The runs of all folds as they were when the cross-validation was opened."""
+        return [Run(folder) for folder in find_folds(self.path)]
+
     def _read_config(self, overrides: Sequence[str] = ()) -> Config:
         """The saved configuration; the runs know tasks whose prepared folder was removed."""
-        known = learnt_tasks([Run(folder) for folder in find_folds(self.path)])
-        return load_config(self.config_file, overrides, known)
+        return load_config(self.config_file, overrides, learnt_tasks(self._begun_runs))
 
-    def _train_folds(
-        self, folders: Sequence[RunFolder], configs: Sequence[Config], contexts: list[Any]
-    ) -> None:
-        for number, (folder, config) in enumerate(zip(folders, configs), start=1):
-            log.info("fold %d of %d", number, len(folders))
+    def _train_folds(self, configs: Sequence[Config], contexts: list[Any]) -> list[Run]:
+        """Train the folds that are not finished; return the runs of all folds."""
+        runs = []
+        for number, (begun, config) in enumerate(zip(self._begun_runs, configs), start=1):
+            log.info("fold %d of %d", number, len(configs))
             try:
-                self._train_fold(folder, config, contexts)
+                runs.append(self._train_fold(begun, config, contexts))
             except RunStoppedError as stopped:
                 raise RunStoppedError(
-                    f"fold {number} of {len(folders)}: {stopped.message}",
+                    f"fold {number} of {len(configs)}: {stopped.message}",
                     f"Resume with: {self._resume_command(contexts)}",
                 ) from None
-            draw_history(folder)
+            draw_history(begun.folder)
+        return runs
 
-    def _train_fold(self, folder: RunFolder, config: Config, contexts: list[Any]) -> None:
-        existing = Run(folder) if folder.has_begun else None
-        if existing is not None:
-            existing.check_same_config(config)
-            if existing.is_finished:
-                log.info("%s: already finished", folder)
-                return
-        folder.path.mkdir(exist_ok=True)
-        Trainer(config, contexts, existing).fit(folder)
+    def _train_fold(self, begun: Run, config: Config, contexts: list[Any]) -> Run:
+        resume_from = begun if begun.folder.has_begun else None
+        if resume_from is not None:
+            resume_from.check_same_config(config)
+            if resume_from.is_finished:
+                log.info("%s: already finished", begun)
+                return resume_from
+        begun.path.mkdir(exist_ok=True)
+        Trainer(config, contexts, resume_from).fit(begun.folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device before
         # the next fold is trained.
         gc.collect()
+        return Run(begun.folder)
 
     def _resume_command(self, contexts: list[Any]) -> str:
         gpus = ",".join(str(each.device_id) for each in contexts if each.device_type == "gpu")

@@ -34,7 +34,14 @@ REMOVED_SUFFIX = ".removed"
 
 
 class RunFolder:
-    """Where the files of one run are. It reads none of them, so that they may still be written."""
+    """Where the files of one run are. It reads none of them, so that they may still be written.
+
+    Args:
+        path: Folder of the run, which need not exist yet.
+
+    Example:
+        >>> history = pd.read_csv(fashionai.RunFolder(Path("runs/skirt")).history_file)
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,8 +79,11 @@ class Run:
 
     Two runs are equal when their folders are.
 
+    Args:
+        folder: Folder of the run. ``Run.open`` also checks that the run can predict.
+
     Example:
-        >>> run = Run.open(Path("runs/skirt"))
+        >>> run = fashionai.Run.open(Path("runs/skirt"))
         >>> run.tasks[0].classes, run.config.data.crop, run.metrics["best"]["map"]
     """
 
@@ -83,8 +93,19 @@ class Run:
     def open(cls, path: Path) -> Run:
         """The run in a folder, ready to predict.
 
-        Raises RunError when the folder holds no run or the run has no weights yet, ConfigError
-        and DataError for damaged files.
+        Args:
+            path: Folder of the run.
+
+        Returns:
+            The run, with its configuration, tasks and metrics read.
+
+        Raises:
+            RunError: The folder holds no run, or the run has no weights yet.
+            ConfigError: A damaged configuration.
+            DataError: Damaged descriptions of the tasks.
+
+        Example:
+            >>> run = fashionai.Run.open(Path("runs/skirt"))
         """
         run = cls(RunFolder(path))
         run.check_usable()
@@ -228,9 +249,20 @@ def locked_run(run: RunFolder) -> Iterator[None]:
 
 
 def create_run(wanted: Path) -> RunFolder:
-    """Make a new run folder: ``wanted``, or wanted-2, wanted-3 ... when it is taken.
+    """Make a new run folder. One that a kill has left before a run began in it is free.
 
-    A folder that a kill has left before a run began in it is free.
+    Args:
+        wanted: Path of the folder. If it is taken, ``wanted-2`` is made instead, or
+            ``wanted-3`` and so on.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: The folder cannot be made.
+
+    Example:
+        >>> folder = fashionai.create_run(Path("runs/skirt"))
     """
     wanted.parent.mkdir(parents=True, exist_ok=True)
     _finish_removals(wanted.parent)

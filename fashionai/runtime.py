@@ -169,9 +169,20 @@ def weights_folder() -> Path:
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
     """The MXNet contexts to compute on.
 
-    ``device`` is auto (GPUs if there are any, else the CPU), cpu or gpu. ``gpus`` are
-    the indices of the GPUs to use, all by default. Raises InstallationError for a
-    GPU that does not exist or that the installed MXNet has no code for.
+    Args:
+        device: ``auto`` (GPUs if there are any, else the CPU), ``cpu`` or ``gpu``.
+        gpus: Indices of the GPUs to use; all by default.
+
+    Returns:
+        One context per device.
+
+    Raises:
+        InstallationError: A GPU that does not exist or that the installed MXNet has no code
+            for, or MXNet cannot be imported.
+
+    Example:
+        >>> fashionai.contexts("cpu")
+        [cpu(0)]
     """
     mx = import_mxnet()
     if device == "cpu":

@@ -1,7 +1,7 @@
 """The command line: one file per command, imported when the command runs.
 
 A command parses its arguments, makes one library call and prints; all errors
-that a user can mend end here as one line and exit code 2.
+that a user can correct end here as one line and exit code 2.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class _Commands(CommandGroup):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin so, imported no more than for --help, and the options."""
+        """The commands and options that begin with this text; no command is imported."""
         commands = [
             CompletionItem(name, help=line)
             for name, line in COMMANDS.items()

@@ -55,8 +55,23 @@ class Trainer:
     """Trains one run: its samples, the learner and the progress.
 
     The constructor reads the samples and builds the network, before any file of a run is
-    written. It raises DataError, ConfigError, WeightsError or TrainingError for what
-    cannot be trained.
+    written.
+
+    Args:
+        config: Configuration of the run.
+        contexts: Devices, as ``fashionai.contexts`` gives them.
+        resume_from: The run that fit will resume. One with a saved state does not need its
+            pretrained weights.
+
+    Raises:
+        DataError: Prepared folders that cannot be used.
+        ConfigError: Settings that this network or these devices cannot compute.
+        WeightsError: Pretrained weights that are missing or do not fit.
+        TrainingError: Fewer training images than devices.
+
+    Example:
+        >>> trainer = fashionai.Trainer(fashionai.load_config("skirt"), fashionai.contexts())
+        >>> metrics = trainer.fit(fashionai.create_run(Path("runs/skirt")))
     """
 
     run: RunFolder
@@ -64,10 +79,7 @@ class Trainer:
     def __init__(
         self, config: Config, contexts: list[Any], resume_from: Optional[Run] = None
     ) -> None:
-        """Prepare a training on devices; ``resume_from`` is the run that fit will resume.
-
-        A run with a saved state does not need its pretrained weights.
-        """
+        """Read the samples and build the learner; see the class."""
         check_precision(config.precision, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             saved = resume_from.config.data
@@ -95,15 +107,24 @@ class Trainer:
         self._has_state = False
 
     def fit(self, run: RunFolder) -> Mapping[str, Any]:
-        """Train the remaining epochs into a run folder; returns the content of metrics.json.
+        """Train the remaining epochs into a run folder.
 
         Holds the run's lock. Nothing is written before everything has been checked: a training
         that is refused leaves all files of the run as they were. After that, all files are
-        written after every epoch.
+        written after every epoch. If the folder holds a saved state, the training resumes
+        from it.
 
-        Raises RunError when another process trains the run, when it has begun and is not to be
-        resumed, or when it cannot be resumed; TrainingError when the loss is not finite; and
-        RunStoppedError when the user stops the training, with the state saved.
+        Args:
+            run: Folder of the run.
+
+        Returns:
+            The content of metrics.json.
+
+        Raises:
+            TrainingError: The loss is not finite, the disk is full, or MXNet fails.
+            RunStoppedError: The user stops the training; the state is saved.
+            RunError: The saved state is damaged or belongs to another configuration, the run
+                has begun and is not to be resumed, or another process trains it.
         """
         self.run = run
         with locked_run(run):

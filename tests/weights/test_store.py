@@ -73,11 +73,11 @@ def test_the_list_says_where_weights_are_published_and_which_are_here(
     assert fashionai("weights", "list") == 0
     lines = capsys.readouterr().out.splitlines()
     cells = {line.split()[0]: line.split()[1:] for line in lines}
-    assert cells["network"] == ["zoo", "hub", "torchvision", "package", "here"]
+    assert cells["network"] == ["zoo", "hub", "torchvision", "package", "local"]
     assert cells["mobilenetv2_1.0"] == ["yes", "yes", "yes", "yes", "-"]
     assert cells["resnet50_v2"] == ["yes", "yes", "-", "-", "-"]
     assert cells["squeezenet1.1"] == ["yes", "-", "yes", "-", "-"]
-    assert lines[-1] == "No weights are here yet. Download some: fashionai weights fetch MODEL"
+    assert lines[-1] == "No local weights. Download some: fashionai weights fetch MODEL"
     assert not {"small_cnn", "resnet50_v1e"} & cells.keys()
     unpublished = {network.name for network in CATALOGUE if not network.weights}
     assert cells.keys() - {"None"} >= {n.name for n in CATALOGUE} - unpublished
@@ -97,7 +97,7 @@ def test_the_list_says_where_weights_are_published_and_which_are_here(
     ]
     megabytes = f"{sum(value.nbytes for value in parameters.values()) / 1e6:.0f}"
     assert [line.split() for line in here[:3]] == [
-        ["here", "from", "MB"],
+        ["local", "from", "MB"],
         [MODEL, "file/new.params", megabytes],
         [MODEL, "file/old.params", megabytes],
     ]
