@@ -82,7 +82,10 @@ def zoo_cache_file(model: str) -> Optional[Path]:
     """The weights of a network that MXNet or GluonCV has downloaded, None if there are none."""
     digits = find_network(model).weights
     file = zoo_cache_folder() / f"{model}-{digits}.params"
-    return file if digits and file.is_file() else None
+    with contextlib.suppress(PermissionError):  # the folder of another user
+        if digits and file.is_file():
+            return file
+    return None
 
 
 def downloads_folder() -> Path:
