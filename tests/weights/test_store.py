@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from fashionai.models.catalogue import CATALOGUE
+from fashionai.runtime import home_folder, zoo_cache_folder
 from fashionai.weights.pretrained import import_file
-from fashionai.weights.store import find_local_file
+from fashionai.weights.store import find_local_file, zoo_cache_file
 from tests.support.commands import fashionai
 from tests.support.networks import make_parameters, write_parameters
 
@@ -65,6 +66,49 @@ def test_without_a_folder_of_its_own_the_users_cache(
         f"{tmp_path}/caches/fashionai/weights",
         f"{tmp_path}/.cache/fashionai/weights",
     ]
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty current folder of a user without HOME and without an entry in passwd."""
+
+    def unknown(uid: int) -> object:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "FASHIONAI_HOME", "MXNET_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_a_user_without_a_home_folder(
+    homeless: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in containers: / is their home, and no folder named ~ appears."""
+    assert home_folder() == Path("/.cache/fashionai")
+    assert zoo_cache_folder() == Path("/.mxnet/models")
+    assert find_local_file("resnet50_v2") is None
+    assert fashionai("weights", "where") == 0
+    assert capsys.readouterr().out == "/.cache/fashionai/weights\n"
+    for command in (("weights", "list", MODEL), ("models", MODEL)):
+        assert fashionai(*command) == 0
+        assert MODEL in capsys.readouterr().out
+    assert fashionai("weights", "verify", MODEL) == 2
+    assert "no weights of" in capsys.readouterr().err
+    for name in ("FASHIONAI_HOME", "XDG_CACHE_HOME", "MXNET_HOME"):
+        monkeypatch.setenv(name, "~nobody-of-this-name/cache")
+    assert home_folder() == zoo_cache_folder().parent == Path("~nobody-of-this-name/cache")
+    assert list(homeless.iterdir()) == []
+
+
+def test_the_zoos_folder_of_another_user_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object, *arguments: object, **options: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert zoo_cache_file("resnet50_v2") is None
 
 
 def test_the_list_says_where_weights_are_published_and_which_are_here(
