@@ -115,6 +115,7 @@ def command(
     elif predictions is not None and labels and run_path is None:
         if isinstance(threshold, str):
             raise click.UsageError("--threshold auto goes with --run, whose validation chooses it")
+        log_to_terminal()
         evaluations = evaluate_file(predictions, labels, questions, task_names, threshold)
     else:
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")

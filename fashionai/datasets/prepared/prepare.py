@@ -141,7 +141,7 @@ def _prepare(
         conflicts=conflicting_groups(kept, contents),
         unsplit_classes=unsplit_classes,
         changed=changed,
-        notes=data_set.notes,
+        notes=[*data_set.guesses, *data_set.notes],
     )
 
 

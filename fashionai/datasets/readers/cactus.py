@@ -66,7 +66,8 @@ def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
         )
         for row, (place, image) in zip(rows, found)
     ]
-    return DataSet(task, images, [], VAL_FRACTION)
+    guesses = csv_files.note_on_encoding(data / "train.csv")
+    return DataSet(task, images, [], VAL_FRACTION, guesses)
 
 
 def read_sample_submission(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
@@ -115,14 +116,13 @@ def _find_images(data: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[str
     that has any of them, else the archive ``<part>.zip``.
     """
     files = ImageFiles(data)
-    ids = {row.id for row in rows}
     for folder in (part, f"{part}/{part}"):
-        names = files.names(folder)
-        if not ids.isdisjoint(names):
-            missing = [(f"{folder}/{row.id}", row.where) for row in rows if row.id not in names]
+        found = [files.find(f"{folder}/{row.id}", row.where) for row in rows]
+        if any(found):
+            missing = [(f"{folder}/{row.id}", row.where) for row, at in zip(rows, found) if not at]
             if missing:
                 raise files.missing(missing)
-            return [(f"{folder}/{row.id}", data / folder / row.id) for row in rows]
+            return [(place, data / place) for place in found if place]
     path = data / f"{part}.zip"
     if not path.is_file():
         places = f"{part}/, {part}/{part}/ or {part}.zip"

@@ -39,7 +39,7 @@ def rows_of(path: Path) -> list[list[str]]:
 def test_images_and_labels_are_those_of_the_rows(tmp_path: Path, place: str) -> None:
     same = write_cactus(tmp_path / "plain")
     write_cactus(tmp_path / "data", place=place)
-    task, images, notes, _ = read_cactus(tmp_path / "data")
+    task, images, notes, *_ = read_cactus(tmp_path / "data")
     assert task == CACTUS
     assert notes == []
     rows = rows_of(same / "train.csv")
