@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
-import yaml
 
 from fashionai.config import Config, load_config, save_config
 from fashionai.datasets.prepared.check import hash_files
@@ -21,7 +20,7 @@ from fashionai.datasets.prepared.split import join_groups
 from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.files.yaml_files import load_yaml
+from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.metrics import overall_scores
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import build_network
@@ -130,7 +129,7 @@ class CrossValidation:
         save_config(config, self.config_file)
         write_folds(self.folds_file, *folds)
         stored = {**settings._asdict(), "data": data_hash(config)}
-        write_text(self.settings_file, yaml.safe_dump(stored, sort_keys=False))
+        write_text(self.settings_file, dump_yaml(stored))
 
     def prepare_resume(
         self,
