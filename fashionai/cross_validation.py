@@ -17,14 +17,14 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, write_folds
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.datasets.prepared.split import join_groups
-from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
+from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError, shown_value
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.metrics import overall_scores
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import build_network
-from fashionai.pipeline.crop_counts import DEFAULT_CROPS
+from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import (
     PredictedRow,
     as_written,
@@ -147,11 +147,11 @@ class CrossValidation:
                 f"{self.path}: not a cross-validation ({CROSS_VALIDATION_FILE} not found)",
                 "Start one with --config",
             )
+        stored = self._read_settings()
         wanted = config or self._read_config(overrides)
         saved = self._read_config()
         wanted = wanted.with_input(saved.data.mean, saved.data.std)
         different = deciding_differences(saved, wanted)
-        stored = load_yaml(self.settings_file)
         for name, value in given.items():
             if value is not None and value != stored.get(name):
                 different.append(f"{name}: {stored.get(name)}, not {value}")
@@ -176,7 +176,7 @@ class CrossValidation:
         that was interrupted at any moment and resumed ends with the same files. Raises
         RunStoppedError when the user stops it; the state is then saved.
         """
-        config, crops = self._read_config(), load_yaml(self.settings_file)["crops"]
+        config, crops = self._read_config(), self._read_settings()["crops"]
         folders = find_folds(self.path)
         configs = [self._fold_config(config, number) for number in range(1, len(folders) + 1)]
         self._train_folds(folders, configs, contexts)
@@ -197,6 +197,17 @@ class CrossValidation:
         """The saved configuration; the runs know tasks whose prepared folder was removed."""
         known = learnt_tasks([Run(folder) for folder in find_folds(self.path)])
         return load_config(self.config_file, overrides, known)
+
+    def _read_settings(self) -> dict[str, Any]:
+        """The saved settings; RunError for a number of crops that does not exist."""
+        stored = load_yaml(self.settings_file)
+        crops = stored.get("crops")
+        if crops not in CROP_COUNTS:
+            expected = ", ".join(map(str, CROP_COUNTS))
+            raise RunError(
+                f"{self.settings_file}: crops is {shown_value(crops)}, expected one of {expected}"
+            )
+        return stored
 
     def _train_folds(
         self, folders: Sequence[RunFolder], configs: Sequence[Config], contexts: list[Any]

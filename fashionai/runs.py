@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import RunError, closest
+from fashionai.errors import RunError, closest, shown_value
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.yaml_files import load_yaml
+from fashionai.fold_counts import MOST_FOLDS
 from fashionai.tasks import Task, columns_of, tasks_from_json
 
 # Marks the folder of a cross-validation: its settings, beside one run per fold.
@@ -153,9 +155,26 @@ class Run:
         if different:
             raise RunError(
                 f"{self}: was begun with another configuration ({'; '.join(different)})",
-                f"Resume without overrides, or start anew: with --overwrite, another --run, or "
+                self._hint_at_more_epochs(config, different)
+                or "Resume without overrides, or start anew: with --overwrite, another --run, or "
                 f"after removing {self}",
             )
+
+    def _hint_at_more_epochs(self, config: Config, different: Sequence[str]) -> str:
+        """How to go on with the weights of a run when nothing but more epochs is wanted.
+
+        Not by resuming: cosine and one-cycle would have had other rates in the epochs that are
+        done, so the longer run would be none that could be trained again from its configuration.
+        """
+        more = config.epochs - self.config.epochs
+        if len(different) > 1 or more <= 0 or not self.weights_file.is_file():
+            return ""
+        weights = f"model.pretrained={self.weights_file}"
+        return (
+            "To train its weights for more epochs, begin another run: fashionai train --config "
+            f"{shlex.quote(str(self.folder.config_file))} --run {shlex.quote(f'{self}-more')} "
+            f"epochs={more} {shlex.quote(weights)}"
+        )
 
     def _check_is_run(self) -> None:
         if self.folder.has_begun:
@@ -203,8 +222,10 @@ def find_folds(path: Path) -> list[RunFolder]:
     if not file.is_file():
         return []
     folds = load_yaml(file).get("folds")
-    if not isinstance(folds, int) or folds < 2:
-        raise RunError(f"{file}: folds is {folds!r}, expected a number of at least 2")
+    if not isinstance(folds, int) or not 2 <= folds <= MOST_FOLDS:
+        raise RunError(
+            f"{file}: folds is {shown_value(folds)}, expected a number from 2 to {MOST_FOLDS}"
+        )
     return [RunFolder(path / f"fold-{number}") for number in range(1, folds + 1)]
 
 
