@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
-import yaml
 
 from fashionai.config import Config, load_config, save_config
 from fashionai.datasets.prepared.check import hash_files
@@ -20,17 +19,15 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, write_folds
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.datasets.prepared.split import join_groups
-from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
+from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError, shown_value
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.files.yaml_files import load_yaml
-from fashionai.metrics import overall_scores
+from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import build_network
-from fashionai.pipeline.crop_counts import DEFAULT_CROPS
+from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import (
     PredictedRow,
-    as_written,
     probability_format,
     source_names,
     write_predictions,
@@ -41,6 +38,7 @@ from fashionai.runs import (
     BASE_CONFIG_FILE,
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
+    MOST_FOLDS,
     Run,
     RunFolder,
     create_run,
@@ -50,8 +48,8 @@ from fashionai.runs import (
     locked_run,
     remove_run,
 )
-from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
-from fashionai.scoring.splits import evaluate_samples, predict_samples
+from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
+from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
@@ -73,39 +71,6 @@ class Folds(NamedTuple):
 
     splits: list[PreparedSplit]
     folds: np.ndarray
-
-
-class OutOfFoldScores(NamedTuple):
-    """Scores of out-of-fold predictions, by task: of every fold, and of all images pooled."""
-
-    folds: list[list[TaskEvaluation]]
-    pooled: list[TaskEvaluation]
-
-    def overall(self) -> list[dict[str, float]]:
-        """The scores of every fold, averaged over tasks."""
-        return [overall_scores([task.scores for task in fold]) for fold in self.folds]
-
-    def mean(self) -> dict[str, float]:
-        """The mean of every score over folds."""
-        scores = self.overall()
-        return {name: float(np.mean([fold[name] for fold in scores])) for name in scores[0]}
-
-    def deviation(self) -> dict[str, float]:
-        """The sample standard deviation (n - 1) of every score over folds."""
-        scores = self.overall()
-        return {name: float(np.std([fold[name] for fold in scores], ddof=1)) for name in scores[0]}
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of scores.json."""
-        return {
-            "mean": self.mean(),
-            "standard_deviation": self.deviation(),
-            "together": {each.task.name: each.scores for each in self.pooled},
-            "folds": [
-                {each.task.name: {"n": each.rows, **each.scores} for each in fold}
-                for fold in self.folds
-            ],
-        }
 
 
 class CrossValidation:
@@ -143,7 +108,7 @@ class CrossValidation:
         with self._locked():
             save_config(config, self.config_file)
             write_folds(self.folds_file, *folds)
-            write_text(self.settings_file, yaml.safe_dump(stored, sort_keys=False))
+            write_text(self.settings_file, dump_yaml(stored))
 
     def prepare_resume(
         self,
@@ -161,11 +126,11 @@ class CrossValidation:
                 f"{self.path}: not a cross-validation ({CROSS_VALIDATION_FILE} not found)",
                 "Start one with --config",
             )
+        stored = self._read_settings()
         wanted = config or self._read_config(overrides)
         saved = self._read_config()
         wanted = wanted.with_input(saved.data.mean, saved.data.std)
         different = deciding_differences(saved, wanted)
-        stored = load_yaml(self.settings_file)
         for name, value in given.items():
             if value is not None and value != stored.get(name):
                 different.append(f"{name}: {stored.get(name)}, not {value}")
@@ -196,7 +161,7 @@ class CrossValidation:
             return self._run(contexts, progress, batch_size)
 
     def _run(self, contexts: list[Any], progress: ProgressBar, batch_size: int) -> OutOfFoldScores:
-        config, crops = self._read_config(), load_yaml(self.settings_file)["crops"]
+        config, crops = self._read_config(), self._read_settings()["crops"]
         count = len(self._begun_runs)
         configs = [self._fold_config(config, number) for number in range(1, count + 1)]
         runs = self._train_folds(configs, contexts)
@@ -211,7 +176,7 @@ class CrossValidation:
             batch_size=batch_size,
             engine="gluon",
         )
-        scores = _score(held_out, probabilities)
+        scores = score_folds(held_out, probabilities)
         write_json(self.scores_file, scores.to_json())
         return scores
 
@@ -226,6 +191,17 @@ class CrossValidation:
     def _read_config(self, overrides: Sequence[str] = ()) -> Config:
         """The saved configuration; the runs know tasks whose prepared folder was removed."""
         return load_config(self.config_file, overrides, learnt_tasks(self._begun_runs))
+
+    def _read_settings(self) -> dict[str, Any]:
+        """The saved settings; RunError for a number of crops that does not exist."""
+        stored = load_yaml(self.settings_file)
+        crops = stored.get("crops")
+        if crops not in CROP_COUNTS:
+            expected = ", ".join(map(str, CROP_COUNTS))
+            raise RunError(
+                f"{self.settings_file}: crops is {shown_value(crops)}, expected one of {expected}"
+            )
+        return stored
 
     def _train_folds(self, configs: Sequence[Config], contexts: list[Any]) -> list[Run]:
         """Train the folds that are not finished; return the runs of all folds."""
@@ -295,23 +271,6 @@ class CrossValidation:
         return probabilities
 
 
-def _score(
-    held_out: Sequence[Samples], probabilities: Sequence[Sequence[np.ndarray]]
-) -> OutOfFoldScores:
-    """Scores of ``probabilities``, which are by fold and task."""
-    pooled = [
-        evaluate_task(
-            task,
-            as_written(np.concatenate([fold[head] for fold in probabilities])),
-            np.concatenate([samples.marks_of(head) for samples in held_out]),
-        )
-        for head, task in enumerate(held_out[0].tasks)
-    ]
-    return OutOfFoldScores(
-        [evaluate_samples(*fold) for fold in zip(held_out, probabilities)], pooled
-    )
-
-
 def plan_folds(config: Config, settings: FoldSettings, progress: ProgressBar) -> Folds:
     """Assign every training and validation image to a fold.
 
@@ -373,6 +332,8 @@ def open_cross_validation(
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")
     settings = FoldSettings(**{name: value for name, value in given.items() if value is not None})
+    if settings.folds > MOST_FOLDS:
+        raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
     config = _with_input_of_weights(config)
     folds = plan_folds(config, settings, progress)
     if overwrite:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from fashionai.errors import ConfigError, closest
+from fashionai.errors import ConfigError, closest, shown
 from fashionai.tasks import Task
 
 READERS, FORMATS = "fashionai.datasets.readers", "fashionai.predictions.formats"
@@ -170,7 +170,7 @@ def find_task(name: str, others: Sequence[Task] = ()) -> Task:
     meant = closest(name, [choice for task in tasks for choice in (*task.aliases, task.name)])
     short_names = ", ".join(dict.fromkeys(task.short_name for task in tasks))
     hint = f"Did you mean '{meant}'?" if meant else f"Choose from: {short_names}"
-    raise ConfigError(f"unknown task '{name}'", hint)
+    raise ConfigError(f"unknown task '{shown(name)}'", hint)
 
 
 def expand_tasks(names: Iterable[str], others: Sequence[Task] = ()) -> list[Task]:

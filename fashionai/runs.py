@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import RunError, closest
+from fashionai.errors import RunError, closest, shown_value
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.yaml_files import load_yaml
@@ -23,6 +24,8 @@ from fashionai.tasks import Task, columns_of, tasks_from_json
 
 # Marks the folder of a cross-validation: its settings, beside one run per fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"
+# More folds are an error: a number in a damaged file could stand for any number of folders.
+MOST_FOLDS = 1000
 FOLDS_FILE = "folds.csv"
 BASE_CONFIG_FILE = "config.base.yaml"
 
@@ -186,9 +189,26 @@ class Run:
         if different:
             raise RunError(
                 f"{self}: was begun with another configuration ({'; '.join(different)})",
-                f"Resume without overrides, or start anew: with --overwrite, another --run, or "
+                self._hint_at_more_epochs(config, different)
+                or "Resume without overrides, or start anew: with --overwrite, another --run, or "
                 f"after removing {self}",
             )
+
+    def _hint_at_more_epochs(self, config: Config, different: Sequence[str]) -> str:
+        """How to go on with the weights of a run when nothing but more epochs is wanted.
+
+        Not by resuming: cosine and one-cycle would have had other rates in the epochs that are
+        done, so the longer run would be none that could be trained again from its configuration.
+        """
+        more = config.epochs - self.config.epochs
+        if len(different) > 1 or more <= 0 or not self.weights_file.is_file():
+            return ""
+        weights = f"model.pretrained={self.weights_file}"
+        return (
+            "To train its weights for more epochs, begin another run: fashionai train --config "
+            f"{shlex.quote(str(self.folder.config_file))} --run {shlex.quote(f'{self}-more')} "
+            f"epochs={more} {shlex.quote(weights)}"
+        )
 
     def _check_is_run(self) -> None:
         if self.folder.has_begun:
@@ -236,8 +256,10 @@ def find_folds(path: Path) -> list[RunFolder]:
     if not file.is_file():
         return []
     folds = load_yaml(file).get("folds")
-    if not isinstance(folds, int) or folds < 2:
-        raise RunError(f"{file}: folds is {folds!r}, expected a number of at least 2")
+    if not isinstance(folds, int) or not 2 <= folds <= MOST_FOLDS:
+        raise RunError(
+            f"{file}: folds is {shown_value(folds)}, expected a number from 2 to {MOST_FOLDS}"
+        )
     return [RunFolder(path / f"fold-{number}") for number in range(1, folds + 1)]
 
 

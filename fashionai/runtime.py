@@ -3,7 +3,8 @@
 MXNet 1.9.1 is the last release. It reads names that NumPy has removed, uses half of
 the cores by default, and its CUDA build needs libraries that the ``nvidia-*-cu11``
 wheels contain. All of this must be prepared before the import. Therefore every
-module that needs MXNet gets it from :func:`import_mxnet`.
+module that needs MXNet gets it from :func:`import_mxnet`, and GluonCV from
+:func:`import_gluoncv`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ NUMPY_ALIASES = {
 # the conversion of sparse matrices, and histograms in its test tools. Importing them takes two
 # thirds of the time of MXNet's import.
 HIDDEN_FROM_MXNET = ("sklearn", "scipy")
+
+# GluonCV refuses PyTorch 2 at its import. Its PyTorch half is not used here.
+HIDDEN_FROM_GLUONCV = ("torch",)
 
 # mxnet-cu112 1.9.1 contains code for compute capability 5.0, 6.0, 7.0, 8.0 and 8.6, and no PTX.
 # Such code also runs on later minor versions of the same major version, but not on others.
@@ -94,6 +98,17 @@ def import_mxnet() -> Any:
             f"{build} is installed but does not load: {error}",
             "Run ./scripts/setup.sh, or ./scripts/setup.sh --cpu on a machine without a GPU",
         ) from error
+
+
+@functools.cache
+def import_gluoncv() -> Any:
+    """Import GluonCV, whichever version of PyTorch is installed beside it, and return the module.
+
+    Raises the errors of import_mxnet.
+    """
+    import_mxnet()
+    with _hidden_modules(HIDDEN_FROM_GLUONCV, imported_ones=True):
+        return importlib.import_module("gluoncv")
 
 
 def usable_cores() -> int:
@@ -286,15 +301,20 @@ def _check_numpy() -> None:
 
 
 @contextlib.contextmanager
-def _hidden_modules(names: Sequence[str]) -> Iterator[None]:
-    """Make imports of these modules fail in the block, unless they are already imported."""
-    hidden = [name for name in names if name not in sys.modules]
+def _hidden_modules(names: Sequence[str], imported_ones: bool = False) -> Iterator[None]:
+    """Make imports of these modules fail in the block.
+
+    Modules that are already imported are hidden as well only with ``imported_ones``.
+    """
+    present = {name: sys.modules[name] for name in names if name in sys.modules}
+    hidden = [name for name in names if imported_ones or name not in present]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
         for name in hidden:
             del sys.modules[name]
+        sys.modules.update(present)
 
 
 def _load_driver() -> Any:

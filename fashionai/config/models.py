@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Optional, Union, cast
 
@@ -11,11 +10,18 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from fashionai.config.augmentations import Augmentation, Mirror, RandomCrop
 from fashionai.config.schedules import Schedule, StepSchedule
 from fashionai.config.section import Section
-from fashionai.errors import nearest
+from fashionai.errors import nearest, shown, shown_value
 from fashionai.families import ALL, full_names, short_name
 from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.metrics import SCORE_NAMES
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD
+
+# Words that YAML 1.1 read as true and false, and YAML 1.2 reads as text.
+SWITCHES = tuple(
+    form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper())
+)
+# The weight of a class in the loss is computed in float32.
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
 
 _PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
 
@@ -110,6 +116,7 @@ class ModelConfig(Section):
     init_magnitude: float = Field(
         3.0,
         gt=0,
+        le=1000,
         description="Magnitude of the Xavier initialisation of layers without pretrained weights.",
     )
 
@@ -117,7 +124,10 @@ class ModelConfig(Section):
     @classmethod
     def _switch_or_path(cls, value: Any, _: Any) -> Union[bool, str]:
         if not isinstance(value, (bool, str)):
-            raise ValueError(f"expected true, false or the path of a .params file, found {value!r}")
+            found = shown_value(value)
+            raise ValueError(f"expected true, false or the path of a .params file, found {found}")
+        if isinstance(value, str) and value in SWITCHES:
+            raise ValueError(f"found '{value}', which is text. Write true or false")
         return value
 
 
@@ -170,13 +180,25 @@ class LossConfig(Section):
     def _named_or_positive(cls, value: Any, _: Any) -> Union[str, dict[str, float]]:
         if isinstance(value, dict):
             for name, weight in value.items():
-                number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-                if not number or not 0 < weight < math.inf:
-                    raise ValueError(f"the weight of {name} is {weight!r}, expected a number > 0")
+                _check_weight(str(name), weight)
             return {str(name): float(weight) for name, weight in value.items()}
         if value not in ("none", "balanced"):
-            raise ValueError(f"expected none, balanced or weights by class, found {value!r}")
+            found = shown_value(value)
+            raise ValueError(f"expected none, balanced or weights by class, found {found}")
         return str(value)
+
+
+def _check_weight(name: str, weight: Any) -> None:
+    """ValueError unless the weight of a class is a positive number, and one in float32 too."""
+    number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not number or not weight > 0:
+        expected = "a number > 0"
+    elif not SMALLEST_WEIGHT <= weight <= LARGEST_WEIGHT:
+        expected = f"a number from {SMALLEST_WEIGHT} to {LARGEST_WEIGHT}"
+    else:
+        return
+    found = shown_value(weight)
+    raise ValueError(f"the weight of {shown(name)} is {found}, expected {expected}")
 
 
 class EarlyStoppingConfig(Section):
@@ -207,8 +229,8 @@ class Config(Section):
         "are computed once; `last-stage`, the output layer and the layers of the last resolution.",
     )
     data: DataConfig = DataConfig()
-    epochs: int = Field(40, ge=1, description="Number of epochs.")
-    batch_size: int = Field(64, ge=1, description="Images per batch and device.")
+    epochs: int = Field(40, ge=1, le=1_000_000, description="Number of epochs.")
+    batch_size: int = Field(64, ge=1, le=1_000_000, description="Images per batch and device.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
     precision: Literal["float32", "float16"] = Field(
         "float32",
@@ -273,7 +295,8 @@ class Config(Section):
     def _names(cls, value: Any, _: Any) -> Union[str, list[str]]:
         names = _listed(value)
         if not names or not all(isinstance(name, str) and name for name in names):
-            raise ValueError(f"expected the name of a task or a list of them, found {value!r}")
+            found = shown_value(value)
+            raise ValueError(f"expected the name of a task or a list of them, found {found}")
         return cast(Union[str, list[str]], value)
 
     @field_validator("monitor")
@@ -282,7 +305,7 @@ class Config(Section):
         if "task" in info.data:  # else the task is invalid, which is reported
             choices = monitor_names(info.data["task"])
             if value not in choices:
-                raise ValueError(f"found '{value}'. {nearest(value, choices)}")
+                raise ValueError(f"found '{shown(value)}'. {nearest(value, choices)}")
         return value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import shutil
@@ -10,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urljoin
@@ -19,11 +19,10 @@ from fashionai.errors import WeightsError
 from fashionai.models.catalogue import find_network
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 from fashionai.progress import Advance
-from fashionai.runtime import hub_url, torchvision_url, zoo_url
+from fashionai.runtime import hub_url, import_gluoncv, import_mxnet, torchvision_url, zoo_url
 from fashionai.weights.downloading import Digest, download, has_digest, request_headers
 from fashionai.weights.store import temporary_download_folder
 
-ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
 HUB_FILE = "model.safetensors"
 SHA256_DIGITS = re.compile(r"[0-9a-f]{64}")
 MOST_REDIRECTS = 5
@@ -86,12 +85,19 @@ class Zoo:
 
     def published_sha1(self, model: str) -> str:
         """The full SHA-1, from the table of the zoo that has the network."""
-        for module in ZOO_MODULES:
-            # Only a private table has the full hashes; the public function shortens them.
-            table = importlib.import_module(module)._model_sha1
+        for table in zoo_hashes():
             if model in table:
                 return str(table[model])
         raise WeightsError(f"no pretrained weights of {model} were published by the zoo")
+
+
+def zoo_hashes() -> Iterator[Mapping[str, str]]:
+    """The full SHA-1 of each network's weights: first of Gluon's zoo, then of GluonCV's.
+
+    They stand only in private tables; the public functions shorten them.
+    """
+    yield import_mxnet().gluon.model_zoo.model_store._model_sha1
+    yield import_gluoncv().model_zoo.model_store._model_sha1
 
 
 class Hub:
