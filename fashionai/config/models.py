@@ -67,8 +67,8 @@ class DataConfig(Section):
     )
     last_batch: Literal["rollover", "discard"] = Field(
         "rollover",
-        description="Samples that do not fill the last batch of an epoch: `rollover` puts them first "
-        "in the next epoch, `discard` leaves them out. All batches have one size.",
+        description="Samples that do not fill the last batch of an epoch: `rollover` puts them "
+        "first in the next epoch, `discard` leaves them out. All batches have one size.",
     )
     feature_views: int = Field(
         4,
