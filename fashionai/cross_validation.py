@@ -6,6 +6,7 @@ import gc
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -37,13 +38,16 @@ from fashionai.predictions.formats import (
 from fashionai.progress import ProgressBar
 from fashionai.reporting.plots import draw_folds, draw_history
 from fashionai.runs import (
+    BASE_CONFIG_FILE,
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
     Run,
+    RunFolder,
     create_run,
     deciding_differences,
     find_folds,
     learnt_tasks,
+    locked_run,
     remove_run,
 )
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
@@ -122,7 +126,7 @@ class CrossValidation:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.settings_file = path / CROSS_VALIDATION_FILE
-        self.config_file = path / "config.base.yaml"
+        self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
         self.predictions_file = path / "out_of_fold.csv"
         self.scores_file = path / "scores.json"
@@ -135,10 +139,11 @@ class CrossValidation:
 
     def begin(self, config: Config, settings: FoldSettings, folds: Folds) -> None:
         """Write the configuration, the folds and then the settings, which mark it as begun."""
-        save_config(config, self.config_file)
-        write_folds(self.folds_file, *folds)
         stored = {**settings._asdict(), "data": data_hash(config)}
-        write_text(self.settings_file, yaml.safe_dump(stored, sort_keys=False))
+        with self._locked():
+            save_config(config, self.config_file)
+            write_folds(self.folds_file, *folds)
+            write_text(self.settings_file, yaml.safe_dump(stored, sort_keys=False))
 
     def prepare_resume(
         self,
@@ -174,7 +179,8 @@ class CrossValidation:
                 f"{self.path}: the prepared folder has changed since it was begun",
                 "Prepare it as it was, or start anew with --overwrite or another --run",
             )
-        save_config(wanted, self.config_file)
+        with self._locked():
+            save_config(wanted, self.config_file)
 
     def run(
         self, contexts: list[Any], progress: ProgressBar, *, batch_size: int = 16
@@ -183,17 +189,22 @@ class CrossValidation:
 
         ``batch_size`` is the number of images per device in predictions. A cross-validation
         that was interrupted at any moment and resumed ends with the same files. Raises
-        RunStoppedError when the user stops it; the state is then saved.
+        RunStoppedError when the user stops it; the state is then saved. Raises RunError when
+        another process computes the same cross-validation.
         """
+        with self._locked():
+            return self._run(contexts, progress, batch_size)
+
+    def _run(self, contexts: list[Any], progress: ProgressBar, batch_size: int) -> OutOfFoldScores:
         config, crops = self._read_config(), load_yaml(self.settings_file)["crops"]
         count = len(self._begun_runs)
         configs = [self._fold_config(config, number) for number in range(1, count + 1)]
         runs = self._train_folds(configs, contexts)
         draw_folds([run.folder for run in runs], self.plot_file, config.monitor)
         held_out = [read_samples(fold_config, "val") for fold_config in configs]
-        # Always the same engine: the automatic choice may differ after an interruption.
         for run in runs:
             run.check_usable()
+        # Always the same engine: the automatic choice may differ after an interruption.
         probabilities = self._predict(
             *(runs, held_out, contexts, progress),
             crops=crops,
@@ -208,6 +219,9 @@ class CrossValidation:
     def _begun_runs(self) -> list[Run]:
         """The runs of all folds as they were when the cross-validation was opened."""
         return [Run(folder) for folder in find_folds(self.path)]
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked_run(RunFolder(self.path))
 
     def _read_config(self, overrides: Sequence[str] = ()) -> Config:
         """The saved configuration; the runs know tasks whose prepared folder was removed."""
