@@ -167,9 +167,9 @@ class CrossValidation:
         runs = self._train_folds(configs, contexts)
         draw_folds([run.folder for run in runs], self.plot_file, config.monitor)
         held_out = [read_samples(fold_config, "val") for fold_config in configs]
-        # Always the same engine: the automatic choice may differ after an interruption.
         for run in runs:
             run.check_usable()
+        # Always the same engine: the automatic choice may differ after an interruption.
         probabilities = self._predict(
             *(runs, held_out, contexts, progress),
             crops=crops,

@@ -312,7 +312,7 @@ def remove_run(path: Path) -> None:
     with contextlib.ExitStack() as stack:
         for folder in (path, *sorted(file.parent for file in path.glob("*/config.yaml"))):
             stack.enter_context(locked_run(RunFolder(folder)))
-        # Renamed first: of a removal that is killed half a run would be left.
+        # Renamed first, so that a removal that is killed leaves no half of a run under its name.
         removed = path.with_name(f".{path.name}.{secrets.token_hex(8)}{REMOVED_SUFFIX}")
         path.rename(removed)
     shutil.rmtree(removed)

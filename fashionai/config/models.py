@@ -68,13 +68,13 @@ class DataConfig(Section):
     )
     sampler: Literal["shuffle", "balanced"] = Field(
         "shuffle",
-        description="`shuffle` shows every row once per epoch, `balanced` every class equally "
+        description="`shuffle` shows every sample once per epoch, `balanced` every class equally "
         "often.",
     )
     last_batch: Literal["rollover", "discard"] = Field(
         "rollover",
-        description="Rows that do not fill the last batch of an epoch: `rollover` puts them first "
-        "in the next epoch, `discard` leaves them out. All batches have one size.",
+        description="Samples that do not fill the last batch of an epoch: `rollover` puts them "
+        "first in the next epoch, `discard` leaves them out. All batches have one size.",
     )
     feature_views: int = Field(
         4,
@@ -172,7 +172,7 @@ class LossConfig(Section):
     class_weights: Union[str, dict[str, float]] = Field(
         "none",
         description="Weights of the classes in the loss: `none`, `balanced` (inversely "
-        "proportional to the number of rows), or a mapping such as `{no-logo: 0.2}`.",
+        "proportional to the number of samples), or a mapping such as `{no-logo: 0.2}`.",
     )
 
     @field_validator("class_weights", mode="wrap")

@@ -28,7 +28,7 @@ MAYBE_SHARE = 0.027  # share of images with a class marked m, as in the competit
 
 
 @dataclass(frozen=True)
-class Sample:
+class ImageToDraw:
     """One image to draw: its file name, its class and the class marked ``m``, if any."""
 
     file: str
@@ -59,12 +59,12 @@ def write_demo(
     for split, count in (("base", train_per_task), ("rank", test_per_task)):
         for task in tasks:
             (folder / split / "Images" / task.name).mkdir(parents=True, exist_ok=True)
-            for sample, rng in _samples(task, split, count, seed):
-                name = f"Images/{task.name}/{sample.file}"
+            for image, rng in _images_to_draw(task, split, count, seed):
+                name = f"Images/{task.name}/{image.file}"
                 (folder / split / name).write_bytes(
-                    _jpeg(draw(task, sample.label, sample.maybe, rng), rng)
+                    _jpeg(draw(task, image.label, image.maybe, rng), rng)
                 )
-                tables[split].append(f"{name},{task.name},{sample.letters(len(task.classes))}\n")
+                tables[split].append(f"{name},{task.name},{image.letters(len(task.classes))}\n")
                 progress(1)
     questions = [row.rpartition(",")[0] + ",\n" for row in tables["rank"]]
     write_text(folder / "rank/Tests/question.csv", "".join(questions))
@@ -72,10 +72,10 @@ def write_demo(
     write_text(folder / "base/Annotations/label.csv", "".join(tables["base"]))
 
 
-def _samples(
+def _images_to_draw(
     task: Task, split: str, count: int, seed: int
-) -> Iterator[tuple[Sample, np.random.Generator]]:
-    """The samples of one split of one task, each with the random generator for its drawing."""
+) -> Iterator[tuple[ImageToDraw, np.random.Generator]]:
+    """The images of one split of one task, each with the random generator for its drawing."""
     key = [seed, DEMO_TASKS.index(task.name), ("base", "rank").index(split)]
     rng = np.random.default_rng(key)
     labels = _labels(task, count, rng)
@@ -85,7 +85,7 @@ def _samples(
         text = f"{task.name}/{split}/{index}/{seed}"
         file = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".jpg"
         maybe = _neighbour(label, len(task.classes), rng) if index in ambiguous else None
-        yield Sample(file, label, maybe), np.random.default_rng([*key, index])
+        yield ImageToDraw(file, label, maybe), np.random.default_rng([*key, index])
 
 
 def _labels(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -256,7 +256,7 @@ def _check_same_tasks(
         raise DataError(
             f"{names[0]}: has no rows of {', '.join(task.name for task in unpredicted)}, "
             f"which {names[1]} has",
-            f"Give --task {common[0].short_name} to score some tasks alone",
+            f"Give --task {common[0].short_name} to score only some tasks",
         )
 
 

@@ -105,7 +105,7 @@ def epoch_lines(row: EpochRow, epochs: int) -> list[str]:
 
 
 def just_collapsed(rows: Sequence[EpochRow], epochs: int) -> bool:
-    """Whether the network has begun to predict one class alone, so that the user is told once.
+    """Whether the network has begun to predict one class alone, so that the user is informed once.
 
     True for the first of consecutive epochs in which all validation images get the same
     class. The first epoch of several does not count: networks often begin that way.

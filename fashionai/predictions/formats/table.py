@@ -27,7 +27,7 @@ def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float])
     lines: list[tuple[str, ...]] = [(*COLUMNS, *classes)]
     for row in rows:
         numbers = [written(value) for value in row.probabilities]
-        # Of the rounded values, so that whoever reads the file finds the same class.
+        # Of the rounded values, so that readers of the file find the same class.
         best = max(range(len(numbers)), key=lambda index: float(numbers[index]))
         lines.append((row.image, classes[best], numbers[best], *numbers))
     csv_files.write_rows(path, lines)
