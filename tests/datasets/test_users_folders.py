@@ -95,7 +95,7 @@ def test_test_images_without_classes_are_left_out_and_told(tmp_path: Path) -> No
     assert [image.source for image in data_set.images] == ["train/cat/1.jpg", "train/dog/1.jpg"]
     note = (
         f"{tmp_path}/test: 2 images without classes are left out; "
-        f"predict them with: fashionai predict --questions {tmp_path}/test"
+        f"predict with: fashionai predict --questions {tmp_path}/test"
     )
     assert note in data_set.notes
 

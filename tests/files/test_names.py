@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashionai.errors import DataError
-from fashionai.files import atomic_path
+from fashionai.files import atomic_path, write_json
 from fashionai.files.csv_files import write_rows
 from fashionai.files.names import LONGEST_NAME, comparable, fitting, printable
 
@@ -45,3 +46,5 @@ def test_a_name_that_is_no_text_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.csv: cannot hold .*\\xb9\\xb7\.jpg"):
         write_rows(tmp_path / "a.csv", [["image"], [name]])
     assert list(tmp_path.iterdir()) == []
+    write_json(tmp_path / "a.json", {name: 1})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {name: 1}

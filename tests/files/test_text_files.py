@@ -37,6 +37,15 @@ def test_the_encoding_is_recognized_and_told(tmp_path: Path, codec: str, name: s
     assert found.note(path) == ([] if name == "UTF-8" else [f"{path}: read as {name}, not UTF-8"])
 
 
+def test_the_word_for_skirt_alone_is_not_taken_for_a_rare_letter(tmp_path: Path) -> None:
+    """Its bytes in GB18030 are also a letter in UTF-8."""
+    path = write(tmp_path, "1.jpg,裙\n2.jpg,裙裙\n".encode("gbk"))
+    assert read_text(path, "rows").text == "1.jpg,裙\n2.jpg,裙裙\n"
+    for text in ("1.jpg,été\n", "1.jpg,hươu\n", "1.jpg,oraș\n", "1.jpg,ночь\n"):
+        path.write_text(text, encoding="utf-8")
+        assert read_text(path, "rows") == (text, "UTF-8")
+
+
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
 def test_utf_16_without_a_mark_is_known_by_its_zeros(tmp_path: Path, codec: str) -> None:
     path = write(tmp_path, "path,label\na.jpg,x\n".encode(codec))

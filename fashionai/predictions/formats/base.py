@@ -13,7 +13,7 @@ from typing import Callable, NamedTuple, Optional
 import numpy as np
 
 from fashionai.errors import DataError
-from fashionai.files.names import shortened
+from fashionai.files.names import composed, shortened
 from fashionai.tasks import Task
 
 # Digits after the point of a written probability.
@@ -24,6 +24,11 @@ SUM_TOLERANCE = 1e-3
 # An image and the name of its task, empty for the rows of a table: what makes a row the same
 # in two files.
 RowKey = tuple[str, str]
+
+
+def row_key(image: str, task: Task) -> RowKey:
+    """What makes a row the same in two files, however they spell accented letters."""
+    return composed(image), task.name
 
 
 class PredictedRow(NamedTuple):
@@ -40,7 +45,7 @@ class PredictedRow(NamedTuple):
     @property
     def key(self) -> RowKey:
         """What makes it the same row in another file."""
-        return self.image, self.task.name
+        return row_key(self.image, self.task)
 
 
 class LabelPrediction(NamedTuple):
@@ -54,7 +59,7 @@ class LabelPrediction(NamedTuple):
     @property
     def key(self) -> RowKey:
         """What makes it the same row in another file."""
-        return self.image, self.task.name
+        return row_key(self.image, self.task)
 
 
 # Fields and their place, as csv_files.read_csv_rows gives them.
