@@ -70,7 +70,7 @@ def prepare(
         folders: Folder of class folders, which may lie below train, val and test.
         columns: Columns of the table by role (``path``, ``label``, ``split``, ``group``) where
             their names do not tell.
-        classes: Classes of a new task in order, sorted by name without.
+        classes: Classes of a new task in order, sorted by name or number without.
         val_fraction: Share of the rows for validation, in [0, 1); 0.1 for most tasks.
         seed: Seed of the split.
         mode: ``hardlink``, ``copy`` or ``symlink``.
@@ -118,7 +118,9 @@ def _read(
         return read_data_set(find_task(name), data)
     by_role = {f"{role}_column": column for role, column in columns.items()}
     with _as_file(table) as file:
-        return read_own_table(name, file, Path(images), classes, **by_role)
+        data_set = read_own_table(name, file, Path(images), classes, **by_role)
+    # What was guessed about a DataFrame's file is of no use to anyone.
+    return data_set if isinstance(table, (str, Path)) else data_set._replace(guesses=())
 
 
 @contextlib.contextmanager
