@@ -43,8 +43,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically, see as_json."""
-    write_text(path, as_json(value))
+    """Write a JSON file atomically, see as_json.
+
+    Names of files that are not UTF-8 keep their bytes as JSON's escapes, such as ``\\udcb9``.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(as_json(value).encode("utf-8", "backslashreplace"))
 
 
 def as_json(value: Any) -> str:

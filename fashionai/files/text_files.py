@@ -16,6 +16,8 @@ UTF_8 = "UTF-8"
 LARGEST_TEXT = 2**30
 # The number of bytes that tell UTF-16 without a byte order mark, by the zeros of ASCII letters.
 SAMPLE = 4096
+# The last letters of Latin Extended-B, for phonetics and languages that are hardly written.
+RARE_LETTERS = frozenset(map(chr, range(0x220, 0x250)))
 # The share of characters in common Chinese use (GB2312) that makes a text Chinese.
 COMMON_SHARE = 0.9
 
@@ -59,7 +61,10 @@ def _candidates(data: bytes) -> list[tuple[str, str]]:
     if without_mark is not None:
         return [("UTF-16", without_mark)]
     found = [(UTF_8, "utf-8-sig")]
-    return [*found, ("GB18030", "gb18030")] if _looks_chinese(data) else found
+    if not _looks_chinese(data):
+        return found
+    chinese = ("GB18030", "gb18030")
+    return [chinese, *found] if _holds_only_rare_letters(data) else [*found, chinese]
 
 
 def _utf_16_without_mark(sample: bytes) -> Optional[str]:
@@ -71,6 +76,19 @@ def _utf_16_without_mark(sample: bytes) -> Optional[str]:
         if sample[zeros::2].count(0) > 0.9 * half and sample[letters::2].count(0) == 0:
             return codec
     return None
+
+
+def _holds_only_rare_letters(data: bytes) -> bool:
+    """Return whether all foreign letters in UTF-8 are of RARE_LETTERS, which hardly anyone uses.
+
+    The bytes of a few Chinese characters are also such letters: those of the word for skirt are
+    the letter U+0239.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    return all(character <= "\x7f" or character in RARE_LETTERS for character in text)
 
 
 def _looks_chinese(data: bytes) -> bool:

@@ -144,10 +144,9 @@ def _leave_out_unlabelled(places: dict[str, Path]) -> list[str]:
     if content.folders or not content.images:
         return []
     del places["test"]
-    return [
-        f"{folder}: {len(content.images):,} images without classes are left out; "
-        f"predict them with: fashionai predict --questions {folder}"
-    ]
+    count = len(content.images)
+    images = "1 image without a class is" if count == 1 else f"{count:,} images without classes are"
+    return [f"{folder}: {images} left out; predict with: fashionai predict --questions {folder}"]
 
 
 def _read_tree(folder: Path, given: Sequence[str]) -> ClassTree:

@@ -77,7 +77,7 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
         root = label_file.parent.parent
         rows = read_attribute_rows(label_file)
         if not rows:
-            raise DataError(f"{label_file}: no rows, expected image,task,label", "Unpack it again")
+            raise DataError(f"{label_file}: no rows of {task.name}, and none of other tasks")
         marks = [parse_label(row) for row in rows]
         found_tasks.update((row.task.name, None) for row in rows)
         own = [(row, mark) for row, mark in zip(rows, marks) if row.task == task]
@@ -95,10 +95,8 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
         ]
     if not images:
         names = ", ".join(str(path) for path in label_files)
-        others = "and none of other tasks"
-        if found_tasks:
-            others = f"found rows of {', '.join(found_tasks)}"
-        raise DataError(f"{names}: no rows of {task.name}, {others}")
+        others = ", ".join(found_tasks)
+        raise DataError(f"{names}: no rows of {task.name}, found rows of {others}")
     return images
 
 
@@ -219,7 +217,7 @@ def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
         count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
         raise DataError(
             f"{where}: found {count}, expected image,task,label",
-            "Remove the columns behind the label" if len(fields) > 3 else "",
+            "Remove the columns behind these three" if len(fields) > 3 else "",
         )
     image, task_name, label = [*fields, ""][:3]
     image = image.replace("\\", "/")

@@ -33,6 +33,8 @@ IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF", "JPEG2000",
 # The suffix of a file of another kind, such as ".h5", ".ai" and ".jpg~". Other dots belong to the
 # name, as in "5.2 metres".
 SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*~?|~")
+# In characters: what common file systems accept. No longer path exists.
+LONGEST_PATH = 4096
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -75,7 +77,7 @@ class ImageFiles:
         Raises DataError as safe_relative_path does.
         """
         plain = path.replace("\\", "/")
-        for root in (self.root.absolute(), self.root.resolve()):
+        for root in (str(self.root.absolute()), str(self.root.resolve())):
             if plain.startswith(f"{root}/"):
                 path = plain[len(root) + 1 :]
                 break
@@ -121,15 +123,21 @@ class ImageFiles:
         return self._folders[folder]
 
     def _find_folder(self, folder: str) -> str:
-        if not folder or _is_folder(self.root / folder):
+        if len(folder) > LONGEST_PATH or _is_folder(self.root / folder):
             return folder
-        parent, slash, name = folder.rpartition("/")
-        parent = self._real_folder(parent)
-        place = self.root / parent
-        inner = sorted(entry.name for entry in os.scandir(place)) if _is_folder(place) else []
+        found = ""
+        for name in folder.split("/"):
+            found = f"{found}/{self._inner_folder(found, name)}".lstrip("/")
+        return found
+
+    def _inner_folder(self, folder: str, name: str) -> str:
+        """Return how the file system spells the folder ``name`` inside another one."""
+        place = self.root / folder
+        if not _is_folder(place) or _is_folder(place / name):
+            return name
+        inner = sorted(entry.name for entry in os.scandir(place))
         alike = [each for each in inner if comparable(each) == comparable(name)]
-        real_name = next((each for each in alike if _is_folder(place / each)), name)
-        return parent + slash + real_name
+        return next((each for each in alike if _is_folder(place / each)), name)
 
     def _comparable_names(self, folder: str) -> dict[str, str]:
         """Return the names in a folder by their comparable form."""
