@@ -150,8 +150,18 @@ def known_task(name: str) -> Optional[Task]:
 def find_task(name: str, others: Sequence[Task] = ()) -> Task:
     """Return the task with that name or alias.
 
-    ``others`` are further tasks, such as those of runs; they take precedence over known tasks.
-    Raises ConfigError, with the nearest name or all short names, for an unknown name.
+    Args:
+        name: Full name or alias, such as ``skirt_length_labels`` or ``skirt``.
+        others: Further tasks, such as those of runs. They take precedence over known tasks.
+
+    Returns:
+        The task with its classes.
+
+    Raises:
+        ConfigError: An unknown name; the message has the nearest name or all short names.
+
+    Example:
+        >>> fashionai.find_task("skirt").classes
     """
     tasks = (*others, *known_tasks())
     for task in tasks:

@@ -144,7 +144,7 @@ def _container_cores() -> int:
 
 def zoo_cache_folder() -> Path:
     """The folder in which MXNet stores the weights of its zoo: ``$MXNET_HOME/models``."""
-    return Path(os.environ.get("MXNET_HOME") or "~/.mxnet").expanduser() / "models"
+    return _expand(os.environ.get("MXNET_HOME") or "~/.mxnet") / "models"
 
 
 def zoo_url() -> str:
@@ -169,11 +169,19 @@ def home_folder() -> Path:
     Everything in it can be downloaded or computed again.
     """
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = Path(os.environ.get("FASHIONAI_HOME") or f"{caches}/fashionai")
-    # A path that begins with the home folder of an unknown user is not expanded.
-    with contextlib.suppress(RuntimeError):
-        home = home.expanduser()
-    return home
+    return _expand(os.environ.get("FASHIONAI_HOME") or f"{caches}/fashionai")
+
+
+def _expand(path: str) -> Path:
+    """The path with ~ replaced by the home folder.
+
+    Users of containers may have neither $HOME nor an entry in the list of users. Their
+    home folder is /, as Docker sets it. ~name of an unknown user is not replaced.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # the home folder is not known
+        return Path("/", path[2:]) if path == "~" or path.startswith("~/") else Path(path)
 
 
 def weights_folder() -> Path:
@@ -184,9 +192,20 @@ def weights_folder() -> Path:
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
     """The MXNet contexts to compute on.
 
-    ``device`` is auto (GPUs if there are any, else the CPU), cpu or gpu. ``gpus`` are
-    the indices of the GPUs to use, all by default. Raises InstallationError for a
-    GPU that does not exist or that the installed MXNet has no code for.
+    Args:
+        device: ``auto`` (GPUs if there are any, else the CPU), ``cpu`` or ``gpu``.
+        gpus: Indices of the GPUs to use; all by default.
+
+    Returns:
+        One context per device.
+
+    Raises:
+        InstallationError: A GPU that does not exist or that the installed MXNet has no code
+            for, or MXNet cannot be imported.
+
+    Example:
+        >>> fashionai.contexts("cpu")
+        [cpu(0)]
     """
     mx = import_mxnet()
     if device == "cpu":

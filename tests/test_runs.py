@@ -83,6 +83,7 @@ def test_only_runs_are_removed(tmp_path: Path) -> None:
     assert not run.path.exists()
     remove_run(run.path)
     (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter.tex").write_text("")
     with pytest.raises(FashionAIError, match="not a run"):
         remove_run(tmp_path / "thesis")
 

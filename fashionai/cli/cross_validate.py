@@ -16,7 +16,6 @@ from fashionai.cli.options import (
     parse_gpus,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
-from fashionai.fold_counts import MOST_FOLDS
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 
 EPILOG = """
@@ -33,7 +32,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @config_option()
-@click.option("--folds", type=click.IntRange(2, MOST_FOLDS), help="Number of folds.  [default: 4]")
+@click.option("--folds", type=click.IntRange(2), help="Number of folds.  [default: 4]")
 @click.option(
     "--stratified/--not-stratified",
     default=None,

@@ -32,10 +32,21 @@ def load_config(
 ) -> Config:
     """The configuration of a YAML file with ``key=value`` overrides applied.
 
-    ``path`` may be the name of a packaged configuration, see find_config. Its tasks
-    are those of the registry, prepared ones in ``data.folder``, and ``known_tasks``.
-    Raises ConfigError that lists every unknown task and key and every wrong value
-    together.
+    Args:
+        path: YAML file, or the name of a packaged configuration.
+        overrides: Texts ``dotted.key=value``, with the value in YAML.
+        known_tasks: Tasks that the configuration may name, in addition to the known tasks and
+            those that are prepared in its ``data.folder``.
+
+    Returns:
+        The configuration with all keys, checked.
+
+    Raises:
+        ConfigError: Unknown tasks and keys and wrong values, all of them in one message.
+
+    Example:
+        >>> config = fashionai.load_config("skirt", ["epochs=10"])
+        >>> config.optimizer.lr
     """
     return resolve_config(load_yaml(find_config(path)), str(path), overrides, known_tasks)
 
@@ -114,10 +125,10 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            # What stands there is wrong by itself and is reported, unless it is a plain value.
+            # A section that is not a mapping is reported when the tree is validated.
             return [] if _is_section(parent) else [_unknown_key(key)]
         node = child
-    # Another schedule has other keys: those of the former one go with it, but for the warm-up.
+    # Another schedule has other keys: except for the warm-up, those of the former one are removed.
     if leaf == "name" and parents == ["schedule"] and node.get("name") != value:
         for former in [key for key in node if key != "warmup_epochs"]:
             del node[former]

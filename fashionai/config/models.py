@@ -23,7 +23,7 @@ SWITCHES = tuple(
 # The weight of a class in the loss is computed in float32.
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
 
-Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
+_PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class DataConfig(Section):
@@ -50,12 +50,12 @@ class DataConfig(Section):
     augment: list[Augmentation] = Field(
         [RandomCrop(), Mirror()], description="Steps of the augmentation, listed below."
     )
-    mean: Optional[Channels] = Field(
+    mean: Optional[_PerChannel] = Field(
         None,
         description="Mean of the RGB channels of pixels scaled to 0..1. `null` resolves to that "
         "of the pretrained weights, without them to ImageNet's.",
     )
-    std: Optional[Channels] = Field(
+    std: Optional[_PerChannel] = Field(
         None, description="Standard deviation of the RGB channels, as `mean`; positive."
     )
     maybe: Literal["ignore", "soft"] = Field(
@@ -89,7 +89,7 @@ class DataConfig(Section):
 
     @property
     def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Mean and standard deviation, ImageNet's where they are open."""
+        """Mean and standard deviation of the input; those of ImageNet replace null."""
         return self.mean or IMAGENET_MEAN, self.std or IMAGENET_STD
 
     @model_validator(mode="after")
@@ -266,13 +266,13 @@ class Config(Section):
 
     @property
     def run_name(self) -> str:
-        """What the run's folder is called unless somebody says otherwise."""
+        """The default name of the run's folder."""
         if self.task == ALL:
             return ALL
         return "-".join(short_name(name) for name in self.task_names)
 
     def with_input(self, mean: Optional[Sequence[float]], std: Optional[Sequence[float]]) -> Config:
-        """The same with this mean and standard deviation of the input where it leaves them open."""
+        """A copy in which this mean and standard deviation replace those that are null."""
         found = {"data.mean": self.data.mean or mean, "data.std": self.data.std or std}
         return self.changed({key: value and list(value) for key, value in found.items()})
 
@@ -302,7 +302,7 @@ class Config(Section):
     @field_validator("monitor")
     @classmethod
     def _computed(cls, value: str, info: ValidationInfo) -> str:
-        if "task" in info.data:  # else there is something to mend first
+        if "task" in info.data:  # else the task is invalid, which is reported
             choices = monitor_names(info.data["task"])
             if value not in choices:
                 raise ValueError(f"found '{shown(value)}'. {nearest(value, choices)}")

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fashionai.files.names import fitting
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
@@ -22,7 +24,8 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The file is not created here: an interruption before the try block would leave it behind.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    # The name is cut where it would be too long with the ending.
+    temporary = path.with_name(fitting(f".{path.name}", f".{secrets.token_hex(8)}.tmp"))
     try:
         yield temporary
         if durable:

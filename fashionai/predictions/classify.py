@@ -132,7 +132,7 @@ def _files(
     names = _expand(images)
     urls = [name for name in names if is_url(name)]
     with TemporaryDirectory(prefix="fashionai-") as folder:
-        # Files are checked first, so that nothing is downloaded in vain.
+        # Files are checked first: a missing one is reported before anything is downloaded.
         files = {name: Path(name) for name in names if name not in urls}
         _check_sound(files)
         fetched = {url: Path(folder) / str(number) for number, url in enumerate(urls)}

@@ -19,8 +19,8 @@ DECIMALS = 8
 # Written probabilities are rounded, so their sum is 1 within this.
 SUM_TOLERANCE = 1e-3
 
-# An image and the name of its task, empty for the rows of a table: what makes a row the same
-# in two files.
+# The key by which rows of different files are joined: an image and the name of its task, which is
+# empty for the rows of a table.
 RowKey = tuple[str, str]
 
 
@@ -37,7 +37,7 @@ class PredictedRow(NamedTuple):
 
     @property
     def key(self) -> RowKey:
-        """What makes it the same row in another file."""
+        """The key by which rows of different files are joined."""
         return self.image, self.task.name
 
 
@@ -51,7 +51,7 @@ class LabelPrediction(NamedTuple):
 
     @property
     def key(self) -> RowKey:
-        """What makes it the same row in another file."""
+        """The key by which rows of different files are joined."""
         return self.image, self.task.name
 
 

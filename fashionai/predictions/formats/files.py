@@ -97,7 +97,7 @@ def write_predictions(
 def check_expressible(
     file_format: Format, tasks: Sequence[Task], threshold: Optional[float]
 ) -> None:
-    """DataError for several tasks in a format that holds one, ConfigError for a vain threshold."""
+    """DataError for too many tasks for the format, ConfigError for a threshold without effect."""
     if len(tasks) > 1 and not file_format.holds_tasks:
         names = ", ".join(task.name for task in tasks)
         raise DataError(

@@ -47,12 +47,13 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
             raise DataError(
                 f"{where}: found {len(fields)} fields, expected {len(header)} as in the header"
             )
-        image, answer, probability, *numbers = fields
+        image, predicted, probability, *numbers = fields
         values = parse_distribution(numbers, where)
-        if answer not in classes or values[classes.index(answer)] != values.max():
+        if predicted not in classes or values[classes.index(predicted)] != values.max():
             largest = classes[int(values.argmax())]
             raise DataError(
-                f"{where}: class is '{answer}', but the largest probability is that of '{largest}'"
+                f"{where}: class is '{predicted}', but the largest probability is that of "
+                f"'{largest}'"
             )
         _check_confidence(probability, values.max(), where)
         yield PredictedRow(image, task, values), where
