@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 
 @contextlib.contextmanager
@@ -18,19 +18,41 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
 
     The block must create the file. If it raises, the temporary file is deleted and
     ``path`` is unchanged. With ``durable`` the content is flushed to disk before the
-    rename; this is slow for many small files.
+    rename; this is slow for many small files. An OSError of the block that names no file,
+    as of a full disk, or that names the temporary one, gets the name ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The file is not created here: an interruption before the try block would leave it behind.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(temporary_name(path))
     try:
-        yield temporary
-        if durable:
-            with open(temporary, "rb") as written:
-                os.fsync(written.fileno())
-        temporary.replace(path)
+        with named_errors(path, temporary):
+            yield temporary
+            if durable:
+                with open(temporary, "rb") as written:
+                    os.fsync(written.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> str:
+    """A new name for the temporary file of ``path``."""
+    return f".{path.name}.{secrets.token_hex(8)}.tmp"
+
+
+@contextlib.contextmanager
+def named_errors(path: Path, temporary: Optional[Path] = None) -> Iterator[None]:
+    """Give the name ``path`` to an OSError of the block that names no file or ``temporary``.
+
+    Writing to an open file raises errors without a name: a full disk would be reported without
+    saying what could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

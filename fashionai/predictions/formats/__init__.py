@@ -9,6 +9,7 @@ from fashionai.predictions.formats.base import (
     as_written,
 )
 from fashionai.predictions.formats.files import (
+    PREDICTIONS,
     TABLE,
     check_expressible,
     format_of,
@@ -23,6 +24,7 @@ from fashionai.predictions.formats.files import (
 
 __all__ = [
     "DECIMALS",
+    "PREDICTIONS",
     "TABLE",
     "Format",
     "LabelPrediction",
