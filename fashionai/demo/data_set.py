@@ -19,7 +19,7 @@ import numpy as np
 from fashionai.demo.garments import draw
 from fashionai.errors import ConfigError
 from fashionai.families import find_task
-from fashionai.files import write_text
+from fashionai.files import named_errors, write_text
 from fashionai.files.outputs import try_folder
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import Task
@@ -69,9 +69,9 @@ def write_demo(
             (folder / split / "Images" / task.name).mkdir(parents=True, exist_ok=True)
             for sample, rng in _samples(task, split, count, seed):
                 name = f"Images/{task.name}/{sample.file}"
-                (folder / split / name).write_bytes(
-                    _jpeg(draw(task, sample.label, sample.maybe, rng), rng)
-                )
+                data = _jpeg(draw(task, sample.label, sample.maybe, rng), rng)
+                with named_errors(folder / split / name):
+                    (folder / split / name).write_bytes(data)
                 progress(1)
     for place, text in files.items():
         write_text(folder / place, text)

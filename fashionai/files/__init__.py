@@ -5,8 +5,17 @@ from fashionai.files.atomic import (
     atomic_path,
     content_hash,
     file_hash,
+    named_errors,
     write_json,
     write_text,
 )
 
-__all__ = ["as_json", "atomic_path", "content_hash", "file_hash", "write_json", "write_text"]
+__all__ = [
+    "as_json",
+    "atomic_path",
+    "content_hash",
+    "file_hash",
+    "named_errors",
+    "write_json",
+    "write_text",
+]

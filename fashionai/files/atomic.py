@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,9 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
+
+# Errors of a full disk, a used up quota and a file that is too large.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -45,12 +49,18 @@ def named_errors(path: Path, temporary: Optional[Path] = None) -> Iterator[None]
     """Give the name ``path`` to an OSError of the block that names no file or ``temporary``.
 
     Writing to an open file raises errors without a name: a full disk would be reported without
-    saying what could not be written.
+    saying what could not be written. A copy that does not fit names its source first.
     """
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+        if type(error) is OSError and error.errno is None:
+            # NumPy's and Pillow's, when not all of it could be written.
+            raise OSError(errno.EIO, str(error), str(path)) from None
+        does_not_fit = error.errno in NO_ROOM and error.filename2 is not None
+        if error.errno is not None and (
+            does_not_fit or error.filename in (None, str(temporary), temporary)
+        ):
             error.filename = str(path)
         raise
 
