@@ -17,6 +17,7 @@ from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError, closest, shown_value
+from fashionai.files import file_hash
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.yaml_files import load_yaml
@@ -34,6 +35,11 @@ BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE)
 TEMPORARY = re.compile(r"\..*\.tmp")
 # Folders that are being deleted.
 REMOVED_SUFFIX = ".removed"
+# Keys of metrics.json: the SHA-256 of each file of best weights by its name, and that of weights
+# which are about to replace such a file.
+WEIGHTS_HASHES, COMING_HASHES = "weights_sha256", "coming_weights_sha256"
+# How often weights that do not match are read: a training may be replacing them.
+READINGS = 3
 
 
 class RunFolder:
@@ -152,16 +158,7 @@ class Run:
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """The content of metrics.json; empty when the run has not finished an epoch."""
-        file = self.folder.metrics_file
-        try:
-            metrics = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise RunError(f"{file}: not valid JSON: {error}") from None
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
-            raise RunError(f"{file}: does not hold a run's metrics")
-        return metrics
+        return read_metrics(self.folder)
 
     @property
     def weights_file(self) -> Path:
@@ -182,6 +179,28 @@ class Run:
                 f"{self}: no {self.weights_file.name} yet",
                 f"Train it first: fashionai train --run {self} --resume",
             )
+
+    def check_weights(self) -> str:
+        """The SHA-256 of the weights that predict; RunError as for check_hash."""
+        return self.check_hash(self.weights_file)
+
+    def check_hash(self, file: Path) -> str:
+        """The SHA-256 of a file of the run's weights; RunError unless it is the recorded one.
+
+        A run of an earlier version, and last.params, have no recorded one. A training that goes
+        on may replace the file and then metrics.json, which is therefore read again.
+        """
+        metrics = self.metrics
+        for _ in range(READINGS):
+            found, recorded = file_hash(file), recorded_hashes(metrics, file.name)
+            if not recorded or found in recorded:
+                return found
+            metrics = read_metrics(self.folder)
+        raise RunError(
+            f"{file}: the SHA-256 differs from the one in {self.folder.metrics_file.name}: the "
+            "file is damaged",
+            "Restore it from a copy, or train the run again",
+        )
 
     def check_same_config(self, config: Config) -> None:
         """RunError unless the run was begun with this configuration; threads may differ."""
@@ -219,6 +238,26 @@ class Run:
             raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
         meant = closest(self.path.name, (run.path.name for run in find_runs(self.path.parent)))
         raise RunError(problem, f"Did you mean '{self.path.with_name(meant)}'?" if meant else "")
+
+
+def read_metrics(folder: RunFolder) -> dict[str, Any]:
+    """The content of metrics.json, see Run.metrics."""
+    file = folder.metrics_file
+    try:
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise RunError(f"{file}: not valid JSON: {error}") from None
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
+        raise RunError(f"{file}: does not hold a run's metrics")
+    return metrics
+
+
+def recorded_hashes(metrics: Mapping[str, Any], name: str) -> list[str]:
+    """The hashes that a file of weights may have: of the current and of the coming weights."""
+    by_name = (metrics.get(key) for key in (WEIGHTS_HASHES, COMING_HASHES))
+    return [each[name] for each in by_name if isinstance(each, dict) and name in each]
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:

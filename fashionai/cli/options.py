@@ -90,6 +90,15 @@ def runs_option(command: Command) -> Command:
     )(command)
 
 
+def overwrite_option(command: Command) -> Command:
+    """Add --overwrite for the files that a command writes."""
+    return click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace an existing file that is no earlier result of this command.",
+    )(command)
+
+
 def batch_size_option(command: Command) -> Command:
     """Add --batch-size."""
     return click.option(

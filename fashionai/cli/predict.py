@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
+from fashionai.cli.options import (
+    PredictionSettings,
+    overwrite_option,
+    prediction_options,
+    runs_option,
+)
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
@@ -68,6 +73,7 @@ Examples:
     "probability. With two classes: predict the second class where its probability exceeds it.  "
     "[default: 0.5 for two classes]",
 )
+@overwrite_option
 @prediction_options
 def command(
     out: Path,
@@ -79,6 +85,7 @@ def command(
     split: Optional[str],
     layout: str,
     threshold: Optional[float],
+    overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
     """Write a prediction file, with probabilities averaged over crops and runs.
@@ -86,6 +93,8 @@ def command(
     The rows are in the order of the question file, or sorted by name for a folder.
     """
     from fashionai.families import expand_tasks
+    from fashionai.files.outputs import check_output
+    from fashionai.predictions.formats import PREDICTIONS
     from fashionai.predictions.plan import plan_questions, plan_split, question_file, write_planned
     from fashionai.predictions.run_choice import Candidates
     from fashionai.tasks import prepared_tasks
@@ -94,6 +103,7 @@ def command(
         raise click.UsageError("--questions and --split exclude each other")
     if questions is None and path_column is not None:
         raise click.UsageError("--path-column goes with --questions")
+    check_output("--out", out, PREDICTIONS, [questions] if questions else [], overwrite)
     log_to_terminal()
     candidates = Candidates.open(run_paths)
     tasks = expand_tasks(task_names, [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)])
@@ -102,6 +112,7 @@ def command(
         plan = plan_split(split, tasks, candidates, **options)
     else:
         file = questions or question_file(data, tasks or candidates.tasks)
+        check_output("--out", out, PREDICTIONS, [file], overwrite)
         plan = plan_questions(file, data, tasks, candidates, path_column=path_column, **options)
     for task, _, runs in (part.request for part in plan.parts):
         _print_runs(task, runs)

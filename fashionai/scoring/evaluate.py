@@ -12,6 +12,7 @@ from fashionai.datasets.questions import names_to_predict
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks
 from fashionai.files.names import composed
+from fashionai.files.outputs import json_kind
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
@@ -27,6 +28,8 @@ from fashionai.scoring.labels import LabelledRow, Labels, all_labels_of, read_la
 from fashionai.scoring.thresholds import DetectionFigures, detection_figures
 from fashionai.tasks import Task
 
+# What to_json gives, as a file.
+SCORES = json_kind("scores", lambda value: isinstance(value, dict) and {"n", "tasks"} <= set(value))
 # Rows of a file of probabilities, or of a file of predicted labels.
 FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional, TypeVar
@@ -13,9 +14,11 @@ from fashionai.errors import ConfigError, DataError
 from fashionai.families import FAMILIES
 from fashionai.files import csv_files
 from fashionai.files.names import is_writable_as_text, printable
+from fashionai.files.outputs import Kind, first_rows
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import table
 from fashionai.predictions.formats.base import (
+    DECIMALS,
     Format,
     LabelPrediction,
     PlacedFields,
@@ -27,6 +30,21 @@ from fashionai.tasks import Task
 FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
 TABLE = table.FORMAT
+
+# A probability as this project writes it. Label files and the examples of competitions, which
+# may have the same header, have fewer digits.
+WRITTEN = re.compile(rf"[01]\.\d{{{DECIMALS}}}")
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file begins as write_predictions writes it."""
+    rows = first_rows(path, 2)
+    if not rows or not any(file_format.is_first_row(rows[0]) for file_format in formats()):
+        return False
+    return any(WRITTEN.fullmatch(part) for field in rows[-1] for part in field.split(";"))
+
+
+PREDICTIONS = Kind("a prediction file", _is_own)
 
 
 def format_of(task: Task) -> Format:
