@@ -7,7 +7,7 @@ that a user can correct end here as one line and exit code 2.
 from __future__ import annotations
 
 import importlib
-import signal
+import os
 import sys
 from collections.abc import Sequence
 from typing import Optional
@@ -119,8 +119,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         click.echo(f"Error: {error.filename or 'file system'}: {error.strerror or error}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        if arguments is None:
-            # Threads end with the program: a further Ctrl-C would abort it while it waits for them.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo("Interrupted.", err=True)
+        if arguments is None:
+            # After a second Ctrl-C, threads may still decode images: C++ code aborts the program
+            # when such a thread wakes up while Python ends.
+            sys.stdout.flush()
+            os._exit(130)
         sys.exit(130)
