@@ -162,7 +162,7 @@ class Run:
             metrics = read_metrics(self.folder)
         raise RunError(
             f"{file}: the SHA-256 differs from the one in {self.folder.metrics_file.name}: the "
-            "file is damaged",
+            "file is damaged or was replaced",
             "Restore it from a copy, or train the run again",
         )
 

@@ -35,7 +35,7 @@ def write_array(path: Path) -> None:
 def test_the_file_is_named(write: object, tmp_path: Path) -> None:
     with (
         files_of_at_most(500),
-        pytest.raises(OSError, match="File too large|requested and") as caught,
+        pytest.raises(OSError, match=r"File too large|requested and") as caught,
     ):
         write(tmp_path / "out")
     assert caught.value.filename == str(tmp_path / "out")
