@@ -17,7 +17,7 @@ from fashionai.errors import RunError, TrainingError
 from fashionai.files.outputs import try_place
 from fashionai.predictions.predict import check_task, predict_with_engine
 from fashionai.progress import Advance, no_progress
-from fashionai.runs import Run
+from fashionai.runs import Run, locked_run
 from fashionai.runtime import import_mxnet
 from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.scoring.splits import evaluate_samples
@@ -88,9 +88,10 @@ def quantize(
 
     result = _compare(run, val, len(chosen), predictions_of(exact), predictions_of(quantized))
     _check_score_loss(run, result, mode, max_loss)
-    if weights_hash(run) != weights:
-        raise RunError(f"{run}: the weights changed during quantization", "Quantize it again")
-    save_quantized(run, graph, weights, _report(result, mode, max_loss))
+    with locked_run(run.folder):
+        if weights_hash(run) != weights:
+            raise RunError(f"{run}: the weights changed during quantization", "Quantize it again")
+        save_quantized(run, graph, weights, _report(result, mode, max_loss))
     return result
 
 

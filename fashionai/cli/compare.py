@@ -85,7 +85,7 @@ def _print_tasks(compared: list[TaskComparison]) -> None:
         (name, [rows, differing, f"{differing / rows:.2%}", difference])
         for (name, rows, differing), difference in zip(counts, differences)
     ]
-    click.echo(aligned_table("answers", columns, lines))
+    click.echo(aligned_table("predictions", columns, lines))
     if outcomes[-1][1].rows:
         right = [
             (name, [found.rows, *found, _show_p_value(found.p_value)])
@@ -100,10 +100,10 @@ def _print_classes(part: TaskComparison) -> None:
 
     classes = list(enumerate(part.task.classes))
     counts = [(name, part.count_predicted(index)) for index, name in classes]
-    answered = [(name, [a, b, both, a - both]) for name, (a, b, both) in counts]
+    predicted = [(name, [a, b, both, a - both]) for name, (a, b, both) in counts]
     columns = [("A", 8), ("B", 8), ("both", 8), ("differ", 8)]
     click.echo(f"\n{part.name}")
-    click.echo(aligned_table("answered class", columns, answered))
+    click.echo(aligned_table("predicted class", columns, predicted))
     if part.outcomes().rows:
         found = [(name, part.outcomes(index)) for index, name in classes]
         lines = [(name, [outcome.rows, *outcome]) for name, outcome in found]

@@ -43,7 +43,7 @@ them with --weights to the test files of the same runs, in the same order.
     "--by",
     type=click.Choice(list(SCORE_NAMES)),
     default="map",
-    help="Score that --search maximizes.",
+    help="Score by which --search chooses the weights.",
 )
 @overwrite_option
 def command(

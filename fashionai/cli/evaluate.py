@@ -98,9 +98,9 @@ def command(
 ) -> None:
     """Score a prediction file against labels, or a run on a prepared split.
 
-    mAP is the competition's score. The last line is the mean over tasks. Every
-    labelled row must be predicted. Of a prepared folder, every row of those
-    splits must be predicted that the file has rows of.
+    mAP is the competition's score. The last line is the mean over tasks. All rows of a
+    label file must be predicted. Of a prepared folder, all rows of a split must be
+    predicted if any of them is; the other splits are not scored.
     """
     from fashionai.files import write_json
     from fashionai.files.outputs import check_output
@@ -121,6 +121,7 @@ def command(
     elif predictions is not None and labels and run_path is None:
         if isinstance(threshold, str):
             raise click.UsageError("--threshold auto goes with --run, whose validation chooses it")
+        log_to_terminal()
         evaluations = evaluate_file(predictions, labels, questions, task_names, threshold)
     else:
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")

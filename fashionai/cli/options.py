@@ -22,7 +22,10 @@ CROPS = click.Choice([str(count) for count in CROP_COUNTS])
 def complete_config(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Packaged configurations that begin so; files where one does, or no configuration."""
+    """Packaged configurations that begin with this text.
+
+    Files are completed instead if a file begins with it, or if no configuration does.
+    """
     from fashionai.packaged_configs import first_comment, packaged_configs
 
     names = [

@@ -17,7 +17,8 @@ from fashionai.cli.options import (
     skip_bad_option,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
-from fashionai.files.default_folders import DATA_FOLDER
+from fashionai.datasets.names import SPLITS
+from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
 if TYPE_CHECKING:
     from fashionai.runs import Run
@@ -56,7 +57,7 @@ Examples:
 @runs_option
 @click.option(
     "--split",
-    type=click.Choice(["train", "val", "test"]),
+    type=click.Choice(SPLITS),
     help="Predict a prepared split instead of a question file.",
 )
 @click.option(
@@ -70,9 +71,9 @@ Examples:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    help="With a held-out background (logos prepared with --no-logo-share 0): predict the "
-    "background where no class reaches this probability. With two classes: predict the second "
-    "class where its probability exceeds it.  [default: 0.5 for two classes]",
+    help="With a held-out background: predict the background where no class reaches this "
+    "probability. With two classes: predict the second class where its probability exceeds it.  "
+    "[default: 0.5 for two classes]",
 )
 @skip_bad_option
 @overwrite_option
@@ -95,7 +96,6 @@ def command(
 
     The rows are in the order of the question file, or sorted by name for a folder.
     """
-    from fashionai.datasets.prepared.folders import PREPARED_FOLDER
     from fashionai.families import expand_tasks
     from fashionai.files.outputs import check_output
     from fashionai.predictions.formats import PREDICTIONS
@@ -145,6 +145,7 @@ def _print_runs(task: Task, runs: Sequence[Run]) -> None:
         metrics = run.metrics
         score = metrics.get("tasks", {}).get(task.name, {}).get("map")
         validation = f"validation mAP {score:.4f}" if score is not None else "no validation mAP"
-        weights = ", averaged weights" if metrics.get("weights") == "best_ema.params" else ""
+        averaged = run.weights_file == run.folder.best_averaged_parameters
+        weights = ", averaged weights" if averaged else ""
         epoch = metrics.get("best_epoch", "?")
         click.echo(f"{task.name}: {run} ({validation}, epoch {epoch}{weights})")

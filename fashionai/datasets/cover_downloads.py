@@ -126,7 +126,7 @@ def read_urls(path: Path) -> list[ListedURL]:
     the first column that holds one. Raises DataError for a file without URLs, and for a row
     whose number of fields differs from that of the first row.
     """
-    rows = [(fields, place) for fields, place in read_csv_rows(path) if any(fields)]
+    rows = list(read_csv_rows(path))
     if not rows:
         raise DataError(f"{path}: is empty, expected URLs")
     header, place = rows[0]

@@ -5,35 +5,45 @@ The user's own are one image, a folder, a list of paths, or any CSV file with a 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.datasets.readers.csv_dialect import (
     DELIMITERS,
-    DIALECT_LINES,
+    NO_DELIMITER,
     PATH_COLUMN_NAMES,
+    TableFile,
     column_position,
     find_delimiter,
+    first_rows,
     is_existing_file,
+    listed,
     normalized_name,
-    parse_lines,
-    read_lines,
+    note_on_delimiter,
+    read_table_file,
     read_table_rows,
 )
+from fashionai.datasets.readers.header import is_header, note_on_header
 from fashionai.datasets.readers.image_files import (
     ImageFiles,
-    holds_image,
     is_image_name,
-    safe_relative_path,
+    list_folder,
+    list_images_of_folder,
+    note_on_other_files,
 )
 from fashionai.datasets.readers.reader import QuestionFile, readers
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError
 from fashionai.files import csv_files
+from fashionai.files.names import shortened
 from fashionai.tasks import Task
+
+logger = logging.getLogger(__name__)
 
 
 def read_images_to_predict(
@@ -43,9 +53,10 @@ def read_images_to_predict(
 
     ``path`` may also be a single image. Paths in a file are relative to the file's own folder
     or to ``data``. ``path_column`` is the name or the number, from 1, of the column of paths in
-    a CSV file; without it, the column is found by its name or because it holds images. Raises
-    DataError for rows that cannot be read and for missing or repeated images, and ConfigError
-    when the column is not found.
+    a CSV file; without it, the column is found by its name or because it holds images. The log
+    tells how a file was read, and what was left out of a folder. Raises DataError for rows that
+    cannot be read and for missing or repeated images, and ConfigError when the column is not
+    found.
     """
     if path.is_dir():
         return _read_folder(path)
@@ -55,6 +66,8 @@ def read_images_to_predict(
         return [ImageToPredict(path.name, path, None)]
     known = None if path_column else _known_question_file(path)
     if known is not None:
+        for note in csv_files.note_on_encoding(path):
+            logger.info(note)
         return known.read(path, data)
     return _read_list(path, data, path_column)
 
@@ -77,21 +90,32 @@ def names_to_predict(path: Path) -> list[tuple[str, Optional[Task]]]:
 def list_images(folder: Path) -> list[str]:
     """Return the images below a folder, at any depth, as sorted relative paths.
 
-    Hidden files and folders are skipped. A file without an image suffix counts when its content
-    is an image, because images from the web may lack a suffix. Raises DataError for a folder
-    without images.
+    Hidden files and folders are skipped, and links to folders are followed. A file without any
+    suffix counts when its content is an image, because images from the web may lack a suffix.
+    The log names files that are left out. Raises DataError for a folder without images, for a
+    link to a folder above itself, and for names that are not UTF-8.
     """
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            (Path(place) / name).relative_to(folder).as_posix()
-            for name in files
-            if not name.startswith(".") and (is_image_name(name) or holds_image(Path(place) / name))
-        ]
+    found: list[str] = []
+    others: list[str] = []
+    for place in _folders_below(folder, ()):
+        content = list_images_of_folder(place)
+        for names, kind in ((content.images, found), (content.others, others)):
+            kind += [(place / name).relative_to(folder).as_posix() for name in names]
     if not found:
         raise DataError(f"{folder}: no images found")
+    for note in note_on_other_files(sorted(others)):
+        logger.info(f"{folder}: {note}")
     return sorted(found)
+
+
+def _folders_below(folder: Path, above: Sequence[str]) -> Iterator[Path]:
+    """Yield a folder and all folders below it; ``above`` are the real paths of those above it."""
+    real_path = os.path.realpath(folder)
+    if real_path in above:
+        raise DataError(f"{folder}: is a link to a folder above it", "Remove the link")
+    yield folder
+    for name in list_folder(folder).folders:
+        yield from _folders_below(folder / name, [*above, real_path])
 
 
 def _read_folder(folder: Path) -> list[ImageToPredict]:
@@ -122,70 +146,98 @@ def _read_path_rows(
     path: Path, data: Path, path_column: Optional[str]
 ) -> tuple[list[_PathRow], list[ImageFiles]]:
     """Return the rows of a list or CSV file, and the folders that paths may be relative to."""
-    lines = list(itertools.islice(read_lines(path), DIALECT_LINES))
-    first = next((line.strip() for line in lines if line.strip()), None)
-    if first is None:
-        raise DataError(f"{path}: no rows")
+    file = read_table_file(path)
+    first_line = next(line.strip() for line in file.first_lines() if line.strip())
     places = [ImageFiles(place) for place in (path.parent, data) if place.is_dir()]
-    is_table = any(delimiter in first for delimiter in DELIMITERS)
-    if path_column is None and any(is_existing_file(first, files) for files in places):
+    is_table = any(delimiter in first_line for delimiter in DELIMITERS)
+    if path_column is None and any(is_existing_file(first_line, files) for files in places):
         is_table = False  # a path that contains a delimiter
-    delimiter = find_delimiter(lines, places[0], path) if is_table else "\n"
-    first_rows = parse_lines(lines, delimiter)
-    column, has_header = _find_path_column(first_rows[0], path_column, places, path)
+    delimiter = find_delimiter(file, places[0]) if is_table else NO_DELIMITER
+    dialect_rows = first_rows(file, delimiter)
+    column, has_header = _find_path_column(dialect_rows, path_column, places, path)
     rows = [
-        _PathRow(fields[column], safe_relative_path(fields[column], where, "a path"), where)
-        for fields, where in read_table_rows(path, delimiter, len(first_rows[0]), has_header)
+        _PathRow(fields[column], _relative_path(fields[column], where, places), where)
+        for fields, where in read_table_rows(file, delimiter, len(dialect_rows[0]), has_header)
     ]
     if not rows:
         raise DataError(f"{path}: no rows below its header")
+    for note in _guesses(file, delimiter, dialect_rows[0], column, has_header):
+        logger.info(note)
     return rows, places
 
 
+def _guesses(
+    file: TableFile, delimiter: str, first: Sequence[str], column: int, has_header: bool
+) -> list[str]:
+    """Return lines for the user about how the file was read."""
+    notes = [*file.notes]
+    if len(first) > 1:
+        notes.append(note_on_delimiter(file, delimiter))
+    notes.append(note_on_header(file.path, first, has_header))
+    if len(first) > 1:
+        notes.append(f"{file.path}: paths in column {column + 1}")
+    return notes
+
+
+def _relative_path(text: str, where: str, places: Sequence[ImageFiles]) -> str:
+    """Return the safe form of a path; an absolute one has to lie below one of the places."""
+    for files in places[1:]:
+        with contextlib.suppress(DataError):
+            return files.relative_path(text, where, "a path")
+    return places[0].relative_path(text, where, "a path")
+
+
 def _find_path_column(
-    first_row: Sequence[str],
+    rows: Sequence[Sequence[str]],
     given: Optional[str],
     places: Sequence[ImageFiles],
     path: Path,
 ) -> tuple[int, bool]:
     """Return the position of the column of paths, and whether the first row is a header."""
     if given is not None:
-        column = column_position("path", given, first_row, path)
+        column = column_position("path", given, rows[0], path)
+        if not given.isdecimal():
+            return column, True
     else:
-        column = _guess_path_column(first_row, places, path)
-    if _may_be_image(first_row[column], places):
-        return column, False
-    is_usual_name = normalized_name(first_row[column]) in PATH_COLUMN_NAMES
+        column = _guess_path_column(rows[0], places, path)
     # A list whose first path does not exist has no header: the path is reported as missing.
-    return column, is_usual_name or given is not None
+    return column, is_header(
+        rows,
+        column,
+        None,
+        lambda field: any(is_existing_file(field, files) for files in places),
+        otherwise=given is not None,
+    )
 
 
 def _guess_path_column(first_row: Sequence[str], places: Sequence[ImageFiles], path: Path) -> int:
-    """Return the first column that holds images, else the one with a usual name, else the only one.
+    """Return the column of paths: the first with an image's suffix, else the one with a usual
+    name, else the first whose image exists, else the only one.
 
     Raises ConfigError when there is none or when several have a usual name.
     """
-    for position, field in enumerate(first_row):
-        if _may_be_image(field, places):
-            return position
-    found = [
-        position
-        for position, field in enumerate(first_row)
-        if normalized_name(field) in PATH_COLUMN_NAMES
+    columns = range(len(first_row))
+    images = [column for column in columns if is_image_name(first_row[column])]
+    if images:
+        return images[0]
+    usual = [
+        column for column in columns if normalized_name(first_row[column]) in PATH_COLUMN_NAMES
     ]
+    existing = [
+        column
+        for column in columns
+        if any(is_existing_file(first_row[column], files) for files in places)
+    ]
+    found = usual if len(usual) == 1 else existing[:1] or usual
     if not found and len(first_row) == 1:
         return 0
     if len(found) != 1:
-        columns = ", ".join(f"'{field}'" for field in first_row)
         raise ConfigError(
-            f"{path}:1: cannot tell which column holds the paths of the images: {columns}",
+            f"{path}:1: cannot tell which column holds the paths of the images: "
+            f"{listed(first_row)}",
             "Name it with --path-column",
         )
     return found[0]
-
-
-def _may_be_image(field: str, places: Sequence[ImageFiles]) -> bool:
-    return is_image_name(field) or any(is_existing_file(field, files) for files in places)
 
 
 def _find_images(rows: Sequence[_PathRow], places: Sequence[ImageFiles]) -> list[ImageToPredict]:
@@ -201,7 +253,7 @@ def _find_images(rows: Sequence[_PathRow], places: Sequence[ImageFiles]) -> list
             continue
         first = first_places.setdefault(image, where)
         if first != where:
-            raise DataError(f"{where}: {text} is listed twice, first at {first}")
+            raise DataError(f"{where}: {shortened(text)} is listed twice, first at {first}")
         images.append(ImageToPredict(text, files.root / image, None))
     if missing:
         error = files.missing(missing)

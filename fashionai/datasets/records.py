@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -49,12 +50,15 @@ class DataSet(NamedTuple):
 
     ``notes`` are lines for the user about what the reader found. ``val_fraction`` is the
     default share of images for validation, in [0, 1), where the data set prescribes no split.
+    ``guesses`` are lines about how the label files were read, where nothing in them says it:
+    header, columns, delimiter, encoding.
     """
 
     task: Task
     images: list[LabelledImage]
     notes: list[str]
     val_fraction: float = 0.1
+    guesses: Sequence[str] = ()
 
 
 class LabelRow(NamedTuple):

@@ -288,7 +288,8 @@ def _choose_weights(survey: Survey) -> tuple[str, str]:
 
 def _scalar(text: str) -> str:
     """Return the text as a YAML scalar that is read back as this text and not as a number or so."""
+    quoted = json.dumps(text, ensure_ascii=False)
     try:
-        return text if parse_scalar(text) == text else json.dumps(text)
+        return text if parse_scalar(text) == text else quoted
     except ValueError:
-        return json.dumps(text)
+        return quoted

@@ -30,7 +30,7 @@ MAYBE_SHARE = 0.027  # share of images with a class marked m, as in the competit
 
 
 @dataclass(frozen=True)
-class Sample:
+class ImageToDraw:
     """One image to draw: its file name, its class and the class marked ``m``, if any."""
 
     file: str
@@ -67,9 +67,9 @@ def write_demo(
     for split, count in counts.items():
         for task in tasks:
             (folder / split / "Images" / task.name).mkdir(parents=True, exist_ok=True)
-            for sample, rng in _samples(task, split, count, seed):
-                name = f"Images/{task.name}/{sample.file}"
-                data = _jpeg(draw(task, sample.label, sample.maybe, rng), rng)
+            for image, rng in _images_to_draw(task, split, count, seed):
+                name = f"Images/{task.name}/{image.file}"
+                data = _jpeg(draw(task, image.label, image.maybe, rng), rng)
                 with named_errors(folder / split / name):
                     (folder / split / name).write_bytes(data)
                 progress(1)
@@ -81,9 +81,9 @@ def _label_files(tasks: list[Task], counts: dict[str, int], seed: int) -> dict[s
     """The question, answer and label file, in the order in which they are written."""
     tables = {
         split: [
-            f"Images/{task.name}/{sample.file},{task.name},{sample.letters(len(task.classes))}\n"
+            f"Images/{task.name}/{image.file},{task.name},{image.letters(len(task.classes))}\n"
             for task in tasks
-            for sample, _ in _samples(task, split, count, seed)
+            for image, _ in _images_to_draw(task, split, count, seed)
         ]
         for split, count in counts.items()
     }
@@ -107,10 +107,10 @@ def _check_same_rows(folder: Path, files: dict[str, str]) -> None:
             )
 
 
-def _samples(
+def _images_to_draw(
     task: Task, split: str, count: int, seed: int
-) -> Iterator[tuple[Sample, np.random.Generator]]:
-    """The samples of one split of one task, each with the random generator for its drawing."""
+) -> Iterator[tuple[ImageToDraw, np.random.Generator]]:
+    """The images of one split of one task, each with the random generator for its drawing."""
     key = [seed, DEMO_TASKS.index(task.name), ("base", "rank").index(split)]
     rng = np.random.default_rng(key)
     labels = _labels(task, count, rng)
@@ -120,7 +120,7 @@ def _samples(
         text = f"{task.name}/{split}/{index}/{seed}"
         file = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".jpg"
         maybe = _neighbour(label, len(task.classes), rng) if index in ambiguous else None
-        yield Sample(file, label, maybe), np.random.default_rng([*key, index])
+        yield ImageToDraw(file, label, maybe), np.random.default_rng([*key, index])
 
 
 def _labels(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
 
+from fashionai.files.names import fitting
+
 # Errors of a full disk, a used up quota and a file that is too large.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -27,7 +29,8 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The file is not created here: an interruption before the try block would leave it behind.
-    temporary = path.with_name(temporary_name(path))
+    # Its name is cut where it would be too long with the ending.
+    temporary = path.with_name(fitting(f".{path.name}", f".{secrets.token_hex(8)}.tmp"))
     try:
         with named_errors(path, temporary):
             yield temporary
@@ -37,11 +40,6 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def temporary_name(path: Path) -> str:
-    """A new name for the temporary file of ``path``."""
-    return f".{path.name}.{secrets.token_hex(8)}.tmp"
 
 
 @contextlib.contextmanager
@@ -72,8 +70,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically, see as_json."""
-    write_text(path, as_json(value))
+    """Write a JSON file atomically, see as_json.
+
+    Names of files that are not UTF-8 keep their bytes as JSON's escapes, such as ``\\udcb9``.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(as_json(value).encode("utf-8", "backslashreplace"))
 
 
 def as_json(value: Any) -> str:

@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+import io
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fashionai.errors import DataError
 from fashionai.files import atomic_path
+from fashionai.files.names import printable
+from fashionai.files.text_files import read_text
+
+EXPECTED = "comma-separated rows"
+# Ends a file while it is read; no text contains it.
+END = "\0end of the file\0"
 
 
 def read_csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
     """Yield the stripped fields of every row that is not blank, and its position ``file:line``.
 
-    Raises DataError for a file that is missing, not UTF-8 text or not CSV.
+    A row of empty fields is blank. Raises DataError for a file that is missing, not text or not
+    CSV.
     """
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    # The last row of a file whose last quote is not closed includes the mark.
+    lines = itertools.chain(io.StringIO(read_text(path, EXPECTED).text, newline=""), [END])
+    reader = csv.reader(lines)
+    line = 1
     try:
-        with open(path, encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle)
-            for fields in reader:
-                if fields:
-                    yield [field.strip() for field in fields], f"{path}:{reader.line_num}"
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text, expected comma-separated rows") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        for fields in reader:
+            if fields == [END]:
+                return
+            if fields and fields[-1].endswith(END):
+                raise csv.Error("the quote that opens here is never closed")
+            line = reader.line_num + 1
+            if not is_blank(fields):
+                yield [field.strip() for field in fields], f"{path}:{reader.line_num}"
     except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: not valid CSV: {error}") from None
+        raise DataError(f"{path}:{line}: not valid CSV: {error}") from None
+
+
+def note_on_encoding(path: Path) -> list[str]:
+    """Return a line for the user where a file's encoding was guessed; errors as for read_text."""
+    return read_text(path, EXPECTED).note(path)
+
+
+def is_blank(fields: Sequence[str]) -> bool:
+    """Return whether all fields of a row are empty, as in rows that spreadsheets append."""
+    return not any(field.strip() for field in fields)
 
 
 def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
@@ -37,4 +59,8 @@ def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
         atomic_path(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as handle,
     ):
-        csv.writer(handle, lineterminator="\n").writerows(rows)
+        try:
+            csv.writer(handle, lineterminator="\n").writerows(rows)
+        except UnicodeEncodeError as error:
+            name = printable(error.object.strip())
+            raise DataError(f"{path}: cannot hold {name}, which is not UTF-8 text") from None

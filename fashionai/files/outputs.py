@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from fashionai.errors import ConfigError, DataError
-from fashionai.files.atomic import temporary_name
 from fashionai.files.csv_files import read_csv_rows
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -127,7 +126,7 @@ def try_place(output: str, path: Path) -> None:
 
     A file without a name is made in the nearest folder that exists. Missing folders are not made.
     """
-    folder, missing = path.parent, [temporary_name(path)]
+    folder, missing = path.parent, [path.name]
     while not os.path.lexists(folder) and folder != folder.parent:
         missing.append(folder.name)
         folder = folder.parent

@@ -19,7 +19,7 @@ from fashionai.errors import ConfigError, WeightsError, nearest
 from fashionai.files.array_lists import DamagedArraysError, check_array_list
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
-from fashionai.runtime import import_mxnet
+from fashionai.runtime import import_gluoncv, import_mxnet
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -197,9 +197,7 @@ def _stock_network(name: str, classes: int) -> Any:
         if name in _gluon_names():
             return mx.gluon.model_zoo.vision.get_model(name, classes=classes)
         if name in _gluoncv_names():
-            from gluoncv.model_zoo import get_model
-
-            return get_model(name, classes=classes)
+            return import_gluoncv().model_zoo.get_model(name, classes=classes)
     raise ConfigError(f"model.name: unknown network '{name}'", _nearest_network(name))
 
 
@@ -221,9 +219,8 @@ def _gluon_names() -> set[str]:
 
 
 def _gluoncv_names() -> set[str]:
-    from gluoncv.model_zoo import get_model_list
-
-    return {name for name in get_model_list() if not NOT_CLASSIFIERS.search(name)}
+    names = import_gluoncv().model_zoo.get_model_list()
+    return {name for name in names if not NOT_CLASSIFIERS.search(name)}
 
 
 def _check_only_output_differs(

@@ -147,7 +147,7 @@ def _files(
     names = _expand(images)
     urls = [name for name in names if is_url(name)]
     with TemporaryDirectory(prefix="fashionai-") as folder:
-        # Files are checked first, so that nothing is downloaded in vain.
+        # Files are checked first: a missing one is reported before anything is downloaded.
         files = {name: Path(name) for name in names if name not in urls}
         check_files_exist(files)
         bad = check_images(files, progress, leave_out)

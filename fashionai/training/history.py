@@ -106,12 +106,12 @@ def epoch_lines(row: EpochRow, epochs: int) -> list[str]:
 
 
 def just_collapsed(rows: Sequence[EpochRow], epochs: int) -> bool:
-    """Whether the network has begun to predict one class alone, so that the user is told once.
+    """Whether the network has begun to predict one class alone, so that the user is informed once.
 
     True for the first of consecutive epochs in which all validation images get the same
     class. The first epoch of several does not count: networks often begin that way.
     """
-    collapsed = [row["val_answered_classes"] == 1 for row in rows]
+    collapsed = [row["val_predicted_classes"] == 1 for row in rows]
     if len(rows) == 1:
         return collapsed[0] and epochs == 1
     return collapsed[-1] and (len(rows) == 2 or not collapsed[-2])

@@ -29,6 +29,9 @@ VAL_FRACTION = 0.01
 # In bytes. The images are thumbnails of about 1 KB; a much larger member of an archive is not
 # one of them and could exhaust the memory.
 LARGEST_MEMBER = 16 * 2**20
+# Compressed images shrink by a few percent in an archive. What unpacks to many times the archive's
+# size is an attack on the memory, which holds the images of an archive.
+MOST_UNPACKED = 10
 # The bit of a zip member's flags that marks it as encrypted.
 ENCRYPTED_FLAG = 1
 
@@ -63,7 +66,8 @@ def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
         )
         for row, (place, image) in zip(rows, found)
     ]
-    return DataSet(task, images, [], VAL_FRACTION)
+    guesses = csv_files.note_on_encoding(data / "train.csv")
+    return DataSet(task, images, [], VAL_FRACTION, guesses)
 
 
 def read_sample_submission(data_or_csv: Path, data: Path) -> list[ImageToPredict]:
@@ -112,14 +116,13 @@ def _find_images(data: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[str
     that has any of them, else the archive ``<part>.zip``.
     """
     files = ImageFiles(data)
-    ids = {row.id for row in rows}
     for folder in (part, f"{part}/{part}"):
-        names = files.names(folder)
-        if not ids.isdisjoint(names):
-            missing = [(f"{folder}/{row.id}", row.where) for row in rows if row.id not in names]
+        found = [files.find(f"{folder}/{row.id}", row.where) for row in rows]
+        if any(found):
+            missing = [(f"{folder}/{row.id}", row.where) for row, at in zip(rows, found) if not at]
             if missing:
                 raise files.missing(missing)
-            return [(f"{folder}/{row.id}", data / folder / row.id) for row in rows]
+            return [(place, data / place) for place in found if place]
     path = data / f"{part}.zip"
     if not path.is_file():
         places = f"{part}/, {part}/{part}/ or {part}.zip"
@@ -138,6 +141,7 @@ def _find_members(path: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[st
         if missing:
             more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
             raise DataError(f"{missing[0].where}: image {missing[0].id} not found in {path}{more}")
+        _check_sizes([members[row.id] for row in rows], path)
         for row in rows:
             _check_member(archive, members[row.id], path)
     # Not made from the ZipFile above, which is closed by now.
@@ -161,15 +165,27 @@ def _index_members(archive: zipfile.ZipFile, path: Path, part: str) -> dict[str,
     return members
 
 
+def _check_sizes(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
+    """Raise DataError for members that are too large, alone or together."""
+    for info in members:
+        if info.file_size > LARGEST_MEMBER:
+            raise DataError(
+                f"{path}: member {info.filename} has {info.file_size:,} bytes, "
+                f"expected at most {LARGEST_MEMBER:,}"
+            )
+    unpacked, size = sum(info.file_size for info in members), path.stat().st_size
+    if unpacked > max(LARGEST_MEMBER, MOST_UNPACKED * size):
+        raise DataError(
+            f"{path}: {len(members):,} images unpack to {unpacked:,} bytes, "
+            f"expected at most {MOST_UNPACKED} times the {size:,} bytes of the archive"
+        )
+
+
 def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
     """Raise DataError for a member that is unsafe or damaged; reading it compares its checksum."""
     member = f"{path}: member {info.filename}"
     if info.flag_bits & ENCRYPTED_FLAG:
         raise DataError(f"{member} is encrypted")
-    if info.file_size > LARGEST_MEMBER:
-        raise DataError(
-            f"{member} has {info.file_size:,} bytes, expected at most {LARGEST_MEMBER:,}"
-        )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"{member} is compressed by method {info.compress_type}, expected deflate")
     try:

@@ -7,16 +7,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.readers.class_names import notes_on_classes, order_classes
+from fashionai.datasets.readers.class_names import (
+    names_of_classes,
+    notes_on_classes,
+    order_classes,
+)
 from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS, settle_splits
 from fashionai.datasets.readers.image_files import (
     FolderContent,
     list_class_folder,
     list_folder,
+    list_images_of_folder,
     note_on_other_files,
 )
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, nearest
+from fashionai.files.names import comparable
 from fashionai.tasks import Task
 
 # The key of the only tree of a data set without split folders.
@@ -26,11 +32,13 @@ NO_SPLIT = ""
 class ClassTree(NamedTuple):
     """A folder of class folders.
 
-    ``classes`` holds the content of each class folder, and ``others`` the files beside them.
+    ``classes`` holds the content of each class folder by the folder's name, ``names`` the class
+    that each folder stands for, and ``others`` the files beside them.
     """
 
     folder: Path
     classes: dict[str, FolderContent]
+    names: dict[str, str]
     others: list[str]
 
 
@@ -39,23 +47,28 @@ def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> 
 
     The images of each split are sorted by path. The classes are the names of the class
     folders, in the order of ``classes`` or else sorted. Without validation images, the training
-    images have no split, so that prepare chooses some of them. Raises DataError for folders of
-    another depth, images outside a class folder, and classes that train does not have.
+    images have no split, so that prepare chooses some of them. A folder test of images without
+    class folders is left out. Raises DataError for folders of another depth, images outside a
+    class folder, class folders with files but no image, and classes that train does not have.
     """
-    trees = {split: _read_tree(place) for split, place in _split_folders(folder).items()}
+    places = _split_folders(folder)
+    notes = _leave_out_unlabelled(places)
+    given = [comparable(label) for label in classes]
+    trees = {split: _read_tree(place, given) for split, place in places.items()}
     train = trees.get("train") or trees[NO_SPLIT]
-    task = Task(name, (), order_classes(train.classes, classes, str(train.folder)), "table")
+    known = list(train.names.values())
+    task = Task(name, (), order_classes(known, given, str(train.folder)), "table")
     _check_classes(train, task.classes, "not one of the given classes")
     for tree in trees.values():
-        _check_classes(tree, list(train.classes), f"no such class in {train.folder}")
+        _check_classes(tree, known, f"no such class in {train.folder}")
     indices = {label: index for index, label in enumerate(task.classes)}
     images = [
         LabelledImage(
             source=path.relative_to(folder).as_posix(),
             path=path,
             content=None,
-            class_index=indices[path.parent.name],
-            label=path.parent.name,
+            class_index=indices[tree.names[path.parent.name]],
+            label=tree.names[path.parent.name],
             where=str(path),
             split=split or None,
         )
@@ -66,8 +79,10 @@ def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> 
     for tree in trees.values():
         others += _other_files(tree, folder)
     images, split_notes = settle_splits(images, str(folder))
+    for tree in trees.values():
+        _check_images(tree)
     used = {image.class_index for image in images if image.split in (None, "train")}
-    notes = [*note_on_other_files(others), *notes_on_classes(task.classes, used), *split_notes]
+    notes += [*note_on_other_files(others), *notes_on_classes(task.classes, used), *split_notes]
     return DataSet(task, images, notes)
 
 
@@ -117,16 +132,49 @@ def _list_outer_folder(folder: Path) -> FolderContent:
     return content
 
 
-def _read_tree(folder: Path) -> ClassTree:
+def _leave_out_unlabelled(places: dict[str, Path]) -> list[str]:
+    """Remove the split test from ``places`` when it is images without classes; return a note.
+
+    Competitions publish their test images like that, beside train of class folders.
+    """
+    folder = places.get("test")
+    if folder is None:
+        return []
+    content = list_images_of_folder(folder)
+    if content.folders or not content.images:
+        return []
+    del places["test"]
+    count = len(content.images)
+    images = "1 image without a class is" if count == 1 else f"{count:,} images without classes are"
+    return [f"{folder}: {images} left out; predict with: fashionai predict --questions {folder}"]
+
+
+def _read_tree(folder: Path, given: Sequence[str]) -> ClassTree:
     content = _list_outer_folder(folder)
     classes = {name: list_class_folder(folder / name) for name in content.folders}
-    return ClassTree(folder, classes, content.others)
+    names = names_of_classes(classes, given)
+    first: dict[str, str] = {}
+    for name, label in names.items():
+        other = first.setdefault(label, name)
+        if other != name:
+            raise DataError(f"{folder}: folders '{other}' and '{name}' are both class '{label}'")
+    return ClassTree(folder, classes, names, content.others)
 
 
 def _check_classes(tree: ClassTree, known: Sequence[str], problem: str) -> None:
-    for name in tree.classes:
-        if name not in known:
-            raise DataError(f"{tree.folder / name}: {problem}", nearest(name, known))
+    for name, label in tree.names.items():
+        if label not in known:
+            raise DataError(f"{tree.folder / name}: {problem}", nearest(label, known))
+
+
+def _check_images(tree: ClassTree) -> None:
+    """Raise DataError for a class folder with files of which none is an image."""
+    for name, content in tree.classes.items():
+        if content.others and not content.images:
+            raise DataError(
+                f"{tree.folder / name}: holds no image, only files such as {content.others[0]}",
+                "Remove the folder, or convert its files to images",
+            )
 
 
 def _image_paths(tree: ClassTree) -> list[Path]:

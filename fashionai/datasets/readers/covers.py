@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fashionai.datasets.readers.image_files import (
-    holds_image,
-    list_class_folder,
-    note_on_other_files,
-)
+from fashionai.datasets.readers.image_files import list_class_folder, note_on_other_files
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
@@ -34,14 +30,8 @@ def read_covers(data: Path, task: Task = COVERS) -> DataSet:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder, expected the images of '{label}'")
         content = list_class_folder(folder)
-        without_suffix = {name for name in content.others if holds_image(folder / name)}
-        others += [
-            (folder / name).relative_to(data).as_posix()
-            for name in content.others
-            if name not in without_suffix
-        ]
-        names = sorted([*content.images, *without_suffix])
-        if not names:
+        others += [(folder / name).relative_to(data).as_posix() for name in content.others]
+        if not content.images:
             raise DataError(f"{folder}: no images")
         images += [
             LabelledImage(
@@ -52,7 +42,7 @@ def read_covers(data: Path, task: Task = COVERS) -> DataSet:
                 label=label,
                 where=str(folder / name),
             )
-            for name in names
+            for name in content.images
         ]
     return DataSet(task, images, note_on_other_files(others))
 

@@ -9,18 +9,22 @@ Paths are relative to the folder of the set (base, web ...) that the file belong
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.readers.image_files import is_image_name
+from fashionai.datasets.readers.csv_dialect import is_existing_file
+from fashionai.datasets.readers.header import note_on_header
+from fashionai.datasets.readers.image_files import ImageFiles, is_image_name
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import FASHIONAI_TASKS, find_task, known_task
 from fashionai.files import csv_files
+from fashionai.files.names import shortened
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
 
@@ -67,31 +71,32 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
             f"{data}: no label file found",
             f"Unpack the competition's archives so that {data / TRAINING_LABELS[0]} exists",
         )
-    images = []
+    images: list[LabelledImage] = []
     found_tasks: dict[str, None] = {}  # a dict keeps the order of the rows
     for label_file in label_files:
         root = label_file.parent.parent
-        for row in read_attribute_rows(label_file):
-            marks = parse_label(row)
-            found_tasks[row.task.name] = None
-            if row.task == task:
-                images.append(
-                    LabelledImage(
-                        source=f"{root.name}/{row.image}",
-                        path=root / row.image,
-                        content=None,
-                        class_index=int(marks.argmax()),
-                        label=row.label,
-                        where=row.where,
-                    )
-                )
+        rows = read_attribute_rows(label_file)
+        if not rows:
+            raise DataError(f"{label_file}: no rows of {task.name}, and none of other tasks")
+        marks = [parse_label(row) for row in rows]
+        found_tasks.update((row.task.name, None) for row in rows)
+        own = [(row, mark) for row, mark in zip(rows, marks) if row.task == task]
+        files = _find_files([row for row, _ in own], ImageFiles(root))
+        images += [
+            LabelledImage(
+                source=f"{root.name}/{file}",
+                path=root / file,
+                content=None,
+                class_index=int(mark.argmax()),
+                label=row.label,
+                where=row.where,
+            )
+            for (row, mark), file in zip(own, files)
+        ]
     if not images:
         names = ", ".join(str(path) for path in label_files)
-        others = "and none of other tasks"
-        if found_tasks:
-            others = f"found rows of {', '.join(found_tasks)}"
-        raise DataError(f"{names}: no rows of {task.name}, {others}")
-    _check_images_exist([(image.path, image.where) for image in images if image.path])
+        others = ", ".join(found_tasks)
+        raise DataError(f"{names}: no rows of {task.name}, found rows of {others}")
     return images
 
 
@@ -107,11 +112,13 @@ def read_question_file(path: Path, data: Path) -> list[ImageToPredict]:
         raise DataError(f"{path}: no rows")
     _check_distinct(rows)
     archive_root = path.parent.parent
-    places = (archive_root, data, data / "rank")
-    root = next((place for place in places if (place / rows[0].image).is_file()), archive_root)
-    images = [root / row.image for row in rows]
-    _check_images_exist([(image, row.where) for image, row in zip(images, rows)])
-    return [ImageToPredict(row.image, image, row.task) for row, image in zip(rows, images)]
+    folders = [place for place in (archive_root, data, data / "rank") if place.is_dir()]
+    places = [ImageFiles(folder) for folder in folders]
+    files = next((each for each in places if is_existing_file(rows[0].image, each)), places[0])
+    found = _find_files(rows, files)
+    return [
+        ImageToPredict(row.image, files.root / file, row.task) for row, file in zip(rows, found)
+    ]
 
 
 def read_answers(path: Path) -> list[AttributeRow]:
@@ -194,25 +201,33 @@ def read_labels(path: Path) -> Iterator[LabelRow]:
 
 def _is_attribute_row(fields: Sequence[str]) -> bool:
     named = known_task(fields[1]) if len(fields) > 1 else None
-    return fields[0].startswith("Images/") or named in FASHIONAI_TASKS
+    return fields[0].startswith(("Images/", "Images\\")) or named in FASHIONAI_TASKS
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-    """Return whether a row is a header: its first field is not the path of an image."""
-    return "/" not in fields[0] and not is_image_name(fields[0])
+    """Return whether a row is a header: no field is an image, a task, or a label of y, m and n."""
+    if re.search(r"[/\\]", fields[0]) or is_image_name(fields[0]):
+        return False
+    has_label = len(fields) > 2 and fields[2] != "" and set(fields[2]) <= set(MARK_LETTERS)
+    return not has_label and (len(fields) < 2 or known_task(fields[1]) is None)
 
 
 def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
     if len(fields) not in (2, 3):
         count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-        raise DataError(f"{where}: found {count}, expected image,task,label")
+        raise DataError(
+            f"{where}: found {count}, expected image,task,label",
+            "Remove the columns behind these three" if len(fields) > 3 else "",
+        )
     image, task_name, label = [*fields, ""][:3]
-    parts = PurePosixPath(image.replace("\\", "/")).parts
+    image = image.replace("\\", "/")
+    parts = PurePosixPath(image).parts
     if not parts:
         raise DataError(f"{where}: no image path, expected image,task,label")
-    if image.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+    if image.startswith("/") or ".." in parts or ":" in parts[0]:
         raise DataError(
-            f"{where}: path '{image}' leaves the data folder, expected Images/<task>/<file>"
+            f"{where}: path '{shortened(fields[0], 400)}' leaves the data folder, "
+            "expected Images/<task>/<file>"
         )
     try:
         task = find_task(task_name)
@@ -229,17 +244,30 @@ def _check_distinct(rows: Sequence[AttributeRow]) -> None:
             raise DataError(f"{row.where}: {row.image} is listed twice, first at {first}")
 
 
-def _check_images_exist(images: Sequence[tuple[Path, str]]) -> None:
-    missing = [(path, where) for path, where in images if not path.is_file()]
+def _find_files(rows: Sequence[AttributeRow], files: ImageFiles) -> list[str]:
+    """Return the path of each row's image below the root; DataError for missing images."""
+    found = [files.find(row.image, row.where) for row in rows]
+    missing = [(row.image, row.where) for row, file in zip(rows, found) if file is None]
     if missing:
-        path, where = missing[0]
-        more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
-        raise DataError(f"{where}: image {path} does not exist{more}")
+        raise files.missing(missing)
+    return [file for file in found if file is not None]
+
+
+def _guesses(data: Path) -> list[str]:
+    """Return lines for the user about headers and encodings of the label files."""
+    notes = []
+    for label_file in (data / name for name in TRAINING_LABELS if (data / name).is_file()):
+        notes += csv_files.note_on_encoding(label_file)
+        first = next(csv_files.read_csv_rows(label_file), None)
+        if first is not None and _is_header(first[0]):
+            notes.append(note_on_header(label_file, first[0], True))
+    return notes
 
 
 def read_attribute_data_set(data: Path, task: Task) -> DataSet:
     """Read the training sets below ``data`` for one task; errors as for read_training_images."""
-    return DataSet(task, read_training_images(data, task), notes=[])
+    images = read_training_images(data, task)
+    return DataSet(task, images, notes=[], guesses=_guesses(data))
 
 
 READER = Reader(

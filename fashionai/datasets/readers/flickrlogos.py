@@ -22,6 +22,9 @@ from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
 from fashionai.families import LOGOS
+from fashionai.files import csv_files
+from fashionai.files.names import shortened
+from fashionai.files.text_files import read_text
 from fashionai.tasks import Task
 
 NO_LOGO = LOGOS.background
@@ -81,7 +84,8 @@ def read_logos(data: Path, task: Task = LOGOS, *, no_logo_share: float = 0.5) ->
         for name, rows in lists.items()
         if len(rows) != LIST_SIZES[name]
     ]
-    return DataSet(task, _find_images(splits, task, data, root), notes)
+    guesses = [note for name in LIST_SIZES for note in csv_files.note_on_encoding(root / name)]
+    return DataSet(task, _find_images(splits, task, data, root), notes, guesses=guesses)
 
 
 def _without_background_class(task: Task) -> Task:
@@ -90,16 +94,11 @@ def _without_background_class(task: Task) -> Task:
 
 def _read_list(path: Path) -> Iterator[LogoRow]:
     spellings = {name.lower(): name for name in LOGOS.classes}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
+    if not path.exists():
         raise DataError(
             f"{path}: no such list", "FlickrLogos-32 v2 has it beside the folder 'classes'"
-        ) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text, expected rows {ROW_FORMAT}") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        )
+    lines = read_text(path, f"rows {ROW_FORMAT}").text.splitlines()
     if not any(line.strip() for line in lines):
         raise DataError(f"{path}: no rows, expected {ROW_FORMAT}")
     for number, line in enumerate(lines, start=1):
@@ -110,9 +109,11 @@ def _read_list(path: Path) -> Iterator[LogoRow]:
         folder, _, name = image.rpartition("/")
         parent, _, label = folder.rpartition("/")
         if parent != IMAGES_FOLDER or not is_image_name(name):
-            raise DataError(f"{where}: found '{line.strip()}', expected {ROW_FORMAT}")
+            raise DataError(f"{where}: found '{shortened(line.strip())}', expected {ROW_FORMAT}")
         if label.lower() not in spellings:
-            raise DataError(f"{where}: unknown brand '{label}'", nearest(label, LOGOS.classes))
+            raise DataError(
+                f"{where}: unknown brand '{shortened(label)}'", nearest(label, LOGOS.classes)
+            )
         yield LogoRow(image, spellings[label.lower()], label, where)
 
 
@@ -152,9 +153,9 @@ def _find_images(
             folder = row.label
             if folder not in folders:
                 folder = by_lower_case.get(folder.lower(), folder)
-            name = row.image.rpartition("/")[2]
-            image = f"{IMAGES_FOLDER}/{folder}/{name}"
-            if name not in files.names(f"{IMAGES_FOLDER}/{folder}"):
+            listed = f"{IMAGES_FOLDER}/{folder}/{row.image.rpartition('/')[2]}"
+            image = files.find(listed, row.where) or listed
+            if image.rpartition("/")[2] not in files.names(f"{IMAGES_FOLDER}/{folder}"):
                 missing.append((image, row.where))
             images.append(
                 LabelledImage(

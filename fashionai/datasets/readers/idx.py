@@ -12,6 +12,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,35 +25,69 @@ from fashionai.tasks import Task
 
 UNSIGNED_BYTE = 8
 GZIP_MAGIC = b"\x1f\x8b"
+# In bytes. The largest published set of this kind, EMNIST, has 640 million.
+LARGEST_FILE = 2**31
 # Of each part: the prefix of its files, its name in ``source``, and its split in the data set.
 PARTS = (("train", "train", None), ("t10k", "test", "test"))
+
+
+class BinaryFile(Protocol):
+    """A file of bytes, unpacked or not."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most ``size``."""
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Read an idx file, gzipped or not, as a ``uint8`` array with that number of dimensions.
 
-    Raises DataError for a wrong magic number, a damaged gzip file, and a number of values that
-    differs from the header.
+    No more is kept than the header states. Raises DataError for a wrong magic number, a
+    damaged gzip file, a number of values that differs from the header, images of size 0, and
+    more than LARGEST_FILE bytes.
     """
-    data = path.read_bytes()
-    if data[:2] == GZIP_MAGIC:
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: damaged gzip file: {error}") from None
-    expected = bytes([0, 0, UNSIGNED_BYTE, dimensions])
-    if data[:4] != expected:
-        found = data[:4].hex() or "missing (empty file)"
-        raise DataError(f"{path}: magic number is {found}, expected {expected.hex()}")
-    header_size = 4 + 4 * dimensions
-    if len(data) < header_size:
+    try:
+        with path.open("rb") as file:
+            is_zipped = file.read(2) == GZIP_MAGIC
+            file.seek(0)
+            values = gzip.GzipFile(fileobj=file) if is_zipped else file
+            return _read_values(values, path, dimensions)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: damaged gzip file: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _read_values(file: BinaryFile, path: Path, dimensions: int) -> np.ndarray:
+    magic, expected = file.read(4), bytes([0, 0, UNSIGNED_BYTE, dimensions])
+    if magic != expected:
+        start = magic.hex() or "missing (empty file)"
+        raise DataError(f"{path}: magic number is {start}, expected {expected.hex()}")
+    header = file.read(4 * dimensions)
+    if len(header) < 4 * dimensions:
         raise DataError(f"{path}: ends inside its header")
-    shape = struct.unpack(f">{dimensions}I", data[4:header_size])
-    values = np.frombuffer(data, np.uint8, offset=header_size)
-    if values.size != math.prod(shape):
-        sizes = "x".join(str(size) for size in shape)
-        raise DataError(f"{path}: holds {values.size:,} values, its header says {sizes}")
-    return values.reshape(shape)
+    shape = struct.unpack(f">{dimensions}I", header)
+    sizes, size = "x".join(map(str, shape)), math.prod(shape)
+    if 0 in shape[1:]:
+        raise DataError(f"{path}: its header says {sizes}, expected images of 1x1 pixels or more")
+    kept = file.read(size) if size <= LARGEST_FILE else b""
+    found = len(kept) + _count_bytes(file)
+    if found != size:
+        count = f"{found:,}" if found < LARGEST_FILE else f"over {LARGEST_FILE:,}"
+        raise DataError(f"{path}: holds {count} values, its header says {sizes}")
+    if size > LARGEST_FILE:
+        raise DataError(f"{path}: its header says {sizes}, expected at most {LARGEST_FILE:,} bytes")
+    return np.frombuffer(kept, np.uint8).reshape(shape)
+
+
+def _count_bytes(file: BinaryFile) -> int:
+    """Return how many bytes follow, without keeping them; counting stops beyond LARGEST_FILE."""
+    count = 0
+    while count <= LARGEST_FILE:
+        chunk = file.read(2**20)
+        if not chunk:
+            break
+        count += len(chunk)
+    return count
 
 
 def read_idx_images(data: Path, task: Task, progress: Advance = no_progress) -> list[LabelledImage]:
@@ -66,6 +101,8 @@ def read_idx_images(data: Path, task: Task, progress: Advance = no_progress) -> 
         images_file = _find(data, f"{file_prefix}-images-idx3-ubyte")
         labels_file = _find(data, f"{file_prefix}-labels-idx1-ubyte")
         images, labels = read_idx(images_file, 3), read_idx(labels_file, 1)
+        if not len(images):
+            raise DataError(f"{images_file}: holds no images")
         if len(images) != len(labels):
             raise DataError(f"{labels_file}: {len(labels):,} labels for {len(images):,} images")
         if labels.size and labels.max() >= len(task.classes):

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from PIL import Image, UnidentifiedImageError
+
 from fashionai.errors import DataError
-from fashionai.pipeline.decode import read_header
+from fashionai.files.names import (
+    SYSTEM_FOLDERS,
+    comparable,
+    is_writable_as_text,
+    printable,
+    shortened,
+)
 from fashionai.web.urls import is_url
 
 # Includes formats that cannot be decoded: the check of the images then reports such a file,
@@ -18,6 +27,14 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic"),
 )
+# The formats of files without a suffix that count as images, as Pillow names them. Pillow opens
+# others too, such as EPS and HDF5, which are no photographs.
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF")
+# The suffix of a file of another kind, such as ".h5", ".ai" and ".jpg~". Other dots belong to the
+# name, as in "5.2 metres".
+SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*~?|~")
+# In characters: what common file systems accept. No longer path exists.
+LONGEST_PATH = 4096
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -42,6 +59,8 @@ class ImageFiles:
         self.root = root
         self._names: dict[str, frozenset[str]] = {}
         self._by_stem: dict[str, dict[str, list[str]]] = {}
+        self._by_comparable: dict[str, dict[str, str]] = {}
+        self._folders: dict[str, str] = {}
 
     def names(self, folder: str) -> frozenset[str]:
         """Return the names of the files in a folder below the root; "" is the root itself.
@@ -52,18 +71,35 @@ class ImageFiles:
             self._names[folder] = frozenset(_file_names(self.root / folder))
         return self._names[folder]
 
+    def relative_path(self, path: str, where: str, expected: str) -> str:
+        """Return the safe form of a path; an absolute one has to lie below the root.
+
+        Raises DataError as safe_relative_path does.
+        """
+        plain = path.replace("\\", "/")
+        for root in (str(self.root.absolute()), str(self.root.resolve())):
+            if plain.startswith(f"{root}/"):
+                path = plain[len(root) + 1 :]
+                break
+        return safe_relative_path(path, where, expected)
+
     def find(self, path: str, where: str) -> Optional[str]:
         """Return the path of the file that a label file lists as ``path``; None when it is missing.
 
-        ``path`` is a safe relative path and may lack its image suffix. Raises DataError, with
+        ``path`` is a safe relative path and may lack its image suffix. Composed and decomposed
+        letters, and blanks at both ends of a name, make no difference. Raises DataError, with
         ``where``, when two files differ only in the suffix that ``path`` lacks.
         """
         folder, slash, name = path.rpartition("/")
+        folder = self._real_folder(folder)
         if name in self.names(folder):
-            return path
+            return folder + slash + name
+        real_name = self._comparable_names(folder).get(comparable(name))
+        if real_name is not None:
+            return folder + slash + real_name
         if is_image_name(name):
             return None
-        found = self._stems(folder).get(name, [])
+        found = self._stems(folder).get(comparable(name), [])
         if len(found) > 1:
             raise DataError(
                 f"{where}: '{path}' matches {found[0]} and {found[1]}, expected a name with suffix"
@@ -77,7 +113,38 @@ class ImageFiles:
         more = f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
         alike = [file for file in sorted(self.names(folder)) if file.lower() == name.lower()]
         hint = f"Did you mean '{alike[0]}'?" if alike else ""
-        return DataError(f"{where}: image {self.root / path} does not exist{more}", hint)
+        place = shortened(str(self.root / path), 400)
+        return DataError(f"{where}: image {place} does not exist{more}", hint)
+
+    def _real_folder(self, folder: str) -> str:
+        """Return how the file system spells a folder; the same text when it does not exist."""
+        if folder not in self._folders:
+            self._folders[folder] = self._find_folder(folder)
+        return self._folders[folder]
+
+    def _find_folder(self, folder: str) -> str:
+        if len(folder) > LONGEST_PATH or _is_folder(self.root / folder):
+            return folder
+        found = ""
+        for name in folder.split("/"):
+            found = f"{found}/{self._inner_folder(found, name)}".lstrip("/")
+        return found
+
+    def _inner_folder(self, folder: str, name: str) -> str:
+        """Return how the file system spells the folder ``name`` inside another one."""
+        place = self.root / folder
+        if not _is_folder(place) or _is_folder(place / name):
+            return name
+        inner = sorted(entry.name for entry in os.scandir(place))
+        alike = [each for each in inner if comparable(each) == comparable(name)]
+        return next((each for each in alike if _is_folder(place / each)), name)
+
+    def _comparable_names(self, folder: str) -> dict[str, str]:
+        """Return the names in a folder by their comparable form."""
+        if folder not in self._by_comparable:
+            names = sorted(self.names(folder), reverse=True)
+            self._by_comparable[folder] = {comparable(name): name for name in names}
+        return self._by_comparable[folder]
 
     def _stems(self, folder: str) -> dict[str, list[str]]:
         """Return the names of the images in a folder by their stem, the name without suffix."""
@@ -85,7 +152,7 @@ class ImageFiles:
             stems: dict[str, list[str]] = {}
             for name in sorted(self.names(folder)):
                 if is_image_name(name):
-                    stems.setdefault(name.rpartition(".")[0], []).append(name)
+                    stems.setdefault(comparable(name.rpartition(".")[0]), []).append(name)
             self._by_stem[folder] = stems
         return self._by_stem[folder]
 
@@ -95,17 +162,30 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
+def lacks_suffix(name: str) -> bool:
+    """Return whether a file name has no suffix at all, as images from the web may have none."""
+    return SUFFIX.fullmatch(Path(name).suffix) is None and not name.endswith("~")
+
+
 def holds_image(path: Path) -> bool:
-    """Return whether a path is a file that begins like an image, whatever its name.
+    """Return whether a path is a file without a suffix that begins like an image.
 
     Raises DataError when the file cannot be read.
     """
-    if not path.is_file():
+    if not lacks_suffix(path.name) or not path.is_file():
         return False
+    Image.init()
+    formats = [name for name in IMAGE_FORMATS if name in Image.OPEN]
     try:
-        with path.open("rb") as handle:
-            return read_header(handle) is not None
+        with path.open("rb") as handle, Image.open(handle, formats=formats):
+            return True
+    except Image.DecompressionBombError:  # an image, whose size the check of images reports
+        return True
+    except (UnidentifiedImageError, ValueError, SyntaxError):
+        return False
     except OSError as error:
+        if error.errno is None:  # a damaged image, which is not an error of the system
+            return False
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
@@ -120,20 +200,26 @@ def safe_relative_path(path: str, where: str, expected: str) -> str:
     if not parts:
         raise DataError(f"{where}: no image path, expected {expected}")
     if plain.startswith("/") or ".." in parts or DRIVE.match(plain) or is_url(plain):
-        raise DataError(f"{where}: path '{path}' leaves the data folder, expected {expected}")
+        raise DataError(
+            f"{where}: path '{shortened(path, 400)}' leaves the data folder, expected {expected}"
+        )
     return "/".join(parts)
 
 
 def list_folder(folder: Path) -> FolderContent:
-    """Return what lies directly in a folder; DataError when it cannot be read."""
+    """Return what lies directly in a folder.
+
+    Images are known by their suffix. Raises DataError when the folder cannot be read, and for
+    names that are not UTF-8, because no label file or prediction file can hold them.
+    """
     content = FolderContent([], [], [])
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from None
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
+    visible = [entry for entry in entries if not is_passed_over(entry.name)]
+    check_names(folder, [entry.name for entry in visible])
+    for entry in visible:
         if entry.is_dir():
             content.folders.append(entry.name)
         # A broken link counts as an image, so that the check of the images reports it.
@@ -144,9 +230,35 @@ def list_folder(folder: Path) -> FolderContent:
     return content
 
 
-def list_class_folder(folder: Path) -> FolderContent:
-    """Return what lies in the folder of one class; DataError when it holds folders."""
+def list_images_of_folder(folder: Path) -> FolderContent:
+    """Return what list_folder returns, with files without a suffix known by their content."""
     content = list_folder(folder)
+    found = {name for name in content.others if holds_image(folder / name)}
+    others = [name for name in content.others if name not in found]
+    return FolderContent(content.folders, sorted([*content.images, *found]), others)
+
+
+def is_passed_over(name: str) -> bool:
+    """Return whether a file or folder is hidden, or a folder that a system leaves by itself."""
+    return name.startswith(".") or name in SYSTEM_FOLDERS
+
+
+def check_names(folder: Path, names: Sequence[str]) -> None:
+    """Raise DataError for names in a folder that are not UTF-8."""
+    bad = [name for name in names if not is_writable_as_text(name)]
+    if bad:
+        more = f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else ""
+        raise DataError(
+            f"{printable(str(folder / bad[0]))}{more}: the name is not UTF-8 text", "Rename it"
+        )
+
+
+def list_class_folder(folder: Path) -> FolderContent:
+    """Return what lies in the folder of one class, as list_images_of_folder does.
+
+    Raises DataError when it holds folders.
+    """
+    content = list_images_of_folder(folder)
     if content.folders:
         raise DataError(
             f"{folder / content.folders[0]}: is a folder below a class folder, expected images"
@@ -165,6 +277,13 @@ def note_on_other_files(others: Sequence[str]) -> list[str]:
     return [f"{len(others):,} files skipped because they are not images: {names}"]
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or a NUL in it
+        return False
+
+
 def _file_names(folder: Path) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
@@ -172,4 +291,6 @@ def _file_names(folder: Path) -> Iterator[str]:
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
         return
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # no such folder exists
+            return
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from None

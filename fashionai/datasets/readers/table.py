@@ -7,31 +7,40 @@ it is one-hot: one column of zeros and ones per class.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.readers.class_names import notes_on_classes, order_classes
+from fashionai.datasets.readers.class_names import (
+    names_of_classes,
+    notes_on_classes,
+    order_classes,
+)
 from fashionai.datasets.readers.csv_dialect import (
-    DIALECT_LINES,
     LABEL_COLUMN_NAMES,
     PATH_COLUMN_NAMES,
+    TableFile,
     column_position,
     find_delimiter,
+    first_rows,
     is_existing_file,
+    listed,
     normalized_name,
-    parse_lines,
-    read_lines,
+    note_on_delimiter,
+    read_table_file,
     read_table_rows,
 )
 from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS, settle_splits
-from fashionai.datasets.readers.image_files import ImageFiles, is_image_name, safe_relative_path
+from fashionai.datasets.readers.header import is_column_numbers, is_header, note_on_header
+from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.files.names import comparable, shortened
 from fashionai.tasks import Task
 
-ONE_HOT_VALUES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+# The values of one-hot columns in lower case.
+ONE_HOT_VALUES = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
 
 
 class TableColumns(NamedTuple):
@@ -84,20 +93,50 @@ def read_table(
     files = ImageFiles(images_folder)
     given = {"path": path_column, "label": label_column}
     given.update(split=split_column, group=group_column)
-    lines = list(itertools.islice(read_lines(csv_file), DIALECT_LINES))
-    delimiter = find_delimiter(lines, files, csv_file)
-    columns = _find_columns(parse_lines(lines, delimiter), given, files, csv_file)
-    known = order_classes((), classes, "") if classes else ()
-    rows, repeated = _distinct_rows(csv_file, delimiter, columns, files, known)
+    file = read_table_file(csv_file)
+    delimiter = find_delimiter(file, files)
+    columns = _find_columns(first_rows(file, delimiter), given, files, csv_file)
+    rows, repeated = _distinct_rows(file, delimiter, columns, files)
     _check_splits(rows)
+    known = [comparable(name) for name in classes]
     labels = columns.classes.values() if columns.classes else {row.label for row in rows}
-    task = Task(name, (), order_classes(labels, classes, str(csv_file)), "table")
-    images, split_notes = settle_splits(_records(rows, task, images_folder), str(csv_file))
+    names = names_of_classes(labels, known)
+    task = Task(name, (), order_classes(names.values(), known, str(csv_file)), "table")
+    _check_classes(rows, names, task)
+    records = _records(rows, names, task, images_folder)
+    images, split_notes = settle_splits(records, str(csv_file))
     used = {image.class_index for image in images if image.split in (None, "train")}
     notes = [*columns.notes, *notes_on_classes(task.classes, used), *split_notes]
     if repeated:
         notes.append(f"{repeated:,} repeated {'row' if repeated == 1 else 'rows'} skipped")
-    return DataSet(task, images, notes)
+    return DataSet(task, images, notes, guesses=_guesses(file, delimiter, columns))
+
+
+def _guesses(file: TableFile, delimiter: str, columns: TableColumns) -> list[str]:
+    """Return lines for the user about how the file was read."""
+    first = first_rows(file, delimiter)[0]
+    return [
+        *file.notes,
+        note_on_delimiter(file, delimiter),
+        note_on_header(file.path, first, columns.has_header),
+        _note_on_columns(file.path, first, columns),
+    ]
+
+
+def _note_on_columns(csv_file: Path, first: Sequence[str], columns: TableColumns) -> str:
+    """Return a line for the user about which columns hold the paths and the labels."""
+
+    def named(position: int) -> str:
+        name = f" '{shortened(first[position])}'" if columns.has_header else ""
+        return f"column {position + 1}{name}"
+
+    if columns.label is not None:
+        labels = f"labels in {named(columns.label)}"
+    else:
+        labels = f"one-hot labels in {len(columns.classes)} columns: " + listed(
+            list(columns.classes.values())
+        )
+    return f"{csv_file}: paths in {named(columns.path)}, {labels}"
 
 
 def _find_columns(
@@ -121,11 +160,15 @@ def _find_columns(
             raise ConfigError(f"--{role}-column and --{other}-column: both are column {column + 1}")
     free = [position for position in range(len(first)) if position not in chosen.values()]
     by_name = any(column and not column.isdecimal() for column in given.values())
-    path_field = first[chosen.get("path", free[0] if free else 0)]
-    has_header = by_name or _has_header(first, path_field, files)
+    path = chosen.get("path", free[0] if free else 0)
+    others = [position for position in free if position != path]
+    label = chosen.get("label", others[0] if len(others) == 1 else None)
+    has_header = by_name or is_header(
+        first_rows, path, label, lambda field: is_existing_file(field, files)
+    )
     where = f"{csv_file}:1"
     classes: dict[int, str] = {}
-    if has_header:
+    if has_header and not (is_column_numbers(first) and len(others) == 1):
         classes = _choose_by_header(chosen, free, first_rows, where)
     else:
         _choose_by_order(chosen, free, first, where)
@@ -139,20 +182,13 @@ def _find_columns(
     return TableColumns(len(first), has_header, chosen["path"], label, classes, split, group, notes)
 
 
-def _has_header(first: Sequence[str], path_field: str, files: ImageFiles) -> bool:
-    names = {normalized_name(field) for field in first}
-    if names & set(PATH_COLUMN_NAMES) and names & set(LABEL_COLUMN_NAMES):
-        return True
-    return not (is_image_name(path_field) or is_existing_file(path_field, files))
-
-
 def _usual_column(
     header: Sequence[str], free: Sequence[int], names: Sequence[str], role: str, where: str
 ) -> int:
     """Return the one free column whose name is among the usual ``names`` of a role."""
     found = [position for position in free if normalized_name(header[position]) in names]
     if len(found) != 1:
-        columns = ", ".join(f"'{header[position]}'" for position in found or range(len(header)))
+        columns = listed([header[position] for position in found or range(len(header))])
         problem = f"several {role} columns" if found else f"no {role} column among"
         raise DataError(
             f"{where}: found {problem}: {columns}",
@@ -175,13 +211,13 @@ def _one_hot_columns(
     ):
         return {}
     rows = [row for row in first_rows[1:] if len(row) == len(header)]
-    if not any(all(row[position] in ONE_HOT_VALUES for position in free) for row in rows):
+    if not any(all(row[at].lower() in ONE_HOT_VALUES for at in free) for row in rows):
         return {}
     names = [header[position] for position in free]
     for position, name in zip(free, names):
         if not name or names.count(name) > 1:
             raise DataError(
-                f"{where}: one-hot column {position + 1} is named '{name}', "
+                f"{where}: one-hot column {position + 1} is named '{shortened(name)}', "
                 "expected a class name that no other column has"
             )
     return dict(zip(free, names))
@@ -214,29 +250,24 @@ def _choose_by_order(
     if "path" not in chosen or "label" not in chosen:
         raise DataError(
             f"{where}: cannot tell without a header which columns hold paths and labels: "
-            f"{', '.join(first)}",
+            f"{', '.join(map(shortened, first[:12]))}",
             "Give their numbers with --path-column and --label-column",
         )
 
 
 def _distinct_rows(
-    csv_file: Path, delimiter: str, columns: TableColumns, files: ImageFiles, known: Sequence[str]
+    file: TableFile, delimiter: str, columns: TableColumns, files: ImageFiles
 ) -> tuple[list[TableRow], int]:
     """Return one row per image, and how many rows repeat another row.
 
-    ``known`` are the given classes, if any. Raises DataError for a row that cannot be used, and
-    for two rows of one image that differ.
+    Raises DataError for a row that cannot be used, and for two rows of one image that differ.
     """
     rows: dict[str, TableRow] = {}
     missing: list[tuple[str, str]] = []
-    repeated, classes = 0, frozenset(known)
-    for fields, where in read_table_rows(csv_file, delimiter, columns.width, columns.has_header):
-        path = safe_relative_path(fields[columns.path], where, "a path below it")
+    repeated = 0
+    for fields, where in read_table_rows(file, delimiter, columns.width, columns.has_header):
+        path = files.relative_path(fields[columns.path], where, "a path below it")
         label = _read_label(fields, columns, where)
-        if classes and label not in classes:
-            raise DataError(
-                f"{where}: class '{label}' is not one of the given classes", nearest(label, known)
-            )
         image = files.find(path, where)
         if image is None:
             missing.append((path, where))
@@ -251,7 +282,7 @@ def _distinct_rows(
     if missing:
         raise files.missing(missing)
     if not rows:
-        raise DataError(f"{csv_file}: no rows")
+        raise DataError(f"{file.path}: no rows")
     return list(rows.values()), repeated
 
 
@@ -262,9 +293,10 @@ def _read_label(fields: Sequence[str], columns: TableColumns, where: str) -> str
             raise DataError(f"{where}: empty label")
         return fields[columns.label]
     for position, name in columns.classes.items():
-        if fields[position] not in ONE_HOT_VALUES:
-            raise DataError(f"{where}: column '{name}' is '{fields[position]}', expected 0 or 1")
-    ones = [name for position, name in columns.classes.items() if ONE_HOT_VALUES[fields[position]]]
+        if fields[position].lower() not in ONE_HOT_VALUES:
+            found = shortened(fields[position])
+            raise DataError(f"{where}: column '{name}' is '{found}', expected 0 or 1")
+    ones = [name for at, name in columns.classes.items() if ONE_HOT_VALUES[fields[at].lower()]]
     if len(ones) != 1:
         found = " and ".join(f"'{name}'" for name in ones) or "no class"
         raise DataError(f"{where}: found a 1 for {found}, expected a 1 for exactly one class")
@@ -310,14 +342,25 @@ def _check_splits(rows: Sequence[TableRow]) -> None:
             )
 
 
-def _records(rows: Sequence[TableRow], task: Task, images_folder: Path) -> list[LabelledImage]:
+def _check_classes(rows: Sequence[TableRow], names: Mapping[str, str], task: Task) -> None:
+    for row in rows:
+        if names[row.label] not in task.classes:
+            raise DataError(
+                f"{row.where}: class '{shortened(row.label)}' is not one of the given classes",
+                nearest(row.label, task.classes),
+            )
+
+
+def _records(
+    rows: Sequence[TableRow], names: Mapping[str, str], task: Task, images_folder: Path
+) -> list[LabelledImage]:
     indices = {label: index for index, label in enumerate(task.classes)}
     return [
         LabelledImage(
             source=row.image,
             path=images_folder / row.image,
             content=None,
-            class_index=indices[row.label],
+            class_index=indices[names[row.label]],
             label=row.label,
             where=row.where,
             split=row.split,

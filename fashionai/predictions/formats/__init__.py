@@ -7,6 +7,7 @@ from fashionai.predictions.formats.base import (
     PredictedRow,
     RowKey,
     as_written,
+    row_key,
 )
 from fashionai.predictions.formats.files import (
     PREDICTIONS,
@@ -38,6 +39,7 @@ __all__ = [
     "probability_format",
     "read_predicted_labels",
     "read_predictions",
+    "row_key",
     "source_names",
     "write_predictions",
 ]

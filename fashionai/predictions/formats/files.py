@@ -13,6 +13,7 @@ from fashionai.datasets.readers.reader import reader_of
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import FAMILIES
 from fashionai.files import csv_files
+from fashionai.files.names import is_writable_as_text, printable
 from fashionai.files.outputs import Kind, first_rows
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import table
@@ -115,7 +116,7 @@ def write_predictions(
 def check_expressible(
     file_format: Format, tasks: Sequence[Task], threshold: Optional[float]
 ) -> None:
-    """DataError for several tasks in a format that holds one, ConfigError for a vain threshold."""
+    """DataError for too many tasks for the format, ConfigError for a threshold without effect."""
     if len(tasks) > 1 and not file_format.holds_tasks:
         names = ", ".join(task.name for task in tasks)
         raise DataError(
@@ -134,7 +135,7 @@ def check_expressible(
 def image_names(file_format: Format, task: Task, paths: Sequence[str]) -> list[str]:
     """The names of images in a prediction file; ``paths`` are those of the question file.
 
-    Raises DataError when two images have the same name there.
+    Raises DataError when two images have the same name there, and for names that are not UTF-8.
     """
     return _distinct_names(file_format, task, paths, paths, "Leave one of them out")
 
@@ -149,6 +150,11 @@ def source_names(file_format: Format, task: Task, sources: Sequence[str]) -> lis
 def _distinct_names(
     file_format: Format, task: Task, paths: Sequence[str], known_as: Sequence[str], hint: str
 ) -> list[str]:
+    for image in known_as:
+        if not is_writable_as_text(image):
+            raise DataError(
+                f"{task.name}: the name of {printable(image)} is not UTF-8 text", "Rename it"
+            )
     names = [file_format.image_name(path) for path in paths]
     first: dict[str, str] = {}
     for name, image in zip(names, known_as):

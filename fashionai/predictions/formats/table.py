@@ -8,6 +8,7 @@ from typing import Optional
 
 from fashionai.errors import DataError
 from fashionai.files import csv_files
+from fashionai.files.names import shortened
 from fashionai.predictions.formats.base import (
     SUM_TOLERANCE,
     Format,
@@ -15,6 +16,7 @@ from fashionai.predictions.formats.base import (
     PlacedRow,
     PredictedRow,
     parse_distribution,
+    rounding_error,
     written,
 )
 from fashionai.tasks import Task
@@ -27,7 +29,7 @@ def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float])
     lines: list[tuple[str, ...]] = [(*COLUMNS, *classes)]
     for row in rows:
         numbers = [written(value) for value in row.probabilities]
-        # Of the rounded values, so that whoever reads the file finds the same class.
+        # Of the rounded values, so that readers of the file find the same class.
         best = max(range(len(numbers)), key=lambda index: float(numbers[index]))
         lines.append((row.image, classes[best], numbers[best], *numbers))
     csv_files.write_rows(path, lines)
@@ -37,8 +39,9 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     header, place = next(placed)
     classes = header[len(COLUMNS) :]
     if len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes:
+        listed = shortened(",".join(header), 400)
         raise DataError(
-            f"{place}: found columns {','.join(header)}, "
+            f"{place}: found columns {listed}, "
             f"expected {','.join(COLUMNS)} and two or more distinct classes"
         )
     task = Task("", (), tuple(classes), "table")
@@ -47,20 +50,22 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
             raise DataError(
                 f"{where}: found {len(fields)} fields, expected {len(header)} as in the header"
             )
-        image, answer, probability, *numbers = fields
+        image, predicted, probability, *numbers = fields
         values = parse_distribution(numbers, where)
-        if answer not in classes or values[classes.index(answer)] != values.max():
+        if predicted not in classes or values[classes.index(predicted)] != values.max():
             largest = classes[int(values.argmax())]
             raise DataError(
-                f"{where}: class is '{answer}', but the largest probability is that of '{largest}'"
+                f"{where}: class is '{predicted}', but the largest probability is that of "
+                f"'{largest}'"
             )
-        _check_confidence(probability, values.max(), where)
+        rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
+        _check_confidence(probability, values.max(), rounding, where)
         yield PredictedRow(image, task, values), where
 
 
-def _check_confidence(probability: str, largest: float, where: str) -> None:
+def _check_confidence(probability: str, largest: float, rounding: float, where: str) -> None:
     try:
-        agrees = abs(float(probability) - largest) <= SUM_TOLERANCE
+        agrees = abs(float(probability) - largest) <= max(SUM_TOLERANCE, rounding + 1e-9)
     except ValueError:
         agrees = False
     if not agrees:

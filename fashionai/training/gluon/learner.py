@@ -154,7 +154,7 @@ class Learner:
     ) -> dict[str, float]:
         """Scores of the centre crops: the mean over tasks, and ``TASK.SCORE`` of several tasks.
 
-        ``answered_classes`` is the number of different classes that are predicted, of the
+        ``predicted_classes`` is the number of different classes that are predicted, of the
         task with the fewest: 1 means that training has collapsed. ``check`` is called
         before each batch and may raise to stop.
         """
@@ -168,7 +168,7 @@ class Learner:
         }
         scores = overall_scores(list(by_task.values()))
         predicted = [rows.argmax(axis=1) for rows in probabilities]
-        scores["answered_classes"] = min(len(np.unique(classes)) for classes in predicted)
+        scores["predicted_classes"] = min(len(np.unique(classes)) for classes in predicted)
         if len(by_task) > 1:
             for task, task_values in by_task.items():
                 scores |= {f"{task}.{name}": score for name, score in task_values.items()}

@@ -39,7 +39,7 @@ def rows_of(path: Path) -> list[list[str]]:
 def test_images_and_labels_are_those_of_the_rows(tmp_path: Path, place: str) -> None:
     same = write_cactus(tmp_path / "plain")
     write_cactus(tmp_path / "data", place=place)
-    task, images, notes, _ = read_cactus(tmp_path / "data")
+    task, images, notes, *_ = read_cactus(tmp_path / "data")
     assert task == CACTUS
     assert notes == []
     rows = rows_of(same / "train.csv")
@@ -169,6 +169,17 @@ GOOD = (("train/a.jpg", b"a" * 100), ("train/b.jpg", b"b" * 100))
 def test_archives_that_are_not_safe_are_refused(tmp_path: Path, members, problem: str) -> None:
     path = archive_of(tmp_path, *members)
     assert error_of(read_cactus, tmp_path) == problem.format(zip=path, csv=tmp_path / "train.csv")
+
+
+def test_many_images_that_would_fill_the_memory(tmp_path: Path) -> None:
+    """Each is small enough, all of them together are not."""
+    half = bytes(LARGEST_MEMBER // 2 + 1)
+    path = archive_of(tmp_path, ("train/a.jpg", half), ("train/b.jpg", half))
+    size = path.stat().st_size
+    assert error_of(read_cactus, tmp_path) == (
+        f"{path}: 2 images unpack to 16,777,218 bytes, "
+        f"expected at most 10 times the {size:,} bytes of the archive"
+    )
 
 
 def change(path: Path, offset_in_entry: int, value: int) -> None:

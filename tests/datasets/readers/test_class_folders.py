@@ -166,7 +166,7 @@ ONE_CLASS = ": found class 'a', expected at least two classes"
         (["train/a/1.jpg", "train/b/c/1.jpg"], f"/train/b/c{NESTED}"),
         (["a/1.jpg", "b/1.jpg", "1.jpg"], f"/1.jpg{OUTSIDE}"),
         (["train/a/1.jpg", "train/b/1.jpg", "1.jpg"], f"/1.jpg{OUTSIDE}"),
-        (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], f"/test/1.jpg{OUTSIDE}"),
+        (["train/a/1.jpg", "train/b/1.jpg", "val/1.jpg"], f"/val/1.jpg{OUTSIDE}"),
         (
             ["train/a/1.jpg", "train/b/1.jpg", "extra/a/1.jpg"],
             "/extra: found beside the split folder train, expected train, val or test",

@@ -280,7 +280,7 @@ def test_a_class_that_is_not_given_is_refused_with_its_line(tmp_path: Path) -> N
 
 def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     path, images = write(tmp_path)
-    path.write_bytes("file,label\na.jpg,x\n".encode("utf-16"))
+    path.write_bytes("file,label\na.jpg,x\n".encode("utf-16")[:-1])
     assert error_of(read_table, "t", path, images) == (
         f"{path}: not UTF-8 text, expected rows of a table"
     )

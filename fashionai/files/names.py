@@ -1,0 +1,57 @@
+"""Names of files and classes as people mean them, although systems spell them differently."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+
+# What systems leave in folders by themselves. Such files and folders are never the user's data.
+SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r")
+SYSTEM_FOLDERS = ("__MACOSX", "@eaDir")
+# In bytes: what common file systems accept as the name of a file or folder.
+LONGEST_NAME = 255
+
+
+def composed(text: str) -> str:
+    """Return the text in composed form (NFC), in which equal letters have equal codes.
+
+    Some systems store names in decomposed form, such as "e" and an accent for "é".
+    """
+    return unicodedata.normalize("NFC", text)
+
+
+def comparable(name: str) -> str:
+    """Return a name without what readers of CSV files and people overlook.
+
+    These are blanks at both ends, and the difference between composed and decomposed letters.
+    """
+    return composed(name.strip())
+
+
+def is_writable_as_text(name: str) -> bool:
+    """Return whether a name is text that UTF-8 can hold; names from other systems may not be."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(name: str) -> str:
+    """Return a name for messages; bytes that are not UTF-8 become escapes such as ``\\xb9``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """Return a text for messages: at most ``limit`` characters, and dots for the others."""
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def fitting(stem: str, ending: str = "") -> str:
+    """Return ``stem + ending`` as the name of a file, with the stem cut to LONGEST_NAME bytes."""
+    room = LONGEST_NAME - len(os.fsencode(ending))
+    encoded = os.fsencode(stem)
+    if len(encoded) > room:
+        # A letter of several bytes may not be cut in the middle.
+        stem = encoded[:room].decode("utf-8", "ignore")
+    return stem + ending

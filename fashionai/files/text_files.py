@@ -1,0 +1,125 @@
+"""Text files in the encodings that users have: UTF-8, UTF-16, and GB18030 (GBK) of Chinese systems.
+
+The encoding is recognized. Any other encoding than UTF-8 is a guess that callers tell the user.
+"""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from fashionai.errors import DataError
+
+UTF_8 = "UTF-8"
+# In bytes. Label files are much smaller; a larger file is something else and could fill the memory.
+LARGEST_TEXT = 2**30
+# The number of bytes that tell UTF-16 without a byte order mark, by the zeros of ASCII letters.
+SAMPLE = 4096
+# The last letters of Latin Extended-B, for phonetics and languages that are hardly written.
+RARE_LETTERS = frozenset(map(chr, range(0x220, 0x250)))
+# The share of characters in common Chinese use (GB2312) that makes a text Chinese.
+COMMON_SHARE = 0.9
+
+
+class Text(NamedTuple):
+    """The content of a text file and the name of its encoding."""
+
+    text: str
+    encoding: str
+
+    def note(self, path: Path) -> list[str]:
+        """Return a line for the user about the encoding; none for UTF-8, the expected one."""
+        return [] if self.encoding == UTF_8 else [f"{path}: read as {self.encoding}, not UTF-8"]
+
+
+def read_text(path: Path, expected: str) -> Text:
+    """Read a text file in the encoding that its bytes show.
+
+    Raises DataError when it cannot be read, is larger than LARGEST_TEXT, or is not text;
+    ``expected`` says what the file should hold.
+    """
+    try:
+        if path.stat().st_size > LARGEST_TEXT:
+            raise DataError(f"{path}: has over {LARGEST_TEXT:,} bytes, expected {expected}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    for encoding, codec in _candidates(data):
+        try:
+            return Text(data.decode(codec), encoding)
+        except UnicodeDecodeError:
+            continue
+    raise DataError(f"{path}: not UTF-8 text, expected {expected}", _hint(data))
+
+
+def _candidates(data: bytes) -> list[tuple[str, str]]:
+    """Return the encodings that the bytes may have, as names and codecs, the likeliest first."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return [("UTF-16", "utf-16")]
+    without_mark = _utf_16_without_mark(data[:SAMPLE])
+    if without_mark is not None:
+        return [("UTF-16", without_mark)]
+    found = [(UTF_8, "utf-8-sig")]
+    if not _looks_chinese(data):
+        return found
+    chinese = ("GB18030", "gb18030")
+    return [chinese, *found] if _holds_only_rare_letters(data) else [*found, chinese]
+
+
+def _utf_16_without_mark(sample: bytes) -> Optional[str]:
+    """Return the codec of ASCII letters in UTF-16, each with one zero byte; None for others."""
+    half = len(sample) // 2
+    if half < 2:
+        return None
+    for codec, zeros, letters in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
+        if sample[zeros::2].count(0) > 0.9 * half and sample[letters::2].count(0) == 0:
+            return codec
+    return None
+
+
+def _holds_only_rare_letters(data: bytes) -> bool:
+    """Return whether all foreign letters in UTF-8 are of RARE_LETTERS, which hardly anyone uses.
+
+    The bytes of a few Chinese characters are also such letters: those of the word for skirt are
+    the letter U+0239.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    return all(character <= "\x7f" or character in RARE_LETTERS for character in text)
+
+
+def _looks_chinese(data: bytes) -> bool:
+    """Return whether GB18030 gives mostly common Chinese characters.
+
+    Almost any bytes are valid GB18030. Common characters have two bytes from 0xA1 on, which
+    accented letters of Western encodings, single between ASCII letters, rarely give.
+    """
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError:
+        return False
+    foreign = [character for character in text if ord(character) > 127]
+    common = 0
+    for character in foreign:
+        try:
+            common += len(character.encode("gb2312")) == 2
+        except UnicodeEncodeError:
+            continue
+    return bool(foreign) and "\0" not in text and common >= COMMON_SHARE * len(foreign)
+
+
+def _hint(data: bytes) -> str:
+    """Return the likely encoding of a text of Western or Japanese systems; "" for other bytes."""
+    if any(byte < 32 and byte not in b"\t\n\r" for byte in data[:SAMPLE]):
+        return ""
+    for codec, name in (("shift_jis", "Shift JIS"), ("cp1252", "Windows-1252")):
+        try:
+            text = data.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        if codec == "cp1252" or any("\u3040" <= character <= "\u30ff" for character in text):
+            return f"It looks like {name}: save it as UTF-8"
+    return ""
