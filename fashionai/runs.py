@@ -17,10 +17,10 @@ from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError, closest, shown_value
-from fashionai.files import file_hash
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.yaml_files import load_yaml
+from fashionai.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
 
 # Marks the folder of a cross-validation: its settings, beside one run per fold.
@@ -35,11 +35,6 @@ BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE)
 TEMPORARY = re.compile(r"\..*\.tmp")
 # Folders that are being deleted.
 REMOVED_SUFFIX = ".removed"
-# Keys of metrics.json: the SHA-256 of each file of best weights by its name, and that of weights
-# which are about to replace such a file.
-WEIGHTS_HASHES, COMING_HASHES = "weights_sha256", "coming_weights_sha256"
-# How often weights that do not match are read: a training may be replacing them.
-READINGS = 3
 
 
 class RunFolder:
@@ -185,22 +180,8 @@ class Run:
         return self.check_hash(self.weights_file)
 
     def check_hash(self, file: Path) -> str:
-        """The SHA-256 of a file of the run's weights; RunError unless it is the recorded one.
-
-        A run of an earlier version, and last.params, have no recorded one. A training that goes
-        on may replace the file and then metrics.json, which is therefore read again.
-        """
-        metrics = self.metrics
-        for _ in range(READINGS):
-            found, recorded = file_hash(file), recorded_hashes(metrics, file.name)
-            if not recorded or found in recorded:
-                return found
-            metrics = read_metrics(self.folder)
-        raise RunError(
-            f"{file}: the SHA-256 differs from the one in {self.folder.metrics_file.name}: the "
-            "file is damaged",
-            "Restore it from a copy, or train the run again",
-        )
+        """The SHA-256 of a file of the run's weights; errors as for check_recorded."""
+        return check_recorded(file, self.metrics, lambda: read_metrics(self.folder))
 
     def check_same_config(self, config: Config) -> None:
         """RunError unless the run was begun with this configuration; threads may differ."""
@@ -252,12 +233,6 @@ def read_metrics(folder: RunFolder) -> dict[str, Any]:
     if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
         raise RunError(f"{file}: does not hold a run's metrics")
     return metrics
-
-
-def recorded_hashes(metrics: Mapping[str, Any], name: str) -> list[str]:
-    """The hashes that a file of weights may have: of the current and of the coming weights."""
-    by_name = (metrics.get(key) for key in (WEIGHTS_HASHES, COMING_HASHES))
-    return [each[name] for each in by_name if isinstance(each, dict) and name in each]
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:

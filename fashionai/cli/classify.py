@@ -9,9 +9,11 @@ import click
 
 from fashionai.cli.options import (
     PredictionSettings,
+    left_out,
     overwrite_option,
     prediction_options,
     runs_option,
+    skip_bad_option,
 )
 from fashionai.cli.progress import progress_bar
 
@@ -40,6 +42,7 @@ Examples:
 @click.option(
     "--allow-private", is_flag=True, help="Also download from this machine and private networks."
 )
+@skip_bad_option
 @overwrite_option
 @prediction_options
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|URL...")
@@ -50,6 +53,7 @@ def command(
     json_file: Optional[str],
     csv_file: Optional[Path],
     allow_private: bool,
+    skip_bad: bool,
     overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
@@ -79,6 +83,7 @@ def command(
         limits=DownloadLimits(allow_private=allow_private),
         rng=np.random.default_rng(),
         progress=progress_bar,
+        leave_out=left_out if skip_bad else None,
         **settings.options,
     )
     if csv_file is not None:

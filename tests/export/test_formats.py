@@ -26,7 +26,7 @@ from tests.support.commands import ROOT, fashionai
 from tests.support.networks import make_run
 from tests.support.prepared_data import write_two_tasks
 from tests.support.references import naive_views
-from tests.support.trained_runs import images_to_predict
+from tests.support.trained_runs import images_to_predict, replace_weights
 
 mx = import_mxnet()
 
@@ -136,7 +136,7 @@ def test_a_model_with_other_probabilities_is_not_written(
     other = Run.open(Path(shutil.copytree(run.path, tmp_path / "other")))
     weights = mx.nd.load(str(other.weights_file))
     weights["features.0.weight"] *= 1.1
-    mx.nd.save(str(other.weights_file), weights)
+    replace_weights(other.path, weights)
     wrong = onnx_model(other)
     monkeypatch.setattr(onnx_export, "onnx_model", lambda run: wrong)
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 2

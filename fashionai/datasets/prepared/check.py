@@ -38,7 +38,7 @@ def check_images(images: Sequence[LabelledImage], progress: Advance = no_progres
 
     ``progress`` is called with the number of images finished since the last call.
     """
-    return _on_all_cores(_check, images, progress)
+    return on_all_cores(_check, images, progress)
 
 
 def hash_files(paths: Sequence[Path], progress: Advance = no_progress) -> list[str]:
@@ -46,7 +46,7 @@ def hash_files(paths: Sequence[Path], progress: Advance = no_progress) -> list[s
 
     Raises DataError for a file that cannot be read.
     """
-    return _on_all_cores(_hash_file, paths, progress)
+    return on_all_cores(_hash_file, paths, progress)
 
 
 def _hash_file(path: Path) -> str:
@@ -77,7 +77,7 @@ def _check(image: LabelledImage) -> Checked:
     return Checked(content_hash(data), find_damage(data))
 
 
-def _on_all_cores(
+def on_all_cores(
     function: Callable[[Item], Outcome], items: Sequence[Item], progress: Advance
 ) -> list[Outcome]:
     """Return the results of a function for all items, in order."""
