@@ -17,6 +17,7 @@ import numpy as np
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.csv_files import read_csv_rows, write_rows
+from fashionai.files.names import shortened
 from fashionai.pipeline.decode import find_damage, read_header
 from fashionai.progress import ProgressBar
 from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
@@ -158,7 +159,9 @@ def _url_column(header: Sequence[str], fields: Sequence[str], place: str) -> int
     """Return the position of the URLs, from the first row below the header if there is one."""
     holding = [index for index, field in enumerate(fields) if is_url(field)]
     if not holding:
-        raise DataError(f"{place}: found '{','.join(fields)}', expected a URL such as https://...")
+        raise DataError(
+            f"{place}: found '{shortened(','.join(fields))}', expected a URL such as https://..."
+        )
     named = [index for index in holding if header[index].lower() == "url"]
     return (named or holding)[0]
 

@@ -43,8 +43,15 @@ def printable(name: str) -> str:
 
 
 def shortened(text: str, limit: int = 80) -> str:
-    """Return a text for messages: at most ``limit`` characters, and dots for the others."""
-    return text if len(text) <= limit else f"{text[:limit]}..."
+    """Return a text for messages of one line.
+
+    It has at most ``limit`` characters and dots for the others, and escapes for line ends and
+    other control characters.
+    """
+    cut = text if len(text) <= limit else f"{text[:limit]}..."
+    if cut.isprintable():
+        return cut
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in cut)
 
 
 def fitting(stem: str, ending: str = "") -> str:

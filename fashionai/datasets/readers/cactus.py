@@ -18,6 +18,7 @@ from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
 from fashionai.errors import DataError
 from fashionai.families import CACTUS
 from fashionai.files import csv_files
+from fashionai.files.names import shortened
 from fashionai.pipeline.decode import ImageFile
 from fashionai.tasks import Task
 
@@ -50,7 +51,7 @@ def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
     rows = _read_id_rows(data / "train.csv")
     for row in rows:
         if row.value not in LABELS:
-            raise DataError(f"{row.where}: has_cactus is '{row.value}', expected 0 or 1")
+            raise DataError(f"{row.where}: has_cactus is '{shortened(row.value)}', expected 0 or 1")
     found = _find_images(data, "train", rows)
     images = [
         LabelledImage(
@@ -91,7 +92,9 @@ def _read_id_rows(path: Path) -> list[IdRow]:
     for position, (fields, where) in enumerate(csv_files.read_csv_rows(path)):
         if position == 0:
             if fields != HEADER:
-                raise DataError(f"{where}: header is '{','.join(fields)}', expected {expected}")
+                raise DataError(
+                    f"{where}: header is '{shortened(','.join(fields))}', expected {expected}"
+                )
             continue
         if len(fields) != len(HEADER):
             count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
@@ -99,7 +102,7 @@ def _read_id_rows(path: Path) -> list[IdRow]:
         name = safe_relative_path(fields[0], where, "the name of an image")
         first = seen.setdefault(name, where)
         if first != where:
-            raise DataError(f"{where}: {name} is listed twice, first at {first}")
+            raise DataError(f"{where}: {shortened(name)} is listed twice, first at {first}")
         rows.append(IdRow(name, fields[1], where))
     if not rows:
         raise DataError(f"{path}: no rows, expected {expected}")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 from fashionai.errors import ConfigError, DataError
-from fashionai.files.names import comparable
+from fashionai.files.names import comparable, shortened
 
 NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 # A whole number as programs write it that know no other numbers, such as 2.000000.
@@ -84,4 +84,6 @@ def notes_on_classes(classes: Sequence[str], used: Collection[int]) -> list[str]
 def _listed(names: Sequence[str]) -> str:
     if not names:
         return "no class"
-    return ("class " if len(names) == 1 else "classes ") + ", ".join(f"'{n}'" for n in names)
+    return ("class " if len(names) == 1 else "classes ") + ", ".join(
+        f"'{shortened(n)}'" for n in names
+    )

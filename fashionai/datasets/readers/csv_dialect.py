@@ -66,7 +66,8 @@ def read_fields(file: TableFile, delimiter: str) -> Iterator[tuple[list[str], in
             if not is_blank(fields):
                 yield [field.strip() for field in fields], reader.line_num
     except csv.Error as error:
-        raise DataError(f"{file.path}:{reader.line_num}: not valid CSV: {error}") from None
+        problem = shortened(str(error))
+        raise DataError(f"{file.path}:{reader.line_num}: not valid CSV: {problem}") from None
 
 
 def read_table_rows(

@@ -57,6 +57,7 @@ class ImageFiles:
         if not root.is_dir():
             raise DataError(f"{root}: no such folder, expected the folder of the images")
         self.root = root
+        self._absolute_roots = (str(root.absolute()), str(root.resolve()))
         self._names: dict[str, frozenset[str]] = {}
         self._by_stem: dict[str, dict[str, list[str]]] = {}
         self._by_comparable: dict[str, dict[str, str]] = {}
@@ -77,7 +78,7 @@ class ImageFiles:
         Raises DataError as safe_relative_path does.
         """
         plain = path.replace("\\", "/")
-        for root in (str(self.root.absolute()), str(self.root.resolve())):
+        for root in self._absolute_roots:
             if plain.startswith(f"{root}/"):
                 path = plain[len(root) + 1 :]
                 break

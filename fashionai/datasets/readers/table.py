@@ -309,7 +309,7 @@ def _read_split(value: str, where: str) -> Optional[str]:
     split = SPLIT_SPELLINGS.get(value.lower())
     if split is None:
         hint = nearest(value, SPLITS)
-        raise DataError(f"{where}: unknown split '{value}'", hint)
+        raise DataError(f"{where}: unknown split '{shortened(value)}'", hint)
     return split
 
 
@@ -318,6 +318,7 @@ def _check_repeated(row: TableRow, first: TableRow) -> None:
     for field in ("label", "split", "group"):
         here, there = getattr(row, field) or "", getattr(first, field) or ""
         if here != there:
+            here, there = shortened(here), shortened(there)
             raise DataError(
                 f"{row.where}: {row.image} has {field} '{here}' here and '{there}' at {first.where}"
             )

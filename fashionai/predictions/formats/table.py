@@ -55,7 +55,8 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         if answer not in classes or values[classes.index(answer)] != values.max():
             largest = classes[int(values.argmax())]
             raise DataError(
-                f"{where}: class is '{answer}', but the largest probability is that of '{largest}'"
+                f"{where}: class is '{shortened(answer)}', "
+                f"but the largest probability is that of '{shortened(largest)}'"
             )
         rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
         _check_confidence(probability, values.max(), rounding, where)
@@ -69,7 +70,8 @@ def _check_confidence(probability: str, largest: float, rounding: float, where: 
         agrees = False
     if not agrees:
         raise DataError(
-            f"{where}: probability is '{probability}', but the largest of the classes is {largest}"
+            f"{where}: probability is '{shortened(probability)}', "
+            f"but the largest of the classes is {largest}"
         )
 
 
