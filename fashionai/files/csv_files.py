@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from fashionai.files.names import printable, shortened
 from fashionai.files.text_files import Text, read_text
 
 EXPECTED = "comma-separated rows"
-# Ends a file while it is read; no text contains it.
-END = "\0end of the file\0"
+# Ends a file while it is read. It is random, so that no text contains it.
+END = secrets.token_hex(16)
 
 
 def read_csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
