@@ -57,7 +57,7 @@ def prepare(
     skip_bad: bool = False,
     progress: ProgressBar = no_bar,
 ) -> Summary:
-    """Put images into per-class folders below ``out``; ``to_frame()`` of the result counts them.
+    """Put the images of a data set into per-class folders below ``out``.
 
     Args:
         data_set: Name of a known task (``skirt``, ``logos`` ...), whose label files are below
@@ -66,20 +66,25 @@ def prepare(
         out: Folder for the prepared tasks.
         data: Folder of the data set of a known task.
         table: CSV file or DataFrame with a path and a class per row.
-        images: Folder that the table's paths start from.
-        folders: Folder of class folders, which may lie below train, val and test.
-        columns: Columns of the table by role (``path``, ``label``, ``split``, ``group``) where
-            their names do not tell.
-        classes: Classes of a new task in order, sorted by name or number without.
-        val_fraction: Share of the rows for validation, in [0, 1); 0.1 for most tasks.
+        images: Folder that the table's paths are relative to.
+        folders: Folder of class folders, or of folders train, val and test with class folders.
+        columns: Names of the table's columns by role (``path``, ``label``, ``split``,
+            ``group``); needed for columns with unusual names.
+        classes: Classes of a new task in order; by default sorted by name or number.
+        val_fraction: Share of the rows for validation, in [0, 1); by default that of the data
+            set, usually 0.1.
         seed: Seed of the split.
         mode: ``hardlink``, ``copy`` or ``symlink``.
         skip_bad: Leave out images that cannot be decoded instead of stopping.
-        progress: Called with a description and a total, returns a context that yields a
-            callable, which is called with steps done.
+        progress: Called with a description and a total. It returns a context manager that
+            provides a function, which is called with the number of steps done since its last
+            call.
+
+    Returns:
+        What was done. ``to_frame()`` counts the images, with a row per class.
 
     Raises:
-        ConfigError: An unknown task, or arguments that do not go together.
+        ConfigError: An unknown task, or arguments that exclude each other.
         DataError: Label files or images that cannot be used.
 
     Example:
@@ -107,7 +112,7 @@ def _read(
     columns: Mapping[str, str],
     classes: Sequence[str],
 ) -> DataSet:
-    """The label files that prepare's arguments mean."""
+    """Read the data set that the arguments of prepare specify."""
     if (table is None) != (images is None) or (table is not None and folders is not None):
         raise ConfigError("prepare: expected table and images, or folders, or neither")
     if table is None and columns:
@@ -125,7 +130,7 @@ def _read(
 
 @contextlib.contextmanager
 def _as_file(table: Union[PathLike, pd.DataFrame]) -> Iterator[Path]:
-    """The CSV file of a table, written for the time being where it is a DataFrame."""
+    """The CSV file of a table; for a DataFrame a temporary file."""
     if isinstance(table, (str, Path)):
         yield Path(table)
         return
@@ -136,11 +141,14 @@ def _as_file(table: Union[PathLike, pd.DataFrame]) -> Iterator[Path]:
 
 
 def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, Any]:
-    """Keys and values for ``train``, chosen by the images of a prepared task, as ``init`` does.
+    """A configuration that suits the images of a prepared task, as ``fashionai init`` writes it.
 
     Args:
         task: Name of a task that ``prepare`` has put below ``folder``.
         folder: Folder of prepared tasks.
+
+    Returns:
+        Keys and values for ``train``.
 
     Raises:
         DataError: The task is not prepared, or an image of it is damaged.
@@ -171,15 +179,18 @@ def train(
 ) -> Run:
     """Train a network on prepared folders and return its run.
 
-    A run that exists is never overwritten: without ``resume`` another name is taken.
+    An existing run is never overwritten: without ``resume`` the new run gets another name.
 
     Args:
         config: YAML file, keys and values as in such a file, or a Config.
         overrides: Values by dotted key, ``{"optimizer.lr": 0.01}``, or ``key=value`` texts.
-        run: Folder of the run, ``runs/TASK`` without.
-        resume: Go on with the run where it stopped; return it when it is finished.
+        run: Folder of the run; by default ``runs/TASK``.
+        resume: Resume the run where it stopped, or return it if it is finished.
         device: ``auto``, ``cpu`` or ``gpu``.
-        gpus: Indices of the GPUs to use, all without.
+        gpus: Indices of the GPUs to use; all by default.
+
+    Returns:
+        The run, opened.
 
     Raises:
         ConfigError: Unknown keys or wrong values, all of them in one message.
@@ -214,7 +225,7 @@ def _resolve(
 ) -> Config:
     """The configuration with the overrides applied, all errors at once."""
     if isinstance(overrides, Mapping):
-        # JSON is YAML, which values of overrides are.
+        # The values of overrides are YAML, which includes JSON.
         overrides = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
     if isinstance(config, (str, Path)):
         return load_config(Path(config), overrides)
@@ -232,21 +243,23 @@ def predict(
     device: str = "auto",
     gpus: Sequence[int] = (),
 ) -> pd.DataFrame:
-    """Probabilities of images: one row per image and task.
-
-    The columns are ``image``, ``task``, ``class`` (the most probable one), ``probability`` and
-    one for each class; those of other tasks' classes are NaN.
+    """Predict the probabilities of images.
 
     Args:
         images: A file, a folder (all images in it and below), an http or https address, or
             several of these.
-        run: One run or several, whose probabilities are averaged task by task. Without, the
-            finished run below ``runs`` with the best validation mAP for each task.
+        run: One run or several, whose probabilities are averaged task by task. By default,
+            for each task the finished run below ``runs`` with the best validation mAP.
         crops: Views per image: 1, 5 or 10.
         batch_size: Images per batch and device.
         engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
         device: ``auto``, ``cpu`` or ``gpu``.
-        gpus: Indices of the GPUs to use, all without.
+        gpus: Indices of the GPUs to use; all by default.
+
+    Returns:
+        One row per image and task. The columns are ``image``, ``task``, ``class`` (the most
+        probable one), ``probability`` and one for each class; those of other tasks' classes
+        are NaN.
 
     Raises:
         DataError: An image that is missing, damaged or given twice.
@@ -297,18 +310,22 @@ def evaluate(
     device: str = "auto",
     gpus: Sequence[int] = (),
 ) -> pd.DataFrame:
-    """Scores, one row per task: ``rows``, ``map``, ``accuracy`` and the others.
+    """Score a run on a prepared split, or a prediction file against labels.
 
     Args:
         what: A run, or a prediction file together with ``labels``.
         split: Prepared split that a run is scored on: ``train``, ``val`` or ``test``.
-        labels: Label files or prepared folders with the classes of a prediction file's rows.
-        threshold: Of two classes, or of logos without no-logo: the probability that decides.
+        labels: Label files or prepared folders with the labels of a prediction file's rows.
+        threshold: With two classes or a held-out background: the probability, from 0 to 1, that
+            decides the predicted label.
         crops: Views per image: 1, 5 or 10.
         batch_size: Images per batch and device.
         engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
         device: ``auto``, ``cpu`` or ``gpu``.
-        gpus: Indices of the GPUs to use, all without.
+        gpus: Indices of the GPUs to use; all by default.
+
+    Returns:
+        One row per task, with ``rows``, ``map``, ``accuracy`` and the other scores.
 
     Raises:
         DataError: Rows that are missing, extra or malformed, or a split that is not prepared.
@@ -336,7 +353,7 @@ def evaluate(
 
 
 def _listed(value: Any) -> list[Any]:
-    """One thing or several as a list; nothing as an empty one."""
+    """A list of one value or of several; empty for None."""
     if value is None:
         return []
     return [value] if isinstance(value, (str, Path, Run)) else list(value)

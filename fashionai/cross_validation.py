@@ -6,11 +6,12 @@ import gc
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
-import yaml
 
 from fashionai.config import Config, load_config, save_config
 from fashionai.datasets.prepared.check import hash_files
@@ -18,17 +19,15 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, write_folds
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.datasets.prepared.split import join_groups
-from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError
+from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError, shown_value
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.files.yaml_files import load_yaml
-from fashionai.metrics import overall_scores
+from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import build_network
-from fashionai.pipeline.crop_counts import DEFAULT_CROPS
+from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import (
     PredictedRow,
-    as_written,
     probability_format,
     source_names,
     write_predictions,
@@ -36,18 +35,21 @@ from fashionai.predictions.formats import (
 from fashionai.progress import ProgressBar
 from fashionai.reporting.plots import draw_folds, draw_history
 from fashionai.runs import (
+    BASE_CONFIG_FILE,
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
+    MOST_FOLDS,
     Run,
     RunFolder,
     create_run,
     deciding_differences,
     find_folds,
     learnt_tasks,
+    locked_run,
     remove_run,
 )
-from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
-from fashionai.scoring.splits import evaluate_samples, predict_samples
+from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
+from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
@@ -71,50 +73,25 @@ class Folds(NamedTuple):
     folds: np.ndarray
 
 
-class OutOfFoldScores(NamedTuple):
-    """Scores of out-of-fold predictions, by task: of every fold, and of all images pooled."""
-
-    folds: list[list[TaskEvaluation]]
-    pooled: list[TaskEvaluation]
-
-    def overall(self) -> list[dict[str, float]]:
-        """The scores of every fold, averaged over tasks."""
-        return [overall_scores([task.scores for task in fold]) for fold in self.folds]
-
-    def mean(self) -> dict[str, float]:
-        """The mean of every score over folds."""
-        scores = self.overall()
-        return {name: float(np.mean([fold[name] for fold in scores])) for name in scores[0]}
-
-    def deviation(self) -> dict[str, float]:
-        """The sample standard deviation (n - 1) of every score over folds."""
-        scores = self.overall()
-        return {name: float(np.std([fold[name] for fold in scores], ddof=1)) for name in scores[0]}
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of scores.json."""
-        return {
-            "mean": self.mean(),
-            "standard_deviation": self.deviation(),
-            "together": {each.task.name: each.scores for each in self.pooled},
-            "folds": [
-                {each.task.name: {"n": each.rows, **each.scores} for each in fold}
-                for fold in self.folds
-            ],
-        }
-
-
 class CrossValidation:
     """The folder of a cross-validation, with one run per fold.
 
     Files: cross_validation.yaml (FoldSettings), config.base.yaml, folds.csv, fold-1/ and
     so on (runs), out_of_fold.csv, scores.json, and curves.png here and in every run.
+
+    Args:
+        path: Folder of the cross-validation. ``fashionai.cross_validation.open_cross_validation``
+            begins or resumes one.
+
+    Example:
+        >>> cross_validation = fashionai.CrossValidation(Path("runs/skirt-folds"))
+        >>> scores = json.loads(cross_validation.scores_file.read_text())
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.settings_file = path / CROSS_VALIDATION_FILE
-        self.config_file = path / "config.base.yaml"
+        self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
         self.predictions_file = path / "out_of_fold.csv"
         self.scores_file = path / "scores.json"
@@ -127,10 +104,11 @@ class CrossValidation:
 
     def begin(self, config: Config, settings: FoldSettings, folds: Folds) -> None:
         """Write the configuration, the folds and then the settings, which mark it as begun."""
-        save_config(config, self.config_file)
-        write_folds(self.folds_file, *folds)
         stored = {**settings._asdict(), "data": data_hash(config)}
-        write_text(self.settings_file, yaml.safe_dump(stored, sort_keys=False))
+        with self._locked():
+            save_config(config, self.config_file)
+            write_folds(self.folds_file, *folds)
+            write_text(self.settings_file, dump_yaml(stored))
 
     def prepare_resume(
         self,
@@ -148,11 +126,11 @@ class CrossValidation:
                 f"{self.path}: not a cross-validation ({CROSS_VALIDATION_FILE} not found)",
                 "Start one with --config",
             )
+        stored = self._read_settings()
         wanted = config or self._read_config(overrides)
         saved = self._read_config()
         wanted = wanted.with_input(saved.data.mean, saved.data.std)
         different = deciding_differences(saved, wanted)
-        stored = load_yaml(self.settings_file)
         for name, value in given.items():
             if value is not None and value != stored.get(name):
                 different.append(f"{name}: {stored.get(name)}, not {value}")
@@ -166,7 +144,8 @@ class CrossValidation:
                 f"{self.path}: the prepared folder has changed since it was begun",
                 "Prepare it as it was, or start anew with --overwrite or another --run",
             )
-        save_config(wanted, self.config_file)
+        with self._locked():
+            save_config(wanted, self.config_file)
 
     def run(
         self, contexts: list[Any], progress: ProgressBar, *, batch_size: int = 16
@@ -175,56 +154,83 @@ class CrossValidation:
 
         ``batch_size`` is the number of images per device in predictions. A cross-validation
         that was interrupted at any moment and resumed ends with the same files. Raises
-        RunStoppedError when the user stops it; the state is then saved.
+        RunStoppedError when the user stops it; the state is then saved. Raises RunError when
+        another process computes the same cross-validation.
         """
-        config, crops = self._read_config(), load_yaml(self.settings_file)["crops"]
-        folders = find_folds(self.path)
-        configs = [self._fold_config(config, number) for number in range(1, len(folders) + 1)]
-        self._train_folds(folders, configs, contexts)
-        draw_folds(folders, self.plot_file, config.monitor)
+        with self._locked():
+            return self._run(contexts, progress, batch_size)
+
+    def _run(self, contexts: list[Any], progress: ProgressBar, batch_size: int) -> OutOfFoldScores:
+        config, crops = self._read_config(), self._read_settings()["crops"]
+        count = len(self._begun_runs)
+        configs = [self._fold_config(config, number) for number in range(1, count + 1)]
+        runs = self._train_folds(configs, contexts)
+        draw_folds([run.folder for run in runs], self.plot_file, config.monitor)
         held_out = [read_samples(fold_config, "val") for fold_config in configs]
+        for run in runs:
+            run.check_usable()
         # Always the same engine: the automatic choice may differ after an interruption.
         probabilities = self._predict(
-            *([Run.open(folder.path) for folder in folders], held_out, contexts, progress),
+            *(runs, held_out, contexts, progress),
             crops=crops,
             batch_size=batch_size,
             engine="gluon",
         )
-        scores = _score(held_out, probabilities)
+        scores = score_folds(held_out, probabilities)
         write_json(self.scores_file, scores.to_json())
         return scores
 
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked_run(RunFolder(self.path))
+
+    @cached_property
+    def _begun_runs(self) -> list[Run]:
+        """The runs of all folds as they were when the cross-validation was opened."""
+        return [Run(folder) for folder in find_folds(self.path)]
+
     def _read_config(self, overrides: Sequence[str] = ()) -> Config:
         """The saved configuration; the runs know tasks whose prepared folder was removed."""
-        known = learnt_tasks([Run(folder) for folder in find_folds(self.path)])
-        return load_config(self.config_file, overrides, known)
+        return load_config(self.config_file, overrides, learnt_tasks(self._begun_runs))
 
-    def _train_folds(
-        self, folders: Sequence[RunFolder], configs: Sequence[Config], contexts: list[Any]
-    ) -> None:
-        for number, (folder, config) in enumerate(zip(folders, configs), start=1):
-            log.info("fold %d of %d", number, len(folders))
+    def _read_settings(self) -> dict[str, Any]:
+        """The saved settings; RunError for a number of crops that does not exist."""
+        stored = load_yaml(self.settings_file)
+        crops = stored.get("crops")
+        if crops not in CROP_COUNTS:
+            expected = ", ".join(map(str, CROP_COUNTS))
+            raise RunError(
+                f"{self.settings_file}: crops is {shown_value(crops)}, expected one of {expected}"
+            )
+        return stored
+
+    def _train_folds(self, configs: Sequence[Config], contexts: list[Any]) -> list[Run]:
+        """Train the folds that are not finished; return the runs of all folds."""
+        runs = []
+        for number, (begun, config) in enumerate(zip(self._begun_runs, configs), start=1):
+            log.info("fold %d of %d", number, len(configs))
             try:
-                self._train_fold(folder, config, contexts)
+                runs.append(self._train_fold(begun, config, contexts))
             except RunStoppedError as stopped:
                 raise RunStoppedError(
-                    f"fold {number} of {len(folders)}: {stopped.message}",
+                    f"fold {number} of {len(configs)}: {stopped.message}",
                     f"Resume with: {self._resume_command(contexts)}",
                 ) from None
-            draw_history(folder)
+            draw_history(begun.folder)
+        return runs
 
-    def _train_fold(self, folder: RunFolder, config: Config, contexts: list[Any]) -> None:
-        existing = Run(folder) if folder.has_begun else None
-        if existing is not None:
-            existing.check_same_config(config)
-            if existing.is_finished:
-                log.info("%s: already finished", folder)
-                return
-        folder.path.mkdir(exist_ok=True)
-        Trainer(config, contexts, existing).fit(folder)
+    def _train_fold(self, begun: Run, config: Config, contexts: list[Any]) -> Run:
+        resume_from = begun if begun.folder.has_begun else None
+        if resume_from is not None:
+            resume_from.check_same_config(config)
+            if resume_from.is_finished:
+                log.info("%s: already finished", begun)
+                return resume_from
+        begun.path.mkdir(exist_ok=True)
+        Trainer(config, contexts, resume_from).fit(begun.folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device before
         # the next fold is trained.
         gc.collect()
+        return Run(begun.folder)
 
     def _resume_command(self, contexts: list[Any]) -> str:
         gpus = ",".join(str(each.device_id) for each in contexts if each.device_type == "gpu")
@@ -263,23 +269,6 @@ class CrossValidation:
         ]
         write_predictions(self.predictions_file, predicted, file_format)
         return probabilities
-
-
-def _score(
-    held_out: Sequence[Samples], probabilities: Sequence[Sequence[np.ndarray]]
-) -> OutOfFoldScores:
-    """Scores of ``probabilities``, which are by fold and task."""
-    pooled = [
-        evaluate_task(
-            task,
-            as_written(np.concatenate([fold[head] for fold in probabilities])),
-            np.concatenate([samples.marks_of(head) for samples in held_out]),
-        )
-        for head, task in enumerate(held_out[0].tasks)
-    ]
-    return OutOfFoldScores(
-        [evaluate_samples(*fold) for fold in zip(held_out, probabilities)], pooled
-    )
 
 
 def plan_folds(config: Config, settings: FoldSettings, progress: ProgressBar) -> Folds:
@@ -343,6 +332,8 @@ def open_cross_validation(
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")
     settings = FoldSettings(**{name: value for name, value in given.items() if value is not None})
+    if settings.folds > MOST_FOLDS:
+        raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
     config = _with_input_of_weights(config)
     folds = plan_folds(config, settings, progress)
     if overwrite:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
@@ -67,6 +68,23 @@ def os_errors_as_data_errors() -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{error.filename}: {reason}" if error.filename else reason) from None
+
+
+def shown(text: str, most: int = 80) -> str:
+    """The text as a message shows it: on one line, what cannot be printed escaped, cut if long."""
+    part = text if len(text) <= most else f"{text[: most - 3]}..."
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in part)
+
+
+def shown_value(value: object) -> str:
+    """The value as Python writes it, on one line; of long text and large lists only a part."""
+    return _BRIEF.repr(value)
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 80
+_BRIEF.maxlist = _BRIEF.maxdict = 12
+_BRIEF.maxlevel = 4
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

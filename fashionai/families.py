@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from fashionai.errors import ConfigError, closest
+from fashionai.errors import ConfigError, closest, shown
 from fashionai.tasks import Task
 
 READERS, FORMATS = "fashionai.datasets.readers", "fashionai.predictions.formats"
@@ -150,8 +150,18 @@ def known_task(name: str) -> Optional[Task]:
 def find_task(name: str, others: Sequence[Task] = ()) -> Task:
     """Return the task with that name or alias.
 
-    ``others`` are further tasks, such as those of runs; they take precedence over known tasks.
-    Raises ConfigError, with the nearest name or all short names, for an unknown name.
+    Args:
+        name: Full name or alias, such as ``skirt_length_labels`` or ``skirt``.
+        others: Further tasks, such as those of runs. They take precedence over known tasks.
+
+    Returns:
+        The task with its classes.
+
+    Raises:
+        ConfigError: An unknown name; the message has the nearest name or all short names.
+
+    Example:
+        >>> fashionai.find_task("skirt").classes
     """
     tasks = (*others, *known_tasks())
     for task in tasks:
@@ -160,7 +170,7 @@ def find_task(name: str, others: Sequence[Task] = ()) -> Task:
     meant = closest(name, [choice for task in tasks for choice in (*task.aliases, task.name)])
     short_names = ", ".join(dict.fromkeys(task.short_name for task in tasks))
     hint = f"Did you mean '{meant}'?" if meant else f"Choose from: {short_names}"
-    raise ConfigError(f"unknown task '{name}'", hint)
+    raise ConfigError(f"unknown task '{shown(name)}'", hint)
 
 
 def expand_tasks(names: Iterable[str], others: Sequence[Task] = ()) -> list[Task]:

@@ -15,18 +15,18 @@ from fashionai.errors import ConfigError, nearest
 
 def packaged_configs() -> dict[str, Path]:
     """Name and file of every packaged configuration, in the order of their names."""
-    # A real folder always: MXNet's libraries cannot be loaded from a zip file either.
+    # The package is never in a zip file, because MXNet cannot be loaded from one.
     folder = Path(str(files("fashionai") / "configs"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def find_config(path: Union[str, Path]) -> Path:
-    """The file that a path or the name of a packaged configuration stands for.
+    """The file of a path, or of the name of a packaged configuration.
 
-    Text without a folder and without a suffix is a name, unless there is a file
-    of that name; everything else is a path and is returned as it is. Raises
-    ConfigError for an unknown name, and for a missing file that is called as a
-    packaged configuration, unless others lie in its folder.
+    A text without a folder and without a suffix is a name, unless there is a file of that
+    name. Everything else is a path and is returned unchanged. Raises ConfigError for an
+    unknown name. It is also raised for a missing file with the name of a packaged
+    configuration if its folder has no YAML files.
     """
     path = Path(path)
     packaged = packaged_configs()
@@ -46,7 +46,7 @@ def find_config(path: Union[str, Path]) -> Path:
 
 
 def _hint_at_file(name: str) -> str:
-    """A hint at somebody's own configuration of that name; init writes to the second place."""
+    """A hint at a configuration of that name in the current folder or where init writes."""
     for path in (Path(f"{name}.yaml"), Path("configs", f"{name}.yaml")):
         if path.is_file():
             return f"Did you mean '{path}'?"

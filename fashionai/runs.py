@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import re
+import secrets
+import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import RunError, closest
+from fashionai.errors import RunError, closest, shown_value
+from fashionai.files import file_hash
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.yaml_files import load_yaml
 from fashionai.tasks import Task, columns_of, tasks_from_json
 
 # Marks the folder of a cross-validation: its settings, beside one run per fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"
+# More folds are an error: a number in a damaged file could stand for any number of folders.
+MOST_FOLDS = 1000
 FOLDS_FILE = "folds.csv"
+BASE_CONFIG_FILE = "config.base.yaml"
+
+# Files that a run or a cross-validation has before the one that marks it as begun.
+BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE)
+TEMPORARY = re.compile(r"\..*\.tmp")
+# Folders that are being deleted.
+REMOVED_SUFFIX = ".removed"
+# Keys of metrics.json: the SHA-256 of each file of best weights by its name, and that of weights
+# which are about to replace such a file.
+WEIGHTS_HASHES, COMING_HASHES = "weights_sha256", "coming_weights_sha256"
+# How often weights that do not match are read: a training may be replacing them.
+READINGS = 3
 
 
 class RunFolder:
-    """Where the files of one run are. It reads none of them, so that they may still be written."""
+    """Where the files of one run are. It reads none of them, so that they may still be written.
+
+    Args:
+        path: Folder of the run, which need not exist yet.
+
+    Example:
+        >>> history = pd.read_csv(fashionai.RunFolder(Path("runs/skirt")).history_file)
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,8 +88,11 @@ class Run:
 
     Two runs are equal when their folders are.
 
+    Args:
+        folder: Folder of the run. ``Run.open`` also checks that the run can predict.
+
     Example:
-        >>> run = Run.open(Path("runs/skirt"))
+        >>> run = fashionai.Run.open(Path("runs/skirt"))
         >>> run.tasks[0].classes, run.config.data.crop, run.metrics["best"]["map"]
     """
 
@@ -71,8 +102,19 @@ class Run:
     def open(cls, path: Path) -> Run:
         """The run in a folder, ready to predict.
 
-        Raises RunError when the folder holds no run or the run has no weights yet, ConfigError
-        and DataError for damaged files.
+        Args:
+            path: Folder of the run.
+
+        Returns:
+            The run, with its configuration, tasks and metrics read.
+
+        Raises:
+            RunError: The folder holds no run, or the run has no weights yet.
+            ConfigError: A damaged configuration.
+            DataError: Damaged descriptions of the tasks.
+
+        Example:
+            >>> run = fashionai.Run.open(Path("runs/skirt"))
         """
         run = cls(RunFolder(path))
         run.check_usable()
@@ -116,16 +158,7 @@ class Run:
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """The content of metrics.json; empty when the run has not finished an epoch."""
-        file = self.folder.metrics_file
-        try:
-            metrics = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise RunError(f"{file}: not valid JSON: {error}") from None
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
-            raise RunError(f"{file}: does not hold a run's metrics")
-        return metrics
+        return read_metrics(self.folder)
 
     @property
     def weights_file(self) -> Path:
@@ -147,15 +180,54 @@ class Run:
                 f"Train it first: fashionai train --run {self} --resume",
             )
 
+    def check_weights(self) -> str:
+        """The SHA-256 of the weights that predict; RunError as for check_hash."""
+        return self.check_hash(self.weights_file)
+
+    def check_hash(self, file: Path) -> str:
+        """The SHA-256 of a file of the run's weights; RunError unless it is the recorded one.
+
+        A run of an earlier version, and last.params, have no recorded one. A training that goes
+        on may replace the file and then metrics.json, which is therefore read again.
+        """
+        metrics = self.metrics
+        for _ in range(READINGS):
+            found, recorded = file_hash(file), recorded_hashes(metrics, file.name)
+            if not recorded or found in recorded:
+                return found
+            metrics = read_metrics(self.folder)
+        raise RunError(
+            f"{file}: the SHA-256 differs from the one in {self.folder.metrics_file.name}: the "
+            "file is damaged",
+            "Restore it from a copy, or train the run again",
+        )
+
     def check_same_config(self, config: Config) -> None:
         """RunError unless the run was begun with this configuration; threads may differ."""
         different = deciding_differences(self.config, config)
         if different:
             raise RunError(
                 f"{self}: was begun with another configuration ({'; '.join(different)})",
-                f"Resume without overrides, or start anew: with --overwrite, another --run, or "
+                self._hint_at_more_epochs(config, different)
+                or "Resume without overrides, or start anew: with --overwrite, another --run, or "
                 f"after removing {self}",
             )
+
+    def _hint_at_more_epochs(self, config: Config, different: Sequence[str]) -> str:
+        """How to go on with the weights of a run when nothing but more epochs is wanted.
+
+        Not by resuming: cosine and one-cycle would have had other rates in the epochs that are
+        done, so the longer run would be none that could be trained again from its configuration.
+        """
+        more = config.epochs - self.config.epochs
+        if len(different) > 1 or more <= 0 or not self.weights_file.is_file():
+            return ""
+        weights = f"model.pretrained={self.weights_file}"
+        return (
+            "To train its weights for more epochs, begin another run: fashionai train --config "
+            f"{shlex.quote(str(self.folder.config_file))} --run {shlex.quote(f'{self}-more')} "
+            f"epochs={more} {shlex.quote(weights)}"
+        )
 
     def _check_is_run(self) -> None:
         if self.folder.has_begun:
@@ -166,6 +238,26 @@ class Run:
             raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
         meant = closest(self.path.name, (run.path.name for run in find_runs(self.path.parent)))
         raise RunError(problem, f"Did you mean '{self.path.with_name(meant)}'?" if meant else "")
+
+
+def read_metrics(folder: RunFolder) -> dict[str, Any]:
+    """The content of metrics.json, see Run.metrics."""
+    file = folder.metrics_file
+    try:
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise RunError(f"{file}: not valid JSON: {error}") from None
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
+        raise RunError(f"{file}: does not hold a run's metrics")
+    return metrics
+
+
+def recorded_hashes(metrics: Mapping[str, Any], name: str) -> list[str]:
+    """The hashes that a file of weights may have: of the current and of the coming weights."""
+    by_name = (metrics.get(key) for key in (WEIGHTS_HASHES, COMING_HASHES))
+    return [each[name] for each in by_name if isinstance(each, dict) and name in each]
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:
@@ -203,34 +295,87 @@ def find_folds(path: Path) -> list[RunFolder]:
     if not file.is_file():
         return []
     folds = load_yaml(file).get("folds")
-    if not isinstance(folds, int) or folds < 2:
-        raise RunError(f"{file}: folds is {folds!r}, expected a number of at least 2")
+    if not isinstance(folds, int) or not 2 <= folds <= MOST_FOLDS:
+        raise RunError(
+            f"{file}: folds is {shown_value(folds)}, expected a number from 2 to {MOST_FOLDS}"
+        )
     return [RunFolder(path / f"fold-{number}") for number in range(1, folds + 1)]
 
 
+@contextlib.contextmanager
+def locked_run(run: RunFolder) -> Iterator[None]:
+    """Hold the lock of a run while its files change; RunError when another process holds it."""
+    with locked(run.path / LOCK_FILE, RunError(f"{run}: is being trained by another process")):
+        yield
+
+
 def create_run(wanted: Path) -> RunFolder:
-    """Make a new run folder: ``wanted``, or wanted-2, wanted-3 ... when it is taken."""
+    """Make a new run folder. One that a kill has left before a run began in it is free.
+
+    Args:
+        wanted: Path of the folder. If it is taken, ``wanted-2`` is made instead, or
+            ``wanted-3`` and so on.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: The folder cannot be made.
+
+    Example:
+        >>> folder = fashionai.create_run(Path("runs/skirt"))
+    """
     wanted.parent.mkdir(parents=True, exist_ok=True)
-    candidate, number = wanted, 1
-    while True:
+    _finish_removals(wanted.parent)
+    for number in itertools.count(1):
+        candidate = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
         try:
             candidate.mkdir()
         except FileExistsError:
-            if candidate.is_dir() and not any(candidate.iterdir()):
-                return RunFolder(candidate)
-            number += 1
-            candidate = wanted.with_name(f"{wanted.name}-{number}")
-        else:
-            return RunFolder(candidate)
+            if not _is_free(candidate):
+                continue
+        return RunFolder(candidate)
+    raise AssertionError("there is always a next number")
 
 
 def remove_run(path: Path) -> None:
-    """Delete a run folder; RunError when the folder holds something else."""
+    """Delete the folder of a run or of a cross-validation, and whatever a kill has left of one.
+
+    Raises RunError when the folder holds something else, and when another process trains
+    the run or a fold of it.
+    """
     if not path.exists():
         return
-    if not any((path / name).is_file() for name in ("config.yaml", CROSS_VALIDATION_FILE)):
+    if not path.is_dir() or not (_holds_run(path) or _holds_remains(path)):
         raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
-    shutil.rmtree(path)
+    with contextlib.ExitStack() as stack:
+        for folder in (path, *sorted(file.parent for file in path.glob("*/config.yaml"))):
+            stack.enter_context(locked_run(RunFolder(folder)))
+        # Renamed first, so that a removal that is killed leaves no half of a run under its name.
+        removed = path.with_name(f".{path.name}.{secrets.token_hex(8)}{REMOVED_SUFFIX}")
+        path.rename(removed)
+    shutil.rmtree(removed)
+
+
+def _holds_run(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("config.yaml", CROSS_VALIDATION_FILE))
+
+
+def _holds_remains(path: Path) -> bool:
+    """Whether a folder holds nothing but what is written before a run or its folds have begun."""
+    names = (entry.name for entry in path.iterdir())
+    return all(name in BEFORE_BEGINNING or TEMPORARY.fullmatch(name) for name in names)
+
+
+def _is_free(path: Path) -> bool:
+    """Whether an existing folder can become a new run: nobody has begun there, or is beginning."""
+    return path.is_dir() and _holds_remains(path) and not is_locked(path / LOCK_FILE)
+
+
+def _finish_removals(folder: Path) -> None:
+    """Delete runs whose removal was killed."""
+    for removed in folder.glob(f".*{REMOVED_SUFFIX}"):
+        shutil.rmtree(removed, ignore_errors=True)
 
 
 def find_runs(folder: Path = RUNS_FOLDER) -> list[Run]:

@@ -3,7 +3,8 @@
 MXNet 1.9.1 is the last release. It reads names that NumPy has removed, uses half of
 the cores by default, and its CUDA build needs libraries that the ``nvidia-*-cu11``
 wheels contain. All of this must be prepared before the import. Therefore every
-module that needs MXNet gets it from :func:`import_mxnet`.
+module that needs MXNet gets it from :func:`import_mxnet`, and GluonCV from
+:func:`import_gluoncv`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ NUMPY_ALIASES = {
 # the conversion of sparse matrices, and histograms in its test tools. Importing them takes two
 # thirds of the time of MXNet's import.
 HIDDEN_FROM_MXNET = ("sklearn", "scipy")
+
+# GluonCV refuses PyTorch 2 at its import. Its PyTorch half is not used here.
+HIDDEN_FROM_GLUONCV = ("torch",)
 
 # mxnet-cu112 1.9.1 contains code for compute capability 5.0, 6.0, 7.0, 8.0 and 8.6, and no PTX.
 # Such code also runs on later minor versions of the same major version, but not on others.
@@ -96,6 +100,17 @@ def import_mxnet() -> Any:
         ) from error
 
 
+@functools.cache
+def import_gluoncv() -> Any:
+    """Import GluonCV, whichever version of PyTorch is installed beside it, and return the module.
+
+    Raises the errors of import_mxnet.
+    """
+    import_mxnet()
+    with _hidden_modules(HIDDEN_FROM_GLUONCV, imported_ones=True):
+        return importlib.import_module("gluoncv")
+
+
 def usable_cores() -> int:
     """The number of cores that this process may use, within limits of taskset and containers."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -129,7 +144,7 @@ def _container_cores() -> int:
 
 def zoo_cache_folder() -> Path:
     """The folder in which MXNet stores the weights of its zoo: ``$MXNET_HOME/models``."""
-    return Path(os.environ.get("MXNET_HOME") or "~/.mxnet").expanduser() / "models"
+    return _expand(os.environ.get("MXNET_HOME") or "~/.mxnet") / "models"
 
 
 def zoo_url() -> str:
@@ -154,11 +169,19 @@ def home_folder() -> Path:
     Everything in it can be downloaded or computed again.
     """
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = Path(os.environ.get("FASHIONAI_HOME") or f"{caches}/fashionai")
-    # A path that begins with the home folder of an unknown user is not expanded.
-    with contextlib.suppress(RuntimeError):
-        home = home.expanduser()
-    return home
+    return _expand(os.environ.get("FASHIONAI_HOME") or f"{caches}/fashionai")
+
+
+def _expand(path: str) -> Path:
+    """The path with ~ replaced by the home folder.
+
+    Users of containers may have neither $HOME nor an entry in the list of users. Their
+    home folder is /, as Docker sets it. ~name of an unknown user is not replaced.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # the home folder is not known
+        return Path("/", path[2:]) if path == "~" or path.startswith("~/") else Path(path)
 
 
 def weights_folder() -> Path:
@@ -169,9 +192,20 @@ def weights_folder() -> Path:
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
     """The MXNet contexts to compute on.
 
-    ``device`` is auto (GPUs if there are any, else the CPU), cpu or gpu. ``gpus`` are
-    the indices of the GPUs to use, all by default. Raises InstallationError for a
-    GPU that does not exist or that the installed MXNet has no code for.
+    Args:
+        device: ``auto`` (GPUs if there are any, else the CPU), ``cpu`` or ``gpu``.
+        gpus: Indices of the GPUs to use; all by default.
+
+    Returns:
+        One context per device.
+
+    Raises:
+        InstallationError: A GPU that does not exist or that the installed MXNet has no code
+            for, or MXNet cannot be imported.
+
+    Example:
+        >>> fashionai.contexts("cpu")
+        [cpu(0)]
     """
     mx = import_mxnet()
     if device == "cpu":
@@ -267,15 +301,20 @@ def _check_numpy() -> None:
 
 
 @contextlib.contextmanager
-def _hidden_modules(names: Sequence[str]) -> Iterator[None]:
-    """Make imports of these modules fail in the block, unless they are already imported."""
-    hidden = [name for name in names if name not in sys.modules]
+def _hidden_modules(names: Sequence[str], imported_ones: bool = False) -> Iterator[None]:
+    """Make imports of these modules fail in the block.
+
+    Modules that are already imported are hidden as well only with ``imported_ones``.
+    """
+    present = {name: sys.modules[name] for name in names if name in sys.modules}
+    hidden = [name for name in names if imported_ones or name not in present]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
         for name in hidden:
             del sys.modules[name]
+        sys.modules.update(present)
 
 
 def _load_driver() -> Any:

@@ -22,11 +22,11 @@ class Task:
 
     ``name`` is the label files' own name and the name of the prepared folder,
     ``aliases`` are shorter names for the command line, ``classes`` are in label
-    order (a class's position is its index), and ``family`` names the reader of
-    its label files and the writer of its prediction file. ``background``, where
-    there is one, is the label of images of nothing that is looked for. It is one
-    of the classes, or it is held out: its images are prepared for validation and
-    test, and never trained on.
+    order (a class's position is its index), and ``family`` is the name of the
+    data set's family, see fashionai.families. ``background``, empty for most
+    tasks, is the label of images that show none of the things to recognize. It
+    is one of the classes, or it is held out: its images are prepared for
+    validation and test, and never trained on.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Task:
 
     @property
     def short_name(self) -> str:
-        """The name that runs and tables carry."""
+        """The name of the task in tables and in the names of runs."""
         return self.aliases[0] if self.aliases else self.name
 
     @property
@@ -47,10 +47,10 @@ class Task:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes and, behind them, the background where it is held out."""
+        """The classes, followed by the background if it is held out."""
         return (*self.classes, self.background) if self.holds_out_background else self.classes
 
-    @cached_property  # asked for every image
+    @cached_property  # used for every image
     def folder_names(self) -> tuple[str, ...]:
         """Names of the folders of all labels; their sorted order is the class order.
 
@@ -68,7 +68,7 @@ def folder_safe(name: str) -> str:
     return "-".join("".join(c if c.isalnum() or c in "-_.&" else " " for c in name).split())
 
 
-# Describes a task beside its prepared folders.
+# The description of a task in its prepared folder.
 TASK_FILE = "task.json"
 
 
@@ -79,12 +79,12 @@ def columns_of(tasks: Sequence[Task]) -> list[slice]:
 
 
 def tasks_to_json(tasks: Sequence[Task]) -> dict[str, object]:
-    """What it takes to know a run's tasks again without the registry."""
+    """The description of a run's tasks, which tasks_from_json reads."""
     return {"tasks": [task_to_json(task) for task in tasks]}
 
 
 def tasks_from_json(path: Path) -> list[Task]:
-    """The tasks that tasks_to_json described; DataError for another content."""
+    """The tasks that tasks_to_json described; DataError for any other content."""
     tasks = _read_json(path, lambda value: [_task_of(entry) for entry in value["tasks"]])
     if not tasks:
         raise DataError(f"{path}: describes no task")
@@ -92,7 +92,7 @@ def tasks_from_json(path: Path) -> list[Task]:
 
 
 def task_to_json(task: Task) -> dict[str, object]:
-    """What it takes to know a task again without the registry: beside folders, in runs."""
+    """The description of a task in prepared folders and runs, which task_from_json reads."""
     return {
         "task": task.name,
         "aliases": list(task.aliases),
@@ -103,7 +103,7 @@ def task_to_json(task: Task) -> dict[str, object]:
 
 
 def task_from_json(path: Path) -> Task:
-    """The task that task_to_json described; DataError for another content."""
+    """The task that task_to_json described; DataError for any other content."""
     return _read_json(path, _task_of)
 
 

@@ -230,8 +230,8 @@ def test_splits_of_a_parent(work: Path, tmp_path: Path, capsys: pytest.CaptureFi
     for split in ("train", "val"):
         assert fashionai("predict", *arguments, "--split", split) == 2
         assert capsys.readouterr().err == (
-            "Error: runs/both/fold-1 and runs/both/fold-2 were trained on different rows "
-            "(data.fold). Predict the test split, or each with its own rows\n"
+            "Error: runs/both/fold-1 and runs/both/fold-2 were trained on different images "
+            "(data.fold). Predict the test split, or one run at a time\n"
         )
     assert not (tmp_path / "split.csv").exists()
     assert fashionai("predict", *arguments, "--split", "test") == 0

@@ -54,6 +54,7 @@ def once(*runs: str) -> dict[str, int]:
         ["predict", "--run", "runs/skirt", "--split", "val", "--out", "{out}/val.csv"],
         ["evaluate", "--run", "runs/skirt", "--split", "val"],
         ["classify", "--run", "runs/skirt", "data/rank/Images"],
+        ["export", "--run", "{cnn}", "--format", "gluon", "--out", "{out}/exported"],
         ["quantize", "--run", "{cnn}", "--images", "8", "--max-loss", "1"],
     ],
     ids=" ".join,
@@ -70,3 +71,26 @@ def test_a_command_reads_each_file_of_a_run_once(
     with READS.counted() as counts:
         assert fashionai(*(word.format(**places) for word in arguments)) == 0
     assert counts == once("skirt")
+
+
+def test_the_list_of_runs_reads_no_file_twice(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    with READS.counted() as counts:
+        assert fashionai("runs") == 0
+    assert counts.keys() <= once("skirt").keys()
+    assert set(counts.values()) == {1}
+
+
+def test_a_finished_cross_validation_reads_each_file_of_its_runs_once(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    small = ["model.name=small_cnn", "model.pretrained=false", "epochs=1", "batch_size=16"]
+    sizes = ["data.resize_short=36", "data.crop=32"]
+    run = ["--crops", "1", "--folds", "2", "--run", tmp_path / "folds"]
+    assert fashionai("cross-validate", "--config", "skirt", *run, *small, *sizes) == 0
+    with READS.counted() as counts:
+        assert fashionai("cross-validate", "--resume", *run) == 0
+    assert counts == once("fold-1", "fold-2")

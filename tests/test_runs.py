@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.config import Config, save_config
-from fashionai.errors import FashionAIError
+from fashionai.errors import FashionAIError, RunError
 from fashionai.families import find_task
 from fashionai.files import write_json
 from fashionai.runs import (
@@ -83,6 +83,7 @@ def test_only_runs_are_removed(tmp_path: Path) -> None:
     assert not run.path.exists()
     remove_run(run.path)
     (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter.tex").write_text("")
     with pytest.raises(FashionAIError, match="not a run"):
         remove_run(tmp_path / "thesis")
 
@@ -90,6 +91,24 @@ def test_only_runs_are_removed(tmp_path: Path) -> None:
 def test_metrics_are_json_without_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "m.json", {"map": float("nan"), "list": [1.5, float("inf")]})
     assert json.loads((tmp_path / "m.json").read_text()) == {"map": None, "list": [1.5, None]}
+
+
+def test_more_epochs_are_another_run_that_begins_with_the_weights(tmp_path: Path) -> None:
+    """Resuming could not be exact: the schedule of the epochs that are done depends on all."""
+    run = Run(make_run(tmp_path / "a", "skirt", 0.8))
+    longer = run.config.changed({"epochs": 60})
+    for weights, hint in ((False, "Resume without overrides"), (True, "To train its weights for")):
+        if weights:
+            run.folder.best_parameters.touch()
+        with pytest.raises(RunError, match=rf"\(epochs: 40, not 60\)\. {hint}") as caught:
+            run.check_same_config(longer)
+    assert str(caught.value).endswith(
+        f"begin another run: fashionai train --config {tmp_path}/a/config.yaml --run "
+        f"{tmp_path}/a-more epochs=20 model.pretrained={tmp_path}/a/best.params"
+    )
+    for other in ({"epochs": 20}, {"epochs": 60, "optimizer.lr": 0.5}):
+        with pytest.raises(RunError, match="Resume without overrides"):
+            run.check_same_config(run.config.changed(other))
 
 
 def make_run_of_several(path: Path, scores: dict[str, float]) -> RunFolder:

@@ -170,6 +170,38 @@ def test_importing_fashionai_does_not_import_mxnet() -> None:
     assert run_python(program) == "False"
 
 
+# PyTorch beside it
+
+
+@pytest.fixture
+def fake_torch(tmp_path: Path) -> Path:
+    """A folder for PYTHONPATH in which ``import torch`` finds a version that GluonCV refuses."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch/__init__.py").write_text("__version__ = '2.14.0'\n")
+    return tmp_path
+
+
+BUILD_A_NETWORK_OF_GLUONCV = """
+from fashionai.models.zoo import build_network, network_names
+print("cifar_resnet20_v1" in network_names())
+print(type(build_network("cifar_resnet20_v1", 3, 32)).__name__)
+import torch
+print(torch.__version__)
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import torch"], ids=["unused", "imported"])
+def test_gluoncv_does_not_notice_pytorch_2(fake_torch: Path, first: str) -> None:
+    """PyTorch itself stays as it was: scripts may use both."""
+    printed = run_python(f"{first}\n{BUILD_A_NETWORK_OF_GLUONCV}", PYTHONPATH=str(fake_torch))
+    assert printed.splitlines() == ["True", "CIFARResNetV1", "2.14.0"]
+
+
+def test_commands_do_not_notice_pytorch_2(fake_torch: Path) -> None:
+    program = "from fashionai.cli import main; main(['models', 'cifar_resnet20_v1'])"
+    assert "cifar_resnet20_v1" in run_python(program, PYTHONPATH=str(fake_torch))
+
+
 # The GPU build's libraries
 
 

@@ -1,12 +1,13 @@
 """The command line: one file per command, imported when the command runs.
 
 A command parses its arguments, makes one library call and prints; all errors
-that a user can mend end here as one line and exit code 2.
+that a user can correct end here as one line and exit code 2.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Optional
@@ -16,6 +17,7 @@ from click.shell_completion import CompletionItem
 
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
+from fashionai.cli.streams import make_streams_safe
 from fashionai.errors import FashionAIError, RunStoppedError
 
 # Name and one line of every command, so that --help imports none of them.
@@ -68,7 +70,7 @@ class _Commands(CommandGroup):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin so, imported no more than for --help, and the options."""
+        """The commands and options that begin with this text; no command is imported."""
         commands = [
             CompletionItem(name, help=line)
             for name, line in COMMANDS.items()
@@ -97,6 +99,8 @@ def root() -> None:
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line and exit with 0 for success, 2 for user errors, 130 when interrupted."""
+    if arguments is None:
+        make_streams_safe()
     try:
         root.main(arguments, prog_name="fashionai", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -116,4 +120,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
+        if arguments is None:
+            # After a second Ctrl-C, threads may still decode images: C++ code aborts the program
+            # when such a thread wakes up while Python ends.
+            sys.stdout.flush()
+            os._exit(130)
         sys.exit(130)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.cli.options import overwrite_option
+
 if TYPE_CHECKING:
     from fashionai.scoring.compare import TaskComparison
 
@@ -35,7 +37,10 @@ OUTCOME_COLUMNS = [("both right", 12), ("only A", 8), ("only B", 8), ("neither",
     type=click.Path(path_type=Path),
     help="CSV file to write the rows with different predictions to.",
 )
-def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[Path]) -> None:
+@overwrite_option
+def command(
+    file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[Path], overwrite: bool
+) -> None:
     """Compare two prediction files of the same rows.
 
     The predicted class is the one with the largest probability. In the table of
@@ -43,12 +48,15 @@ def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[
     labels, p is the p value of McNemar's exact test: the probability of a
     difference at least as large if both files were equally good.
     """
-    from fashionai.scoring.compare import compare_tasks, write_differences
+    from fashionai.files.outputs import check_output
+    from fashionai.scoring.compare import DIFFERENCES, compare_tasks, write_differences
     from fashionai.scoring.joining import join_files
     from fashionai.scoring.labels import read_labels
 
     if out in (file_a, file_b):
         raise click.UsageError(f"--out {out} is one of the files to compare")
+    if out is not None:
+        check_output("--out", out, DIFFERENCES, [file_a, file_b, *labels], overwrite)
     joined = join_files([file_a, file_b])
     names = str(file_a), ", ".join(map(str, labels))
     truth = read_labels(labels, [part.task for part in joined])
@@ -77,7 +85,7 @@ def _print_tasks(compared: list[TaskComparison]) -> None:
         (name, [rows, differing, f"{differing / rows:.2%}", difference])
         for (name, rows, differing), difference in zip(counts, differences)
     ]
-    click.echo(aligned_table("answers", columns, lines))
+    click.echo(aligned_table("predictions", columns, lines))
     if outcomes[-1][1].rows:
         right = [
             (name, [found.rows, *found, _show_p_value(found.p_value)])
@@ -92,10 +100,10 @@ def _print_classes(part: TaskComparison) -> None:
 
     classes = list(enumerate(part.task.classes))
     counts = [(name, part.count_predicted(index)) for index, name in classes]
-    answered = [(name, [a, b, both, a - both]) for name, (a, b, both) in counts]
+    predicted = [(name, [a, b, both, a - both]) for name, (a, b, both) in counts]
     columns = [("A", 8), ("B", 8), ("both", 8), ("differ", 8)]
     click.echo(f"\n{part.name}")
-    click.echo(aligned_table("answered class", columns, answered))
+    click.echo(aligned_table("predicted class", columns, predicted))
     if part.outcomes().rows:
         found = [(name, part.outcomes(index)) for index, name in classes]
         lines = [(name, [outcome.rows, *outcome]) for name, outcome in found]

@@ -32,7 +32,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 @click.command(epilog=EPILOG)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @config_option()
-@click.option("--folds", type=click.IntRange(min=2), help="Number of folds.  [default: 4]")
+@click.option("--folds", type=click.IntRange(2), help="Number of folds.  [default: 4]")
 @click.option(
     "--stratified/--not-stratified",
     default=None,

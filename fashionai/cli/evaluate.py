@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options
+from fashionai.cli.options import PredictionSettings, overwrite_option, prediction_options
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 
@@ -80,6 +80,7 @@ class Threshold(click.ParamType):
     help="Print the confusion matrix; for many classes the pairs that are confused.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="JSON file to write.")
+@overwrite_option
 @prediction_options
 def command(
     predictions: Optional[Path],
@@ -92,21 +93,26 @@ def command(
     per_class: bool,
     confusion: bool,
     json_file: Optional[Path],
+    overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
     """Score a prediction file against labels, or a run on a prepared split.
 
-    mAP is the competition's score. The last line is the mean over tasks. Every
-    labelled row must be predicted. Of a prepared folder, every row of those
-    splits must be predicted that the file has rows of.
+    mAP is the competition's score. The last line is the mean over tasks. All rows of a
+    label file must be predicted. Of a prepared folder, all rows of a split must be
+    predicted if any of them is; the other splits are not scored.
     """
     from fashionai.files import write_json
+    from fashionai.files.outputs import check_output
     from fashionai.reporting.tables import class_table, confusion_table
-    from fashionai.scoring.evaluate import evaluate_file, to_json
+    from fashionai.scoring.evaluate import SCORES, evaluate_file, to_json
 
     if len(run_paths) > 1:
         raise click.UsageError("--run: give only one; predict averages several runs into a file")
     run_path = run_paths[0] if run_paths else None
+    if json_file is not None:
+        inputs = [file for file in (predictions, *labels, questions) if file is not None]
+        check_output("--json", json_file, SCORES, inputs, overwrite)
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
     if run_path is not None and predictions is None and not labels:

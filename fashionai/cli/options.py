@@ -22,7 +22,10 @@ CROPS = click.Choice([str(count) for count in CROP_COUNTS])
 def complete_config(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Packaged configurations that begin so; files where one does, or no configuration."""
+    """Packaged configurations that begin with this text.
+
+    Files are completed instead if a file begins with it, or if no configuration does.
+    """
     from fashionai.packaged_configs import first_comment, packaged_configs
 
     names = [
@@ -84,6 +87,15 @@ def runs_option(command: Command) -> Command:
         multiple=True,
         help="Run to use; may be repeated, and runs of one task are averaged.  "
         "[default: for each task the finished run in runs/ with the best validation mAP]",
+    )(command)
+
+
+def overwrite_option(command: Command) -> Command:
+    """Add --overwrite for the files that a command writes."""
+    return click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace an existing file that is no earlier result of this command.",
     )(command)
 
 

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
+from fashionai.cli.options import (
+    PredictionSettings,
+    overwrite_option,
+    prediction_options,
+    runs_option,
+)
 from fashionai.cli.progress import log_to_terminal, progress_bar
-from fashionai.files.default_folders import DATA_FOLDER
+from fashionai.datasets.names import SPLITS
+from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
 if TYPE_CHECKING:
     from fashionai.runs import Run
@@ -49,7 +55,7 @@ Examples:
 @runs_option
 @click.option(
     "--split",
-    type=click.Choice(["train", "val", "test"]),
+    type=click.Choice(SPLITS),
     help="Predict a prepared split instead of a question file.",
 )
 @click.option(
@@ -63,10 +69,11 @@ Examples:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    help="With a held-out background (logos prepared with --no-logo-share 0): predict the "
-    "background where no class reaches this probability. With two classes: predict the second "
-    "class where its probability exceeds it.  [default: 0.5 for two classes]",
+    help="With a held-out background: predict the background where no class reaches this "
+    "probability. With two classes: predict the second class where its probability exceeds it.  "
+    "[default: 0.5 for two classes]",
 )
+@overwrite_option
 @prediction_options
 def command(
     out: Path,
@@ -78,14 +85,16 @@ def command(
     split: Optional[str],
     layout: str,
     threshold: Optional[float],
+    overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
     """Write a prediction file, with probabilities averaged over crops and runs.
 
     The rows are in the order of the question file, or sorted by name for a folder.
     """
-    from fashionai.datasets.prepared.folders import PREPARED_FOLDER
     from fashionai.families import expand_tasks
+    from fashionai.files.outputs import check_output
+    from fashionai.predictions.formats import PREDICTIONS
     from fashionai.predictions.plan import plan_questions, plan_split, question_file, write_planned
     from fashionai.predictions.run_choice import Candidates
     from fashionai.tasks import prepared_tasks
@@ -94,6 +103,7 @@ def command(
         raise click.UsageError("--questions and --split exclude each other")
     if questions is None and path_column is not None:
         raise click.UsageError("--path-column goes with --questions")
+    check_output("--out", out, PREDICTIONS, [questions] if questions else [], overwrite)
     log_to_terminal()
     candidates = Candidates.open(run_paths)
     tasks = expand_tasks(task_names, [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)])
@@ -102,6 +112,7 @@ def command(
         plan = plan_split(split, tasks, candidates, **options)
     else:
         file = questions or question_file(data, tasks or candidates.tasks)
+        check_output("--out", out, PREDICTIONS, [file], overwrite)
         plan = plan_questions(file, data, tasks, candidates, path_column=path_column, **options)
     for task, _, runs in (part.request for part in plan.parts):
         _print_runs(task, runs)
@@ -121,6 +132,7 @@ def _print_runs(task: Task, runs: Sequence[Run]) -> None:
         metrics = run.metrics
         score = metrics.get("tasks", {}).get(task.name, {}).get("map")
         validation = f"validation mAP {score:.4f}" if score is not None else "no validation mAP"
-        weights = ", averaged weights" if metrics.get("weights") == "best_ema.params" else ""
+        averaged = run.weights_file == run.folder.best_averaged_parameters
+        weights = ", averaged weights" if averaged else ""
         epoch = metrics.get("best_epoch", "?")
         click.echo(f"{task.name}: {run} ({validation}, epoch {epoch}{weights})")

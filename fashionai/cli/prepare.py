@@ -61,7 +61,7 @@ def family_options(function: Function) -> Function:
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Share of the rows for validation.  [default: 0.1; cactus 0.01]",
+    help="Share of the rows for validation.  [default: that of the data set, usually 0.1]",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random split.")
 @click.option(

@@ -1,9 +1,9 @@
 """The steps of ``data.augment``: every step has its probability ``p`` and its own strength.
 
-The crop comes first wherever it stands; of several that happen, the last one
-counts, and without one the crop is central. The geometric steps (mirror to warp)
-then change it in the order of the list, all in one sampling of the image. Steps
-of colour, noise and erasing follow in theirs.
+The crop is always taken first. Of several crop steps that are applied, the last one
+counts; without one the crop is central. Then the geometric steps (mirror to warp) are
+applied in the order of the list, all in one sampling of the image, and then the steps
+of colour, noise and erasing in their order.
 """
 
 from __future__ import annotations

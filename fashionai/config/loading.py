@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union, get_args, get_type_hints
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -14,12 +14,17 @@ from fashionai.config.augmentations import AUGMENTATIONS, Step
 from fashionai.config.models import Config, DataConfig
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
-from fashionai.errors import ConfigError, nearest
+from fashionai.errors import ConfigError, nearest, shown, shown_value
 from fashionai.families import find_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
-from fashionai.files.yaml_files import load_yaml, parse_scalar
+from fashionai.files.yaml_files import dump_yaml, is_text, load_yaml, parse_scalar
 from fashionai.packaged_configs import find_config
 from fashionai.tasks import Task, prepared_tasks
+
+# Of more problems than these, only the number is told.
+MOST_PROBLEMS = 50
+# Sections lie in the top level; class weights, one deeper.
+DEEPEST_SECTION = 2
 
 
 def load_config(
@@ -27,10 +32,21 @@ def load_config(
 ) -> Config:
     """The configuration of a YAML file with ``key=value`` overrides applied.
 
-    ``path`` may be the name of a packaged configuration, see find_config. Its tasks
-    are those of the registry, prepared ones in ``data.folder``, and ``known_tasks``.
-    Raises ConfigError that lists every unknown task and key and every wrong value
-    together.
+    Args:
+        path: YAML file, or the name of a packaged configuration.
+        overrides: Texts ``dotted.key=value``, with the value in YAML.
+        known_tasks: Tasks that the configuration may name, in addition to the known tasks and
+            those that are prepared in its ``data.folder``.
+
+    Returns:
+        The configuration with all keys, checked.
+
+    Raises:
+        ConfigError: Unknown tasks and keys and wrong values, all of them in one message.
+
+    Example:
+        >>> config = fashionai.load_config("skirt", ["epochs=10"])
+        >>> config.optimizer.lr
     """
     return resolve_config(load_yaml(find_config(path)), str(path), overrides, known_tasks)
 
@@ -49,11 +65,21 @@ def resolve_config(
     for override in sorted(overrides, key=lambda text: not text.startswith("schedule.name=")):
         problems += _apply_override(tree, override)
     config, found = _validate(tree)
-    problems += _unknown_tasks(tree, known_tasks) + found
+    problems += _unknown_tasks(tree, known_tasks)
     if config is None or problems:
-        count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
-        raise ConfigError("\n  ".join([f"{name}: {count} in the configuration", *problems]))
+        raise ConfigError(_listed(name, problems, found))
     return config
+
+
+def _listed(name: str, problems: Sequence[str], found: Sequence[ErrorDetails]) -> str:
+    """All problems, one on each line. The nearest names take a while, so not of thousands."""
+    total = len(problems) + len(found)
+    lines = [*problems[:MOST_PROBLEMS]]
+    lines += [_describe(details) for details in found[: MOST_PROBLEMS - len(lines)]]
+    if total > len(lines):
+        lines.append(f"and {total - len(lines):,} more")
+    count = f"{total:,} errors" if total > 1 else "1 error"
+    return "\n  ".join([f"{name}: {count} in the configuration", *lines])
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -63,7 +89,7 @@ def save_config(config: Config, path: Path) -> None:
 
 def dump_config(config: Config) -> str:
     """The fully resolved configuration as YAML text, keys in the models' order."""
-    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+    return dump_yaml(config.model_dump())
 
 
 def differing_keys(one: Config, other: Config) -> list[str]:
@@ -80,24 +106,29 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
     """Set one dotted key in the tree; a list with the problem when that cannot be done."""
     key, separator, text = override.partition("=")
     if not separator or not key:
-        return [f"override '{override}': expected key=value, for instance optimizer.lr=0.01"]
+        return [f"override '{shown(override)}': expected key=value, for instance optimizer.lr=0.01"]
+    if not is_text(key):
+        return [f"override '{shown(override)}': the key is not UTF-8 text"]
     try:
         value = parse_scalar(text)
     except ValueError as error:
-        return [f"override '{override}': the value is not valid YAML: {error}"]
+        return [f"override '{shown(override)}': the value is not valid YAML: {error}"]
     if key.startswith("data.augment."):
         return [
-            f"{key}: give the whole list, for instance 'data.augment=[{{name: mirror, p: 0.5}}]'"
+            f"{shown(key)}: give the whole list, for instance "
+            "'data.augment=[{name: mirror, p: 0.5}]'"
         ]
     *parents, leaf = key.split(".")
+    if len(parents) > DEEPEST_SECTION:
+        return [_unknown_key(key)]
     node = tree
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            # What stands there is wrong by itself and is reported, unless it is a plain value.
+            # A section that is not a mapping is reported when the tree is validated.
             return [] if _is_section(parent) else [_unknown_key(key)]
         node = child
-    # Another schedule has other keys: those of the former one go with it, but for the warm-up.
+    # Another schedule has other keys: except for the warm-up, those of the former one are removed.
     if leaf == "name" and parents == ["schedule"] and node.get("name") != value:
         for former in [key for key in node if key != "warmup_epochs"]:
             del node[former]
@@ -105,11 +136,11 @@ def _apply_override(tree: dict[str, Any], override: str) -> list[str]:
     return []
 
 
-def _validate(tree: Mapping[str, Any]) -> tuple[Optional[Config], list[str]]:
+def _validate(tree: Mapping[str, Any]) -> tuple[Optional[Config], list[ErrorDetails]]:
     try:
         return Config.model_validate(tree), []
     except ValidationError as error:
-        return None, [_describe(details) for details in error.errors()]
+        return None, error.errors()
 
 
 def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
@@ -124,13 +155,16 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
     place = Path(str(folder or DataConfig().folder))
     prepared = prepared_tasks(place)
     problems = []
-    for name in unknown:
+    for name in unknown[:MOST_PROBLEMS]:
         try:
             find_task(name, [*known, *prepared])
         except ConfigError as error:
-            listed = f"task: several tasks are a list, 'task=[{name}]'"
+            listed = f"task: several tasks are a list, 'task=[{shown(name)}]'"
             if folder and not place.is_dir() and "Did you mean" not in str(error):
-                problems.append(f"data.folder: {place} does not exist, task '{name}' is not known")
+                problems.append(
+                    f"data.folder: {shown(str(place))} does not exist, "
+                    f"task '{shown(name)}' is not known"
+                )
             else:
                 problems.append(listed if "," in name else f"task: {error}")
     return problems
@@ -139,12 +173,14 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
 def _describe(details: ErrorDetails) -> str:
     """One validation error as ``key: what was found and expected``."""
     # Pydantic puts the name of a union's member into the path: it is no key of the file.
-    place = [str(part) for part in details["loc"]]
+    # Of a key that is no text it gives no path.
+    place = [str(part) for part in details["loc"]] or [str(details["input"])]
     at = 1 if place[0] == "schedule" else 3 if place[:2] == ["data", "augment"] else len(place)
     key = ".".join(place[:at] + place[at + 1 :])
     kind, found = details["type"], details["input"]
     if kind == "extra_forbidden":
         return _unknown_key(key, place[at] if at < len(place) else "")
+    key = shown(key)
     if kind == "missing":
         names = ", ".join(task.short_name for task in known_tasks())
         return f"{key}: missing. Choose from: {names}"  # only task has no default
@@ -153,9 +189,9 @@ def _describe(details: ErrorDetails) -> str:
         name = details.get("ctx", {}).get("tag")
         if name is None:
             return f"{key}.name: missing. Choose from: {', '.join(choices)}"
-        return f"{key}.name: found '{name}'. {nearest(name, choices)}"
+        return f"{key}.name: found '{shown(name)}'. {nearest(name, choices)}"
     if kind in ("model_type", "model_attributes_type"):
-        return f"{key}: expected keys with values, found {found!r}"
+        return f"{key}: expected keys with values, found {shown_value(found)}"
     # "list should have at least 3 items after validation, not 2": what was found follows anyway.
     message = details["msg"].removeprefix("Value error, ").partition(" after validation")[0]
     message = message[0].lower() + message[1:]
@@ -163,7 +199,7 @@ def _describe(details: ErrorDetails) -> str:
         return f"{key}: {message}"
     if isinstance(found, (dict, BaseModel)):
         return f"{key}: {message}, found keys with values"
-    return f"{key}: {message}, found {found!r}"
+    return f"{key}: {message}, found {shown_value(found)}"
 
 
 def _unknown_key(key: str, chosen: str = "") -> str:
@@ -171,6 +207,7 @@ def _unknown_key(key: str, chosen: str = "") -> str:
 
     ``chosen`` is the name that decides which keys there are, of a schedule or a step.
     """
+    key = shown(key)
     leaf = key.rpartition(".")[2]
     if chosen:
         own = [model for model in (*get_args(Step), *SCHEDULE_MODELS) if _name_of(model) == chosen]
@@ -197,7 +234,12 @@ def _is_section(key: str) -> bool:
 
 def known_keys() -> list[str]:
     """Every dotted key that a configuration may hold."""
-    return _keys_of(Config)
+    return [*_all_keys()]
+
+
+@functools.cache
+def _all_keys() -> tuple[str, ...]:
+    return tuple(_keys_of(Config))
 
 
 def _keys_of(annotation: Any) -> list[str]:

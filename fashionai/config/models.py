@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Optional, Union, cast
 
@@ -11,13 +10,20 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from fashionai.config.augmentations import Augmentation, Mirror, RandomCrop
 from fashionai.config.schedules import Schedule, StepSchedule
 from fashionai.config.section import Section
-from fashionai.errors import nearest
+from fashionai.errors import nearest, shown, shown_value
 from fashionai.families import ALL, full_names, short_name
 from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.metrics import SCORE_NAMES
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD
 
-Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
+# Words that YAML 1.1 read as true and false, and YAML 1.2 reads as text.
+SWITCHES = tuple(
+    form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper())
+)
+# The weight of a class in the loss is computed in float32.
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
+
+_PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
 class DataConfig(Section):
@@ -44,12 +50,12 @@ class DataConfig(Section):
     augment: list[Augmentation] = Field(
         [RandomCrop(), Mirror()], description="Steps of the augmentation, listed below."
     )
-    mean: Optional[Channels] = Field(
+    mean: Optional[_PerChannel] = Field(
         None,
         description="Mean of the RGB channels of pixels scaled to 0..1. `null` resolves to that "
         "of the pretrained weights, without them to ImageNet's.",
     )
-    std: Optional[Channels] = Field(
+    std: Optional[_PerChannel] = Field(
         None, description="Standard deviation of the RGB channels, as `mean`; positive."
     )
     maybe: Literal["ignore", "soft"] = Field(
@@ -62,13 +68,13 @@ class DataConfig(Section):
     )
     sampler: Literal["shuffle", "balanced"] = Field(
         "shuffle",
-        description="`shuffle` shows every row once per epoch, `balanced` every class equally "
+        description="`shuffle` shows every sample once per epoch, `balanced` every class equally "
         "often.",
     )
     last_batch: Literal["rollover", "discard"] = Field(
         "rollover",
-        description="Rows that do not fill the last batch of an epoch: `rollover` puts them first "
-        "in the next epoch, `discard` leaves them out. All batches have one size.",
+        description="Samples that do not fill the last batch of an epoch: `rollover` puts them "
+        "first in the next epoch, `discard` leaves them out. All batches have one size.",
     )
     feature_views: int = Field(
         4,
@@ -83,7 +89,7 @@ class DataConfig(Section):
 
     @property
     def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Mean and standard deviation, ImageNet's where they are open."""
+        """Mean and standard deviation of the input; those of ImageNet replace null."""
         return self.mean or IMAGENET_MEAN, self.std or IMAGENET_STD
 
     @model_validator(mode="after")
@@ -110,6 +116,7 @@ class ModelConfig(Section):
     init_magnitude: float = Field(
         3.0,
         gt=0,
+        le=1000,
         description="Magnitude of the Xavier initialisation of layers without pretrained weights.",
     )
 
@@ -117,7 +124,10 @@ class ModelConfig(Section):
     @classmethod
     def _switch_or_path(cls, value: Any, _: Any) -> Union[bool, str]:
         if not isinstance(value, (bool, str)):
-            raise ValueError(f"expected true, false or the path of a .params file, found {value!r}")
+            found = shown_value(value)
+            raise ValueError(f"expected true, false or the path of a .params file, found {found}")
+        if isinstance(value, str) and value in SWITCHES:
+            raise ValueError(f"found '{value}', which is text. Write true or false")
         return value
 
 
@@ -162,7 +172,7 @@ class LossConfig(Section):
     class_weights: Union[str, dict[str, float]] = Field(
         "none",
         description="Weights of the classes in the loss: `none`, `balanced` (inversely "
-        "proportional to the number of rows), or a mapping such as `{no-logo: 0.2}`.",
+        "proportional to the number of samples), or a mapping such as `{no-logo: 0.2}`.",
     )
 
     @field_validator("class_weights", mode="wrap")
@@ -170,13 +180,25 @@ class LossConfig(Section):
     def _named_or_positive(cls, value: Any, _: Any) -> Union[str, dict[str, float]]:
         if isinstance(value, dict):
             for name, weight in value.items():
-                number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-                if not number or not 0 < weight < math.inf:
-                    raise ValueError(f"the weight of {name} is {weight!r}, expected a number > 0")
+                _check_weight(str(name), weight)
             return {str(name): float(weight) for name, weight in value.items()}
         if value not in ("none", "balanced"):
-            raise ValueError(f"expected none, balanced or weights by class, found {value!r}")
+            found = shown_value(value)
+            raise ValueError(f"expected none, balanced or weights by class, found {found}")
         return str(value)
+
+
+def _check_weight(name: str, weight: Any) -> None:
+    """ValueError unless the weight of a class is a positive number, and one in float32 too."""
+    number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not number or not weight > 0:
+        expected = "a number > 0"
+    elif not SMALLEST_WEIGHT <= weight <= LARGEST_WEIGHT:
+        expected = f"a number from {SMALLEST_WEIGHT} to {LARGEST_WEIGHT}"
+    else:
+        return
+    found = shown_value(weight)
+    raise ValueError(f"the weight of {shown(name)} is {found}, expected {expected}")
 
 
 class EarlyStoppingConfig(Section):
@@ -207,8 +229,8 @@ class Config(Section):
         "are computed once; `last-stage`, the output layer and the layers of the last resolution.",
     )
     data: DataConfig = DataConfig()
-    epochs: int = Field(40, ge=1, description="Number of epochs.")
-    batch_size: int = Field(64, ge=1, description="Images per batch and device.")
+    epochs: int = Field(40, ge=1, le=1_000_000, description="Number of epochs.")
+    batch_size: int = Field(64, ge=1, le=1_000_000, description="Images per batch and device.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
     precision: Literal["float32", "float16"] = Field(
         "float32",
@@ -244,13 +266,13 @@ class Config(Section):
 
     @property
     def run_name(self) -> str:
-        """What the run's folder is called unless somebody says otherwise."""
+        """The default name of the run's folder."""
         if self.task == ALL:
             return ALL
         return "-".join(short_name(name) for name in self.task_names)
 
     def with_input(self, mean: Optional[Sequence[float]], std: Optional[Sequence[float]]) -> Config:
-        """The same with this mean and standard deviation of the input where it leaves them open."""
+        """A copy in which this mean and standard deviation replace those that are null."""
         found = {"data.mean": self.data.mean or mean, "data.std": self.data.std or std}
         return self.changed({key: value and list(value) for key, value in found.items()})
 
@@ -273,16 +295,17 @@ class Config(Section):
     def _names(cls, value: Any, _: Any) -> Union[str, list[str]]:
         names = _listed(value)
         if not names or not all(isinstance(name, str) and name for name in names):
-            raise ValueError(f"expected the name of a task or a list of them, found {value!r}")
+            found = shown_value(value)
+            raise ValueError(f"expected the name of a task or a list of them, found {found}")
         return cast(Union[str, list[str]], value)
 
     @field_validator("monitor")
     @classmethod
     def _computed(cls, value: str, info: ValidationInfo) -> str:
-        if "task" in info.data:  # else there is something to mend first
+        if "task" in info.data:  # else the task is invalid, which is reported
             choices = monitor_names(info.data["task"])
             if value not in choices:
-                raise ValueError(f"found '{value}'. {nearest(value, choices)}")
+                raise ValueError(f"found '{shown(value)}'. {nearest(value, choices)}")
         return value
 
 

@@ -15,6 +15,7 @@ class _WithWarmUp(Section):
     warmup_epochs: float = Field(
         0.0,
         ge=0,
+        le=1_000_000,
         description="Epochs of linear growth from 0 to the first rate, before any schedule.",
     )
 

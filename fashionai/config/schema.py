@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fashionai.config.models import Config
+from fashionai.config.models import LARGEST_WEIGHT, SMALLEST_WEIGHT, SWITCHES, Config
 from fashionai.families import ALL, known_tasks
 from fashionai.metrics import SCORE_NAMES
 
@@ -24,10 +24,11 @@ _TASK = {
         {"type": "array", "items": _TASK_NAME, "minItems": 1},
     ]
 }
+_WEIGHT = {"type": "number", "minimum": SMALLEST_WEIGHT, "maximum": LARGEST_WEIGHT}
 _CLASS_WEIGHTS = {
     "anyOf": [
         {"enum": ["none", "balanced"]},
-        {"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
+        {"type": "object", "additionalProperties": _WEIGHT},
     ]
 }
 _FOLD_AND_FILE_OR_NEITHER = [
@@ -51,6 +52,7 @@ def config_schema() -> dict[str, Any]:
         _require_name_that_decides(definition)
     _add_rules_of_data(schema["$defs"]["DataConfig"])
     schema["$defs"]["LossConfig"]["properties"]["class_weights"].update(_CLASS_WEIGHTS)
+    schema["$defs"]["ModelConfig"]["properties"]["pretrained"]["not"] = {"enum": [*SWITCHES]}
     keys = schema["properties"]
     keys["task"].update(_TASK)
     keys["monitor"]["pattern"] = _SCORE_OF_A_TASK

@@ -1,4 +1,4 @@
-"""What every part of the configuration is made of."""
+"""The base class of all parts of the configuration."""
 
 from __future__ import annotations
 

@@ -60,9 +60,21 @@ def read_data_sets(
 def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
     """Read the label files of a known task.
 
-    ``data`` is the folder of the data set's files, and ``options`` are those of the task's
-    family. Raises ConfigError for an option of another family, and DataError, with file and
-    line, for label files that cannot be used and for missing images.
+    Args:
+        task: A known task, as ``fashionai.find_task`` gives it.
+        data: Folder of the data set's files.
+        **options: Options of the task's family, such as ``no_logo_share`` of FlickrLogos-32.
+
+    Returns:
+        The records of all labelled images, for ``fashionai.prepare``.
+
+    Raises:
+        ConfigError: An option of another family.
+        DataError: A label file that cannot be used, with file and line, or a missing image.
+
+    Example:
+        >>> skirts = fashionai.read_data_set(fashionai.find_task("skirt"), Path("data"))
+        >>> len(skirts.images)
     """
     own = FAMILIES[task.family].option
     for family in FAMILIES.values():

@@ -7,16 +7,19 @@ the feet.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Union
 
 import cv2
 import numpy as np
 
+from fashionai.demo.canvas import (
+    Canvas,
+    Points,
+    camera_effects,
+    choose_fabric,
+    choose_palette,
+    shade,
+)
 from fashionai.tasks import Task
-
-Point = Union[Sequence[float], np.ndarray]
-Points = Union[Sequence[Sequence[float]], np.ndarray]
 
 # The range of the hem of each visible class: for skirts and pants as a fraction of the distance
 # from hip to sole, for sleeves from shoulder to fingertip. Gaps separate neighbouring classes.
@@ -33,11 +36,8 @@ BANDS = {
 SHOULDER, WAIST, HIP, KNEE, ANKLE, SOLE = 0.185, 0.40, 0.48, 0.71, 0.93, 0.97
 WAIST_HALF, HIP_HALF = 0.068, 0.096
 ARM = (0.16, 0.15, 0.065)
-# The corners (24, 2) of a polygon that approximates the unit circle.
-CIRCLE = np.exp(2j * np.pi * np.arange(24) / 24)[:, None].view(float)
 # Colours in OpenCV's order: blue, green, red.
-SKINS = np.array([(205, 224, 250), (170, 200, 240), (130, 170, 220), (85, 125, 180), (50, 75, 115)])
-HAIR = np.array([(25, 25, 30), (35, 55, 85), (90, 160, 205), (40, 65, 150), (150, 150, 155)])
+EYES = np.array((25, 25, 30))
 LIPS = np.array((60, 60, 160))
 
 
@@ -49,7 +49,7 @@ def draw(task: Task, label: int, maybe: int | None, rng: np.random.Generator) ->
     """
     width = int(rng.integers(168, 201))
     height = width if rng.random() < 0.25 else round(width * rng.uniform(1.0, 1.08))
-    canvas = Canvas((height, width), _palette(rng), rng)
+    canvas = Canvas((height, width), choose_palette(rng), rng)
     hidden = label == 0
     close_up = hidden and rng.random() < 0.5
     canvas.place(_view(task, close_up), rng)
@@ -60,56 +60,7 @@ def draw(task: Task, label: int, maybe: int | None, rng: np.random.Generator) ->
         _counter(canvas, rng)
     elif rng.random() < 0.3:
         _distraction(canvas, rng)
-    return _camera_effects(canvas.image, rng)
-
-
-class Canvas:
-    """An image, its palette, and the affine map from body units to its pixels."""
-
-    def __init__(self, shape: tuple[int, int], palette: Palette, rng: np.random.Generator) -> None:
-        self.shape = shape
-        self.palette = palette
-        self.image = _background(shape, palette.background, rng)
-        self.linear, self.offset = np.eye(2), np.zeros(2)
-
-    def place(self, view: tuple[float, float], rng: np.random.Generator) -> None:
-        """Set the map so that the body between two heights fills the centre crop, with jitter."""
-        top, bottom = view
-        scale = 0.83 * min(self.shape) / (bottom - top) * rng.uniform(0.94, 1.03)
-        angle = np.deg2rad(rng.uniform(-4, 4))
-        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        self.linear = scale * rotation @ np.diag([rng.choice([-1.0, 1.0]), 1.0])
-        shift = rng.uniform(-0.02, 0.02, 2) * (1.5, 1.0) * min(self.shape)
-        centre = np.array(self.shape[::-1]) / 2 + shift
-        self.offset = centre - self.linear @ (0, (top + bottom) / 2)
-
-    def pixels(self, points: Points) -> np.ndarray:
-        """Convert points ``(N, 2)`` from body units to pixel coordinates (x, y)."""
-        return np.asarray(points, float) @ self.linear.T + self.offset
-
-    def fill(self, points: Points, paint: np.ndarray) -> None:
-        """Fill a polygon with a colour ``(3,)`` or a fabric, an image of the canvas's size."""
-        corners = np.round(self.pixels(points) * 16).astype(np.int32)
-        if paint.ndim == 1:
-            cv2.fillPoly(self.image, [corners], paint.tolist(), cv2.LINE_AA, 4)
-            return
-        mask = np.zeros(self.shape, np.uint8)
-        cv2.fillPoly(mask, [corners], (255,), cv2.LINE_AA, 4)
-        x, y, width, height = cv2.boundingRect(mask)
-        part = np.s_[y : y + height, x : x + width]
-        opacity = mask[part][..., None].astype(np.float32) / 255
-        old = self.image[part].astype(np.float32)
-        self.image[part] = (old + (paint[part] - old) * opacity).round().astype(np.uint8)
-
-    def disc(self, centre: Point, radii: Point, paint: np.ndarray) -> None:
-        """Fill an ellipse."""
-        self.fill(np.asarray(centre) + CIRCLE * np.asarray(radii), paint)
-
-    def line(self, start: Point, end: Point, colour: np.ndarray) -> None:
-        """Draw a line of one pixel."""
-        ends = self.pixels(np.stack([start, end])) * 16
-        a, b = ends.round().astype(int).tolist()
-        cv2.line(self.image, a, b, colour.tolist(), 1, cv2.LINE_AA, 4)
+    return camera_effects(canvas.image, rng)
 
 
 def _view(task: Task, close_up: bool) -> tuple[float, float]:
@@ -134,103 +85,13 @@ def _hem(
     return low - (low - bands[index - 1][1]) * float(rng.uniform(0.1, 0.4))
 
 
-# --- colours and fabrics ------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Palette:
-    """The colours of one image. Adjacent objects have clearly different colours."""
-
-    background: np.ndarray
-    skin: np.ndarray
-    garment: np.ndarray
-    other: np.ndarray
-    legs: np.ndarray
-    shoes: np.ndarray
-    hair: np.ndarray
-
-
-def _palette(rng: np.random.Generator) -> Palette:
-    skin = np.clip(SKINS[rng.integers(len(SKINS))] + rng.integers(-12, 13, 3), 0, 255)
-    background = (_colour(rng, [skin], 140) + rng.integers(60, 236)) // 2  # mixed with a grey
-    legs = skin if rng.random() < 0.85 else _colour(rng, [background])
-    garment = _colour(rng, [background, skin, legs])
-    return Palette(
-        background=background,
-        skin=skin,
-        garment=garment,
-        other=_colour(rng, [background, skin, garment]),
-        legs=legs,
-        shoes=_colour(rng, [background, legs, garment]),
-        hair=HAIR[rng.integers(len(HAIR))],
-    )
-
-
-def _colour(
-    rng: np.random.Generator, avoid: Sequence[np.ndarray], distance: float = 110
-) -> np.ndarray:
-    """A random colour at least ``distance`` from those to avoid; else the farthest of twelve."""
-    candidates = rng.integers(10, 246, (12, 3))
-    distances = np.min([np.linalg.norm(candidates - colour, axis=1) for colour in avoid], axis=0)
-    is_far = distances >= distance
-    return candidates[int(np.argmax(is_far)) if is_far.any() else int(np.argmax(distances))]
-
-
-def _fabric(colour: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """The colour itself, or an image of stripes, checks, dots or noise in similar colours."""
-    kind = int(rng.integers(6))
-    if kind < 2:
-        return colour
-    second = np.clip(colour + rng.uniform(25, 60) * rng.choice([-1, 1], 3), 0, 255)
-    period, angle = rng.uniform(7, 14), rng.uniform(0, np.pi)
-    pattern: np.ndarray
-    if kind == 2:
-        pattern = _waves(shape, period, angle) > 0
-    elif kind == 3:
-        pattern = (_waves(shape, period, angle) > 0) ^ (
-            _waves(shape, period, angle + np.pi / 2) > 0
-        )
-    elif kind == 4:
-        pattern = _waves(shape, period, angle) + _waves(shape, period, angle + np.pi / 2) > 1
-    else:
-        pattern = cv2.resize(rng.random((24, 24), np.float32), shape[::-1])
-    between = np.linspace(colour, second, 256).astype(np.uint8)
-    return np.take(between, np.asarray(pattern * 255).astype(np.uint8), axis=0)
-
-
-def _waves(shape: tuple[int, int], period: float, angle: float) -> np.ndarray:
-    """A plane wave of ``period`` pixels in [-1, 1].
-
-    The product of a row and a column is faster than the sine of every pixel.
-    """
-    frequency = 2j * np.pi / period
-    column = np.exp(frequency * np.sin(angle) * np.arange(shape[0])).astype(np.complex64)
-    row = np.exp(frequency * np.cos(angle) * np.arange(shape[1])).astype(np.complex64)
-    return np.outer(column, row).imag
-
-
-def _background(shape: tuple[int, int], base: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A gradient around a colour, sometimes with a coarse texture or discs."""
-    corners = base + rng.uniform(-25, 25, (2, 2, 1)) + rng.uniform(-8, 8, (2, 2, 3))
-    image = cv2.resize(corners.astype(np.float32), shape[::-1])
-    if rng.random() < 0.4:
-        grain = rng.uniform(-12, 12, (int(rng.integers(6, 40)),) * 2).astype(np.float32)
-        image += cv2.resize(grain, shape[::-1])[..., None]
-    image = np.clip(image, 0, 255).astype(np.uint8)
-    for _ in range(int(rng.integers(0, 5))):
-        centre = rng.integers(0, shape[::-1]).tolist()
-        colour = np.clip(base + rng.uniform(-30, 30, 3), 0, 255).tolist()
-        cv2.circle(image, centre, int(rng.integers(6, 35)), colour, -1, cv2.LINE_AA)
-    return image
-
-
 # --- the figure ---------------------------------------------------------------------------
 
 
 def _figure(canvas: Canvas, task: Task, hem: float, rng: np.random.Generator) -> None:
     """Draw a person in the task's garment with this hem, and in other random clothes."""
-    garment = _fabric(canvas.palette.garment, canvas.shape, rng)
-    other = _fabric(canvas.palette.other, canvas.shape, rng)
+    garment = choose_fabric(canvas.palette.garment, canvas.shape, rng)
+    other = choose_fabric(canvas.palette.other, canvas.shape, rng)
     sleeve_task = task.name == "sleeve_length_labels"
     top, bottom = (garment, other) if sleeve_task else (other, garment)
     skirt = rng.random() < 0.5 if sleeve_task else task.name == "skirt_length_labels"
@@ -324,7 +185,7 @@ def _skirt(
     right = [(WAIST_HALF, WAIST), (HIP_HALF, HIP), (half, hem - curve), (half / 2, hem)]
     canvas.fill(_symmetric(right), fabric)
     for x in np.linspace(-0.7, 0.7, int(rng.integers(0, 6))):
-        canvas.line((x * 0.08, HIP), (x * half, hem - 0.01), _shade(fabric))
+        canvas.line((x * 0.08, HIP), (x * half, hem - 0.01), shade(fabric))
 
 
 def _pants(
@@ -336,7 +197,7 @@ def _pants(
     for leg in legs:
         points, heights = _cut_at(leg, leg[:, 1], hem)
         canvas.fill(_outline(points, np.interp(heights, (HIP, KNEE, ANKLE), halves)), fabric)
-    canvas.line((0, WAIST + 0.01), (0, 0.53), _shade(fabric))
+    canvas.line((0, WAIST + 0.01), (0, 0.53), shade(fabric))
 
 
 def _torso(canvas: Canvas, low: float, fabric: np.ndarray, rng: np.random.Generator) -> None:
@@ -358,18 +219,13 @@ def _head(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.disc((0, 0.075), (0.042, 0.055), canvas.palette.skin)
     canvas.disc((rng.uniform(-0.02, 0.02), 0.032), (0.048, 0.028), canvas.palette.hair)
     for x in (-0.016, 0.016):
-        canvas.disc((x, 0.075), (0.005, 0.004), HAIR[0])
+        canvas.disc((x, 0.075), (0.005, 0.004), EYES)
     canvas.line((-0.012, 0.105), (0.012, 0.105), LIPS)
 
 
 def _symmetric(right: Sequence[tuple[float, float]]) -> Points:
     """A symmetric polygon, given its right half from top to bottom."""
     return [*right, *((-x, y) for x, y in reversed(right))]
-
-
-def _shade(fabric: np.ndarray) -> np.ndarray:
-    """The colour of a fabric's folds."""
-    return fabric.reshape(-1, 3)[0] * 0.75
 
 
 # --- surroundings and camera ---------------------------------------------------------------
@@ -385,7 +241,7 @@ def _floor(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def _counter(canvas: Canvas, rng: np.random.Generator) -> None:
     """Draw a counter across the image, which hides the body from the waist down."""
-    paint = _fabric(rng.integers(10, 246, 3), canvas.shape, rng)
+    paint = choose_fabric(rng.integers(10, 246, 3), canvas.shape, rng)
     top = rng.uniform(0.36, 0.44)
     canvas.fill([(-2, top), (2, top), (2, 2), (-2, 2)], paint)
 
@@ -400,13 +256,3 @@ def _distraction(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.line((-0.06, 0.17), (0.05, 0.34), colour)
     x, y, half = 0.03, rng.uniform(0.29, 0.33), rng.uniform(0.02, 0.032)
     canvas.fill([(x - half, y), (x + half, y), (x + half, y + 0.05), (x - half, y + 0.05)], colour)
-
-
-def _camera_effects(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Change contrast and brightness, and add a slight blur and noise."""
-    image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.8, 1.1), beta=rng.uniform(0, 25))
-    if rng.random() < 0.5:
-        image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.8))
-    strength = int(rng.integers(1, 8))
-    noise = rng.integers(0, 2 * strength + 1, image.shape, dtype=np.uint8)
-    return cv2.subtract(cv2.add(image, noise), np.full_like(image, strength))

@@ -17,6 +17,10 @@ from fashionai.models.zoo import first_line
 from fashionai.runs import Run
 from fashionai.runtime import compute_threads
 
+# Variables to set before the import of onnxruntime. From version 1.32 on, it otherwise sends usage
+# data to its makers, and writes a device id and a database below the user's cache folder.
+ENVIRONMENT = {"ORT_DISABLE_TELEMETRY": "1"}
+
 # The log level at which ONNX Runtime prints errors only. Below it, ONNX Runtime prints messages
 # about its optimizations and about missing GPUs.
 ERRORS_ONLY = 3
@@ -85,8 +89,8 @@ def _session_errors() -> tuple[type[Exception], ...]:
 
 def _open_session(model: bytes, threads: int) -> Any:
     """Compile a model for a number of threads; errors as for OnnxEngine."""
-    # ONNX Runtime sends usage data to its makers from version 1.32 on, beginning with the import.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         import onnxruntime
     except ImportError:

@@ -10,15 +10,17 @@ from typing import Any
 from fashionai.engines.pixel_graph import OUTPUT
 from fashionai.errors import RunError
 from fashionai.files import as_json, atomic_path
+from fashionai.files.outputs import try_folder
 from fashionai.runs import Run
 
 DESCRIPTION_FILE = "model.json"
 
 
 def check_folder_is_free(folder: Path) -> None:
-    """RunError unless the folder is empty or does not exist."""
+    """RunError unless the folder is empty or does not exist; DataError if it cannot be written."""
     if folder.is_file():
         raise RunError(f"{folder}: is a file, expected a folder to write to")
+    try_folder("--out", folder)
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: is not empty", "Name another folder with --out")
 

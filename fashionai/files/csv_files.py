@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path
-from fashionai.files.names import printable, shortened
+from fashionai.files.names import printable
 from fashionai.files.text_files import Text, read_text
 
 EXPECTED = "comma-separated rows"
@@ -39,7 +39,7 @@ def read_csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
             if not is_blank(fields):
                 yield [field.strip() for field in fields], f"{path}:{reader.line_num}"
     except csv.Error as error:
-        raise DataError(f"{path}:{line}: not valid CSV: {shortened(str(error))}") from None
+        raise DataError(f"{path}:{line}: not valid CSV: {shown(str(error))}") from None
 
 
 def note_on_encoding(path: Path) -> list[str]:

@@ -42,18 +42,6 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def shortened(text: str, limit: int = 80) -> str:
-    """Return a text for messages of one line.
-
-    It has at most ``limit`` characters and dots for the others, and escapes for line ends and
-    other control characters.
-    """
-    cut = text if len(text) <= limit else f"{text[:limit]}..."
-    if cut.isprintable():
-        return cut
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in cut)
-
-
 def fitting(stem: str, ending: str = "") -> str:
     """Return ``stem + ending`` as the name of a file, with the stem cut to LONGEST_NAME bytes."""
     room = LONGEST_NAME - len(os.fsencode(ending))

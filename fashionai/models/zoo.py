@@ -16,9 +16,10 @@ import numpy as np
 
 from fashionai.conversion.convert import list_names
 from fashionai.errors import ConfigError, WeightsError, nearest
+from fashionai.files.array_lists import DamagedArraysError, check_array_list
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
-from fashionai.runtime import import_mxnet
+from fashionai.runtime import import_gluoncv, import_mxnet
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -177,7 +178,10 @@ def read_parameters(file: Path) -> dict[str, Any]:
             "model.pretrained is true, false or the path of a .params file",
         )
     try:
+        check_array_list(file)
         weights = mx.nd.load(str(file))
+    except DamagedArraysError as error:
+        raise WeightsError(f"{file}: {error}") from None
     except mx.base.MXNetError:
         raise WeightsError(f"{file}: not a .params file of MXNet") from None
     if not isinstance(weights, dict) or not weights:
@@ -193,9 +197,7 @@ def _stock_network(name: str, classes: int) -> Any:
         if name in _gluon_names():
             return mx.gluon.model_zoo.vision.get_model(name, classes=classes)
         if name in _gluoncv_names():
-            from gluoncv.model_zoo import get_model
-
-            return get_model(name, classes=classes)
+            return import_gluoncv().model_zoo.get_model(name, classes=classes)
     raise ConfigError(f"model.name: unknown network '{name}'", _nearest_network(name))
 
 
@@ -217,9 +219,8 @@ def _gluon_names() -> set[str]:
 
 
 def _gluoncv_names() -> set[str]:
-    from gluoncv.model_zoo import get_model_list
-
-    return {name for name in get_model_list() if not NOT_CLASSIFIERS.search(name)}
+    names = import_gluoncv().model_zoo.get_model_list()
+    return {name for name in names if not NOT_CLASSIFIERS.search(name)}
 
 
 def _check_only_output_differs(

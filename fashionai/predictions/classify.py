@@ -16,6 +16,7 @@ from fashionai.datasets.questions import list_images
 from fashionai.datasets.readers.image_files import list_folder
 from fashionai.errors import DataError, RunError, closest
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.outputs import csv_kind, json_kind
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import find_damage
 from fashionai.predictions.formats import DECIMALS, as_written
@@ -29,6 +30,11 @@ from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.web.urls import is_url
 
 COLUMNS = ("image", "task", "rank", "class", "probability")
+# What to_rows and to_json give, as files.
+CSV_RESULTS = csv_kind("classes", COLUMNS)
+JSON_RESULTS = json_kind(
+    "classes", lambda value: isinstance(value, list) and _is_classified(next(iter(value), None))
+)
 
 # The classes of one task with their probabilities, the most probable first.
 RankedClasses = list[tuple[str, float]]
@@ -109,6 +115,11 @@ def to_json(results: Sequence[Classified]) -> list[dict[str, Any]]:
     ]
 
 
+def _is_classified(value: Any) -> bool:
+    """Whether a value is one of those that to_json gives."""
+    return isinstance(value, dict) and set(value) == {"image", "tasks"}
+
+
 def to_rows(results: Sequence[Classified]) -> Iterator[tuple[str, ...]]:
     """Results as CSV rows: a header, then one row per image, task and class."""
     yield COLUMNS
@@ -132,7 +143,7 @@ def _files(
     names = _expand(images)
     urls = [name for name in names if is_url(name)]
     with TemporaryDirectory(prefix="fashionai-") as folder:
-        # Files are checked first, so that nothing is downloaded in vain.
+        # Files are checked first: a missing one is reported before anything is downloaded.
         files = {name: Path(name) for name in names if name not in urls}
         _check_sound(files)
         fetched = {url: Path(folder) / str(number) for number, url in enumerate(urls)}

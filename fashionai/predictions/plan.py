@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 
     @property
     def images(self) -> int:
-        """How many images are computed, counted once for each run that computes them."""
+        """The number of images to compute, counted once per run that computes them."""
         requests = [part.request for part in self.parts]
         return sum(len(distinct_images(run, requests)) for run in distinct_runs(requests))
 
@@ -171,13 +171,13 @@ def _tasks_of(tasks: Sequence[Task], candidates: Candidates) -> list[Task]:
     if len(learnt) != 1:
         names = ", ".join(dict.fromkeys(task.short_name for task in learnt))
         found = f"there are runs of {names}" if learnt else "there are no runs"
-        raise RunError(f"which task is to be predicted: {found}", "Name a --task or a --run")
+        raise RunError(f"unclear which task to predict: {found}", "Give --task or --run")
     return learnt
 
 
 def _choose_format(tasks: Sequence[Task], as_table: bool, threshold: Optional[float]) -> Format:
     if len({task.family for task in tasks}) > 1:
-        raise RunError("tasks of different data sets do not go into one prediction file")
+        raise RunError("tasks of different data sets cannot share a prediction file")
     file_format = TABLE if as_table else format_of(tasks[0])
     check_expressible(file_format, tasks, threshold)
     return file_format
@@ -193,6 +193,6 @@ def _check_same_training_images(runs: Sequence[Run]) -> None:
         for key in ("folder", "folds_file", "fold"):
             if getattr(run.config.data, key) != getattr(first.config.data, key):
                 raise RunError(
-                    f"{first} and {run} were trained on different rows (data.{key})",
-                    "Predict the test split, or each with its own rows",
+                    f"{first} and {run} were trained on different images (data.{key})",
+                    "Predict the test split, or one run at a time",
                 )

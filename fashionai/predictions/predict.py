@@ -125,7 +125,7 @@ def check_task(run: Run, task: Task) -> None:
         if learnt.name == task.name:
             then, now = (", ".join(each.classes) for each in (learnt, task))
             raise RunError(
-                f"{run}: was trained on other classes of {task.name} ({then}), asked for ({now})",
+                f"{run}: was trained on other classes of {task.name} ({then}), expected ({now})",
                 "Train again, or prepare the task as it was",
             )
     names = ", ".join(learnt.name for learnt in run.tasks)

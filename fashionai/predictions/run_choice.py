@@ -30,7 +30,7 @@ class Candidates(NamedTuple):
 
     @classmethod
     def open(cls, paths: Sequence[Path]) -> Candidates:
-        """The runs in these folders; without any, all runs in the default folder."""
+        """The runs in these folders; without folders, all runs in the default folder."""
         named = open_runs(paths)
         return cls(named or find_runs(), bool(named))
 
@@ -68,7 +68,7 @@ class Candidates(NamedTuple):
             if not any(task in assigned for task in run.tasks):
                 names = ", ".join(task.name for task in run.tasks)
                 raise RunError(
-                    f"{run}: was trained for {names}, and no rows of it are to be predicted"
+                    f"{run}: was trained for {names}, but there are no images to predict for it"
                 )
             for task in run.tasks:
                 if task in assigned:

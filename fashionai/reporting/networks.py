@@ -11,7 +11,7 @@ from fashionai.weights.store import cached_weights, find_local_file, zoo_cache_f
 
 EXPLANATION = """\
 Operations: millions of multiply-accumulates for one image of that many pixels.
-Top-1: published ImageNet accuracy of the model zoo's weights. Weights: at hand,
+Top-1: published ImageNet accuracy of the model zoo's weights. Weights: local,
 or published, to be downloaded when needed (fashionai weights list)."""
 
 
@@ -24,7 +24,7 @@ def network_table(networks: Sequence[Network]) -> str:
         published = any(source.offers(network.name) for source in SOURCES)
         state = "published" if published else "-"
         if find_local_file(network.name):
-            state = "at hand"
+            state = "local"
         cells = (network.pixels, network.parameters, round(network.operations / 1e6), top1)
         lines.append((network.name, [*cells, state]))
     return f"{aligned_table('network', columns, lines)}\n{EXPLANATION}"
@@ -35,18 +35,18 @@ def weights_table(networks: Sequence[Network], everything: bool) -> str:
 
     Networks without any weights are listed only if ``everything`` is true.
     """
-    columns = [*((source.name, len(source.name) + 2) for source in SOURCES), ("here", 6)]
-    lines, here = [], []
+    columns = [*((source.name, len(source.name) + 2) for source in SOURCES), ("local", 7)]
+    lines, local = [], []
     for network in networks:
         found = _found_weights(network.name)
-        here += [(network.name, cells) for cells in found]
+        local += [(network.name, cells) for cells in found]
         marks = [bool(source.offers(network.name)) for source in SOURCES] + [bool(found)]
         if everything or any(marks):
             lines.append((network.name, ["yes" if mark else "-" for mark in marks]))
     table = aligned_table("network", columns, lines)
-    if not here:
-        return f"{table}\nNo weights are here yet. Download some: fashionai weights fetch MODEL"
-    return f"{table}\n\n{aligned_table('here', [('from', 44), ('MB', 7)], here)}"
+    if not local:
+        return f"{table}\nNo local weights. Download some: fashionai weights fetch MODEL"
+    return f"{table}\n\n{aligned_table('local', [('from', 44), ('MB', 7)], local)}"
 
 
 def _found_weights(model: str) -> list[list[object]]:

@@ -64,7 +64,23 @@ def normalize_weights(weights: Sequence[float], files: int) -> list[float]:
 
 
 def average_files(joined: Sequence[JoinedTask], weights: Sequence[float]) -> list[PredictedRow]:
-    """The weighted mean of the files, in the order of the first file; ``weights`` sum to 1."""
+    """The weighted mean of prediction files.
+
+    Args:
+        joined: The rows of the files, as fashionai.scoring.joining.join_files gives them.
+        weights: One weight per file; their sum is 1.
+
+    Returns:
+        The rows of the mean, in the order of the first file.
+
+    Raises:
+        ValueError: Another number of weights than files.
+
+    Example:
+        >>> from fashionai.scoring.joining import join_files
+        >>> joined = join_files([Path("a.csv"), Path("b.csv")])
+        >>> rows = fashionai.average_files(joined, [0.5, 0.5])
+    """
     placed = [
         (position, PredictedRow(image, part.task, values))
         for part in joined

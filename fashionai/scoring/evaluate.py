@@ -12,6 +12,7 @@ from fashionai.datasets.questions import names_to_predict
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks
 from fashionai.files.names import composed
+from fashionai.files.outputs import json_kind
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
@@ -27,6 +28,8 @@ from fashionai.scoring.labels import LabelledRow, Labels, all_labels_of, read_la
 from fashionai.scoring.thresholds import DetectionFigures, detection_figures
 from fashionai.tasks import Task
 
+# What to_json gives, as a file.
+SCORES = json_kind("scores", lambda value: isinstance(value, dict) and {"n", "tasks"} <= set(value))
 # Rows of a file of probabilities, or of a file of predicted labels.
 FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
@@ -89,7 +92,7 @@ def _check_background(task: Task, marks: np.ndarray) -> None:
     """DataError when a held-out background has no images, so that precision has no meaning."""
     if task.holds_out_background and marks.any(axis=1).all():
         raise DataError(
-            f"{task.name}: no rows of {task.background}, without which its answers have no score",
+            f"{task.name}: no rows of {task.background}, which the official figures need",
             "Score the test split, or probabilities without --threshold",
         )
 
@@ -108,8 +111,8 @@ def evaluate_file(
 ) -> list[TaskEvaluation]:
     """Score a prediction file against labels.
 
-    Every row of a label file must be predicted. Of a prepared folder, every row of those
-    splits must be predicted that the file has rows of.
+    All rows of a label file must be predicted. Of a prepared folder, all rows of a split must be
+    predicted if any of them is; the other splits are not scored.
 
     Args:
         predictions: A prediction file of any format that predict writes.
@@ -158,8 +161,9 @@ def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
         if row.class_index is not None and row.class_index != row.probabilities.argmax():
             raise ConfigError(
                 f"{path}: {row.image} is '{row.task.classes[row.class_index]}' at a probability of "
-                f"{row.probabilities[1]:g}, so that another threshold than {EVEN_ODDS} decided",
-                "Give it to --threshold",
+                f"{row.probabilities[1]:g}, so the file was written with another threshold than "
+                f"{EVEN_ODDS}",
+                "Give that threshold with --threshold",
             )
 
 
@@ -206,23 +210,23 @@ def _choose_rows(
     if not predicted:
         raise DataError(f"{names[0]}: no rows of {', '.join(task.name for task in tasks)}")
     if questions is not None:
-        truth = _asked_rows(truth, questions, file_format)
+        truth = _rows_in_questions(truth, questions, file_format)
     _check_same_tasks(predicted, truth, file_format, names)
     truth = _of_predicted_splits(truth, predicted, file_format)
     match_rows([row.key for row in predicted], [row.key(file_format) for row in truth], names)
     return predicted
 
 
-def _asked_rows(
+def _rows_in_questions(
     rows: Sequence[LabelledRow], questions: Path, file_format: Format
 ) -> list[LabelledRow]:
-    """The rows that a question file names: image and task, or the image where it has no tasks."""
-    asked = {
+    """The rows whose image and task a question file lists; without tasks, whose image it lists."""
+    listed = {
         (composed(file_format.image_name(image)), task.name if task else None)
         for image, task in names_to_predict(questions)
     }
     names = [composed(file_format.image_name(row.image)) for row in rows]
-    return [row for row, name in zip(rows, names) if {(name, row.task.name), (name, None)} & asked]
+    return [row for row, name in zip(rows, names) if {(name, row.task.name), (name, None)} & listed]
 
 
 def _evaluate_labels(
@@ -256,7 +260,7 @@ def _check_same_tasks(
         raise DataError(
             f"{names[0]}: has no rows of {', '.join(task.name for task in unpredicted)}, "
             f"which {names[1]} has",
-            f"Give --task {common[0].short_name} to score some tasks alone",
+            f"Give --task {common[0].short_name} to score only some tasks",
         )
 
 

@@ -1,13 +1,17 @@
-"""Interrupting a training: the first Ctrl-C or SIGTERM stops it in order, the second at once."""
+"""Stopping a training in order: at Ctrl-C, at SIGTERM, and when its terminal is closed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any, Optional
 
+# Signals so close together are one request: a terminal that closes may send two.
+SAME_REQUEST_SECONDS = 1.0
 STOPPING = b"\nstopping after this step and saving the state (again: stop without saving)\n"
 
 
@@ -16,27 +20,31 @@ class Stopped(Exception):  # noqa: N818 - not an error
 
 
 class StopRequest:
-    """While in this context, SIGINT and SIGTERM set ``requested`` instead of ending the program.
+    """While in this context, a signal sets ``requested`` instead of ending the program.
 
-    After the first signal the previous handlers are back: the second one ends the program.
+    The signals are SIGINT, SIGTERM and SIGHUP, unless the program was started with one of
+    them ignored, as nohup does. Another signal a second later ends the program at once.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.requested = False
+        self._requested_at = 0.0
         self._previous_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
         # Python lets only the main thread set handlers; only it receives Ctrl-C.
         if threading.current_thread() is threading.main_thread():
-            self._previous_handlers = {
-                number: signal.signal(number, self._handle) for number in self.SIGNALS
-            }
+            for number in self.SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous_handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._restore_handlers()
+        for number, handler in self._previous_handlers.items():
+            signal.signal(number, handler)
+        self._previous_handlers = {}
 
     def check(self) -> None:
         """Raise Stopped if a stop was requested."""
@@ -44,12 +52,13 @@ class StopRequest:
             raise Stopped
 
     def _handle(self, number: int, frame: Optional[FrameType]) -> None:
-        self.requested = True
-        self._restore_handlers()
-        # A handler may interrupt a print: write to the terminal past Python's buffers.
-        os.write(2, STOPPING)
-
-    def _restore_handlers(self) -> None:
-        for number, handler in self._previous_handlers.items():
-            signal.signal(number, handler)
-        self._previous_handlers = {}
+        if self.requested:
+            if time.monotonic() - self._requested_at > SAME_REQUEST_SECONDS:
+                # An exception here could surface anywhere, even while a file is written.
+                os._exit(128 + number)
+            return
+        self.requested, self._requested_at = True, time.monotonic()
+        # A handler may interrupt a print: write to the terminal past Python's buffers. The
+        # terminal, or the program that reads the output, may be gone.
+        with contextlib.suppress(OSError):
+            os.write(2, STOPPING)

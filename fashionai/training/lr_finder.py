@@ -51,7 +51,25 @@ def find_learning_rate(
 
     The test ends early when the loss is not finite or the smoothed loss exceeds four times
     its minimum. The network is discarded: no file is written and no features are cached.
-    Raises TrainingError when the first loss, before any update, is not finite.
+
+    Args:
+        config: Configuration of the training.
+        contexts: Devices, as ``fashionai.contexts`` gives them.
+        lowest: Learning rate of the first step.
+        highest: Learning rate of the last step.
+        steps: Number of training steps, at least 2.
+        progress: Called with 1 after each step.
+
+    Returns:
+        The rates, the losses and the suggested rate, which is None if the loss does not
+        clearly decrease.
+
+    Raises:
+        TrainingError: The first loss, before any update, is not finite.
+
+    Example:
+        >>> config = fashionai.load_config("skirt")
+        >>> fashionai.find_learning_rate(config, fashionai.contexts()).suggestion
     """
     check_precision(config.precision, contexts)
     weights = starting_weights(config)

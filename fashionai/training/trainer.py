@@ -6,11 +6,13 @@ stopped at any moment and resumed therefore ends with the same bits as one that 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn, Optional
 
 from fashionai.config import Config, save_config
@@ -19,7 +21,7 @@ from fashionai.errors import RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import first_line
-from fashionai.runs import Run, RunFolder
+from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.runtime import import_mxnet
 from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
@@ -29,6 +31,7 @@ from fashionai.training.estimate import estimate_lines
 from fashionai.training.gluon.learner import Learner, StepResult
 from fashionai.training.history import (
     EpochRow,
+    announce_weights,
     best_file,
     choose_best,
     find_best,
@@ -37,7 +40,7 @@ from fashionai.training.history import (
     write_history,
 )
 from fashionai.training.interrupt import Stopped, StopRequest
-from fashionai.training.run_log import locked_run_log
+from fashionai.training.run_log import run_log
 from fashionai.training.schedules import learning_rate, momentum
 from fashionai.weights.pretrained import starting_weights
 
@@ -54,8 +57,23 @@ class Trainer:
     """Trains one run: its samples, the learner and the progress.
 
     The constructor reads the samples and builds the network, before any file of a run is
-    written. It raises DataError, ConfigError, WeightsError or TrainingError for what
-    cannot be trained.
+    written.
+
+    Args:
+        config: Configuration of the run.
+        contexts: Devices, as ``fashionai.contexts`` gives them.
+        resume_from: The run that fit will resume. One with a saved state does not need its
+            pretrained weights.
+
+    Raises:
+        DataError: Prepared folders that cannot be used.
+        ConfigError: Settings that this network or these devices cannot compute.
+        WeightsError: Pretrained weights that are missing or do not fit.
+        TrainingError: Fewer training images than devices.
+
+    Example:
+        >>> trainer = fashionai.Trainer(fashionai.load_config("skirt"), fashionai.contexts())
+        >>> metrics = trainer.fit(fashionai.create_run(Path("runs/skirt")))
     """
 
     run: RunFolder
@@ -63,10 +81,7 @@ class Trainer:
     def __init__(
         self, config: Config, contexts: list[Any], resume_from: Optional[Run] = None
     ) -> None:
-        """Prepare a training on devices; ``resume_from`` is the run that fit will resume.
-
-        A run with a saved state does not need its pretrained weights.
-        """
+        """Read the samples and build the learner; see the class."""
         check_precision(config.precision, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             saved = resume_from.config.data
@@ -76,6 +91,7 @@ class Trainer:
         if weights is not None:
             config = config.with_input(weights.mean, weights.std)
         self.config, self._weights = config, weights
+        self._resumes = resume_from is not None
         self.train_samples = read_samples(config, "train")
         self.val_samples = read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
@@ -90,28 +106,42 @@ class Trainer:
         )
         self.clock = EpochClock(self._log_estimate)
         self._header_logged = False
+        self._has_state = False
 
     def fit(self, run: RunFolder) -> Mapping[str, Any]:
-        """Train the remaining epochs into a run folder; returns the content of metrics.json.
+        """Train the remaining epochs into a run folder.
 
-        All files of the run are written after every epoch. If the folder holds a saved
-        state, the training resumes from it. Raises TrainingError when the loss is not
-        finite, and RunStoppedError when the user stops the training; the state is then saved.
+        Holds the run's lock. Nothing is written before everything has been checked: a training
+        that is refused leaves all files of the run as they were. After that, all files are
+        written after every epoch. If the folder holds a saved state, the training resumes
+        from it.
+
+        Args:
+            run: Folder of the run.
+
+        Returns:
+            The content of metrics.json.
+
+        Raises:
+            TrainingError: The loss is not finite, the disk is full, or MXNet fails.
+            RunStoppedError: The user stops the training; the state is saved.
+            RunError: The saved state is damaged or belongs to another configuration, the run
+                has begun and is not to be resumed, or another process trains it.
         """
         self.run = run
-        save_config(self.config, run.config_file)
-        write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
-        with locked_run_log(run):
-            self._train()
+        with locked_run(run):
+            self._load_state()
+            with self._clear_errors():
+                self._write_beginning()
+            with run_log(run), self._clear_errors():
+                self._train()
         return Run(run).metrics
 
-    def _train(self) -> None:
+    @contextlib.contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        """Turn errors of the disk and of MXNet into a TrainingError that says what to do."""
         try:
-            self._restore()
-            messages.log_data(self.train_samples, self.val_samples)
-            steps_per_epoch = self.learner.batch_plan.steps_per_epoch
-            messages.log_settings(self.config, self.run, steps_per_epoch, self._weights)
-            self._train_epochs()
+            yield
         except OSError as error:
             raise TrainingError(
                 f"{self.run}: cannot be written: {error.strerror}",
@@ -121,6 +151,14 @@ class Trainer:
             raise TrainingError(
                 f"MXNet stopped: {first_line(error)}", "A smaller batch_size needs less memory"
             ) from error
+
+    def _train(self) -> None:
+        messages.log_data(self.train_samples, self.val_samples)
+        steps_per_epoch = self.learner.batch_plan.steps_per_epoch
+        messages.log_settings(self.config, self.run, steps_per_epoch, self._weights)
+        if self._has_state:
+            log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
+        self._train_epochs()
         messages.log_end(self.config, self.progress.history, self.run)
 
     def _train_epochs(self) -> None:
@@ -134,24 +172,41 @@ class Trainer:
         except Stopped:
             self._stop()
 
-    def _restore(self) -> None:
-        """Load the saved state, if there is one, and rewrite the files that follow from it.
+    def _load_state(self) -> None:
+        """Load the saved state of a run that is resumed, if there is one; nothing is written.
 
-        A kill may have left temporary files, and files that are older than the state.
+        Raises RunError when the folder holds a run that is not to be resumed: another process
+        has begun it meanwhile.
         """
-        for abandoned in self.run.path.glob(".*.tmp"):
+        run = self.run
+        if not self._resumes and (run.has_begun or run.states_file.is_file()):
+            raise RunError(
+                f"{run}: has been begun by another process meanwhile",
+                "Give another --run, or --resume",
+            )
+        if run.states_file.is_file():
+            self.progress = load_state(run.states_file, self.learner, self.progress.resume_key)
+            self._has_state = True
+        elif run.history_file.is_file():
+            raise RunError(
+                f"{run}: {run.states_file.name} not found, cannot resume",
+                "Start anew with --overwrite or another --run",
+            )
+
+    def _write_beginning(self) -> None:
+        """Write what the run is, and the files that follow from the state that was loaded.
+
+        A kill may have left temporary files, and files that are older than the state. The
+        configuration is last: a folder without it has not begun.
+        """
+        run, progress = self.run, self.progress
+        for abandoned in run.path.glob(".*.tmp"):
             abandoned.unlink()
-        if not self.run.states_file.is_file():
-            if self.run.history_file.is_file():
-                raise RunError(
-                    f"{self.run}: {self.run.states_file.name} not found, cannot resume",
-                    "Start anew with --overwrite or another --run",
-                )
-            return
-        self.progress = load_state(self.run.states_file, self.learner, self.progress.resume_key)
-        if self.progress.history:
-            self._write_results()
-        log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
+        write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
+        save_config(self.config, run.config_file)
+        if progress.history:
+            # Within an epoch the weights are no longer those of the last finished one.
+            self._write_results(last_parameters=progress.step == 0)
 
     def _prepare_inputs(self, stop: StopRequest) -> None:
         """Prepare the inputs once; the time counts for the current epoch."""
@@ -256,10 +311,16 @@ class Trainer:
         """Save the plain and the averaged weights if this epoch is the best of their kind."""
         learner, history, monitor = self.learner, self.progress.history, self.config.monitor
         if find_best(history, monitor).row is row:
-            learner.save_parameters(self.run.best_parameters)
+            self._save_best(self.run.best_parameters)
         if learner.average is not None and find_best(history, monitor, "ema").row is row:
             with learner.average.applied():
-                learner.save_parameters(self.run.best_averaged_parameters)
+                self._save_best(self.run.best_averaged_parameters)
+
+    def _save_best(self, file: Path) -> None:
+        """Save the network's weights as a file of best weights, whose hash is recorded first."""
+        self.learner.save_parameters(
+            file, lambda written: announce_weights(self.run, file.name, written)
+        )
 
     def _evaluate_test(self, samples: Samples) -> None:
         """Score the test split with the best weights; nothing is selected by these scores."""
@@ -268,10 +329,11 @@ class Trainer:
             self.progress.test = self.learner.scores(samples)
         messages.log_test(best.row["epoch"], self.progress.test)
 
-    def _write_results(self) -> None:
+    def _write_results(self, last_parameters: bool = True) -> None:
         """Write the files that follow from the state: last.params, history.csv, metrics.json."""
         progress, tasks = self.progress, self.val_samples.tasks
-        self.learner.save_parameters(self.run.last_parameters)
+        if last_parameters:
+            self.learner.save_parameters(self.run.last_parameters)
         write_history(self.run, self.config, tasks, progress.history, progress.test)
 
     def _stop(self) -> NoReturn:

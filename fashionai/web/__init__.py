@@ -1,1 +1,1 @@
-"""Downloads from addresses that strangers wrote: checked hosts, limits and retries."""
+"""Downloads from URLs that are not trusted: checked hosts, limits and retries."""

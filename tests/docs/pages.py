@@ -8,12 +8,15 @@ folder with small stand-ins for the data sets. What would take hours or a networ
 - REPLACED words stand for data, GPUs and downloads that a test cannot have;
 - shell scripts run in a copy of the repository whose installed programs are stubs; what they call
   ``fashionai`` with is parsed but not run (tests/scripts runs them for real on a small tree);
+- commands in blocks of ``text`` install packages, need Docker or belong into start-up files: they
+  are not run here, but scripts/check_wheel.sh and tests/cli/test_completion.py do the same;
 - scripts that install something, and Python scripts, are asked for their usage, which must have the
   options of the page.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
@@ -138,13 +141,18 @@ def run_command(command: str, monkeypatch: pytest.MonkeyPatch, quick: list[str])
 
 
 def run_fashionai(command: str, quick: list[str]) -> None:
-    """Run the command line in this process."""
+    """Run the command line in this process; its output may go to a file."""
+    command, _, file = command.partition(" '>' ")
     for words, stand_in in REPLACED.items():
         command = command.replace(words, stand_in)
     arguments = shlex.split(command)
     if "--config" in arguments and "--resume" not in arguments:
         arguments = [*arguments, *quick]
-    code = fashionai(*arguments, *SMALLER.get(arguments[0], []))
+    with contextlib.ExitStack() as stack:
+        if file:
+            output = stack.enter_context(open(file, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(output))
+        code = fashionai(*arguments, *SMALLER.get(arguments[0], []))
     assert code == 0, f"{command}: exit code {code}"
 
 

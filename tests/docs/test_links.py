@@ -75,3 +75,9 @@ def test_generated_tables_are_those_of_the_code() -> None:
         [sys.executable, ROOT / "scripts/make_docs.py", "--check"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(set(PAGES) - {"commands.md"}))
+def test_commands_are_in_blocks_that_tests_run(name: str) -> None:
+    others = [block.text for block in blocks(PAGES[name]) if block.language == "text"]
+    assert not re.findall(r"^fashionai .*", "".join(others), flags=re.MULTILINE)

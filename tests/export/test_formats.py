@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -63,14 +64,20 @@ def output_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
     """Task, class and probability of each line that it prints."""
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) <= 30
+    home = folder / "home"
+    home.mkdir()
+    # As a user runs it: without the switch that the tests set for themselves.
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-c", program, str(image)],
         cwd=folder,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+    assert list(home.rglob("*")) == [], "ONNX Runtime wrote to the home folder"
     return [line.rsplit(maxsplit=2) for line in done.stdout.splitlines()]
 
 
@@ -111,6 +118,7 @@ def test_the_description_says_how_to_use_the_model(run: Run, tmp_path: Path) -> 
     assert described["classes"] == {"skirt_length_labels": list(find_task("skirt").classes)}
     assert described["columns"] == {"skirt_length_labels": [0, 6]}
     assert (described["resize_short"], described["crop"]) == (40, 32)
+    assert described["environment"] == {"ORT_DISABLE_TELEMETRY": "1"}
     assert described["interpolation"] == {"shrinking": "area", "growing": "cubic"}
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
         "model.json",

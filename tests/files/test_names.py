@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, write_json
 from fashionai.files.csv_files import write_rows
-from fashionai.files.names import LONGEST_NAME, comparable, fitting, printable, shortened
+from fashionai.files.names import LONGEST_NAME, comparable, fitting, printable
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
@@ -21,12 +21,6 @@ COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 def test_names_that_look_the_same_compare_as_the_same() -> None:
     assert COMPOSED != DECOMPOSED
     assert comparable(f" {DECOMPOSED} ") == COMPOSED
-
-
-def test_a_text_in_a_message_is_one_short_line() -> None:
-    assert shortened("a 裙") == "a 裙"
-    assert shortened("a\nb\t\0") == r"a\nb\t\x00"
-    assert shortened("x" * 100) == "x" * 80 + "..."
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), st.sampled_from(["", ".x"]))

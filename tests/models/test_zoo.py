@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,11 @@ from fashionai.errors import FashionAIError
 from fashionai.models.forward import Forward, softmax
 from fashionai.models.small_nets import TiledConv2D
 from fashionai.models.zoo import build_network, load_parameters, network_names
-from fashionai.runtime import import_mxnet
+from fashionai.runtime import import_gluoncv, import_mxnet
 
 mx = import_mxnet()
 vision = mx.gluon.model_zoo.vision
-gluoncv_zoo = importlib.import_module("gluoncv.model_zoo")
+gluoncv_zoo = import_gluoncv().model_zoo
 
 
 def imagenet_file(folder: Path, classes: int = 1000) -> tuple[Path, dict[str, np.ndarray]]:

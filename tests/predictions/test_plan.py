@@ -101,6 +101,6 @@ def test_brands_alone_have_no_official_figures(
     threshold = ["--threshold", "0.5"] if form == "table" else []
     assert fashionai("evaluate", *arguments, *threshold) == 2
     assert capsys.readouterr().err == (
-        "Error: logos: no rows of no-logo, without which its answers have no score. "
+        "Error: logos: no rows of no-logo, which the official figures need. "
         "Score the test split, or probabilities without --threshold\n"
     )

@@ -14,7 +14,7 @@ from fashionai.families import expand_tasks
 from fashionai.files import write_json
 from fashionai.models.zoo import build_network
 from fashionai.runs import Run, create_run
-from fashionai.runtime import import_mxnet
+from fashionai.runtime import import_gluoncv, import_mxnet
 from fashionai.tasks import tasks_to_json
 
 mx = import_mxnet()
@@ -22,11 +22,8 @@ mx = import_mxnet()
 
 def stock_network(model: str, classes: int = 1000) -> Any:
     """A network of GluonCV's or Gluon's own zoo, all shapes known for crops of 224 pixels."""
-    if model.endswith("_v1b"):
-        from gluoncv.model_zoo import get_model
-    else:
-        from mxnet.gluon.model_zoo.vision import get_model
-    network = get_model(model, classes=classes)
+    zoo = import_gluoncv().model_zoo if model.endswith("_v1b") else mx.gluon.model_zoo.vision
+    network = zoo.get_model(model, classes=classes)
     network.infer_shape(mx.nd.zeros((1, 3, 224, 224)))
     return network
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -34,16 +34,26 @@ def serve_weights() -> Iterator[ImageServer]:
         yield server
 
 
-def in_parts(body: bytes, break_after: Optional[int] = None) -> Page:
-    """A file of which the end can be asked for; the connection breaks after so many bytes."""
+def in_parts(
+    body: bytes, break_after: Optional[int] = None, version: Optional[Mapping[str, str]] = None
+) -> Page:
+    """A file of which the end can be asked for; the connection breaks after so many bytes.
+
+    The headers ``version`` identify it, an ETag by default. If-Range is observed.
+    """
+    identity = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"'} if version is None else version
 
     def page(handler: Any) -> None:
+        condition = handler.headers.get("If-Range")
         asked = handler.headers.get("Range")
+        if condition is not None and condition not in identity.values():
+            asked = None
         start = int(asked[len("bytes=") : -1]) if asked else 0
         if start >= len(body) > 0:
             return status(416, Content_Range=f"bytes */{len(body)}")(handler)
         rest = body[start:]
         headers = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"} if asked else {}
+        headers.update(identity)
         respond(206 if asked else 200, headers, rest[:break_after], len(rest))(handler)
 
     return page

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
-from fashionai.training.checkpoint import Progress
+from fashionai.errors import RunError
+from fashionai.training import checkpoint
+from fashionai.training.checkpoint import Progress, load_state
+from tests.support.torch_files import Calling
 
 STORED = """\
 {"epoch": 1, "step": 5, "loss_sum": 40.5, "correct": 21, "seen": 40, "seconds": 0.25,
@@ -26,3 +36,22 @@ def test_progress_is_read_and_written_under_the_keys_of_existing_runs() -> None:
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises((ValueError, TypeError)):
         Progress.from_json(text)
+
+
+def test_a_state_file_that_would_run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays of objects are pickles: NumPy is told never to load them."""
+    monkeypatch.setattr(checkpoint, "_connect_devices", lambda trainer: None)
+    mark, state = tmp_path / "mark", tmp_path / "last.states.npz"
+    member = io.BytesIO()
+    header = {"descr": "|O", "fortran_order": False, "shape": ()}
+    np.lib.format.write_array_header_1_0(member, header)
+    member.write(pickle.dumps(Calling(Path.touch, mark)))
+    with zipfile.ZipFile(state, "w") as archive:
+        archive.writestr(f"{checkpoint.PROGRESS}.npy", member.getvalue())
+    learner: Any = SimpleNamespace(optimizer=None)
+    with pytest.raises(RunError, match="damaged or of another network"):
+        load_state(state, learner, {})
+    assert not mark.exists()
+    # The attack works where pickles are loaded.
+    np.load(state, allow_pickle=True)[checkpoint.PROGRESS]
+    assert mark.exists()

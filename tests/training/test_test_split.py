@@ -67,7 +67,7 @@ def test_the_test_scores_are_those_of_evaluate(folder: Path, when: str) -> None:
 
 
 def rows_of(*answered: int) -> list[dict[str, float]]:
-    return [{"val_answered_classes": count} for count in answered]
+    return [{"val_predicted_classes": count} for count in answered]
 
 
 def test_a_collapse_is_said_once_and_not_of_a_beginning() -> None:

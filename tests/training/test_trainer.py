@@ -14,6 +14,7 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.errors import FashionAIError
+from fashionai.files.locks import LOCK_FILE
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Loader, shuffled_rows
@@ -122,7 +123,7 @@ def test_two_devices_with_batch_normalisation_resume_exactly(
     with pytest.raises(FashionAIError, match="stopped in epoch 1 after step"):
         trainer._stop()
     run = trainer.run
-    Trainer(config, contexts).fit(run)
+    Trainer(config, contexts, Run(run)).fit(run)
     expected = saved_parameters(whole.last_parameters)
     actual = saved_parameters(run.last_parameters)
     assert all(np.array_equal(actual[name], expected[name]) for name in expected)
@@ -204,10 +205,10 @@ def test_resume_refuses_other_data_and_other_devices(
     run = create_run(tmp_path / "run")
     Trainer(config, [mx.cpu()]).fit(run)
     with pytest.raises(FashionAIError, match="begun on 1 cpu, resumed on 2 cpu"):
-        Trainer(config, [mx.cpu(0), mx.cpu(1)]).fit(run)
+        Trainer(config, [mx.cpu(0), mx.cpu(1)], Run(run)).fit(run)
     assert run_cli("prepare", "--task", "skirt", "--seed", "1", cwd=tmp_path).returncode == 0
     with pytest.raises(FashionAIError, match="the prepared folder has changed"):
-        Trainer(config, [mx.cpu()]).fit(run)
+        Trainer(config, [mx.cpu()], Run(run)).fit(run)
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(
@@ -215,12 +216,12 @@ def test_a_run_is_trained_by_one_process_at_a_time(
 ) -> None:
     monkeypatch.chdir(prepared)
     run = create_run(prepared / "runs" / "locked")
-    with open(run.log_file, "w") as other:
+    with open(run.path / LOCK_FILE, "w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         trainer = Trainer(load_config(write_config(prepared, epochs=1)), [mx.cpu()])
         with pytest.raises(FashionAIError, match="is being trained by another process"):
             trainer.fit(run)
-    assert "another process" in run.log_file.read_text()
+    assert [path.name for path in run.path.iterdir()] == [LOCK_FILE]
 
 
 def test_resuming_needs_the_pretrained_weights_no_more(

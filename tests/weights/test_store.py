@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from fashionai.models.catalogue import CATALOGUE
+from fashionai.runtime import home_folder, zoo_cache_folder
 from fashionai.weights.pretrained import import_file
-from fashionai.weights.store import find_local_file
+from fashionai.weights.store import find_local_file, zoo_cache_file
 from tests.support.commands import fashionai
 from tests.support.networks import make_parameters, write_parameters
 
@@ -67,17 +68,60 @@ def test_without_a_folder_of_its_own_the_users_cache(
     ]
 
 
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty current folder of a user without HOME and without an entry in passwd."""
+
+    def unknown(uid: int) -> object:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "FASHIONAI_HOME", "MXNET_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_a_user_without_a_home_folder(
+    homeless: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in containers: / is their home, and no folder named ~ appears."""
+    assert home_folder() == Path("/.cache/fashionai")
+    assert zoo_cache_folder() == Path("/.mxnet/models")
+    assert find_local_file("resnet50_v2") is None
+    assert fashionai("weights", "where") == 0
+    assert capsys.readouterr().out == "/.cache/fashionai/weights\n"
+    for command in (("weights", "list", MODEL), ("models", MODEL)):
+        assert fashionai(*command) == 0
+        assert MODEL in capsys.readouterr().out
+    assert fashionai("weights", "verify", MODEL) == 2
+    assert "no weights of" in capsys.readouterr().err
+    for name in ("FASHIONAI_HOME", "XDG_CACHE_HOME", "MXNET_HOME"):
+        monkeypatch.setenv(name, "~nobody-of-this-name/cache")
+    assert home_folder() == zoo_cache_folder().parent == Path("~nobody-of-this-name/cache")
+    assert list(homeless.iterdir()) == []
+
+
+def test_the_zoos_folder_of_another_user_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object, *arguments: object, **options: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert zoo_cache_file("resnet50_v2") is None
+
+
 def test_the_list_says_where_weights_are_published_and_which_are_here(
     tmp_path: Path, parameters: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fashionai("weights", "list") == 0
     lines = capsys.readouterr().out.splitlines()
     cells = {line.split()[0]: line.split()[1:] for line in lines}
-    assert cells["network"] == ["zoo", "hub", "torchvision", "package", "here"]
+    assert cells["network"] == ["zoo", "hub", "torchvision", "package", "local"]
     assert cells["mobilenetv2_1.0"] == ["yes", "yes", "yes", "yes", "-"]
     assert cells["resnet50_v2"] == ["yes", "yes", "-", "-", "-"]
     assert cells["squeezenet1.1"] == ["yes", "-", "yes", "-", "-"]
-    assert lines[-1] == "No weights are here yet. Download some: fashionai weights fetch MODEL"
+    assert lines[-1] == "No local weights. Download some: fashionai weights fetch MODEL"
     assert not {"small_cnn", "resnet50_v1e"} & cells.keys()
     unpublished = {network.name for network in CATALOGUE if not network.weights}
     assert cells.keys() - {"None"} >= {n.name for n in CATALOGUE} - unpublished
@@ -97,7 +141,7 @@ def test_the_list_says_where_weights_are_published_and_which_are_here(
     ]
     megabytes = f"{sum(value.nbytes for value in parameters.values()) / 1e6:.0f}"
     assert [line.split() for line in here[:3]] == [
-        ["here", "from", "MB"],
+        ["local", "from", "MB"],
         [MODEL, "file/new.params", megabytes],
         [MODEL, "file/old.params", megabytes],
     ]

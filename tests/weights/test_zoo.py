@@ -88,6 +88,22 @@ def test_what_is_not_right_is_named_and_leaves_nothing(
     assert cached(tmp_path) == []
 
 
+def test_an_archive_that_would_fill_the_disk(mirror: ImageServer, tmp_path: Path) -> None:
+    bomb = archive(f"{FILE}.params", bytes(2**22), zipfile.ZIP_DEFLATED)
+    mirror.pages[f"/gluon/models/{FILE}.zip"] = content(bomb)
+    with pytest.raises(FashionAIError, match=r"mobilenet0.25-.* would unpack to 4,194,304 bytes$"):
+        zoo_weights(tmp_path)
+    assert cached(tmp_path) == []
+
+
+def test_an_unpacked_file_is_not_downloaded_again(mirror: ImageServer, tmp_path: Path) -> None:
+    """Killed between the download and the import."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / f"cache/{FILE}.params").write_bytes(CONTENT)
+    assert zoo_weights(tmp_path).file.read_bytes() == CONTENT
+    assert mirror.requests == []
+
+
 def test_without_a_host_the_line_says_so(tmp_path: Path) -> None:
     with pytest.raises(
         FashionAIError, match=r"^http://127.0.0.1:9/gluon/models/.*: cannot connect"

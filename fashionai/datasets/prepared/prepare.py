@@ -15,6 +15,7 @@ from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, os_errors_as_data_errors
 from fashionai.files.csv_files import write_rows
+from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
 
@@ -86,15 +87,34 @@ def prepare(
     decides which they are. ``mode`` is one of fashionai.datasets.names.MODES. Images that
     cannot be used are listed in ``rejected.csv`` of the task's folder. With ``skip_bad`` the
     others are prepared; without it, nothing is written but that list. Raises DataError for
-    images that cannot be used, for a folder that holds files of the user, and for disk errors.
+    images that cannot be used, for a folder that holds files of the user or that another process
+    prepares, and for disk errors.
     """
-    task, images = data_set.task, data_set.images
     if val_fraction is None:
         val_fraction = data_set.val_fraction
-    folder = out / task.name
+    folder = out / data_set.task.name
     for place in (out, folder):
         if place.exists() and not place.is_dir():
             raise DataError(f"{place}: is a file, expected a folder to write to")
+    out.mkdir(parents=True, exist_ok=True)
+    busy = DataError(f"{folder}: is being prepared by another process", "Wait until it has ended")
+    with locked(out / f".{folder.name}{LOCK_FILE}", busy):
+        for abandoned in folder.glob(".*.tmp"):
+            abandoned.unlink()
+        return _prepare(data_set, folder, val_fraction, seed, mode, skip_bad, progress)
+
+
+def _prepare(
+    data_set: DataSet,
+    folder: Path,
+    val_fraction: float,
+    seed: int,
+    mode: str,
+    skip_bad: bool,
+    progress: ProgressBar,
+) -> Summary:
+    """Check, split and place the images of a data set; ``folder`` is locked."""
+    task, images = data_set.task, data_set.images
     with progress(f"{task.short_name}: checking images", len(images)) as advance:
         checked = check_images(images, advance)
     rejected = [(image, c.damage) for image, c in zip(images, checked) if c.damage]

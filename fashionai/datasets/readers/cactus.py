@@ -15,10 +15,9 @@ from typing import NamedTuple, Optional
 from fashionai.datasets.readers.image_files import ImageFiles, safe_relative_path
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.families import CACTUS
 from fashionai.files import csv_files
-from fashionai.files.names import shortened
 from fashionai.pipeline.decode import ImageFile
 from fashionai.tasks import Task
 
@@ -30,6 +29,9 @@ VAL_FRACTION = 0.01
 # In bytes. The images are thumbnails of about 1 KB; a much larger member of an archive is not
 # one of them and could exhaust the memory.
 LARGEST_MEMBER = 16 * 2**20
+# Compressed images shrink by a few percent in an archive. What unpacks to many times the archive's
+# size is an attack on the memory, which holds the images of an archive.
+MOST_UNPACKED = 10
 # The bit of a zip member's flags that marks it as encrypted.
 ENCRYPTED_FLAG = 1
 
@@ -51,7 +53,7 @@ def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
     rows = _read_id_rows(data / "train.csv")
     for row in rows:
         if row.value not in LABELS:
-            raise DataError(f"{row.where}: has_cactus is '{shortened(row.value)}', expected 0 or 1")
+            raise DataError(f"{row.where}: has_cactus is '{shown(row.value)}', expected 0 or 1")
     found = _find_images(data, "train", rows)
     images = [
         LabelledImage(
@@ -93,7 +95,7 @@ def _read_id_rows(path: Path) -> list[IdRow]:
         if position == 0:
             if fields != HEADER:
                 raise DataError(
-                    f"{where}: header is '{shortened(','.join(fields))}', expected {expected}"
+                    f"{where}: header is '{shown(','.join(fields))}', expected {expected}"
                 )
             continue
         if len(fields) != len(HEADER):
@@ -102,7 +104,7 @@ def _read_id_rows(path: Path) -> list[IdRow]:
         name = safe_relative_path(fields[0], where, "the name of an image")
         first = seen.setdefault(name, where)
         if first != where:
-            raise DataError(f"{where}: {shortened(name)} is listed twice, first at {first}")
+            raise DataError(f"{where}: {shown(name)} is listed twice, first at {first}")
         rows.append(IdRow(name, fields[1], where))
     if not rows:
         raise DataError(f"{path}: no rows, expected {expected}")
@@ -141,6 +143,7 @@ def _find_members(path: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[st
         if missing:
             more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
             raise DataError(f"{missing[0].where}: image {missing[0].id} not found in {path}{more}")
+        _check_sizes([members[row.id] for row in rows], path)
         for row in rows:
             _check_member(archive, members[row.id], path)
     # Not made from the ZipFile above, which is closed by now.
@@ -164,15 +167,27 @@ def _index_members(archive: zipfile.ZipFile, path: Path, part: str) -> dict[str,
     return members
 
 
+def _check_sizes(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
+    """Raise DataError for members that are too large, alone or together."""
+    for info in members:
+        if info.file_size > LARGEST_MEMBER:
+            raise DataError(
+                f"{path}: member {info.filename} has {info.file_size:,} bytes, "
+                f"expected at most {LARGEST_MEMBER:,}"
+            )
+    unpacked, size = sum(info.file_size for info in members), path.stat().st_size
+    if unpacked > max(LARGEST_MEMBER, MOST_UNPACKED * size):
+        raise DataError(
+            f"{path}: {len(members):,} images unpack to {unpacked:,} bytes, "
+            f"expected at most {MOST_UNPACKED} times the {size:,} bytes of the archive"
+        )
+
+
 def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
     """Raise DataError for a member that is unsafe or damaged; reading it compares its checksum."""
     member = f"{path}: member {info.filename}"
     if info.flag_bits & ENCRYPTED_FLAG:
         raise DataError(f"{member} is encrypted")
-    if info.file_size > LARGEST_MEMBER:
-        raise DataError(
-            f"{member} has {info.file_size:,} bytes, expected at most {LARGEST_MEMBER:,}"
-        )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"{member} is compressed by method {info.compress_type}, expected deflate")
     try:

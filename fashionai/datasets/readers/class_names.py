@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
-from fashionai.errors import ConfigError, DataError
-from fashionai.files.names import comparable, shortened
+from fashionai.errors import ConfigError, DataError, shown
+from fashionai.files.names import comparable
 
 NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 # A whole number as programs write it that know no other numbers, such as 2.000000.
@@ -84,6 +84,4 @@ def notes_on_classes(classes: Sequence[str], used: Collection[int]) -> list[str]
 def _listed(names: Sequence[str]) -> str:
     if not names:
         return "no class"
-    return ("class " if len(names) == 1 else "classes ") + ", ".join(
-        f"'{shortened(n)}'" for n in names
-    )
+    return ("class " if len(names) == 1 else "classes ") + ", ".join(f"'{shown(n)}'" for n in names)

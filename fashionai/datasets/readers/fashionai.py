@@ -22,10 +22,9 @@ from fashionai.datasets.readers.header import note_on_header
 from fashionai.datasets.readers.image_files import ImageFiles, is_image_name
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError, DataError, shown
 from fashionai.families import FASHIONAI_TASKS, find_task, known_task
 from fashionai.files import csv_files
-from fashionai.files.names import shortened
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
 
@@ -139,7 +138,7 @@ def read_answers(path: Path) -> list[AttributeRow]:
         first = answers.setdefault((row.image, row.task.name), row)
         if first.label != row.label:
             raise DataError(
-                f"{row.where}: {shortened(row.image)} has label '{row.label}' here "
+                f"{row.where}: {shown(row.image)} has label '{row.label}' here "
                 f"and '{first.label}' at {first.where}"
             )
     if not answers:
@@ -155,19 +154,19 @@ def parse_label(row: AttributeRow) -> np.ndarray:
     """
     classes = len(row.task.classes)
     label = row.label
-    shown = shortened(label)
+    text = shown(label)
     if len(label) != classes:
         raise DataError(
-            f"{row.where}: label '{shown}' has {len(label)} letters, "
+            f"{row.where}: label '{text}' has {len(label)} letters, "
             f"expected {classes} for {row.task.name}"
         )
     for letter in label:
         if letter not in MARK_LETTERS:
             raise DataError(
-                f"{row.where}: label '{shown}' has '{shortened(letter)}', expected y, m or n"
+                f"{row.where}: label '{text}' has '{shown(letter)}', expected y, m or n"
             )
     if label.count("y") != 1:
-        raise DataError(f"{row.where}: label '{shown}' has {label.count('y')} 'y', expected one")
+        raise DataError(f"{row.where}: label '{text}' has {label.count('y')} 'y', expected one")
     return np.array([MARK_LETTERS[letter] for letter in label], dtype=np.int8)
 
 
@@ -236,11 +235,11 @@ def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
         raise DataError(f"{where}: no image path, expected image,task,label")
     if image.startswith("/") or ".." in parts or ":" in parts[0]:
         raise DataError(
-            f"{where}: path '{shortened(fields[0], 400)}' leaves the data folder, "
+            f"{where}: path '{shown(fields[0], 400)}' leaves the data folder, "
             "expected Images/<task>/<file>"
         )
     try:
-        task = find_task(shortened(task_name))
+        task = find_task(shown(task_name))
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
     return AttributeRow(image, task, label, where)
@@ -251,9 +250,7 @@ def _check_distinct(rows: Sequence[AttributeRow]) -> None:
     for row in rows:
         first = seen.setdefault((row.image, row.task.name), row.where)
         if first != row.where:
-            raise DataError(
-                f"{row.where}: {shortened(row.image)} is listed twice, first at {first}"
-            )
+            raise DataError(f"{row.where}: {shown(row.image)} is listed twice, first at {first}")
 
 
 def _find_files(rows: Sequence[AttributeRow], files: ImageFiles) -> list[str]:

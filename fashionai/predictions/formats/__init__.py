@@ -10,6 +10,7 @@ from fashionai.predictions.formats.base import (
     row_key,
 )
 from fashionai.predictions.formats.files import (
+    PREDICTIONS,
     TABLE,
     check_expressible,
     format_of,
@@ -24,6 +25,7 @@ from fashionai.predictions.formats.files import (
 
 __all__ = [
     "DECIMALS",
+    "PREDICTIONS",
     "TABLE",
     "Format",
     "LabelPrediction",

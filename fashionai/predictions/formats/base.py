@@ -12,8 +12,8 @@ from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.errors import DataError
-from fashionai.files.names import composed, shortened
+from fashionai.errors import DataError, shown
+from fashionai.files.names import composed
 from fashionai.tasks import Task
 
 # Digits after the point of a written probability.
@@ -21,8 +21,8 @@ DECIMALS = 8
 # Written probabilities are rounded, so their sum is 1 within this, or within rounding_error.
 SUM_TOLERANCE = 1e-3
 
-# An image and the name of its task, empty for the rows of a table: what makes a row the same
-# in two files.
+# The key by which rows of different files are joined: an image and the name of its task, which is
+# empty for the rows of a table.
 RowKey = tuple[str, str]
 
 
@@ -44,7 +44,7 @@ class PredictedRow(NamedTuple):
 
     @property
     def key(self) -> RowKey:
-        """What makes it the same row in another file."""
+        """The key by which rows of different files are joined."""
         return row_key(self.image, self.task)
 
 
@@ -58,7 +58,7 @@ class LabelPrediction(NamedTuple):
 
     @property
     def key(self) -> RowKey:
-        """What makes it the same row in another file."""
+        """The key by which rows of different files are joined."""
         return row_key(self.image, self.task)
 
 
@@ -109,10 +109,10 @@ def parse_probabilities(values: Sequence[str], where: str) -> np.ndarray:
     try:
         probabilities = np.array([float(value) for value in values])
     except ValueError:
-        found = shortened(";".join(values))
+        found = shown(";".join(values))
         raise DataError(f"{where}: found {found}, expected numbers") from None
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        found = shortened(";".join(values))
+        found = shown(";".join(values))
         raise DataError(f"{where}: found {found}, expected probabilities from 0 to 1")
     return probabilities
 

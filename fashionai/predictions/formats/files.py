@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib
 import itertools
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional, TypeVar
 
 from fashionai.datasets.readers.reader import reader_of
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError, DataError, shown
 from fashionai.families import FAMILIES
 from fashionai.files import csv_files
-from fashionai.files.names import is_writable_as_text, printable, shortened
+from fashionai.files.names import is_writable_as_text, printable
+from fashionai.files.outputs import Kind, first_rows
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import table
 from fashionai.predictions.formats.base import (
+    DECIMALS,
     Format,
     LabelPrediction,
     PlacedFields,
@@ -30,6 +33,21 @@ FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 logger = logging.getLogger(__name__)
 
 TABLE = table.FORMAT
+
+# A probability as this project writes it. Label files and the examples of competitions, which
+# may have the same header, have fewer digits.
+WRITTEN = re.compile(rf"[01]\.\d{{{DECIMALS}}}")
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file begins as write_predictions writes it."""
+    rows = first_rows(path, 2)
+    if not rows or not any(file_format.is_first_row(rows[0]) for file_format in formats()):
+        return False
+    return any(WRITTEN.fullmatch(part) for field in rows[-1] for part in field.split(";"))
+
+
+PREDICTIONS = Kind("a prediction file", _is_own)
 
 
 def format_of(task: Task) -> Format:
@@ -101,7 +119,7 @@ def write_predictions(
 def check_expressible(
     file_format: Format, tasks: Sequence[Task], threshold: Optional[float]
 ) -> None:
-    """DataError for several tasks in a format that holds one, ConfigError for a vain threshold."""
+    """DataError for too many tasks for the format, ConfigError for a threshold without effect."""
     if len(tasks) > 1 and not file_format.holds_tasks:
         names = ", ".join(task.name for task in tasks)
         raise DataError(
@@ -175,7 +193,7 @@ def _distinct(placed: Iterable[tuple[FileRow, str]], path: Path) -> list[FileRow
             raise DataError(f"{where}: no image path")
         earlier = places.setdefault(row.key, where)
         if earlier != where:
-            raise DataError(f"{where}: {shortened(row.image)} was already predicted at {earlier}")
+            raise DataError(f"{where}: {shown(row.image)} was already predicted at {earlier}")
         rows.append(row)
     if not rows:
         raise DataError(f"{path}: no rows below its header")

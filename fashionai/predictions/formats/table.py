@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files import csv_files
-from fashionai.files.names import shortened
 from fashionai.predictions.formats.base import (
     SUM_TOLERANCE,
     Format,
@@ -29,7 +28,7 @@ def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float])
     lines: list[tuple[str, ...]] = [(*COLUMNS, *classes)]
     for row in rows:
         numbers = [written(value) for value in row.probabilities]
-        # Of the rounded values, so that whoever reads the file finds the same class.
+        # Of the rounded values, so that readers of the file find the same class.
         best = max(range(len(numbers)), key=lambda index: float(numbers[index]))
         lines.append((row.image, classes[best], numbers[best], *numbers))
     csv_files.write_rows(path, lines)
@@ -39,7 +38,7 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     header, place = next(placed)
     classes = header[len(COLUMNS) :]
     if len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes:
-        listed = shortened(",".join(header), 400)
+        listed = shown(",".join(header), 400)
         raise DataError(
             f"{place}: found columns {listed}, "
             f"expected {','.join(COLUMNS)} and two or more distinct classes"
@@ -50,13 +49,13 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
             raise DataError(
                 f"{where}: found {len(fields)} fields, expected {len(header)} as in the header"
             )
-        image, answer, probability, *numbers = fields
+        image, predicted, probability, *numbers = fields
         values = parse_distribution(numbers, where)
-        if answer not in classes or values[classes.index(answer)] != values.max():
+        if predicted not in classes or values[classes.index(predicted)] != values.max():
             largest = classes[int(values.argmax())]
             raise DataError(
-                f"{where}: class is '{shortened(answer)}', "
-                f"but the largest probability is that of '{shortened(largest)}'"
+                f"{where}: class is '{shown(predicted)}', but the largest probability is that "
+                f"of '{shown(largest)}'"
             )
         rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
         _check_confidence(probability, values.max(), rounding, where)
@@ -70,7 +69,7 @@ def _check_confidence(probability: str, largest: float, rounding: float, where: 
         agrees = False
     if not agrees:
         raise DataError(
-            f"{where}: probability is '{shortened(probability)}', "
+            f"{where}: probability is '{shown(probability)}', "
             f"but the largest of the classes is {largest}"
         )
 

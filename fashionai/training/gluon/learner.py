@@ -154,7 +154,7 @@ class Learner:
     ) -> dict[str, float]:
         """Scores of the centre crops: the mean over tasks, and ``TASK.SCORE`` of several tasks.
 
-        ``answered_classes`` is the number of different classes that are predicted, of the
+        ``predicted_classes`` is the number of different classes that are predicted, of the
         task with the fewest: 1 means that training has collapsed. ``check`` is called
         before each batch and may raise to stop.
         """
@@ -168,19 +168,25 @@ class Learner:
         }
         scores = overall_scores(list(by_task.values()))
         predicted = [rows.argmax(axis=1) for rows in probabilities]
-        scores["answered_classes"] = min(len(np.unique(classes)) for classes in predicted)
+        scores["predicted_classes"] = min(len(np.unique(classes)) for classes in predicted)
         if len(by_task) > 1:
             for task, task_values in by_task.items():
                 scores |= {f"{task}.{name}": score for name, score in task_values.items()}
         return scores
 
-    def save_parameters(self, file: Path) -> None:
-        """Write the network's parameters, which the stock network can load, atomically."""
+    def save_parameters(
+        self, file: Path, before_replacing: Callable[[Path], None] = lambda written: None
+    ) -> None:
+        """Write the network's parameters, which the stock network can load, atomically.
+
+        ``before_replacing`` gets the complete temporary file, before it replaces ``file``.
+        """
         parameters = self.network._collect_params_with_prefix()
         # A file stores the device of its arrays, which the machine that reads it may not have.
         arrays = {name: p.list_data()[0].as_in_context(mx.cpu()) for name, p in parameters.items()}
         with atomic_path(file) as temporary:
             save_arrays(temporary, arrays)
+            before_replacing(temporary)
 
     @contextlib.contextmanager
     def loaded(self, file: Path) -> Iterator[None]:

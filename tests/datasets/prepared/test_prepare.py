@@ -24,7 +24,9 @@ from fashionai.datasets.reading import read_data_set
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
 from fashionai.families import FASHION_MNIST, find_task
+from fashionai.files.locks import locked
 from fashionai.tasks import Task
+from tests.support.commands import fashionai
 from tests.support.data_trees import write_fashionai_data, write_idx_set
 from tests.support.images import encode
 
@@ -286,3 +288,28 @@ def test_a_full_disk_is_an_error_and_no_traceback(fashionai_data, tmp_path, monk
     monkeypatch.setattr("shutil.copyfile", full)
     with pytest.raises(DataError, match="No space left on device"):
         run(fashionai_data, tmp_path / "out", mode="copy")
+
+
+def test_a_folder_is_prepared_by_one_process_at_a_time(
+    fashionai_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two with different seeds would leave a folder that neither accepts."""
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = ["--task", "skirt", "--data", fashionai_data, "--out", out]
+    with locked(out / ".skirt_length_labels.lock", DataError("busy")):
+        assert fashionai("prepare", *arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"Error: {out}/skirt_length_labels: is being prepared by another")
+    assert list(out.iterdir()) == []
+    assert fashionai("prepare", *arguments) == 0
+    assert [path.name for path in out.iterdir()] == ["skirt_length_labels"]
+
+
+def test_what_killed_writes_have_left_is_removed(fashionai_data: Path, tmp_path: Path) -> None:
+    arguments = ["--task", "skirt", "--data", fashionai_data, "--out", tmp_path / "out"]
+    assert fashionai("prepare", *arguments) == 0
+    left = tmp_path / "out/skirt_length_labels/.manifest.csv.0123456789abcdef.tmp"
+    left.write_text("half")
+    assert fashionai("prepare", *arguments) == 0
+    assert not left.exists()

@@ -171,6 +171,17 @@ def test_archives_that_are_not_safe_are_refused(tmp_path: Path, members, problem
     assert error_of(read_cactus, tmp_path) == problem.format(zip=path, csv=tmp_path / "train.csv")
 
 
+def test_many_images_that_would_fill_the_memory(tmp_path: Path) -> None:
+    """Each is small enough, all of them together are not."""
+    half = bytes(LARGEST_MEMBER // 2 + 1)
+    path = archive_of(tmp_path, ("train/a.jpg", half), ("train/b.jpg", half))
+    size = path.stat().st_size
+    assert error_of(read_cactus, tmp_path) == (
+        f"{path}: 2 images unpack to 16,777,218 bytes, "
+        f"expected at most 10 times the {size:,} bytes of the archive"
+    )
+
+
 def change(path: Path, offset_in_entry: int, value: int) -> None:
     """Write 16 bits into the central directory's first entry and its twin before the data."""
     data = bytearray(path.read_bytes())

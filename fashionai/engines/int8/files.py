@@ -69,5 +69,5 @@ def _files_hash(folder: RunFolder) -> str:
 
 
 def weights_hash(run: Run) -> str:
-    """The SHA-256 of a run's weights file."""
-    return content_hash(run.weights_file.read_bytes())
+    """The SHA-256 of a run's weights file; RunError when it is damaged."""
+    return run.check_weights()

@@ -1,0 +1,91 @@
+"""Locks between processes: while one writes to a folder, no other does."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
+
+from fashionai.errors import FashionAIError
+
+log = logging.getLogger(__name__)
+
+# In the folder that is locked. It is deleted when the lock is released.
+LOCK_FILE = ".lock"
+# What file systems without locks answer, such as some network drives.
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+
+@contextlib.contextmanager
+def locked(file: Path, busy: FashionAIError) -> Iterator[None]:
+    """Hold a lock while in this context; raises ``busy`` when another process holds it.
+
+    ``file`` is the lock file, in a folder that exists. The kernel releases the lock of a killed
+    process. On a file system without locks a warning is logged and the work goes on.
+    """
+    descriptor = _acquire(file)
+    if descriptor is None:
+        raise busy
+    try:
+        yield
+    finally:
+        # Deleted while it is still locked, so that nobody locks a file without a name.
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()
+        os.close(descriptor)
+
+
+def is_locked(file: Path) -> bool:
+    """Whether another process holds the lock of a file. A missing file is not locked."""
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(descriptor, file)
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(file: Path) -> Optional[int]:
+    """The descriptor of the locked file; None when another process holds the lock."""
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not _lock(descriptor, file):
+                os.close(descriptor)
+                return None
+            if _is_file_of(descriptor, file):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        # Its former owner has deleted it meanwhile: this lock would protect nothing.
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, file: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        log.warning(
+            "%s: its file system has no locks: do not let two commands write there at once",
+            file.parent,
+        )
+    return True
+
+
+def _is_file_of(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
