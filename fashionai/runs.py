@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import re
 import secrets
 import shlex
@@ -18,6 +17,7 @@ from typing import Any
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError, closest, shown_value
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.json_files import read_json
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.yaml_files import load_yaml
 from fashionai.tasks import Task, columns_of, tasks_from_json
@@ -154,14 +154,14 @@ class Run:
         """The content of metrics.json; empty when the run has not finished an epoch."""
         file = self.folder.metrics_file
         try:
-            metrics = json.loads(file.read_text(encoding="utf-8"))
+            metrics = read_json(file)
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise RunError(f"{file}: not valid JSON: {error}") from None
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
+        if not _is_metrics(metrics):
             raise RunError(f"{file}: does not hold a run's metrics")
-        return metrics
+        return dict(metrics)
 
     @property
     def weights_file(self) -> Path:
@@ -219,6 +219,23 @@ class Run:
             raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
         meant = closest(self.path.name, (run.path.name for run in find_runs(self.path.parent)))
         raise RunError(problem, f"Did you mean '{self.path.with_name(meant)}'?" if meant else "")
+
+
+def _is_metrics(value: Any) -> bool:
+    """Whether a JSON value has the types of metrics.json; keys may be missing but for tasks."""
+    if not isinstance(value, dict) or not isinstance(value.get("tasks"), dict):
+        return False
+    scores = [value.get("best", {}), *value["tasks"].values()]
+    if not all(isinstance(each, dict) for each in scores):
+        return False
+    numbers = [value.get("epochs", 0), *(number for each in scores for number in each.values())]
+    weights = value.get("weights", "")
+    return (
+        all(number is None or type(number) in (int, float) for number in numbers)
+        and isinstance(value.get("finished", False), bool)
+        and isinstance(weights, str)
+        and Path(weights).name == weights
+    )
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:

@@ -108,13 +108,19 @@ def prepared_tasks(folder: Path) -> list[Task]:
 
 
 def _task_of(value: Any) -> Task:
-    return Task(
-        value["task"],
-        tuple(value["aliases"]),
-        tuple(value["classes"]),
-        value["family"],
-        value.get("background", ""),
-    )
+    """The task of a JSON object; KeyError, TypeError or ValueError for another content."""
+    classes = _texts(value["classes"])
+    if not classes or len(set(classes)) < len(classes):
+        raise ValueError("no classes, or one of them twice")
+    name, family, background = _texts([value["task"], value["family"], value.get("background", "")])
+    return Task(name, _texts(value["aliases"]), classes, family, background)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """The texts in a JSON list; TypeError for another type of list or of item."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("expected a list of texts")
+    return tuple(values)
 
 
 def _read_json(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
@@ -122,7 +128,7 @@ def _read_json(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
         return parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DataError(
             f"{path}: does not describe a task, expected JSON of task, aliases, classes and family"
         ) from None
