@@ -6,6 +6,7 @@ the number 90, ``no`` is false and ``1e-3`` is text.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -233,6 +234,12 @@ def parse_scalar(text: str) -> Any:
 def dump_yaml(tree: Any) -> str:
     """YAML text that is read back as the same values, keys in their order."""
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes on one line, which YAML reads as that text."""
+    options: dict[str, Any] = {"default_style": '"', "width": math.inf, "allow_unicode": True}
+    return str(yaml.dump(text, Dumper=_Dumper, **options)).rstrip("\n")
 
 
 def _read(text: str) -> Any:
