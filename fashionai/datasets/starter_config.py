@@ -13,7 +13,7 @@ from fashionai.errors import ConfigError, DataError, closest
 from fashionai.families import full_names, known_task
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
-from fashionai.files.yaml_files import parse_scalar, quoted
+from fashionai.files.yaml_files import dump_json, parse_scalar
 from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task, prepared_tasks
 
@@ -286,6 +286,6 @@ def _choose_weights(survey: Survey) -> tuple[str, str]:
 def _scalar(text: str) -> str:
     """Return the text as a YAML scalar that is read back as this text and not as a number or so."""
     try:
-        return text if parse_scalar(text) == text else quoted(text)
+        return text if parse_scalar(text) == text else dump_json(text)
     except ValueError:
-        return quoted(text)
+        return dump_json(text)
