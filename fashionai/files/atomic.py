@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from fashionai.files.abandoned import remove_abandoned, temporary_name
 
 
 @contextlib.contextmanager
@@ -18,11 +19,14 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
 
     The block must create the file. If it raises, the temporary file is deleted and
     ``path`` is unchanged. With ``durable`` the content is flushed to disk before the
-    rename; this is slow for many small files.
+    rename, and temporary files of ``path`` that killed processes have left are removed;
+    this is slow for many small files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if durable:
+        remove_abandoned(path)
     # The file is not created here: an interruption before the try block would leave it behind.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(temporary_name(path))
     try:
         yield temporary
         if durable:
