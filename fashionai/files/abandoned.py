@@ -28,11 +28,20 @@ def remove_abandoned(path: Path) -> None:
     Only processes of this machine and container are known. Files of others, and those from
     before a restart of the machine, stay.
     """
-    for file in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        owner = OWNER.search(file.name)
-        if owner and owner[1] == _scope() and not _is_alive(int(owner[2])):
-            with contextlib.suppress(OSError):
-                file.unlink()
+    for file in abandoned_files(path):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def abandoned_files(path: Path) -> list[Path]:
+    """The temporary files of ``path`` that remove_abandoned would remove."""
+    files = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
+    return [file for file in files if _is_abandoned(file)]
+
+
+def _is_abandoned(file: Path) -> bool:
+    owner = OWNER.search(file.name)
+    return bool(owner and owner[1] == _scope() and not _is_alive(int(owner[2])))
 
 
 @functools.cache

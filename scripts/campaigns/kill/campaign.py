@@ -124,24 +124,26 @@ class Campaign:
 
     def _repeat(self, folder: Path, moment: str, code: int, output: str) -> None:
         """Repeat a command that ended with ``code`` and printed ``output``, and compare."""
-        if code == 0:
+        if code == 0 or not self._differences(folder):
             self.outcome.ended_before += 1
         elif code != -signal.SIGKILL:
             self._fault(folder, f"{moment}: exit code {code}, not killed: {_last_line(output)}")
             return
-        if code:
+        else:
             done = self._run(folder, self.scenario.repeated)
             if done.returncode:
                 last = _last_line(done.stderr)
                 self._fault(folder, f"{moment}: repeated, exit code {done.returncode}: {last}")
                 return
-        wrong = differences(
-            content_of(folder, self.scenario), self._expected, self.scenario.remains
-        )
+        wrong = self._differences(folder)
         if wrong:
             self._fault(folder, f"{moment}: {'; '.join(wrong)}")
             return
         shutil.rmtree(folder)
+
+    def _differences(self, folder: Path) -> list[str]:
+        content = content_of(folder, self.scenario)
+        return differences(content, self._expected, self.scenario.remains)
 
     def _fault(self, folder: Path, message: str) -> None:
         """Keep a fault and its folder."""
