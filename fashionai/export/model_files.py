@@ -10,6 +10,7 @@ from typing import Any
 from fashionai.engines.pixel_graph import OUTPUT
 from fashionai.errors import RunError
 from fashionai.files import as_json, atomic_path
+from fashionai.files.abandoned import abandoned_files
 from fashionai.files.outputs import try_folder
 from fashionai.runs import Run
 
@@ -17,12 +18,25 @@ DESCRIPTION_FILE = "model.json"
 
 
 def check_folder_is_free(folder: Path) -> None:
-    """RunError unless the folder is empty or does not exist; DataError if it cannot be written."""
+    """RunError unless the folder is empty, does not exist, or is of an export that was killed.
+
+    DataError for one that cannot be written.
+    """
     if folder.is_file():
         raise RunError(f"{folder}: is a file, expected a folder to write to")
     try_folder("--out", folder)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(folder.iterdir()) and not _was_killed(folder):
         raise RunError(f"{folder}: is not empty", "Name another folder with --out")
+
+
+def _was_killed(folder: Path) -> bool:
+    """Whether a folder holds only what an export has left that was killed while writing.
+
+    The description gets its temporary file first and its name last, see write_model.
+    """
+    names = [file.name for file in folder.iterdir()]
+    unfinished = DESCRIPTION_FILE not in names and abandoned_files(folder / DESCRIPTION_FILE)
+    return bool(unfinished) and all(name.startswith(("model", ".model")) for name in names)
 
 
 def pixel_graph_description(run: Run, format_name: str, input_name: str) -> dict[str, Any]:

@@ -7,12 +7,11 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
 
-from fashionai.files.names import fitting
+from fashionai.files.abandoned import remove_abandoned, temporary_name
 
 # Errors of a full disk, a used up quota and a file that is too large.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -24,13 +23,15 @@ def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
 
     The block must create the file. If it raises, the temporary file is deleted and
     ``path`` is unchanged. With ``durable`` the content is flushed to disk before the
-    rename; this is slow for many small files. An OSError of the block that names no file,
-    as of a full disk, or that names the temporary one, gets the name ``path``.
+    rename, and temporary files of ``path`` that killed processes have left are removed;
+    this is slow for many small files. An OSError of the block that names no file, as of a
+    full disk, or that names the temporary one, gets the name ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if durable:
+        remove_abandoned(path)
     # The file is not created here: an interruption before the try block would leave it behind.
-    # Its name is cut where it would be too long with the ending.
-    temporary = path.with_name(fitting(f".{path.name}", f".{secrets.token_hex(8)}.tmp"))
+    temporary = path.with_name(temporary_name(path))
     try:
         with named_errors(path, temporary):
             yield temporary

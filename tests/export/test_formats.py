@@ -157,6 +157,31 @@ def test_a_file_in_the_place_of_the_folder_is_refused(
     assert file.read_text() == "mine"
 
 
+DIE = """\
+import os, signal, sys
+from pathlib import Path
+from fashionai.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("{")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_export_is_repeated_into_the_same_folder(run: Run, tmp_path: Path) -> None:
+    """The model has its name already, its description has not."""
+    out = tmp_path / "out"
+    out.mkdir()
+    export = ("export", "--run", run, "--format", "onnx", "--out", out)
+    subprocess.run([sys.executable, "-c", DIE, out / "model.json"])
+    (out / "model.onnx").write_bytes(b"whole")
+    (out / "mine.txt").write_text("")
+    assert fashionai(*export) == 2
+    (out / "mine.txt").unlink()
+    assert fashionai(*export) == 0
+    assert sorted(file.name for file in out.iterdir()) == ["model.json", "model.onnx"]
+    assert fashionai(*export) == 2
+
+
 def test_a_file_that_cannot_be_written_leaves_none(run: Run, tmp_path: Path) -> None:
     too_long = "x" * 300
     with pytest.raises(OSError, match="File name too long"):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from kill.data import CHECKOUT
 from kill.scenario import Scenario, content_of, differences
 
 CHILD = Path(__file__).with_name("child.py")
@@ -98,7 +99,7 @@ class Campaign:
         folder = self._copy(f"operation-{number}")
         done = self._run(folder, self.scenario.command, number)
         self.outcome.kills_at_operations += 1
-        self._repeat(folder, f"before file operation {number}", done.returncode)
+        self._repeat(folder, f"before file operation {number}", done.returncode, done.stderr)
 
     def kill_at_random(self) -> None:
         """Kill the command at a random instant of its life, then repeat it."""
@@ -118,29 +119,31 @@ class Campaign:
                 process.kill()
             code = process.wait()
         self.outcome.kills_at_instants += 1
-        self._repeat(folder, f"after {seconds:.3f} s", code)
+        output = (folder / "campaign-output").read_text(encoding="utf-8", errors="replace")
+        self._repeat(folder, f"after {seconds:.3f} s", code, output)
 
-    def _repeat(self, folder: Path, moment: str, code: int) -> None:
-        if code == 0:
+    def _repeat(self, folder: Path, moment: str, code: int, output: str) -> None:
+        """Repeat a command that ended with ``code`` and printed ``output``, and compare."""
+        if code == 0 or not self._differences(folder):
             self.outcome.ended_before += 1
         elif code != -signal.SIGKILL:
-            self._fault(folder, f"{moment}: exit code {code} in place of the kill")
+            self._fault(folder, f"{moment}: exit code {code}, not killed: {_last_line(output)}")
             return
-        repeated = self.scenario.repeated if code else self.scenario.command
-        if code:
-            done = self._run(folder, repeated)
+        else:
+            done = self._run(folder, self.scenario.repeated)
             if done.returncode:
-                lines = done.stderr.strip().splitlines() or [""]
-                message = f"{moment}: repeated, exit code {done.returncode}: {lines[-1]}"
-                self._fault(folder, message)
+                last = _last_line(done.stderr)
+                self._fault(folder, f"{moment}: repeated, exit code {done.returncode}: {last}")
                 return
-        wrong = differences(
-            content_of(folder, self.scenario), self._expected, self.scenario.remains
-        )
+        wrong = self._differences(folder)
         if wrong:
             self._fault(folder, f"{moment}: {'; '.join(wrong)}")
             return
         shutil.rmtree(folder)
+
+    def _differences(self, folder: Path) -> list[str]:
+        content = content_of(folder, self.scenario)
+        return differences(content, self._expected, self.scenario.remains)
 
     def _fault(self, folder: Path, message: str) -> None:
         """Keep a fault and its folder."""
@@ -176,10 +179,15 @@ class Campaign:
             "FASHIONAI_HOME": str(folder / "home"),
             "MXNET_HOME": str(folder / "mxnet"),
             "TMPDIR": str(folder / "tmp"),
+            **CHECKOUT,
             "NO_PROXY": "127.0.0.1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         return {**os.environ, **places, **self.scenario.environment}
+
+
+def _last_line(output: str) -> str:
+    return (output.strip().splitlines() or [""])[-1]
 
 
 @contextlib.contextmanager

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+# The checkout whose code is run, whatever else is installed.
+ROOT = Path(__file__).resolve().parents[3]
+CHECKOUT = {"PYTHONPATH": str(ROOT)}
 
 TASK = "skirt"
 CONFIG = """\
@@ -34,9 +39,9 @@ def make_data(folder: Path, images: int) -> None:
 
 
 def make_prepared(folder: Path, images: int = 24) -> None:
-    """Drawn images, and the prepared folder of skirts."""
+    """Drawn images, and the prepared folders of skirts and pants."""
     make_data(folder, images)
-    fashionai(folder, "prepare", "--task", TASK)
+    fashionai(folder, "prepare", "--task", TASK, "--task", "pant")
 
 
 def make_run(folder: Path) -> None:
@@ -48,12 +53,19 @@ def make_run(folder: Path) -> None:
 def make_weights(folder: Path) -> None:
     """A file of weights."""
     program = f"from fashionai.runtime import import_mxnet\nimport_mxnet()\n{MAKE_WEIGHTS}"
-    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, capture_output=True)
+    run([sys.executable, "-c", program], folder)
 
 
 def fashionai(folder: Path, *arguments: str) -> None:
     """Run a command that prepares the folder; it must succeed."""
-    command = [sys.executable, "-m", "fashionai", *arguments]
-    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    run([sys.executable, "-m", "fashionai", *arguments], folder)
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Run a process in a folder with the code of this checkout; RuntimeError if it fails."""
+    environment = {**os.environ, **CHECKOUT, "FASHIONAI_HOME": str(folder / "home")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=False, capture_output=True, text=True
+    )
     if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 # Places that a folder's comparison leaves out: what every program may leave in a temporary
 # folder, and the campaign's own files.
-NOT_COMPARED = ("tmp/*", "campaign-*")
+NOT_COMPARED = ("tmp", "tmp/*", "campaign-*")
 # Columns and keys that tell the time.
 TIMES = ("seconds", "images_per_second")
 
