@@ -136,6 +136,15 @@ def test_a_header_of_a_list_is_one_even_if_an_image_has_its_name(
     assert [row.image for row in read_images_to_predict(questions, tmp_path)] == ["a.jpg", "b.jpg"]
 
 
+def test_numbers_in_a_list_are_images_where_these_exist(tmp_path: Path) -> None:
+    for name in ("0.jpg", "1.jpg"):
+        put(tmp_path / name)
+    questions = put(tmp_path / "t.csv", "0,1\n1,0\n")
+    assert [row.image for row in read_images_to_predict(questions, tmp_path)] == ["0", "1"]
+    put(questions, "0,1\n0,x\n1,x\n")
+    assert [row.image for row in read_images_to_predict(questions, tmp_path)] == ["0", "1"]
+
+
 def test_the_first_id_of_a_list_is_not_taken_for_a_header(tmp_path: Path) -> None:
     for name in ("0002.jpg", "0003.jpg"):
         put(tmp_path / name)

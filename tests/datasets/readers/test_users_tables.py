@@ -67,6 +67,9 @@ def test_a_header_of_column_numbers_makes_no_image_and_no_class(tmp_path: Path) 
 def test_numbers_that_are_rows_stay_rows(tmp_path: Path) -> None:
     data_set = read(tmp_path, "0,1", "1,0", "2,1", images="0.jpg 1.jpg 2.jpg")
     assert pairs(data_set) == [("0.jpg", "1"), ("1.jpg", "0"), ("2.jpg", "1")]
+    # Listed again, the first row can only be the header.
+    data_set = read(tmp_path, "0,1", "0,0", "1,1", "2,0", images="0.jpg 1.jpg 2.jpg")
+    assert pairs(data_set) == [("0.jpg", "0"), ("1.jpg", "1"), ("2.jpg", "0")]
 
 
 def test_a_header_is_one_even_if_an_image_has_its_name(tmp_path: Path) -> None:
