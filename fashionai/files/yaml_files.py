@@ -23,7 +23,7 @@ from fashionai.errors import ConfigError, nearest, shown
 
 # A configuration has some 2 KB; one with a weight for each of 10,000 classes has 300 KB.
 MAX_BYTES = 1_000_000
-MAX_VALUES = 100_000
+MAX_VALUES = 50_000
 MAX_DEPTH = 50
 # Longer numbers fit no key. Python needs quadratic time to read them, or refuses to.
 MAX_DIGITS = 1_000

@@ -21,9 +21,11 @@ class Finished(NamedTuple):
 
 
 def run_command(*arguments: str) -> Finished:
-    """Run ``fashionai`` with these arguments; its streams encode as those of a terminal do."""
-    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
+    """Run ``fashionai`` with these arguments; its streams encode as the program sets them up."""
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
+        for _ in range(2)
+    )
     code = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
