@@ -21,7 +21,7 @@ from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError
 from fashionai.families import find_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER, RUNS_FOLDER
-from fashionai.files.yaml_files import parse_scalar
+from fashionai.files.yaml_files import dump_json, parse_scalar
 from fashionai.progress import Advance, ProgressBar, no_progress
 from fashionai.runs import Run, RunFolder, create_run
 
@@ -226,7 +226,7 @@ def _resolve(
     """The configuration with the overrides applied, all errors at once."""
     if isinstance(overrides, Mapping):
         # The values of overrides are YAML, which includes JSON.
-        overrides = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
+        overrides = [f"{key}={dump_json(value)}" for key, value in overrides.items()]
     if isinstance(config, (str, Path)):
         return load_config(Path(config), overrides)
     tree = config.model_dump() if isinstance(config, Config) else json.loads(json.dumps(config))

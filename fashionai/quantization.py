@@ -8,10 +8,10 @@ import numpy as np
 
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.engines.agreement import Agreement, agreement
-from fashionai.engines.calibration import calibrate, choose_images
 from fashionai.engines.gluon import open_gluon
-from fashionai.engines.int8 import quantized_forward
-from fashionai.engines.int8_files import save_quantized, weights_hash
+from fashionai.engines.int8.calibration import calibrate, choose_images
+from fashionai.engines.int8.engine import quantized_forward
+from fashionai.engines.int8.files import save_quantized, weights_hash
 from fashionai.engines.protocol import Engine
 from fashionai.errors import RunError, TrainingError
 from fashionai.files.outputs import try_place

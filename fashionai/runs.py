@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import re
 import secrets
 import shlex
@@ -18,6 +17,7 @@ from typing import Any
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError, closest, shown_value
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.json_files import read_json
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.yaml_files import load_yaml
 from fashionai.recorded_weights import check_recorded
@@ -225,14 +225,31 @@ def read_metrics(folder: RunFolder) -> dict[str, Any]:
     """The content of metrics.json, see Run.metrics."""
     file = folder.metrics_file
     try:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
+        metrics = read_json(file)
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise RunError(f"{file}: not valid JSON: {error}") from None
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
+    if not _is_metrics(metrics):
         raise RunError(f"{file}: does not hold a run's metrics")
-    return metrics
+    return dict(metrics)
+
+
+def _is_metrics(value: Any) -> bool:
+    """Whether a JSON value has the types of metrics.json; keys may be missing but for tasks."""
+    if not isinstance(value, dict) or not isinstance(value.get("tasks"), dict):
+        return False
+    scores = [value.get("best", {}), *value["tasks"].values()]
+    if not all(isinstance(each, dict) for each in scores):
+        return False
+    numbers = [value.get("epochs", 0), *(number for each in scores for number in each.values())]
+    weights = value.get("weights", "")
+    return (
+        all(number is None or type(number) in (int, float) for number in numbers)
+        and isinstance(value.get("finished", False), bool)
+        and isinstance(weights, str)
+        and Path(weights).name == weights
+    )
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:

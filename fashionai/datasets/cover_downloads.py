@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.csv_files import read_csv_rows, write_rows
 from fashionai.files.outputs import check_not_lost, csv_kind, try_folder
@@ -161,7 +161,9 @@ def _url_column(header: Sequence[str], fields: Sequence[str], place: str) -> int
     """Return the position of the URLs, from the first row below the header if there is one."""
     holding = [index for index, field in enumerate(fields) if is_url(field)]
     if not holding:
-        raise DataError(f"{place}: found '{','.join(fields)}', expected a URL such as https://...")
+        raise DataError(
+            f"{place}: found '{shown(','.join(fields))}', expected a URL such as https://..."
+        )
     named = [index for index in holding if header[index].lower() == "url"]
     return (named or holding)[0]
 

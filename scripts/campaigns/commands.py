@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import unicodedata
 from typing import NamedTuple
 
 from fashionai.cli import main
@@ -45,6 +46,12 @@ def verdict(finished: Finished) -> str:
     assert finished.err.strip(), "refused without a word"
     assert "Traceback" not in finished.err, finished.err[-300:]
     assert len(finished.err) <= MOST_CHARACTERS, f"a message of {len(finished.err):,} characters"
-    unprintable = [each for each in finished.err if not each.isprintable() and each != "\n"]
-    assert not unprintable, f"the message holds {unprintable[:3]!r}: {finished.err[:300]!r}"
+    assert_printable(finished.err)
     return "refused"
+
+
+def assert_printable(text: str) -> None:
+    """AssertionError for what controls a terminal: colours, directions, halves of characters."""
+    kinds = {each: unicodedata.category(each) for each in text if each != "\n"}
+    controls = [each for each, kind in kinds.items() if kind in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    assert not controls, f"the message holds {controls[:3]!r}: {text[:300]!r}"

@@ -86,7 +86,9 @@ def test_imbalanced_classes_are_weighted(tmp_path: Path) -> None:
     assert "Classes have from 10 (robin) to 20 (owl) images; 1 without images." in text
 
 
-@pytest.mark.parametrize("name", ["null", "12", "1e5", "true", "b-1"])
+@pytest.mark.parametrize(
+    "name", ["null", "12", "1e5", "true", "b-1", "0o17", "no", "1:30", "a: \U0001f989"]
+)
 def test_names_stay_names(tmp_path: Path, name: str) -> None:
     config = chosen(tmp_path, 32, 9, 9, 9, task=Task(name, (), ("# a\nb", *CLASSES[1:]), "table"))
     assert config.task_names == [name]

@@ -15,7 +15,12 @@ import pytest
 from fashionai.datasets.prepared.folders import MANIFEST, plan_folders, read_split, write_folders
 from fashionai.datasets.questions import list_images, read_images_to_predict
 from fashionai.datasets.readers.class_folders import read_class_folders
-from fashionai.datasets.readers.fashionai import read_question_file, read_training_images
+from fashionai.datasets.readers.fashionai import (
+    read_attribute_data_set,
+    read_labels,
+    read_question_file,
+    read_training_images,
+)
 from fashionai.datasets.readers.idx import read_idx
 from fashionai.errors import DataError
 from fashionai.families import find_task
@@ -175,6 +180,22 @@ def test_backslashes_in_the_competitions_files_are_slashes(tmp_path: Path) -> No
             f"Images/skirt_length_labels/{number}.jpg" for number in (1, 2)
         ]
         assert all(Path(row.path).is_file() for row in found)
+
+
+def test_a_header_and_an_encoding_of_the_competitions_files_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fashionai")
+    text = "image,task,label\nImages/skirt_length_labels/1.jpg,skirt_length_labels,ynnnnn\n"
+    labels = write_skirts(tmp_path)
+    labels.write_bytes(text.encode("utf-16"))
+    expected = [
+        f"{labels}: read as UTF-16, not UTF-8",
+        f"{labels}: the first row is the header: 'image', 'task', 'label'",
+    ]
+    assert read_attribute_data_set(tmp_path, SKIRT).guesses == expected
+    assert len(list(read_labels(labels))) == 1
+    assert messages(caplog) == expected
 
 
 def test_the_competitions_first_row_is_no_header_when_it_names_a_task(tmp_path: Path) -> None:

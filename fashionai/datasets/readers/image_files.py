@@ -11,13 +11,12 @@ from typing import NamedTuple, Optional
 
 from PIL import Image, UnidentifiedImageError
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files.names import (
     SYSTEM_FOLDERS,
     comparable,
     is_writable_as_text,
     printable,
-    shortened,
 )
 from fashionai.web.urls import is_url
 
@@ -57,6 +56,7 @@ class ImageFiles:
         if not root.is_dir():
             raise DataError(f"{root}: no such folder, expected the folder of the images")
         self.root = root
+        self._absolute_roots = (str(root.absolute()), str(root.resolve()))
         self._names: dict[str, frozenset[str]] = {}
         self._by_stem: dict[str, dict[str, list[str]]] = {}
         self._by_comparable: dict[str, dict[str, str]] = {}
@@ -77,7 +77,7 @@ class ImageFiles:
         Raises DataError as safe_relative_path does.
         """
         plain = path.replace("\\", "/")
-        for root in (str(self.root.absolute()), str(self.root.resolve())):
+        for root in self._absolute_roots:
             if plain.startswith(f"{root}/"):
                 path = plain[len(root) + 1 :]
                 break
@@ -113,7 +113,7 @@ class ImageFiles:
         more = f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
         alike = [file for file in sorted(self.names(folder)) if file.lower() == name.lower()]
         hint = f"Did you mean '{alike[0]}'?" if alike else ""
-        place = shortened(str(self.root / path), 400)
+        place = shown(str(self.root / path), 400)
         return DataError(f"{where}: image {place} does not exist{more}", hint)
 
     def _real_folder(self, folder: str) -> str:
@@ -201,7 +201,7 @@ def safe_relative_path(path: str, where: str, expected: str) -> str:
         raise DataError(f"{where}: no image path, expected {expected}")
     if plain.startswith("/") or ".." in parts or DRIVE.match(plain) or is_url(plain):
         raise DataError(
-            f"{where}: path '{shortened(path, 400)}' leaves the data folder, expected {expected}"
+            f"{where}: path '{shown(path, 400)}' leaves the data folder, expected {expected}"
         )
     return "/".join(parts)
 

@@ -12,8 +12,8 @@ from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.errors import DataError
-from fashionai.files.names import composed, shortened
+from fashionai.errors import DataError, shown
+from fashionai.files.names import composed
 from fashionai.tasks import Task
 
 # Digits after the point of a written probability.
@@ -109,10 +109,10 @@ def parse_probabilities(values: Sequence[str], where: str) -> np.ndarray:
     try:
         probabilities = np.array([float(value) for value in values])
     except ValueError:
-        found = shortened(";".join(values))
+        found = shown(";".join(values))
         raise DataError(f"{where}: found {found}, expected numbers") from None
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        found = shortened(";".join(values))
+        found = shown(";".join(values))
         raise DataError(f"{where}: found {found}, expected probabilities from 0 to 1")
     return probabilities
 

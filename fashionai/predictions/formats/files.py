@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional, TypeVar
 
 from fashionai.datasets.readers.reader import reader_of
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError, DataError, shown
 from fashionai.families import FAMILIES
 from fashionai.files import csv_files
 from fashionai.files.names import is_writable_as_text, printable
@@ -28,6 +29,8 @@ from fashionai.predictions.formats.base import (
 from fashionai.tasks import Task
 
 FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
+
+logger = logging.getLogger(__name__)
 
 TABLE = table.FORMAT
 
@@ -172,6 +175,8 @@ def _open(path: Path) -> tuple[Format, Iterator[PlacedFields]]:
     first = next(placed, None)
     if first is None:
         raise DataError(f"{path}: no rows")
+    for note in csv_files.note_on_encoding(path):
+        logger.info(note)
     fields, where = first
     for file_format in formats():
         if file_format.is_first_row(fields):
@@ -188,7 +193,7 @@ def _distinct(placed: Iterable[tuple[FileRow, str]], path: Path) -> list[FileRow
             raise DataError(f"{where}: no image path")
         earlier = places.setdefault(row.key, where)
         if earlier != where:
-            raise DataError(f"{where}: {row.image} was already predicted at {earlier}")
+            raise DataError(f"{where}: {shown(row.image)} was already predicted at {earlier}")
         rows.append(row)
     if not rows:
         raise DataError(f"{path}: no rows below its header")

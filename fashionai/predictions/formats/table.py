@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files import csv_files
-from fashionai.files.names import shortened
 from fashionai.predictions.formats.base import (
     SUM_TOLERANCE,
     Format,
@@ -39,7 +38,7 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     header, place = next(placed)
     classes = header[len(COLUMNS) :]
     if len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes:
-        listed = shortened(",".join(header), 400)
+        listed = shown(",".join(header), 400)
         raise DataError(
             f"{place}: found columns {listed}, "
             f"expected {','.join(COLUMNS)} and two or more distinct classes"
@@ -55,8 +54,8 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         if predicted not in classes or values[classes.index(predicted)] != values.max():
             largest = classes[int(values.argmax())]
             raise DataError(
-                f"{where}: class is '{predicted}', but the largest probability is that of "
-                f"'{largest}'"
+                f"{where}: class is '{shown(predicted)}', but the largest probability is that "
+                f"of '{shown(largest)}'"
             )
         rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
         _check_confidence(probability, values.max(), rounding, where)
@@ -70,7 +69,8 @@ def _check_confidence(probability: str, largest: float, rounding: float, where: 
         agrees = False
     if not agrees:
         raise DataError(
-            f"{where}: probability is '{probability}', but the largest of the classes is {largest}"
+            f"{where}: probability is '{shown(probability)}', "
+            f"but the largest of the classes is {largest}"
         )
 
 
