@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.errors import RunError, TrainingError
+from fashionai.errors import DataError, RunError, TrainingError
 from fashionai.models.zoo import build_network
 from fashionai.quantization import quantize
 from fashionai.runs import Run
@@ -127,3 +127,12 @@ def test_weights_that_change_meanwhile_are_not_quantized(cnn: Run) -> None:
     with pytest.raises(RunError, match="the weights changed during quantization"):
         quantize(cnn, progress=train_on)
     assert not cnn.folder.int8_report.exists()
+
+
+def test_the_place_is_tried_before_anything_is_computed(
+    cnn: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fashionai.quantization.read_samples", None)
+    cnn.folder.int8_report = Path("/proc/int8.json")
+    with pytest.raises(DataError, match=r"^/proc/int8\.json: cannot be written: "):
+        quantize(cnn)

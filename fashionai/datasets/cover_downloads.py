@@ -14,10 +14,10 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 
-from fashionai.errors import ConfigError, DataError, shown
+from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.csv_files import read_csv_rows, write_rows
-from fashionai.files.outputs import check_not_lost, csv_kind, same_file, try_folder
+from fashionai.files.outputs import check_not_lost, csv_kind, try_folder
 from fashionai.pipeline.decode import find_damage, read_header
 from fashionai.progress import ProgressBar
 from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
@@ -90,11 +90,11 @@ def download_covers(
     fetched again. Failures do not stop the download; ``failed.csv`` in ``out`` lists them, and
     is removed when there are none. ``at_once`` is the number of threads, and ``rng`` varies the
     pauses between attempts. Raises DataError for a list that cannot be read, and ConfigError when
-    ``failed.csv`` is the list itself or a file of the user's.
+    ``failed.csv`` is a file of the user's.
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file, expected a folder to write to")
-    _check_failures_file(urls_file, out)
+    _check_failures_file(out)
     lines: dict[str, int] = {}
     for listed in read_urls(urls_file):
         lines.setdefault(listed.url, listed.line)
@@ -180,16 +180,12 @@ def _write_resized(path: Path, data: bytes, size: int) -> None:
         temporary.write_bytes(jpeg.tobytes())
 
 
-def _check_failures_file(urls_file: Path, out: Path) -> None:
+def _check_failures_file(out: Path) -> None:
     """Raise ConfigError when ``failed.csv`` in ``out`` is not an earlier list of failures."""
     place = out / FAILED
-    if same_file(urls_file, place):
-        raise ConfigError(
-            f"--urls {urls_file}: this command replaces or removes {place}",
-            "Give the list that the images are from, or a copy of this one",
-        )
     # It is removed when nothing fails, so that no option replaces a file of the user's.
-    check_not_lost(str(place), place, csv_kind("a list of failures", FAILED_HEADER), False)
+    kind = csv_kind("a list of failures", FAILED_HEADER)
+    check_not_lost(str(place), place, kind, False, "Move it, or name another folder with --out")
     try_folder("--out", out)
 
 

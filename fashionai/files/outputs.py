@@ -29,6 +29,8 @@ IMAGE_SIGNATURES = (
     *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P5\n", b"P6\n"),
 )
 
+REPLACE_HINT = "Name another file, or replace it with --overwrite"
+
 
 class Kind(NamedTuple):
     """A kind of result: its name for messages, and what recognizes a file that has it.
@@ -98,7 +100,9 @@ def same_file(path: Path, other: Path) -> bool:
         return False
 
 
-def check_not_lost(output: str, path: Path, kind: Kind, overwrite: bool) -> None:
+def check_not_lost(
+    output: str, path: Path, kind: Kind, overwrite: bool, hint: str = REPLACE_HINT
+) -> None:
     """ConfigError when ``path`` exists and is not to be overwritten; ``output`` begins messages."""
     try:
         status = path.stat()
@@ -115,10 +119,7 @@ def check_not_lost(output: str, path: Path, kind: Kind, overwrite: bool) -> None
     if not kind.is_picture and _is_image(path):
         raise ConfigError(f"{output}: is an image, so it is not overwritten")
     if not overwrite and not kind.is_own(path):
-        raise ConfigError(
-            f"{output}: exists and is not {kind.name} of fashionai",
-            "Name another file, or replace it with --overwrite",
-        )
+        raise ConfigError(f"{output}: exists and is not {kind.name} of fashionai", hint)
 
 
 def try_place(output: str, path: Path) -> None:
