@@ -158,7 +158,7 @@ def test_a_url_is_classified_as_its_file(server: ImageServer) -> None:
         ("/a.jpg", [], "the address 127.0.0.1 is not public"),
         ("/gone", ["--allow-private"], "HTTP 404"),
         ("/page", ["--allow-private"], "cannot be used: not an image"),
-        ("/half", ["--allow-private"], "cannot be used: truncated"),
+        ("/half", ["--allow-private"], "cannot be used: truncated: image data are missing"),
     ],
 )
 def test_a_url_without_a_sound_image_is_refused(
@@ -195,7 +195,7 @@ def test_images_that_cannot_be_used_are_refused(
         (["none/b.jpg"], "none/b.jpg: no such file"),
         (["notes.txt"], "notes.txt: cannot be used: not an image"),
         (["empty"], "empty: no images found"),
-        (["mixed"], "mixed/b.jpg: cannot be used: truncated (and 1 more)"),
+        (["mixed"], "mixed/b.jpg: cannot be used: truncated: image data are missing (and 1 more)"),
         (["a.jpg", "mixed/../a.jpg"], "mixed/../a.jpg: is given twice, also as a.jpg"),
         (["mixed", "mixed/a.jpg"], "mixed/a.jpg: is given twice"),
         (["http://x.example/a", "http://x.example/a"], "http://x.example/a: is given twice"),

@@ -175,7 +175,8 @@ def test_a_damaged_image_stops_and_is_listed(fashionai_data, tmp_path) -> None:
     folder = tmp_path / "out" / SKIRT.name
     assert str(caught.value) == (
         f"{fashionai_data / BASE}:1: image base/Images/{SKIRT.name}/{image.name} cannot be used: "
-        f"truncated; 1 more in {folder / 'rejected.csv'}. Give --skip-bad to go on"
+        f"truncated: the end marker is missing; 1 more in {folder / 'rejected.csv'}. "
+        "Give --skip-bad to go on"
     )
     assert [p.name for p in folder.iterdir()] == ["rejected.csv"]
     assert rows(folder / "rejected.csv") == [
@@ -186,7 +187,7 @@ def test_a_damaged_image_stops_and_is_listed(fashionai_data, tmp_path) -> None:
             "reason": reason,
         }
         for name, label, line, reason in (
-            (image.name, "ynnnnn", 1, "truncated"),
+            (image.name, "ynnnnn", 1, "truncated: the end marker is missing"),
             ("base0-0003.jpg", "nnnynn", 4, "not an image"),
         )
     ]
