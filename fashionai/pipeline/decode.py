@@ -63,12 +63,12 @@ class Header(NamedTuple):
 
 
 class Trait(Enum):
-    """What a user should know about a sound image; the value completes "N images ..."."""
+    """What a user should know about a sound image; the value follows "1 image" or "2 images"."""
 
     CONSTANT = "of one colour or nearly so"
     TRANSPARENT = "with transparency, laid on white"
-    DEEP = "with more than 8 bits per value, scaled by the range of their own values"
-    LONG = f"longer than {LONGEST_RATIO} times their short side, of which the middle is used"
+    DEEP = "with more than 8 bits per value, scaled to its own range"
+    LONG = f"longer than {LONGEST_RATIO} times the short side, of which the middle is used"
     BAD_PROFILE = "with a damaged colour profile, which is ignored"
 
 
