@@ -109,6 +109,16 @@ def read_header(data: Union[bytes, BinaryIO]) -> Optional[Header]:
         return None
 
 
+def is_image(handle: BinaryIO) -> bool:
+    """Whether an open file begins like an image, of a format that is read or of another one."""
+    head = handle.read(HEAD)
+    name = identify_format(head)
+    # Texts may begin like these two.
+    if name in ("BMP", "PNM"):
+        return read_header(head + handle.read()) is not None
+    return name is not None
+
+
 def size_problem(width: int, height: int) -> str:
     """The reason why an image of this size is not decoded, "" if it is.
 

@@ -36,7 +36,7 @@ _SIGNATURES = (
     (0, b"GIF87a", "GIF"),
     (0, b"GIF89a", "GIF"),
     *((4, b"ftyp" + brand, "AVIF") for brand in (b"avif", b"avis")),
-    *((4, b"ftyp" + brand, "HEIC") for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
+    *((4, b"ftyp" + brand, "HEIF") for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
     (0, b"\xff\x0a", "JPEG XL"),
     (0, b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (40, b" EMF", "EMF"),
@@ -46,7 +46,7 @@ _SIGNATURES = (
     (0, b"v/1\1", "OpenEXR"),
     (0, b"#?RADIANCE", "Radiance HDR"),
     (0, b"\x59\xa6\x6a\x95", "Sun raster"),
-    (0, b"DDS ", "DDS"),
+    (0, b"DDS |\0\0\0", "DDS"),
     (0, b"SIMPLE  =", "FITS"),
 )
 
@@ -62,6 +62,8 @@ _PNG_ANIMATION_CHUNKS = frozenset({b"acTL", b"fcTL", b"fdAT"})
 
 NO_END_MARKER = "truncated: the end marker is missing"
 NO_IMAGE_DATA = "truncated: image data are missing"
+
+_BMP_HEADER_LENGTHS = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 
 class ImageHeader(NamedTuple):
@@ -97,9 +99,8 @@ def read_image_header(data: bytes) -> Optional[ImageHeader]:
     name = identify_format(data[:HEAD])
     if name is None:
         return None
-    read = {"JPEG": _jpeg_header, "PNG": _png_header, "WebP": _webp_header, "BMP": _bmp_header}
     try:
-        return read[name](data) if name in read else ImageHeader(name)
+        return _HEADER_READERS[name](data) if name in _HEADER_READERS else ImageHeader(name)
     except (struct.error, IndexError):
         return None
 
@@ -245,9 +246,21 @@ def _webp_header(data: bytes) -> Optional[ImageHeader]:
 
 
 def _bmp_header(data: bytes) -> Optional[ImageHeader]:
+    """Read a header of one of the known lengths; a text may begin with BM as well."""
     (length,) = struct.unpack_from("<I", data, 14)
-    if length == 12:
-        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
-    else:
-        width, height, _, bits = struct.unpack_from("<iiHH", data, 18)
+    if length not in _BMP_HEADER_LENGTHS:
+        return None
+    kind = "<HHHH" if length == 12 else "<iiHH"
+    width, height, planes, bits = struct.unpack_from(kind, data, 18)
+    if planes != 1:
+        return None
     return ImageHeader("BMP", abs(width), abs(height), transparent=bits == 32)
+
+
+# The formats that OpenCV decodes.
+_HEADER_READERS = {
+    "JPEG": _jpeg_header,
+    "PNG": _png_header,
+    "WebP": _webp_header,
+    "BMP": _bmp_header,
+}

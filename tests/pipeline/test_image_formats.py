@@ -23,6 +23,7 @@ from fashionai.pipeline.decode import (
     decode,
     find_damage,
     inspect_image,
+    is_image,
     read_header,
 )
 from fashionai.pipeline.geometry import Box, sample_view
@@ -251,7 +252,7 @@ ANIMATED = {"save_all": True, "append_images": [picture().rotate(90)]}
         ),
         (encode(picture(), "ICO"), f"icon is not read, expected {READABLE}"),
         (b"\0\0\0\x20ftypavif" + bytes(100), f"AVIF is not read, expected {READABLE}"),
-        (b"\0\0\0\x20ftypheic" + bytes(100), f"HEIC is not read, expected {READABLE}"),
+        (b"\0\0\0\x20ftypheic" + bytes(100), f"HEIF is not read, expected {READABLE}"),
         (b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(60), f"EMF is not read, expected {READABLE}"),
     ],
 )
@@ -265,6 +266,26 @@ def test_lossless_formats_decode_to_the_same_pixels(format_name: str) -> None:
     assert find_damage(data) == ""
     np.testing.assert_array_equal(as_rgb(data), np.asarray(picture()))
     assert read_header(io.BytesIO(data)) == (48, 36)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (PNG, True),
+        (PNG[:20], True),
+        (encode(picture(), "BMP"), True),
+        (encode(picture(), "PPM"), True),
+        (encode(picture(), "GIF"), True),
+        (b"", False),
+        (b"BMW/1.jpg,a red car on a road\n" * 9, False),
+        (b"P1 is the first photograph\n" * 9, False),
+        (b"path,class\na.jpg,cat\n" * 9, False),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9, False),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), False),
+    ],
+)
+def test_images_are_told_from_other_files_by_content(content: bytes, expected: bool) -> None:
+    assert is_image(io.BytesIO(content)) is expected
 
 
 def test_importing_leaves_the_guard_of_pillow_on() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.errors import DataError
-from fashionai.pipeline.decode import read_header
+from fashionai.pipeline.decode import is_image
 from fashionai.web.urls import is_url
 
 # Includes formats that cannot be decoded: the check of the images then reports such a file,
@@ -104,7 +104,7 @@ def holds_image(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as handle:
-            return read_header(handle) is not None
+            return is_image(handle)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
