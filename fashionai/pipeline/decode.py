@@ -27,7 +27,12 @@ from fashionai.pipeline.image_formats import (
     read_image_header,
     without_extras,
 )
-from fashionai.pipeline.pixel_values import is_nearly_constant, lay_on_white, to_eight_bits
+from fashionai.pipeline.pixel_values import (
+    has_transparent_pixels,
+    is_nearly_constant,
+    lay_on_white,
+    to_eight_bits,
+)
 
 # A path in the file system, or a member of a zip archive.
 ImageFile = Union[Path, zipfile.Path]
@@ -211,12 +216,10 @@ def _decode_with_pillow(data: bytes, header: ImageHeader) -> _Decoded:
         raise _UnusableError(f"{header.name} is not read, expected {READABLE}")
     with pillow_images.open_image(without_extras(data, header), header.name) as image:
         _check_size(*image.size)
-        traits = set()
-        if pillow_images.is_transparent(image):
-            traits.add(Trait.TRANSPARENT)
-        if pillow_images.has_more_than_eight_bits(image):
-            traits.add(Trait.DEEP)
-        return _Decoded(pillow_images.to_pixels(image), frozenset(traits))
+        is_deep = pillow_images.has_more_than_eight_bits(image)
+        pixels, is_transparent = pillow_images.to_pixels(image)
+    traits = {Trait.DEEP: is_deep, Trait.TRANSPARENT: is_transparent}
+    return _Decoded(pixels, frozenset(trait for trait, given in traits.items() if given))
 
 
 def _decode_with_opencv(data: bytes, header: ImageHeader, short_side: Optional[int]) -> _Decoded:
@@ -241,8 +244,9 @@ def _decode_sixteen_bits(data: bytes, header: ImageHeader) -> _Decoded:
         return _Decoded(pixels, frozenset({Trait.DEEP}))
     colours, alpha = values[:, :, :3], values[:, :, 3]
     scaled = to_eight_bits(colours, visible=alpha > 0)
-    pixels = lay_on_white(np.dstack([scaled, (alpha >> 8).astype(np.uint8)]))
-    return _Decoded(pixels, frozenset({Trait.DEEP, Trait.TRANSPARENT}))
+    layered = np.dstack([scaled, (alpha >> 8).astype(np.uint8)])
+    transparent = {Trait.TRANSPARENT} if has_transparent_pixels(layered) else set()
+    return _Decoded(lay_on_white(layered), frozenset({Trait.DEEP} | transparent))
 
 
 def _opencv_pixels(data: bytes, flag: int) -> np.ndarray:

@@ -20,7 +20,12 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from fashionai.pipeline.pixel_values import grey_or_colour, lay_on_white, to_eight_bits
+from fashionai.pipeline.pixel_values import (
+    grey_or_colour,
+    has_transparent_pixels,
+    lay_on_white,
+    to_eight_bits,
+)
 
 # The classes are called in place of Image.open, which would ask every plug-in of Pillow, and warn
 # on the terminal about large images; the limits of decode.py hold instead.
@@ -73,17 +78,22 @@ def has_more_than_eight_bits(image: Image.Image) -> bool:
     return image.mode in ("I", "F") or image.mode.startswith("I;")
 
 
-def to_pixels(image: Image.Image) -> np.ndarray:
-    """Decode an open image to ``(H, W, 3) uint8`` BGR: upright, on white, scaled to 8 bits."""
+def to_pixels(image: Image.Image) -> tuple[np.ndarray, bool]:
+    """Decode an open image to ``(H, W, 3) uint8`` BGR: upright, on white, scaled to 8 bits.
+
+    The second value says whether a pixel was transparent.
+    """
     image.load()
     orientation = _orientation(image)
     if has_more_than_eight_bits(image):
-        return grey_or_colour(to_eight_bits(np.asarray(_turned(image, orientation))))
+        values = np.asarray(_turned(image, orientation))
+        return grey_or_colour(to_eight_bits(values)), False
     if is_transparent(image):
         rgba = np.asarray(_turned(image.convert("RGBA"), orientation))
-        return lay_on_white(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))
+        laid = lay_on_white(rgba)
+        return cv2.cvtColor(laid, cv2.COLOR_RGB2BGR, dst=laid), has_transparent_pixels(rgba)
     rgb = np.asarray(_turned(image.convert("RGB"), orientation))
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), False
 
 
 def _turned(image: Image.Image, orientation: int) -> Image.Image:

@@ -11,14 +11,29 @@ import numpy as np
 BACKGROUND = (255, 255, 255)
 # The largest standard deviation, in grey levels, of an image that shows next to nothing.
 NEARLY_CONSTANT = 2.0
+STRIP_PIXELS = 1 << 20
 
 
 def lay_on_white(image: np.ndarray) -> np.ndarray:
-    """Lay ``(H, W, 4) uint8`` BGRA on white: ``255 - round((255 - colour) * alpha / 255)``."""
-    alpha = cv2.extractChannel(image, 3)
-    darkness = cv2.bitwise_not(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR))
-    cv2.multiply(darkness, cv2.merge([alpha, alpha, alpha]), dst=darkness, scale=1 / 255)
-    return cv2.bitwise_not(darkness, dst=darkness)
+    """Lay ``(H, W, 4) uint8`` with alpha last on white: ``(H, W, 3)`` in the same order of colours.
+
+    A value is ``255 - round((255 - colour) * alpha / 255)``.
+    """
+    height, width = image.shape[:2]
+    laid = np.empty((height, width, 3), np.uint8)
+    # In strips, so that a large image does not exist several times.
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = image[top : top + rows]
+        darkness = cv2.bitwise_not(cv2.cvtColor(strip, cv2.COLOR_BGRA2BGR))
+        alpha = cv2.cvtColor(cv2.extractChannel(strip, 3), cv2.COLOR_GRAY2BGR)
+        laid[top : top + rows] = cv2.bitwise_not(cv2.multiply(darkness, alpha, scale=1 / 255))
+    return laid
+
+
+def has_transparent_pixels(image: np.ndarray) -> bool:
+    """Whether any alpha of ``(H, W, 4) uint8`` is below 255; most images with alpha have none."""
+    return bool(image[:, :, 3].min() < 255)
 
 
 def to_eight_bits(values: np.ndarray, visible: Optional[np.ndarray] = None) -> np.ndarray:
@@ -29,7 +44,7 @@ def to_eight_bits(values: np.ndarray, visible: Optional[np.ndarray] = None) -> n
     """
     if values.dtype.kind == "f":
         values = np.nan_to_num(values.astype(np.float32))
-    elif values.dtype not in (np.uint16, np.int16):
+    elif values.dtype not in (np.uint16, np.int16, np.int32):
         values = values.astype(np.float64)
     counted = values if visible is None else values[visible]
     if counted.size == 0 or counted.min() == counted.max():

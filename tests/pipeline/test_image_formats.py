@@ -28,6 +28,7 @@ from fashionai.pipeline.decode import (
 )
 from fashionai.pipeline.geometry import Box, sample_view
 from fashionai.pipeline.image_formats import READABLE
+from fashionai.pipeline.pixel_values import lay_on_white
 from tests.support.commands import ROOT
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -193,6 +194,21 @@ def test_transparency_is_laid_on_white(format_name: str) -> None:
     expected = np.rint(np.asarray(picture()) * share + 255 * (1 - share))
     np.testing.assert_array_equal(as_rgb(data), expected)
     assert inspect_image(data) == ("", {Trait.TRANSPARENT})
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "WEBP", "TIFF"])
+def test_an_alpha_without_transparent_pixels_changes_nothing(format_name: str) -> None:
+    options = {"lossless": True} if format_name == "WEBP" else {}
+    data = encode(picture().convert("RGBA"), format_name, **options)
+    np.testing.assert_array_equal(as_rgb(data), np.asarray(picture()))
+    assert inspect_image(data) == ("", frozenset())
+
+
+def test_a_large_transparent_image_is_laid_on_white_in_strips() -> None:
+    layered = np.random.default_rng(0).integers(0, 256, (2500, 1000, 4), np.uint8)
+    share = layered[:, :, 3:] / 255
+    expected = np.rint(layered[:, :, :3] * share + 255 * (1 - share))
+    np.testing.assert_array_equal(lay_on_white(layered), expected)
 
 
 def test_noise_below_transparency_does_not_reach_the_network() -> None:
