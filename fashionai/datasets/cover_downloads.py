@@ -18,7 +18,7 @@ from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.csv_files import read_csv_rows, write_rows
 from fashionai.files.outputs import check_not_lost, csv_kind, try_folder
-from fashionai.pipeline.decode import find_damage, read_header
+from fashionai.pipeline.decode import decode, find_damage, read_header
 from fashionai.progress import ProgressBar
 from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.web.urls import is_url
@@ -173,7 +173,7 @@ def _is_present(path: Path, size: int) -> bool:
 
 
 def _write_resized(path: Path, data: bytes, size: int) -> None:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    pixels = decode(data, None, str(path))
     resized = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
     jpeg = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     with atomic_path(path, durable=False) as temporary:

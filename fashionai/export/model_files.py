@@ -12,6 +12,7 @@ from fashionai.errors import RunError
 from fashionai.files import as_json, atomic_path
 from fashionai.files.abandoned import abandoned_files
 from fashionai.files.outputs import try_folder
+from fashionai.pipeline.pixel_values import BACKGROUND
 from fashionai.runs import Run
 
 DESCRIPTION_FILE = "model.json"
@@ -61,8 +62,9 @@ def write_model(
     """Write files by name, and model.json.
 
     model.json holds the description and what every format needs: the classes of each task, the
-    first column of each task in the output and the column after its last, and how to resize and
-    crop an image. All files are written before the first gets its name; model.json gets it last.
+    first column of each task in the output and the column after its last, the colour (RGB) that
+    shows through where an image is transparent, and how to resize and crop an image. All files are
+    written before the first gets its name; model.json gets it last.
     """
     data, tasks = run.config.data, run.tasks
     columns = {task.name: [c.start, c.stop] for task, c in zip(tasks, run.columns)}
@@ -70,6 +72,7 @@ def write_model(
         **description,
         "classes": {task.name: list(task.classes) for task in tasks},
         "columns": columns,
+        "background": list(BACKGROUND),
         "resize_short": data.resize_short,
         "interpolation": {"shrinking": "area", "growing": "cubic"},
         "crop": data.crop,

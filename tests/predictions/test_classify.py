@@ -159,7 +159,7 @@ def test_a_url_is_classified_as_its_file(server: ImageServer) -> None:
         ("/a.jpg", [], "the address 127.0.0.1 is not public"),
         ("/gone", ["--allow-private"], "HTTP 404"),
         ("/page", ["--allow-private"], "cannot be used: not an image"),
-        ("/half", ["--allow-private"], "cannot be used: truncated"),
+        ("/half", ["--allow-private"], "cannot be used: truncated: image data are missing"),
     ],
 )
 def test_a_url_without_a_sound_image_is_refused(
@@ -198,8 +198,9 @@ def test_images_that_cannot_be_used_are_refused(
         (["empty"], "empty: no images found"),
         (
             ["mixed"],
-            "2 of 3 images cannot be used\n  mixed/b.jpg: cannot be used: truncated\n"
-            "  mixed/c.jpg: cannot be used: truncated. Give --skip-bad to go on without them",
+            "2 of 3 images cannot be used\n  mixed/b.jpg: cannot be used: truncated: image data "
+            "are missing\n  mixed/c.jpg: cannot be used: truncated: image data are missing. Give "
+            "--skip-bad to go on without them",
         ),
         (["a.jpg", "mixed/../a.jpg"], "mixed/../a.jpg: is given twice, also as a.jpg"),
         (["mixed", "mixed/a.jpg"], "mixed/a.jpg: is given twice"),

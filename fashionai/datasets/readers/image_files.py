@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from PIL import Image, UnidentifiedImageError
-
 from fashionai.errors import DataError, shown
 from fashionai.files.names import (
     SYSTEM_FOLDERS,
@@ -18,6 +16,7 @@ from fashionai.files.names import (
     is_writable_as_text,
     printable,
 )
+from fashionai.pipeline.decode import is_image
 from fashionai.web.urls import is_url
 
 # Includes formats that cannot be decoded: the check of the images then reports such a file,
@@ -26,9 +25,6 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic"),
 )
-# The formats of files without a suffix that count as images, as Pillow names them. Pillow opens
-# others too, such as EPS and HDF5, which are no photographs.
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF")
 # The suffix of a file of another kind, such as ".h5", ".ai" and ".jpg~". Other dots belong to the
 # name, as in "5.2 metres".
 SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*~?|~")
@@ -174,18 +170,10 @@ def holds_image(path: Path) -> bool:
     """
     if not lacks_suffix(path.name) or not path.is_file():
         return False
-    Image.init()
-    formats = [name for name in IMAGE_FORMATS if name in Image.OPEN]
     try:
-        with path.open("rb") as handle, Image.open(handle, formats=formats):
-            return True
-    except Image.DecompressionBombError:  # an image, whose size the check of images reports
-        return True
-    except (UnidentifiedImageError, ValueError, SyntaxError):
-        return False
+        with path.open("rb") as handle:
+            return is_image(handle)
     except OSError as error:
-        if error.errno is None:  # a damaged image, which is not an error of the system
-            return False
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
