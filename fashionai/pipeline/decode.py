@@ -214,7 +214,8 @@ def _check_size(width: int, height: int) -> None:
 def _decode_with_pillow(data: bytes, header: ImageHeader) -> _Decoded:
     if header.name not in pillow_images.PILLOW_FORMATS:
         raise _UnusableError(f"{header.name} is not read, expected {READABLE}")
-    with pillow_images.open_image(without_extras(data, header), header.name) as image:
+    data = without_extras(data, header)
+    with pillow_images.STRICT, pillow_images.open_image(data, header.name) as image:
         _check_size(*image.size)
         is_deep = pillow_images.has_more_than_eight_bits(image)
         pixels, is_transparent = pillow_images.to_pixels(image)

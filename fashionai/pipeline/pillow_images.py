@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Optional
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import (
     BmpImagePlugin,
     Image,
+    ImageFile,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
@@ -54,6 +56,35 @@ _UPRIGHT = {
 }
 
 
+class _Strictness:
+    """A block in which Pillow refuses truncated images, in all threads that are in one.
+
+    Pillow's switch is one for the process, and importing GluonCV turns it on: Pillow then fills
+    what is missing with black. The last thread to leave puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._before = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._threads == 0:
+                self._before = ImageFile.LOAD_TRUNCATED_IMAGES
+                ImageFile.LOAD_TRUNCATED_IMAGES = False
+            self._threads += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._threads -= 1
+            if self._threads == 0:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._before
+
+
+STRICT = _Strictness()
+
+
 def open_image(data: bytes, format_name: str) -> Image.Image:
     """Read the header of an image. Pillow raises errors of many kinds for a damaged one."""
     return _READERS[format_name](io.BytesIO(data), "")
@@ -62,7 +93,7 @@ def open_image(data: bytes, format_name: str) -> Image.Image:
 def jpeg_pixels(data: bytes) -> Optional[np.ndarray]:
     """Decode a JPEG as it is, None if that fails. Unlike OpenCV, Pillow prints no warnings."""
     try:
-        with JpegImagePlugin.JpegImageFile(io.BytesIO(data), "") as image:
+        with STRICT, JpegImagePlugin.JpegImageFile(io.BytesIO(data), "") as image:
             return np.asarray(image)
     except Exception:  # Pillow raises errors of many kinds.
         return None

@@ -8,11 +8,12 @@ import struct
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from fashionai.config import DataConfig
 from fashionai.errors import DataError
@@ -432,6 +433,20 @@ def test_a_jpeg_2000_that_ends_early_does_not_end_the_process(mode: str) -> None
     data = encode(picture().convert(mode), "JPEG2000")
     for keep in (80, 150, 200):
         assert find_damage(data[:keep]) != ""
+
+
+@pytest.mark.parametrize("switched_on", [False, True])
+def test_truncation_is_found_although_a_library_tells_pillow_to_ignore_it(
+    switched_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GluonCV does so when it is imported. The setting stays as it was."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", switched_on)
+    ppm, jp2 = encode(picture(), "PPM"), encode(picture(), "JPEG2000")
+    jpeg = encode(picture((200, 150)), "JPEG", progressive=True)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(find_damage, [ppm[:500], jp2[:150], ppm, jpeg[:-200]] * 20))
+    assert found == ["cannot be decoded", "cannot be decoded", "", NO_IMAGE_DATA] * 20
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is switched_on
 
 
 def test_a_short_campaign_of_damaged_images() -> None:
