@@ -21,7 +21,7 @@ Example:
     "--out",
     type=click.Path(path_type=Path),
     default=DATA_FOLDER / "demo",
-    help="Data folder to write.",
+    help="Data folder to write. It must be empty, not exist yet, or hold an earlier demo.",
 )
 @click.option(
     "--train-images", type=click.IntRange(min=1), default=1200, help="Training images per task."

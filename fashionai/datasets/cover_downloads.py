@@ -17,6 +17,7 @@ import numpy as np
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.csv_files import read_csv_rows, write_rows
+from fashionai.files.output_folders import check_is_no_file
 from fashionai.pipeline.decode import find_damage, read_header
 from fashionai.progress import ProgressBar
 from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
@@ -90,8 +91,7 @@ def download_covers(
     is removed when there are none. ``at_once`` is the number of threads, and ``rng`` varies the
     pauses between attempts. Raises DataError for a list that cannot be read.
     """
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: is a file, expected a folder to write to")
+    check_is_no_file(out)
     lines: dict[str, int] = {}
     for listed in read_urls(urls_file):
         lines.setdefault(listed.url, listed.line)

@@ -17,12 +17,17 @@ import cv2
 import numpy as np
 
 from fashionai.demo.garments import draw
+from fashionai.errors import DataError
 from fashionai.families import find_task
 from fashionai.files import write_text
+from fashionai.files.output_folders import check_is_no_file
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import Task
 
 DEMO_TASKS = ("skirt_length_labels", "pant_length_labels", "sleeve_length_labels")
+
+# Marks a folder that write_demo may write to again. It is written before all other files.
+MARKER_FILE = "drawn.txt"
 
 MAYBE_SHARE = 0.027  # share of images with a class marked m, as in the competition
 
@@ -52,8 +57,15 @@ def write_demo(
     """Write the demo data set: ``base`` (training), ``rank`` (test) and the test labels.
 
     The same arguments give the same bytes. ``progress`` is called with 1 after each
-    image. The label files are written last: a folder that has them is complete.
+    image. The label files are written last: a folder that has them is complete. Raises
+    DataError, before anything is written, for a folder with other files than those of a demo.
     """
+    _check_is_free(folder)
+    write_text(
+        folder / MARKER_FILE,
+        "fashionai demo drew the images in this folder and may replace them.\n"
+        f"Images per task: {train_per_task} for training, {test_per_task} for test. Seed: {seed}.\n",
+    )
     tasks = [find_task(name) for name in DEMO_TASKS]
     tables: dict[str, list[str]] = {"base": [], "rank": []}
     for split, count in (("base", train_per_task), ("rank", test_per_task)):
@@ -70,6 +82,15 @@ def write_demo(
     write_text(folder / "rank/Tests/question.csv", "".join(questions))
     write_text(folder / "fashionAI_attributes_answer_a_20180428.csv", "".join(tables["rank"]))
     write_text(folder / "base/Annotations/label.csv", "".join(tables["base"]))
+
+
+def _check_is_free(folder: Path) -> None:
+    """DataError unless the folder does not exist, is empty or holds an earlier demo."""
+    check_is_no_file(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER_FILE).is_file():
+        raise DataError(
+            f"{folder}: is not empty and holds no demo data set", "Name another folder with --out"
+        )
 
 
 def _images_to_draw(

@@ -43,9 +43,14 @@ def small(folder: Path, seed: int) -> dict[str, bytes]:
 def test_the_seed_decides_every_byte(tmp_path: Path) -> None:
     first, second = small(tmp_path / "a", 3), small(tmp_path / "b", 3)
     assert first == second
-    assert len(first) == 3 * (9 + 4) + 3
+    assert len(first) == 3 * (9 + 4) + 4
     other = small(tmp_path / "c", 4)
     assert not set(first.values()) & set(other.values())
+
+
+def test_a_demo_is_written_over_an_earlier_one(tmp_path: Path) -> None:
+    small(tmp_path, 3)
+    assert small(tmp_path, 4)[LABELS] == small(tmp_path / "new", 4)[LABELS]
 
 
 def test_progress_counts_every_image(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, os_errors_as_data_errors
 from fashionai.files.csv_files import write_rows
 from fashionai.files.locks import LOCK_FILE, locked
+from fashionai.files.output_folders import check_is_no_file
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
 
@@ -94,8 +95,7 @@ def prepare(
         val_fraction = data_set.val_fraction
     folder = out / data_set.task.name
     for place in (out, folder):
-        if place.exists() and not place.is_dir():
-            raise DataError(f"{place}: is a file, expected a folder to write to")
+        check_is_no_file(place)
     out.mkdir(parents=True, exist_ok=True)
     busy = DataError(f"{folder}: is being prepared by another process", "Wait until it has ended")
     with locked(out / f".{folder.name}{LOCK_FILE}", busy):
