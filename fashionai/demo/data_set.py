@@ -64,7 +64,7 @@ def write_demo(
     write_text(
         folder / MARKER_FILE,
         "fashionai demo drew the images in this folder and may replace them.\n"
-        f"Images per task: {train_per_task} for training, {test_per_task} for test. Seed: {seed}.\n",
+        f"Images per task: {train_per_task} to train on, {test_per_task} to test. Seed: {seed}.\n",
     )
     tasks = [find_task(name) for name in DEMO_TASKS]
     tables: dict[str, list[str]] = {"base": [], "rank": []}

@@ -121,14 +121,16 @@ def write_history(
     config: Config,
     tasks: list[Task],
     rows: list[EpochRow],
+    data_hash: str,
     test: Optional[dict[str, float]] = None,
 ) -> None:
     """Write history.csv and metrics.json from the rows of all epochs so far.
 
-    ``test`` holds the scores of the best weights on the test split, if they are known.
+    ``data_hash`` identifies the data that the run is trained on. ``test`` holds the scores of
+    the best weights on the test split, if they are known.
     """
     write_rows(run.history_file, [list(rows[0]), *(row.values() for row in rows)])
-    metrics = _metrics(run, config, tasks, rows)
+    metrics = {**_metrics(run, config, tasks, rows), "data_hash": data_hash}
     write_json(run.metrics_file, {**metrics, "test": test} if test else metrics)
 
 

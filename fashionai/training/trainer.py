@@ -326,7 +326,8 @@ class Trainer:
         progress, tasks = self.progress, self.val_samples.tasks
         if last_parameters:
             self.learner.save_parameters(self.run.last_parameters)
-        write_history(self.run, self.config, tasks, progress.history, progress.test)
+        data = progress.resume_key["data"]
+        write_history(self.run, self.config, tasks, progress.history, data, progress.test)
 
     def _stop(self) -> NoReturn:
         """Save the state within an epoch and raise RunStoppedError."""
