@@ -92,6 +92,9 @@ class Run:
 
     folder: RunFolder
 
+    def __repr__(self) -> str:
+        return f"Run('{self}')"
+
     @classmethod
     def open(cls, path: Path) -> Run:
         """The run in a folder, ready to predict.

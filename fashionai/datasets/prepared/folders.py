@@ -19,7 +19,7 @@ import numpy as np
 from fashionai.datasets.names import MODES, SPLITS
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.errors import ConfigError, DataError, nearest, shown_value
 from fashionai.families import known_task
 from fashionai.files import atomic_path, write_json
 from fashionai.files.csv_files import write_rows
@@ -120,9 +120,9 @@ class PreparedSplit(NamedTuple):
 def read_split(folder: Path, *splits: str, background: bool = False) -> PreparedSplit:
     """Read one split of a prepared task folder, or several together, in the manifest's order.
 
-    Images of a held-out background are included only with ``background``. Raises DataError when
-    the folder is not prepared, when a split has no images, and when the folders or the
-    manifest were edited.
+    Images of a held-out background are included only with ``background``. Raises ConfigError for
+    an unknown split, and DataError when the folder is not prepared, when a split has no images,
+    and when the folders or the manifest were edited.
     """
     task = read_task(folder)
     listed = _read_manifest(folder / MANIFEST)
@@ -130,6 +130,8 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
         _check_row(row, task, f"{folder / MANIFEST}:{line}")
     found = list(dict.fromkeys(row["split"] for row in listed))
     for split in splits:
+        if split not in SPLITS:
+            raise ConfigError(f"split: found {shown_value(split)}", nearest(str(split), SPLITS))
         if split not in found:
             raise DataError(
                 f"{folder}: split '{split}' has no images, found {', '.join(found) or 'none'}",
