@@ -192,3 +192,14 @@ def test_a_table_of_other_classes_than_the_folder_is_refused(pets: Path, tmp_pat
     predict(tmp_path / "p.csv", other, [f"zoo/{number}.jpg" for number in range(5, 9)])
     with pytest.raises(FashionAIError, match="class 2 is pig, not cow"):
         evaluate_file(tmp_path / "p.csv", [pets])
+
+
+def test_a_table_without_a_task_is_scored_by_the_name_of_its_file(tmp_path: Path) -> None:
+    predictions, truth = tmp_path / "birds.csv", tmp_path / "truth.csv"
+    predictions.write_text("path,class,probability,cat,dog\na.jpg,cat,0.9,0.9,0.1\n")
+    truth.write_text("path,label\na.jpg,cat\n")
+    for names in ((), ("birds",)):
+        (scored,) = evaluate_file(predictions, [truth], task_names=names)
+        assert scored.name == "birds"
+    with pytest.raises(FashionAIError, match=r"unknown task 'bird'\. Did you mean 'birds'\?"):
+        evaluate_file(predictions, [truth], task_names=["bird"])
