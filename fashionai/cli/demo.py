@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fashionai.cli.progress import progress_bar
-from fashionai.files.default_folders import DATA_FOLDER
+from fashionai.files.default_folders import DEMO_FOLDER
 
 EPILOG = """
 \b
@@ -20,7 +20,7 @@ Example:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=DATA_FOLDER / "demo",
+    default=DEMO_FOLDER,
     help="Data folder to write. It must be empty, not exist yet, or hold an earlier demo.",
 )
 @click.option(

@@ -23,7 +23,7 @@ from fashionai.errors import ConfigError, DataError, nearest, shown_value
 from fashionai.families import known_task
 from fashionai.files import atomic_path, write_json
 from fashionai.files.csv_files import write_rows
-from fashionai.files.default_folders import PREPARED_FOLDER
+from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
@@ -160,10 +160,20 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
 
 
 def _prepare_command(folder: Path) -> str:
-    """Return the command that prepares a folder; the places of the data set's files are unknown."""
+    """Return the command that prepares a folder; the places of a user's own files are unknown.
+
+    A folder train_valid is prepared from the data folder that it lies in, as PREPARED_FOLDER is.
+    """
+    data, out_name = folder.parent.parent, folder.parent.name
     out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
-    own_files = "" if known_task(folder.name) else " --csv FILE --images DIR (or --folders DIR)"
-    return f"fashionai prepare --task {folder.name}{out}{own_files}"
+    if not known_task(folder.name):
+        source = " --csv FILE --images DIR (or --folders DIR)"
+    elif out_name == PREPARED_FOLDER.name and data != DATA_FOLDER:
+        source = f" --data {data}"
+    else:
+        source = ""
+    demo = "fashionai demo && " if data == DEMO_FOLDER and not data.exists() else ""
+    return f"{demo}fashionai prepare --task {folder.name}{out}{source}"
 
 
 def read_task(folder: Path) -> Task:
