@@ -19,6 +19,7 @@ from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError, closest, shown_value
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
+from fashionai.files.output_folders import check_is_no_file
 from fashionai.files.yaml_files import load_yaml
 from fashionai.tasks import Task, columns_of, tasks_from_json
 
@@ -284,11 +285,13 @@ def create_run(wanted: Path) -> RunFolder:
         The folder.
 
     Raises:
+        DataError: The path is that of a file.
         OSError: The folder cannot be made.
 
     Example:
         >>> folder = fashionai.create_run(Path("runs/skirt"))
     """
+    check_is_no_file(wanted)
     wanted.parent.mkdir(parents=True, exist_ok=True)
     _finish_removals(wanted.parent)
     for number in itertools.count(1):
