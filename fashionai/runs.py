@@ -217,7 +217,10 @@ class Run:
     def _check_is_run(self) -> None:
         if self.folder.has_begun:
             return
-        problem = f"{self}: not a run (no {self.folder.config_file.name} in it)"
+        if self.path.exists():
+            problem = f"{self}: not a run (no {self.folder.config_file.name} in it)"
+        else:
+            problem = f"{self}: does not exist"
         inside = find_runs(self.path)
         if inside:
             raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
