@@ -24,6 +24,9 @@ EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s
 # The columns of history.csv and their values in one epoch.
 EpochRow = dict[str, float]
 
+# Fewer validation images than these often get the same class by chance.
+FEW_IMAGES = 20
+
 
 class BestEpoch(NamedTuple):
     """The best epoch of one kind of weights: ``val`` (plain) or ``ema`` (averaged)."""
@@ -104,13 +107,17 @@ def epoch_lines(row: EpochRow, epochs: int) -> list[str]:
     return lines
 
 
-def just_collapsed(rows: Sequence[EpochRow], epochs: int) -> bool:
+def just_collapsed(rows: Sequence[EpochRow], epochs: int, images: int = FEW_IMAGES) -> bool:
     """Whether the network has begun to predict one class alone, so that the user is informed once.
 
     True for the first of consecutive epochs in which all validation images get the same
-    class. The first epoch of several does not count: networks often begin that way.
+    class. The first epoch of several does not count: networks often begin that way. ``images``
+    is the number of validation images of the task with the fewest. With fewer than FEW_IMAGES,
+    it is the third of consecutive epochs: a few images often get the same class by chance.
     """
     collapsed = [row["val_predicted_classes"] == 1 for row in rows]
+    if images < FEW_IMAGES:
+        return all(collapsed[-3:]) and len(rows) >= 3 and not any(collapsed[-4:-3])
     if len(rows) == 1:
         return collapsed[0] and epochs == 1
     return collapsed[-1] and (len(rows) == 2 or not collapsed[-2])

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, Optional
 
+import numpy as np
+
 from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunError, RunStoppedError, TrainingError
@@ -297,7 +299,8 @@ class Trainer:
         self._header_logged = True
         progress.history.append(row)
         self._save_if_best(row)
-        if just_collapsed(progress.history, self.config.epochs):
+        fewest = min(np.bincount(self.val_samples.heads).tolist())
+        if just_collapsed(progress.history, self.config.epochs, fewest):
             messages.log_collapse()
         if self.test_samples is not None and is_finished(self.config, progress.history):
             self._evaluate_test(self.test_samples)
