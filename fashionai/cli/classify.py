@@ -7,7 +7,12 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
+from fashionai.cli.options import (
+    STANDARD_OUTPUT,
+    PredictionSettings,
+    prediction_options,
+    runs_option,
+)
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -31,7 +36,12 @@ Examples:
     metavar="FILE",
     help="JSON file to write; - prints JSON and nothing else on standard output.",
 )
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="CSV file to write.")
+@click.option(
+    "--csv",
+    "csv_file",
+    metavar="FILE",
+    help="CSV file to write; - prints CSV and nothing else on standard output.",
+)
 @click.option(
     "--allow-private", is_flag=True, help="Also download from this machine and private networks."
 )
@@ -42,7 +52,7 @@ def command(
     run_paths: tuple[Path, ...],
     top: int,
     json_file: Optional[str],
-    csv_file: Optional[Path],
+    csv_file: Optional[str],
     allow_private: bool,
     settings: PredictionSettings,
 ) -> None:
@@ -51,12 +61,14 @@ def command(
     A folder stands for all images in it and in its folders. URLs are
     downloaded from public http and https addresses only.
     """
+    if csv_file == json_file == STANDARD_OUTPUT:
+        raise click.UsageError("--csv - and --json - exclude each other")
     import json
 
     import numpy as np
 
     from fashionai.files import write_json
-    from fashionai.files.csv_files import write_rows
+    from fashionai.files.csv_files import csv_text, write_rows
     from fashionai.predictions.classify import choose_runs, classify, to_json, to_rows
     from fashionai.predictions.run_choice import Candidates
     from fashionai.reporting.classes import image_lines
@@ -73,13 +85,16 @@ def command(
         progress=progress_bar,
         **settings.options,
     )
-    if csv_file is not None:
-        write_rows(csv_file, to_rows(results))
-    if json_file == "-":
+    if csv_file is not None and csv_file != STANDARD_OUTPUT:
+        write_rows(Path(csv_file), to_rows(results))
+    if json_file is not None and json_file != STANDARD_OUTPUT:
+        write_json(Path(json_file), to_json(results))
+    if csv_file == STANDARD_OUTPUT:
+        click.echo(csv_text(to_rows(results)), nl=False)
+        return
+    if json_file == STANDARD_OUTPUT:
         click.echo(json.dumps(to_json(results), indent=2, ensure_ascii=False))
         return
-    if json_file is not None:
-        write_json(Path(json_file), to_json(results))
     for task, own in runs.items():
         click.echo(f"{task.name}: {', '.join(str(run) for run in own)}")
     for image, tasks in results:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.cli.options import OutputFile
+
 if TYPE_CHECKING:
     from fashionai.scoring.compare import TaskComparison
 
@@ -32,7 +34,7 @@ OUTCOME_COLUMNS = [("both right", 12), ("only A", 8), ("only B", 8), ("neither",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="CSV file to write the rows with different predictions to.",
 )
 def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[Path]) -> None:

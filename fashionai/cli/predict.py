@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
+from fashionai.cli.options import (
+    OutputFile,
+    PredictionSettings,
+    prediction_options,
+    runs_option,
+)
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
@@ -32,7 +37,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     required=True,
     help="Prediction file to write.",
 )
