@@ -92,7 +92,9 @@ def decode(data: bytes, short_side: int, name: str) -> np.ndarray:
     array = np.frombuffer(data, np.uint8)
     image = cv2.imdecode(array, _decode_flag(data, short_side)) if data else None
     if image is None or _is_truncated_jpeg(data):
-        raise DataError(f"{name}: the image cannot be decoded")
+        raise DataError(
+            f"{name}: the image cannot be decoded", "Replace the file, or leave this image out"
+        )
     return image
 
 

@@ -119,3 +119,10 @@ def test_a_missing_file_is_an_error_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_image(tmp_path / "a.jpg", 32)
     assert str(caught.value) == f"{tmp_path / 'a.jpg'}: cannot be read: No such file or directory"
+
+
+def test_the_error_of_a_damaged_image_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"text")
+    with pytest.raises(DataError) as caught:
+        read_image(tmp_path / "bad.png", 32)
+    assert caught.value.hint == "Replace the file, or leave this image out"
