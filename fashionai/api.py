@@ -18,7 +18,13 @@ from fashionai.datasets.prepared.prepare import Summary
 from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
 from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
 from fashionai.datasets.records import DataSet
-from fashionai.errors import ConfigError
+from fashionai.errors import (
+    ConfigError,
+    FashionAIError,
+    nearest,
+    os_errors_as_data_errors,
+    shown_value,
+)
 from fashionai.families import find_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER, RUNS_FOLDER
 from fashionai.files.yaml_files import dump_json, parse_scalar
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
 PathLike = Union[str, Path]
 RunLike = Union[PathLike, Run]
 
+# What the columns of a table can hold, see prepare.
+COLUMN_ROLES = ("path", "label", "split", "group")
 # More classes than a task has: all of them are given.
 ALL_CLASSES = 10**9
 
@@ -41,6 +49,7 @@ def no_bar(description: str, total: int) -> Iterator[Advance]:
     yield no_progress
 
 
+@os_errors_as_data_errors()
 def prepare(
     data_set: Union[str, DataSet],
     out: PathLike = PREPARED_FOLDER,
@@ -122,6 +131,12 @@ def _read(
     if table is None or images is None:
         return read_data_set(find_task(name), data)
     by_role = {f"{role}_column": column for role, column in columns.items()}
+    unknown = [role for role in columns if role not in COLUMN_ROLES]
+    if unknown:
+        raise ConfigError(
+            f"columns: unknown role {shown_value(unknown[0])}",
+            nearest(str(unknown[0]), COLUMN_ROLES),
+        )
     with _as_file(table) as file:
         data_set = read_own_table(name, file, Path(images), classes, **by_role)
     # What was guessed about a DataFrame's file is of no use to anyone.
@@ -130,16 +145,23 @@ def _read(
 
 @contextlib.contextmanager
 def _as_file(table: Union[PathLike, pd.DataFrame]) -> Iterator[Path]:
-    """The CSV file of a table; for a DataFrame a temporary file."""
+    """The CSV file of a table; for a DataFrame a temporary file, which errors do not name."""
     if isinstance(table, (str, Path)):
         yield Path(table)
         return
+    if not _is_frame(table):
+        raise ConfigError(f"expected a file or a DataFrame, found {shown_value(table)}")
     with tempfile.TemporaryDirectory(prefix="fashionai-") as folder:
         file = Path(folder) / "table.csv"
         table.to_csv(file, index=False)
-        yield file
+        try:
+            yield file
+        except FashionAIError as error:
+            texts = (text.replace(str(file), "DataFrame") for text in (error.message, error.hint))
+            raise type(error)(*texts) from None
 
 
+@os_errors_as_data_errors()
 def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, Any]:
     """A configuration that suits the images of a prepared task, as ``fashionai init`` writes it.
 
@@ -168,6 +190,7 @@ def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, A
     return tree
 
 
+@os_errors_as_data_errors()
 def train(
     config: Union[PathLike, Mapping[str, Any], Config],
     overrides: Union[Mapping[str, Any], Sequence[str]] = (),
@@ -233,6 +256,7 @@ def _resolve(
     return resolve_config(tree, "config", overrides)
 
 
+@os_errors_as_data_errors()
 def predict(
     images: Union[PathLike, Iterable[PathLike]],
     run: Union[RunLike, Iterable[RunLike], None] = None,
@@ -298,11 +322,12 @@ def predict(
     return pd.DataFrame(rows, columns=["image", "task", "class", "probability", *classes])
 
 
+@os_errors_as_data_errors()
 def evaluate(
-    what: RunLike,
+    what: Union[RunLike, pd.DataFrame],
     split: str = "val",
     *,
-    labels: Union[PathLike, Iterable[PathLike], None] = None,
+    labels: Union[PathLike, pd.DataFrame, Iterable[Union[PathLike, pd.DataFrame]], None] = None,
     threshold: Optional[float] = None,
     crops: int = 10,
     batch_size: int = 16,
@@ -313,9 +338,11 @@ def evaluate(
     """Score a run on a prepared split, or a prediction file against labels.
 
     Args:
-        what: A run, or a prediction file together with ``labels``.
+        what: A run; or, together with ``labels``, a prediction file or a DataFrame of the columns
+            that ``predict`` returns.
         split: Prepared split that a run is scored on: ``train``, ``val`` or ``test``.
-        labels: Label files or prepared folders with the labels of a prediction file's rows.
+        labels: Label files, DataFrames of paths and labels, or prepared folders, with the labels
+            of the predicted rows.
         threshold: With two classes or a held-out background: the probability, from 0 to 1, that
             decides the predicted label.
         crops: Views per image: 1, 5 or 10.
@@ -341,8 +368,11 @@ def evaluate(
     from fashionai.scoring.splits import evaluate_run
 
     if labels is not None:
-        files = [Path(file) for file in _listed(labels)]
-        evaluations = evaluate_file(_path(what), files, threshold=threshold)
+        with contextlib.ExitStack() as stack:
+            file, *files = (stack.enter_context(_as_file(e)) for e in (what, *_listed(labels)))
+            evaluations = evaluate_file(file, files, threshold=threshold)
+    elif _is_frame(what):
+        raise ConfigError("evaluate: a DataFrame of predictions needs labels")
     else:
         options = {"crops": crops, "batch_size": batch_size, "engine": engine}
         devices = contexts(device, list(gpus))
@@ -356,8 +386,14 @@ def _listed(value: Any) -> list[Any]:
     """A list of one value or of several; empty for None."""
     if value is None:
         return []
-    return [value] if isinstance(value, (str, Path, Run)) else list(value)
+    is_one = isinstance(value, (str, Path, Run)) or _is_frame(value)
+    return [value] if is_one else list(value)
 
 
-def _path(run: RunLike) -> Path:
-    return run.path if isinstance(run, Run) else Path(run)
+def _path(value: RunLike) -> Path:
+    return value.path if isinstance(value, Run) else Path(value)
+
+
+def _is_frame(value: Any) -> bool:
+    """Whether a value is a DataFrame. Pandas is not imported for this."""
+    return hasattr(value, "to_csv") and hasattr(value, "columns")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fashionai.datasets.prepared.samples import Samples, read_samples
+from fashionai.datasets.prepared.samples import Samples, read_samples, warn_of_changed_data
 from fashionai.engines.agreement import Agreement, agreement
 from fashionai.engines.gluon import open_gluon
 from fashionai.engines.int8.calibration import calibrate, choose_images
@@ -73,6 +73,7 @@ def quantize(
     """
     try_place(str(run.folder.int8_report), run.folder.int8_report)
     train, val = (read_samples(run.config, split) for split in ("train", "val"))
+    warn_of_changed_data(run)
     for task in val.tasks:
         check_task(run, task)
     contexts, weights = [mx.cpu()], weights_hash(run)

@@ -19,6 +19,7 @@ from fashionai.errors import RunError, closest, shown_value
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.json_files import read_json
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
+from fashionai.files.outputs import check_is_no_file
 from fashionai.files.yaml_files import load_yaml
 from fashionai.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
@@ -92,6 +93,9 @@ class Run:
     """
 
     folder: RunFolder
+
+    def __repr__(self) -> str:
+        return f"Run('{self}')"
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -213,7 +217,10 @@ class Run:
     def _check_is_run(self) -> None:
         if self.folder.has_begun:
             return
-        problem = f"{self}: not a run (no {self.folder.config_file.name} in it)"
+        if self.path.exists():
+            problem = f"{self}: not a run (no {self.folder.config_file.name} in it)"
+        else:
+            problem = f"{self}: does not exist"
         inside = find_runs(self.path)
         if inside:
             raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
@@ -312,11 +319,13 @@ def create_run(wanted: Path) -> RunFolder:
         The folder.
 
     Raises:
+        DataError: The path is that of a file.
         OSError: The folder cannot be made.
 
     Example:
         >>> folder = fashionai.create_run(Path("runs/skirt"))
     """
+    check_is_no_file(wanted)
     wanted.parent.mkdir(parents=True, exist_ok=True)
     _finish_removals(wanted.parent)
     for number in itertools.count(1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 import fashionai
-from fashionai.errors import ConfigError, RunError, shown
+from fashionai.errors import ConfigError, DataError, FashionAIError, RunError, shown
 from tests.support.commands import ROOT
 from tests.support.commands import fashionai as command
 from tests.support.data_trees import write_class_folders, write_table
@@ -143,6 +144,77 @@ def test_a_prediction_file_is_scored_by_labels(inside: Path) -> None:
     assert by_file.iloc[0].drop("rows").tolist() == pytest.approx(
         by_run.iloc[0].drop("rows").tolist()
     )
+
+
+def test_predictions_of_a_frame_are_scored_as_their_file_is(inside: Path) -> None:
+    labels = pd.read_csv("labels.csv", dtype=str)
+    labels["path"] = "images/" + labels["path"]
+    frame = fashionai.predict("images", "runs/birds", crops=1)
+    frame.to_csv("frame.csv", index=False)
+    labels.to_csv("truth.csv", index=False)
+    by_file = fashionai.evaluate("frame.csv", labels="truth.csv")
+    pd.testing.assert_frame_equal(
+        fashionai.evaluate(frame, labels=labels).reset_index(drop=True),
+        by_file.reset_index(drop=True),
+    )
+    assert by_file["rows"].tolist() == [len(labels)]
+    shutil.copy("frame.csv", "copy.csv")
+    assert command("compare", "frame.csv", "copy.csv", "--labels", "truth.csv") == 0
+    assert command("ensemble", "frame.csv", "copy.csv", "--out", "mean.csv") == 0
+    assert command("evaluate", "--predictions", "mean.csv", "--labels", "truth.csv") == 0
+
+
+def test_a_frame_of_two_tasks_is_no_prediction_file(inside: Path) -> None:
+    frame = fashionai.predict("images", "runs/birds", crops=1)
+    frame.loc[1, "task"] = "pets"
+    with pytest.raises(DataError, match="DataFrame:3: task is 'pets', but 'birds' in the first"):
+        fashionai.evaluate(frame, labels="labels.csv")
+
+
+def test_errors_do_not_name_temporary_files(tmp_path: Path) -> None:
+    labels = pd.DataFrame({"path": ["a.jpg"], "label": ["x"]})
+    with pytest.raises(DataError, match=r"^DataFrame:2: ") as caught:
+        fashionai.prepare("birds", tmp_path, table=labels, images=tmp_path)
+    assert "fashionai-" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fashionai.predict([], "runs/birds"), "no images to classify"),
+        (lambda: fashionai.evaluate("runs/birds", "vaal"), "split: found 'vaal'. Did you mean"),
+        (lambda: fashionai.evaluate(pd.DataFrame()), "a DataFrame of predictions needs labels"),
+        (lambda: fashionai.evaluate("a.csv", labels=[3]), "expected a file or a DataFrame, found"),
+        (lambda: fashionai.train(5), "config: expected keys with values, found 5"),
+        (
+            lambda: fashionai.train("runs/birds/config.yaml", run="labels.csv/run"),
+            "labels.csv: ",
+        ),
+        (
+            lambda: fashionai.prepare(
+                "new", table="labels.csv", images="images", columns={"file": "path"}
+            ),
+            "columns: unknown role 'file'. Choose from: path, label, split, group",
+        ),
+        *(
+            (
+                lambda share=share: fashionai.prepare(
+                    "new", table="labels.csv", images="images", val_fraction=share
+                ),
+                f"val_fraction: found {share}, expected a number from 0 to below 1",
+            )
+            for share in (2, -1, 1.0, float("nan"))
+        ),
+    ],
+)
+def test_errors_of_the_user_are_no_tracebacks(inside: Path, call, message: str) -> None:
+    with pytest.raises(FashionAIError, match=message):
+        call()
+    assert not Path("data/train_valid/new").exists()
+
+
+def test_a_run_shows_its_folder(inside: Path) -> None:
+    assert repr(fashionai.Run.open(Path("runs/birds"))) == "Run('runs/birds')"
 
 
 def test_a_starter_configuration_holds_keys_of_the_task(inside: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.config import Config, save_config
-from fashionai.errors import FashionAIError, RunError
+from fashionai.errors import DataError, FashionAIError, RunError
 from fashionai.families import find_task
 from fashionai.files import write_json
 from fashionai.runs import (
@@ -44,6 +44,13 @@ def test_a_taken_name_gets_the_next_number_and_an_empty_folder_is_free(tmp_path:
     assert create_run(tmp_path / "runs/skirt").path == tmp_path / "runs/skirt-2"
     (tmp_path / "runs/skirt-2/train.log").write_text("begun")
     assert create_run(tmp_path / "runs/skirt").path == tmp_path / "runs/skirt-3"
+
+
+def test_a_file_is_no_place_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    with pytest.raises(DataError, match=r"labels\.csv: is a file, expected a folder to write to"):
+        create_run(tmp_path / "labels.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
 
 
 def test_the_best_finished_run_of_each_task(tmp_path: Path) -> None:

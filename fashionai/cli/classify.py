@@ -8,6 +8,7 @@ from typing import Optional
 import click
 
 from fashionai.cli.options import (
+    STANDARD_OUTPUT,
     PredictionSettings,
     left_out,
     overwrite_option,
@@ -38,7 +39,12 @@ Examples:
     metavar="FILE",
     help="JSON file to write; - prints JSON and nothing else on standard output.",
 )
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="CSV file to write.")
+@click.option(
+    "--csv",
+    "csv_file",
+    metavar="FILE",
+    help="CSV file to write; - prints CSV and nothing else on standard output.",
+)
 @click.option(
     "--allow-private", is_flag=True, help="Also download from this machine and private networks."
 )
@@ -51,7 +57,7 @@ def command(
     run_paths: tuple[Path, ...],
     top: int,
     json_file: Optional[str],
-    csv_file: Optional[Path],
+    csv_file: Optional[str],
     allow_private: bool,
     skip_bad: bool,
     overwrite: bool,
@@ -62,12 +68,14 @@ def command(
     A folder stands for all images in it and in its folders. URLs are
     downloaded from public http and https addresses only.
     """
+    if csv_file == json_file == STANDARD_OUTPUT:
+        raise click.UsageError("--csv - and --json - exclude each other")
     import json
 
     import numpy as np
 
     from fashionai.files import write_json
-    from fashionai.files.csv_files import write_rows
+    from fashionai.files.csv_files import csv_text, write_rows
     from fashionai.predictions.classify import choose_runs, classify, to_json, to_rows
     from fashionai.predictions.run_choice import Candidates
     from fashionai.reporting.classes import image_lines
@@ -86,13 +94,16 @@ def command(
         leave_out=left_out if skip_bad else None,
         **settings.options,
     )
-    if csv_file is not None:
-        write_rows(csv_file, to_rows(results))
-    if json_file == "-":
+    if csv_file is not None and csv_file != STANDARD_OUTPUT:
+        write_rows(Path(csv_file), to_rows(results))
+    if json_file is not None and json_file != STANDARD_OUTPUT:
+        write_json(Path(json_file), to_json(results))
+    if csv_file == STANDARD_OUTPUT:
+        click.echo(csv_text(to_rows(results)), nl=False)
+        return
+    if json_file == STANDARD_OUTPUT:
         click.echo(json.dumps(to_json(results), indent=2, ensure_ascii=False))
         return
-    if json_file is not None:
-        write_json(Path(json_file), to_json(results))
     for task, own in runs.items():
         click.echo(f"{task.name}: {', '.join(str(run) for run in own)}")
     for image, tasks in results:
@@ -100,7 +111,7 @@ def command(
 
 
 def _check_outputs(
-    images: tuple[str, ...], json_file: Optional[str], csv_file: Optional[Path], overwrite: bool
+    images: tuple[str, ...], json_file: Optional[str], csv_file: Optional[str], overwrite: bool
 ) -> None:
     """Raise ConfigError or DataError for a file that must not or cannot be written."""
     from fashionai.files.outputs import check_distinct, check_output
@@ -108,11 +119,10 @@ def _check_outputs(
     from fashionai.web.urls import is_url
 
     inputs = [Path(image) for image in images if not is_url(image)]
+    given = {"--json": (json_file, JSON_RESULTS), "--csv": (csv_file, CSV_RESULTS)}
     outputs = {}
-    if json_file is not None and json_file != "-":
-        outputs["--json"] = Path(json_file)
-        check_output("--json", outputs["--json"], JSON_RESULTS, inputs, overwrite)
-    if csv_file is not None:
-        outputs["--csv"] = csv_file
-        check_output("--csv", csv_file, CSV_RESULTS, inputs, overwrite)
+    for option, (file, kind) in given.items():
+        if file is not None and file != STANDARD_OUTPUT:
+            outputs[option] = Path(file)
+            check_output(option, outputs[option], kind, inputs, overwrite)
     check_distinct(outputs)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from fashionai.cli.options import overwrite_option
+from fashionai.cli.options import OutputFile, overwrite_option
 
 if TYPE_CHECKING:
     from fashionai.scoring.compare import TaskComparison
@@ -34,7 +34,7 @@ OUTCOME_COLUMNS = [("both right", 12), ("only A", 8), ("only B", 8), ("neither",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="CSV file to write the rows with different predictions to.",
 )
 @overwrite_option

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fashionai.cli.progress import progress_bar
-from fashionai.files.default_folders import DATA_FOLDER
+from fashionai.files.default_folders import DEMO_FOLDER
 
 EPILOG = """
 \b
@@ -20,8 +20,8 @@ Example:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=DATA_FOLDER / "demo",
-    help="Data folder to write.",
+    default=DEMO_FOLDER,
+    help="Data folder to write. It must be empty, not exist yet, or hold an earlier demo.",
 )
 @click.option(
     "--train-images", type=click.IntRange(min=1), default=1200, help="Training images per task."

@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import overwrite_option
+from fashionai.cli.options import OutputFile, overwrite_option
 from fashionai.errors import ConfigError
 from fashionai.metrics import SCORE_NAMES
 
@@ -25,7 +25,7 @@ them with --weights to the test files of the same runs, in the same order.
 
 @click.command(epilog=EPILOG)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="A.csv B.csv ...")
-@click.option("--out", type=click.Path(path_type=Path), help="Prediction file to write.")
+@click.option("--out", type=OutputFile(), help="Prediction file to write.")
 @click.option(
     "--weights",
     "weights_text",

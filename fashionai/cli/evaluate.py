@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import click
 
-from fashionai.cli.options import PredictionSettings, overwrite_option, prediction_options
+from fashionai.cli.options import (
+    OutputFile,
+    PredictionSettings,
+    overwrite_option,
+    prediction_options,
+)
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 
@@ -79,7 +84,7 @@ class Threshold(click.ParamType):
     is_flag=True,
     help="Print the confusion matrix; for many classes the pairs that are confused.",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="JSON file to write.")
+@click.option("--json", "json_file", type=OutputFile(), help="JSON file to write.")
 @overwrite_option
 @prediction_options
 def command(

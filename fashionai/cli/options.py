@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import glob
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, TypeVar, cast
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,6 +17,25 @@ from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CROPS = click.Choice([str(count) for count in CROP_COUNTS])
+
+
+# As the name of a file to write: standard output.
+STANDARD_OUTPUT = "-"
+
+
+class OutputFile(click.Path):
+    """A file to write. Folders and standard output, which also has the log lines, are refused."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(
+        self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
+    ) -> Any:
+        """Return the path of the file."""
+        if str(value) == STANDARD_OUTPUT:
+            self.fail("found '-', expected the name of a file", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def complete_config(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from fashionai.cli.options import (
+    OutputFile,
     PredictionSettings,
     left_out,
     overwrite_option,
@@ -39,7 +40,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     required=True,
     help="Prediction file to write.",
 )

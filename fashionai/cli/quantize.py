@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fashionai.cli.options import batch_size_option
-from fashionai.cli.progress import progress_bar
+from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.engines.int8.calibration_modes import CALIBRATION_MODES
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
     from fashionai.quantization import quantize
     from fashionai.runs import Run
 
+    log_to_terminal()
     run = Run.open(run_path)
     with progress_bar(f"{run}: val before and after", 0) as advance:
         done = quantize(

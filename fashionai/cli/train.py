@@ -54,9 +54,12 @@ def command(
         raise click.UsageError("give --config FILE, or --run DIR --resume to resume a run")
     chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config
+    from fashionai.errors import RunError
     from fashionai.files.default_folders import RUNS_FOLDER
     from fashionai.runs import Run, RunFolder, create_run, remove_run
 
+    if config_file is None and run_path is not None and not run_path.exists():
+        raise RunError(f"{run_path}: does not exist", "Give --config FILE to start it")
     if config_file is None:
         config = Run(RunFolder(run_path or Path())).config_with(overrides)
     else:

@@ -58,6 +58,8 @@ def resolve_config(
     known_tasks: Sequence[Task] = (),
 ) -> Config:
     """The configuration of keys and values that errors call by ``name``, see load_config."""
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{name}: expected keys with values, found {shown_value(tree)}")
     # A section whose keys are all commented out is an empty section.
     tree = {key: {} if value is None and _is_section(key) else value for key, value in tree.items()}
     problems: list[str] = []

@@ -61,6 +61,13 @@ def is_blank(fields: Sequence[str]) -> bool:
     return not any(field.strip() for field in fields)
 
 
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """The rows as the text of a CSV file. Every row ends in a line feed."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
 def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
     """Write rows atomically. Every row ends in a line feed."""
     with (

@@ -4,6 +4,7 @@ from pathlib import Path
 
 # Downloaded data sets, with their label files, and the demo data set.
 DATA_FOLDER = Path("data")
+DEMO_FOLDER = DATA_FOLDER / "demo"
 # Prepared data sets: one folder per task.
 PREPARED_FOLDER = DATA_FOLDER / "train_valid"
 # Runs: one folder per run.

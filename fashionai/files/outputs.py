@@ -143,10 +143,15 @@ def try_place(output: str, path: Path) -> None:
         raise DataError(f"{output}: cannot be written: {reason}") from None
 
 
+def check_is_no_file(folder: Path) -> None:
+    """DataError when the path of a folder to write to is taken by a file."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise DataError(f"{folder}: is a file, expected a folder to write to")
+
+
 def try_folder(option: str, folder: Path) -> None:
     """DataError unless files can be written into a folder, which need not exist yet."""
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise DataError(f"{option} {folder}: is a file, expected a folder to write to")
+    check_is_no_file(folder)
     try_place(f"{option} {folder}", folder / "file")
 
 

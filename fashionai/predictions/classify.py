@@ -156,7 +156,7 @@ def _files(
         found = files | fetched
         usable = {name: found[name] for name in names if name in found and name not in bad}
         if not usable:
-            raise DataError("no image is left to classify")
+            raise DataError("no image is left to classify" if names else "no images to classify")
         yield usable
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from fashionai.datasets.prepared.samples import read_samples
+from fashionai.datasets.prepared.samples import read_samples, warn_of_changed_data
 from fashionai.datasets.questions import read_images_to_predict
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import ImageToPredict
@@ -113,7 +113,8 @@ def plan_split(
     """Plan the predictions for a split of the runs' prepared folders.
 
     Images of a held-out background are among them. Without ``tasks`` they are those of the
-    named runs. Raises RunError when the runs of a task were trained on different images, and
+    named runs. Logs a warning for each run whose folders have changed since it was trained.
+    Raises RunError when the runs of a task were trained on different images, and
     errors of check_expressible.
     """
     chosen = _tasks_of(tasks, candidates)
@@ -128,6 +129,8 @@ def plan_split(
         positions = list(range(start, start + len(names)))
         parts.append(TaskRows(Request(task, samples.paths, runs), positions, names))
         start += len(names)
+    for run in distinct_runs([part.request for part in parts]):
+        warn_of_changed_data(run)
     return Plan(file_format, parts, threshold)
 
 

@@ -11,7 +11,7 @@ from fashionai.engines.choice import open_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
-from fashionai.errors import ConfigError, RunError, TrainingError
+from fashionai.errors import ConfigError, DataError, RunError, TrainingError
 from fashionai.models.forward import mean_over_views
 from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
@@ -50,12 +50,14 @@ def predict(
     one of ENGINES, or auto for the fastest exact one. ``progress`` is called with the number
     of images done since the last call.
 
-    Raises RunError when a run has not learnt the task of a request, DataError for an image
-    that cannot be decoded, and errors of open_engine.
+    Raises RunError when a run has not learnt the task of a request, DataError without
+    images and for an image that cannot be decoded, and errors of open_engine.
     """
     if crops not in CROP_COUNTS:
         raise ConfigError(f"crops: found {crops}, expected one of {CROP_COUNTS}")
     for request in requests:
+        if not request.images:
+            raise DataError(f"{request.task.name}: no images to predict")
         for run in request.runs:
             check_task(run, request.task)
     sums = [np.zeros((len(request.images), len(request.task.classes))) for request in requests]

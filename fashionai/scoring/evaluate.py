@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional, TypeVar
@@ -50,8 +51,8 @@ class TaskEvaluation(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The task's name, or "table" where neither predictions nor labels name the task."""
-        return self.task.name or "table"
+        """The task's name."""
+        return self.task.name
 
     @property
     def rows_of_classes(self) -> int:
@@ -112,7 +113,8 @@ def evaluate_file(
     """Score a prediction file against labels.
 
     All rows of a label file must be predicted. Of a prepared folder, all rows of a split must be
-    predicted if any of them is; the other splits are not scored.
+    predicted if any of them is; the other splits are not scored. Where neither the predictions nor
+    the labels name the task, it gets the name of the prediction file without its suffix.
 
     Args:
         predictions: A prediction file of any format that predict writes.
@@ -146,6 +148,7 @@ def evaluate_file(
     if threshold is None:
         _check_even_odds(predicted, predictions)
     labelled = read_labels(labels, list({row.task: None for row in predicted}))
+    labelled = {key: _named(row, predictions.stem) for key, row in labelled.items()}
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)
     evaluations = []
     for part in join_rows([predicted]):
@@ -153,6 +156,12 @@ def evaluate_file(
         probabilities = part.probabilities[0]
         evaluations.append(evaluate_task(truth.task, probabilities, truth.marks, threshold))
     return evaluations
+
+
+def _named(row: LabelledRow, name: str) -> LabelledRow:
+    """The row with the task's name, or with ``name`` where its task has none."""
+    task = row.task
+    return row if task.name else row._replace(task=dataclasses.replace(task, name=name))
 
 
 def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.datasets.prepared.samples import Samples, read_samples
+from fashionai.datasets.prepared.samples import Samples, read_samples, warn_of_changed_data
 from fashionai.errors import ConfigError
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import as_written
@@ -27,12 +27,14 @@ def evaluate_run(
     """Score a run on a split of its prepared folders, task by task.
 
     ``options`` are those of predict. Images of a held-out background are included only when
-    there is a threshold, see evaluate_task.
+    there is a threshold, see evaluate_task. Logs a warning when the folders have changed since
+    the run was trained.
     """
     if threshold is not None:
         for task in run.tasks:
             check_threshold(task)
     samples = read_samples(run.config, split, background=threshold is not None)
+    warn_of_changed_data(run)
     return evaluate_samples(samples, predict_samples(samples, run, contexts, **options), threshold)
 
 

@@ -26,6 +26,9 @@ EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s
 # The columns of history.csv and their values in one epoch.
 EpochRow = dict[str, float]
 
+# Fewer validation images than these often get the same class by chance.
+FEW_IMAGES = 20
+
 
 class BestEpoch(NamedTuple):
     """The best epoch of one kind of weights: ``val`` (plain) or ``ema`` (averaged)."""
@@ -106,13 +109,17 @@ def epoch_lines(row: EpochRow, epochs: int) -> list[str]:
     return lines
 
 
-def just_collapsed(rows: Sequence[EpochRow], epochs: int) -> bool:
+def just_collapsed(rows: Sequence[EpochRow], epochs: int, images: int = FEW_IMAGES) -> bool:
     """Whether the network has begun to predict one class alone, so that the user is informed once.
 
     True for the first of consecutive epochs in which all validation images get the same
-    class. The first epoch of several does not count: networks often begin that way.
+    class. The first epoch of several does not count: networks often begin that way. ``images``
+    is the number of validation images of the task with the fewest. With fewer than FEW_IMAGES,
+    it is the third of consecutive epochs: a few images often get the same class by chance.
     """
     collapsed = [row["val_predicted_classes"] == 1 for row in rows]
+    if images < FEW_IMAGES:
+        return all(collapsed[-3:]) and len(rows) >= 3 and not any(collapsed[-4:-3])
     if len(rows) == 1:
         return collapsed[0] and epochs == 1
     return collapsed[-1] and (len(rows) == 2 or not collapsed[-2])
@@ -123,14 +130,16 @@ def write_history(
     config: Config,
     tasks: list[Task],
     rows: list[EpochRow],
+    data_hash: str,
     test: Optional[dict[str, float]] = None,
 ) -> None:
     """Write history.csv and metrics.json from the rows of all epochs so far.
 
-    ``test`` holds the scores of the best weights on the test split, if they are known.
+    ``data_hash`` identifies the data that the run is trained on. ``test`` holds the scores of
+    the best weights on the test split, if they are known.
     """
     write_rows(run.history_file, [list(rows[0]), *(row.values() for row in rows)])
-    metrics = _metrics(run, config, tasks, rows)
+    metrics = {**_metrics(run, config, tasks, rows), "data_hash": data_hash}
     write_json(run.metrics_file, {**metrics, "test": test} if test else metrics)
 
 

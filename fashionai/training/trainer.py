@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Optional
 
+import numpy as np
+
 from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunError, RunStoppedError, TrainingError
@@ -299,7 +301,8 @@ class Trainer:
         self._header_logged = True
         progress.history.append(row)
         self._save_if_best(row)
-        if just_collapsed(progress.history, self.config.epochs):
+        fewest = min(np.bincount(self.val_samples.heads).tolist())
+        if just_collapsed(progress.history, self.config.epochs, fewest):
             messages.log_collapse()
         if self.test_samples is not None and is_finished(self.config, progress.history):
             self._evaluate_test(self.test_samples)
@@ -334,7 +337,8 @@ class Trainer:
         progress, tasks = self.progress, self.val_samples.tasks
         if last_parameters:
             self.learner.save_parameters(self.run.last_parameters)
-        write_history(self.run, self.config, tasks, progress.history, progress.test)
+        data = progress.resume_key["data"]
+        write_history(self.run, self.config, tasks, progress.history, data, progress.test)
 
     def _stop(self) -> NoReturn:
         """Save the state within an epoch and raise RunStoppedError."""

@@ -142,6 +142,17 @@ def test_json_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) ->
     assert captured.err == ""
 
 
+def test_csv_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("classify", "--top", "1", "--crops", "1", some_images(1)[0])
+    assert fashionai(*arguments, "--csv", "classes.csv", "--json", "-") == 0
+    capsys.readouterr()
+    assert fashionai(*arguments, "--csv", "-") == 0
+    captured = capsys.readouterr()
+    assert captured.out == Path("classes.csv").read_text()
+    assert captured.err == ""
+    assert not Path("-").exists()
+
+
 def test_a_url_is_classified_as_its_file(server: ImageServer) -> None:
     image = some_images(1)[0]
     server.pages["/a.jpg"] = content(image.read_bytes())

@@ -202,3 +202,14 @@ def test_accented_letters_are_the_same_however_files_spell_them(tmp_path: Path) 
     for questions in (None, tmp_path / "q.csv"):
         (pets,) = evaluate_file(tmp_path / "p.csv", [tmp_path / "l.csv"], questions)
         assert pets.rows == 2
+
+
+def test_a_table_without_a_task_is_scored_by_the_name_of_its_file(tmp_path: Path) -> None:
+    predictions, truth = tmp_path / "birds.csv", tmp_path / "truth.csv"
+    predictions.write_text("path,class,probability,cat,dog\na.jpg,cat,0.9,0.9,0.1\n")
+    truth.write_text("path,label\na.jpg,cat\n")
+    for names in ((), ("birds",)):
+        (scored,) = evaluate_file(predictions, [truth], task_names=names)
+        assert scored.name == "birds"
+    with pytest.raises(FashionAIError, match=r"unknown task 'bird'\. Did you mean 'birds'\?"):
+        evaluate_file(predictions, [truth], task_names=["bird"])

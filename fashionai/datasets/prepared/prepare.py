@@ -13,9 +13,10 @@ from fashionai.datasets.prepared.check import Checked, check_images, conflicting
 from fashionai.datasets.prepared.folders import plan_folders, write_folders
 from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError, os_errors_as_data_errors
+from fashionai.errors import ConfigError, DataError, os_errors_as_data_errors
 from fashionai.files.csv_files import write_rows
 from fashionai.files.locks import LOCK_FILE, locked
+from fashionai.files.outputs import check_is_no_file
 from fashionai.pipeline.decode import Trait
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
@@ -88,16 +89,19 @@ def prepare(
     the data set; it applies to images whose split the data set does not prescribe. ``seed``
     decides which they are. ``mode`` is one of fashionai.datasets.names.MODES. Images that
     cannot be used are listed in ``rejected.csv`` of the task's folder. With ``skip_bad`` the
-    others are prepared; without it, nothing is written but that list. Raises DataError for
-    images that cannot be used, for a folder that holds files of the user or that another process
-    prepares, and for disk errors.
+    others are prepared; without it, nothing is written but that list. Raises ConfigError for a
+    ``val_fraction`` out of range, and DataError for images that cannot be used, for a folder that
+    holds files of the user or that another process prepares, and for disk errors.
     """
     if val_fraction is None:
         val_fraction = data_set.val_fraction
+    if not 0 <= val_fraction < 1:
+        raise ConfigError(
+            f"val_fraction: found {val_fraction}, expected a number from 0 to below 1"
+        )
     folder = out / data_set.task.name
     for place in (out, folder):
-        if place.exists() and not place.is_dir():
-            raise DataError(f"{place}: is a file, expected a folder to write to")
+        check_is_no_file(place)
     out.mkdir(parents=True, exist_ok=True)
     busy = DataError(f"{folder}: is being prepared by another process", "Wait until it has ended")
     with locked(out / f".{folder.name}{LOCK_FILE}", busy):

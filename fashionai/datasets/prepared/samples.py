@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -14,7 +16,10 @@ from fashionai.datasets.prepared.folds import read_folds, select_samples
 from fashionai.errors import ConfigError, DataError
 from fashionai.files import content_hash
 from fashionai.metrics import NO
+from fashionai.runs import Run
 from fashionai.tasks import Task, columns_of
+
+log = logging.getLogger(__name__)
 
 
 class Samples(NamedTuple):
@@ -87,6 +92,21 @@ def data_hash(config: Config) -> str:
     if config.data.folds_file is not None:
         files.append(Path(config.data.folds_file))
     return content_hash("".join(content_hash(file.read_bytes()) for file in files).encode())
+
+
+def warn_of_changed_data(run: Run) -> None:
+    """Log a warning when the prepared folder is no longer the one that the run was trained on.
+
+    A run whose metrics.json has no hash of its data, and a folder that cannot be read, give none.
+    """
+    trained_on = run.metrics.get("data_hash")
+    with contextlib.suppress(OSError):
+        if trained_on is not None and trained_on != data_hash(run.config):
+            log.warning(
+                "%s: the prepared folder has changed since this run was trained, "
+                "so some of these images may have been training images",
+                run,
+            )
 
 
 def _read_task(config: Config, name: str, split: str, background: bool) -> PreparedSplit:

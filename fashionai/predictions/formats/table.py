@@ -1,4 +1,8 @@
-"""Any task: a header ``path,class,probability`` and a column for each class."""
+"""Any task: a header ``path,class,probability`` and a column for each class.
+
+A DataFrame of fashionai.predict, written as CSV, is read as well. Its columns ``image`` and
+``task`` stand in place of ``path``.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ from fashionai.predictions.formats.base import (
 from fashionai.tasks import Task
 
 COLUMNS = ("path", "class", "probability")
+FRAME_COLUMNS = ("image", "task", "class", "probability")
 
 
 def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
@@ -36,20 +41,29 @@ def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float])
 
 def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     header, place = next(placed)
-    classes = header[len(COLUMNS) :]
+    columns = FRAME_COLUMNS if _begins(header, FRAME_COLUMNS) else COLUMNS
+    classes = header[len(columns) :]
     if len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes:
         listed = shown(",".join(header), 400)
         raise DataError(
             f"{place}: found columns {listed}, "
-            f"expected {','.join(COLUMNS)} and two or more distinct classes"
+            f"expected {','.join(columns)} and two or more distinct classes"
         )
     task = Task("", (), tuple(classes), "table")
+    first_task = None
     for fields, where in placed:
         if len(fields) != len(header):
             raise DataError(
                 f"{where}: found {len(fields)} fields, expected {len(header)} as in the header"
             )
-        image, predicted, probability, *numbers = fields
+        image, *named_task, predicted, probability = fields[: len(columns)]
+        first_task = first_task or named_task
+        if named_task != first_task:
+            raise DataError(
+                f"{where}: task is '{named_task[0]}', but '{first_task[0]}' in the first row",
+                "Write one file per task",
+            )
+        numbers = fields[len(columns) :]
         values = parse_distribution(numbers, where)
         if predicted not in classes or values[classes.index(predicted)] != values.max():
             largest = classes[int(values.argmax())]
@@ -60,6 +74,10 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
         _check_confidence(probability, values.max(), rounding, where)
         yield PredictedRow(image, task, values), where
+
+
+def _begins(fields: Sequence[str], columns: Sequence[str]) -> bool:
+    return tuple(fields[: len(columns)]) == tuple(columns)
 
 
 def _check_confidence(probability: str, largest: float, rounding: float, where: str) -> None:
@@ -77,7 +95,7 @@ def _check_confidence(probability: str, largest: float, rounding: float, where: 
 FORMAT = Format(
     name="table",
     first_row=f"a header {','.join(COLUMNS)},<class>,<class>,...",
-    is_first_row=lambda fields: tuple(fields[: len(COLUMNS)]) == COLUMNS,
+    is_first_row=lambda fields: _begins(fields, COLUMNS) or _begins(fields, FRAME_COLUMNS),
     read=_read,
     write=_write,
 )

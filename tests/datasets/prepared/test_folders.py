@@ -367,3 +367,10 @@ def test_a_folder_that_is_not_prepared_says_what_to_run(tmp_path: Path, call) ->
         f"{folder}: not a prepared folder (no manifest.csv). "
         f"Run: fashionai prepare --task skirt_length_labels --out {tmp_path}"
     )
+
+
+def test_the_command_for_a_folder_of_another_data_folder_names_that_one(tmp_path: Path) -> None:
+    out = tmp_path / "train_valid"
+    assert error_of(read_task, out / "skirt_length_labels").endswith(
+        f"Run: fashionai prepare --task skirt_length_labels --out {out} --data {tmp_path}"
+    )
