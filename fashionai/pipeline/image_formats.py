@@ -191,7 +191,8 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         length, name = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
         yield name, position, end
-        if end > len(data):
+        # Zeros would be read as millions of empty chunks.
+        if end > len(data) or not name.isalpha():
             return
         position = end
 
