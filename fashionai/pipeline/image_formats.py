@@ -124,6 +124,8 @@ def without_extras(data: bytes, header: ImageHeader) -> bytes:
 
 def has_bad_profile(data: bytes) -> bool:
     """Return whether a PNG has a colour profile whose content is no ICC profile."""
+    if not data.startswith(PNG_MAGIC):
+        return False
     for name, start, end in _png_chunks(data):
         if name == b"iCCP":
             _, _, packed = data[start + 8 : end - 4].partition(b"\0")
@@ -189,7 +191,8 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         length, name = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
         yield name, position, end
-        if end > len(data):
+        # Zeros would be read as millions of empty chunks.
+        if end > len(data) or not name.isalpha():
             return
         position = end
 

@@ -107,6 +107,10 @@ def test_a_png_without_its_end_is_truncated_in_one_of_two_ways() -> None:
     assert read_header(PNG[:-20]) == (48, 36)
 
 
+def test_zeros_within_a_png_are_no_chunks() -> None:
+    assert find_damage(PNG[:33] + bytes(50_000_000)) == "damaged: a chunk without a name"
+
+
 # PNG: chunks of any size, profiles
 
 
