@@ -48,7 +48,9 @@ class DataConfig(Section):
         description="Side of the crop that the network sees, in pixels; at most `resize_short`.",
     )
     augment: list[Augmentation] = Field(
-        [RandomCrop(), Mirror()], description="Steps of the augmentation, listed below."
+        [RandomCrop(), Mirror()],
+        description="Steps of the augmentation, listed below; a bare name is a step with its "
+        "default strength.",
     )
     mean: Optional[_PerChannel] = Field(
         None,
@@ -86,6 +88,13 @@ class DataConfig(Section):
     workers: Optional[int] = Field(
         None, ge=1, le=256, description="Decoding threads; `null` resolves to one per core."
     )
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return [{"name": step} if isinstance(step, str) else step for step in value]
 
     @property
     def normalization(self) -> tuple[Sequence[float], Sequence[float]]:

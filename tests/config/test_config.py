@@ -85,6 +85,10 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
             "data.augment.0.degrees: unknown key of random_crop. Choose from: name, p",
         ),
         (
+            "task: skirt\ndata: {augment: [flop]}",
+            "data.augment.0.name: found 'flop'. Did you mean 'flip'?",
+        ),
+        (
             "task: skirt\ndata: {augment: [{name: flop}]}",
             "data.augment.0.name: found 'flop'. Did you mean 'flip'?",
         ),
@@ -230,6 +234,11 @@ def test_of_many_problems_the_first_are_listed(problems) -> None:
     assert lines[0] == "c.yaml: 3,000 errors in the configuration"
     assert len(lines) == 52
     assert lines[-1] == "and 2,950 more"
+
+
+def test_a_step_of_the_augmentation_may_be_its_name_alone(load) -> None:
+    config = load("task: skirt\n", "data.augment=[random_crop, mirror]")
+    assert config.data.augment == [RandomCrop(), Mirror()]
 
 
 def test_overrides_win_over_the_file_and_the_last_one_wins(load) -> None:
