@@ -12,6 +12,9 @@ import reprlib
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
+# A shorter text is not taken for the beginning of a name.
+SHORTEST_BEGINNING = 2
+
 
 class FashionAIError(Exception):
     """The base class of all errors that a user can correct.
@@ -95,7 +98,14 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
 
 def closest(name: str, choices: Iterable[str]) -> Optional[str]:
-    """The choice most similar to ``name``, ignoring case; None if none is similar."""
+    """The choice most similar to ``name``, ignoring case; None if none is similar.
+
+    If no spelling is similar, the only choice that begins with ``name`` is meant.
+    """
     by_folded_name = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(name.lower(), by_folded_name, n=1, cutoff=0.6)
+    folded = name.lower()
+    close = difflib.get_close_matches(folded, by_folded_name, n=1, cutoff=0.6)
+    if not close and len(name) >= SHORTEST_BEGINNING:
+        beginning = [choice for choice in by_folded_name if choice.startswith(folded)]
+        close = beginning if len(beginning) == 1 else []
     return by_folded_name[close[0]] if close else None

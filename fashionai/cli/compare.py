@@ -18,7 +18,7 @@ Examples:
   fashionai compare val-a.csv val-b.csv --labels data/train_valid
 """
 
-OUTCOME_COLUMNS = [("both right", 12), ("only A", 8), ("only B", 8), ("neither", 9), ("p", 9)]
+OUTCOME_COLUMNS = [("both correct", 14), ("only A", 8), ("only B", 8), ("neither", 9), ("p", 9)]
 
 
 @click.command(epilog=EPILOG)
@@ -39,8 +39,9 @@ def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[
     """Compare two prediction files of the same rows.
 
     The predicted class is the one with the largest probability. In the table of
-    predicted classes, "differ" counts rows of A that B predicts otherwise. With
-    labels, p is the p value of McNemar's exact test: the probability of a
+    predicted classes, "differ" counts rows of A that B predicts otherwise. "mean
+    difference" is the mean absolute difference of probabilities over all rows and
+    classes. With labels, p is the p value of McNemar's exact test: the probability of a
     difference at least as large if both files were equally good.
     """
     from fashionai.scoring.compare import compare_tasks, write_differences
@@ -79,12 +80,12 @@ def _print_tasks(compared: list[TaskComparison]) -> None:
     ]
     click.echo(aligned_table("predictions", columns, lines))
     if outcomes[-1][1].rows:
-        right = [
+        correct = [
             (name, [found.rows, *found, _show_p_value(found.p_value)])
             for name, found in outcomes
             if found.rows
         ]
-        click.echo("\n" + aligned_table("right", [("labelled", 10), *OUTCOME_COLUMNS], right))
+        click.echo("\n" + aligned_table("correct", [("labelled", 10), *OUTCOME_COLUMNS], correct))
 
 
 def _print_classes(part: TaskComparison) -> None:

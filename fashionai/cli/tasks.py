@@ -25,10 +25,13 @@ def command(folder: Path, names: tuple[str, ...]) -> None:
       fashionai tasks
       fashionai tasks skirt logos
     """
+    from fashionai.errors import DataError
     from fashionai.families import expand_tasks, known_tasks
     from fashionai.reporting.tables import task_lines
     from fashionai.tasks import prepared_tasks
 
+    if folder != PREPARED_FOLDER and not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
     prepared = prepared_tasks(folder)
     known = {task.name: task for task in (*known_tasks(), *prepared)}
     chosen = expand_tasks(names, prepared) if names else list(known.values())
