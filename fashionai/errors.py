@@ -90,6 +90,11 @@ _BRIEF.maxlist = _BRIEF.maxdict = 12
 _BRIEF.maxlevel = 4
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as ``1 row`` and ``1,200 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint that names the most similar choice, or all choices if none is similar."""
     choices = list(choices)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.errors import counted
+
 if TYPE_CHECKING:
     from fashionai.scoring.compare import TaskComparison
 
@@ -59,7 +61,7 @@ def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[
     for part in compared:
         _print_classes(part)
     if out is not None:
-        click.echo(f"\n{out}: {write_differences(out, compared):,} rows")
+        click.echo(f"\n{out}: {counted(write_differences(out, compared), 'row')}")
 
 
 def _print_tasks(compared: list[TaskComparison]) -> None:

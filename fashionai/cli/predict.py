@@ -11,6 +11,7 @@ import click
 from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
+from fashionai.errors import counted
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def command(
     devices = settings.contexts()
     with progress_bar(f"{settings.crops} crops", plan.images) as advance:
         rows = write_planned(plan, out, devices, progress=advance, **settings.options)
-    click.echo(f"{out}: {rows:,} rows")
+    click.echo(f"{out}: {counted(rows, 'row')}")
 
 
 def _print_runs(task: Task, runs: Sequence[Run]) -> None:

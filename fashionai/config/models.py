@@ -108,8 +108,10 @@ class DataConfig(Section):
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"std {self.std} has a channel that is not positive")
         if (self.folds_file is None) != (self.fold is None):
-            alone = "fold" if self.folds_file is None else "folds_file"
-            raise ValueError(f"{alone} is given alone, and folds_file and fold go together")
+            given, other = "fold", "folds_file"
+            if self.fold is None:
+                given, other = other, given
+            raise ValueError(f"{given} is given without {other}. Give both or neither")
         return self
 
 

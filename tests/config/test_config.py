@@ -303,7 +303,7 @@ def test_a_section_with_all_its_keys_commented_out_has_its_defaults(load) -> Non
         (b"\xff\xd8\xff\xe0", "c.yaml: not UTF-8 text"),
         (b"", "c.yaml: expected keys with values, found an empty file"),
         (b"- task\n", "c.yaml: expected keys with values, found a list"),
-        (b"skirt\n", "c.yaml: expected keys with values, found a str"),
+        (b"skirt\n", "c.yaml: expected keys with values, found text"),
     ],
 )
 def test_what_is_no_mapping_is_one_line_with_the_file(tmp_path, content, problem) -> None:
