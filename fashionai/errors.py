@@ -1,6 +1,6 @@
 """The exceptions for all errors that a user can correct, and suggestions of valid names.
 
-The command line prints such an error as one line and exits with code 2. A traceback
+The command line prints the message of such an error and exits with code 2. A traceback
 means a defect of the program.
 """
 

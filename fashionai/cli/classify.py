@@ -33,7 +33,9 @@ Examples:
 )
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option(
-    "--allow-private", is_flag=True, help="Also download from this machine and private networks."
+    "--allow-private",
+    is_flag=True,
+    help="Also download from this machine and from private networks.",
 )
 @prediction_options
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|URL...")
