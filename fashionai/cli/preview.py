@@ -49,8 +49,9 @@ def command(
     training, with the names of their classes above them.
     """
     from fashionai.config import load_config
+    from fashionai.errors import counted
     from fashionai.reporting.preview import write_preview
 
     config = load_config(config_file, overrides)
     count = write_preview(config, out, rows, columns, epoch, image)
-    click.echo(f"{out}: {count} images of epoch {epoch}")
+    click.echo(f"{out}: {counted(count, 'image')} of epoch {epoch}")

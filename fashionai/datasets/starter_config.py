@@ -10,7 +10,7 @@ import numpy as np
 
 from fashionai.config.schema import config_schema
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
-from fashionai.errors import ConfigError, DataError, closest
+from fashionai.errors import ConfigError, DataError, closest, counted
 from fashionai.families import full_names, known_task
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
@@ -283,8 +283,7 @@ def _choose_weights(survey: Survey) -> tuple[str, str]:
     without = f"; {empty} without images" if empty else ""
     if ratio == 1:
         subject = "Every class with images" if empty else "Every class"
-        count = "1 image" if survey.counts[largest] == 1 else f"{survey.counts[largest]:,} images"
-        return "none", f"{subject} has {count}{without}."
+        return "none", f"{subject} has {counted(survey.counts[largest], 'image')}{without}."
     figures = (
         f"Classes have from {survey.counts[smallest]:,} ({names[1]}) to "
         f"{survey.counts[largest]:,} ({names[0]}) images{without}."

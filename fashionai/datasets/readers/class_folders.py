@@ -22,7 +22,7 @@ from fashionai.datasets.readers.image_files import (
     note_on_other_files,
 )
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError, nearest
+from fashionai.errors import DataError, counted, nearest
 from fashionai.files.names import comparable
 from fashionai.tasks import Task
 
@@ -146,7 +146,7 @@ def _leave_out_unlabelled(places: dict[str, Path]) -> list[str]:
         return []
     del places["test"]
     return [
-        f"{folder}: {len(content.images):,} images without classes are left out; "
+        f"{folder}: left out {counted(len(content.images), 'image')} without classes; "
         f"predict them with: fashionai predict --questions {folder}"
     ]
 
