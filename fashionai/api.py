@@ -21,7 +21,7 @@ from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError
 from fashionai.families import find_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER, RUNS_FOLDER
-from fashionai.files.yaml_files import parse_scalar
+from fashionai.files.yaml_files import dump_json, parse_scalar
 from fashionai.progress import Advance, ProgressBar, no_progress
 from fashionai.runs import Run, RunFolder, create_run
 
@@ -70,7 +70,7 @@ def prepare(
         folders: Folder of class folders, or of folders train, val and test with class folders.
         columns: Names of the table's columns by role (``path``, ``label``, ``split``,
             ``group``); needed for columns with unusual names.
-        classes: Classes of a new task in order; by default sorted by name.
+        classes: Classes of a new task in order; by default sorted by name or number.
         val_fraction: Share of the rows for validation, in [0, 1); by default that of the data
             set, usually 0.1.
         seed: Seed of the split.
@@ -123,7 +123,9 @@ def _read(
         return read_data_set(find_task(name), data)
     by_role = {f"{role}_column": column for role, column in columns.items()}
     with _as_file(table) as file:
-        return read_own_table(name, file, Path(images), classes, **by_role)
+        data_set = read_own_table(name, file, Path(images), classes, **by_role)
+    # What was guessed about a DataFrame's file is of no use to anyone.
+    return data_set if isinstance(table, (str, Path)) else data_set._replace(guesses=())
 
 
 @contextlib.contextmanager
@@ -224,7 +226,7 @@ def _resolve(
     """The configuration with the overrides applied, all errors at once."""
     if isinstance(overrides, Mapping):
         # The values of overrides are YAML, which includes JSON.
-        overrides = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
+        overrides = [f"{key}={dump_json(value)}" for key, value in overrides.items()]
     if isinstance(config, (str, Path)):
         return load_config(Path(config), overrides)
     tree = config.model_dump() if isinstance(config, Config) else json.loads(json.dumps(config))

@@ -9,11 +9,15 @@ from __future__ import annotations
 import contextlib
 import difflib
 import reprlib
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
 # A shorter text is not taken for the beginning of a name.
 SHORTEST_BEGINNING = 2
+# Controls, such as those of colours; formats, such as those that turn the direction of writing;
+# halves of characters; separators of lines and paragraphs.
+UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 class FashionAIError(Exception):
@@ -76,7 +80,18 @@ def os_errors_as_data_errors() -> Iterator[None]:
 def shown(text: str, most: int = 80) -> str:
     """The text as a message shows it: on one line, what cannot be printed escaped, cut if long."""
     part = text if len(text) <= most else f"{text[: most - 3]}..."
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in part)
+    return printable(part).replace("\n", "\\n")
+
+
+def printable(text: str) -> str:
+    """The text with what controls a terminal, or does not show there, escaped; line breaks stay.
+
+    Names of files and values of other people's files are parts of messages.
+    """
+    return "".join(
+        repr(each)[1:-1] if unicodedata.category(each) in UNPRINTABLE and each != "\n" else each
+        for each in text
+    )
 
 
 def shown_value(value: object) -> str:

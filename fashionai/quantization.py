@@ -8,12 +8,13 @@ import numpy as np
 
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.engines.agreement import Agreement, agreement
-from fashionai.engines.calibration import calibrate, choose_images
 from fashionai.engines.gluon import open_gluon
-from fashionai.engines.int8 import quantized_forward
-from fashionai.engines.int8_files import save_quantized, weights_hash
+from fashionai.engines.int8.calibration import calibrate, choose_images
+from fashionai.engines.int8.engine import quantized_forward
+from fashionai.engines.int8.files import save_quantized, weights_hash
 from fashionai.engines.protocol import Engine
 from fashionai.errors import RunError, TrainingError
+from fashionai.files.outputs import try_place
 from fashionai.predictions.predict import check_task, predict_with_engine
 from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run, locked_run
@@ -70,6 +71,7 @@ def quantize(
     prepared folder has other classes than the run or when the run's weights change meanwhile, and
     errors of calibrate. Nothing is written then.
     """
+    try_place(str(run.folder.int8_report), run.folder.int8_report)
     train, val = (read_samples(run.config, split) for split in ("train", "val"))
     for task in val.tasks:
         check_task(run, task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import re
 import secrets
 import shlex
@@ -18,8 +17,10 @@ from typing import Any
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError, closest, shown_value
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.json_files import read_json
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.yaml_files import load_yaml
+from fashionai.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
 
 # The settings of a cross-validation. The folder with this file also has one run per fold.
@@ -153,16 +154,7 @@ class Run:
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """The content of metrics.json; empty when the run has not finished an epoch."""
-        file = self.folder.metrics_file
-        try:
-            metrics = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise RunError(f"{file}: not valid JSON: {error}") from None
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("tasks"), dict):
-            raise RunError(f"{file}: does not hold a run's metrics")
-        return metrics
+        return read_metrics(self.folder)
 
     @property
     def weights_file(self) -> Path:
@@ -183,6 +175,14 @@ class Run:
                 f"{self}: no {self.weights_file.name} yet",
                 f"Train it first: fashionai train --run {self} --resume",
             )
+
+    def check_weights(self) -> str:
+        """The SHA-256 of the weights that predict; RunError as for check_hash."""
+        return self.check_hash(self.weights_file)
+
+    def check_hash(self, file: Path) -> str:
+        """The SHA-256 of a file of the run's weights; errors as for check_recorded."""
+        return check_recorded(file, self.metrics, lambda: read_metrics(self.folder))
 
     def check_same_config(self, config: Config) -> None:
         """Raise RunError unless the run has this configuration; decoding threads may differ."""
@@ -221,6 +221,37 @@ class Run:
             raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
         meant = closest(self.path.name, (run.path.name for run in find_runs(self.path.parent)))
         raise RunError(problem, f"Did you mean '{self.path.with_name(meant)}'?" if meant else "")
+
+
+def read_metrics(folder: RunFolder) -> dict[str, Any]:
+    """The content of metrics.json, see Run.metrics."""
+    file = folder.metrics_file
+    try:
+        metrics = read_json(file)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise RunError(f"{file}: not valid JSON: {error}") from None
+    if not _is_metrics(metrics):
+        raise RunError(f"{file}: does not hold a run's metrics")
+    return dict(metrics)
+
+
+def _is_metrics(value: Any) -> bool:
+    """Whether a JSON value has the types of metrics.json; keys may be missing but for tasks."""
+    if not isinstance(value, dict) or not isinstance(value.get("tasks"), dict):
+        return False
+    scores = [value.get("best", {}), *value["tasks"].values()]
+    if not all(isinstance(each, dict) for each in scores):
+        return False
+    numbers = [value.get("epochs", 0), *(number for each in scores for number in each.values())]
+    weights = value.get("weights", "")
+    return (
+        all(number is None or type(number) in (int, float) for number in numbers)
+        and isinstance(value.get("finished", False), bool)
+        and isinstance(weights, str)
+        and Path(weights).name == weights
+    )
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fashionai.errors import DataError
+from fashionai.files.names import fitting
 
 Parsed = TypeVar("Parsed")
 
@@ -51,10 +52,14 @@ class Task:
 
     @cached_property  # used for every image
     def folder_names(self) -> tuple[str, ...]:
-        """Names of the folders of all labels; their sorted order is the class order."""
+        """Names of the folders of all labels; their sorted order is the class order.
+
+        A long name of a class is cut. The index keeps the names distinct.
+        """
         width = len(str(len(self.labels) - 1))
         return tuple(
-            f"{index:0{width}d}_{folder_safe(name)}" for index, name in enumerate(self.labels)
+            fitting(f"{index:0{width}d}_{folder_safe(name)}")
+            for index, name in enumerate(self.labels)
         )
 
 
@@ -108,13 +113,19 @@ def prepared_tasks(folder: Path) -> list[Task]:
 
 
 def _task_of(value: Any) -> Task:
-    return Task(
-        value["task"],
-        tuple(value["aliases"]),
-        tuple(value["classes"]),
-        value["family"],
-        value.get("background", ""),
-    )
+    """The task of a JSON object; KeyError, TypeError or ValueError for another content."""
+    classes = _texts(value["classes"])
+    if not classes or len(set(classes)) < len(classes):
+        raise ValueError("no classes, or one of them twice")
+    name, family, background = _texts([value["task"], value["family"], value.get("background", "")])
+    return Task(name, _texts(value["aliases"]), classes, family, background)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """The texts in a JSON list; TypeError for another type of list or of item."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("expected a list of texts")
+    return tuple(values)
 
 
 def _read_json(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
@@ -122,7 +133,7 @@ def _read_json(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
         return parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DataError(
             f"{path}: does not describe a task, expected JSON of task, aliases, classes and family"
         ) from None

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import fashionai
-from fashionai.errors import ConfigError, RunError
+from fashionai.errors import ConfigError, RunError, shown
 from tests.support.commands import ROOT
 from tests.support.commands import fashionai as command
 from tests.support.data_trees import write_class_folders, write_table
@@ -158,3 +158,11 @@ def test_preparing_imports_neither_mxnet_nor_pandas() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("name", ["\U0001f989", "a\u2028b", "no", "1:30", 'a"b', "é\x7f"])
+def test_values_of_overrides_are_read_as_they_are(name: str) -> None:
+    """They are passed on as JSON, of which YAML does not read every escape."""
+    with pytest.raises(ConfigError) as caught:
+        fashionai.train({"task": "skirt"}, {"monitor": name})
+    assert f"monitor: found '{shown(name)}'. Choose from: " in str(caught.value)

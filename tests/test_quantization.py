@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.errors import RunError, TrainingError
+from fashionai.errors import DataError, RunError, TrainingError
 from fashionai.models.zoo import build_network
 from fashionai.quantization import quantize
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from tests.support.commands import run_cli
 from tests.support.references import MEAN, STD, naive_views
+from tests.support.trained_runs import replace_weights
 
 mx = import_mxnet()
 
@@ -82,7 +83,7 @@ def test_the_report_has_the_scores_of_evaluate(cnn: Run, trained: Path) -> None:
     (scores,) = report["tasks"].values()
     for engine, when in (("gluon", "float32"), ("int8", "int8")):
         options = ("--run", cnn, "--split", "val", "--crops", 1, "--engine", engine)
-        out = cnn.path / f"{engine}.json"
+        out = cnn.path / f"scores-{engine}.json"
         done = run_cli("evaluate", *options, "--json", out, cwd=trained)
         assert done.returncode == 0, done.stderr
         (evaluated,) = json.loads(out.read_text())["tasks"].values()
@@ -96,7 +97,7 @@ def test_a_loss_beyond_the_bound_is_refused_and_leaves_nothing(cnn: Run) -> None
     weights["features.1.gamma"][0] = 1000
     weights["features.1.beta"][0] = 1000
     weights["features.4.weight"][:, 0] = 0
-    mx.nd.save(str(cnn.weights_file), weights)
+    replace_weights(cnn.path, weights)
     before = sorted(cnn.path.iterdir())
     with pytest.raises(
         TrainingError, match=r"lowers .* mAP by 0\.\d+, expected at most 0.01; nothing was"
@@ -121,8 +122,17 @@ def test_weights_that_change_meanwhile_are_not_quantized(cnn: Run) -> None:
     def train_on(done: int) -> None:
         weights = mx.nd.load(str(cnn.weights_file))
         weights["output.bias"] += 1
-        mx.nd.save(str(cnn.weights_file), weights)
+        replace_weights(cnn.path, weights)
 
     with pytest.raises(RunError, match="the weights changed during quantization"):
         quantize(cnn, progress=train_on)
     assert not cnn.folder.int8_report.exists()
+
+
+def test_the_place_is_tried_before_anything_is_computed(
+    cnn: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fashionai.quantization.read_samples", None)
+    cnn.folder.int8_report = Path("/proc/int8.json")
+    with pytest.raises(DataError, match=r"^/proc/int8\.json: cannot be written: "):
+        quantize(cnn)

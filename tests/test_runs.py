@@ -141,3 +141,31 @@ def test_the_weights_of_a_run_are_those_that_its_metrics_name(tmp_path: Path) ->
     assert Run(run).weights_file == run.best_averaged_parameters
     run.metrics_file.unlink()
     assert Run(run).weights_file == run.best_parameters
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"best": []},
+        {"best": {"map": "high"}},
+        {"tasks": {"skirt_length_labels": 3}},
+        {"epochs": [3]},
+        {"finished": "yes"},
+        {"weights": 5},
+        {"weights": "../other/best.params"},
+    ],
+    ids=str,
+)
+def test_metrics_of_other_types_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    run = Run(make_run(tmp_path / "a", "skirt", 0.8))
+    write_json(run.folder.metrics_file, {**run.metrics, **change})
+    with pytest.raises(RunError, match=r"metrics\.json: does not hold a run's metrics"):
+        _ = Run(run.folder).metrics
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "classes.json"])
+def test_json_that_is_nested_too_deep_is_refused(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path / "a", "skirt", 0.8)
+    (run.path / name).write_text("[" * 100_000)
+    with pytest.raises(FashionAIError, match=name):
+        _ = Run(run).metrics, Run(run).tasks

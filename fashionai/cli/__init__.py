@@ -7,7 +7,7 @@ that a user can correct end here as a message and exit code 2.
 from __future__ import annotations
 
 import importlib
-import signal
+import os
 import sys
 from collections.abc import Sequence
 from typing import Optional
@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.streams import make_streams_safe
-from fashionai.errors import FashionAIError, RunStoppedError
+from fashionai.errors import FashionAIError, RunStoppedError, printable
 
 # Name and one line of every command, so that --help imports none of them.
 COMMANDS = {
@@ -109,18 +109,21 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except RunStoppedError as error:
-        click.echo(str(error), err=True)
+        click.echo(printable(str(error)), err=True)
         sys.exit(error.exit_code)
     except FashionAIError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         # Full disks, missing permissions and the like: a traceback would explain nothing.
-        click.echo(f"Error: {error.filename or 'file system'}: {error.strerror or error}", err=True)
+        place = printable(str(error.filename or "file system"))
+        click.echo(f"Error: {place}: {error.strerror or error}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        if arguments is None:
-            # Threads end with the program: a further Ctrl-C would abort it while it waits for them.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo("Interrupted.", err=True)
+        if arguments is None:
+            # After a second Ctrl-C, threads may still decode images: C++ code aborts the program
+            # when such a thread wakes up while Python ends.
+            sys.stdout.flush()
+            os._exit(130)
         sys.exit(130)

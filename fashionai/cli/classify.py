@@ -7,7 +7,14 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
+from fashionai.cli.options import (
+    PredictionSettings,
+    left_out,
+    overwrite_option,
+    prediction_options,
+    runs_option,
+    skip_bad_option,
+)
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -37,6 +44,8 @@ Examples:
     is_flag=True,
     help="Also download from this machine and from private networks.",
 )
+@skip_bad_option
+@overwrite_option
 @prediction_options
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|URL...")
 def command(
@@ -46,6 +55,8 @@ def command(
     json_file: Optional[str],
     csv_file: Optional[Path],
     allow_private: bool,
+    skip_bad: bool,
+    overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
     """Print the most probable classes of images, with their probabilities.
@@ -64,6 +75,7 @@ def command(
     from fashionai.reporting.classes import image_lines
     from fashionai.web.downloads import DownloadLimits
 
+    _check_outputs(images, json_file, csv_file, overwrite)
     runs = choose_runs(Candidates.open(run_paths))
     results = classify(
         images,
@@ -73,6 +85,7 @@ def command(
         limits=DownloadLimits(allow_private=allow_private),
         rng=np.random.default_rng(),
         progress=progress_bar,
+        leave_out=left_out if skip_bad else None,
         **settings.options,
     )
     if csv_file is not None:
@@ -86,3 +99,22 @@ def command(
         click.echo(f"{task.name}: {', '.join(str(run) for run in own)}")
     for image, tasks in results:
         click.echo("\n".join(image_lines(image, tasks)))
+
+
+def _check_outputs(
+    images: tuple[str, ...], json_file: Optional[str], csv_file: Optional[Path], overwrite: bool
+) -> None:
+    """Raise ConfigError or DataError for a file that must not or cannot be written."""
+    from fashionai.files.outputs import check_distinct, check_output
+    from fashionai.predictions.classify import CSV_RESULTS, JSON_RESULTS
+    from fashionai.web.urls import is_url
+
+    inputs = [Path(image) for image in images if not is_url(image)]
+    outputs = {}
+    if json_file is not None and json_file != "-":
+        outputs["--json"] = Path(json_file)
+        check_output("--json", outputs["--json"], JSON_RESULTS, inputs, overwrite)
+    if csv_file is not None:
+        outputs["--csv"] = csv_file
+        check_output("--csv", csv_file, CSV_RESULTS, inputs, overwrite)
+    check_distinct(outputs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.cli.options import overwrite_option
 from fashionai.errors import counted
 
 if TYPE_CHECKING:
@@ -37,21 +38,27 @@ OUTCOME_COLUMNS = [("both correct", 14), ("only A", 8), ("only B", 8), ("neither
     type=click.Path(path_type=Path),
     help="CSV file to write the rows with different predictions to.",
 )
-def command(file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[Path]) -> None:
+@overwrite_option
+def command(
+    file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[Path], overwrite: bool
+) -> None:
     """Compare two prediction files of the same rows.
 
     The predicted class is the one with the largest probability. In the table of
     predicted classes, "differ" counts rows of A that B predicts otherwise. "mean
     difference" is the mean absolute difference of probabilities over all rows and
-    classes. With labels, p is the p value of McNemar's exact test: the probability of a
-    difference at least as large if both files were equally good.
+    classes. With labels, p is the p value of McNemar's exact test: the probability
+    of a difference at least as large if both files were equally good.
     """
-    from fashionai.scoring.compare import compare_tasks, write_differences
+    from fashionai.files.outputs import check_output
+    from fashionai.scoring.compare import DIFFERENCES, compare_tasks, write_differences
     from fashionai.scoring.joining import join_files
     from fashionai.scoring.labels import read_labels
 
     if out in (file_a, file_b):
         raise click.UsageError(f"--out {out} is one of the files to compare")
+    if out is not None:
+        check_output("--out", out, DIFFERENCES, [file_a, file_b, *labels], overwrite)
     joined = join_files([file_a, file_b])
     names = str(file_a), ", ".join(map(str, labels))
     truth = read_labels(labels, [part.task for part in joined])

@@ -30,7 +30,8 @@ Example:
     "--test-images", type=click.IntRange(min=1), default=240, help="Test images per task."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random drawings.")
-def command(out: Path, train_images: int, test_images: int, seed: int) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace label files that hold other rows.")
+def command(out: Path, train_images: int, test_images: int, seed: int, overwrite: bool) -> None:
     """Write a small data set of drawn garments in the format of the FashionAI archives.
 
     ./benchmark.sh --demo runs this command, and then prepares, trains, predicts and
@@ -44,6 +45,7 @@ def command(out: Path, train_images: int, test_images: int, seed: int) -> None:
             train_per_task=train_images,
             test_per_task=test_images,
             seed=seed,
+            overwrite=overwrite,
             progress=bar,
         )
     click.echo(f"{out}: drawn garments for {', '.join(DEMO_TASKS)}")

@@ -7,6 +7,7 @@ from typing import Optional
 
 import click
 
+from fashionai.cli.options import overwrite_option
 from fashionai.errors import ConfigError, counted
 from fashionai.metrics import SCORE_NAMES
 
@@ -44,6 +45,7 @@ them with --weights to the test files of the same runs, in the same order.
     default="map",
     help="Score by which --search chooses the weights.",
 )
+@overwrite_option
 def command(
     files: tuple[Path, ...],
     out: Optional[Path],
@@ -51,13 +53,15 @@ def command(
     search: bool,
     labels: tuple[Path, ...],
     by: str,
+    overwrite: bool,
 ) -> None:
     """Average prediction files that hold the same rows, in any order.
 
     The mean has the rows in the order of the first file.
     """
+    from fashionai.files.outputs import check_output
     from fashionai.metrics import SCORE_NAMES
-    from fashionai.predictions.formats import write_predictions
+    from fashionai.predictions.formats import PREDICTIONS, write_predictions
     from fashionai.reporting.tables import score_table
     from fashionai.scoring.ensemble import average_files, normalize_weights, search_weights
     from fashionai.scoring.joining import join_files
@@ -65,6 +69,8 @@ def command(
 
     _check_arguments(files, out, weights_text, search, labels)
     weights = normalize_weights(_parse_weights(weights_text), len(files))
+    if out is not None:
+        check_output("--out", out, PREDICTIONS, [*files, *labels], overwrite)
     joined = join_files(files)
     if search:
         names = str(files[0]), ", ".join(map(str, labels))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options
+from fashionai.cli.options import PredictionSettings, overwrite_option, prediction_options
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 
@@ -81,6 +81,7 @@ class Threshold(click.ParamType):
     help="Print the confusion matrix; for many classes the pairs that are confused.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="JSON file to write.")
+@overwrite_option
 @prediction_options
 def command(
     predictions: Optional[Path],
@@ -93,6 +94,7 @@ def command(
     per_class: bool,
     confusion: bool,
     json_file: Optional[Path],
+    overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
     """Score a prediction file against labels, or a run on a prepared split.
@@ -102,12 +104,16 @@ def command(
     prediction file has any of its rows; then all its rows must be there.
     """
     from fashionai.files import write_json
+    from fashionai.files.outputs import check_output
     from fashionai.reporting.tables import class_table, confusion_table
-    from fashionai.scoring.evaluate import evaluate_file, to_json
+    from fashionai.scoring.evaluate import SCORES, evaluate_file, to_json
 
     if len(run_paths) > 1:
         raise click.UsageError("--run: give only one; predict averages several runs into a file")
     run_path = run_paths[0] if run_paths else None
+    if json_file is not None:
+        inputs = [file for file in (predictions, *labels, questions) if file is not None]
+        check_output("--json", json_file, SCORES, inputs, overwrite)
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
     if run_path is not None and predictions is None and not labels:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fashionai.cli.options import config_option, device_options, parse_gpus
+from fashionai.cli.options import config_option, device_options, overwrite_option, parse_gpus
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -18,6 +18,8 @@ Examples:
 
 KEY=VALUE overrides any key that fashionai config prints.
 """
+
+COLUMNS = ("learning_rate", "loss", "smoothed_loss")
 
 
 @click.command(epilog=EPILOG)
@@ -42,6 +44,7 @@ KEY=VALUE overrides any key that fashionai config prints.
     help="Learning rate of the last step.",
 )
 @click.option("--steps", type=click.IntRange(min=20), default=100, help="Number of training steps.")
+@overwrite_option
 @device_options
 def command(
     overrides: tuple[str, ...],
@@ -50,6 +53,7 @@ def command(
     lowest: float,
     highest: float,
     steps: int,
+    overwrite: bool,
     device: str,
     gpus: str,
 ) -> None:
@@ -65,19 +69,22 @@ def command(
         )
     from fashionai.config import load_config
     from fashionai.files.csv_files import write_rows
+    from fashionai.files.outputs import PICTURES, check_output, csv_kind
     from fashionai.reporting.plots import draw_range_test
     from fashionai.runtime import contexts
     from fashionai.training.lr_finder import find_learning_rate
 
+    table, picture = out / "lr_finder.csv", out / "lr_finder.png"
+    check_output("--out", table, csv_kind("a range test", COLUMNS), overwrite=overwrite)
+    check_output("--out", picture, PICTURES, overwrite=overwrite)
     config = load_config(config_file, overrides)
     devices = contexts(device, parse_gpus(gpus))
     with progress_bar("range test", steps, "steps") as advance:
         found = find_learning_rate(
             config, devices, lowest=lowest, highest=highest, steps=steps, progress=advance
         )
-    header = [("learning_rate", "loss", "smoothed_loss")]
-    write_rows(out / "lr_finder.csv", [*header, *zip(*found[:3])])
-    draw_range_test(out / "lr_finder.png", *found)
+    write_rows(table, [COLUMNS, *zip(*found[:3])])
+    draw_range_test(picture, *found)
     made, last = len(found.rates), found.rates[-1]
     if made < steps:
         click.echo(f"the loss diverged at rate {last:.2g}, after {made} of {steps} steps")
@@ -86,4 +93,4 @@ def command(
     else:
         click.echo(f"suggested: optimizer.lr={found.suggestion:.2g}")
         click.echo("The loss decreases fastest there. (one_cycle: use it as the maximum rate.)")
-    click.echo(f"{out / 'lr_finder.csv'}, {out / 'lr_finder.png'}")
+    click.echo(f"{table}, {picture}")

@@ -90,6 +90,29 @@ def runs_option(command: Command) -> Command:
     )(command)
 
 
+def skip_bad_option(command: Command) -> Command:
+    """Add --skip-bad for the images that a command predicts."""
+    return click.option(
+        "--skip-bad",
+        is_flag=True,
+        help="Go on without images that cannot be used, and list them on standard error.",
+    )(command)
+
+
+def left_out(name: str, reason: str) -> None:
+    """Tell, on standard error, that an image is left out."""
+    click.echo(f"left out: {name}: {reason}", err=True)
+
+
+def overwrite_option(command: Command) -> Command:
+    """Add --overwrite for the files that a command writes."""
+    return click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace an existing file that is no earlier result of this command.",
+    )(command)
+
+
 def batch_size_option(command: Command) -> Command:
     """Add --batch-size."""
     return click.option(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options, runs_option
+from fashionai.cli.options import (
+    PredictionSettings,
+    left_out,
+    overwrite_option,
+    prediction_options,
+    runs_option,
+    skip_bad_option,
+)
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 from fashionai.errors import counted
@@ -69,6 +76,8 @@ Examples:
     "probability. With two classes: predict the second class where its probability exceeds it.  "
     "[default: 0.5 for two classes]",
 )
+@skip_bad_option
+@overwrite_option
 @prediction_options
 def command(
     out: Path,
@@ -80,6 +89,8 @@ def command(
     split: Optional[str],
     layout: str,
     threshold: Optional[float],
+    skip_bad: bool,
+    overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
     """Write a prediction file, with probabilities averaged over crops and runs.
@@ -87,14 +98,25 @@ def command(
     The rows are in the order of the question file, or sorted by name for a folder.
     """
     from fashionai.families import expand_tasks
-    from fashionai.predictions.plan import plan_questions, plan_split, question_file, write_planned
+    from fashionai.files.outputs import check_output
+    from fashionai.predictions.formats import PREDICTIONS
+    from fashionai.predictions.plan import (
+        plan_questions,
+        plan_split,
+        question_file,
+        without_bad_images,
+        write_planned,
+    )
     from fashionai.predictions.run_choice import Candidates
     from fashionai.tasks import prepared_tasks
 
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")
+    if split is not None and skip_bad:
+        raise click.UsageError("--skip-bad and --split exclude each other: prepare checks images")
     if questions is None and path_column is not None:
         raise click.UsageError("--path-column goes with --questions")
+    check_output("--out", out, PREDICTIONS, [questions] if questions else [], overwrite)
     log_to_terminal()
     candidates = Candidates.open(run_paths)
     tasks = expand_tasks(task_names, [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)])
@@ -103,7 +125,9 @@ def command(
         plan = plan_split(split, tasks, candidates, **options)
     else:
         file = questions or question_file(data, tasks or candidates.tasks)
+        check_output("--out", out, PREDICTIONS, [file], overwrite)
         plan = plan_questions(file, data, tasks, candidates, path_column=path_column, **options)
+        plan = without_bad_images(plan, progress_bar, left_out if skip_bad else None)
     for task, _, runs in (part.request for part in plan.parts):
         _print_runs(task, runs)
         if task.holds_out_background and threshold is None and layout == "competition":

@@ -85,7 +85,9 @@ def family_options(function: Function) -> Function:
     type=click.Path(path_type=Path),
     help="Your own class folders, or folders train, val and test of class folders.",
 )
-@click.option("--classes", metavar="A,B,C", help="Order of the classes.  [default: sorted by name]")
+@click.option(
+    "--classes", metavar="A,B,C", help="Order of the classes.  [default: sorted by name or number]"
+)
 @family_options
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be decoded.")
 def command(

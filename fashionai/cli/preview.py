@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import config_option
+from fashionai.cli.options import config_option, overwrite_option
 
 EPILOG = """
 \b
@@ -34,6 +34,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Show augmentations of this image only, such as skirt.jpg.",
 )
+@overwrite_option
 def command(
     overrides: tuple[str, ...],
     config_file: Path,
@@ -42,6 +43,7 @@ def command(
     columns: int,
     epoch: int,
     image: Optional[Path],
+    overwrite: bool,
 ) -> None:
     """Draw a grid of training images as the network sees them.
 
@@ -50,8 +52,11 @@ def command(
     """
     from fashionai.config import load_config
     from fashionai.errors import counted
-    from fashionai.reporting.preview import write_preview
+    from fashionai.files.outputs import PICTURES, check_output
+    from fashionai.reporting.preview import check_png_name, write_preview
 
+    check_png_name(out)
+    check_output("--out", out, PICTURES, [image] if image else [], overwrite)
     config = load_config(config_file, overrides)
     count = write_preview(config, out, rows, columns, epoch, image)
     click.echo(f"{out}: {counted(count, 'image')} of epoch {epoch}")

@@ -9,7 +9,7 @@ import click
 
 from fashionai.cli.options import batch_size_option
 from fashionai.cli.progress import progress_bar
-from fashionai.engines.calibration_modes import CALIBRATION_MODES
+from fashionai.engines.int8.calibration_modes import CALIBRATION_MODES
 
 if TYPE_CHECKING:
     from fashionai.quantization import QuantizationResult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union, get_args, get_type_hints
@@ -233,7 +234,12 @@ def _is_section(key: str) -> bool:
 
 def known_keys() -> list[str]:
     """Every dotted key that a configuration may hold."""
-    return _keys_of(Config)
+    return [*_all_keys()]
+
+
+@functools.cache
+def _all_keys() -> tuple[str, ...]:
+    return tuple(_keys_of(Config))
 
 
 def _keys_of(annotation: Any) -> list[str]:

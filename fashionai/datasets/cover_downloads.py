@@ -14,10 +14,11 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.csv_files import read_csv_rows, write_rows
-from fashionai.pipeline.decode import find_damage, read_header
+from fashionai.files.outputs import check_not_lost, csv_kind, try_folder
+from fashionai.pipeline.decode import decode, find_damage, read_header
 from fashionai.progress import ProgressBar
 from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.web.urls import is_url
@@ -88,10 +89,12 @@ def download_covers(
     A file's name depends only on its URL, and an image that is present in the right size is not
     fetched again. Failures do not stop the download; ``failed.csv`` in ``out`` lists them, and
     is removed when there are none. ``at_once`` is the number of threads, and ``rng`` varies the
-    pauses between attempts. Raises DataError for a list that cannot be read.
+    pauses between attempts. Raises DataError for a list that cannot be read, and ConfigError when
+    ``failed.csv`` is a file of the user's.
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file, expected a folder to write to")
+    _check_failures_file(out)
     lines: dict[str, int] = {}
     for listed in read_urls(urls_file):
         lines.setdefault(listed.url, listed.line)
@@ -123,7 +126,7 @@ def read_urls(path: Path) -> list[ListedURL]:
     the first column that holds one. Raises DataError for a file without URLs, and for a row
     whose number of fields differs from that of the first row.
     """
-    rows = [(fields, place) for fields, place in read_csv_rows(path) if any(fields)]
+    rows = list(read_csv_rows(path))
     if not rows:
         raise DataError(f"{path}: is empty, expected URLs")
     header, place = rows[0]
@@ -158,7 +161,9 @@ def _url_column(header: Sequence[str], fields: Sequence[str], place: str) -> int
     """Return the position of the URLs, from the first row below the header if there is one."""
     holding = [index for index, field in enumerate(fields) if is_url(field)]
     if not holding:
-        raise DataError(f"{place}: found '{','.join(fields)}', expected a URL such as https://...")
+        raise DataError(
+            f"{place}: found '{shown(','.join(fields))}', expected a URL such as https://..."
+        )
     named = [index for index in holding if header[index].lower() == "url"]
     return (named or holding)[0]
 
@@ -168,11 +173,20 @@ def _is_present(path: Path, size: int) -> bool:
 
 
 def _write_resized(path: Path, data: bytes, size: int) -> None:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    pixels = decode(data, None, str(path))
     resized = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
     jpeg = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     with atomic_path(path, durable=False) as temporary:
         temporary.write_bytes(jpeg.tobytes())
+
+
+def _check_failures_file(out: Path) -> None:
+    """Raise ConfigError when ``failed.csv`` in ``out`` is not an earlier list of failures."""
+    place = out / FAILED
+    # It is removed when nothing fails, so that no option replaces a file of the user's.
+    kind = csv_kind("a list of failures", FAILED_HEADER)
+    check_not_lost(str(place), place, kind, False, "Move it, or name another folder with --out")
+    try_folder("--out", out)
 
 
 def _write_failures(path: Path, failures: Sequence[Failure]) -> None:

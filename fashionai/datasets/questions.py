@@ -38,9 +38,8 @@ from fashionai.datasets.readers.image_files import (
 )
 from fashionai.datasets.readers.reader import QuestionFile, readers
 from fashionai.datasets.records import ImageToPredict
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError, DataError, shown
 from fashionai.files import csv_files
-from fashionai.files.names import shortened
 from fashionai.tasks import Task
 
 logger = logging.getLogger(__name__)
@@ -256,7 +255,7 @@ def _find_images(rows: Sequence[_PathRow], places: Sequence[ImageFiles]) -> list
             continue
         first = first_places.setdefault(image, where)
         if first != where:
-            raise DataError(f"{where}: {shortened(text)} is listed twice, first at {first}")
+            raise DataError(f"{where}: {shown(text)} is listed twice, first at {first}")
         images.append(ImageToPredict(text, files.root / image, None))
     if missing:
         error = files.missing(missing)

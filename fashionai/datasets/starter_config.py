@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -14,7 +13,8 @@ from fashionai.errors import ConfigError, DataError, closest, counted
 from fashionai.families import full_names, known_task
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
-from fashionai.files.yaml_files import parse_scalar
+from fashionai.files.outputs import try_place
+from fashionai.files.yaml_files import dump_json, parse_scalar
 from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task, prepared_tasks
 
@@ -154,6 +154,7 @@ def write_starter_config(
     path = out or CONFIGS_FOLDER / f"{task.short_name}.yaml"
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: already exists", "Give --overwrite, or another --out")
+    try_place(f"--out {path}", path)
     text = starter_config(survey_task(task, folder, rng), folder, path)
     write_json(path.with_name(SCHEMA_FILE), config_schema())
     write_text(path, text)
@@ -293,8 +294,7 @@ def _choose_weights(survey: Survey) -> tuple[str, str]:
 
 def _scalar(text: str) -> str:
     """Return the text as a YAML scalar that is read back as this text and not as a number or so."""
-    quoted = json.dumps(text, ensure_ascii=False)
     try:
-        return text if parse_scalar(text) == text else quoted
+        return text if parse_scalar(text) == text else dump_json(text)
     except ValueError:
-        return quoted
+        return dump_json(text)

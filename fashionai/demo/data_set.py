@@ -17,8 +17,10 @@ import cv2
 import numpy as np
 
 from fashionai.demo.garments import draw
+from fashionai.errors import ConfigError
 from fashionai.families import find_task
-from fashionai.files import write_text
+from fashionai.files import named_errors, write_text
+from fashionai.files.outputs import try_folder
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import Task
 
@@ -47,29 +49,62 @@ def write_demo(
     train_per_task: int = 1200,
     test_per_task: int = 240,
     seed: int = 0,
+    overwrite: bool = False,
     progress: Advance = no_progress,
 ) -> None:
     """Write the demo data set: ``base`` (training), ``rank`` (test) and the test labels.
 
     The same arguments give the same bytes. ``progress`` is called with 1 after each
-    image. The label files are written last: a folder that has them is complete.
+    image. The label files are written last: a folder that has them is complete. Raises
+    ConfigError for a folder whose label files hold other rows, unless ``overwrite`` is set.
     """
     tasks = [find_task(name) for name in DEMO_TASKS]
-    tables: dict[str, list[str]] = {"base": [], "rank": []}
-    for split, count in (("base", train_per_task), ("rank", test_per_task)):
+    counts = {"base": train_per_task, "rank": test_per_task}
+    files = _label_files(tasks, counts, seed)
+    if not overwrite:
+        _check_same_rows(folder, files)
+    try_folder("--out", folder)
+    for split, count in counts.items():
         for task in tasks:
             (folder / split / "Images" / task.name).mkdir(parents=True, exist_ok=True)
             for image, rng in _images_to_draw(task, split, count, seed):
                 name = f"Images/{task.name}/{image.file}"
-                (folder / split / name).write_bytes(
-                    _jpeg(draw(task, image.label, image.maybe, rng), rng)
-                )
-                tables[split].append(f"{name},{task.name},{image.letters(len(task.classes))}\n")
+                data = _jpeg(draw(task, image.label, image.maybe, rng), rng)
+                with named_errors(folder / split / name):
+                    (folder / split / name).write_bytes(data)
                 progress(1)
-    questions = [row.rpartition(",")[0] + ",\n" for row in tables["rank"]]
-    write_text(folder / "rank/Tests/question.csv", "".join(questions))
-    write_text(folder / "fashionAI_attributes_answer_a_20180428.csv", "".join(tables["rank"]))
-    write_text(folder / "base/Annotations/label.csv", "".join(tables["base"]))
+    for place, text in files.items():
+        write_text(folder / place, text)
+
+
+def _label_files(tasks: list[Task], counts: dict[str, int], seed: int) -> dict[str, str]:
+    """The question, answer and label file, in the order in which they are written."""
+    tables = {
+        split: [
+            f"Images/{task.name}/{image.file},{task.name},{image.letters(len(task.classes))}\n"
+            for task in tasks
+            for image, _ in _images_to_draw(task, split, count, seed)
+        ]
+        for split, count in counts.items()
+    }
+    return {
+        "rank/Tests/question.csv": "".join(
+            row.rpartition(",")[0] + ",\n" for row in tables["rank"]
+        ),
+        "fashionAI_attributes_answer_a_20180428.csv": "".join(tables["rank"]),
+        "base/Annotations/label.csv": "".join(tables["base"]),
+    }
+
+
+def _check_same_rows(folder: Path, files: dict[str, str]) -> None:
+    """ConfigError for a label file that exists and has another content, as of a real data set."""
+    for place, text in files.items():
+        file = folder / place
+        if file.exists() and file.read_bytes() != text.encode():
+            raise ConfigError(
+                f"{file}: exists and holds other rows than the demo's",
+                "Name another folder with --out, or replace it with --overwrite",
+            )
 
 
 def _images_to_draw(

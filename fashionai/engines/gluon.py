@@ -14,8 +14,10 @@ def load_network(run: Run, contexts: Sequence[Any]) -> Any:
     """Load a run's network onto devices, with the weights that predict.
 
     The network maps normalised images ``(B, 3, crop, crop) float32`` to the logits of all tasks
-    ``(B, C) float32``. Raises WeightsError when the weights do not fit the network.
+    ``(B, C) float32``. Raises WeightsError when the weights do not fit the network, and RunError
+    when they are not those that the run recorded.
     """
+    run.check_weights()
     network = build_network(run.config.model.name, run.columns[-1].stop, run.config.data.crop)
     load_parameters(network, run.weights_file, list(contexts))
     return network

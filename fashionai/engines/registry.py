@@ -26,7 +26,7 @@ ENGINES = {
     "gluon": EngineEntry("fashionai.engines.gluon:open_gluon", cpu_only=False),
     "fused": EngineEntry("fashionai.engines.fused:open_fused"),
     "onnx": EngineEntry("fashionai.engines.onnx_runtime:open_onnx"),
-    "int8": EngineEntry("fashionai.engines.int8:open_int8", is_exact=False),
+    "int8": EngineEntry("fashionai.engines.int8.engine:open_int8", is_exact=False),
 }
 EXACT_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.is_exact)
 # Stands for the fastest exact engine, see fashionai.engines.choice.

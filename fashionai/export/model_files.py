@@ -10,17 +10,34 @@ from typing import Any
 from fashionai.engines.pixel_graph import OUTPUT
 from fashionai.errors import RunError
 from fashionai.files import as_json, atomic_path
+from fashionai.files.abandoned import abandoned_files
+from fashionai.files.outputs import try_folder
+from fashionai.pipeline.pixel_values import BACKGROUND
 from fashionai.runs import Run
 
 DESCRIPTION_FILE = "model.json"
 
 
 def check_folder_is_free(folder: Path) -> None:
-    """RunError unless the folder is empty or does not exist."""
+    """RunError unless the folder is empty, does not exist, or is of an export that was killed.
+
+    DataError for one that cannot be written.
+    """
     if folder.is_file():
         raise RunError(f"{folder}: is a file, expected a folder to write to")
-    if folder.exists() and any(folder.iterdir()):
+    try_folder("--out", folder)
+    if folder.exists() and any(folder.iterdir()) and not _was_killed(folder):
         raise RunError(f"{folder}: is not empty", "Name another folder with --out")
+
+
+def _was_killed(folder: Path) -> bool:
+    """Whether a folder holds only what an export has left that was killed while writing.
+
+    The description gets its temporary file first and its name last, see write_model.
+    """
+    names = [file.name for file in folder.iterdir()]
+    unfinished = DESCRIPTION_FILE not in names and abandoned_files(folder / DESCRIPTION_FILE)
+    return bool(unfinished) and all(name.startswith(("model", ".model")) for name in names)
 
 
 def pixel_graph_description(run: Run, format_name: str, input_name: str) -> dict[str, Any]:
@@ -45,8 +62,9 @@ def write_model(
     """Write files by name, and model.json.
 
     model.json holds the description and what every format needs: the classes of each task, the
-    first column of each task in the output and the column after its last, and how to resize and
-    crop an image. All files are written before the first gets its name; model.json gets it last.
+    first column of each task in the output and the column after its last, the colour (RGB) that
+    shows through where an image is transparent, and how to resize and crop an image. All files are
+    written before the first gets its name; model.json gets it last.
     """
     data, tasks = run.config.data, run.tasks
     columns = {task.name: [c.start, c.stop] for task, c in zip(tasks, run.columns)}
@@ -54,6 +72,7 @@ def write_model(
         **description,
         "classes": {task.name: list(task.classes) for task in tasks},
         "columns": columns,
+        "background": list(BACKGROUND),
         "resize_short": data.resize_short,
         "interpolation": {"shrinking": "area", "growing": "cubic"},
         "crop": data.crop,

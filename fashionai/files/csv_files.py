@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path
 from fashionai.files.names import printable
-from fashionai.files.text_files import read_text
+from fashionai.files.text_files import Text, read_text
 
 EXPECTED = "comma-separated rows"
-# Ends a file while it is read; no text contains it.
-END = "\0end of the file\0"
+# Ends a file while it is read. It is random, so that no text contains it.
+END = secrets.token_hex(16)
 
 
 def read_csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
@@ -24,10 +25,8 @@ def read_csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
     A row of empty fields is blank. Raises DataError for a file that is missing, not text or not
     CSV.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
     # The last row of a file whose last quote is not closed includes the mark.
-    lines = itertools.chain(io.StringIO(read_text(path, EXPECTED).text, newline=""), [END])
+    lines = itertools.chain(io.StringIO(_read(path).text, newline=""), [END])
     reader = csv.reader(lines)
     line = 1
     try:
@@ -40,12 +39,21 @@ def read_csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
             if not is_blank(fields):
                 yield [field.strip() for field in fields], f"{path}:{reader.line_num}"
     except csv.Error as error:
-        raise DataError(f"{path}:{line}: not valid CSV: {error}") from None
+        raise DataError(f"{path}:{line}: not valid CSV: {shown(str(error))}") from None
 
 
 def note_on_encoding(path: Path) -> list[str]:
-    """Return a line for the user where a file's encoding was guessed; errors as for read_text."""
-    return read_text(path, EXPECTED).note(path)
+    """Return a line for the user where a file's encoding was guessed.
+
+    Raises DataError for a file that is missing or not text.
+    """
+    return _read(path).note(path)
+
+
+def _read(path: Path) -> Text:
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    return read_text(path, EXPECTED)
 
 
 def is_blank(fields: Sequence[str]) -> bool:

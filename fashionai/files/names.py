@@ -42,11 +42,6 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def shortened(text: str, limit: int = 80) -> str:
-    """Return a text for messages: at most ``limit`` characters, and dots for the others."""
-    return text if len(text) <= limit else f"{text[:limit]}..."
-
-
 def fitting(stem: str, ending: str = "") -> str:
     """Return ``stem + ending`` as the name of a file, with the stem cut to LONGEST_NAME bytes."""
     room = LONGEST_NAME - len(os.fsencode(ending))

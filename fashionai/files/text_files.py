@@ -16,6 +16,9 @@ UTF_8 = "UTF-8"
 LARGEST_TEXT = 2**30
 # The number of bytes that tell UTF-16 without a byte order mark, by the zeros of ASCII letters.
 SAMPLE = 4096
+# The last letters of Latin Extended-B, for phonetics and languages that are hardly written. The
+# bytes of a few Chinese characters are such letters in UTF-8: the word for skirt is U+0239.
+RARE_LETTERS = frozenset(map(chr, range(0x220, 0x250)))
 # The share of characters in common Chinese use (GB2312) that makes a text Chinese.
 COMMON_SHARE = 0.9
 
@@ -59,7 +62,12 @@ def _candidates(data: bytes) -> list[tuple[str, str]]:
     if without_mark is not None:
         return [("UTF-16", without_mark)]
     found = [(UTF_8, "utf-8-sig")]
-    return [*found, ("GB18030", "gb18030")] if _looks_chinese(data) else found
+    if data.isascii() or data.startswith(codecs.BOM_UTF8):
+        return found
+    foreign = _foreign_letters(data, "utf-8-sig")
+    if (foreign is None or foreign <= RARE_LETTERS) and _looks_chinese(data):
+        return [("GB18030", "gb18030"), *found]
+    return found
 
 
 def _utf_16_without_mark(sample: bytes) -> Optional[str]:
@@ -73,24 +81,25 @@ def _utf_16_without_mark(sample: bytes) -> Optional[str]:
     return None
 
 
+def _foreign_letters(data: bytes, codec: str) -> Optional[set[str]]:
+    """Return the distinct letters that are not ASCII; None when the bytes do not fit the codec."""
+    try:
+        return {letter for letter in set(data.decode(codec)) if letter > "\x7f"}
+    except UnicodeDecodeError:
+        return None
+
+
 def _looks_chinese(data: bytes) -> bool:
     """Return whether GB18030 gives mostly common Chinese characters.
 
     Almost any bytes are valid GB18030. Common characters have two bytes from 0xA1 on, which
     accented letters of Western encodings, single between ASCII letters, rarely give.
     """
-    try:
-        text = data.decode("gb18030")
-    except UnicodeDecodeError:
+    foreign = _foreign_letters(data, "gb18030")
+    if not foreign or b"\0" in data:
         return False
-    foreign = [character for character in text if ord(character) > 127]
-    common = 0
-    for character in foreign:
-        try:
-            common += len(character.encode("gb2312")) == 2
-        except UnicodeEncodeError:
-            continue
-    return bool(foreign) and "\0" not in text and common >= COMMON_SHARE * len(foreign)
+    common = sum(letter.encode("gb2312", "ignore") != b"" for letter in foreign)
+    return common >= COMMON_SHARE * len(foreign)
 
 
 def _hint(data: bytes) -> str:

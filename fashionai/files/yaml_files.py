@@ -6,6 +6,7 @@ the number 90, ``no`` is false and ``1e-3`` is text.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from fashionai.errors import ConfigError, nearest, shown
 
 # A configuration has some 2 KB; one with a weight for each of 10,000 classes has 300 KB.
 MAX_BYTES = 1_000_000
-MAX_VALUES = 100_000
+MAX_VALUES = 50_000
 MAX_DEPTH = 50
 # Longer numbers fit no key. Python needs quadratic time to read them, or refuses to.
 MAX_DIGITS = 1_000
@@ -45,6 +46,8 @@ _CORE_SCHEMA = {
     ),
 }
 # Half a character, as a name that is not UTF-8 has; and the end of text for the file system.
+# What YAML allows only as an escape.
+_NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _BREAK = re.compile("[\x85\u2028\u2029]")
 _NO_TEXT = re.compile("[\ud800-\udfff\0]")
 
@@ -237,6 +240,15 @@ def parse_scalar(text: str) -> Any:
 def dump_yaml(tree: Any) -> str:
     """YAML text that is read back as the same values, keys in their order."""
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def dump_json(value: Any) -> str:
+    """The value as JSON on one line that YAML reads as the same value.
+
+    JSON's escapes of a character beyond the basic plane are two halves of characters in YAML.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_PLAIN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _read(text: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fashionai.errors import RunError
+from fashionai.files.array_lists import check_array_list
 from fashionai.models.parameter_files import save_arrays
 from fashionai.runtime import import_mxnet
 
@@ -131,7 +132,8 @@ def save_graph(graph: Graph, symbol_file: Path, parameters_file: Path) -> None:
 
 
 def load_graph(symbol_file: Path, parameters_file: Path) -> Graph:
-    """Read the files of save_graph. Raises MXNetError for other files."""
+    """Read the files of save_graph. Raises MXNetError or ValueError for other files."""
+    check_array_list(parameters_file)
     values = mx.nd.load(str(parameters_file))
     kinds: dict[str, dict[str, Any]] = {"arg": {}, "aux": {}}
     for prefixed_name, value in values.items():

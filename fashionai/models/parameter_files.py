@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fashionai.files.array_lists import DamagedArraysError, check_array_list
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
@@ -22,6 +23,7 @@ def save_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
         values.wait_to_read()  # raises errors of pending computations, which are not disk errors
     try:
         mx.nd.save(str(file), dict(arrays))
+        check_array_list(file)
         mx.nd.load(str(file))
-    except mx.base.MXNetError:
+    except (mx.base.MXNetError, DamagedArraysError):
         raise OSError(errno.EIO, "not all of it fits", str(file)) from None

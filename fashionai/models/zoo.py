@@ -16,6 +16,7 @@ import numpy as np
 
 from fashionai.conversion.convert import list_names
 from fashionai.errors import ConfigError, WeightsError
+from fashionai.files.array_lists import DamagedArraysError, check_array_list
 from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
@@ -178,7 +179,10 @@ def read_parameters(file: Path) -> dict[str, Any]:
             "model.pretrained is true, false or the path of a .params file",
         )
     try:
+        check_array_list(file)
         weights = mx.nd.load(str(file))
+    except DamagedArraysError as error:
+        raise WeightsError(f"{file}: {error}") from None
     except mx.base.MXNetError:
         raise WeightsError(f"{file}: not a .params file of MXNet") from None
     if not isinstance(weights, dict) or not weights:

@@ -1,17 +1,38 @@
-"""Decoding image files at the lowest sufficient resolution, and finding damaged ones."""
+"""Decoding image files at the lowest sufficient resolution, and finding damaged ones.
+
+image_formats.py decides which library decodes a format. Whatever a library raises becomes a reason
+in words, so that one bad file is a line with its name.
+"""
 
 from __future__ import annotations
 
-import io
 import zipfile
+from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from fashionai.errors import DataError
+from fashionai.pipeline import pillow_images
+from fashionai.pipeline.image_formats import (
+    HEAD,
+    NO_END_MARKER,
+    NO_IMAGE_DATA,
+    READABLE,
+    ImageHeader,
+    has_bad_profile,
+    identify_format,
+    read_image_header,
+    without_extras,
+)
+from fashionai.pipeline.pixel_values import (
+    has_transparent_pixels,
+    is_nearly_constant,
+    lay_on_white,
+    to_eight_bits,
+)
 
 # A path in the file system, or a member of a zip archive.
 ImageFile = Union[Path, zipfile.Path]
@@ -20,9 +41,10 @@ ImageFile = Union[Path, zipfile.Path]
 # above which Pillow refuses an image by default.
 LARGEST_PIXELS = 178_956_970
 SMALLEST_SIDE = 8
+# Of a longer image only the middle is used: enlarged to the size that networks see, an image of
+# 8 x 1,000,000 pixels would take 25 GB.
+LONGEST_RATIO = 128
 
-JPEG_MAGIC = b"\xff\xd8"
-START_OF_SCAN = 0xDA
 END_OF_IMAGE = b"\xff\xd9"
 
 # libjpeg decodes at 1/8, 1/4 or 1/2 of the resolution at a fraction of the cost.
@@ -36,8 +58,6 @@ REDUCED_FLAGS = (
 cv2.setNumThreads(0)
 # The errors raised below name the damaged file; OpenCV's messages on the terminal do not.
 cv2.setLogLevel(0)
-# find_damage checks the size against LARGEST_PIXELS for every format.
-Image.MAX_IMAGE_PIXELS = None
 
 
 class Header(NamedTuple):
@@ -47,53 +67,107 @@ class Header(NamedTuple):
     height: int
 
 
-def read_header(data: Union[bytes, BinaryIO]) -> Optional[Header]:
-    """The size of an encoded image, or None if its format is unknown.
+class Trait(Enum):
+    """What a user should know about a sound image; the value follows "1 image" or "2 images"."""
 
-    If ``data`` is an open file, only its header is read.
+    CONSTANT = "of one colour or nearly so"
+    TRANSPARENT = "with transparency, laid on white"
+    DEEP = "with more than 8 bits per value, scaled to its own range"
+    LONG = f"longer than {LONGEST_RATIO} times the short side, of which the middle is used"
+    BAD_PROFILE = "with a damaged colour profile, which is ignored"
+
+
+class Inspection(NamedTuple):
+    """The reason why an image cannot be used, "" for a sound one, and what it is like."""
+
+    damage: str
+    traits: frozenset[Trait] = frozenset()
+
+
+class _UnusableError(Exception):
+    """An image that cannot be used; the text is the reason."""
+
+
+class _Decoded(NamedTuple):
+    """Pixels ``(H, W, 3) uint8`` BGR, and what was done to get them."""
+
+    pixels: np.ndarray
+    traits: frozenset[Trait]
+
+
+def read_header(data: Union[bytes, BinaryIO]) -> Optional[Header]:
+    """The size of an encoded image, or None if its format is unknown or its header damaged.
+
+    An open file is read only if it begins like an image.
     """
+    if not isinstance(data, bytes):
+        head = data.read(HEAD)
+        data = head + data.read() if identify_format(head) else head
+    header = read_image_header(data)
+    if header is None:
+        return None
+    if header.width is not None and header.height is not None:
+        return Header(header.width, header.height)
     try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
-            return Header(*image.size)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return Header(*pillow_images.open_image(data, header.name).size)
+    except Exception:  # Pillow raises errors of many kinds; KeyError: a format not read.
         return None
 
 
-def find_damage(data: bytes) -> str:
-    """The reason why an encoded image cannot be used, or an empty string if it can.
+def is_image(handle: BinaryIO) -> bool:
+    """Whether an open file begins like an image, of a format that is read or of another one."""
+    head = handle.read(HEAD)
+    name = identify_format(head)
+    # Texts may begin like these two.
+    if name in ("BMP", "PNM"):
+        return read_header(head + handle.read()) is not None
+    return name is not None
 
-    A usable image has a known format, at most LARGEST_PIXELS pixels and sides of at
-    least SMALLEST_SIDE pixels; it is complete and can be decoded.
+
+def size_problem(width: int, height: int) -> str:
+    """The reason why an image of this size is not decoded, "" if it is.
+
+    Every image has at most LARGEST_PIXELS pixels and sides of at least SMALLEST_SIDE pixels.
     """
-    if not data:
-        return "empty file"
-    header = read_header(data)
-    if header is None:
-        return "not an image"
-    size = f"{header.width}x{header.height} pixels"
-    if header.width * header.height > LARGEST_PIXELS:
+    size = f"{width}x{height} pixels"
+    if width * height > LARGEST_PIXELS:
         return f"too large: {size}"
-    if min(header.width, header.height) < SMALLEST_SIDE:
-        return f"too small: {size}"
-    if _is_truncated_jpeg(data):
-        return "truncated"
-    if cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is None:
-        return "cannot be decoded"
-    return ""
+    return f"too small: {size}" if min(width, height) < SMALLEST_SIDE else ""
 
 
-def decode(data: bytes, short_side: int, name: str) -> np.ndarray:
+def find_damage(data: bytes) -> str:
+    """The reason why an encoded image cannot be used, or an empty string if it can."""
+    return inspect_image(data).damage
+
+
+def inspect_image(data: bytes) -> Inspection:
+    """Decode an image in full: the reason why it cannot be used, or what it is like.
+
+    A usable image has a format that is read and a size without size_problem; it is
+    complete and can be decoded.
+    """
+    try:
+        decoded = _decode(data, None)
+    except _UnusableError as error:
+        return Inspection(str(error))
+    constant = {Trait.CONSTANT} if is_nearly_constant(decoded.pixels) else set()
+    bad_profile = {Trait.BAD_PROFILE} if has_bad_profile(data) else set()
+    return Inspection("", decoded.traits | constant | bad_profile)
+
+
+def decode(data: bytes, short_side: Optional[int], name: str) -> np.ndarray:
     """Decode to pixels ``(H, W, 3) uint8`` in BGR order, with the EXIF orientation applied.
 
     A JPEG whose short side is at least twice ``short_side`` pixels is decoded at a
-    reduced scale that leaves at least ``short_side``. Raises DataError with
-    ``name`` if the image cannot be decoded.
+    reduced scale that leaves at least ``short_side``; with None at full scale. What is
+    transparent becomes white, deeper values are scaled to 8 bits by their own range, and
+    of an image longer than LONGEST_RATIO the middle is returned. Raises DataError with
+    ``name`` and the reason if the image cannot be used.
     """
-    array = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(array, _decode_flag(data, short_side)) if data else None
-    if image is None or _is_truncated_jpeg(data):
-        raise DataError(f"{name}: the image cannot be decoded")
-    return image
+    try:
+        return _decode(data, short_side).pixels
+    except _UnusableError as error:
+        raise DataError(f"{name}: the image cannot be decoded: {error}") from None
 
 
 def read_image(path: ImageFile, short_side: int) -> np.ndarray:
@@ -105,33 +179,128 @@ def read_image(path: ImageFile, short_side: int) -> np.ndarray:
     return decode(data, short_side, str(path))
 
 
-def _is_truncated_jpeg(data: bytes) -> bool:
-    """Whether ``data`` is a JPEG without an end marker.
+def _decode(data: bytes, short_side: Optional[int]) -> _Decoded:
+    if not data:
+        raise _UnusableError("empty file")
+    header = read_image_header(data)
+    if header is None:
+        raise _UnusableError("not an image")
+    if header.animated:
+        raise _UnusableError(f"animated {header.name}, expected an image that does not move")
+    try:
+        if header.width is not None and header.height is not None:
+            _check_size(header.width, header.height)
+        if header.damage:
+            raise _UnusableError(header.damage)
+        if header.width is None or (header.transparent and not header.sixteen_bits):
+            decoded = _decode_with_pillow(data, header)
+        else:
+            decoded = _decode_with_opencv(data, header, short_side)
+    except _UnusableError:
+        raise
+    except MemoryError:
+        raise _UnusableError("cannot be decoded: not enough memory") from None
+    except Exception:  # Decoders raise errors of many kinds, ZeroDivisionError among them.
+        raise _UnusableError("cannot be decoded") from None
+    return _middle(decoded)
+
+
+def _check_size(width: int, height: int) -> None:
+    problem = size_problem(width, height)
+    if problem:
+        raise _UnusableError(problem)
+
+
+def _decode_with_pillow(data: bytes, header: ImageHeader) -> _Decoded:
+    if header.name not in pillow_images.PILLOW_FORMATS:
+        raise _UnusableError(f"{header.name} is not read, expected {READABLE}")
+    data = without_extras(data, header)
+    with pillow_images.STRICT, pillow_images.open_image(data, header.name) as image:
+        _check_size(*image.size)
+        is_deep = pillow_images.has_more_than_eight_bits(image)
+        pixels, is_transparent = pillow_images.to_pixels(image)
+    traits = {Trait.DEEP: is_deep, Trait.TRANSPARENT: is_transparent}
+    return _Decoded(pixels, frozenset(trait for trait, given in traits.items() if given))
+
+
+def _decode_with_opencv(data: bytes, header: ImageHeader, short_side: Optional[int]) -> _Decoded:
+    if header.name == "JPEG":
+        _check_jpeg_end(data, header)
+    data = without_extras(data, header)
+    if header.sixteen_bits:
+        return _decode_sixteen_bits(data, header)
+    flag = _decode_flag(header, short_side)
+    return _Decoded(_opencv_pixels(data, flag), frozenset())
+
+
+def _decode_sixteen_bits(data: bytes, header: ImageHeader) -> _Decoded:
+    """Decode a PNG of 16 bits per value; the EXIF orientation of a transparent one is ignored."""
+    if not header.transparent:
+        values = _opencv_pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        return _Decoded(to_eight_bits(values), frozenset({Trait.DEEP}))
+    values = _opencv_pixels(data, cv2.IMREAD_UNCHANGED)
+    if values.ndim == 2:
+        # A grey image with one transparent grey: OpenCV drops which.
+        pixels = cv2.cvtColor(to_eight_bits(values), cv2.COLOR_GRAY2BGR)
+        return _Decoded(pixels, frozenset({Trait.DEEP}))
+    colours, alpha = values[:, :, :3], values[:, :, 3]
+    scaled = to_eight_bits(colours, visible=alpha > 0)
+    layered = np.dstack([scaled, (alpha >> 8).astype(np.uint8)])
+    transparent = {Trait.TRANSPARENT} if has_transparent_pixels(layered) else set()
+    return _Decoded(lay_on_white(layered), frozenset({Trait.DEEP} | transparent))
+
+
+def _opencv_pixels(data: bytes, flag: int) -> np.ndarray:
+    pixels: Optional[np.ndarray] = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if pixels is None:
+        raise _UnusableError("cannot be decoded")
+    return pixels
+
+
+def _middle(decoded: _Decoded) -> _Decoded:
+    """Cut an image that is longer than LONGEST_RATIO to its middle."""
+    height, width = decoded.pixels.shape[:2]
+    longest = LONGEST_RATIO * min(height, width)
+    if max(height, width) <= longest:
+        return decoded
+    top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
+    # A copy, so that the memory of the rest becomes free.
+    middle = decoded.pixels[top : top + longest, left : left + longest].copy()
+    return _Decoded(middle, decoded.traits | {Trait.LONG})
+
+
+def _check_jpeg_end(data: bytes, header: ImageHeader) -> None:
+    """Refuse a JPEG without an end marker.
 
     OpenCV reports no error if only the end of a file is missing: it fills the rest
     of the image with grey.
     """
-    # The search starts at the end of the data, where complete files have the marker.
-    return data.startswith(JPEG_MAGIC) and data.rfind(END_OF_IMAGE, _scan_start(data)) < 0
+    # The search starts at the end of the data, where complete files have the marker. End markers
+    # before the first scan belong to embedded thumbnails.
+    if data.rfind(END_OF_IMAGE, header.scan_start) >= 0:
+        return
+    raise _UnusableError(NO_END_MARKER if _has_all_data(data) else NO_IMAGE_DATA)
 
 
-def _scan_start(data: bytes) -> int:
-    """The offset of a JPEG's first scan.
+def _has_all_data(data: bytes) -> bool:
+    """Whether a JPEG without an end marker lacks nothing else.
 
-    End markers before it belong to embedded thumbnails.
+    If it does, what follows its end decides how the rest of the picture looks.
     """
-    position = len(JPEG_MAGIC)
-    while position + 4 <= len(data) and data[position + 1] != START_OF_SCAN:
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return position
+    data = data.removesuffix(END_OF_IMAGE[:1])
+    fillings = (b"", b"\x55\x33\xaa" * 100, b"\xe6\x91" * 100)
+    pictures = [pillow_images.jpeg_pixels(data + filling + END_OF_IMAGE) for filling in fillings]
+    first = pictures[0]
+    return first is not None and all(
+        picture is not None and np.array_equal(first, picture) for picture in pictures[1:]
+    )
 
 
-def _decode_flag(data: bytes, short_side: int) -> int:
+def _decode_flag(header: ImageHeader, short_side: Optional[int]) -> int:
     """OpenCV's flag for the smallest scale that leaves ``short_side`` pixels."""
-    if not data.startswith(JPEG_MAGIC):
-        return cv2.IMREAD_COLOR
-    header = read_header(data)
-    if header is not None:
+    if header.name == "JPEG" and short_side is not None:
+        assert header.width is not None
+        assert header.height is not None
         for factor, flag in REDUCED_FLAGS:
             if min(header.width, header.height) // factor >= short_side:
                 return flag

@@ -19,6 +19,8 @@ from fashionai.pipeline.crops import resize
 
 # A random box is drawn at most this often until one fits into the image.
 TRIES = 10
+# OpenCV's warp refuses images with longer sides.
+LONGEST_WARPED = 32_766
 
 
 class Box(NamedTuple):
@@ -174,16 +176,14 @@ def _flip_and_transpose(view: np.ndarray, homography: np.ndarray) -> np.ndarray:
 
 
 def _warp(image: np.ndarray, box: Box, homography: np.ndarray, crop: int) -> np.ndarray:
-    half_height, half_width = box.height / 2, box.width / 2
-    square_to_image = np.array(
-        [[half_width, 0, box.left + half_width], [0, half_height, box.top + half_height], [0, 0, 1]]
-    )
-    view_to_square = np.array([[2 / crop, 0, 1 / crop - 1], [0, 2 / crop, 1 / crop - 1], [0, 0, 1]])
-    view_to_image = square_to_image @ homography @ view_to_square
+    view_to_image = _view_to_image(box, homography, crop)
     # Bilinear interpolation reads four pixels. If a pixel of the view covers more, the others
     # would be skipped (aliasing): the image is shrunk first, with area interpolation.
-    height, width = image.shape[:2]
     scale = minification(view_to_image, crop)
+    if max(image.shape[:2]) > LONGEST_WARPED * max(1, scale):
+        image, box = _surroundings(image, box)
+        view_to_image = _view_to_image(box, homography, crop)
+    height, width = image.shape[:2]
     if scale > 1:
         image = resize(image, (max(1, round(width / scale)), max(1, round(height / scale))))
     shrink = np.diag([image.shape[1] / width, image.shape[0] / height, 1])
@@ -198,6 +198,28 @@ def _warp(image: np.ndarray, box: Box, homography: np.ndarray, crop: int) -> np.
         borderMode=cv2.BORDER_REFLECT_101,
     )
     return warped
+
+
+def _view_to_image(box: Box, homography: np.ndarray, crop: int) -> np.ndarray:
+    """The matrix ``(3, 3) float64`` from pixels of the view to pixels of the image."""
+    half_height, half_width = box.height / 2, box.width / 2
+    square_to_image = np.array(
+        [[half_width, 0, box.left + half_width], [0, half_height, box.top + half_height], [0, 0, 1]]
+    )
+    view_to_square = np.array([[2 / crop, 0, 1 / crop - 1], [0, 2 / crop, 1 / crop - 1], [0, 0, 1]])
+    view_to_image: np.ndarray = square_to_image @ homography @ view_to_square
+    return view_to_image
+
+
+def _surroundings(image: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
+    """The part of an image about a box with sides of at most LONGEST_WARPED, and the box in it."""
+    height, width = image.shape[:2]
+    top = box.top + box.height // 2 - LONGEST_WARPED // 2
+    left = box.left + box.width // 2 - LONGEST_WARPED // 2
+    top = min(max(0, top), max(0, height - LONGEST_WARPED))
+    left = min(max(0, left), max(0, width - LONGEST_WARPED))
+    part = image[top : top + LONGEST_WARPED, left : left + LONGEST_WARPED]
+    return part, box._replace(top=box.top - top, left=box.left - left)
 
 
 def minification(view_to_image: np.ndarray, crop: int) -> float:

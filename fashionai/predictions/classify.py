@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
 from fashionai.datasets.questions import list_images
-from fashionai.datasets.readers.image_files import list_folder
-from fashionai.errors import DataError, RunError, closest
+from fashionai.errors import DataError, RunError
+from fashionai.files import named_errors
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.outputs import csv_kind, json_kind
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
-from fashionai.pipeline.decode import find_damage
 from fashionai.predictions.formats import DECIMALS, as_written
 from fashionai.predictions.predict import Request, predict
 from fashionai.predictions.run_choice import Candidates
+from fashionai.predictions.soundness import LeaveOut, check_files_exist, check_images
 from fashionai.progress import ProgressBar
 from fashionai.runs import Run
-from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.web.urls import is_url
 
 COLUMNS = ("image", "task", "rank", "class", "probability")
+# What to_rows and to_json give, as files.
+CSV_RESULTS = csv_kind("classes", COLUMNS)
+JSON_RESULTS = json_kind(
+    "classes", lambda value: isinstance(value, list) and _is_classified(next(iter(value), None))
+)
 
 # The classes of one task with their probabilities, the most probable first.
 RankedClasses = list[tuple[str, float]]
@@ -63,17 +67,19 @@ def classify(
     progress: ProgressBar,
     crops: int = DEFAULT_CROPS,
     batch_size: int = 16,
+    leave_out: Optional[LeaveOut] = None,
     **options: Any,
 ) -> list[Classified]:
     """The ``top`` most probable classes of each task for files, folders and URLs, in order.
 
     A folder stands for all images in it and in its folders, sorted by name. Downloaded images
     are checked like files and not kept; ``rng`` varies the pauses between tries. Probabilities
-    are averaged over crops and runs and rounded to 8 decimals. ``options`` are those of predict.
-    Raises DataError for an image that is missing, damaged or given twice, and for a folder
-    without images.
+    are averaged over crops and runs and rounded to 8 decimals. ``leave_out`` is called with the
+    name of each image that cannot be downloaded or used, and with the reason. ``options`` are
+    those of predict. Raises DataError for an image that is missing or given twice, for a folder
+    without images, and without ``leave_out`` for all images that cannot be used.
     """
-    with _files(images, limits, rng, progress) as files:
+    with _files(images, limits, rng, progress, leave_out) as files:
         paths = list(files.values())
         requests = [Request(task, paths, own) for task, own in runs.items()]
         used = {run for own in runs.values() for run in own}
@@ -109,6 +115,11 @@ def to_json(results: Sequence[Classified]) -> list[dict[str, Any]]:
     ]
 
 
+def _is_classified(value: Any) -> bool:
+    """Whether a value is one of those that to_json gives."""
+    return isinstance(value, dict) and set(value) == {"image", "tasks"}
+
+
 def to_rows(results: Sequence[Classified]) -> Iterator[tuple[str, ...]]:
     """Results as CSV rows: a header, then one row per image, task and class."""
     yield COLUMNS
@@ -126,7 +137,11 @@ def _ranked(task: Task, probabilities: np.ndarray, top: int) -> RankedClasses:
 
 @contextmanager
 def _files(
-    images: Sequence[str], limits: DownloadLimits, rng: np.random.Generator, progress: ProgressBar
+    images: Sequence[str],
+    limits: DownloadLimits,
+    rng: np.random.Generator,
+    progress: ProgressBar,
+    leave_out: Optional[LeaveOut],
 ) -> Iterator[dict[str, Path]]:
     """The file of each image by the name that is shown, all checked. URLs are downloaded."""
     names = _expand(images)
@@ -134,14 +149,41 @@ def _files(
     with TemporaryDirectory(prefix="fashionai-") as folder:
         # Files are checked first: a missing one is reported before anything is downloaded.
         files = {name: Path(name) for name in names if name not in urls}
-        _check_sound(files)
-        fetched = {url: Path(folder) / str(number) for number, url in enumerate(urls)}
-        with progress("fetching images", len(urls)) as advance:
-            for url, file in fetched.items():
-                file.write_bytes(fetch_image_bytes(url, limits, rng))
-                advance(1)
-        _check_sound(fetched)
-        yield {name: (files | fetched)[name] for name in names}
+        check_files_exist(files)
+        bad = check_images(files, progress, leave_out)
+        fetched = _fetch(urls, Path(folder), limits, rng, progress, leave_out)
+        bad |= check_images(fetched, progress, leave_out)
+        found = files | fetched
+        usable = {name: found[name] for name in names if name in found and name not in bad}
+        if not usable:
+            raise DataError("no image is left to classify")
+        yield usable
+
+
+def _fetch(
+    urls: Sequence[str],
+    folder: Path,
+    limits: DownloadLimits,
+    rng: np.random.Generator,
+    progress: ProgressBar,
+    leave_out: Optional[LeaveOut],
+) -> dict[str, Path]:
+    """Download images into a folder; those that fail are left out, or raise DataError."""
+    fetched = {}
+    with progress("fetching images", len(urls)) as advance:
+        for number, url in enumerate(urls):
+            try:
+                data = fetch_image_bytes(url, limits, rng)
+            except DataError as error:
+                if leave_out is None:
+                    raise
+                leave_out(url, str(error).removeprefix(f"{url}: "))
+            else:
+                fetched[url] = folder / str(number)
+                with named_errors(fetched[url]):
+                    fetched[url].write_bytes(data)
+            advance(1)
+    return fetched
 
 
 def _expand(images: Sequence[str]) -> list[str]:
@@ -163,31 +205,3 @@ def _images_of(given: str) -> list[str]:
     if is_url(given) or not folder.is_dir():
         return [given]
     return [str(folder / name) for name in list_images(folder)]
-
-
-def _check_sound(files: dict[str, Path]) -> None:
-    """DataError that names the first unusable image and counts the others."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        found = list(pool.map(lambda item: _problem(*item), files.items()))
-    problems = [problem for problem in found if problem]
-    if problems:
-        more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
-        raise DataError(f"{problems[0]}{more}")
-
-
-def _problem(name: str, file: Path) -> str:
-    """The name of an unusable image and the reason; empty for a sound image."""
-    try:
-        damage = find_damage(file.read_bytes())
-    except FileNotFoundError:
-        return f"{name}: no such file{_hint(file)}"
-    except OSError as error:
-        return f"{name}: cannot be read: {error.strerror}"
-    return f"{name}: cannot be used: {damage}" if damage else ""
-
-
-def _hint(file: Path) -> str:
-    """A hint at an image of the same folder with a similar name, if there is one."""
-    others = list_folder(file.parent).images if file.parent.is_dir() else []
-    meant = closest(file.name, others)
-    return f". Did you mean '{meant}'?" if meant else ""

@@ -23,6 +23,8 @@ from fashionai.predictions.formats import (
 )
 from fashionai.predictions.predict import Request, distinct_images, distinct_runs, predict
 from fashionai.predictions.run_choice import Candidates
+from fashionai.predictions.soundness import LeaveOut, check_images
+from fashionai.progress import ProgressBar
 from fashionai.runs import Run, check_same_classes
 from fashionai.tasks import Task
 
@@ -127,6 +129,38 @@ def plan_split(
         parts.append(TaskRows(Request(task, samples.paths, runs), positions, names))
         start += len(names)
     return Plan(file_format, parts, threshold)
+
+
+def without_bad_images(
+    plan: Plan, progress: ProgressBar, leave_out: Optional[LeaveOut] = None
+) -> Plan:
+    """Open all images of a plan; returns the plan of the sound ones, with the rows in order.
+
+    Images of prepared folders need not be opened: prepare has done so. Errors, and ``leave_out``,
+    as for check_images.
+    """
+    images = {str(image): image for part in plan.parts for image in part.request.images}
+    bad = check_images(images, progress, leave_out)
+    if not bad:
+        return plan
+    kept = [_of_images(part, bad) for part in plan.parts]
+    left = sorted(position for part in kept for position in part.positions)
+    if not left:
+        raise DataError("no image is left to predict")
+    new = {position: row for row, position in enumerate(left)}
+    parts = [part._replace(positions=[new[at] for at in part.positions]) for part in kept]
+    return plan._replace(parts=[part for part in parts if part.positions])
+
+
+def _of_images(part: TaskRows, bad: set[str]) -> TaskRows:
+    """The rows of a part without those of bad images."""
+    images = part.request.images
+    kept = [row for row, image in enumerate(images) if str(image) not in bad]
+    return TaskRows(
+        part.request._replace(images=[images[row] for row in kept]),
+        [part.positions[row] for row in kept],
+        [part.names[row] for row in kept],
+    )
 
 
 def write_planned(plan: Plan, out: Path, contexts: list[Any], **options: Any) -> int:

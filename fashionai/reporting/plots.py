@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fashionai.files import atomic_path
+from fashionai.files.outputs import PNG_METADATA
 from fashionai.metrics import SCORE_NAMES
 from fashionai.reporting.tables import keep_end
 from fashionai.runs import RunFolder
@@ -140,5 +141,5 @@ def _set_title(figure: Figure, folder: Path) -> None:
 
 def _save(figure: Figure, path: Path) -> Path:
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+        figure.savefig(temporary, format="png", dpi=120, metadata=PNG_METADATA)
     return path

@@ -13,6 +13,7 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import ConfigError
 from fashionai.files import atomic_path
+from fashionai.files.outputs import PNG_METADATA
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import MIXING_STREAM, Loader, shuffled_rows
 from fashionai.pipeline.mixing import Mixing, draw_mixing
@@ -41,16 +42,21 @@ def write_preview(
     random augmentation of that file, without mixing. Raises ConfigError when ``out`` does
     not end in .png, DataError for an image that cannot be read.
     """
-    if out.suffix.lower() != ".png":
-        raise ConfigError(f"{out}: expected the name of a .png file")
+    check_png_name(out)
     count = rows * columns
     if image is None:
         tiles = training_tiles(config, count, epoch - 1)
     else:
         tiles = image_tiles(config, image, count, epoch - 1)
     with atomic_path(out) as temporary:
-        draw_grid(tiles, columns).savefig(temporary, format="png")
+        draw_grid(tiles, columns).savefig(temporary, format="png", metadata=PNG_METADATA)
     return len(tiles)
+
+
+def check_png_name(out: Path) -> None:
+    """ConfigError for a name that does not end in .png."""
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"{out}: expected the name of a .png file")
 
 
 def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:

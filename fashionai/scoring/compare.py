@@ -10,6 +10,7 @@ import numpy as np
 
 from fashionai.errors import DataError
 from fashionai.files.csv_files import write_rows
+from fashionai.files.outputs import csv_kind
 from fashionai.metrics import true_classes
 from fashionai.predictions.formats import DECIMALS
 from fashionai.scoring.joining import JoinedTask
@@ -20,6 +21,8 @@ DIFFERENCE_COLUMNS = (
     *("image", "task", "class_a", "probability_a", "class_b", "probability_b"),
     "true_class",
 )
+# What write_differences writes.
+DIFFERENCES = csv_kind("differences", DIFFERENCE_COLUMNS)
 
 
 class Outcomes(NamedTuple):

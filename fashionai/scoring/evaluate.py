@@ -11,6 +11,8 @@ import numpy as np
 from fashionai.datasets.questions import names_to_predict
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks
+from fashionai.files.names import composed
+from fashionai.files.outputs import json_kind
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
@@ -26,6 +28,8 @@ from fashionai.scoring.labels import LabelledRow, Labels, all_labels_of, read_la
 from fashionai.scoring.thresholds import DetectionFigures, detection_figures
 from fashionai.tasks import Task
 
+# What to_json gives, as a file.
+SCORES = json_kind("scores", lambda value: isinstance(value, dict) and {"n", "tasks"} <= set(value))
 # Rows of a file of probabilities, or of a file of predicted labels.
 FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
@@ -218,10 +222,10 @@ def _rows_in_questions(
 ) -> list[LabelledRow]:
     """The rows whose image and task a question file lists; without tasks, whose image it lists."""
     listed = {
-        (file_format.image_name(image), task.name if task else None)
+        (composed(file_format.image_name(image)), task.name if task else None)
         for image, task in names_to_predict(questions)
     }
-    names = [file_format.image_name(row.image) for row in rows]
+    names = [composed(file_format.image_name(row.image)) for row in rows]
     return [row for row, name in zip(rows, names) if {(name, row.task.name), (name, None)} & listed]
 
 

@@ -15,7 +15,7 @@ from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import LabelRow
 from fashionai.errors import DataError
 from fashionai.metrics import NO, YES
-from fashionai.predictions.formats import TABLE, Format, RowKey, format_of
+from fashionai.predictions.formats import TABLE, Format, RowKey, format_of, row_key
 from fashionai.scoring.joining import check_same_classes, raise_for_rows
 from fashionai.tasks import Task
 
@@ -41,7 +41,7 @@ class LabelledRow(NamedTuple):
 
     def key(self, file_format: Format) -> RowKey:
         """The key of the row's prediction in a file of this format."""
-        return file_format.image_name(self.image), task_in(file_format, self.task).name
+        return row_key(file_format.image_name(self.image), task_in(file_format, self.task))
 
 
 Labels = Mapping[RowKey, LabelledRow]
@@ -95,7 +95,7 @@ def labels_of(
     ``names`` are the files of the predictions and of the labels. Raises DataError, which
     names them, when the classes differ.
     """
-    found = [labels.get((image, task.name)) for image in images]
+    found = [labels.get(row_key(image, task)) for image in images]
     named = task
     marks = np.full((len(images), len(task.classes)), NO, dtype=np.int8)
     for index, row in enumerate(found):
@@ -109,7 +109,7 @@ def all_labels_of(
     task: Task, images: Sequence[str], labels: Labels, names: tuple[str, str]
 ) -> TaskLabels:
     """The labels of the predicted rows of one task; DataError for rows without a label."""
-    unknown = [(image, task.name) for image in images if (image, task.name) not in labels]
+    unknown = [(image, task.name) for image in images if row_key(image, task) not in labels]
     raise_for_rows(unknown, names[1], "has no label for", names[0])
     return labels_of(task, images, labels, names)
 

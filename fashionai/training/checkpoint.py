@@ -17,6 +17,7 @@ import numpy as np
 
 from fashionai.errors import RunError
 from fashionai.files import atomic_path
+from fashionai.files.json_files import parse_json
 from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.learner import Learner
 
@@ -67,7 +68,7 @@ class Progress:
     @classmethod
     def from_json(cls, text: str) -> Progress:
         """The inverse of to_json; ValueError or TypeError for any other text."""
-        fields = {**json.loads(text)}
+        fields = {**parse_json(text)}
         return cls(resume_key=fields.pop(STORED_RESUME_KEY, {}), **fields)
 
 

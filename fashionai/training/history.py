@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fashionai.config import Config
-from fashionai.files import write_json
+from fashionai.errors import RunError
+from fashionai.files import file_hash, write_json
 from fashionai.files.csv_files import write_rows
 from fashionai.metrics import LOWER_IS_BETTER, SCORE_NAMES
-from fashionai.runs import RunFolder
+from fashionai.recorded_weights import COMING_HASHES, WEIGHTS_HASHES, recorded_hashes
+from fashionai.runs import RunFolder, read_metrics
 from fashionai.tasks import Task
 
 EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s  learning rate"
@@ -155,7 +157,41 @@ def _metrics(
             for kind, best in best_by_kind.items()
         },
         "seconds": sum(row["seconds"] for row in rows),
+        WEIGHTS_HASHES: {
+            name: _hash_to_record(run, name)
+            for name in files.values()
+            if (run.path / name).is_file()
+        },
     }
+
+
+def announce_weights(run: RunFolder, name: str, file: Path) -> None:
+    """Record the hash of weights in ``file`` that are about to become the run's ``name``.
+
+    After a kill before the next write_history, metrics.json then knows the hash of whichever
+    weights are there. Before the first epoch has ended there is no metrics.json.
+    """
+    metrics = _written_metrics(run)
+    if metrics:
+        coming = {**metrics.get(COMING_HASHES, {}), name: file_hash(file)}
+        write_json(run.metrics_file, {**metrics, COMING_HASHES: coming})
+
+
+def _hash_to_record(run: RunFolder, name: str) -> str:
+    """The hash of a file of best weights, or the recorded one when the file has another.
+
+    A file that was damaged since it was written is then found where it is opened.
+    """
+    found, recorded = file_hash(run.path / name), recorded_hashes(_written_metrics(run), name)
+    return found if not recorded or found in recorded else recorded[0]
+
+
+def _written_metrics(run: RunFolder) -> dict[str, Any]:
+    """The content of metrics.json; empty where it is damaged, because it is written anew."""
+    try:
+        return read_metrics(run)
+    except RunError:
+        return {}
 
 
 def _scores_of(best: BestEpoch, task: str = "") -> dict[str, float]:

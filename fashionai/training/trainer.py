@@ -12,6 +12,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn, Optional
 
 from fashionai.config import Config, save_config
@@ -30,6 +31,7 @@ from fashionai.training.estimate import estimate_lines
 from fashionai.training.gluon.learner import Learner, StepResult
 from fashionai.training.history import (
     EpochRow,
+    announce_weights,
     best_file,
     choose_best,
     find_best,
@@ -309,10 +311,16 @@ class Trainer:
         """Save the plain and the averaged weights if this epoch is the best of their kind."""
         learner, history, monitor = self.learner, self.progress.history, self.config.monitor
         if find_best(history, monitor).row is row:
-            learner.save_parameters(self.run.best_parameters)
+            self._save_best(self.run.best_parameters)
         if learner.average is not None and find_best(history, monitor, "ema").row is row:
             with learner.average.applied():
-                learner.save_parameters(self.run.best_averaged_parameters)
+                self._save_best(self.run.best_averaged_parameters)
+
+    def _save_best(self, file: Path) -> None:
+        """Save the network's weights as a file of best weights, whose hash is recorded first."""
+        self.learner.save_parameters(
+            file, lambda written: announce_weights(self.run, file.name, written)
+        )
 
     def _evaluate_test(self, samples: Samples) -> None:
         """Score the test split with the best weights; nothing is selected by these scores."""

@@ -13,6 +13,7 @@ from urllib3 import exceptions
 
 from fashionai import __version__
 from fashionai.errors import WeightsError
+from fashionai.files import named_errors
 from fashionai.progress import Advance
 from fashionai.web.retries import Result, TryError, may_pass, retry
 
@@ -213,7 +214,9 @@ def _write_body(response: requests.Response, partial: Path, mode: str, progress:
     received = 0
     with open(partial, mode) as handle:
         for part in response.iter_content(PART_BYTES):
-            handle.write(part)
+            with named_errors(partial):
+                handle.write(part)
+                handle.flush()
             received += len(part)
             progress(len(part))
     # Not every release of urllib3 checks the length itself.

@@ -12,6 +12,7 @@ from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path, content_hash, write_text
+from fashionai.files.outputs import same_file
 from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import build_network, output_names, parameter_shapes, read_parameters
 from fashionai.runtime import import_mxnet
@@ -57,13 +58,15 @@ def import_weights(
     write_lock(model). Raises WeightsError, which names the parameter, for a file that
     does not fit, and ConfigError for an unknown network.
     """
+    target = weights_file(model, source)
+    if same_file(file, target):
+        raise WeightsError(f"{file}: is the stored file itself, so it is not imported")
     reference = build_network(model, IMAGENET_CLASSES, input_pixels(model))
     parameters = _read_parameters(model, file, reference)
     classes = _count_classes(reference, parameters)
     if bgr:
         _reverse_channels(parameters, output_names(reference))
         mean, std = mean[::-1], std[::-1]
-    target = weights_file(model, source)
     with atomic_path(target) as temporary:
         _save(temporary, target, parameters)
         try:

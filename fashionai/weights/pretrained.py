@@ -167,9 +167,13 @@ def _import_file(
 
 
 def _input_of(file: Path) -> tuple[Channels, Channels]:
-    """Mean and standard deviation of the run that contains a .params file, else ImageNet's."""
+    """Mean and standard deviation of the run that contains a .params file, else ImageNet's.
+
+    Raises RunError for weights that are not those that the run recorded.
+    """
     run = Run(RunFolder(file.parent))
     if file.suffix == ".params" and run.folder.has_begun:
+        run.check_hash(file)
         return run.config.data.normalization
     return IMAGENET_MEAN, IMAGENET_STD
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import shutil
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fashionai.errors import WeightsError
 from fashionai.files import content_hash
+from fashionai.files.json_files import read_json
 from fashionai.models.catalogue import find_network
 from fashionai.runtime import weights_folder, zoo_cache_folder
 
@@ -198,7 +198,7 @@ def record_file(file: Path) -> Path:
 def _read(path: Path) -> Weights:
     file = path.with_name(f"{path.stem}.params")
     try:
-        record = Record.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        record = Record.model_validate(read_json(path))
     except (OSError, ValueError, ValidationError):
         raise WeightsError(
             f"{path}: not a record of weights", "Delete the file and fetch the weights again"

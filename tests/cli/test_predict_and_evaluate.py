@@ -12,7 +12,7 @@ import pytest
 from fashionai.families import find_task
 from fashionai.predictions.formats import read_predictions
 from fashionai.tasks import tasks_to_json
-from tests.support.commands import run_cli
+from tests.support.commands import fashionai, run_cli
 
 QUESTIONS = "data/rank/Tests/question.csv"
 
@@ -138,3 +138,43 @@ def test_a_damaged_test_image_ends_prediction_without_an_answer_file(
     assert image.name in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "damaged.csv").exists()
+
+
+def test_all_damaged_images_are_named_before_anything_is_computed(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --skip-bad the others are predicted as they are alone, in the order of the file."""
+    shutil.copytree(trained / "data/rank", tmp_path / "data/rank")
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    asked = rows(trained / QUESTIONS)
+    bad = [tmp_path / "data/rank" / asked[at][0] for at in (3, 11, 17)]
+    for image in bad:
+        image.write_bytes(image.read_bytes()[:200])
+    done = run_cli("predict", "--engine", "onnx", "--out", "p.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"Error: 3 of {len(asked)} images cannot be used\n" in done.stderr
+    assert all(f"{image.relative_to(tmp_path)}: cannot be used: " in done.stderr for image in bad)
+    assert not (tmp_path / "p.csv").exists()
+
+    done = run_cli("predict", "--skip-bad", "--crops", "1", "--out", "p.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    left_out = [line for line in done.stderr.splitlines() if line.startswith("left out: ")]
+    assert len(left_out) == 3
+    whole = run_cli("predict", "--crops", "1", "--out", tmp_path / "whole.csv", cwd=trained)
+    assert whole.returncode == 0, whole.stderr
+    expected = [row for at, row in enumerate(rows(tmp_path / "whole.csv")) if at not in (3, 11, 17)]
+    found = rows(tmp_path / "p.csv")
+    assert [row[:2] for row in found] == [row[:2] for row in expected]
+    for row, other in zip(found, expected):
+        values, others = ([float(p) for p in each[2].split(";")] for each in (row, other))
+        assert values == pytest.approx(others, abs=1e-5)
+
+
+def test_prepared_images_are_not_opened_twice(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    monkeypatch.setattr("fashionai.predictions.soundness.find_damage", None)
+    options = ["--run", "runs/skirt", "--crops", "1", "--split", "val"]
+    assert fashionai("predict", *options, "--out", tmp_path / "val.csv") == 0
+    assert fashionai("evaluate", *options) == 0

@@ -54,3 +54,37 @@ def test_closed_streams_change_neither_result_nor_exit_code(tmp_path: Path, clos
     assert run_shell(f"{demo} {closed}", tmp_path).returncode == 0
     assert (tmp_path / "demo/base/Annotations/label.csv").is_file()
     assert run_shell(f"{COMMAND} tasks nothing {closed}", tmp_path).returncode == 2
+
+
+DECODING_WHEN_INTERRUPTED = """
+import threading
+import cv2, numpy
+from fashionai import cli
+
+_, data = cv2.imencode(".jpg", numpy.zeros((2000, 2000, 3), numpy.uint8))
+started = threading.Event()
+
+def decode():
+    while True:
+        started.set()
+        cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+def interrupted(*arguments, **settings):
+    threading.Thread(target=decode, daemon=True).start()
+    started.wait()
+    raise KeyboardInterrupt
+
+cli.root.main = interrupted
+cli.main()
+"""
+
+
+def test_an_interruption_does_not_wait_for_threads_that_decode(tmp_path: Path) -> None:
+    """C++ code aborts the program when such a thread wakes up while Python ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", DECODING_WHEN_INTERRUPTED],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (130, b"Interrupted.\n")

@@ -25,7 +25,7 @@ from fashionai.config.augmentations import AUGMENTATIONS, Mirror, RandomCrop
 from fashionai.config.schedules import SCHEDULES, CosineSchedule, StepSchedule
 from fashionai.errors import ConfigError
 from fashionai.families import FASHIONAI_TASKS, find_task
-from fashionai.files.yaml_files import dump_yaml, load_yaml, parse_scalar
+from fashionai.files.yaml_files import dump_json, dump_yaml, load_yaml, parse_scalar
 from tests.support.commands import CONFIG_FILES, CONFIGS
 
 
@@ -205,6 +205,8 @@ def test_every_number_that_python_prints_is_read_as_that_number(value: float) ->
 def test_every_text_that_is_written_is_read_as_that_text(text: str) -> None:
     assert parse_scalar(dump_yaml(text)) == text
     assert parse_scalar(dump_yaml({text: text})) == {text: text}
+    assert parse_scalar(dump_json(text)) == text
+    assert len(dump_json(text).splitlines()) == 1
 
 
 @pytest.mark.parametrize("text", ["1e3", "0o17", "1:30", "yes", "null", "08", "<<", ".5e1", "="])
@@ -216,7 +218,7 @@ def test_aliases_count_as_often_as_they_are_used() -> None:
     """Eight levels of nine each are 43 million values."""
     levels = ["&l0 [x, x, x, x, x, x, x, x, x]"]
     levels += [f"&l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 9)]
-    with pytest.raises(ValueError, match="more than 100,000 values"):
+    with pytest.raises(ValueError, match="more than 50,000 values"):
         parse_scalar("".join(f"- {level}\n" for level in levels))
     long = f"&a {'x' * 300_000}"
     with pytest.raises(ValueError, match="aliases make more than 1,000,000 characters"):
@@ -322,6 +324,11 @@ def test_a_missing_file_names_those_that_are_there(tmp_path: Path) -> None:
         load_config(tmp_path / "skrit.yaml")
     expected = f"{tmp_path / 'skrit.yaml'}: no such file. Did you mean 'skirt.yaml'?"
     assert str(caught.value) == expected
+
+
+def test_an_endless_file_is_read_no_further_than_its_bound() -> None:
+    with pytest.raises(ConfigError, match="/dev/zero: larger than 1,000,000 bytes"):
+        load_yaml(Path("/dev/zero"))
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_failures_are_listed_and_all_else_is_there(server: ImageServer, tmp_path
         "/good.png": (content(good), ""),
         "/page.html": (content(b"<html>no image</html>"), "not an image"),
         "/empty": (content(b""), "empty file"),
-        "/truncated.jpg": (content(encode(".jpg")[:-40]), "truncated"),
+        "/truncated.jpg": (content(encode(".jpg")[:-40]), "truncated: image data are missing"),
         "/bomb.png": (content(bomb), "too large: 200000x200000 pixels"),
         "/dot.png": (content(encode(".png", 1, 1)), "too small: 1x1 pixels"),
         "/gone.jpg": (status(404), "HTTP 404"),

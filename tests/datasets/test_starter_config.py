@@ -98,7 +98,9 @@ def test_the_memory_of_a_small_batch_is_given_in_megabytes(tmp_path: Path) -> No
     assert re.search(r"per image, [0-9.]+ MB in all\.", text)
 
 
-@pytest.mark.parametrize("name", ["null", "12", "1e5", "true", "b-1"])
+@pytest.mark.parametrize(
+    "name", ["null", "12", "1e5", "true", "b-1", "0o17", "no", "1:30", "a: \U0001f989"]
+)
 def test_names_stay_names(tmp_path: Path, name: str) -> None:
     config = chosen(tmp_path, 32, 9, 9, 9, task=Task(name, (), ("# a\nb", *CLASSES[1:]), "table"))
     assert config.task_names == [name]

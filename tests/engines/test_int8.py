@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.engines.int8 import QuantizedForward, quantized_forward
-from fashionai.engines.int8_files import load_quantized
+from fashionai.engines.int8.engine import QuantizedForward, quantized_forward
+from fashionai.engines.int8.files import load_quantized
 from fashionai.models.forward import Forward
 from fashionai.models.graph import as_block
 from fashionai.quantization import quantize

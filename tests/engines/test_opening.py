@@ -23,7 +23,7 @@ from fashionai.quantization import quantize
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from tests.support.commands import fashionai
-from tests.support.trained_runs import images_to_predict
+from tests.support.trained_runs import images_to_predict, replace_weights
 
 mx = import_mxnet()
 
@@ -224,6 +224,6 @@ def test_engine_int8_needs_a_network_quantized_from_the_present_weights(
             open_engine(run, CPU, "int8")
     weights = mx.nd.load(str(run.weights_file))
     weights[min(weights)] *= 1.5
-    mx.nd.save(str(run.weights_file), weights)
+    replace_weights(run.path, weights)
     with pytest.raises(RunError, match="quantized from other weights than it has now"):
         open_engine(run, CPU, "int8")

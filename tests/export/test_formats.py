@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
 from fashionai.engines.onnx_model import onnx_model
 from fashionai.export import onnx as onnx_export
@@ -26,7 +27,7 @@ from tests.support.commands import ROOT, fashionai
 from tests.support.networks import make_run
 from tests.support.prepared_data import write_two_tasks
 from tests.support.references import naive_views
-from tests.support.trained_runs import images_to_predict
+from tests.support.trained_runs import images_to_predict, replace_weights
 
 mx = import_mxnet()
 
@@ -98,6 +99,47 @@ def test_the_pages_example_computes_what_predict_does(
     check_the_pages_example(run, tmp_path, images_to_predict(trained)[0])
 
 
+def image_files(folder: Path) -> dict[str, Path]:
+    """An image in each way in which files store colours, transparency and orientation."""
+    rng = np.random.default_rng(5)
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), np.uint8))
+    photograph = coarse.resize((70, 50), Image.Resampling.BICUBIC)
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    layered = photograph.copy()
+    layered.putalpha(coarse.convert("L").resize((70, 50)))
+    images = {
+        "turned.jpg": (photograph, {"exif": tags}),
+        "cmyk.jpg": (photograph.convert("CMYK"), {}),
+        "turned.png": (photograph, {"exif": tags}),
+        "grey.png": (photograph.convert("L"), {}),
+        "rgba.png": (layered, {}),
+        "grey_alpha.png": (layered.convert("LA"), {}),
+        "palette.png": (photograph.quantize(30), {}),
+        "transparent_palette.png": (photograph.quantize(4), {"transparency": 1}),
+        "transparent_colour.png": (coarse.resize((70, 50), 0), {"transparency": (0, 0, 0)}),
+        "photograph.webp": (photograph, {}),
+        "layered.webp": (layered, {}),
+        "photograph.bmp": (photograph, {}),
+    }
+    for name, (image, options) in images.items():
+        image.save(folder / name, **options)
+    return {name: folder / name for name in images}
+
+
+def test_the_pages_example_reads_files_as_predict_does(run: Run, tmp_path: Path) -> None:
+    assert (
+        fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "exported") == 0
+    )
+    assert json.loads((tmp_path / "exported/model.json").read_text())["background"] == [255] * 3
+    files = image_files(tmp_path)
+    (expected,) = predict_images(list(files.values()), [run], [mx.cpu()], crops=1).values()
+    for name, own in zip(files, expected):
+        ((_, label, probability),) = output_of_the_pages_example(tmp_path, files[name])
+        assert label == find_task("skirt").classes[own.argmax()], name
+        assert float(probability) == pytest.approx(own.max(), abs=1e-4), name
+
+
 def test_the_pages_example_takes_several_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +178,7 @@ def test_a_model_with_other_probabilities_is_not_written(
     other = Run.open(Path(shutil.copytree(run.path, tmp_path / "other")))
     weights = mx.nd.load(str(other.weights_file))
     weights["features.0.weight"] *= 1.1
-    mx.nd.save(str(other.weights_file), weights)
+    replace_weights(other.path, weights)
     wrong = onnx_model(other)
     monkeypatch.setattr(onnx_export, "onnx_model", lambda run: wrong)
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 2
@@ -155,6 +197,31 @@ def test_a_file_in_the_place_of_the_folder_is_refused(
     assert fashionai("export", "--run", run, "--format", "gluon", "--out", file) == 2
     assert "out: is a file, expected a folder to write to" in capsys.readouterr().err
     assert file.read_text() == "mine"
+
+
+DIE = """\
+import os, signal, sys
+from pathlib import Path
+from fashionai.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("{")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_export_is_repeated_into_the_same_folder(run: Run, tmp_path: Path) -> None:
+    """The model has its name already, its description has not."""
+    out = tmp_path / "out"
+    out.mkdir()
+    export = ("export", "--run", run, "--format", "onnx", "--out", out)
+    subprocess.run([sys.executable, "-c", DIE, out / "model.json"])
+    (out / "model.onnx").write_bytes(b"whole")
+    (out / "mine.txt").write_text("")
+    assert fashionai(*export) == 2
+    (out / "mine.txt").unlink()
+    assert fashionai(*export) == 0
+    assert sorted(file.name for file in out.iterdir()) == ["model.json", "model.onnx"]
+    assert fashionai(*export) == 2
 
 
 def test_a_file_that_cannot_be_written_leaves_none(run: Run, tmp_path: Path) -> None:

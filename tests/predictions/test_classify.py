@@ -19,6 +19,7 @@ from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task, tasks_to_json
 from tests.support.commands import fashionai
 from tests.support.image_server import ImageServer, content, redirect, status
+from tests.support.trained_runs import replace_weights
 
 mx = import_mxnet()
 
@@ -36,7 +37,7 @@ def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(trained / "runs/skirt", other)
     weights = mx.nd.load(str(other / "best.params"))
     weights = {n: v if n.startswith("features") else -0.5 * v for n, v in weights.items()}
-    mx.nd.save(str(other / "best.params"), weights)
+    replace_weights(other, weights)
     pant = folder / "runs/pant"
     shutil.copytree(trained / "runs/skirt", pant)
     for name in ("config.yaml", "metrics.json"):
@@ -158,7 +159,7 @@ def test_a_url_is_classified_as_its_file(server: ImageServer) -> None:
         ("/a.jpg", [], "the address 127.0.0.1 is not public"),
         ("/gone", ["--allow-private"], "HTTP 404"),
         ("/page", ["--allow-private"], "cannot be used: not an image"),
-        ("/half", ["--allow-private"], "cannot be used: truncated"),
+        ("/half", ["--allow-private"], "cannot be used: truncated: image data are missing"),
     ],
 )
 def test_a_url_without_a_sound_image_is_refused(
@@ -195,7 +196,12 @@ def test_images_that_cannot_be_used_are_refused(
         (["none/b.jpg"], "none/b.jpg: no such file"),
         (["notes.txt"], "notes.txt: cannot be used: not an image"),
         (["empty"], "empty: no images found"),
-        (["mixed"], "mixed/b.jpg: cannot be used: truncated (and 1 more)"),
+        (
+            ["mixed"],
+            "2 of 3 images cannot be used\n  mixed/b.jpg: cannot be used: truncated: image data "
+            "are missing\n  mixed/c.jpg: cannot be used: truncated: image data are missing. Give "
+            "--skip-bad to go on without them",
+        ),
         (["a.jpg", "mixed/../a.jpg"], "mixed/../a.jpg: is given twice, also as a.jpg"),
         (["mixed", "mixed/a.jpg"], "mixed/a.jpg: is given twice"),
         (["http://x.example/a", "http://x.example/a"], "http://x.example/a: is given twice"),
@@ -228,3 +234,23 @@ def test_one_name_for_different_classes_is_refused(
         assert capsys.readouterr().err == (
             "Error: birds: the runs know it with different classes. Name one --run\n"
         )
+
+
+def test_bad_images_are_left_out_and_listed(
+    server: ImageServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound, bad = some_images(1)[0], tmp_path / "bad.jpg"
+    bad.write_bytes(sound.read_bytes()[:-200])
+    server.pages = {"/gone": status(404), "/page": content(b"<html></html>")}
+    urls = [f"{server.url}/{name}" for name in ("gone", "page")]
+    options = ["--run", "runs/skirt", "--json", "-", "--allow-private"]
+    assert fashionai("classify", *options, "--skip-bad", sound, bad, *urls) == 0
+    printed = capsys.readouterr()
+    assert [each["image"] for each in json.loads(printed.out)] == [str(sound)]
+    lines = printed.err.splitlines()
+    assert lines[0].startswith(f"left out: {bad}: cannot be used: truncated")
+    assert lines[1].startswith(f"left out: {urls[0]}: ")
+    assert "404" in lines[1]
+    assert lines[2] == f"left out: {urls[1]}: cannot be used: not an image"
+    assert fashionai("classify", *options, "--skip-bad", bad) == 2
+    assert capsys.readouterr().err.endswith("Error: no image is left to classify\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from fashionai.predictions.formats import (
     TABLE,
     PredictedRow,
     format_of,
+    image_names,
     read_predicted_labels,
     read_predictions,
+    source_names,
     write_predictions,
 )
 from fashionai.scoring.labels import task_in
@@ -271,3 +274,38 @@ def test_a_malformed_row_of_answers_is_refused(tmp_path: Path, line: str, messag
     (tmp_path / "l.csv").write_text(f"0,adidas,0.5\n{line}\n")
     with pytest.raises(FashionAIError, match=message):
         read_predicted_labels(tmp_path / "l.csv")
+
+
+@pytest.mark.parametrize("decimals", [2, 3, 5])
+@pytest.mark.parametrize("classes", [2, 6, 40])
+def test_what_rounding_explains_is_accepted(tmp_path: Path, decimals: int, classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    path = tmp_path / "p.csv"
+    names = [f"c{number}" for number in range(classes)]
+    for _ in range(50):
+        values = rng.dirichlet(np.ones(classes)).round(decimals)
+        best = int(values.argmax())
+        numbers = ",".join(f"{value:.{decimals}f}" for value in values)
+        header = f"path,class,probability,{','.join(names)}"
+        path.write_text(f"{header}\na,{names[best]},{values[best]:.2f},{numbers}\n")
+        assert np.array_equal(read_predictions(path)[0].probabilities, values)
+
+
+@pytest.mark.parametrize("values", ["0.33,0.33,0.32", "0.340,0.340,0.322", "1,0,1", "0.5,0.4,0.3"])
+def test_what_rounding_does_not_explain_is_refused(tmp_path: Path, values: str) -> None:
+    best = max(values.split(","), key=float)
+    path = tmp_path / "p.csv"
+    path.write_text(f"path,class,probability,a,b,c\nx,a,{best},{values}\n")
+    with pytest.raises(FashionAIError, match="probabilities sum to"):
+        read_predictions(path)
+
+
+def test_names_that_are_not_text_are_refused_before_a_file_is_written() -> None:
+    name = os.fsdecode(b"\xb9\xb7.jpg")
+    task = Task("flowers", (), ("a", "b"), "own")
+    for names in (image_names, source_names):
+        with pytest.raises(FashionAIError) as caught:
+            names(TABLE, task, ["a.jpg", name])
+        assert str(caught.value) == (
+            r"flowers: the name of \xb9\xb7.jpg is not UTF-8 text. Rename it"
+        )

@@ -20,7 +20,7 @@ from fashionai.predictions.predict import (
 from fashionai.runs import Run
 from fashionai.runtime import import_mxnet
 from tests.support.references import MEAN, STD, naive_views
-from tests.support.trained_runs import images_to_predict
+from tests.support.trained_runs import images_to_predict, replace_weights
 
 mx = import_mxnet()
 
@@ -74,7 +74,7 @@ def test_several_runs_are_averaged(trained: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(trained)
     other = Path("runs-elsewhere/skirt")
     shutil.copytree("runs/skirt", other)
-    shutil.copyfile("runs/skirt/last.params", other / "best.params")
+    replace_weights(other, mx.nd.load("runs/skirt/last.params"))
     paths = images_to_predict(trained)
     runs = [Run.open(Path("runs/skirt")), Run.open(other)]
     single = [predict_images(paths, [run], [mx.cpu()])[SKIRT] for run in runs]
@@ -97,7 +97,7 @@ def test_weights_that_are_not_numbers_are_noticed(
     shutil.copytree("runs/skirt", broken)
     weights = mx.nd.load(str(broken / "best.params"))
     weights["output.weight" if "output.weight" in weights else sorted(weights)[-1]][:] = np.nan
-    mx.nd.save(str(broken / "best.params"), weights)
+    replace_weights(broken, weights)
     with pytest.raises(FashionAIError, match="a probability that is not a number"):
         predict_images(images_to_predict(trained), [Run.open(broken)], [mx.cpu()])
 

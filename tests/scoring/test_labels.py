@@ -192,3 +192,13 @@ def test_a_table_of_other_classes_than_the_folder_is_refused(pets: Path, tmp_pat
     predict(tmp_path / "p.csv", other, [f"zoo/{number}.jpg" for number in range(5, 9)])
     with pytest.raises(FashionAIError, match="class 2 is pig, not cow"):
         evaluate_file(tmp_path / "p.csv", [pets])
+
+
+def test_accented_letters_are_the_same_however_files_spell_them(tmp_path: Path) -> None:
+    """A walk through a folder may give decomposed names, a table composed ones."""
+    predict(tmp_path / "p.csv", PETS, ["cafe\u0301.jpg", "b.jpg"])
+    (tmp_path / "l.csv").write_text("path,label\ncaf\u00e9.jpg,cat\nb.jpg,dog\n", encoding="utf-8")
+    (tmp_path / "q.csv").write_text("path\ncaf\u00e9.jpg\nb.jpg\n", encoding="utf-8")
+    for questions in (None, tmp_path / "q.csv"):
+        (pets,) = evaluate_file(tmp_path / "p.csv", [tmp_path / "l.csv"], questions)
+        assert pets.rows == 2

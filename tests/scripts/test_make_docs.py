@@ -127,5 +127,5 @@ def test_a_default_in_words_is_a_column(script: ModuleType) -> None:
 
 def test_a_value_has_the_name_that_the_help_shows(script: ModuleType) -> None:
     sections = script.option_sections()
-    assert "| `--classes` | A,B,C | sorted by name |" in sections
+    assert "| `--classes` | A,B,C | sorted by name or number |" in sections
     assert "| `--threshold` | P\\|auto | |" in sections

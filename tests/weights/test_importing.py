@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.numpy import save_file
 from fashionai.config import Config, DataConfig, save_config
 from fashionai.config.models import ModelConfig
 from fashionai.conversion.convert import to_torch
+from fashionai.errors import WeightsError
 from fashionai.models.zoo import build_network
 from fashionai.runtime import import_mxnet
 from fashionai.weights.fingerprint import fingerprints_match, fixed_image, reduce_output
@@ -161,6 +163,20 @@ def test_weights_of_a_run_bring_its_input_and_its_name(
 def test_the_known_mean_is_of_rgb(tmp_path: Path, parameters: dict[str, np.ndarray]) -> None:
     file = write_parameters(tmp_path / "a.params", parameters)
     assert import_file(file, MODEL, bgr=True).record.mean == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_the_stored_file_is_not_imported_into_itself(
+    link: Callable[[Path, Path], None], tmp_path: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    """With bgr its channels would be reversed once more."""
+    stored = import_file(write_parameters(tmp_path / "a.params", parameters), MODEL, bgr=True)
+    before = stored.file.read_bytes()
+    (tmp_path / "a.params").unlink()
+    link(stored.file, tmp_path / "a.params")
+    with pytest.raises(WeightsError, match="is the stored file itself"):
+        import_file(tmp_path / "a.params", MODEL, bgr=True)
+    assert stored.file.read_bytes() == before
 
 
 # What is refused: one line, and nothing kept.

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError
 from fashionai.files import content_hash
-from fashionai.pipeline.decode import find_damage
+from fashionai.pipeline.decode import Trait, inspect_image
 from fashionai.progress import Advance, no_progress
 from fashionai.runtime import usable_cores
 
@@ -26,11 +26,12 @@ class Checked(NamedTuple):
     """The result for one image.
 
     ``content`` is the SHA-256 of its bytes; it is "" for a file that cannot be read. ``damage``
-    says why the image cannot be used and is "" for a sound one.
+    says why the image cannot be used and is "" for a sound one; ``traits`` is what it is like.
     """
 
     content: str
     damage: str
+    traits: frozenset[Trait] = frozenset()
 
 
 def check_images(images: Sequence[LabelledImage], progress: Advance = no_progress) -> list[Checked]:
@@ -38,7 +39,7 @@ def check_images(images: Sequence[LabelledImage], progress: Advance = no_progres
 
     ``progress`` is called with the number of images finished since the last call.
     """
-    return _on_all_cores(_check, images, progress)
+    return on_all_cores(_check, images, progress)
 
 
 def hash_files(paths: Sequence[Path], progress: Advance = no_progress) -> list[str]:
@@ -46,7 +47,7 @@ def hash_files(paths: Sequence[Path], progress: Advance = no_progress) -> list[s
 
     Raises DataError for a file that cannot be read.
     """
-    return _on_all_cores(_hash_file, paths, progress)
+    return on_all_cores(_hash_file, paths, progress)
 
 
 def _hash_file(path: Path) -> str:
@@ -74,10 +75,10 @@ def _check(image: LabelledImage) -> Checked:
         data = image.read()
     except OSError as error:
         return Checked("", f"cannot be read: {error.strerror}")
-    return Checked(content_hash(data), find_damage(data))
+    return Checked(content_hash(data), *inspect_image(data))
 
 
-def _on_all_cores(
+def on_all_cores(
     function: Callable[[Item], Outcome], items: Sequence[Item], progress: Advance
 ) -> list[Outcome]:
     """Return the results of a function for all items, in order."""

@@ -24,6 +24,7 @@ from fashionai.families import known_task
 from fashionai.files import atomic_path, write_json
 from fashionai.files.csv_files import write_rows
 from fashionai.files.default_folders import PREPARED_FOLDER
+from fashionai.files.names import SYSTEM_FILES, fitting
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
@@ -52,18 +53,19 @@ def plan_folders(images: Sequence[LabelledImage], splits: Sequence[str]) -> list
     """Give every image a file name that is unique within the task, whatever its letter case.
 
     A repeated name gets -2, -3 ... before its suffix, in the order of ``images``. Leading dots
-    are removed, because hidden files do not count as images.
+    are removed, because hidden files do not count as images, and blanks at both ends, because
+    readers of CSV files do not see them. A long name is cut.
     """
     taken: set[str] = set()
     last_number: dict[str, int] = {}
     planned = []
     for image, split in zip(images, splits):
-        path = Path(image.file_name.lstrip("."))
+        path = Path(image.file_name.strip().lstrip(". ") or "image")
         wanted, number = path.name.lower(), last_number.get(path.name.lower(), 1)
         name = path.name
         while name.lower() in taken:
             number += 1
-            name = f"{path.stem}-{number}{path.suffix}"
+            name = fitting(path.stem, f"-{number}{path.suffix}")
         last_number[wanted] = number
         taken.add(name.lower())
         planned.append(PlannedImage(image, split, name))
@@ -286,13 +288,28 @@ def _remove_stale(folder: Path, places: set[str]) -> int:
     for class_folder in _class_folders(folder, SPLITS):
         for abandoned in class_folder.glob(".*.tmp"):
             abandoned.unlink()
+        _remove_system_files(class_folder)
         # Remove the empty folders of former classes and splits: other tools would count them.
         with contextlib.suppress(OSError):
             class_folder.rmdir()
     for split in SPLITS:
+        if (folder / split).is_dir():
+            _remove_system_files(folder / split)
         with contextlib.suppress(OSError):
             (folder / split).rmdir()
     return len(present - places)
+
+
+def _remove_system_files(folder: Path) -> None:
+    """Remove what systems leave by themselves from a folder that holds nothing else."""
+    entries = list(folder.iterdir())
+    if all(_is_of_system(entry.name) and entry.is_file() for entry in entries):
+        for entry in entries:
+            entry.unlink()
+
+
+def _is_of_system(name: str) -> bool:
+    return name in SYSTEM_FILES or name.startswith("._")
 
 
 def _class_folders(folder: Path, splits: Iterable[str]) -> Iterator[Path]:
@@ -305,10 +322,10 @@ def _class_folders(folder: Path, splits: Iterable[str]) -> Iterator[Path]:
 
 
 def _files_below(folder: Path, splits: Iterable[str]) -> Iterable[str]:
-    """Yield the places of all files in class folders, without hidden and temporary ones."""
+    """Yield the places of all files in class folders, without hidden ones and those of systems."""
     for class_folder in _class_folders(folder, splits):
         for entry in os.scandir(class_folder):
-            if not entry.name.startswith("."):
+            if not entry.name.startswith(".") and entry.name not in SYSTEM_FILES:
                 yield f"{class_folder.parent.name}/{class_folder.name}/{entry.name}"
 
 
@@ -359,13 +376,15 @@ def _listed_places(manifest: Path) -> set[str]:
     """
     if not manifest.is_file():
         return set()
-    folders: dict[tuple[str, str], str] = {}
+    folders: dict[tuple[str, str], list[str]] = {}
     for class_folder in _class_folders(manifest.parent, SPLITS):
         index = class_folder.name.split("_")[0]
         if index.isdecimal():
-            folders[class_folder.parent.name, str(int(index))] = class_folder.name
+            key = class_folder.parent.name, str(int(index))
+            # A folder of a former class stays if it holds other files than prepare's.
+            folders.setdefault(key, []).append(class_folder.name)
     return {
-        f"{row['split']}/{folders[row['split'], row['class_index']]}/{row['file']}"
+        f"{row['split']}/{name}/{row['file']}"
         for row in _read_manifest(manifest)
-        if (row["split"], row["class_index"]) in folders
+        for name in folders.get((row["split"], row["class_index"]), ())
     }

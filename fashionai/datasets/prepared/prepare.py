@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.prepared.check import check_images, conflicting_groups
+from fashionai.datasets.prepared.check import Checked, check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import FileChanges, plan_folders, write_folders
 from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, counted, os_errors_as_data_errors
 from fashionai.files.csv_files import write_rows
 from fashionai.files.locks import LOCK_FILE, locked
+from fashionai.pipeline.decode import Trait
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
 
@@ -36,7 +37,7 @@ class Summary:
     ``conflicts`` holds groups of images with equal bytes and different classes.
     ``unsplit_classes`` are the indices of the classes that are in only one of train and val.
     ``changes`` are the numbers of files that were written and removed, and ``notes`` are the
-    notes of the reader.
+    notes of the reader. ``traits`` holds the images that a user should know about, by trait.
     """
 
     task: Task
@@ -49,6 +50,7 @@ class Summary:
     unsplit_classes: list[int]
     changes: FileChanges
     notes: list[str]
+    traits: dict[Trait, list[LabelledImage]] = field(default_factory=dict)
 
     @property
     def changed(self) -> int:
@@ -147,6 +149,7 @@ def _prepare(
         unsplit_classes=unsplit_classes,
         changes=changes,
         notes=[*data_set.guesses, *data_set.notes],
+        traits=_by_trait(images, checked),
     )
 
 
@@ -165,6 +168,17 @@ def _choose_splits(
     for position, name in zip(free, split.names):
         names[position] = name
     return names, split.unsplit_classes
+
+
+def _by_trait(
+    images: Sequence[LabelledImage], checked: Sequence[Checked]
+) -> dict[Trait, list[LabelledImage]]:
+    """Return the images of each trait, in the order of the traits and of the images."""
+    found: dict[Trait, list[LabelledImage]] = defaultdict(list)
+    for image, outcome in zip(images, checked):
+        for trait in outcome.traits:
+            found[trait].append(image)
+    return {trait: found[trait] for trait in Trait if trait in found}
 
 
 def _count_duplicates(images: Sequence[LabelledImage], contents: Sequence[str]) -> Counter[int]:
@@ -214,6 +228,8 @@ def summary_notes(summary: Summary) -> list[str]:
         if summary.crossing_splits:
             where = f"{summary.crossing_splits:,} of them in another split"
         notes.append(f"{_images(repeated)} with the same bytes as an earlier image, {where}")
+    for trait, images in summary.traits.items():
+        notes.append(f"{_images(len(images))} {trait.value}, for example {images[0].source}")
     for group in summary.conflicts:
         labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
         notes.append(f"same bytes, different classes: {labels}")

@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional
 from fashionai.datasets.readers.image_files import ImageFiles, safe_relative_path
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.families import CACTUS
 from fashionai.files import csv_files
 from fashionai.pipeline.decode import ImageFile
@@ -53,7 +53,7 @@ def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
     rows = _read_id_rows(data / "train.csv")
     for row in rows:
         if row.value not in LABELS:
-            raise DataError(f"{row.where}: has_cactus is '{row.value}', expected 0 or 1")
+            raise DataError(f"{row.where}: has_cactus is '{shown(row.value)}', expected 0 or 1")
     found = _find_images(data, "train", rows)
     images = [
         LabelledImage(
@@ -94,7 +94,9 @@ def _read_id_rows(path: Path) -> list[IdRow]:
     for position, (fields, where) in enumerate(csv_files.read_csv_rows(path)):
         if position == 0:
             if fields != HEADER:
-                raise DataError(f"{where}: header is '{','.join(fields)}', expected {expected}")
+                raise DataError(
+                    f"{where}: header is '{shown(','.join(fields))}', expected {expected}"
+                )
             continue
         if len(fields) != len(HEADER):
             count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
@@ -102,7 +104,7 @@ def _read_id_rows(path: Path) -> list[IdRow]:
         name = safe_relative_path(fields[0], where, "the name of an image")
         first = seen.setdefault(name, where)
         if first != where:
-            raise DataError(f"{where}: {name} is listed twice, first at {first}")
+            raise DataError(f"{where}: {shown(name)} is listed twice, first at {first}")
         rows.append(IdRow(name, fields[1], where))
     if not rows:
         raise DataError(f"{path}: no rows, expected {expected}")

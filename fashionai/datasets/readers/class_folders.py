@@ -22,7 +22,7 @@ from fashionai.datasets.readers.image_files import (
     note_on_other_files,
 )
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError, counted, nearest
+from fashionai.errors import DataError, nearest
 from fashionai.files.names import comparable
 from fashionai.tasks import Task
 
@@ -145,10 +145,9 @@ def _leave_out_unlabelled(places: dict[str, Path]) -> list[str]:
     if content.folders or not content.images:
         return []
     del places["test"]
-    return [
-        f"{folder}: left out {counted(len(content.images), 'image')} without classes; "
-        f"predict them with: fashionai predict --questions {folder}"
-    ]
+    count = len(content.images)
+    images = "1 image without a class is" if count == 1 else f"{count:,} images without classes are"
+    return [f"{folder}: {images} left out; predict with: fashionai predict --questions {folder}"]
 
 
 def _read_tree(folder: Path, given: Sequence[str]) -> ClassTree:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
-from fashionai.errors import ConfigError, DataError, closest, nearest
+from fashionai.errors import ConfigError, DataError, closest, nearest, shown
 from fashionai.files.names import comparable
 
 NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -96,4 +96,4 @@ def notes_on_classes(classes: Sequence[str], used: Collection[int]) -> list[str]
 def _listed(names: Sequence[str]) -> str:
     if not names:
         return "no class"
-    return ("class " if len(names) == 1 else "classes ") + ", ".join(f"'{n}'" for n in names)
+    return ("class " if len(names) == 1 else "classes ") + ", ".join(f"'{shown(n)}'" for n in names)

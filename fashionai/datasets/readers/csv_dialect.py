@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fashionai.datasets.readers.image_files import ImageFiles
-from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.errors import ConfigError, DataError, nearest, shown
 from fashionai.files.csv_files import is_blank
-from fashionai.files.names import shortened
 from fashionai.files.text_files import read_text
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -66,7 +65,8 @@ def read_fields(file: TableFile, delimiter: str) -> Iterator[tuple[list[str], in
             if not is_blank(fields):
                 yield [field.strip() for field in fields], reader.line_num
     except csv.Error as error:
-        raise DataError(f"{file.path}:{reader.line_num}: not valid CSV: {error}") from None
+        problem = shown(str(error))
+        raise DataError(f"{file.path}:{reader.line_num}: not valid CSV: {problem}") from None
 
 
 def read_table_rows(
@@ -157,7 +157,7 @@ def column_position(role: str, column: str, first: Sequence[str], csv_file: Path
         return int(column) - 1
     if first.count(column) != 1:
         found = "two columns" if column in first else "no column"
-        hint = "Give its number" if column in first else nearest(column, map(shortened, first))
+        hint = "Give its number" if column in first else nearest(column, map(shown, first))
         raise ConfigError(f"--{role}-column: {csv_file} has {found} '{column}'", hint)
     return first.index(column)
 
@@ -169,7 +169,7 @@ def normalized_name(name: str) -> str:
 
 def listed(fields: Sequence[str]) -> str:
     """Return the fields of a row for messages: quoted, the long ones cut, at most twelve."""
-    names = [f"'{shortened(field)}'" for field in fields[:12]]
+    names = [f"'{shown(field)}'" for field in fields[:12]]
     more = [f"{len(fields) - 12} more"] if len(fields) > 12 else []
     return ", ".join([*names, *more])
 

@@ -9,6 +9,7 @@ Paths are relative to the folder of the set (base, web ...) that the file belong
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -21,12 +22,13 @@ from fashionai.datasets.readers.header import note_on_header
 from fashionai.datasets.readers.image_files import ImageFiles, is_image_name
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError, DataError, shown
 from fashionai.families import FASHIONAI_TASKS, find_task, known_task
 from fashionai.files import csv_files
-from fashionai.files.names import shortened
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
+
+logger = logging.getLogger(__name__)
 
 # The label files of the training sets, in the order of their release.
 TRAINING_LABELS = (
@@ -77,7 +79,7 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
         root = label_file.parent.parent
         rows = read_attribute_rows(label_file)
         if not rows:
-            raise DataError(f"{label_file}: no rows, expected image,task,label", "Unpack it again")
+            raise DataError(f"{label_file}: no rows of {task.name}, and none of other tasks")
         marks = [parse_label(row) for row in rows]
         found_tasks.update((row.task.name, None) for row in rows)
         own = [(row, mark) for row, mark in zip(rows, marks) if row.task == task]
@@ -95,10 +97,8 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
         ]
     if not images:
         names = ", ".join(str(path) for path in label_files)
-        others = "and none of other tasks"
-        if found_tasks:
-            others = f"found rows of {', '.join(found_tasks)}"
-        raise DataError(f"{names}: no rows of {task.name}, {others}")
+        others = ", ".join(found_tasks)
+        raise DataError(f"{names}: no rows of {task.name}, found rows of {others}")
     return images
 
 
@@ -113,6 +113,8 @@ def read_question_file(path: Path, data: Path) -> list[ImageToPredict]:
     if not rows:
         raise DataError(f"{path}: no rows")
     _check_distinct(rows)
+    for note in _notes_on_header(path):
+        logger.info(note)
     archive_root = path.parent.parent
     folders = [place for place in (archive_root, data, data / "rank") if place.is_dir()]
     places = [ImageFiles(folder) for folder in folders]
@@ -136,7 +138,7 @@ def read_answers(path: Path) -> list[AttributeRow]:
         first = answers.setdefault((row.image, row.task.name), row)
         if first.label != row.label:
             raise DataError(
-                f"{row.where}: {row.image} has label '{row.label}' here "
+                f"{row.where}: {shown(row.image)} has label '{row.label}' here "
                 f"and '{first.label}' at {first.where}"
             )
     if not answers:
@@ -152,16 +154,19 @@ def parse_label(row: AttributeRow) -> np.ndarray:
     """
     classes = len(row.task.classes)
     label = row.label
+    text = shown(label)
     if len(label) != classes:
         raise DataError(
-            f"{row.where}: label '{label}' has {len(label)} letters, "
+            f"{row.where}: label '{text}' has {len(label)} letters, "
             f"expected {classes} for {row.task.name}"
         )
     for letter in label:
         if letter not in MARK_LETTERS:
-            raise DataError(f"{row.where}: label '{label}' has '{letter}', expected y, m or n")
+            raise DataError(
+                f"{row.where}: label '{text}' has '{shown(letter)}', expected y, m or n"
+            )
     if label.count("y") != 1:
-        raise DataError(f"{row.where}: label '{label}' has {label.count('y')} 'y', expected one")
+        raise DataError(f"{row.where}: label '{text}' has {label.count('y')} 'y', expected one")
     return np.array([MARK_LETTERS[letter] for letter in label], dtype=np.int8)
 
 
@@ -197,6 +202,8 @@ def read_question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
 
 def read_labels(path: Path) -> Iterator[LabelRow]:
     """Yield the rows of a label or answer file with their marks; errors as for read_answers."""
+    for note in (*csv_files.note_on_encoding(path), *_notes_on_header(path)):
+        logger.info(note)
     for row in read_answers(path):
         yield LabelRow(row.image, row.task, parse_label(row), row.where)
 
@@ -219,7 +226,7 @@ def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
         count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
         raise DataError(
             f"{where}: found {count}, expected image,task,label",
-            "Remove the columns behind the label" if len(fields) > 3 else "",
+            "Remove the columns behind these three" if len(fields) > 3 else "",
         )
     image, task_name, label = [*fields, ""][:3]
     image = image.replace("\\", "/")
@@ -228,11 +235,11 @@ def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
         raise DataError(f"{where}: no image path, expected image,task,label")
     if image.startswith("/") or ".." in parts or ":" in parts[0]:
         raise DataError(
-            f"{where}: path '{shortened(fields[0], 400)}' leaves the data folder, "
+            f"{where}: path '{shown(fields[0], 400)}' leaves the data folder, "
             "expected Images/<task>/<file>"
         )
     try:
-        task = find_task(task_name)
+        task = find_task(shown(task_name))
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
     return AttributeRow(image, task, label, where)
@@ -243,7 +250,7 @@ def _check_distinct(rows: Sequence[AttributeRow]) -> None:
     for row in rows:
         first = seen.setdefault((row.image, row.task.name), row.where)
         if first != row.where:
-            raise DataError(f"{row.where}: {row.image} is listed twice, first at {first}")
+            raise DataError(f"{row.where}: {shown(row.image)} is listed twice, first at {first}")
 
 
 def _find_files(rows: Sequence[AttributeRow], files: ImageFiles) -> list[str]:
@@ -255,15 +262,22 @@ def _find_files(rows: Sequence[AttributeRow], files: ImageFiles) -> list[str]:
     return [file for file in found if file is not None]
 
 
+def _notes_on_header(path: Path) -> list[str]:
+    """Return a line for the user when the first row of a file was taken for a header."""
+    first = next(csv_files.read_csv_rows(path), None)
+    if first is None or not _is_header(first[0]):
+        return []
+    return [note_on_header(path, first[0], True)]
+
+
 def _guesses(data: Path) -> list[str]:
     """Return lines for the user about headers and encodings of the label files."""
-    notes = []
-    for label_file in (data / name for name in TRAINING_LABELS if (data / name).is_file()):
-        notes += csv_files.note_on_encoding(label_file)
-        first = next(csv_files.read_csv_rows(label_file), None)
-        if first is not None and _is_header(first[0]):
-            notes.append(note_on_header(label_file, first[0], True))
-    return notes
+    files = [data / name for name in TRAINING_LABELS if (data / name).is_file()]
+    return [
+        note
+        for file in files
+        for note in (*csv_files.note_on_encoding(file), *_notes_on_header(file))
+    ]
 
 
 def read_attribute_data_set(data: Path, task: Task) -> DataSet:

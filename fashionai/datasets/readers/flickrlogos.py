@@ -20,10 +20,9 @@ from fashionai.datasets.readers.image_files import (
 )
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest
+from fashionai.errors import ConfigError, DataError, nearest, shown
 from fashionai.families import LOGOS
 from fashionai.files import csv_files
-from fashionai.files.names import shortened
 from fashionai.files.text_files import read_text
 from fashionai.tasks import Task
 
@@ -109,10 +108,10 @@ def _read_list(path: Path) -> Iterator[LogoRow]:
         folder, _, name = image.rpartition("/")
         parent, _, label = folder.rpartition("/")
         if parent != IMAGES_FOLDER or not is_image_name(name):
-            raise DataError(f"{where}: found '{shortened(line.strip())}', expected {ROW_FORMAT}")
+            raise DataError(f"{where}: found '{shown(line.strip())}', expected {ROW_FORMAT}")
         if label.lower() not in spellings:
             raise DataError(
-                f"{where}: unknown brand '{shortened(label)}'", nearest(label, LOGOS.classes)
+                f"{where}: unknown brand '{shown(label)}'", nearest(label, LOGOS.classes)
             )
         yield LogoRow(image, spellings[label.lower()], label, where)
 

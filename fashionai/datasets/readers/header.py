@@ -30,8 +30,8 @@ def is_header(
     applies decides:
 
     1. Usual names of both columns are a header; one is, in a file of paths alone.
-    2. The number of each column instead of its name, 0, 1 ..., is a header of pandas, unless
-       the other rows have that label too.
+    2. The number of each column instead of its name, 0, 1 ..., is a header of pandas if the
+       image 0 is listed again, or if no other row has the label 1.
     3. The path of an image with its suffix is no name of a column.
     4. A label that other rows have too is none either.
     5. A usual name of the column of paths is a header, even if an image is called so.
@@ -46,7 +46,9 @@ def is_header(
         return True
     repeats = label is not None and first[label] in [row[label] for row in others]
     if is_column_numbers(first) and others:
-        return not repeats
+        is_listed_again = first[path] in [row[path] for row in others]
+        if is_listed_again or label is not None:
+            return is_listed_again or not repeats
     if is_image_name(first[path]) or repeats:
         return False
     if normalized_name(first[path]) in PATH_COLUMN_NAMES:

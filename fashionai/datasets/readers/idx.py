@@ -12,7 +12,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -31,6 +31,13 @@ LARGEST_FILE = 2**31
 PARTS = (("train", "train", None), ("t10k", "test", "test"))
 
 
+class BinaryFile(Protocol):
+    """A file of bytes, unpacked or not."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most ``size``."""
+
+
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Read an idx file, gzipped or not, as a ``uint8`` array with that number of dimensions.
 
@@ -42,19 +49,19 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         with path.open("rb") as file:
             is_zipped = file.read(2) == GZIP_MAGIC
             file.seek(0)
-            with gzip.open(file) if is_zipped else file as values:
-                return _read_values(values, path, dimensions)
+            values = gzip.GzipFile(fileobj=file) if is_zipped else file
+            return _read_values(values, path, dimensions)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged gzip file: {error}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _read_values(file: IO[bytes], path: Path, dimensions: int) -> np.ndarray:
+def _read_values(file: BinaryFile, path: Path, dimensions: int) -> np.ndarray:
     magic, expected = file.read(4), bytes([0, 0, UNSIGNED_BYTE, dimensions])
     if magic != expected:
-        found = magic.hex() or "missing (empty file)"
-        raise DataError(f"{path}: magic number is {found}, expected {expected.hex()}")
+        start = magic.hex() or "missing (empty file)"
+        raise DataError(f"{path}: magic number is {start}, expected {expected.hex()}")
     header = file.read(4 * dimensions)
     if len(header) < 4 * dimensions:
         raise DataError(f"{path}: ends inside its header")
@@ -72,7 +79,7 @@ def _read_values(file: IO[bytes], path: Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(kept, np.uint8).reshape(shape)
 
 
-def _count_bytes(file: IO[bytes]) -> int:
+def _count_bytes(file: BinaryFile) -> int:
     """Return how many bytes follow, without keeping them; counting stops beyond LARGEST_FILE."""
     count = 0
     while count <= LARGEST_FILE:

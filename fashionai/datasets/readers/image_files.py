@@ -9,16 +9,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from PIL import Image, UnidentifiedImageError
-
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files.names import (
     SYSTEM_FOLDERS,
     comparable,
     is_writable_as_text,
     printable,
-    shortened,
 )
+from fashionai.pipeline.decode import is_image
 from fashionai.web.urls import is_url
 
 # Includes formats that cannot be decoded: the check of the images then reports such a file,
@@ -27,12 +25,11 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic"),
 )
-# The formats of files without a suffix that count as images, as Pillow names them. Pillow opens
-# others too, such as EPS and HDF5, which are no photographs.
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF")
 # The suffix of a file of another kind, such as ".h5", ".ai" and ".jpg~". Other dots belong to the
 # name, as in "5.2 metres".
 SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*~?|~")
+# In characters: what common file systems accept. No longer path exists.
+LONGEST_PATH = 4096
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -55,6 +52,7 @@ class ImageFiles:
         if not root.is_dir():
             raise DataError(f"{root}: no such folder, expected the folder of the images")
         self.root = root
+        self._absolute_roots = (str(root.absolute()), str(root.resolve()))
         self._names: dict[str, frozenset[str]] = {}
         self._by_stem: dict[str, dict[str, list[str]]] = {}
         self._by_comparable: dict[str, dict[str, str]] = {}
@@ -75,7 +73,7 @@ class ImageFiles:
         Raises DataError as safe_relative_path does.
         """
         plain = path.replace("\\", "/")
-        for root in (self.root.absolute(), self.root.resolve()):
+        for root in self._absolute_roots:
             if plain.startswith(f"{root}/"):
                 path = plain[len(root) + 1 :]
                 break
@@ -111,7 +109,7 @@ class ImageFiles:
         more = f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
         alike = [file for file in sorted(self.names(folder)) if file.lower() == name.lower()]
         hint = f"Did you mean '{alike[0]}'?" if alike else ""
-        place = shortened(str(self.root / path), 400)
+        place = shown(str(self.root / path), 400)
         return DataError(f"{where}: image {place} does not exist{more}", hint)
 
     def _real_folder(self, folder: str) -> str:
@@ -121,15 +119,21 @@ class ImageFiles:
         return self._folders[folder]
 
     def _find_folder(self, folder: str) -> str:
-        if not folder or _is_folder(self.root / folder):
+        if len(folder) > LONGEST_PATH or _is_folder(self.root / folder):
             return folder
-        parent, slash, name = folder.rpartition("/")
-        parent = self._real_folder(parent)
-        place = self.root / parent
-        inner = sorted(entry.name for entry in os.scandir(place)) if _is_folder(place) else []
+        found = ""
+        for name in folder.split("/"):
+            found = f"{found}/{self._inner_folder(found, name)}".lstrip("/")
+        return found
+
+    def _inner_folder(self, folder: str, name: str) -> str:
+        """Return how the file system spells the folder ``name`` inside another one."""
+        place = self.root / folder
+        if not _is_folder(place) or _is_folder(place / name):
+            return name
+        inner = sorted(entry.name for entry in os.scandir(place))
         alike = [each for each in inner if comparable(each) == comparable(name)]
-        real_name = next((each for each in alike if _is_folder(place / each)), name)
-        return parent + slash + real_name
+        return next((each for each in alike if _is_folder(place / each)), name)
 
     def _comparable_names(self, folder: str) -> dict[str, str]:
         """Return the names in a folder by their comparable form."""
@@ -166,18 +170,10 @@ def holds_image(path: Path) -> bool:
     """
     if not lacks_suffix(path.name) or not path.is_file():
         return False
-    Image.init()
-    formats = [name for name in IMAGE_FORMATS if name in Image.OPEN]
     try:
-        with path.open("rb") as handle, Image.open(handle, formats=formats):
-            return True
-    except Image.DecompressionBombError:  # an image, whose size the check of images reports
-        return True
-    except (UnidentifiedImageError, ValueError, SyntaxError):
-        return False
+        with path.open("rb") as handle:
+            return is_image(handle)
     except OSError as error:
-        if error.errno is None:  # a damaged image, which is not an error of the system
-            return False
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
@@ -193,7 +189,7 @@ def safe_relative_path(path: str, where: str, expected: str) -> str:
         raise DataError(f"{where}: no image path, expected {expected}")
     if plain.startswith("/") or ".." in parts or DRIVE.match(plain) or is_url(plain):
         raise DataError(
-            f"{where}: path '{shortened(path, 400)}' leaves the data folder, expected {expected}"
+            f"{where}: path '{shown(path, 400)}' leaves the data folder, expected {expected}"
         )
     return "/".join(parts)
 

@@ -20,8 +20,8 @@ from fashionai.datasets.readers.csv_dialect import (
 )
 from fashionai.datasets.readers.header import is_header, note_on_header
 from fashionai.datasets.readers.image_files import ImageFiles
-from fashionai.errors import DataError, nearest
-from fashionai.files.names import comparable, shortened
+from fashionai.errors import DataError, nearest, shown
+from fashionai.files.names import comparable
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def _find_columns(
         return paths[0], labels[0], True
     if len(first) == 2 and not labels:
         return 0, 1, is_header(rows, 0, 1, lambda _: False, otherwise=False)
-    found = ", ".join(map(shortened, first[:12]))
+    found = ", ".join(map(shown, first[:12]))
     raise DataError(
         f"{file}:1: cannot tell which columns hold paths and labels: {found}",
         "Name them path and label in a header",
@@ -121,5 +121,5 @@ def _number(text: str) -> Optional[int]:
 def _index(text: str, by_text: Mapping[str, int], labels: Sequence[str], where: str) -> int:
     index = by_text.get(comparable(text))
     if index is None:
-        raise DataError(f"{where}: unknown label '{shortened(text)}'", nearest(text, labels))
+        raise DataError(f"{where}: unknown label '{shown(text)}'", nearest(text, labels))
     return index

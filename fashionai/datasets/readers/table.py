@@ -36,8 +36,8 @@ from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS, settle_spli
 from fashionai.datasets.readers.header import is_column_numbers, is_header, note_on_header
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest
-from fashionai.files.names import comparable, shortened
+from fashionai.errors import ConfigError, DataError, nearest, shown
+from fashionai.files.names import comparable
 from fashionai.tasks import Task
 
 # The values of one-hot columns in lower case.
@@ -128,7 +128,7 @@ def _note_on_columns(csv_file: Path, first: Sequence[str], columns: TableColumns
     """Return a line for the user about which columns hold the paths and the labels."""
 
     def named(position: int) -> str:
-        name = f" '{shortened(first[position])}'" if columns.has_header else ""
+        name = f" '{shown(first[position])}'" if columns.has_header else ""
         return f"column {position + 1}{name}"
 
     if columns.label is not None:
@@ -218,7 +218,7 @@ def _one_hot_columns(
     for position, name in zip(free, names):
         if not name or names.count(name) > 1:
             raise DataError(
-                f"{where}: one-hot column {position + 1} is named '{shortened(name)}', "
+                f"{where}: one-hot column {position + 1} is named '{shown(name)}', "
                 "expected a class name that no other column has"
             )
     return dict(zip(free, names))
@@ -251,7 +251,7 @@ def _choose_by_order(
     if "path" not in chosen or "label" not in chosen:
         raise DataError(
             f"{where}: cannot tell without a header which columns hold paths and labels: "
-            f"{', '.join(map(shortened, first[:12]))}",
+            f"{', '.join(map(shown, first[:12]))}",
             "Give their numbers with --path-column and --label-column",
         )
 
@@ -295,7 +295,7 @@ def _read_label(fields: Sequence[str], columns: TableColumns, where: str) -> str
         return fields[columns.label]
     for position, name in columns.classes.items():
         if fields[position].lower() not in ONE_HOT_VALUES:
-            found = shortened(fields[position])
+            found = shown(fields[position])
             raise DataError(f"{where}: column '{name}' is '{found}', expected 0 or 1")
     ones = [name for at, name in columns.classes.items() if ONE_HOT_VALUES[fields[at].lower()]]
     if len(ones) != 1:
@@ -310,7 +310,7 @@ def _read_split(value: str, where: str) -> Optional[str]:
     split = SPLIT_SPELLINGS.get(value.lower())
     if split is None:
         hint = nearest(value, SPLITS)
-        raise DataError(f"{where}: unknown split '{value}'", hint)
+        raise DataError(f"{where}: unknown split '{shown(value)}'", hint)
     return split
 
 
@@ -319,6 +319,7 @@ def _check_repeated(row: TableRow, first: TableRow) -> None:
     for field in ("label", "split", "group"):
         here, there = getattr(row, field) or "", getattr(first, field) or ""
         if here != there:
+            here, there = shown(here), shown(there)
             raise DataError(
                 f"{row.where}: {row.image} has {field} '{here}' here and '{there}' at {first.where}"
             )
@@ -347,7 +348,7 @@ def _check_classes(rows: Sequence[TableRow], names: Mapping[str, str], task: Tas
     for row in rows:
         if names[row.label] not in task.classes:
             raise DataError(
-                f"{row.where}: class '{shortened(row.label)}' is not one of the given classes",
+                f"{row.where}: class '{shown(row.label)}' is not one of the given classes",
                 hint_at_given_class(row.label, task.classes, names.values()),
             )
 

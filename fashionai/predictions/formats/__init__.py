@@ -7,8 +7,10 @@ from fashionai.predictions.formats.base import (
     PredictedRow,
     RowKey,
     as_written,
+    row_key,
 )
 from fashionai.predictions.formats.files import (
+    PREDICTIONS,
     TABLE,
     check_expressible,
     format_of,
@@ -23,6 +25,7 @@ from fashionai.predictions.formats.files import (
 
 __all__ = [
     "DECIMALS",
+    "PREDICTIONS",
     "TABLE",
     "Format",
     "LabelPrediction",
@@ -36,6 +39,7 @@ __all__ = [
     "probability_format",
     "read_predicted_labels",
     "read_predictions",
+    "row_key",
     "source_names",
     "write_predictions",
 ]

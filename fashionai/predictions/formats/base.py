@@ -6,22 +6,29 @@ A format module has one object FORMAT.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
+from fashionai.files.names import composed
 from fashionai.tasks import Task
 
 # Digits after the point of a written probability.
 DECIMALS = 8
-# Written probabilities are rounded, so their sum is 1 within this.
+# Written probabilities are rounded, so their sum is 1 within this, or within rounding_error.
 SUM_TOLERANCE = 1e-3
 
 # The key by which rows of different files are joined: an image and the name of its task, which is
 # empty for the rows of a table.
 RowKey = tuple[str, str]
+
+
+def row_key(image: str, task: Task) -> RowKey:
+    """What makes a row the same in two files, however they spell accented letters."""
+    return composed(image), task.name
 
 
 class PredictedRow(NamedTuple):
@@ -38,7 +45,7 @@ class PredictedRow(NamedTuple):
     @property
     def key(self) -> RowKey:
         """The key by which rows of different files are joined."""
-        return self.image, self.task.name
+        return row_key(self.image, self.task)
 
 
 class LabelPrediction(NamedTuple):
@@ -52,7 +59,7 @@ class LabelPrediction(NamedTuple):
     @property
     def key(self) -> RowKey:
         """The key by which rows of different files are joined."""
-        return self.image, self.task.name
+        return row_key(self.image, self.task)
 
 
 # Fields and their place, as csv_files.read_csv_rows gives them.
@@ -102,16 +109,38 @@ def parse_probabilities(values: Sequence[str], where: str) -> np.ndarray:
     try:
         probabilities = np.array([float(value) for value in values])
     except ValueError:
-        raise DataError(f"{where}: found {';'.join(values)}, expected numbers") from None
+        found = shown(";".join(values))
+        raise DataError(f"{where}: found {found}, expected numbers") from None
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        raise DataError(f"{where}: found {';'.join(values)}, expected probabilities from 0 to 1")
+        found = shown(";".join(values))
+        raise DataError(f"{where}: found {found}, expected probabilities from 0 to 1")
     return probabilities
 
 
+def rounding_error(values: Sequence[str]) -> float:
+    """The largest sum of the errors that rounding gives numbers with so many decimals.
+
+    It is half a unit of the last decimal for each number. It is 0 for fewer than two decimals,
+    which could explain almost any sum.
+    """
+    decimals = max(_decimals(value) for value in values)
+    return len(values) * 0.5 * 10.0**-decimals if decimals >= 2 else 0.0
+
+
+def _decimals(number: str) -> int:
+    try:
+        exponent = Decimal(number).as_tuple().exponent
+    except ArithmeticError:  # an exponent of many digits
+        return 0
+    return -exponent if isinstance(exponent, int) else 0
+
+
 def parse_distribution(values: Sequence[str], where: str) -> np.ndarray:
-    """As parse_probabilities, and their sum is 1."""
+    """As parse_probabilities, and their sum is 1, as far as their decimals can tell."""
     probabilities = parse_probabilities(values, where)
-    if abs(probabilities.sum() - 1) > SUM_TOLERANCE:
+    # A little more, because sums of binary numbers are rounded as well.
+    tolerance = max(SUM_TOLERANCE, rounding_error(values) + 1e-9)
+    if abs(probabilities.sum() - 1) > tolerance:
         raise DataError(f"{where}: probabilities sum to {probabilities.sum():.6g}, expected 1")
     return probabilities
 

@@ -8,7 +8,7 @@ from typing import Optional
 
 import numpy as np
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.families import COVERS
 from fashionai.files import csv_files
 from fashionai.predictions.decisions import predicted_labels
@@ -44,7 +44,7 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         check_fields(fields, COLUMNS, where)
         row = row_of_two_classes(fields[0], COVERS, fields[1], where)
         if fields[2] not in ("0", "1"):
-            raise DataError(f"{where}: is_cat is '{fields[2]}', expected 0 or 1")
+            raise DataError(f"{where}: is_cat is '{shown(fields[2])}', expected 0 or 1")
         placed_probability = float(row.probabilities[1]), where
         if fields[2] == "1":
             smallest_yes = min(smallest_yes, placed_probability)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional, TypeVar
 
 from fashionai.datasets.readers.reader import reader_of
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError, DataError, shown
 from fashionai.families import FAMILIES
 from fashionai.files import csv_files
+from fashionai.files.names import is_writable_as_text, printable
+from fashionai.files.outputs import Kind, first_rows
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import table
 from fashionai.predictions.formats.base import (
+    DECIMALS,
     Format,
     LabelPrediction,
     PlacedFields,
@@ -25,7 +30,24 @@ from fashionai.tasks import Task
 
 FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
+logger = logging.getLogger(__name__)
+
 TABLE = table.FORMAT
+
+# A probability as this project writes it. Label files and the examples of competitions, which
+# may have the same header, have fewer digits.
+WRITTEN = re.compile(rf"[01]\.\d{{{DECIMALS}}}")
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file begins as write_predictions writes it."""
+    rows = first_rows(path, 2)
+    if not rows or not any(file_format.is_first_row(rows[0]) for file_format in formats()):
+        return False
+    return any(WRITTEN.fullmatch(part) for field in rows[-1] for part in field.split(";"))
+
+
+PREDICTIONS = Kind("a prediction file", _is_own)
 
 
 def format_of(task: Task) -> Format:
@@ -118,7 +140,7 @@ def check_expressible(
 def image_names(file_format: Format, task: Task, paths: Sequence[str]) -> list[str]:
     """The names of images in a prediction file; ``paths`` are those of the question file.
 
-    Raises DataError when two images have the same name there.
+    Raises DataError when two images have the same name there, and for names that are not UTF-8.
     """
     return _distinct_names(file_format, task, paths, paths, "Leave one of them out")
 
@@ -133,6 +155,11 @@ def source_names(file_format: Format, task: Task, sources: Sequence[str]) -> lis
 def _distinct_names(
     file_format: Format, task: Task, paths: Sequence[str], known_as: Sequence[str], hint: str
 ) -> list[str]:
+    for image in known_as:
+        if not is_writable_as_text(image):
+            raise DataError(
+                f"{task.name}: the name of {printable(image)} is not UTF-8 text", "Rename it"
+            )
     names = [file_format.image_name(path) for path in paths]
     first: dict[str, str] = {}
     for name, image in zip(names, known_as):
@@ -150,6 +177,8 @@ def _open(path: Path) -> tuple[Format, Iterator[PlacedFields]]:
     first = next(placed, None)
     if first is None:
         raise DataError(f"{path}: no rows")
+    for note in csv_files.note_on_encoding(path):
+        logger.info(note)
     fields, where = first
     for file_format in formats():
         if file_format.is_first_row(fields):
@@ -166,7 +195,7 @@ def _distinct(placed: Iterable[tuple[FileRow, str]], path: Path) -> list[FileRow
             raise DataError(f"{where}: no image path")
         earlier = places.setdefault(row.key, where)
         if earlier != where:
-            raise DataError(f"{where}: {row.image} was already predicted at {earlier}")
+            raise DataError(f"{where}: {shown(row.image)} was already predicted at {earlier}")
         rows.append(row)
     if not rows:
         raise DataError(f"{path}: no rows below its header")

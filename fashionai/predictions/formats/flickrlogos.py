@@ -12,7 +12,7 @@ from typing import Optional
 
 import numpy as np
 
-from fashionai.errors import DataError, nearest
+from fashionai.errors import DataError, nearest, shown
 from fashionai.families import LOGOS
 from fashionai.files import csv_files
 from fashionai.predictions.decisions import predicted_labels
@@ -51,7 +51,7 @@ def _read_labels(placed: Iterator[PlacedFields]) -> Iterator[PlacedLabel]:
         check_fields(fields, COLUMNS, where)
         image, label, confidence = fields
         if label.lower() not in LABELS:
-            raise DataError(f"{where}: unknown class '{label}'. {nearest(label, LABELS)}")
+            raise DataError(f"{where}: unknown class '{shown(label)}'. {nearest(label, LABELS)}")
         (value,) = parse_probabilities([confidence], where)
         yield LabelPrediction(image, LOGOS, LABELS[label.lower()], float(value)), where
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
 from fashionai.files import csv_files
 from fashionai.predictions.formats.base import (
     SUM_TOLERANCE,
@@ -15,6 +15,7 @@ from fashionai.predictions.formats.base import (
     PlacedRow,
     PredictedRow,
     parse_distribution,
+    rounding_error,
     written,
 )
 from fashionai.tasks import Task
@@ -37,8 +38,9 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     header, place = next(placed)
     classes = header[len(COLUMNS) :]
     if len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes:
+        listed = shown(",".join(header), 400)
         raise DataError(
-            f"{place}: found columns {','.join(header)}, "
+            f"{place}: found columns {listed}, "
             f"expected {','.join(COLUMNS)} and two or more distinct classes"
         )
     task = Task("", (), tuple(classes), "table")
@@ -52,21 +54,23 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         if predicted not in classes or values[classes.index(predicted)] != values.max():
             largest = classes[int(values.argmax())]
             raise DataError(
-                f"{where}: class is '{predicted}', but the largest probability is that of "
-                f"'{largest}'"
+                f"{where}: class is '{shown(predicted)}', but the largest probability is that "
+                f"of '{shown(largest)}'"
             )
-        _check_confidence(probability, values.max(), where)
+        rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
+        _check_confidence(probability, values.max(), rounding, where)
         yield PredictedRow(image, task, values), where
 
 
-def _check_confidence(probability: str, largest: float, where: str) -> None:
+def _check_confidence(probability: str, largest: float, rounding: float, where: str) -> None:
     try:
-        agrees = abs(float(probability) - largest) <= SUM_TOLERANCE
+        agrees = abs(float(probability) - largest) <= max(SUM_TOLERANCE, rounding + 1e-9)
     except ValueError:
         agrees = False
     if not agrees:
         raise DataError(
-            f"{where}: probability is '{probability}', but the largest of the classes is {largest}"
+            f"{where}: probability is '{shown(probability)}', "
+            f"but the largest of the classes is {largest}"
         )
 
 

@@ -174,13 +174,19 @@ class Learner:
                 scores |= {f"{task}.{name}": score for name, score in task_values.items()}
         return scores
 
-    def save_parameters(self, file: Path) -> None:
-        """Write the network's parameters, which the stock network can load, atomically."""
+    def save_parameters(
+        self, file: Path, before_replacing: Callable[[Path], None] = lambda written: None
+    ) -> None:
+        """Write the network's parameters, which the stock network can load, atomically.
+
+        ``before_replacing`` gets the complete temporary file, before it replaces ``file``.
+        """
         parameters = self.network._collect_params_with_prefix()
         # A file stores the device of its arrays, which the machine that reads it may not have.
         arrays = {name: p.list_data()[0].as_in_context(mx.cpu()) for name, p in parameters.items()}
         with atomic_path(file) as temporary:
             save_arrays(temporary, arrays)
+            before_replacing(temporary)
 
     @contextlib.contextmanager
     def loaded(self, file: Path) -> Iterator[None]:

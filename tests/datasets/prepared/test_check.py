@@ -20,6 +20,7 @@ from PIL import Image
 from fashionai.datasets.prepared.check import check_images, conflicting_groups
 from fashionai.datasets.records import LabelledImage
 from fashionai.pipeline.decode import find_damage
+from fashionai.pipeline.image_formats import READABLE
 
 
 def pixels(height: int = 60, width: int = 80, channels: int = 3) -> np.ndarray:
@@ -111,8 +112,8 @@ JPEGS = {name: data for name, data in SOUND.items() if data.startswith(b"\xff\xd
 @pytest.mark.parametrize("name", [n for n in JPEGS if n not in FOLLOWED_BY_MORE])
 def test_a_jpeg_without_its_end_marker_is_truncated(name: str) -> None:
     assert JPEGS[name].endswith(b"\xff\xd9")
-    assert find_damage(JPEGS[name][:-2]) == "truncated"
-    assert find_damage(JPEGS[name][:-1]) == "truncated"
+    assert find_damage(JPEGS[name][:-2]) == "truncated: the end marker is missing"
+    assert find_damage(JPEGS[name][:-1]) == "truncated: the end marker is missing"
 
 
 @pytest.mark.parametrize("name", JPEGS)
@@ -146,7 +147,7 @@ def test_other_formats_that_end_early_are_refused(name: str, keep: float) -> Non
         (png_header(13_000, 13_000), "cannot be decoded"),
         (png_header(2_000_000, 8), "cannot be decoded"),
         (png_header(100, 100), "cannot be decoded"),
-        (encode(format="GIF"), "cannot be decoded"),
+        (encode(format="GIF"), f"GIF is not read, expected {READABLE}"),
         (encode(format="PPM")[:200], "cannot be decoded"),
     ],
 )
@@ -179,7 +180,10 @@ def test_outcomes_are_in_order_with_the_hash_of_the_bytes(tmp_path: Path) -> Non
     images = [labelled(tmp_path / name) for name in files]
     checked = check_images(images, done.append)
     assert [c.content for c in checked] == [hashlib.sha256(d).hexdigest() for d in files.values()]
-    assert [c.damage for c in checked] == [""] * len(SOUND) + ["empty file", "truncated"]
+    assert [c.damage for c in checked] == [""] * len(SOUND) + [
+        "empty file",
+        "truncated: the end marker is missing",
+    ]
     assert sum(done) == len(files)
 
 

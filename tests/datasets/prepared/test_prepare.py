@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,7 +179,8 @@ def test_a_damaged_image_stops_and_is_listed(fashionai_data, tmp_path) -> None:
     folder = tmp_path / "out" / SKIRT.name
     assert str(caught.value) == (
         f"{fashionai_data / BASE}:1: image base/Images/{SKIRT.name}/{image.name} cannot be used: "
-        f"truncated; 1 more in {folder / 'rejected.csv'}. Give --skip-bad to go on"
+        f"truncated: the end marker is missing; 1 more in {folder / 'rejected.csv'}. "
+        "Give --skip-bad to go on"
     )
     assert [p.name for p in folder.iterdir()] == ["rejected.csv"]
     assert rows(folder / "rejected.csv") == [
@@ -188,7 +191,7 @@ def test_a_damaged_image_stops_and_is_listed(fashionai_data, tmp_path) -> None:
             "reason": reason,
         }
         for name, label, line, reason in (
-            (image.name, "ynnnnn", 1, "truncated"),
+            (image.name, "ynnnnn", 1, "truncated: the end marker is missing"),
             ("base0-0003.jpg", "nnnynn", 4, "not an image"),
         )
     ]
@@ -241,6 +244,48 @@ def test_classes_without_images_have_folders_and_small_ones_are_reported(tmp_pat
         assert sorted(p.name for p in (summary.folder / split).iterdir()) == [*SKIRT.folder_names]
     assert summary.unsplit_classes == [3]
     assert "class Midi cannot be split: all its images are in train" in summary_notes(summary)
+
+
+def test_the_notes_count_images_that_are_read_in_a_special_way(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    icon = np.zeros((20, 30, 4), np.uint8)
+    icon[5:15, 5:25, 3] = 255
+    hidden = rng.integers(0, 256, (20, 30, 4), np.uint8) * np.uint8([1, 1, 1, 0])
+    deep = rng.integers(0, 200, (20, 30), np.uint16)
+    add_rows(tmp_path, BASE, *((f"{n}.jpg", "nnynnn") for n in range(8)))
+    for name, image in (("icon", icon), ("hidden", hidden), ("deep", deep)):
+        png = cv2.imencode(".png", image)[1].tobytes()
+        add_rows(tmp_path, BASE, (f"{name}.jpg", "nynnnn"), like=png)
+    long = cv2.imencode(".png", rng.integers(0, 256, (8, 2000), np.uint8))[1].tobytes()
+    add_rows(tmp_path, BASE, ("long.jpg", "nynnnn"), like=long)
+    notes = summary_notes(run(tmp_path, tmp_path / "out"))
+    place = f"base/Images/{SKIRT.name}"
+    assert [note for note in notes if ", for example " in note] == [
+        f"1 image of one colour or nearly so, for example {place}/hidden.jpg",
+        f"2 images with transparency, laid on white, for example {place}/icon.jpg",
+        "1 image with more than 8 bits per value, scaled to its own range, "
+        f"for example {place}/deep.jpg",
+        "1 image longer than 128 times the short side, of which the middle is used, "
+        f"for example {place}/long.jpg",
+    ]
+
+
+def test_a_prepare_of_bad_profiles_prints_no_warning_of_a_library(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        png = cv2.imencode(".png", rng.integers(0, 256, (20, 30, 3), np.uint8))[1].tobytes()
+        content = b"iCCP" + b"p\0\0" + zlib.compress(b"no profile")
+        profile = struct.pack(">I", len(content) - 4) + content
+        profile += struct.pack(">I", zlib.crc32(content))
+        add_rows(tmp_path, BASE, (f"{number}.jpg", "nnynnn"), like=png[:33] + profile + png[33:])
+    notes = summary_notes(run(tmp_path, tmp_path / "out"))
+    place = f"base/Images/{SKIRT.name}/0.jpg"
+    assert (
+        f"20 images with a damaged colour profile, which is ignored, for example {place}" in notes
+    )
+    assert capfd.readouterr().err == ""
 
 
 def test_the_summary_table_adds_up(fashionai_data, tmp_path) -> None:

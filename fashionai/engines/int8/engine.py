@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Optional
 import cv2
 import numpy as np
 
-from fashionai.engines.int8_files import load_quantized
+from fashionai.engines.int8.files import load_quantized
 from fashionai.models.forward import IMAGES_PER_THREAD, BatchForward, Forward, Normalize
 from fashionai.models.graph import INPUT, Graph, as_block, changed_symbol, graph_of
 from fashionai.runs import Run

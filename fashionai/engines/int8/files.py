@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fashionai.errors import RunError
 from fashionai.files import atomic_path, content_hash, write_json
+from fashionai.files.json_files import read_json
 from fashionai.models.graph import Graph, load_graph, save_graph
 from fashionai.models.zoo import first_line
 from fashionai.runs import Run, RunFolder
@@ -45,7 +45,7 @@ def load_quantized(run: Run) -> Graph:
     """
     folder, command = run.folder, f"fashionai quantize --run {run}"
     try:
-        report = json.loads(folder.int8_report.read_text(encoding="utf-8"))
+        report = read_json(folder.int8_report)
     except (OSError, ValueError):
         raise RunError(f"{run}: not quantized yet", f"Run: {command}") from None
     if not isinstance(report, dict) or report.get(WEIGHTS_HASH) != weights_hash(run):
@@ -69,5 +69,5 @@ def _files_hash(folder: RunFolder) -> str:
 
 
 def weights_hash(run: Run) -> str:
-    """The SHA-256 of a run's weights file."""
-    return content_hash(run.weights_file.read_bytes())
+    """The SHA-256 of a run's weights file; RunError when it is damaged."""
+    return run.check_weights()

@@ -1,0 +1,1 @@
+"""The int8 engine: calibration, the quantized network, and its files in a run."""

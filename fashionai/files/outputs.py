@@ -1,0 +1,196 @@
+"""What a command writes is checked before it computes: no file of the user's own is lost.
+
+An output is refused when it is one of the inputs (also by another name or link), an image, or an
+existing file that is no earlier result of the same kind. Earlier results are recognized by their
+first row, their keys or a mark in the picture. Then the place is tried.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import stat
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Callable, NamedTuple
+
+from fashionai.errors import ConfigError, DataError
+from fashionai.files.csv_files import read_csv_rows
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# The text chunk that marks pictures of this project.
+PNG_SOFTWARE = "fashionai"
+PNG_METADATA = {"Software": PNG_SOFTWARE}
+IMAGE_SIGNATURES = (
+    *(PNG_SIGNATURE, b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*"),
+    *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P5\n", b"P6\n"),
+)
+
+REPLACE_HINT = "Name another file, or replace it with --overwrite"
+
+
+class Kind(NamedTuple):
+    """A kind of result: its name for messages, and what recognizes a file that has it.
+
+    ``is_own`` gets an existing file that is not empty. It does not raise FashionAIError.
+    """
+
+    name: str
+    is_own: Callable[[Path], bool]
+    is_picture: bool = False
+
+
+def csv_kind(name: str, header: Sequence[str]) -> Kind:
+    """Tables with this header."""
+    return Kind(name, lambda path: first_rows(path, 1) == [list(header)])
+
+
+def json_kind(name: str, is_own: Callable[[Any], bool]) -> Kind:
+    """JSON files; ``is_own`` recognizes their content."""
+
+    def matches(path: Path) -> bool:
+        try:
+            return is_own(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError):
+            return False
+
+    return Kind(name, matches)
+
+
+def first_rows(path: Path, count: int) -> list[list[str]]:
+    """The first rows of a CSV file; none for a file that cannot be read as one."""
+    try:
+        return [fields for fields, _ in itertools.islice(read_csv_rows(path), count)]
+    except DataError:
+        return []
+
+
+def check_output(
+    option: str, path: Path, kind: Kind, inputs: Iterable[Path] = (), overwrite: bool = False
+) -> None:
+    """Raise ConfigError unless a result may be written to ``path``.
+
+    ``option`` names the output in messages, ``inputs`` are the files that the command reads. With
+    ``overwrite`` any regular file is replaced that is neither an input nor an image; pictures
+    also replace images. Nothing is left at the place.
+    """
+    output = f"{option} {path}"
+    for other in inputs:
+        if same_file(path, other):
+            raise ConfigError(f"{output}: is {other}, which this command reads", "Name another")
+    check_not_lost(output, path, kind, overwrite)
+    try_place(output, path)
+
+
+def check_distinct(options: dict[str, Path]) -> None:
+    """ConfigError when two outputs, by option, are one file."""
+    for (name, path), (other, same) in itertools.combinations(options.items(), 2):
+        if path.absolute() == same.absolute() or same_file(path, same):
+            raise ConfigError(f"{name} and {other} are one file: {path}")
+
+
+def same_file(path: Path, other: Path) -> bool:
+    """Whether both exist and are one file, also through hard or symbolic links."""
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def check_not_lost(
+    output: str, path: Path, kind: Kind, overwrite: bool, hint: str = REPLACE_HINT
+) -> None:
+    """ConfigError when ``path`` exists and is not to be overwritten; ``output`` begins messages."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        return  # try_place says why
+    if stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"{output}: is a folder, expected the name of a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"{output}: is no regular file, so it is not replaced")
+    if not status.st_size:
+        return
+    if not kind.is_picture and _is_image(path):
+        raise ConfigError(f"{output}: is an image, so it is not overwritten")
+    if not overwrite and not kind.is_own(path):
+        raise ConfigError(f"{output}: exists and is not {kind.name} of fashionai", hint)
+
+
+def try_place(output: str, path: Path) -> None:
+    """DataError unless a file can be written to ``path``; ``output`` begins messages.
+
+    A file without a name is made in the nearest folder that exists. Missing folders are not made.
+    """
+    folder, missing = path.parent, [path.name]
+    while not os.path.lexists(folder) and folder != folder.parent:
+        missing.append(folder.name)
+        folder = folder.parent
+    if not folder.is_dir():
+        raise DataError(f"{output}: {folder} is not a folder, so nothing can be written there")
+    try:
+        for name in missing:
+            _check_name(folder / name)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{output}: cannot be written: {reason}") from None
+
+
+def try_folder(option: str, folder: Path) -> None:
+    """DataError unless files can be written into a folder, which need not exist yet."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise DataError(f"{option} {folder}: is a file, expected a folder to write to")
+    try_place(f"{option} {folder}", folder / "file")
+
+
+def _check_name(path: Path) -> None:
+    """OSError for a name that the file system does not take, such as one that is too long."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return
+
+
+def _is_image(path: Path) -> bool:
+    """Whether the first bytes are those of a usual image format."""
+    try:
+        with open(path, "rb") as handle:
+            start = handle.read(16)
+    except OSError:
+        return False
+    is_riff = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    is_box = start[4:8] == b"ftyp"  # AVIF and HEIC
+    return is_riff or is_box or start.startswith(IMAGE_SIGNATURES)
+
+
+def _is_own_picture(path: Path) -> bool:
+    """Whether a file is a PNG with the mark of PNG_METADATA."""
+    mark = f"Software\0{PNG_SOFTWARE}".encode()
+    try:
+        return any(name == b"tEXt" and content == mark for name, content in _first_chunks(path))
+    except (OSError, struct.error):
+        return False
+
+
+def _first_chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """The name and the content of each chunk of a PNG before its pixels."""
+    with open(path, "rb") as handle:
+        if handle.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+            return
+        while True:
+            length, name = struct.unpack(">I4s", handle.read(8))
+            if name == b"IDAT":
+                return
+            # A length beyond the file's end reads no more than there is.
+            yield name, handle.read(min(length, path.stat().st_size))
+            handle.seek(4, os.SEEK_CUR)
+
+
+PICTURES = Kind("a picture", _is_own_picture, is_picture=True)

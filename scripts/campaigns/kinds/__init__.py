@@ -1,0 +1,1 @@
+"""The kinds of inputs: one file each, see fuzz.py."""
