@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -19,7 +20,14 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, write_folds
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.datasets.prepared.split import join_groups
-from fashionai.errors import ConfigError, RunError, RunStoppedError, TrainingError, shown_value
+from fashionai.errors import (
+    ConfigError,
+    RunError,
+    RunStoppedError,
+    TrainingError,
+    counted,
+    shown_value,
+)
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.yaml_files import dump_yaml, load_yaml
@@ -51,6 +59,7 @@ from fashionai.runs import (
 from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
 from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
+from fashionai.training.estimate import duration
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
 
@@ -208,6 +217,7 @@ class CrossValidation:
         runs = []
         for number, (begun, config) in enumerate(zip(self._begun_runs, configs), start=1):
             log.info("fold %d of %d", number, len(configs))
+            is_new, started = not begun.folder.has_begun, time.monotonic()
             try:
                 runs.append(self._train_fold(begun, config, contexts))
             except RunStoppedError as stopped:
@@ -216,6 +226,10 @@ class CrossValidation:
                     f"Resume with: {self._resume_command(contexts)}",
                 ) from None
             draw_history(begun.folder)
+            left = len(configs) - number
+            if left and is_new:
+                seconds = left * (time.monotonic() - started)
+                log.info("about %s for the remaining %s", duration(seconds), counted(left, "fold"))
         return runs
 
     def _train_fold(self, begun: Run, config: Config, contexts: list[Any]) -> Run:

@@ -1,6 +1,6 @@
 """The exceptions for all errors that a user can correct, and suggestions of valid names.
 
-The command line prints such an error as one line and exits with code 2. A traceback
+The command line prints the message of such an error and exits with code 2. A traceback
 means a defect of the program.
 """
 
@@ -13,6 +13,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
+# A shorter text is not taken for the beginning of a name.
+SHORTEST_BEGINNING = 2
 # Controls, such as those of colours; formats, such as those that turn the direction of writing;
 # halves of characters; separators of lines and paragraphs.
 UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -103,6 +105,11 @@ _BRIEF.maxlist = _BRIEF.maxdict = 12
 _BRIEF.maxlevel = 4
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as ``1 row`` and ``1,200 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint that names the most similar choice, or all choices if none is similar."""
     choices = list(choices)
@@ -111,7 +118,14 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
 
 def closest(name: str, choices: Iterable[str]) -> Optional[str]:
-    """The choice most similar to ``name``, ignoring case; None if none is similar."""
+    """The choice most similar to ``name``, ignoring case; None if none is similar.
+
+    If no spelling is similar, the only choice that begins with ``name`` is meant.
+    """
     by_folded_name = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(name.lower(), by_folded_name, n=1, cutoff=0.6)
+    folded = name.lower()
+    close = difflib.get_close_matches(folded, by_folded_name, n=1, cutoff=0.6)
+    if not close and len(name) >= SHORTEST_BEGINNING:
+        beginning = [choice for choice in by_folded_name if choice.startswith(folded)]
+        close = beginning if len(beginning) == 1 else []
     return by_folded_name[close[0]] if close else None

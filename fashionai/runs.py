@@ -1,4 +1,4 @@
-"""Run folders: which files they hold, and runs that are opened once and passed on."""
+"""The folders of runs and cross-validations: their files, and how they are read and removed."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ from fashionai.files.yaml_files import load_yaml
 from fashionai.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
 
-# Marks the folder of a cross-validation: its settings, beside one run per fold.
+# The settings of a cross-validation. The folder with this file also has one run per fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"
-# More folds are an error: a number in a damaged file could stand for any number of folders.
+# A larger number of folds is an error: it may come from a damaged file.
 MOST_FOLDS = 1000
 FOLDS_FILE = "folds.csv"
 BASE_CONFIG_FILE = "config.base.yaml"
 
-# Files that a run or a cross-validation has before the one that marks it as begun.
-BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE)
+# Files that are written before config.yaml or cross_validation.yaml, which mark a run or a
+# cross-validation as begun.
+WRITTEN_BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE)
 TEMPORARY = re.compile(r"\..*\.tmp")
-# Folders that are being deleted.
+# The suffix of a run's folder while it is deleted.
 REMOVED_SUFFIX = ".removed"
 
 
 class RunFolder:
-    """Where the files of one run are. It reads none of them, so that they may still be written.
+    """The paths of the files of one run. No file is read, so the files need not exist yet.
 
     Args:
         path: Folder of the run, which need not exist yet.
@@ -80,9 +81,9 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as it was when its files were read: each file at most once, when first needed.
+    """One run. Each of its files is read once, when it is first needed.
 
-    Two runs are equal when their folders are.
+    A file that changes later has no effect. Two runs are equal when their folders are equal.
 
     Args:
         folder: Folder of the run. ``Run.open`` also checks that the run can predict.
@@ -140,7 +141,7 @@ class Run:
         folds_file = self.path.parent / FOLDS_FILE
         if config.data.fold is None or not folds_file.is_file():
             return config
-        # A cross-validation may have been moved since: its folds are those beside its runs.
+        # The cross-validation may have been moved: use the folds file that lies beside its runs.
         return config.changed({"data.folds_file": str(folds_file)})
 
     @cached_property
@@ -161,7 +162,7 @@ class Run:
 
     @property
     def weights_file(self) -> Path:
-        """The weights that predict: the better of the best plain and the best averaged ones."""
+        """The file of weights to predict with: those of the best epoch, plain or averaged."""
         return self.path / str(self.metrics.get("weights", self.folder.best_parameters.name))
 
     @property
@@ -188,7 +189,7 @@ class Run:
         return check_recorded(file, self.metrics, lambda: read_metrics(self.folder))
 
     def check_same_config(self, config: Config) -> None:
-        """RunError unless the run was begun with this configuration; threads may differ."""
+        """Raise RunError unless the run has this configuration; decoding threads may differ."""
         different = deciding_differences(self.config, config)
         if different:
             raise RunError(
@@ -199,10 +200,11 @@ class Run:
             )
 
     def _hint_at_more_epochs(self, config: Config, different: Sequence[str]) -> str:
-        """How to go on with the weights of a run when nothing but more epochs is wanted.
+        """The command that trains more epochs, if only their number differs; else an empty text.
 
-        Not by resuming: cosine and one-cycle would have had other rates in the epochs that are
-        done, so the longer run would be none that could be trained again from its configuration.
+        A run cannot be extended by resuming it: cosine and one-cycle schedules choose the learning
+        rate of each epoch by the number of all epochs, so the rates of the finished epochs would
+        be wrong. A new run starts from the weights instead.
         """
         more = config.epochs - self.config.epochs
         if len(different) > 1 or more <= 0 or not self.weights_file.is_file():
@@ -260,7 +262,7 @@ def _is_metrics(value: Any) -> bool:
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:
-    """Keys that would change the result of a run that has begun. Decoding threads do not.
+    """The differing keys that change the result of a run: all except data.workers.
 
     Where ``wanted`` does not set the input's mean and deviation, it gets those of ``begun``.
     """
@@ -289,7 +291,7 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
 
 
 def find_folds(path: Path) -> list[RunFolder]:
-    """The run folders of a cross-validation, begun or not; none for any other folder."""
+    """The run folders of a cross-validation, begun or not; an empty list for other folders."""
     file = path / CROSS_VALIDATION_FILE
     if not file.is_file():
         return []
@@ -309,7 +311,7 @@ def locked_run(run: RunFolder) -> Iterator[None]:
 
 
 def create_run(wanted: Path) -> RunFolder:
-    """Make a new run folder. One that a kill has left before a run began in it is free.
+    """Make a new run folder, or use one in which a process was killed before its run began.
 
     Args:
         wanted: Path of the folder. If it is taken, ``wanted-2`` is made instead, or
@@ -340,19 +342,19 @@ def create_run(wanted: Path) -> RunFolder:
 
 
 def remove_run(path: Path) -> None:
-    """Delete the folder of a run or of a cross-validation, and whatever a kill has left of one.
+    """Delete the folder of a run or of a cross-validation, also if it has not begun yet.
 
     Raises RunError when the folder holds something else, and when another process trains
     the run or a fold of it.
     """
     if not path.exists():
         return
-    if not path.is_dir() or not (_holds_run(path) or _holds_remains(path)):
+    if not path.is_dir() or not (_holds_run(path) or _has_not_begun(path)):
         raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
     with contextlib.ExitStack() as stack:
         for folder in (path, *sorted(file.parent for file in path.glob("*/config.yaml"))):
             stack.enter_context(locked_run(RunFolder(folder)))
-        # Renamed first, so that a removal that is killed leaves no half of a run under its name.
+        # Renamed first: if this process is killed, no incomplete run is left under the name.
         removed = path.with_name(f".{path.name}.{secrets.token_hex(8)}{REMOVED_SUFFIX}")
         path.rename(removed)
     shutil.rmtree(removed)
@@ -362,19 +364,19 @@ def _holds_run(path: Path) -> bool:
     return any((path / name).is_file() for name in ("config.yaml", CROSS_VALIDATION_FILE))
 
 
-def _holds_remains(path: Path) -> bool:
-    """Whether a folder holds nothing but what is written before a run or its folds have begun."""
+def _has_not_begun(path: Path) -> bool:
+    """Whether a folder is empty or holds only files that are written before a run begins."""
     names = (entry.name for entry in path.iterdir())
-    return all(name in BEFORE_BEGINNING or TEMPORARY.fullmatch(name) for name in names)
+    return all(name in WRITTEN_BEFORE_BEGINNING or TEMPORARY.fullmatch(name) for name in names)
 
 
 def _is_free(path: Path) -> bool:
-    """Whether an existing folder can become a new run: nobody has begun there, or is beginning."""
-    return path.is_dir() and _holds_remains(path) and not is_locked(path / LOCK_FILE)
+    """Whether a folder can be used for a new run: none has begun in it, and it is not locked."""
+    return path.is_dir() and _has_not_begun(path) and not is_locked(path / LOCK_FILE)
 
 
 def _finish_removals(folder: Path) -> None:
-    """Delete runs whose removal was killed."""
+    """Delete the folders of runs whose removal was interrupted."""
     for removed in folder.glob(f".*{REMOVED_SUFFIX}"):
         shutil.rmtree(removed, ignore_errors=True)
 
@@ -391,7 +393,7 @@ def learnt_tasks(runs: Sequence[Run]) -> list[Task]:
 
 
 def check_same_classes(tasks: Sequence[Task]) -> None:
-    """RunError for a task that runs have learnt with different classes."""
+    """Raise RunError for a task that two runs have learnt with different classes."""
     names = [task.name for task in dict.fromkeys(tasks)]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:

@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import click
 
@@ -216,8 +216,9 @@ def option_sections() -> str:
     """A section for each command: its usage and its options."""
     sections = []
     for name, command in _commands(_info()):
+        metavars = {option.name: option.metavar for option in _find(name)[0].params}
         options = [
-            _option_row(parameter)
+            _option_row(parameter, metavars[parameter["name"]])
             for parameter in command["params"]
             if parameter["param_type_name"] == "option" and HELP not in parameter["opts"]
         ]
@@ -253,8 +254,8 @@ def _text(help_text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-def _usage(name: str) -> str:
-    """The usage line of a command, as its help shows it."""
+def _find(name: str) -> tuple[click.Command, click.Context]:
+    """A command, and the context in which its help is shown."""
     command: click.Command = root
     context = click.Context(root, info_name="fashionai")
     for part in name.split():
@@ -262,10 +263,16 @@ def _usage(name: str) -> str:
         found = command.get_command(context, part)
         assert found is not None
         command, context = found, click.Context(found, context, part)
+    return command, context
+
+
+def _usage(name: str) -> str:
+    """The usage line of a command, as its help shows it."""
+    command, context = _find(name)
     return " ".join([context.command_path, *command.collect_usage_pieces(context)])
 
 
-def _option_row(option: Schema) -> tuple[str, str, str, str]:
+def _option_row(option: Schema, metavar: Optional[str]) -> tuple[str, str, str, str]:
     """Name, kind of value, default and meaning of an option."""
     names = " / ".join(f"`{name}`" for name in (*option["opts"], *option["secondary_opts"]))
     meaning, stated = _split_default(option["help"] or "")
@@ -278,7 +285,7 @@ def _option_row(option: Schema) -> tuple[str, str, str, str]:
         shown = ""
     else:
         shown = f"`{_yaml(default)}`"
-    return names, _value(option), shown, meaning
+    return names, metavar or _value(option), shown, meaning
 
 
 def _split_default(help_text: str) -> tuple[str, str]:

@@ -193,6 +193,9 @@ def test_what_is_printed_fits_a_terminal_and_is_what_is_written(work: Path) -> N
     assert [line for line in lines if line.startswith("fold ")][:3] == [
         *("fold 1 of 3", "fold 2 of 3", "fold 3 of 3"),
     ]
+    assert [line.partition(" for ")[2] for line in lines if "remaining" in line] == [
+        *("the remaining 2 folds", "the remaining 1 fold"),
+    ]
     scores = json.loads((work / "scores.json").read_text())
     at = next(i for i, line in enumerate(lines) if line.split()[:3] == ["fold", "N", "mAP"])
     sizes = Counter(folds_of(work).values())
@@ -231,7 +234,8 @@ def test_splits_of_a_parent(work: Path, tmp_path: Path, capsys: pytest.CaptureFi
         assert fashionai("predict", *arguments, "--split", split) == 2
         assert capsys.readouterr().err == (
             "Error: runs/both/fold-1 and runs/both/fold-2 were trained on different images "
-            "(data.fold). Predict the test split, or one run at a time\n"
+            "(data.fold). Predict the test split, or one run: "
+            f"--run runs/both/fold-1 --split {split}\n"
         )
     assert not (tmp_path / "split.csv").exists()
     assert fashionai("predict", *arguments, "--split", "test") == 0

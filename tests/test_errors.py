@@ -1,10 +1,10 @@
-"""How messages show what files hold."""
+"""The words of messages: what files hold, counts with their noun, and suggested names."""
 
 from __future__ import annotations
 
 import pytest
 
-from fashionai.errors import printable, shown, shown_value
+from fashionai.errors import closest, counted, printable, shown, shown_value
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,23 @@ def test_of_large_values_a_part_is_shown() -> None:
     nested.append(nested)
     for value in ("x" * 10**6, list(range(10**5)), {i: i for i in range(10**5)}, nested):
         assert len(shown_value(value)) <= 200
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [counted(number, "row") for number in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("pct", "pct_start"),
+        ("PCT", "pct_start"),
+        ("base_momentun", "base_momentum"),
+        ("warm", None),  # two names begin with it
+        ("p", None),
+        ("", None),
+    ],
+)
+def test_the_beginning_of_one_name_stands_for_it(name: str, meant: object) -> None:
+    choices = ["pct_start", "base_momentum", "warmup_epochs", "warmup_factor_of_the_rate"]
+    assert closest(name, choices) == meant

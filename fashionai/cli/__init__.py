@@ -1,7 +1,7 @@
 """The command line: one file per command, imported when the command runs.
 
 A command parses its arguments, makes one library call and prints; all errors
-that a user can correct end here as one line and exit code 2.
+that a user can correct end here as a message and exit code 2.
 """
 
 from __future__ import annotations

@@ -46,7 +46,9 @@ Examples:
     help="CSV file to write; - prints CSV and nothing else on standard output.",
 )
 @click.option(
-    "--allow-private", is_flag=True, help="Also download from this machine and private networks."
+    "--allow-private",
+    is_flag=True,
+    help="Also download from this machine and from private networks.",
 )
 @skip_bad_option
 @overwrite_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Optional
 import click
 
 from fashionai.cli.options import OutputFile, overwrite_option
+from fashionai.errors import counted
 
 if TYPE_CHECKING:
     from fashionai.scoring.compare import TaskComparison
@@ -20,7 +21,7 @@ Examples:
   fashionai compare val-a.csv val-b.csv --labels data/train_valid
 """
 
-OUTCOME_COLUMNS = [("both right", 12), ("only A", 8), ("only B", 8), ("neither", 9), ("p", 9)]
+OUTCOME_COLUMNS = [("both correct", 14), ("only A", 8), ("only B", 8), ("neither", 9), ("p", 9)]
 
 
 @click.command(epilog=EPILOG)
@@ -44,9 +45,10 @@ def command(
     """Compare two prediction files of the same rows.
 
     The predicted class is the one with the largest probability. In the table of
-    predicted classes, "differ" counts rows of A that B predicts otherwise. With
-    labels, p is the p value of McNemar's exact test: the probability of a
-    difference at least as large if both files were equally good.
+    predicted classes, "differ" counts rows of A that B predicts otherwise. "mean
+    difference" is the mean absolute difference of probabilities over all rows and
+    classes. With labels, p is the p value of McNemar's exact test: the probability
+    of a difference at least as large if both files were equally good.
     """
     from fashionai.files.outputs import check_output
     from fashionai.scoring.compare import DIFFERENCES, compare_tasks, write_differences
@@ -66,7 +68,7 @@ def command(
     for part in compared:
         _print_classes(part)
     if out is not None:
-        click.echo(f"\n{out}: {write_differences(out, compared):,} rows")
+        click.echo(f"\n{out}: {counted(write_differences(out, compared), 'row')}")
 
 
 def _print_tasks(compared: list[TaskComparison]) -> None:
@@ -87,12 +89,12 @@ def _print_tasks(compared: list[TaskComparison]) -> None:
     ]
     click.echo(aligned_table("predictions", columns, lines))
     if outcomes[-1][1].rows:
-        right = [
+        correct = [
             (name, [found.rows, *found, _show_p_value(found.p_value)])
             for name, found in outcomes
             if found.rows
         ]
-        click.echo("\n" + aligned_table("right", [("labelled", 10), *OUTCOME_COLUMNS], right))
+        click.echo("\n" + aligned_table("correct", [("labelled", 10), *OUTCOME_COLUMNS], correct))
 
 
 def _print_classes(part: TaskComparison) -> None:

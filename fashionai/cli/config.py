@@ -35,9 +35,10 @@ Examples:
 def command(
     path: Optional[Path], overrides: tuple[str, ...], list_them: bool, schema: bool
 ) -> None:
-    """Print the resolved configuration: every key with the value that train uses.
+    """Print the resolved configuration: every key with its value.
 
-    FILE_OR_NAME is a YAML file or the name of a packaged configuration.
+    FILE_OR_NAME is a YAML file or the name of a packaged configuration. A value of
+    null is chosen by train, as the description of the key says.
     """
     if (path is not None) + list_them + schema != 1:
         raise click.UsageError("give one of FILE_OR_NAME, --list and --schema")

@@ -46,7 +46,9 @@ def command() -> None:
     "--timeout", type=click.IntRange(1, 3600), default=60, help="Seconds per try of an image."
 )
 @click.option(
-    "--allow-private", is_flag=True, help="Also fetch from this host and private networks."
+    "--allow-private",
+    is_flag=True,
+    help="Also download from this machine and from private networks.",
 )
 def download(
     urls: Path,

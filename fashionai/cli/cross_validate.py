@@ -16,6 +16,7 @@ from fashionai.cli.options import (
     parse_gpus,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.errors import counted
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 
 EPILOG = """
@@ -121,5 +122,7 @@ def command(
     total = sum(task.rows for task in scores.pooled)
     rows += [("mean", total, scores.mean()), ("std", "", scores.deviation())]
     click.echo(score_table(rows, ("fold", "N")))
-    click.echo(f"{cross_validation.predictions_file}: {total:,} images, out-of-fold predictions")
+    click.echo(
+        f"{cross_validation.predictions_file}: {counted(total, 'image')}, out-of-fold predictions"
+    )
     click.echo(f"{cross_validation.scores_file}, {cross_validation.plot_file}")

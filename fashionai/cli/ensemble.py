@@ -8,7 +8,7 @@ from typing import Optional
 import click
 
 from fashionai.cli.options import OutputFile, overwrite_option
-from fashionai.errors import ConfigError
+from fashionai.errors import ConfigError, counted
 from fashionai.metrics import SCORE_NAMES
 
 EPILOG = """
@@ -76,7 +76,7 @@ def command(
         names = str(files[0]), ", ".join(map(str, labels))
         truth = read_labels(labels, [part.task for part in joined])
         found = search_weights(joined, truth, names, by)
-        click.echo(f"{found.rows:,} labelled rows, weights chosen by {SCORE_NAMES[by]}")
+        click.echo(f"{counted(found.rows, 'labelled row')}, weights chosen by {SCORE_NAMES[by]}")
         lines = [
             (str(file), f"{weight / sum(found.weights):.4f}", scores)
             for file, weight, scores in zip(files, found.weights, found.files)
@@ -88,7 +88,7 @@ def command(
     if out is not None:
         rows = average_files(joined, weights)
         write_predictions(out, rows)
-        click.echo(f"{out}: {len(rows):,} rows, the mean of {len(files)} files")
+        click.echo(f"{out}: {counted(len(rows), 'row')}, the mean of {len(files)} files")
 
 
 def _check_arguments(

@@ -36,13 +36,13 @@ AUTO = "auto"
 class Threshold(click.ParamType):
     """A number from 0 to 1, or auto."""
 
-    name = "[P|auto]"
+    name = "number or auto"
 
     def convert(
         self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
     ) -> Union[float, str]:
         """Parse the value of the option."""
-        if value == AUTO:
+        if isinstance(value, str) and value.lower() == AUTO:
             return AUTO
         with contextlib.suppress(ValueError):
             if 0 <= float(value) <= 1:
@@ -75,6 +75,7 @@ class Threshold(click.ParamType):
 @click.option(
     "--threshold",
     type=Threshold(),
+    metavar="P|auto",
     help="With two classes or a held-out background: the probability, from 0 to 1, that decides "
     "the predicted label. With --run also auto: the best threshold on validation.",
 )
@@ -104,8 +105,8 @@ def command(
     """Score a prediction file against labels, or a run on a prepared split.
 
     mAP is the competition's score. The last line is the mean over tasks. All rows of a
-    label file must be predicted. Of a prepared folder, all rows of a split must be
-    predicted if any of them is; the other splits are not scored.
+    label file must be predicted. With a prepared folder, a split counts if the
+    prediction file has any of its rows; then all its rows must be there.
     """
     from fashionai.files import write_json
     from fashionai.files.outputs import check_output

@@ -19,6 +19,7 @@ from fashionai.cli.options import (
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
+from fashionai.errors import counted
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def command(
     devices = settings.contexts()
     with progress_bar(f"{settings.crops} crops", plan.images) as advance:
         rows = write_planned(plan, out, devices, progress=advance, **settings.options)
-    click.echo(f"{out}: {rows:,} rows")
+    click.echo(f"{out}: {counted(rows, 'row')}")
 
 
 def _print_runs(task: Task, runs: Sequence[Run]) -> None:

@@ -136,7 +136,7 @@ def command(
     listed = [] if classes is None else [name.strip() for name in classes.split(",")]
     own_files = OwnFiles(csv_file, images, folders, columns, listed)
     given = {name: share for name, share in shares.items() if share is not None}
-    for data_set in read_data_sets(tasks, data, given, own_files):
+    for number, data_set in enumerate(read_data_sets(tasks, data, given, own_files)):
         summary = prepare(
             data_set,
             out,
@@ -146,7 +146,8 @@ def command(
             skip_bad=skip_bad,
             progress=progress_bar,
         )
+        if number > 0:
+            click.echo()
         click.echo(summary_table(summary))
         for note in summary_notes(summary):
             click.echo(note)
-        click.echo()

@@ -51,6 +51,7 @@ def command(
     training, with the names of their classes above them.
     """
     from fashionai.config import load_config
+    from fashionai.errors import counted
     from fashionai.files.outputs import PICTURES, check_output
     from fashionai.reporting.preview import check_png_name, write_preview
 
@@ -58,4 +59,4 @@ def command(
     check_output("--out", out, PICTURES, [image] if image else [], overwrite)
     config = load_config(config_file, overrides)
     count = write_preview(config, out, rows, columns, epoch, image)
-    click.echo(f"{out}: {count} images of epoch {epoch}")
+    click.echo(f"{out}: {counted(count, 'image')} of epoch {epoch}")

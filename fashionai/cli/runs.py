@@ -8,18 +8,20 @@ import click
 
 from fashionai.files.default_folders import RUNS_FOLDER
 
+EPILOG = """
+\b
+Examples:
+  fashionai runs
+  fashionai runs runs/skirt-folds
+"""
 
-@click.command()
+
+@click.command(epilog=EPILOG)
 @click.argument("folder", type=click.Path(path_type=Path), default=RUNS_FOLDER)
 def command(folder: Path) -> None:
     """List the runs in FOLDER and their validation scores, the best first.
 
     FOLDER defaults to runs/.
-
-    \b
-    Examples:
-      fashionai runs
-      fashionai runs runs/skirt-folds
     """
     from fashionai.errors import RunError
     from fashionai.reporting.tables import run_table

@@ -1,4 +1,4 @@
-"""The standard streams, which may be closed, lose their reader, or have a narrow encoding."""
+"""Standard streams that raise no errors, whatever they are connected to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 
 def make_streams_safe() -> None:
-    """Let no output end a command whose work goes well.
+    """Keep errors of the standard streams from ending a command.
 
-    Closed streams are replaced by the null device: otherwise the next file that is opened
-    would become the standard output. What the terminal's encoding lacks is written as an escape.
-    When the program that reads the output has ended, further output is dropped.
+    A closed stream is connected to the null device. Otherwise the next file that is opened would
+    get the stream's descriptor, and output would be written into that file. Characters that the
+    terminal's encoding does not have are written as escapes. Output is discarded after the program
+    that reads it has ended.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -26,35 +27,36 @@ def make_streams_safe() -> None:
     sys.stderr = _safe(sys.stderr or open(2, "w", closefd=False))  # noqa: SIM115
 
 
-class _Unbreakable(io.TextIOBase):
-    """A text stream that drops what it cannot write any more."""
+class _SafeStream(io.TextIOBase):
+    """A text stream that discards all output after a write has failed."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         """Write a text; returns its length."""
-        with self._dropping():
+        with self._discarding_after_errors():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Write what is buffered."""
-        with self._dropping():
+        with self._discarding_after_errors():
             self._stream.flush()
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("write", "flush", "_stream", "_dropping"):
+        if name in ("write", "flush", "_stream", "_discarding_after_errors"):
             return super().__getattribute__(name)
         return getattr(self._stream, name)
 
     @contextlib.contextmanager
-    def _dropping(self) -> Any:
+    def _discarding_after_errors(self) -> Any:
         try:
             yield
         except OSError:
-            # Of a pipe without a reader, or of a terminal that is gone. The buffer keeps what it
-            # could not write, and would fail again at the end of the program.
+            # The program at the other end of the pipe has ended, or the terminal was closed. The
+            # unwritten text is still in the buffer and is flushed at exit. That must not fail, so
+            # the descriptor is connected to the null device.
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
             os.close(null)
@@ -63,4 +65,4 @@ class _Unbreakable(io.TextIOBase):
 def _safe(stream: Any) -> Any:
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-    return _Unbreakable(stream)
+    return _SafeStream(stream)

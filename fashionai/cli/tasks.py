@@ -8,8 +8,15 @@ import click
 
 from fashionai.files.default_folders import PREPARED_FOLDER
 
+EPILOG = """
+\b
+Examples:
+  fashionai tasks
+  fashionai tasks skirt logos
+"""
 
-@click.command()
+
+@click.command(epilog=EPILOG)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
@@ -18,17 +25,14 @@ from fashionai.files.default_folders import PREPARED_FOLDER
 )
 @click.argument("names", nargs=-1, metavar="[TASK]...")
 def command(folder: Path, names: tuple[str, ...]) -> None:
-    """List the known and the prepared tasks with their classes.
-
-    \b
-    Examples:
-      fashionai tasks
-      fashionai tasks skirt logos
-    """
+    """List the known and the prepared tasks with their classes."""
+    from fashionai.errors import DataError
     from fashionai.families import expand_tasks, known_tasks
     from fashionai.reporting.tables import task_lines
     from fashionai.tasks import prepared_tasks
 
+    if folder != PREPARED_FOLDER and not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
     prepared = prepared_tasks(folder)
     known = {task.name: task for task in (*known_tasks(), *prepared)}
     chosen = expand_tasks(names, prepared) if names else list(known.values())

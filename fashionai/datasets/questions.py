@@ -55,8 +55,11 @@ def read_images_to_predict(
     a CSV file; without it, the column is found by its name or because it holds images. The log
     tells how a file was read, and what was left out of a folder. Raises DataError for rows that
     cannot be read and for missing or repeated images, and ConfigError when the column is not
-    found.
+    found or when ``path_column`` is given with a folder or an image.
     """
+    if path_column is not None and (path.is_dir() or is_image_name(path.name)):
+        kind = "a folder" if path.is_dir() else "an image"
+        raise ConfigError(f"--path-column: goes with a CSV file, but {path} is {kind}")
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():

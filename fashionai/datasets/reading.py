@@ -52,8 +52,18 @@ def read_data_sets(
     elif own.folders is not None:
         yield read_own_folders(names[0], own.folders, own.classes)
     else:
-        for task in expand_tasks(names):
+        for task in _known_tasks(names):
             yield read_data_set(task, data, **options)
+
+
+def _known_tasks(names: Sequence[str]) -> list[Task]:
+    """The known tasks of these names; the error for another name says how to prepare own images."""
+    try:
+        return expand_tasks(names)
+    except ConfigError as error:
+        end = "" if error.hint.endswith("?") else "."
+        own = "For your own images, give --csv and --images, or --folders"
+        raise ConfigError(error.message, f"{error.hint}{end} {own}") from None
 
 
 @os_errors_as_data_errors()
@@ -108,7 +118,11 @@ def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> DataSet
 
 
 def _check_names(name: str, classes: Sequence[str]) -> None:
-    if known_task(name) or name == ALL:
+    if name == ALL:
+        raise ConfigError(
+            f"--task: '{ALL}' stands for the eight FashionAI tasks, choose another name"
+        )
+    if known_task(name):
         raise ConfigError(f"--task: '{name}' is the name of a known data set, choose another")
     if not TASK_NAME.fullmatch(name):
         raise ConfigError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from fashionai.config.schema import config_schema
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
-from fashionai.errors import ConfigError, DataError, closest
+from fashionai.errors import ConfigError, DataError, closest, counted
 from fashionai.families import full_names, known_task
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
@@ -65,8 +65,8 @@ data:
 # Enough to show the network about {images_in_all:,} images, but from {fewest} to {most} epochs.
 epochs: {epochs}
 # Per device: {largest_batch}, halved until it takes at most {budget} GB and an epoch has {steps}
-# steps, but not below {smallest_batch}. It takes about {memory:.2g} MB per image, {gigabytes:.2g}
-# GB in all. If memory runs out, halve it and the learning rate.
+# steps, but not below {smallest_batch}. It takes about {memory:.2g} MB per image, {in_all} in
+# all. If memory runs out, halve it and the learning rate.
 batch_size: {batch_size}
 # The learning rate is {lr_of_recipe} for a batch size of {largest_batch} and proportional to it;
 # fashionai find-lr --config {path} tests others.
@@ -218,7 +218,7 @@ def starter_config(survey: Survey, folder: Path, path: Path) -> str:
         epochs=min(max(epochs, recipe.fewest), recipe.most),
         batch_size=batch_size,
         memory=memory,
-        gigabytes=memory * batch_size / 1000,
+        in_all=_size(memory * batch_size),
         budget=MEMORY_GIGABYTES,
         steps=STEPS_PER_EPOCH,
         smallest_batch=SMALLEST_BATCH,
@@ -270,6 +270,10 @@ def _choose_batch(images: int, largest: int, megabytes: float) -> int:
     return batch
 
 
+def _size(megabytes: float) -> str:
+    return f"{megabytes:.2g} MB" if megabytes < 100 else f"{megabytes / 1000:.2g} GB"
+
+
 def _choose_weights(survey: Survey) -> tuple[str, str]:
     """Return the setting of the class weights, and the figures that it is based on."""
     largest = int(survey.counts.argmax())
@@ -278,6 +282,9 @@ def _choose_weights(survey: Survey) -> tuple[str, str]:
     names = [" ".join(survey.task.classes[index].split())[:30] for index in (largest, smallest)]
     empty = int((survey.counts == 0).sum())
     without = f"; {empty} without images" if empty else ""
+    if ratio == 1:
+        subject = "Every class with images" if empty else "Every class"
+        return "none", f"{subject} has {counted(survey.counts[largest], 'image')}{without}."
     figures = (
         f"Classes have from {survey.counts[smallest]:,} ({names[1]}) to "
         f"{survey.counts[largest]:,} ({names[0]}) images{without}."

@@ -1,4 +1,4 @@
-"""Locks between processes: while one writes to a folder, no other does."""
+"""Locks between processes: only one process at a time writes to a folder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fashionai.errors import FashionAIError
 
 log = logging.getLogger(__name__)
 
-# In the folder that is locked. It is deleted when the lock is released.
+# The file that is locked. It lies in the folder and is deleted when the lock is released.
 LOCK_FILE = ".lock"
-# What file systems without locks answer, such as some network drives.
+# The errors of file systems without locks, such as some network drives.
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -34,7 +34,8 @@ def locked(file: Path, busy: FashionAIError) -> Iterator[None]:
     try:
         yield
     finally:
-        # Deleted while it is still locked, so that nobody locks a file without a name.
+        # Deleted before it is unlocked: otherwise another process could lock it in between, and
+        # its lock file would be deleted.
         with contextlib.suppress(FileNotFoundError):
             file.unlink()
         os.close(descriptor)
@@ -65,11 +66,16 @@ def _acquire(file: Path) -> Optional[int]:
         except OSError:
             os.close(descriptor)
             raise
-        # Its former owner has deleted it meanwhile: this lock would protect nothing.
+        # Another process has deleted the file since it was opened, and a third one could create
+        # and lock a new one: try again.
         os.close(descriptor)
 
 
 def _lock(descriptor: int, file: Path) -> bool:
+    """Try to lock an open file; False when another process holds the lock.
+
+    True on a file system without locks, after a warning.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -85,6 +91,7 @@ def _lock(descriptor: int, file: Path) -> bool:
 
 
 def _is_file_of(descriptor: int, file: Path) -> bool:
+    """Whether the open file still has this path."""
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:

@@ -207,6 +207,10 @@ def is_text(text: str) -> bool:
     return not _NO_TEXT.search(text)
 
 
+# What a file may hold instead of keys with values.
+_KINDS = {type(None): "an empty file", list: "a list", str: "text"}
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError, with the line, for any other content."""
     try:
@@ -217,7 +221,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(tree, dict):
-        found = "an empty file" if tree is None else f"a {type(tree).__name__}"
+        found = _KINDS.get(type(tree), "one value")
         raise ConfigError(f"{path}: expected keys with values, found {found}")
     return tree
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-from fashionai.errors import ConfigError, nearest
+from fashionai.errors import ConfigError, closest
 
 
 class Network(NamedTuple):
@@ -174,9 +174,24 @@ def find_networks(names: Sequence[str] = ()) -> list[Network]:
     return list(found) if names else list(CATALOGUE)
 
 
+def closest_network(name: str, choices: Sequence[str]) -> Optional[str]:
+    """The name of a network most similar to ``name``; None if none is similar.
+
+    The version at the end of a name counts less than what is before it: resnet19 is closer to
+    resnet18_v1 than to resnest14.
+    """
+    by_stem: dict[str, str] = {}
+    for choice in choices:
+        by_stem.setdefault(choice.partition("_")[0], choice)
+    found = closest(name, [*choices, *by_stem])
+    if found is None or found in choices:
+        return found
+    return by_stem[found]
+
+
 def _unknown_network(name: str) -> ConfigError:
-    hint = nearest(name, [network.name for network in CATALOGUE])
+    meant = closest_network(name, [network.name for network in CATALOGUE])
     return ConfigError(
         f"unknown network '{name}'",
-        hint if hint.startswith("Did") else "Run fashionai models for a list of all networks",
+        f"Did you mean '{meant}'?" if meant else "Run fashionai models for a list of all networks",
     )

@@ -15,8 +15,9 @@ from typing import Any, Optional
 import numpy as np
 
 from fashionai.conversion.convert import list_names
-from fashionai.errors import ConfigError, WeightsError, nearest
+from fashionai.errors import ConfigError, WeightsError
 from fashionai.files.array_lists import DamagedArraysError, check_array_list
+from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.runtime import import_gluoncv, import_mxnet
@@ -202,8 +203,8 @@ def _stock_network(name: str, classes: int) -> Any:
 
 
 def _nearest_network(name: str) -> str:
-    hint = nearest(name, network_names())
-    return hint if hint.startswith("Did") else "For instance resnet50_v2 or mobilenetv2_1.0"
+    meant = closest_network(name, network_names())
+    return f"Did you mean '{meant}'?" if meant else "For instance resnet50_v2 or mobilenetv2_1.0"
 
 
 def _gluon_names() -> set[str]:

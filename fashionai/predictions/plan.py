@@ -123,7 +123,7 @@ def plan_split(
     start = 0
     for task, runs in candidates.by_task(chosen).items():
         if split != "test":
-            _check_same_training_images(runs)
+            _check_same_training_images(runs, split)
         samples = read_samples(runs[0].config, split, [task.name], background=True)
         names = source_names(file_format, task, samples.sources)
         positions = list(range(start, start + len(names)))
@@ -220,7 +220,7 @@ def _choose_format(tasks: Sequence[Task], as_table: bool, threshold: Optional[fl
     return file_format
 
 
-def _check_same_training_images(runs: Sequence[Run]) -> None:
+def _check_same_training_images(runs: Sequence[Run], split: str) -> None:
     """RunError unless the runs were trained on the same images.
 
     Otherwise one of them would predict images that it was trained on.
@@ -231,5 +231,5 @@ def _check_same_training_images(runs: Sequence[Run]) -> None:
             if getattr(run.config.data, key) != getattr(first.config.data, key):
                 raise RunError(
                     f"{first} and {run} were trained on different images (data.{key})",
-                    "Predict the test split, or one run at a time",
+                    f"Predict the test split, or one run: --run {first} --split {split}",
                 )

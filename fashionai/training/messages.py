@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -47,7 +48,8 @@ def log_settings(
 
     ``weights`` are the weights that the training starts from; None when it is resumed.
     """
-    steps = f"{float(steps_per_epoch):.1f}".removesuffix(".0")
+    fewest, most = math.floor(steps_per_epoch), math.ceil(steps_per_epoch)
+    steps = str(fewest) if fewest == most else f"{fewest} or {most}"
     log.info("%s, %s steps per epoch -> %s", config.model.name, steps, run)
     if weights is not None and weights.file is not None:
         log.info("pretrained weights: %s", weights.source)

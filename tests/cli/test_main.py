@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.cli import COMMANDS
-from tests.support.commands import ROOT, run_cli
+from tests.support.commands import ROOT, fashionai, run_cli
 
 
 def seconds(*arguments: str) -> float:
@@ -69,8 +69,27 @@ def test_every_command_explains_itself_in_80_columns(command: str, tmp_path: Pat
     assert f"Example{'' if command == 'demo' else 's'}:" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["list", "fetch", "import", "verify", "where"])
+def test_the_commands_of_weights_have_examples_behind_their_options(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fashionai("weights", name, "--help") == 0
+    options, _, shown = capsys.readouterr().out.partition("Example")
+    assert "--help" in options
+    assert f"fashionai weights {name}" in shown
+
+
+@pytest.mark.parametrize("name", ["runs", "tasks", "models", "init", "predict"])
+def test_examples_stand_behind_the_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fashionai(name, "--help") == 0
+    assert "--help" in capsys.readouterr().out.partition("Examples:")[0]
+
+
 def test_errors_are_one_line_with_exit_code_2(tmp_path: Path) -> None:
     done = run_cli("prepare", "--task", "skrit", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "Error: unknown task 'skrit'. Did you mean 'skirt'?\n"
+    assert done.stderr == (
+        "Error: unknown task 'skrit'. Did you mean 'skirt'? "
+        "For your own images, give --csv and --images, or --folders\n"
+    )
     assert done.stdout == ""

@@ -63,7 +63,7 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["pets", "train", "val", "rejected", "duplicates"]
     assert lines[4].split() == ["total", "21", "3", "0", "0"]
-    assert lines[-2] == "data/train_valid/pets: 24 files written or removed"
+    assert lines[-1] == "data/train_valid/pets: 24 files written"
 
 
 def rewritten(file: Path, header: str, *columns: list[str]) -> list[list[str]]:

@@ -85,6 +85,10 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
             "data.augment.0.degrees: unknown key of random_crop. Choose from: name, p",
         ),
         (
+            "task: skirt\ndata: {augment: [flop]}",
+            "data.augment.0.name: found 'flop'. Did you mean 'flip'?",
+        ),
+        (
             "task: skirt\ndata: {augment: [{name: flop}]}",
             "data.augment.0.name: found 'flop'. Did you mean 'flip'?",
         ),
@@ -234,6 +238,11 @@ def test_of_many_problems_the_first_are_listed(problems) -> None:
     assert lines[-1] == "and 2,950 more"
 
 
+def test_a_step_of_the_augmentation_may_be_its_name_alone(load) -> None:
+    config = load("task: skirt\n", "data.augment=[random_crop, mirror]")
+    assert config.data.augment == [RandomCrop(), Mirror()]
+
+
 def test_overrides_win_over_the_file_and_the_last_one_wins(load) -> None:
     config = load(
         "task: skirt\noptimizer: {lr: 0.1}\n",
@@ -296,7 +305,7 @@ def test_a_section_with_all_its_keys_commented_out_has_its_defaults(load) -> Non
         (b"\xff\xd8\xff\xe0", "c.yaml: not UTF-8 text"),
         (b"", "c.yaml: expected keys with values, found an empty file"),
         (b"- task\n", "c.yaml: expected keys with values, found a list"),
-        (b"skirt\n", "c.yaml: expected keys with values, found a str"),
+        (b"skirt\n", "c.yaml: expected keys with values, found text"),
     ],
 )
 def test_what_is_no_mapping_is_one_line_with_the_file(tmp_path, content, problem) -> None:

@@ -107,7 +107,9 @@ def with_a_named_part(value: object) -> Iterator[dict[str, Any]]:
         for key in {**model.model_fields, "x": None}:
             yield {"task": "skirt", "schedule": {"name": default(model), key: value}}
             yield {"task": "skirt", "schedule": {key: value}}
+    yield {"task": "skirt", "data": {"augment": [value]}}
     for model in get_args(Step):
+        yield {"task": "skirt", "data": {"augment": [default(model)]}}
         for key in {**model.model_fields, "x": None}:
             for step in ({"name": default(model), key: value}, {key: value}):
                 yield {"task": "skirt", "data": {"augment": [step]}}

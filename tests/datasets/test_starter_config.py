@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,17 @@ def test_imbalanced_classes_are_weighted(tmp_path: Path) -> None:
     assert chosen(tmp_path, 32, 20, 10, 0).loss.class_weights == "none"
     text = (tmp_path / "birds.yaml").read_text()
     assert "Classes have from 10 (robin) to 20 (owl) images; 1 without images." in text
+
+
+def test_classes_of_equal_size_are_described_by_one_number(tmp_path: Path) -> None:
+    chosen(tmp_path, 32, 9, 9, 9)
+    assert "# Every class has 9 images.\n" in (tmp_path / "birds.yaml").read_text()
+
+
+def test_the_memory_of_a_small_batch_is_given_in_megabytes(tmp_path: Path) -> None:
+    chosen(tmp_path, 32, 9, 9, 9)
+    text = " ".join((tmp_path / "birds.yaml").read_text().replace("\n#", "").split())
+    assert re.search(r"per image, [0-9.]+ MB in all\.", text)
 
 
 @pytest.mark.parametrize(

@@ -242,9 +242,9 @@ def test_below_the_threshold_there_is_no_logo(tmp_path: Path) -> None:
     ("task", "as_table", "message"),
     [
         (LOGOS, False, "logos learns 33 classes, expected two classes or a held-out background"),
-        (SKIRT, False, "changes nothing in rows image,task,p0"),
-        (CACTUS, False, "changes nothing in a header id,has_cactus"),
-        (COVERS, True, "changes nothing in a header path,class"),
+        (SKIRT, False, "skirt_length_labels learns 6 classes, expected two classes"),
+        (CACTUS, False, "has no effect, because this prediction file holds probabilities"),
+        (COVERS, True, "has no effect, because this prediction file holds probabilities"),
     ],
 )
 def test_a_threshold_that_decides_nothing_is_refused(

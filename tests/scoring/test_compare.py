@@ -185,5 +185,7 @@ def test_the_tables_fit_and_count_what_a_spreadsheet_would(
     assert totals[0] == ["all", "80", str(differing), f"{100 * differing / 80:.2f}%"]
     assert totals[1] == ["all", "80", *map(str, counts), f"{p_value:.4f}"]
     assert f"d.csv: {differing} rows" in lines
+    headings = [" ".join(line.split()) for line in lines]
+    assert "correct labelled both correct only A only B neither p" in headings
     with open("d.csv", newline="") as handle:
         assert len(list(csv.DictReader(handle))) == differing

@@ -82,7 +82,7 @@ def test_every_key_has_its_place(script: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("key", "cells"),
     [
-        ("epochs", "integer | `40` | ≥ 1 |"),
+        ("epochs", "integer | `40` | ≥ 1, ≤ 1000000 |"),
         ("data.mean", "list of 3 numbers or null | `null` | |"),
         ("optimizer.momentum", "number | `0.9` | ≥ 0, < 1 |"),
         ("model.pretrained", "boolean or string | `true` | |"),
@@ -123,3 +123,9 @@ def test_a_default_in_words_is_a_column(script: ModuleType) -> None:
     meaning, _, default = (option.help or "").rstrip("]").partition("  [default: ")
     cells = ["`--val-fraction`", "number, ≥ 0, < 1", default, meaning]
     assert f"| {' | '.join(cells)} |" in script.option_sections()
+
+
+def test_a_value_has_the_name_that_the_help_shows(script: ModuleType) -> None:
+    sections = script.option_sections()
+    assert "| `--classes` | A,B,C | sorted by name or number |" in sections
+    assert "| `--threshold` | P\\|auto | |" in sections

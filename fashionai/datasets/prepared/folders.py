@@ -72,14 +72,21 @@ def plan_folders(images: Sequence[LabelledImage], splits: Sequence[str]) -> list
     return planned
 
 
+class FileChanges(NamedTuple):
+    """How many image files were written, and how many of an earlier prepare were removed."""
+
+    written: int
+    removed: int
+
+
 def write_folders(
     folder: Path,
     task: Task,
     planned: Sequence[PlannedImage],
     mode: str,
     progress: Advance = no_progress,
-) -> int:
-    """Make the folders hold exactly the planned images; return the number of changed files.
+) -> FileChanges:
+    """Make the folders hold exactly the planned images; return the numbers of changed files.
 
     Correct files stay untouched, so preparing again repairs a folder. ``mode`` is one of MODES,
     and ``progress`` is called with the number of images placed since the last call. Raises
@@ -88,15 +95,16 @@ def write_folders(
     """
     if mode not in MODES:
         raise ConfigError(f"mode: found '{mode}'", nearest(mode, MODES))
-    changed = _remove_stale(folder, {item.place(task) for item in planned})
+    removed = _remove_stale(folder, {item.place(task) for item in planned})
     _make_class_folders(folder, task, {item.split for item in planned})
     _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
+    written = 0
     for item in planned:
-        changed += _put(item.image, folder / item.place(task), mode)
+        written += _put(item.image, folder / item.place(task), mode)
         progress(1)
     write_json(folder / TASK_FILE, task_to_json(task))
     (folder / PARTIAL_MANIFEST).replace(folder / MANIFEST)
-    return changed
+    return FileChanges(written, removed)
 
 
 class PreparedSplit(NamedTuple):

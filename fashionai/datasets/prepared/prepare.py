@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Optional
 
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.check import Checked, check_images, conflicting_groups
-from fashionai.datasets.prepared.folders import plan_folders, write_folders
+from fashionai.datasets.prepared.folders import FileChanges, plan_folders, write_folders
 from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import ConfigError, DataError, os_errors_as_data_errors
+from fashionai.errors import ConfigError, DataError, counted, os_errors_as_data_errors
 from fashionai.files.csv_files import write_rows
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.files.outputs import check_is_no_file
@@ -37,8 +37,8 @@ class Summary:
     are the first such image in another split, which only a data set's own split can cause.
     ``conflicts`` holds groups of images with equal bytes and different classes.
     ``unsplit_classes`` are the indices of the classes that are in only one of train and val.
-    ``changed`` is the number of files that were written or removed, and ``notes`` are the notes
-    of the reader. ``traits`` holds the images that a user should know about, by what they are like.
+    ``changes`` are the numbers of files that were written and removed, and ``notes`` are the
+    notes of the reader. ``traits`` holds the images that a user should know about, by trait.
     """
 
     task: Task
@@ -49,9 +49,14 @@ class Summary:
     crossing_splits: int
     conflicts: list[list[LabelledImage]]
     unsplit_classes: list[int]
-    changed: int
+    changes: FileChanges
     notes: list[str]
     traits: dict[Trait, list[LabelledImage]] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> int:
+        """The number of files that were written or removed."""
+        return sum(self.changes)
 
     @property
     def columns(self) -> dict[str, list[int]]:
@@ -136,7 +141,7 @@ def _prepare(
     splits, unsplit_classes = _choose_splits(kept, bound, val_fraction, seed)
     planned = plan_folders(kept, splits)
     with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
-        changed = write_folders(folder, task, planned, mode, advance)
+        changes = write_folders(folder, task, planned, mode, advance)
     return Summary(
         task=task,
         folder=folder,
@@ -146,7 +151,7 @@ def _prepare(
         crossing_splits=len(set(zip(contents, splits))) - len(set(contents)),
         conflicts=conflicting_groups(kept, contents),
         unsplit_classes=unsplit_classes,
-        changed=changed,
+        changes=changes,
         notes=[*data_set.guesses, *data_set.notes],
         traits=_by_trait(images, checked),
     )
@@ -239,11 +244,16 @@ def summary_notes(summary: Summary) -> list[str]:
     if summary.rejected:
         rejected = _images(len(summary.rejected))
         notes.append(f"{rejected} rejected: {summary.folder / REJECTED}")
-    files = "1 file" if summary.changed == 1 else f"{summary.changed:,} files"
-    changed = f"{files} written or removed" if summary.changed else "nothing to change"
-    notes.append(f"{summary.folder}: {changed}")
+    notes.append(f"{summary.folder}: {_describe_changes(summary.changes)}")
     return notes
 
 
+def _describe_changes(changes: FileChanges) -> str:
+    written, removed = (counted(number, "file") for number in changes)
+    parts = [f"{written} written"] if changes.written else []
+    parts += [f"{removed} removed"] if changes.removed else []
+    return ", ".join(parts) or "nothing to change"
+
+
 def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"
+    return counted(count, "image")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.readers.class_names import (
+    hint_at_given_class,
     names_of_classes,
     notes_on_classes,
     order_classes,
@@ -58,9 +59,9 @@ def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> 
     train = trees.get("train") or trees[NO_SPLIT]
     known = list(train.names.values())
     task = Task(name, (), order_classes(known, given, str(train.folder)), "table")
-    _check_classes(train, task.classes, "not one of the given classes")
+    _check_given(train, task.classes)
     for tree in trees.values():
-        _check_classes(tree, known, f"no such class in {train.folder}")
+        _check_known(tree, known, train.folder)
     indices = {label: index for index, label in enumerate(task.classes)}
     images = [
         LabelledImage(
@@ -161,10 +162,21 @@ def _read_tree(folder: Path, given: Sequence[str]) -> ClassTree:
     return ClassTree(folder, classes, names, content.others)
 
 
-def _check_classes(tree: ClassTree, known: Sequence[str], problem: str) -> None:
+def _check_given(tree: ClassTree, given: Sequence[str]) -> None:
+    for name, label in tree.names.items():
+        if label not in given:
+            raise DataError(
+                f"{tree.folder / name}: not one of the given classes",
+                hint_at_given_class(label, given, tree.names.values()),
+            )
+
+
+def _check_known(tree: ClassTree, known: Sequence[str], train: Path) -> None:
     for name, label in tree.names.items():
         if label not in known:
-            raise DataError(f"{tree.folder / name}: {problem}", nearest(label, known))
+            raise DataError(
+                f"{tree.folder / name}: no such class in {train}", nearest(label, known)
+            )
 
 
 def _check_images(tree: ClassTree) -> None:

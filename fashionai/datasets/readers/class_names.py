@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
-from fashionai.errors import ConfigError, DataError, shown
+from fashionai.errors import ConfigError, DataError, closest, nearest, shown
 from fashionai.files.names import comparable
 
 NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -35,6 +35,18 @@ def _whole_number(name: str) -> str:
     if as_float:
         return as_float[1]
     return name if NUMBER.fullmatch(name) and "." not in name else ""
+
+
+def hint_at_given_class(label: str, given: Sequence[str], found: Collection[str]) -> str:
+    """The hint for a label that is not one of the given classes.
+
+    The typing error may be in the label or in the given classes. It is in the given classes when
+    the most similar of them is not among the labels that are ``found``.
+    """
+    meant = closest(label, given)
+    if meant is None or meant in found:
+        return nearest(label, given)
+    return f"If '{meant}' among them is a typing error, write '{label}'"
 
 
 def sorted_classes(names: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Optional
 
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.readers.class_names import (
+    hint_at_given_class,
     names_of_classes,
     notes_on_classes,
     order_classes,
@@ -348,7 +349,7 @@ def _check_classes(rows: Sequence[TableRow], names: Mapping[str, str], task: Tas
         if names[row.label] not in task.classes:
             raise DataError(
                 f"{row.where}: class '{shown(row.label)}' is not one of the given classes",
-                nearest(row.label, task.classes),
+                hint_at_given_class(row.label, task.classes, names.values()),
             )
 
 

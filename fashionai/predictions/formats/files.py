@@ -127,12 +127,14 @@ def check_expressible(
             "Give --task",
         )
     if threshold is not None:
-        if not file_format.takes_threshold:
-            raise ConfigError(
-                f"--threshold: changes nothing in {file_format.first_row}", "evaluate takes it"
-            )
         for task in tasks:
             check_threshold(task)
+        if not file_format.takes_threshold:
+            raise ConfigError(
+                "--threshold: has no effect, because this prediction file holds probabilities "
+                "and no label that a threshold decides",
+                "Give --threshold to fashionai evaluate instead",
+            )
 
 
 def image_names(file_format: Format, task: Task, paths: Sequence[str]) -> list[str]:

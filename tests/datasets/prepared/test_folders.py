@@ -107,7 +107,7 @@ def test_planning_80000_rows_takes_seconds(distinct: int) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_folders_hold_the_images_and_the_manifest_lists_them(tmp_path, planned, mode) -> None:
     out = tmp_path / "out"
-    assert write_folders(out, SKIRT, planned, mode) == 18
+    assert sum(write_folders(out, SKIRT, planned, mode)) == 18
     lines = (out / "manifest.csv").read_text().splitlines()
     assert lines[0] == "split,class_index,class_name,file,source,label"
     assert lines[3] == "val,2,Knee,02.jpg,base/Images/s/02.jpg,nnymnn"
@@ -155,11 +155,11 @@ def test_where_links_cannot_be_made_images_are_copied(tmp_path, planned, monkeyp
 
     monkeypatch.setattr(os, "link", refuse)
     out = tmp_path / "out"
-    assert write_folders(out, SKIRT, planned, "hardlink") == 18
+    assert sum(write_folders(out, SKIRT, planned, "hardlink")) == 18
     placed = out / planned[4].place(SKIRT)
     assert placed.read_bytes() == planned[4].image.read()
     assert placed.stat().st_nlink == 1
-    assert write_folders(out, SKIRT, planned, "hardlink") == 0
+    assert sum(write_folders(out, SKIRT, planned, "hardlink")) == 0
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -167,7 +167,7 @@ def test_preparing_again_changes_nothing(tmp_path, planned, mode) -> None:
     out = tmp_path / "out"
     write_folders(out, SKIRT, planned, mode)
     before = tree(out)
-    assert write_folders(out, SKIRT, planned, mode) == 0
+    assert sum(write_folders(out, SKIRT, planned, mode)) == 0
     assert tree(out) == before
 
 
@@ -183,7 +183,7 @@ def test_deleted_and_damaged_files_are_put_back(tmp_path, planned, mode) -> None
     places[7].write_bytes(b"other")
     (out / "task.json").unlink()
     (out / "train" / SKIRT.folder_names[0] / ".00.jpg.x.tmp").write_bytes(b"half")
-    assert write_folders(out, SKIRT, planned, mode) == 3
+    assert sum(write_folders(out, SKIRT, planned, mode)) == 3
     assert tree(out) == before
 
 
@@ -298,7 +298,7 @@ def test_what_desktops_and_notebooks_leave_is_ignored(tmp_path, planned) -> None
     checkpoints = out / "train" / ".ipynb_checkpoints"
     checkpoints.mkdir()
     (checkpoints / "a.ipynb").touch()
-    assert write_folders(out, SKIRT, planned, "hardlink") == 0
+    assert sum(write_folders(out, SKIRT, planned, "hardlink")) == 0
     assert len(read_split(out, "train").paths) == 12
 
 

@@ -211,6 +211,7 @@ def test_skip_bad_goes_on_without_the_damaged_and_only_them(fashionai_data, tmp_
     image.write_bytes(sound)
     again = run(fashionai_data, tmp_path / "out")
     assert again.changed == 1
+    assert summary_notes(again)[-1].endswith(": 1 file written")
     assert not (again.folder / "rejected.csv").exists()
 
 

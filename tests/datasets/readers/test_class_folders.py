@@ -195,7 +195,8 @@ def test_no_folder_is_refused(tmp_path: Path) -> None:
 def test_classes_that_were_not_given_are_refused(tmp_path: Path) -> None:
     make(tmp_path, "knee/1.jpg", "midi/1.jpg")
     assert error_of(read_class_folders, "t", tmp_path, ["knees", "midi"]) == (
-        f"{tmp_path}/knee: not one of the given classes. Did you mean 'knees'?"
+        f"{tmp_path}/knee: not one of the given classes. "
+        "If 'knees' among them is a typing error, write 'knee'"
     )
     assert error_of(read_class_folders, "t", tmp_path, ["a", "b", "a"], kind=ConfigError) == (
         "classes: 'a' is given twice"

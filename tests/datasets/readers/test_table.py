@@ -274,7 +274,12 @@ def test_a_name_that_two_columns_have_is_refused(tmp_path: Path) -> None:
 def test_a_class_that_is_not_given_is_refused_with_its_line(tmp_path: Path) -> None:
     rows = ["a.jpg,small", "b.jpg,hug"]
     assert error_of(read, tmp_path, *rows, classes=["small", "huge"]) == (
-        f"{tmp_path}/t.csv:2: class 'hug' is not one of the given classes. Did you mean 'huge'?"
+        f"{tmp_path}/t.csv:2: class 'hug' is not one of the given classes. "
+        "If 'huge' among them is a typing error, write 'hug'"
+    )
+    rows = ["c.jpg,huge", *rows]
+    assert error_of(read, tmp_path, *rows, classes=["small", "huge"]) == (
+        f"{tmp_path}/t.csv:3: class 'hug' is not one of the given classes. Did you mean 'huge'?"
     )
 
 
