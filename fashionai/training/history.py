@@ -17,8 +17,8 @@ from fashionai.errors import RunError
 from fashionai.files import file_hash, write_json
 from fashionai.files.csv_files import write_rows
 from fashionai.metrics import LOWER_IS_BETTER, SCORE_NAMES
-from fashionai.recorded_weights import COMING_HASHES, WEIGHTS_HASHES, recorded_hashes
 from fashionai.runs import RunFolder, read_metrics
+from fashionai.runs.recorded_weights import COMING_HASHES, WEIGHTS_HASHES, recorded_hashes
 from fashionai.tasks import Task
 
 EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s  learning rate"
