@@ -120,4 +120,4 @@ def rewrite_history(folder: RunFolder) -> None:
     lines = [line.split(",") for line in folder.history_file.read_text().splitlines()]
     rows = [dict(zip(lines[0], map(float, line))) for line in lines[1:]]
     run = Run(folder)
-    write_history(folder, run.config, list(run.tasks), rows)
+    write_history(folder, run.config, list(run.tasks), rows, run.metrics["data_hash"])
