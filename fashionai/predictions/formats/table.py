@@ -55,13 +55,14 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
                 f"{where}: found {len(fields)} fields, expected {len(header)} as in the header"
             )
         image, *named_task, predicted, probability = fields[: len(columns)]
+        numbers = fields[len(columns) :]
         first_task = first_task or named_task
-        if named_task != first_task:
+        if named_task and (named_task != first_task or "" in numbers):
             raise DataError(
-                f"{where}: task is '{named_task[0]}', but '{first_task[0]}' in the first row",
-                "Write one file per task",
+                f"{where}: found rows of several tasks, expected those of one",
+                "Write the rows of each task, without empty columns, to a file of their own",
             )
-        values = parse_distribution(fields[len(columns) :], where)
+        values = parse_distribution(numbers, where)
         if predicted not in classes or values[classes.index(predicted)] != values.max():
             largest = classes[int(values.argmax())]
             raise DataError(
