@@ -286,7 +286,7 @@ def predict(
         are NaN.
 
     Raises:
-        DataError: An image that is missing, damaged or given twice.
+        DataError: No images, or an image that is missing, damaged or given twice.
         RunError: No finished run, or a run without weights.
 
     Example:

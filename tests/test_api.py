@@ -166,9 +166,12 @@ def test_predictions_of_a_frame_are_scored_as_their_file_is(inside: Path) -> Non
 
 def test_a_frame_of_two_tasks_is_no_prediction_file(inside: Path) -> None:
     frame = fashionai.predict("images", "runs/birds", crops=1)
-    frame.loc[1, "task"] = "pets"
-    with pytest.raises(DataError, match="DataFrame:3: task is 'pets', but 'birds' in the first"):
-        fashionai.evaluate(frame, labels="labels.csv")
+    other = frame.assign(task="pets")
+    with pytest.raises(DataError, match="DataFrame:3: found rows of several tasks"):
+        fashionai.evaluate(pd.concat([frame[:1], other[1:]]), labels="labels.csv")
+    other = other.rename(columns={"owl": "bat"})
+    with pytest.raises(DataError, match="DataFrame:2: found rows of several tasks"):
+        fashionai.evaluate(pd.concat([frame, other]), labels="labels.csv")
 
 
 def test_errors_do_not_name_temporary_files(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
+import numpy as np
+
 from fashionai.errors import DataError, shown
 from fashionai.files import csv_files
 from fashionai.predictions.formats.base import (
@@ -42,38 +44,47 @@ def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float])
 def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     header, place = next(placed)
     columns = FRAME_COLUMNS if _begins(header, FRAME_COLUMNS) else COLUMNS
-    classes = header[len(columns) :]
-    if len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes:
-        listed = shown(",".join(header), 400)
-        raise DataError(
-            f"{place}: found columns {listed}, "
-            f"expected {','.join(columns)} and two or more distinct classes"
-        )
-    task = Task("", (), tuple(classes), "table")
-    first_task = None
+    task = Task("", (), _read_classes(header, columns, place), "table")
+    first_task: list[str] = []
     for fields, where in placed:
         if len(fields) != len(header):
             raise DataError(
                 f"{where}: found {len(fields)} fields, expected {len(header)} as in the header"
             )
         image, *named_task, predicted, probability = fields[: len(columns)]
-        first_task = first_task or named_task
-        if named_task != first_task:
-            raise DataError(
-                f"{where}: task is '{named_task[0]}', but '{first_task[0]}' in the first row",
-                "Write one file per task",
-            )
         numbers = fields[len(columns) :]
-        values = parse_distribution(numbers, where)
-        if predicted not in classes or values[classes.index(predicted)] != values.max():
-            largest = classes[int(values.argmax())]
+        first_task = first_task or named_task
+        if named_task and (named_task != first_task or "" in numbers):
             raise DataError(
-                f"{where}: class is '{shown(predicted)}', but the largest probability is that "
-                f"of '{shown(largest)}'"
+                f"{where}: found rows of several tasks, expected those of one",
+                "Write the rows of each task, without empty columns, to a file of their own",
             )
+        values = parse_distribution(numbers, where)
+        _check_class(predicted, task.classes, values, where)
         rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
         _check_confidence(probability, values.max(), rounding, where)
         yield PredictedRow(image, task, values), where
+
+
+def _read_classes(header: Sequence[str], columns: Sequence[str], place: str) -> tuple[str, ...]:
+    """The classes that a header has behind ``columns``; DataError unless there are two or more."""
+    classes = tuple(header[len(columns) :])
+    if len(classes) < 2 or len(set(classes)) < len(classes) or "" in classes:
+        raise DataError(
+            f"{place}: found columns {shown(','.join(header), 400)}, "
+            f"expected {','.join(columns)} and two or more distinct classes"
+        )
+    return classes
+
+
+def _check_class(predicted: str, classes: Sequence[str], values: np.ndarray, where: str) -> None:
+    """DataError unless the predicted class is one with the largest of the probabilities."""
+    if predicted not in classes or values[classes.index(predicted)] != values.max():
+        largest = classes[int(values.argmax())]
+        raise DataError(
+            f"{where}: class is '{shown(predicted)}', but the largest probability is that "
+            f"of '{shown(largest)}'"
+        )
 
 
 def _begins(fields: Sequence[str], columns: Sequence[str]) -> bool:
