@@ -26,10 +26,11 @@ from fashionai.errors import (
     shown_value,
 )
 from fashionai.families import find_task
-from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER, RUNS_FOLDER
+from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 from fashionai.files.yaml_files import dump_json, parse_scalar
 from fashionai.progress import Advance, ProgressBar, no_progress
-from fashionai.runs import Run, RunFolder, create_run
+from fashionai.runs import Run
+from fashionai.training import start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,21 +226,13 @@ def train(
     Example:
         >>> run = fashionai.train("configs/skirt.yaml", {"epochs": 10})
     """
-    from fashionai.runtime import contexts
-    from fashionai.training.trainer import Trainer
-
-    resolved = _resolve(config, overrides)
-    folder = RunFolder(Path(run) if run is not None else RUNS_FOLDER / resolved.run_name)
-    begun = Run(folder) if resume and folder.has_begun else None
-    if begun is not None:
-        begun.check_same_config(resolved)
-        if begun.is_finished:
-            return begun
-    trainer = Trainer(resolved, contexts(device, list(gpus)), begun)
-    if begun is None:
-        folder = create_run(folder.path)
-    trainer.fit(folder)
-    return Run.open(folder.path)
+    return start.train(
+        _resolve(config, overrides),
+        Path(run) if run is not None else None,
+        device,
+        gpus,
+        resume=resume,
+    )
 
 
 def _resolve(

@@ -49,7 +49,6 @@ from fashionai.runs import (
     MOST_FOLDS,
     Run,
     RunFolder,
-    create_run,
     deciding_differences,
     find_folds,
     learnt_tasks,
@@ -60,6 +59,7 @@ from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
 from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.estimate import duration
+from fashionai.training.start import new_folder
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
 
@@ -352,12 +352,7 @@ def open_cross_validation(
     folds = plan_folds(config, settings, progress)
     if overwrite:
         remove_run(path)
-    cross_validation = CrossValidation(create_run(path).path)
-    created = cross_validation.path
-    if created != path:
-        log.info(
-            "%s exists, so this is %s (use --resume or --overwrite for %s)", path, created, path
-        )
+    cross_validation = CrossValidation(new_folder(path).path)
     cross_validation.begin(config, settings, folds)
     return cross_validation
 

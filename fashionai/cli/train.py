@@ -55,8 +55,8 @@ def command(
     chosen_gpus = parse_gpus(gpus)
     from fashionai.config import load_config
     from fashionai.errors import RunError
-    from fashionai.files.default_folders import RUNS_FOLDER
-    from fashionai.runs import Run, RunFolder, create_run, remove_run
+    from fashionai.runs import Run, RunFolder
+    from fashionai.training.start import train
 
     if config_file is None and run_path is not None and not run_path.exists():
         raise RunError(f"{run_path}: does not exist", "Give --config FILE to start it")
@@ -64,26 +64,5 @@ def command(
         config = Run(RunFolder(run_path or Path())).config_with(overrides)
     else:
         config = load_config(config_file, overrides)
-    folder = RunFolder(run_path or RUNS_FOLDER / config.run_name)
-    existing = Run(folder) if resume and folder.has_begun else None
-    if existing is not None:
-        existing.check_same_config(config)
-        if existing.is_finished:
-            click.echo(f"{folder}: already finished, weights: {existing.weights_file}")
-            return
-
-    from fashionai.runtime import contexts
-    from fashionai.training.trainer import Trainer
-
     log_to_terminal()
-    trainer = Trainer(config, contexts(device, chosen_gpus), existing)
-    if overwrite:
-        remove_run(folder.path)
-    if existing is None:
-        wanted, folder = folder, create_run(folder.path)
-        if folder != wanted:
-            click.echo(
-                f"{wanted} exists, so this run is {folder} "
-                f"(use --resume or --overwrite for {wanted})"
-            )
-    trainer.fit(folder)
+    train(config, run_path, device, chosen_gpus, resume=resume, overwrite=overwrite)
