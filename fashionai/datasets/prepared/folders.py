@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fashionai.datasets.names import MODES, SPLITS
+from fashionai.datasets.prepared.placing import put
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest, shown_value
 from fashionai.families import known_task
-from fashionai.files import atomic_path, write_json
+from fashionai.files import write_json
 from fashionai.files.csv_files import write_rows
 from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
 from fashionai.files.names import SYSTEM_FILES, fitting
@@ -100,7 +100,7 @@ def write_folders(
     _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
     written = 0
     for item in planned:
-        written += _put(item.image, folder / item.place(task), mode)
+        written += put(item.image, folder / item.place(task), mode)
         progress(1)
     write_json(folder / TASK_FILE, task_to_json(task))
     (folder / PARTIAL_MANIFEST).replace(folder / MANIFEST)
@@ -228,57 +228,6 @@ def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None
     for split in splits:
         for name in task.folder_names:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
-
-
-def _put(image: LabelledImage, target: Path, mode: str) -> bool:
-    """Put one image in place; return False when it was in place already."""
-    if image.path is None:
-        if target.is_file() and target.read_bytes() == image.content:
-            return False
-        with atomic_path(target, durable=False) as temporary:
-            temporary.write_bytes(image.read())
-        return True
-    if _is_in_place(image.path, target, mode):
-        return False
-    target.unlink(missing_ok=True)
-    if mode == "symlink":
-        target.symlink_to(os.path.relpath(image.path.resolve(), target.parent.resolve()))
-    elif mode == "copy" or not _hard_link(image.path, target):
-        with atomic_path(target, durable=False) as temporary:
-            shutil.copyfile(image.path, temporary)
-    return True
-
-
-def _is_in_place(source: Path, target: Path, mode: str) -> bool:
-    """Return whether ``target`` is what ``mode`` makes of ``source``, or an equal copy."""
-    if mode == "symlink" or target.is_symlink():
-        return mode == "symlink" and target.is_symlink() and _same_file(source, target)
-    if not target.is_file():
-        return False
-    if _same_file(source, target):
-        return mode == "hardlink"
-    # Also a copy that replaces a hard link, which cannot cross file systems.
-    return source.stat().st_size == target.stat().st_size and (
-        source.read_bytes() == target.read_bytes()
-    )
-
-
-def _same_file(source: Path, target: Path) -> bool:
-    try:
-        return source.samefile(target)
-    except OSError:
-        return False
-
-
-def _hard_link(source: Path, target: Path) -> bool:
-    """Make a hard link; return False where the file systems do not allow it."""
-    try:
-        # A hard link to a symbolic link would itself be a symbolic link. Only links are resolved,
-        # because resolving a path takes longer than linking it.
-        os.link(source.resolve() if source.is_symlink() else source, target)
-    except OSError:
-        return False
-    return True
 
 
 def _remove_stale(folder: Path, places: set[str]) -> int:

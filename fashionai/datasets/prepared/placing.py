@@ -1,0 +1,61 @@
+"""Puts an image into its class folder, as a link or a copy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from fashionai.datasets.records import LabelledImage
+from fashionai.files import atomic_path
+
+
+def put(image: LabelledImage, target: Path, mode: str) -> bool:
+    """Put one image in place; return False when it was in place already."""
+    if image.path is None:
+        if target.is_file() and target.read_bytes() == image.content:
+            return False
+        with atomic_path(target, durable=False) as temporary:
+            temporary.write_bytes(image.read())
+        return True
+    if _is_in_place(image.path, target, mode):
+        return False
+    target.unlink(missing_ok=True)
+    if mode == "symlink":
+        target.symlink_to(os.path.relpath(image.path.resolve(), target.parent.resolve()))
+    elif mode == "copy" or not _hard_link(image.path, target):
+        with atomic_path(target, durable=False) as temporary:
+            shutil.copyfile(image.path, temporary)
+    return True
+
+
+def _is_in_place(source: Path, target: Path, mode: str) -> bool:
+    """Return whether ``target`` is what ``mode`` makes of ``source``, or an equal copy."""
+    if mode == "symlink" or target.is_symlink():
+        return mode == "symlink" and target.is_symlink() and _same_file(source, target)
+    if not target.is_file():
+        return False
+    if _same_file(source, target):
+        return mode == "hardlink"
+    # Also a copy that replaces a hard link, which cannot cross file systems.
+    return source.stat().st_size == target.stat().st_size and (
+        source.read_bytes() == target.read_bytes()
+    )
+
+
+def _same_file(source: Path, target: Path) -> bool:
+    try:
+        return source.samefile(target)
+    except OSError:
+        return False
+
+
+def _hard_link(source: Path, target: Path) -> bool:
+    """Make a hard link; return False where the file systems do not allow it."""
+    try:
+        # A hard link to a symbolic link would itself be a symbolic link. Only links are resolved,
+        # because resolving a path takes longer than linking it.
+        os.link(source.resolve() if source.is_symlink() else source, target)
+    except OSError:
+        return False
+    return True
