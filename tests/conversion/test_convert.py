@@ -156,8 +156,8 @@ def test_an_expansion_that_was_trained_is_not_lost() -> None:
         to_torch(model, parameters, MEAN, STD)
     assert str(caught.value) == (
         "torchvision's mobilenet_v2 has no expansion layer in its first block, and this network "
-        "has a trained one: features.3.out.0 differs from the identity by 0.00496. Freeze the "
-        "first layers while training, or export to another format"
+        "has a trained one: features.3.out.0 differs from the identity by 0.00496. Train with "
+        "trainable=last-stage, which freezes this layer, or export to another format"
     )
 
 

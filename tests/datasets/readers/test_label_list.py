@@ -63,4 +63,4 @@ def test_a_table_is_scored_with_ones_own_labels(
     command = ["evaluate", "--predictions", "p.csv", "--labels", "l.csv", "--json", "s.json"]
     assert fashionai(*command) == 0
     scores = json.loads(Path("s.json").read_text())
-    assert (scores["accuracy"], scores["n"], list(scores["tasks"])) == (0.75, 4, ["table"])
+    assert (scores["accuracy"], scores["n"], list(scores["tasks"])) == (0.75, 4, ["p"])
