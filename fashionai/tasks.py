@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fashionai.errors import DataError
+from fashionai.files.json_files import read_json
 from fashionai.files.names import fitting
 
 Parsed = TypeVar("Parsed")
@@ -85,7 +85,7 @@ def tasks_to_json(tasks: Sequence[Task]) -> dict[str, object]:
 
 def tasks_from_json(path: Path) -> list[Task]:
     """The tasks that tasks_to_json described; DataError for any other content."""
-    tasks = _read_json(path, lambda value: [_task_of(entry) for entry in value["tasks"]])
+    tasks = _read_tasks(path, lambda value: [_task_of(entry) for entry in value["tasks"]])
     if not tasks:
         raise DataError(f"{path}: describes no task")
     return tasks
@@ -104,7 +104,7 @@ def task_to_json(task: Task) -> dict[str, object]:
 
 def task_from_json(path: Path) -> Task:
     """The task that task_to_json described; DataError for any other content."""
-    return _read_json(path, _task_of)
+    return _read_tasks(path, _task_of)
 
 
 def prepared_tasks(folder: Path) -> list[Task]:
@@ -128,12 +128,12 @@ def _texts(values: Any) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _read_json(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
+def _read_tasks(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
     try:
-        return parse(json.loads(path.read_text(encoding="utf-8")))
+        return parse(read_json(path))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise DataError(
             f"{path}: does not describe a task, expected JSON of task, aliases, classes and family"
         ) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path
-from fashionai.files.names import printable
+from fashionai.files.names import with_escaped_bytes
 from fashionai.files.text_files import Text, read_text
 
 EXPECTED = "comma-separated rows"
@@ -77,5 +77,5 @@ def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
         try:
             csv.writer(handle, lineterminator="\n").writerows(rows)
         except UnicodeEncodeError as error:
-            name = printable(error.object.strip())
+            name = with_escaped_bytes(error.object.strip())
             raise DataError(f"{path}: cannot hold {name}, which is not UTF-8 text") from None

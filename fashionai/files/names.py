@@ -37,9 +37,15 @@ def is_writable_as_text(name: str) -> bool:
     return True
 
 
-def printable(name: str) -> str:
-    """Return a name for messages; bytes that are not UTF-8 become escapes such as ``\\xb9``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+def with_escaped_bytes(name: str) -> str:
+    """Return a file's name with escapes such as ``\\xb9`` for the bytes that are not UTF-8.
+
+    Other halves of characters stay; errors.printable escapes them.
+    """
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return name
 
 
 def fitting(stem: str, ending: str = "") -> str:

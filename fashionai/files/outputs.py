@@ -8,7 +8,6 @@ first row, their keys or a mark in the picture. Then the place is tried.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import stat
 import struct
@@ -19,15 +18,12 @@ from typing import Any, Callable, NamedTuple
 
 from fashionai.errors import ConfigError, DataError
 from fashionai.files.csv_files import read_csv_rows
+from fashionai.files.image_signatures import HEAD, PNG_MAGIC, identify_format
+from fashionai.files.json_files import read_json
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The text chunk that marks pictures of this project.
 PNG_SOFTWARE = "fashionai"
 PNG_METADATA = {"Software": PNG_SOFTWARE}
-IMAGE_SIGNATURES = (
-    *(PNG_SIGNATURE, b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*"),
-    *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P5\n", b"P6\n"),
-)
 
 REPLACE_HINT = "Name another file, or replace it with --overwrite"
 
@@ -53,8 +49,8 @@ def json_kind(name: str, is_own: Callable[[Any], bool]) -> Kind:
 
     def matches(path: Path) -> bool:
         try:
-            return is_own(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError):
+            return is_own(read_json(path))
+        except (OSError, ValueError):
             return False
 
     return Kind(name, matches)
@@ -164,15 +160,15 @@ def _check_name(path: Path) -> None:
 
 
 def _is_image(path: Path) -> bool:
-    """Whether the first bytes are those of a usual image format."""
+    """Whether the first bytes are those of an image format."""
     try:
         with open(path, "rb") as handle:
-            start = handle.read(16)
+            start = handle.read(HEAD)
     except OSError:
         return False
-    is_riff = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
-    is_box = start[4:8] == b"ftyp"  # AVIF and HEIC
-    return is_riff or is_box or start.startswith(IMAGE_SIGNATURES)
+    # AVIF and HEIF with any brand; videos with such boxes are not to be lost either.
+    is_box = start[4:8] == b"ftyp"
+    return is_box or identify_format(start) is not None
 
 
 def _is_own_picture(path: Path) -> bool:
@@ -187,7 +183,7 @@ def _is_own_picture(path: Path) -> bool:
 def _first_chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """The name and the content of each chunk of a PNG before its pixels."""
     with open(path, "rb") as handle:
-        if handle.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+        if handle.read(len(PNG_MAGIC)) != PNG_MAGIC:
             return
         while True:
             length, name = struct.unpack(">I4s", handle.read(8))

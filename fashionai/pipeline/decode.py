@@ -15,15 +15,14 @@ import cv2
 import numpy as np
 
 from fashionai.errors import DataError
+from fashionai.files.image_signatures import HEAD, identify_format
 from fashionai.pipeline import pillow_images
 from fashionai.pipeline.image_formats import (
-    HEAD,
     NO_END_MARKER,
     NO_IMAGE_DATA,
     READABLE,
     ImageHeader,
     has_bad_profile,
-    identify_format,
     read_image_header,
     without_extras,
 )

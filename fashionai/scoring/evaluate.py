@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional, TypeVar
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from fashionai.files.outputs import json_kind
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
+    FileRow,
     Format,
     LabelPrediction,
     PredictedRow,
@@ -31,8 +32,6 @@ from fashionai.tasks import Task
 
 # What to_json gives, as a file.
 SCORES = json_kind("scores", lambda value: isinstance(value, dict) and {"n", "tasks"} <= set(value))
-# Rows of a file of probabilities, or of a file of predicted labels.
-FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
 
 class TaskEvaluation(NamedTuple):

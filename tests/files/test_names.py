@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, write_json
 from fashionai.files.csv_files import write_rows
-from fashionai.files.names import LONGEST_NAME, comparable, fitting, printable
+from fashionai.files.names import LONGEST_NAME, comparable, fitting, with_escaped_bytes
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
@@ -42,9 +42,14 @@ def test_a_file_of_the_longest_name_is_written(tmp_path: Path, name: str) -> Non
 
 def test_a_name_that_is_no_text_is_one_line(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xb9\xb7.jpg")
-    assert printable(name) == r"\xb9\xb7.jpg"
+    assert with_escaped_bytes(name) == r"\xb9\xb7.jpg"
     with pytest.raises(DataError, match=r"a\.csv: cannot hold .*\\xb9\\xb7\.jpg"):
         write_rows(tmp_path / "a.csv", [["image"], [name]])
     assert list(tmp_path.iterdir()) == []
     write_json(tmp_path / "a.json", {name: 1})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {name: 1}
+
+
+def test_a_name_that_no_file_has_is_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.csv: cannot hold .*, which is not UTF-8 text"):
+        write_rows(tmp_path / "a.csv", [["image"], ["\ud800.jpg"]])

@@ -75,6 +75,14 @@ def test_an_image_is_never_replaced_by_a_table(suffix: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "start", [b"GIF89a", b"II+\0", b"8BPS", b"\0\0\0\x18ftypheis", b"\xff\x0a", b"P2\n1 1\n"]
+)
+def test_images_that_only_other_programs_read_are_not_replaced(start: bytes) -> None:
+    Path("image").write_bytes(start)
+    assert "is an image, so it is not overwritten" in refusal(Path("image"), TABLE, overwrite=True)
+
+
 def test_own_pictures_are_known_by_their_mark() -> None:
     Figure().savefig("own.png", metadata=PNG_METADATA)
     Figure().savefig("other.png")

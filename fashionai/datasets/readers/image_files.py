@@ -14,7 +14,7 @@ from fashionai.files.names import (
     SYSTEM_FOLDERS,
     comparable,
     is_writable_as_text,
-    printable,
+    with_escaped_bytes,
 )
 from fashionai.pipeline.decode import is_image
 from fashionai.web.urls import is_url
@@ -237,7 +237,8 @@ def check_names(folder: Path, names: Sequence[str]) -> None:
     if bad:
         more = f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else ""
         raise DataError(
-            f"{printable(str(folder / bad[0]))}{more}: the name is not UTF-8 text", "Rename it"
+            f"{with_escaped_bytes(str(folder / bad[0]))}{more}: the name is not UTF-8 text",
+            "Rename it",
         )
 
 

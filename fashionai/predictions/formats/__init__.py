@@ -2,6 +2,7 @@
 
 from fashionai.predictions.formats.base import (
     DECIMALS,
+    FileRow,
     Format,
     LabelPrediction,
     PredictedRow,
@@ -27,6 +28,7 @@ __all__ = [
     "DECIMALS",
     "PREDICTIONS",
     "TABLE",
+    "FileRow",
     "Format",
     "LabelPrediction",
     "PredictedRow",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, TypeVar
 
 import numpy as np
 
@@ -62,6 +62,8 @@ class LabelPrediction(NamedTuple):
         return row_key(self.image, self.task)
 
 
+# Rows of a file of probabilities, or of a file of predicted labels.
+FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 # Fields and their place, as csv_files.read_csv_rows gives them.
 PlacedFields = tuple[list[str], str]
 PlacedRow = tuple[PredictedRow, str]

@@ -8,18 +8,19 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Optional, TypeVar
+from typing import Optional
 
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.errors import ConfigError, DataError, shown
 from fashionai.families import FAMILIES
 from fashionai.files import csv_files
-from fashionai.files.names import is_writable_as_text, printable
+from fashionai.files.names import is_writable_as_text, with_escaped_bytes
 from fashionai.files.outputs import Kind, first_rows
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import table
 from fashionai.predictions.formats.base import (
     DECIMALS,
+    FileRow,
     Format,
     LabelPrediction,
     PlacedFields,
@@ -27,8 +28,6 @@ from fashionai.predictions.formats.base import (
     RowKey,
 )
 from fashionai.tasks import Task
-
-FileRow = TypeVar("FileRow", PredictedRow, LabelPrediction)
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +157,8 @@ def _distinct_names(
     for image in known_as:
         if not is_writable_as_text(image):
             raise DataError(
-                f"{task.name}: the name of {printable(image)} is not UTF-8 text", "Rename it"
+                f"{task.name}: the name of {with_escaped_bytes(image)} is not UTF-8 text",
+                "Rename it",
             )
     names = [file_format.image_name(path) for path in paths]
     first: dict[str, str] = {}
