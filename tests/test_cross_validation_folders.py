@@ -10,7 +10,7 @@ import pytest
 
 from fashionai.predictions.formats import read_predictions
 from tests.support.commands import fashionai, run_in
-from tests.support.data_trees import write_fashionai_data
+from tests.support.data_trees import tree, write_fashionai_data
 from tests.support.prepared_data import prepare
 
 PANT = "pant_length_labels"
@@ -46,13 +46,6 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's folder, made the current one."""
     monkeypatch.chdir(folder)
     return folder
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    return {
-        path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-    }
 
 
 REFUSED = [

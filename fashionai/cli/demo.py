@@ -21,7 +21,7 @@ Example:
     "--out",
     type=click.Path(path_type=Path),
     default=DEMO_FOLDER,
-    help="Data folder to write. It must be empty, not exist yet, or hold an earlier demo.",
+    help="Data folder to write. It may hold the same demo, whole or in part.",
 )
 @click.option(
     "--train-images", type=click.IntRange(min=1), default=1200, help="Training images per task."

@@ -26,8 +26,8 @@ from fashionai.errors import DataError
 from fashionai.families import find_task
 from fashionai.tasks import Task, task_from_json, task_to_json
 from tests.support.data_trees import put
+from tests.support.errors import error_of
 from tests.support.images import encode
-from tests.support.tables import error_of
 
 SKIRT = find_task("skirt")
 JPEG = encode(0, np.random.default_rng(0))

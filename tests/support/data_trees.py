@@ -192,3 +192,11 @@ def write_idx_set(
         path = folder / (f"{name}.gz" if zipped else name)
         path.write_bytes(gzip.compress(data) if zipped else data)
     return arrays
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder: bytes of files, None for folders."""
+    return {
+        path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+    }

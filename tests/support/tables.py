@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from fashionai.datasets.readers.table import read_table
-from fashionai.errors import DataError
 from tests.support.data_trees import put
 
 
@@ -25,9 +22,3 @@ def read(folder: Path, *rows: str, images: str = "a.jpg b.jpg c.jpg d.jpg", **op
 
 def pairs(data_set) -> list[tuple[str, str]]:
     return [(image.source, data_set.task.classes[image.class_index]) for image in data_set.images]
-
-
-def error_of(call, *arguments, kind: type[Exception] = DataError, **options) -> str:
-    with pytest.raises(kind) as caught:
-        call(*arguments, **options)
-    return str(caught.value)

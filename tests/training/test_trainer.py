@@ -23,6 +23,7 @@ from fashionai.runtime import import_mxnet
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai, files_of_at_most, run_cli
+from tests.support.resuming import parameters
 from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
@@ -34,10 +35,6 @@ def plain_cnn(classes: int):
     network = nn.HybridSequential()
     network.add(nn.Conv2D(8, 3, strides=2, activation="relu"), nn.Flatten(), nn.Dense(classes))
     return network
-
-
-def saved_parameters(path: Path) -> dict[str, np.ndarray]:
-    return {name: value.asnumpy() for name, value in mx.nd.load(str(path)).items()}
 
 
 def test_a_run_holds_everything_and_learns(prepared: Path) -> None:
@@ -79,8 +76,8 @@ def test_best_parameters_are_those_of_the_best_epoch(prepared: Path) -> None:
     best = json.loads((prepared / "runs/long/metrics.json").read_text())["best_epoch"]
     short = ["--run", "runs/short", *overrides, f"epochs={best}"]
     assert run_cli("train", "--config", config, *short, cwd=prepared).returncode == 0
-    expected = saved_parameters(prepared / "runs/short/last.params")
-    actual = saved_parameters(prepared / "runs/long/best.params")
+    expected = parameters(prepared / "runs/short/last.params")
+    actual = parameters(prepared / "runs/long/best.params")
     assert all(np.array_equal(actual[name], expected[name]) for name in expected)
 
 
@@ -94,7 +91,7 @@ def test_two_devices_give_the_parameters_of_one(
     for contexts, batch_size in (([mx.cpu()], 16), ([mx.cpu(0), mx.cpu(1)], 8)):
         run = create_run(prepared / "runs" / f"devices-{len(contexts)}")
         Trainer(load_config(config, [f"batch_size={batch_size}"]), contexts).fit(run)
-        ends.append(saved_parameters(run.last_parameters))
+        ends.append(parameters(run.last_parameters))
     for name, values in ends[0].items():
         np.testing.assert_allclose(ends[1][name], values, rtol=1e-4, atol=1e-6)
 
@@ -124,8 +121,8 @@ def test_two_devices_with_batch_normalisation_resume_exactly(
         trainer._stop()
     run = trainer.run
     Trainer(config, contexts, Run(run)).fit(run)
-    expected = saved_parameters(whole.last_parameters)
-    actual = saved_parameters(run.last_parameters)
+    expected = parameters(whole.last_parameters)
+    actual = parameters(run.last_parameters)
     assert all(np.array_equal(actual[name], expected[name]) for name in expected)
 
 
@@ -258,7 +255,5 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(
     assert error.endswith(f". Free disk space, then: fashionai train --run {run} --resume\n")
     assert error.count("\n") == 1
     assert fashionai("train", "--run", run, "--resume") == 0
-    ours, whole = (
-        saved_parameters(prepared / folder / "best.params") for folder in (run, "runs/roomy")
-    )
+    ours, whole = (parameters(prepared / folder / "best.params") for folder in (run, "runs/roomy"))
     assert all(np.array_equal(ours[name], whole[name]) for name in whole)

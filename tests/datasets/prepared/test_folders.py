@@ -21,8 +21,9 @@ from fashionai.datasets.prepared.folders import (
 )
 from fashionai.datasets.prepared.split import split_records
 from fashionai.datasets.records import LabelledImage
-from fashionai.errors import DataError
 from fashionai.families import FASHION_MNIST, find_task
+from tests.support.data_trees import tree
+from tests.support.errors import error_of
 
 SKIRT = find_task("skirt")
 LABELS = ["ynnnnn", "nynnnn", "nnymnn", "nnnynn", "nnnnym", "nnnnny"]
@@ -46,24 +47,10 @@ def splits(count: int) -> list[str]:
     return ["val" if row % 3 == 2 else "train" for row in range(count)]
 
 
-def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything below a folder: bytes of files, None for folders."""
-    return {
-        path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-    }
-
-
 @pytest.fixture
 def planned(tmp_path: Path):
     images = records(tmp_path / "source")
     return plan_folders(images, splits(len(images)))
-
-
-def error_of(call, *arguments) -> str:
-    with pytest.raises(DataError) as caught:
-        call(*arguments)
-    return str(caught.value)
 
 
 @given(

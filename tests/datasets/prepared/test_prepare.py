@@ -29,7 +29,7 @@ from fashionai.families import FASHION_MNIST, find_task
 from fashionai.files.locks import locked
 from fashionai.tasks import Task
 from tests.support.commands import fashionai
-from tests.support.data_trees import write_fashionai_data, write_idx_set
+from tests.support.data_trees import tree, write_fashionai_data, write_idx_set
 from tests.support.images import encode
 
 SKIRT = find_task("skirt")
@@ -42,13 +42,6 @@ def quiet(description: str, total: int) -> Iterator[Callable[[int], None]]:
 
 def run(data: Path, out: Path, **options) -> Summary:
     return prepare(read_data_set(SKIRT, data), out, progress=quiet, **options)
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    return {
-        path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-    }
 
 
 def rows(path: Path) -> list[dict[str, str]]:

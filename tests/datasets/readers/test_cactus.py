@@ -14,21 +14,15 @@ import pytest
 
 from fashionai.datasets.prepared.split import split_records
 from fashionai.datasets.readers.cactus import LARGEST_MEMBER, read_cactus, read_sample_submission
-from fashionai.errors import DataError
 from fashionai.families import CACTUS
 from tests.support.data_trees import put, write_cactus
+from tests.support.errors import error_of
 
 FOLDERS = ["{part}", "{part}/{part}"]
 ARCHIVES = ["{part}.zip", "{part}.zip/{part}", "{part}.zip/{part}/{part}"]
 
 
 read_submission = partial(read_sample_submission, data=Path())
-
-
-def error_of(call, *arguments) -> str:
-    with pytest.raises(DataError) as caught:
-        call(*arguments)
-    return str(caught.value)
 
 
 def rows_of(path: Path) -> list[list[str]]:

@@ -8,15 +8,10 @@ import pytest
 
 from fashionai.datasets.prepared.folders import plan_folders, write_folders
 from fashionai.datasets.readers.class_folders import read_class_folders
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError
 from fashionai.tasks import Task
 from tests.support.data_trees import put, write_class_folders
-
-
-def error_of(call, *arguments, kind: type[Exception] = DataError) -> str:
-    with pytest.raises(kind) as caught:
-        call(*arguments)
-    return str(caught.value)
+from tests.support.errors import error_of
 
 
 def make(folder: Path, *files: str) -> Path:

@@ -19,9 +19,9 @@ from fashionai.datasets.readers.fashionai import (
     read_question_file,
     read_training_images,
 )
-from fashionai.errors import DataError
 from fashionai.families import FASHIONAI_TASKS, find_task
 from fashionai.metrics import MAYBE, NO, YES
+from tests.support.errors import error_of
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")
 BASE = "base/Annotations/label.csv"
@@ -44,12 +44,6 @@ def put(path: Path, *rows: str, end: str = "\n", encoding: str = "utf-8") -> Pat
 
 def skirt(name: str, label: str = "nynnnn") -> str:
     return f"Images/skirt_length_labels/{name}.jpg,skirt_length_labels,{label}"
-
-
-def error_of(call, *arguments) -> str:
-    with pytest.raises(DataError) as caught:
-        call(*arguments)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("header", [[], ["image,task,label"], ["image_id, category, class"]])

@@ -12,15 +12,9 @@ import pytest
 from PIL import Image
 
 from fashionai.datasets.readers.idx import read_idx, read_idx_images
-from fashionai.errors import DataError
 from fashionai.families import FASHION_MNIST
 from tests.support.data_trees import idx_bytes, write_idx_set
-
-
-def error_of(call, *arguments) -> str:
-    with pytest.raises(DataError) as caught:
-        call(*arguments)
-    return str(caught.value)
+from tests.support.errors import error_of
 
 
 @pytest.mark.parametrize("zipped", [True, False])

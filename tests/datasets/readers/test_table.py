@@ -11,7 +11,8 @@ from fashionai.datasets.readers.image_files import safe_relative_path
 from fashionai.datasets.readers.table import read_table
 from fashionai.errors import ConfigError
 from tests.support.data_trees import put
-from tests.support.tables import error_of, pairs, read, write
+from tests.support.errors import error_of
+from tests.support.tables import pairs, read, write
 
 OPTIONS = "Name them with --path-column and --label-column"
 

@@ -11,7 +11,8 @@ from fashionai.datasets.readers.label_list import read_label_list
 from fashionai.datasets.readers.table import read_table
 from fashionai.errors import ConfigError, DataError
 from tests.support.data_trees import put
-from tests.support.tables import error_of, pairs, read, write
+from tests.support.errors import error_of
+from tests.support.tables import pairs, read, write
 
 NUMBERS = {"path_column": "1", "label_column": "2"}
 
