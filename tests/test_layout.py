@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 
 import pytest
 
@@ -61,3 +62,11 @@ def test_every_folder_of_tests_mirrors_a_package() -> None:
     folders = {path.parent.relative_to(TESTS) for path in MODULES if path.name != "__init__.py"}
     mirrored = {folder for folder in folders if not OTHERS & set(folder.parts)}
     assert not [str(folder) for folder in mirrored if not (ROOT / "fashionai" / folder).is_dir()]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout with git")
+def test_gitignore_leaves_out_no_file_of_the_project() -> None:
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "--"]
+    places = ("fashionai/*.py", "tests/*.py", "tests/cases/*", "scripts/*.py", "configs/*.yaml")
+    done = subprocess.run([*command, *places], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
