@@ -1,0 +1,194 @@
+"""The folders of runs and cross-validations: the paths of their files; making and removing them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fashionai.errors import RunError, shown_value
+from fashionai.files.json_files import read_json
+from fashionai.files.locks import LOCK_FILE, is_locked, locked
+from fashionai.files.outputs import check_is_no_file
+from fashionai.files.yaml_files import load_yaml
+
+# The settings of a cross-validation. The folder with this file also has one run per fold.
+CROSS_VALIDATION_FILE = "cross_validation.yaml"
+# A larger number of folds is an error: it may come from a damaged file.
+MOST_FOLDS = 1000
+FOLDS_FILE = "folds.csv"
+BASE_CONFIG_FILE = "config.base.yaml"
+
+# Files that are written before config.yaml or cross_validation.yaml, which mark a run or a
+# cross-validation as begun.
+WRITTEN_BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE)
+TEMPORARY = re.compile(r"\..*\.tmp")
+# The suffix of a run's folder while it is deleted.
+REMOVED_SUFFIX = ".removed"
+
+
+class RunFolder:
+    """The paths of the files of one run. No file is read, so the files need not exist yet.
+
+    Args:
+        path: Folder of the run, which need not exist yet.
+
+    Example:
+        >>> history = pd.read_csv(fashionai.RunFolder(Path("runs/skirt")).history_file)
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.classes_file = path / "classes.json"
+        self.best_parameters = path / "best.params"
+        self.best_averaged_parameters = path / "best_ema.params"
+        self.last_parameters = path / "last.params"
+        self.states_file = path / "last.states.npz"
+        self.history_file = path / "history.csv"
+        self.metrics_file = path / "metrics.json"
+        self.log_file = path / "train.log"
+        self.int8_symbol = path / "int8-symbol.json"
+        self.int8_parameters = path / "int8-0000.params"
+        self.int8_report = path / "int8.json"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunFolder) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a training has written its configuration here."""
+        return self.config_file.is_file()
+
+
+def read_metrics(folder: RunFolder) -> dict[str, Any]:
+    """The content of metrics.json, see Run.metrics."""
+    file = folder.metrics_file
+    try:
+        metrics = read_json(file)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise RunError(f"{file}: not valid JSON: {error}") from None
+    if not _is_metrics(metrics):
+        raise RunError(f"{file}: does not hold a run's metrics")
+    return dict(metrics)
+
+
+def _is_metrics(value: Any) -> bool:
+    """Whether a JSON value has the types of metrics.json; keys may be missing but for tasks."""
+    if not isinstance(value, dict) or not isinstance(value.get("tasks"), dict):
+        return False
+    scores = [value.get("best", {}), *value["tasks"].values()]
+    if not all(isinstance(each, dict) for each in scores):
+        return False
+    numbers = [value.get("epochs", 0), *(number for each in scores for number in each.values())]
+    weights = value.get("weights", "")
+    return (
+        all(number is None or type(number) in (int, float) for number in numbers)
+        and isinstance(value.get("finished", False), bool)
+        and isinstance(weights, str)
+        and Path(weights).name == weights
+    )
+
+
+def find_folds(path: Path) -> list[RunFolder]:
+    """The run folders of a cross-validation, begun or not; an empty list for other folders."""
+    file = path / CROSS_VALIDATION_FILE
+    if not file.is_file():
+        return []
+    folds = load_yaml(file).get("folds")
+    if not isinstance(folds, int) or not 2 <= folds <= MOST_FOLDS:
+        raise RunError(
+            f"{file}: folds is {shown_value(folds)}, expected a number from 2 to {MOST_FOLDS}"
+        )
+    return [RunFolder(path / f"fold-{number}") for number in range(1, folds + 1)]
+
+
+@contextlib.contextmanager
+def locked_run(run: RunFolder) -> Iterator[None]:
+    """Hold the lock of a run while its files change; RunError when another process holds it."""
+    with locked(run.path / LOCK_FILE, RunError(f"{run}: is being trained by another process")):
+        yield
+
+
+def create_run(wanted: Path) -> RunFolder:
+    """Make a new run folder, or use one in which a process was killed before its run began.
+
+    Args:
+        wanted: Path of the folder. If it is taken, ``wanted-2`` is made instead, or
+            ``wanted-3`` and so on.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: The path is that of a file.
+        OSError: The folder cannot be made.
+
+    Example:
+        >>> folder = fashionai.create_run(Path("runs/skirt"))
+    """
+    check_is_no_file(wanted)
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    _finish_removals(wanted.parent)
+    for number in itertools.count(1):
+        candidate = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            candidate.mkdir()
+        except FileExistsError:
+            if not _is_free(candidate):
+                continue
+        return RunFolder(candidate)
+    raise AssertionError("there is always a next number")
+
+
+def remove_run(path: Path) -> None:
+    """Delete the folder of a run or of a cross-validation, also if it has not begun yet.
+
+    Raises RunError when the folder holds something else, and when another process trains
+    the run or a fold of it.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir() or not (_holds_run(path) or _has_not_begun(path)):
+        raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
+    with contextlib.ExitStack() as stack:
+        for folder in (path, *sorted(file.parent for file in path.glob("*/config.yaml"))):
+            stack.enter_context(locked_run(RunFolder(folder)))
+        # Renamed first: if this process is killed, no incomplete run is left under the name.
+        removed = path.with_name(f".{path.name}.{secrets.token_hex(8)}{REMOVED_SUFFIX}")
+        path.rename(removed)
+    shutil.rmtree(removed)
+
+
+def _holds_run(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("config.yaml", CROSS_VALIDATION_FILE))
+
+
+def _has_not_begun(path: Path) -> bool:
+    """Whether a folder is empty or holds only files that are written before a run begins."""
+    names = (entry.name for entry in path.iterdir())
+    return all(name in WRITTEN_BEFORE_BEGINNING or TEMPORARY.fullmatch(name) for name in names)
+
+
+def _is_free(path: Path) -> bool:
+    """Whether a folder can be used for a new run: none has begun in it, and it is not locked."""
+    return path.is_dir() and _has_not_begun(path) and not is_locked(path / LOCK_FILE)
+
+
+def _finish_removals(folder: Path) -> None:
+    """Delete the folders of runs whose removal was interrupted."""
+    for removed in folder.glob(f".*{REMOVED_SUFFIX}"):
+        shutil.rmtree(removed, ignore_errors=True)

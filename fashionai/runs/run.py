@@ -1,0 +1,243 @@
+"""Runs that are read: their configuration, tasks, scores and weights."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fashionai.config import Config, differing_keys, load_config
+from fashionai.errors import RunError, closest
+from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.json_files import read_json
+from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
+from fashionai.runs.recorded_weights import check_recorded
+from fashionai.tasks import Task, columns_of, tasks_from_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. Each of its files is read once, when it is first needed.
+
+    A file that changes later has no effect. Two runs are equal when their folders are equal.
+
+    Args:
+        folder: Folder of the run. ``Run.open`` also checks that the run can predict.
+
+    Example:
+        >>> run = fashionai.Run.open(Path("runs/skirt"))
+        >>> run.tasks[0].classes, run.config.data.crop, run.metrics["best"]["map"]
+    """
+
+    folder: RunFolder
+
+    def __repr__(self) -> str:
+        return f"Run('{self}')"
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """The run in a folder, ready to predict.
+
+        Args:
+            path: Folder of the run.
+
+        Returns:
+            The run, with its configuration, tasks and metrics read.
+
+        Raises:
+            RunError: The folder holds no run, or the run has no weights yet.
+            ConfigError: A damaged configuration.
+            DataError: Damaged descriptions of the tasks.
+
+        Example:
+            >>> run = fashionai.Run.open(Path("runs/skirt"))
+        """
+        run = cls(RunFolder(path))
+        run.check_usable()
+        return run
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def path(self) -> Path:
+        """The folder's path."""
+        return self.folder.path
+
+    @cached_property
+    def config(self) -> Config:
+        """The resolved configuration; RunError when the folder holds no run."""
+        return self.config_with(())
+
+    def config_with(self, overrides: Sequence[str]) -> Config:
+        """The configuration with ``key=value`` overrides applied; errors as for load_config."""
+        self._check_is_run()
+        known = self.tasks if self.folder.classes_file.is_file() else ()
+        config = load_config(self.folder.config_file, overrides, known)
+        folds_file = self.path.parent / FOLDS_FILE
+        if config.data.fold is None or not folds_file.is_file():
+            return config
+        # The cross-validation may have been moved: use the folds file that lies beside its runs.
+        return config.changed({"data.folds_file": str(folds_file)})
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks with their classes, as they were when the run was trained."""
+        self._check_is_run()
+        return tuple(tasks_from_json(self.folder.classes_file))
+
+    @property
+    def columns(self) -> list[slice]:
+        """The columns of each task's classes in the network's output."""
+        return columns_of(self.tasks)
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any]:
+        """The content of metrics.json; empty when the run has not finished an epoch."""
+        return read_metrics(self.folder)
+
+    @property
+    def weights_file(self) -> Path:
+        """The file of weights to predict with: those of the best epoch, plain or averaged."""
+        return self.path / str(self.metrics.get("weights", self.folder.best_parameters.name))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all epochs have been trained, or the run stopped early."""
+        return bool(self.metrics.get("finished"))
+
+    def check_usable(self) -> None:
+        """Read the run; RunError unless it has weights to predict with."""
+        self._check_is_run()
+        _ = self.config, self.tasks
+        if not self.weights_file.is_file():
+            raise RunError(
+                f"{self}: no {self.weights_file.name} yet",
+                f"Train it first: fashionai train --run {self} --resume",
+            )
+
+    def check_weights(self) -> str:
+        """The SHA-256 of the weights that predict; RunError as for check_hash."""
+        return self.check_hash(self.weights_file)
+
+    def check_hash(self, file: Path) -> str:
+        """The SHA-256 of a file of the run's weights; errors as for check_recorded."""
+        return check_recorded(file, self.metrics, lambda: read_metrics(self.folder))
+
+    def check_same_config(self, config: Config) -> None:
+        """Raise RunError unless the run has this configuration; decoding threads may differ."""
+        different = deciding_differences(self.config, config)
+        if different:
+            raise RunError(
+                f"{self}: was begun with another configuration ({'; '.join(different)})",
+                self._hint_at_more_epochs(config, different)
+                or "Resume without overrides, or start anew: with --overwrite, another --run, or "
+                f"after removing {self}",
+            )
+
+    def _hint_at_more_epochs(self, config: Config, different: Sequence[str]) -> str:
+        """The command that trains more epochs, if only their number differs; else an empty text.
+
+        A run cannot be extended by resuming it: cosine and one-cycle schedules choose the learning
+        rate of each epoch by the number of all epochs, so the rates of the finished epochs would
+        be wrong. A new run starts from the weights instead.
+        """
+        more = config.epochs - self.config.epochs
+        if len(different) > 1 or more <= 0 or not self.weights_file.is_file():
+            return ""
+        weights = f"model.pretrained={self.weights_file}"
+        return (
+            "To train its weights for more epochs, begin another run: fashionai train --config "
+            f"{shlex.quote(str(self.folder.config_file))} --run {shlex.quote(f'{self}-more')} "
+            f"epochs={more} {shlex.quote(weights)}"
+        )
+
+    def _check_is_run(self) -> None:
+        if self.folder.has_begun:
+            return
+        if self.path.exists():
+            problem = f"{self}: not a run (no {self.folder.config_file.name} in it)"
+        else:
+            problem = f"{self}: does not exist"
+        inside = find_runs(self.path)
+        if inside:
+            raise RunError(problem, f"Name one of its runs, such as {inside[0]}")
+        meant = closest(self.path.name, (run.path.name for run in find_runs(self.path.parent)))
+        raise RunError(problem, f"Did you mean '{self.path.with_name(meant)}'?" if meant else "")
+
+
+def deciding_differences(begun: Config, wanted: Config) -> list[str]:
+    """The differing keys that change the result of a run: all except data.workers.
+
+    Where ``wanted`` does not set the input's mean and deviation, it gets those of ``begun``.
+    """
+    filled = wanted.with_input(begun.data.mean, begun.data.std)
+    return [line for line in differing_keys(begun, filled) if not line.startswith("data.workers:")]
+
+
+def open_runs(paths: Sequence[Path]) -> list[Run]:
+    """Open the runs in these folders; the folder of a cross-validation stands for all its folds.
+
+    A run that is named twice counts once. Raises RunError for a fold that is not
+    finished, and errors of Run.open.
+    """
+    folders: list[RunFolder] = []
+    for path in paths:
+        folds = find_folds(path)
+        for fold in folds:
+            if not Run(fold).is_finished:
+                raise RunError(
+                    f"{fold}: this fold is not finished",
+                    f"Go on with: fashionai cross-validate --run {path} --resume",
+                )
+        folders += folds or [RunFolder(path)]
+    distinct = {folder.path.resolve(): folder for folder in folders}
+    return [Run.open(folder.path) for folder in distinct.values()]
+
+
+def find_runs(folder: Path = RUNS_FOLDER) -> list[Run]:
+    """All runs directly below a folder, by name; their files are read when they are needed."""
+    return [Run(RunFolder(file.parent)) for file in sorted(folder.glob("*/config.yaml"))]
+
+
+def learnt_tasks(runs: Sequence[Run]) -> list[Task]:
+    """The tasks that any of these runs has learnt, with their classes at that time."""
+    begun = [run for run in runs if run.folder.classes_file.is_file()]
+    return list(dict.fromkeys(task for run in begun for task in run.tasks))
+
+
+def check_same_classes(tasks: Sequence[Task]) -> None:
+    """Raise RunError for a task that two runs have learnt with different classes."""
+    names = [task.name for task in dict.fromkeys(tasks)]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise RunError(f"{doubled[0]}: the runs know it with different classes", "Name one --run")
+
+
+def best_finished_runs(tasks: Sequence[Task], candidates: Sequence[Run]) -> dict[Task, list[Run]]:
+    """For each task the finished candidate with the best validation mAP, in a list of one.
+
+    RunError that names every task without one.
+    """
+    scores: dict[Task, dict[Run, float]] = {task: {} for task in tasks}
+    unfinished = []
+    for run in candidates:
+        wanted = [task for task in learnt_tasks([run]) if task in scores]
+        if wanted and not run.is_finished:
+            unfinished.append(str(run))
+            continue
+        for task in wanted:
+            scores[task][run] = run.metrics["tasks"].get(task.name, {}).get("map") or 0.0
+    without = [task for task in tasks if not scores[task]]
+    if without:
+        started = f" (unfinished: {', '.join(unfinished)})" if unfinished else ""
+        raise RunError(
+            f"{RUNS_FOLDER}: no finished run of {', '.join(task.name for task in without)}"
+            f"{started}",
+            f"Train one with fashionai train --config configs/{without[0].short_name}.yaml, "
+            "name one with --run, or choose other tasks with --task",
+        )
+    return {task: [max(found, key=found.__getitem__)] for task, found in scores.items()}
