@@ -12,7 +12,6 @@ from typing import Any
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import RunError, closest
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.files.json_files import read_json
 from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
 from fashionai.runs.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
