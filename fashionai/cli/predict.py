@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
@@ -20,7 +20,7 @@ from fashionai.cli.options import (
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 from fashionai.errors import counted
-from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
+from fashionai.files.default_folders import DATA_FOLDER
 
 if TYPE_CHECKING:
     from fashionai.runs import Run
@@ -98,18 +98,7 @@ def command(
 
     The rows are in the order of the question file, or sorted by name for a folder.
     """
-    from fashionai.families import expand_tasks
-    from fashionai.files.outputs import check_output
-    from fashionai.predictions.formats import PREDICTIONS
-    from fashionai.predictions.plan import (
-        plan_questions,
-        plan_split,
-        question_file,
-        without_bad_images,
-        write_planned,
-    )
-    from fashionai.predictions.run_choice import Candidates
-    from fashionai.tasks import prepared_tasks
+    from fashionai.predictions.plan import WantedFile, plan_file, write_planned
 
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")
@@ -117,18 +106,14 @@ def command(
         raise click.UsageError("--skip-bad and --split exclude each other: prepare checks images")
     if questions is None and path_column is not None:
         raise click.UsageError("--path-column goes with --questions")
-    check_output("--out", out, PREDICTIONS, [questions] if questions else [], overwrite)
     log_to_terminal()
-    candidates = Candidates.open(run_paths)
-    tasks = expand_tasks(task_names, [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)])
-    options: dict[str, Any] = {"as_table": layout == "table", "threshold": threshold}
-    if split is not None:
-        plan = plan_split(split, tasks, candidates, **options)
-    else:
-        file = questions or question_file(data, tasks or candidates.tasks)
-        check_output("--out", out, PREDICTIONS, [file], overwrite)
-        plan = plan_questions(file, data, tasks, candidates, path_column=path_column, **options)
-        plan = without_bad_images(plan, progress_bar, left_out if skip_bad else None)
+    wanted = WantedFile(
+        *(out, run_paths, task_names, data, questions, path_column, split),
+        as_table=layout == "table",
+        threshold=threshold,
+    )
+    leave_out = left_out if skip_bad else None
+    plan = plan_file(wanted, progress_bar, overwrite=overwrite, leave_out=leave_out)
     for task, _, runs in (part.request for part in plan.parts):
         _print_runs(task, runs)
         if task.holds_out_background and threshold is None and layout == "competition":

@@ -11,7 +11,11 @@ from fashionai.datasets.questions import read_images_to_predict
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import DataError, RunError
+from fashionai.families import expand_tasks
+from fashionai.files.default_folders import PREPARED_FOLDER
+from fashionai.files.outputs import check_output
 from fashionai.predictions.formats import (
+    PREDICTIONS,
     TABLE,
     Format,
     PredictedRow,
@@ -26,7 +30,7 @@ from fashionai.predictions.run_choice import Candidates
 from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
 from fashionai.runs import Run, check_same_classes
-from fashionai.tasks import Task
+from fashionai.tasks import Task, prepared_tasks
 
 
 class TaskRows(NamedTuple):
@@ -49,6 +53,50 @@ class Plan(NamedTuple):
         """The number of images to compute, counted once per run that computes them."""
         requests = [part.request for part in self.parts]
         return sum(len(distinct_images(run, requests)) for run in distinct_runs(requests))
+
+
+class WantedFile(NamedTuple):
+    """A prediction file as a user wants it: the images, the tasks and the runs are in these places.
+
+    The images are those of ``split`` of prepared folders, else those of ``questions``, else those
+    of the competition's question file below ``data``.
+    """
+
+    out: Path
+    run_paths: Sequence[Path]
+    task_names: Sequence[str]
+    data: Path
+    questions: Optional[Path] = None
+    path_column: Optional[str] = None
+    split: Optional[str] = None
+    as_table: bool = False
+    threshold: Optional[float] = None
+
+
+def plan_file(
+    wanted: WantedFile,
+    progress: ProgressBar,
+    *,
+    overwrite: bool = False,
+    leave_out: Optional[LeaveOut] = None,
+) -> Plan:
+    """Plan a prediction file, and check everything that can be checked before it is computed.
+
+    Raises errors of check_output for the file to write, of plan_split and plan_questions, and
+    without ``leave_out`` DataError for images that cannot be used.
+    """
+    check_output("--out", wanted.out, PREDICTIONS, filter(None, [wanted.questions]), overwrite)
+    candidates = Candidates.open(wanted.run_paths)
+    known = [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)]
+    tasks = expand_tasks(wanted.task_names, known)
+    options: dict[str, Any] = {"as_table": wanted.as_table, "threshold": wanted.threshold}
+    if wanted.split is not None:
+        return plan_split(wanted.split, tasks, candidates, **options)
+    file = wanted.questions or question_file(wanted.data, tasks or candidates.tasks)
+    check_output("--out", wanted.out, PREDICTIONS, [file], overwrite)
+    options["path_column"] = wanted.path_column
+    plan = plan_questions(file, wanted.data, tasks, candidates, **options)
+    return without_bad_images(plan, progress, leave_out)
 
 
 def question_file(data: Path, tasks: Sequence[Task]) -> Path:

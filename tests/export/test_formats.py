@@ -66,7 +66,7 @@ def output_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) <= 30
     home = folder / "home"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     # As a user runs it: without the switch that the tests set for themselves.
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
     done = subprocess.run(
