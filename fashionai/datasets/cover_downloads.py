@@ -17,7 +17,7 @@ import numpy as np
 from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.csv_files import read_csv_rows, write_rows
-from fashionai.files.outputs import check_is_no_file, check_not_lost, csv_kind, try_folder
+from fashionai.files.outputs import check_not_lost, csv_kind, try_folder
 from fashionai.pipeline.decode import decode, find_damage, read_header
 from fashionai.progress import ProgressBar
 from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
@@ -92,7 +92,6 @@ def download_covers(
     pauses between attempts. Raises DataError for a list that cannot be read, and ConfigError when
     ``failed.csv`` is a file of the user's.
     """
-    check_is_no_file(out)
     _check_failures_file(out)
     lines: dict[str, int] = {}
     for listed in read_urls(urls_file):

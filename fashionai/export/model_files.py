@@ -21,10 +21,8 @@ DESCRIPTION_FILE = "model.json"
 def check_folder_is_free(folder: Path) -> None:
     """RunError unless the folder is empty, does not exist, or is of an export that was killed.
 
-    DataError for one that cannot be written.
+    DataError for a file, and for a folder that cannot be written.
     """
-    if folder.is_file():
-        raise RunError(f"{folder}: is a file, expected a folder to write to")
     try_folder("--out", folder)
     if folder.exists() and any(folder.iterdir()) and not _was_killed(folder):
         raise RunError(f"{folder}: is not empty", "Name another folder with --out")
