@@ -13,7 +13,7 @@ from fashionai.errors import ConfigError, DataError, closest, counted
 from fashionai.families import full_names, known_task
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
-from fashionai.files.outputs import try_place
+from fashionai.files.outputs import Kind, check_not_lost, try_place
 from fashionai.files.yaml_files import dump_json, parse_scalar
 from fashionai.pipeline.decode import read_header
 from fashionai.tasks import Task, prepared_tasks
@@ -140,6 +140,10 @@ class Survey(NamedTuple):
         return int(self.counts.sum())
 
 
+# People change configurations, so none is replaced without being told.
+CONFIGURATION = Kind("a configuration", lambda path: False)
+
+
 def write_starter_config(
     name: str, folder: Path, out: Optional[Path], overwrite: bool, rng: np.random.Generator
 ) -> Path:
@@ -148,13 +152,16 @@ def write_starter_config(
     ``out`` defaults to configs/<short name>.yaml, and ``rng`` chooses the images to measure.
     The JSON schema that the configuration names for editors is written beside it.
     Raises DataError for a task that is not prepared, and ConfigError for a file that exists,
-    unless ``overwrite`` is set.
+    unless ``overwrite`` is set, and for a folder or an image.
     """
     task = find_prepared(name, folder)
     path = out or CONFIGS_FOLDER / f"{task.short_name}.yaml"
+    output = f"--out {path}"
+    # Folders and images are not replaced with --overwrite either.
+    check_not_lost(output, path, CONFIGURATION, overwrite=True)
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: already exists", "Give --overwrite, or another --out")
-    try_place(f"--out {path}", path)
+    try_place(output, path)
     text = starter_config(survey_task(task, folder, rng), folder, path)
     write_json(path.with_name(SCHEMA_FILE), config_schema())
     write_text(path, text)

@@ -189,3 +189,7 @@ def test_a_file_that_is_there_is_kept_unless_told(
     trees: list[dict[str, Any]] = [yaml.safe_load(Path(p).read_text()) for p in (path, "b.yaml")]
     assert trees[0] == trees[1]
     assert trees[0]["task"] == "skirt"
+    Path("photo.png").write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    for out, reason in {"photo.png": "is an image", "configs": "is a folder"}.items():
+        assert fashionai("init", "skirt", "--out", out, "--overwrite") == 2
+        assert f"Error: --out {out}: {reason}, " in capsys.readouterr().err
