@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -20,13 +20,13 @@ from fashionai.datasets.reading import read_data_set, read_own_folders, read_own
 from fashionai.datasets.records import DataSet
 from fashionai.errors import (
     ConfigError,
-    FashionAIError,
     nearest,
     os_errors_as_data_errors,
     shown_value,
 )
 from fashionai.families import find_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
+from fashionai.files.frames import as_file, is_frame
 from fashionai.files.yaml_files import dump_json, parse_scalar
 from fashionai.progress import Advance, ProgressBar, no_progress
 from fashionai.runs import Run
@@ -34,6 +34,8 @@ from fashionai.training import start
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 PathLike = Union[str, Path]
 RunLike = Union[PathLike, Run]
@@ -138,28 +140,10 @@ def _read(
             f"columns: unknown role {shown_value(unknown[0])}",
             nearest(str(unknown[0]), COLUMN_ROLES),
         )
-    with _as_file(table) as file:
+    with as_file(table) as file:
         data_set = read_own_table(name, file, Path(images), classes, **by_role)
     # What was guessed about a DataFrame's file is of no use to anyone.
     return data_set if isinstance(table, (str, Path)) else data_set._replace(guesses=())
-
-
-@contextlib.contextmanager
-def _as_file(table: Union[PathLike, pd.DataFrame]) -> Iterator[Path]:
-    """The CSV file of a table; for a DataFrame a temporary file, which errors do not name."""
-    if isinstance(table, (str, Path)):
-        yield Path(table)
-        return
-    if not _is_frame(table):
-        raise ConfigError(f"expected a file or a DataFrame, found {shown_value(table)}")
-    with tempfile.TemporaryDirectory(prefix="fashionai-") as folder:
-        file = Path(folder) / "table.csv"
-        table.to_csv(file, index=False)
-        try:
-            yield file
-        except FashionAIError as error:
-            texts = (text.replace(str(file), "DataFrame") for text in (error.message, error.hint))
-            raise type(error)(*texts) from None
 
 
 @os_errors_as_data_errors()
@@ -259,6 +243,7 @@ def predict(
     engine: str = "auto",
     device: str = "auto",
     gpus: Sequence[int] = (),
+    skip_bad: bool = False,
 ) -> pd.DataFrame:
     """Predict the probabilities of images.
 
@@ -272,6 +257,7 @@ def predict(
         engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
         device: ``auto``, ``cpu`` or ``gpu``.
         gpus: Indices of the GPUs to use; all by default.
+        skip_bad: Log images that cannot be used and leave them out, instead of stopping.
 
     Returns:
         One row per image and task. The columns are ``image``, ``task``, ``class`` (the most
@@ -304,6 +290,7 @@ def predict(
         crops=crops,
         batch_size=batch_size,
         engine=engine,
+        leave_out=_log_left_out if skip_bad else None,
     )
     tasks = list(dict.fromkeys(task for _, ranked in results for task in ranked))
     classes = dict.fromkeys(name for task in tasks for name in task.classes)
@@ -316,6 +303,10 @@ def predict(
 
 
 @os_errors_as_data_errors()
+def _log_left_out(image: str, reason: str) -> None:
+    log.warning("left out: %s: %s", image, reason)
+
+
 def evaluate(
     what: Union[RunLike, pd.DataFrame],
     split: str = "val",
@@ -362,9 +353,9 @@ def evaluate(
 
     if labels is not None:
         with contextlib.ExitStack() as stack:
-            file, *files = (stack.enter_context(_as_file(e)) for e in (what, *_listed(labels)))
+            file, *files = (stack.enter_context(as_file(e)) for e in (what, *_listed(labels)))
             evaluations = evaluate_file(file, files, threshold=threshold)
-    elif _is_frame(what):
+    elif is_frame(what):
         raise ConfigError("evaluate: a DataFrame of predictions needs labels")
     else:
         options = {"crops": crops, "batch_size": batch_size, "engine": engine}
@@ -379,14 +370,9 @@ def _listed(value: Any) -> list[Any]:
     """A list of one value or of several; empty for None."""
     if value is None:
         return []
-    is_one = isinstance(value, (str, Path, Run)) or _is_frame(value)
+    is_one = isinstance(value, (str, Path, Run)) or is_frame(value)
     return [value] if is_one else list(value)
 
 
 def _path(value: RunLike) -> Path:
     return value.path if isinstance(value, Run) else Path(value)
-
-
-def _is_frame(value: Any) -> bool:
-    """Whether a value is a DataFrame. Pandas is not imported for this."""
-    return hasattr(value, "to_csv") and hasattr(value, "columns")

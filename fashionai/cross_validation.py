@@ -352,7 +352,7 @@ def open_cross_validation(
     folds = plan_folds(config, settings, progress)
     if overwrite:
         remove_run(path)
-    cross_validation = CrossValidation(new_folder(path).path)
+    cross_validation = CrossValidation(new_folder(path, exactly=resume).path)
     cross_validation.begin(config, settings, folds)
     return cross_validation
 

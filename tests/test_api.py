@@ -241,3 +241,15 @@ def test_values_of_overrides_are_read_as_they_are(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         fashionai.train({"task": "skirt"}, {"monitor": name})
     assert f"monitor: found '{shown(name)}'. Choose from: " in str(caught.value)
+
+
+def test_bad_images_are_left_out_on_request(
+    inside: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, bad = sorted((inside / "images").rglob("*.jpg"))[0], tmp_path / "bad.jpg"
+    bad.write_text("no image")
+    with pytest.raises(DataError, match=r"bad\.jpg: cannot be used"):
+        fashionai.predict([good, bad], "runs/birds", crops=1)
+    table = fashionai.predict([good, bad], "runs/birds", crops=1, skip_bad=True)
+    assert list(table["image"]) == [str(good)]
+    assert f"left out: {bad}: " in caplog.text

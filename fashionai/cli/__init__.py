@@ -17,8 +17,8 @@ from click.shell_completion import CompletionItem
 
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
-from fashionai.cli.streams import make_streams_safe
-from fashionai.errors import FashionAIError, RunStoppedError, printable
+from fashionai.cli.streams import LOST_OUTPUT, make_streams_safe
+from fashionai.errors import DataError, FashionAIError, RunStoppedError, printable
 
 # Name and one line of every command, so that --help imports none of them.
 COMMANDS = {
@@ -97,14 +97,24 @@ def root() -> None:
     """Turn label files and images into an image classifier and its prediction file."""
 
 
+def _run(arguments: Optional[Sequence[str]]) -> None:
+    """Run the command line; DataError when its output did not fit on a disk."""
+    try:
+        root.main(arguments, prog_name="fashionai", standalone_mode=False)
+    except click.exceptions.Exit as stop:  # of --help and --version, too
+        if stop.exit_code:
+            sys.exit(stop.exit_code)
+    sys.stdout.flush()
+    if LOST_OUTPUT:
+        raise DataError(f"standard output: cannot be written: {LOST_OUTPUT[0].strerror}")
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line and exit with 0 for success, 2 for user errors, 130 when interrupted."""
     if arguments is None:
         make_streams_safe()
     try:
-        root.main(arguments, prog_name="fashionai", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        _run(arguments)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -25,6 +26,12 @@ def make_streams_safe() -> None:
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - for the whole program
     sys.stdout = _safe(sys.stdout or open(1, "w", closefd=False))  # noqa: SIM115
     sys.stderr = _safe(sys.stderr or open(2, "w", closefd=False))  # noqa: SIM115
+
+
+# Errors of a pipe whose reader has ended, and of a terminal that is closed.
+NO_READER = (errno.EPIPE, errno.EIO)
+# Other errors of output that was discarded, as of a full disk.
+LOST_OUTPUT: list[OSError] = []
 
 
 class _SafeStream(io.TextIOBase):
@@ -53,7 +60,9 @@ class _SafeStream(io.TextIOBase):
     def _discarding_after_errors(self) -> Any:
         try:
             yield
-        except OSError:
+        except OSError as error:
+            if error.errno not in NO_READER:
+                LOST_OUTPUT.append(error)
             # The program at the other end of the pipe has ended, or the terminal was closed. The
             # unwritten text is still in the buffer and is flushed at exit. That must not fail, so
             # the descriptor is connected to the null device.

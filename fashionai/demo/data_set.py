@@ -102,7 +102,7 @@ def _check_same_rows(folder: Path, files: dict[str, str]) -> None:
         file = folder / place
         if file.exists() and file.read_bytes() != text.encode():
             raise ConfigError(
-                f"{file}: exists and holds other rows than the demo's",
+                f"{file}: exists and holds other rows than this demo's",
                 "Name another folder with --out, or replace it with --overwrite",
             )
 

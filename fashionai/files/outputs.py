@@ -28,6 +28,11 @@ PNG_METADATA = {"Software": PNG_SOFTWARE}
 REPLACE_HINT = "Name another file, or replace it with --overwrite"
 
 
+# A run, a cross-validation or a prepared task has one of these files. No result replaces a file
+# beside them that is not an earlier result, also not with --overwrite.
+MARKS_OF_OWN_FOLDERS = ("config.yaml", "cross_validation.yaml", "task.json")
+
+
 class Kind(NamedTuple):
     """A kind of result: its name for messages, and what recognizes a file that has it.
 
@@ -70,8 +75,8 @@ def check_output(
     """Raise ConfigError unless a result may be written to ``path``.
 
     ``option`` names the output in messages, ``inputs`` are the files that the command reads. With
-    ``overwrite`` any regular file is replaced that is neither an input nor an image; pictures
-    also replace images. Nothing is left at the place.
+    ``overwrite`` any regular file is replaced that is neither an input nor an image, nor a file of
+    a run or prepared folder; pictures also replace images. Nothing is left at the place.
     """
     output = f"{option} {path}"
     for other in inputs:
@@ -114,7 +119,15 @@ def check_not_lost(
         return
     if not kind.is_picture and _is_image(path):
         raise ConfigError(f"{output}: is an image, so it is not overwritten")
-    if not overwrite and not kind.is_own(path):
+    if kind.is_own(path):
+        return
+    if any((path.parent / name).is_file() for name in MARKS_OF_OWN_FOLDERS):
+        raise ConfigError(
+            f"{output}: is a file of the run or prepared folder {path.parent}, "
+            "so it is not overwritten",
+            "Name another file",
+        )
+    if not overwrite:
         raise ConfigError(f"{output}: exists and is not {kind.name} of fashionai", hint)
 
 

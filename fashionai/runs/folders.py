@@ -123,18 +123,20 @@ def locked_run(run: RunFolder) -> Iterator[None]:
         yield
 
 
-def create_run(wanted: Path) -> RunFolder:
+def create_run(wanted: Path, exactly: bool = False) -> RunFolder:
     """Make a new run folder, or use one in which a process was killed before its run began.
 
     Args:
         wanted: Path of the folder. If it is taken, ``wanted-2`` is made instead, or
             ``wanted-3`` and so on.
+        exactly: Raise RunError when it is taken.
 
     Returns:
         The folder.
 
     Raises:
         DataError: The path is that of a file.
+        RunError: With ``exactly``, another process trains in the folder, or it holds other files.
         OSError: The folder cannot be made.
 
     Example:
@@ -149,9 +151,17 @@ def create_run(wanted: Path) -> RunFolder:
             candidate.mkdir()
         except FileExistsError:
             if not _is_free(candidate):
+                if exactly:
+                    raise _taken(candidate) from None
                 continue
         return RunFolder(candidate)
     raise AssertionError("there is always a next number")
+
+
+def _taken(path: Path) -> RunError:
+    if is_locked(path / LOCK_FILE):
+        return RunError(f"{path}: is being trained by another process")
+    return RunError(f"{path}: holds other files than those of a run", "Name another --run")
 
 
 def remove_run(path: Path) -> None:
@@ -162,7 +172,7 @@ def remove_run(path: Path) -> None:
     """
     if not path.exists():
         return
-    if not path.is_dir() or not (_holds_run(path) or _has_not_begun(path)):
+    if not path.is_dir() or not (holds_run(path) or _has_not_begun(path)):
         raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
     with contextlib.ExitStack() as stack:
         for folder in (path, *sorted(file.parent for file in path.glob("*/config.yaml"))):
@@ -173,7 +183,8 @@ def remove_run(path: Path) -> None:
     shutil.rmtree(removed)
 
 
-def _holds_run(path: Path) -> bool:
+def holds_run(path: Path) -> bool:
+    """Whether a run or a cross-validation has begun in a folder."""
     return any((path / name).is_file() for name in ("config.yaml", CROSS_VALIDATION_FILE))
 
 

@@ -9,7 +9,7 @@ from typing import Optional
 
 from fashionai.config import Config
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.runs import Run, RunFolder, create_run, remove_run
+from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_run
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +45,15 @@ def train(
     if overwrite:
         remove_run(folder.path)
     if begun is None:
-        folder = new_folder(folder.path)
+        folder = new_folder(folder.path, exactly=resume)
     trainer.fit(folder)
     return Run(folder)
 
 
-def new_folder(wanted: Path) -> RunFolder:
+def new_folder(wanted: Path, exactly: bool) -> RunFolder:
     """A new run folder, see create_run; logs a name that is not the wanted one."""
-    folder = create_run(wanted)
+    folder = create_run(wanted, exactly)
     if folder.path != wanted:
-        log.info(
-            "%s exists, so this is %s (use --resume or --overwrite for %s)", wanted, folder, wanted
-        )
+        advice = f" (use --resume or --overwrite for {wanted})" if holds_run(wanted) else ""
+        log.info("%s exists, so this is %s%s", wanted, folder, advice)
     return folder

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from fashionai.errors import ConfigError
+from fashionai.files.outputs import check_output
+from fashionai.predictions.formats import PREDICTIONS
 from tests.support.commands import fashionai
 from tests.support.trained_runs import images_to_predict
 
@@ -64,3 +67,23 @@ def test_nothing_is_computed_for_a_place_that_cannot_be_used(
     assert fashionai(*words.split()) == 2
     error = capsys.readouterr().err
     assert f"{place} is not a folder, so nothing can be written there" in error
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"),
+    [
+        ("config.yaml", "best.params"),
+        ("config.yaml", "config.yaml"),
+        ("cross_validation.yaml", "folds.csv"),
+        ("task.json", "manifest.csv"),
+        ("task.json", "task.json"),
+    ],
+)
+def test_files_of_runs_and_prepared_folders_are_never_replaced(
+    tmp_path: Path, mark: str, name: str
+) -> None:
+    for file in {mark, name}:
+        (tmp_path / file).write_text("content")
+    with pytest.raises(ConfigError, match="is a file of the run or prepared folder"):
+        check_output("--out", tmp_path / name, PREDICTIONS, overwrite=True)
+    check_output("--out", tmp_path / "new.csv", PREDICTIONS)

@@ -88,3 +88,11 @@ def test_an_interruption_does_not_wait_for_threads_that_decode(tmp_path: Path) -
         timeout=120,
     )
     assert (done.returncode, done.stderr) == (130, b"Interrupted.\n")
+
+
+@pytest.mark.parametrize("command", ["models", "--version", "tasks skirt"])
+def test_output_that_does_not_fit_on_the_disk_is_an_error(tmp_path: Path, command: str) -> None:
+    done = run_shell(f"{COMMAND} {command} >/dev/full", tmp_path)
+    assert done.returncode == 2
+    expected = b"Error: standard output: cannot be written: No space left on device\n"
+    assert done.stderr == expected

@@ -17,6 +17,7 @@ from fashionai.runs import (
     best_finished_runs,
     create_run,
     find_runs,
+    locked_run,
     remove_run,
 )
 from fashionai.tasks import tasks_to_json
@@ -176,3 +177,15 @@ def test_json_that_is_nested_too_deep_is_refused(tmp_path: Path, name: str) -> N
     (run.path / name).write_text("[" * 100_000)
     with pytest.raises(FashionAIError, match=name):
         _ = Run(run).metrics, Run(run).tasks
+
+
+def test_a_folder_that_has_to_be_the_wanted_one_is_refused_when_it_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="holds other files than those of a run"):
+        create_run(tmp_path / "other", exactly=True)
+    folder = create_run(tmp_path / "new", exactly=True)
+    with locked_run(folder), pytest.raises(RunError, match="trained by another process"):
+        create_run(tmp_path / "new", exactly=True)
+    assert create_run(tmp_path / "new", exactly=True) == folder
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "other"]
