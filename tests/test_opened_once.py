@@ -25,7 +25,10 @@ class Reads:
         sys.addaudithook(self._note)
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.counts is not None and event == "open" and isinstance(arguments[0], (str, Path)):
+        # In Python 3.9, Path.open causes a second event, of os.open, which has no mode.
+        if self.counts is None or event != "open" or arguments[1] is None:
+            return
+        if isinstance(arguments[0], (str, Path)):
             path = Path(arguments[0])
             if path.name in READ_ONCE:
                 self.counts[f"{path.parent.name}/{path.name}"] += 1
