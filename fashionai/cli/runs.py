@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fashionai.cli.progress import log_to_terminal
 from fashionai.files.default_folders import RUNS_FOLDER
 
 EPILOG = """
@@ -25,9 +26,10 @@ def command(folder: Path) -> None:
     """
     from fashionai.errors import RunError
     from fashionai.reporting.tables import run_table
-    from fashionai.runs import find_runs
+    from fashionai.runs import find_sound_runs
 
-    runs = find_runs(folder)
+    log_to_terminal()
+    runs = find_sound_runs(folder)
     if not runs:
         deeper = sorted({file.parent.parent for file in folder.glob("*/*/config.yaml")})
         hint = "Give another folder, or train a run"

@@ -19,6 +19,7 @@ from fashionai.runs.run import (
     check_same_classes,
     deciding_differences,
     find_runs,
+    find_sound_runs,
     learnt_tasks,
     open_runs,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "deciding_differences",
     "find_folds",
     "find_runs",
+    "find_sound_runs",
     "holds_run",
     "learnt_tasks",
     "locked_run",

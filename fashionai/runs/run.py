@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import RunError, closest
+from fashionai.errors import FashionAIError, RunError, closest
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
 from fashionai.runs.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,20 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
 def find_runs(folder: Path = RUNS_FOLDER) -> list[Run]:
     """All runs directly below a folder, by name; their files are read when they are needed."""
     return [Run(RunFolder(file.parent)) for file in sorted(folder.glob("*/config.yaml"))]
+
+
+def find_sound_runs(folder: Path = RUNS_FOLDER) -> list[Run]:
+    """The runs of find_runs whose metrics and classes can be read; a warning names each other."""
+    sound = []
+    for run in find_runs(folder):
+        try:
+            # Each is read once, and kept by the run.
+            _ = run.metrics, run.folder.classes_file.is_file() and run.tasks
+        except FashionAIError as error:
+            log.warning("left out: %s", error)
+        else:
+            sound.append(run)
+    return sound
 
 
 def learnt_tasks(runs: Sequence[Run]) -> list[Task]:

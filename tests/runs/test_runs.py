@@ -21,6 +21,7 @@ from fashionai.runs import (
     remove_run,
 )
 from fashionai.tasks import tasks_to_json
+from tests.support.commands import fashionai
 
 
 def make_run(path: Path, task: str, score: float, finished: bool = True) -> RunFolder:
@@ -189,3 +190,20 @@ def test_a_folder_that_has_to_be_the_wanted_one_is_refused_when_it_is_taken(tmp_
         create_run(tmp_path / "new", exactly=True)
     assert create_run(tmp_path / "new", exactly=True) == folder
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "other"]
+
+
+def test_a_damaged_run_does_not_hide_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, score in (("a", 0.5), ("b", 0.7)):
+        make_run(tmp_path / "runs" / name, "skirt", score)
+    Path("runs/b/metrics.json").write_text("{")
+    assert fashionai("runs") == 0
+    printed = capsys.readouterr()
+    assert "runs/a" in printed.out
+    assert "runs/b " not in printed.out
+    assert "left out: runs/b/metrics.json: not valid JSON" in printed.out
+    # Which run is the best one is not known: no other one is taken instead.
+    assert fashionai("predict", "--task", "skirt", "--split", "val", "--out", "p.csv") == 2
+    assert "runs/b/metrics.json: not valid JSON" in capsys.readouterr().err
