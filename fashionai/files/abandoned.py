@@ -16,6 +16,7 @@ from fashionai.files.names import fitting
 # Files that identify what a process number is valid in: the machine since its last start, and
 # the container.
 SCOPE_FILES = (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid"))
+TEMPORARY = re.compile(r"\..*\.tmp")
 # Characters of what OWNER matches.
 LONGEST_ENDING = 41
 OWNER = re.compile(r"\.([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}\.tmp$")
@@ -41,6 +42,17 @@ def abandoned_files(path: Path) -> list[Path]:
     """The temporary files of ``path`` that remove_abandoned would remove."""
     files = path.parent.glob(f"{glob.escape(_stem(path))}.*.tmp")
     return [file for file in files if _is_abandoned(file)]
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file has the name of a temporary one, of any process."""
+    return TEMPORARY.fullmatch(name) is not None
+
+
+def remove_temporary_files(folder: Path) -> None:
+    """Remove all temporary files of a folder. The caller holds its lock, so nobody writes them."""
+    for file in folder.glob(".*.tmp"):
+        file.unlink()
 
 
 def _stem(path: Path) -> str:

@@ -85,15 +85,18 @@ def plan_file(
     Raises errors of check_output for the file to write, of plan_split and plan_questions, and
     without ``leave_out`` DataError for images that cannot be used.
     """
-    check_output("--out", wanted.out, PREDICTIONS, filter(None, [wanted.questions]), overwrite)
+    questions = [] if wanted.questions is None else [wanted.questions]
+    check_output("--out", wanted.out, PREDICTIONS, questions, overwrite)
     candidates = Candidates.open(wanted.run_paths)
     known = [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)]
     tasks = expand_tasks(wanted.task_names, known)
     options: dict[str, Any] = {"as_table": wanted.as_table, "threshold": wanted.threshold}
     if wanted.split is not None:
         return plan_split(wanted.split, tasks, candidates, **options)
-    file = wanted.questions or question_file(wanted.data, tasks or candidates.tasks)
-    check_output("--out", wanted.out, PREDICTIONS, [file], overwrite)
+    file = wanted.questions
+    if file is None:
+        file = question_file(wanted.data, tasks or candidates.tasks)
+        check_output("--out", wanted.out, PREDICTIONS, [file], overwrite)
     options["path_column"] = wanted.path_column
     plan = plan_questions(file, wanted.data, tasks, candidates, **options)
     return without_bad_images(plan, progress, leave_out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.errors import RunError, shown_value
+from fashionai.files.abandoned import is_temporary
 from fashionai.files.json_files import read_json
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.outputs import check_is_no_file
@@ -27,7 +27,6 @@ BASE_CONFIG_FILE = "config.base.yaml"
 # Files that are written before config.yaml or cross_validation.yaml, which mark a run or a
 # cross-validation as begun.
 WRITTEN_BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE)
-TEMPORARY = re.compile(r"\..*\.tmp")
 # The suffix of a run's folder while it is deleted.
 REMOVED_SUFFIX = ".removed"
 
@@ -119,8 +118,12 @@ def find_folds(path: Path) -> list[RunFolder]:
 @contextlib.contextmanager
 def locked_run(run: RunFolder) -> Iterator[None]:
     """Hold the lock of a run while its files change; RunError when another process holds it."""
-    with locked(run.path / LOCK_FILE, RunError(f"{run}: is being trained by another process")):
+    with locked(run.path / LOCK_FILE, _busy(run.path)):
         yield
+
+
+def _busy(path: Path) -> RunError:
+    return RunError(f"{path}: is being trained by another process")
 
 
 def create_run(wanted: Path, exactly: bool = False) -> RunFolder:
@@ -160,7 +163,7 @@ def create_run(wanted: Path, exactly: bool = False) -> RunFolder:
 
 def _taken(path: Path) -> RunError:
     if is_locked(path / LOCK_FILE):
-        return RunError(f"{path}: is being trained by another process")
+        return _busy(path)
     return RunError(f"{path}: holds other files than those of a run", "Name another --run")
 
 
@@ -191,7 +194,7 @@ def holds_run(path: Path) -> bool:
 def _has_not_begun(path: Path) -> bool:
     """Whether a folder is empty or holds only files that are written before a run begins."""
     names = (entry.name for entry in path.iterdir())
-    return all(name in WRITTEN_BEFORE_BEGINNING or TEMPORARY.fullmatch(name) for name in names)
+    return all(name in WRITTEN_BEFORE_BEGINNING or is_temporary(name) for name in names)
 
 
 def _is_free(path: Path) -> bool:

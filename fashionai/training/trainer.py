@@ -21,6 +21,7 @@ from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json
+from fashionai.files.abandoned import remove_temporary_files
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import first_line
 from fashionai.runs import Run, RunFolder, locked_run
@@ -202,8 +203,7 @@ class Trainer:
         configuration is last: a folder without it has not begun.
         """
         run, progress = self.run, self.progress
-        for abandoned in run.path.glob(".*.tmp"):
-            abandoned.unlink()
+        remove_temporary_files(run.path)
         write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
         save_config(self.config, run.config_file)
         if progress.history:

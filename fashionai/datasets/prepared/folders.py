@@ -22,6 +22,7 @@ from fashionai.datasets.records import LabelledImage
 from fashionai.errors import ConfigError, DataError, nearest, shown_value
 from fashionai.families import known_task
 from fashionai.files import write_json
+from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.csv_files import write_rows
 from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
 from fashionai.files.names import SYSTEM_FILES, fitting
@@ -247,8 +248,7 @@ def _remove_stale(folder: Path, places: set[str]) -> int:
     for place in present - places:
         (folder / place).unlink()
     for class_folder in _class_folders(folder, SPLITS):
-        for abandoned in class_folder.glob(".*.tmp"):
-            abandoned.unlink()
+        remove_temporary_files(class_folder)
         _remove_system_files(class_folder)
         # Remove the empty folders of former classes and splits: other tools would count them.
         with contextlib.suppress(OSError):

@@ -14,6 +14,7 @@ from fashionai.datasets.prepared.folders import FileChanges, plan_folders, write
 from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, counted, os_errors_as_data_errors
+from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.csv_files import write_rows
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.files.outputs import check_is_no_file
@@ -110,8 +111,7 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     busy = DataError(f"{folder}: is being prepared by another process", "Wait until it has ended")
     with locked(out / f".{folder.name}{LOCK_FILE}", busy):
-        for abandoned in folder.glob(".*.tmp"):
-            abandoned.unlink()
+        remove_temporary_files(folder)
         return _prepare(data_set, folder, val_fraction, seed, mode, skip_bad, progress)
 
 
