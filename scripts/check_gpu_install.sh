@@ -9,29 +9,13 @@
 # The interpreter is $PYTHON, or python3 if that is not set.
 set -euo pipefail
 
-fail() {
-  echo "check_gpu_install.sh: $1" >&2
-  exit "${2:-1}"
-}
-
-keep=no
-for argument in "$@"; do
-  [[ $argument == --keep ]] ||
-    fail "unknown argument '$argument'; usage: scripts/check_gpu_install.sh [--keep]" 2
-  keep=yes
-done
+# shellcheck source=scripts/scratch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 for tool in gcc nm; do
   command -v "$tool" >/dev/null || fail "needs $tool; on Debian and Ubuntu run: apt-get install gcc" 2
 done
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-scratch=$(mktemp -d)
-if [[ $keep == yes ]]; then
-  trap 'echo "Kept $scratch"' EXIT
-else
-  trap 'rm -rf "$scratch"' EXIT
-fi
-python=$scratch/venv/bin/python
+make_scratch
 
 install() {
   # Build a copy, because building in place would leave a folder build/ in the checkout.

@@ -6,27 +6,11 @@
 #   --keep   leave the scratch folder, which is under $TMPDIR or /tmp
 set -euo pipefail
 
-fail() {
-  echo "check_wheel.sh: $1" >&2
-  exit "${2:-1}"
-}
+# shellcheck source=scripts/scratch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 
-keep=no
-for argument in "$@"; do
-  [[ $argument == --keep ]] ||
-    fail "unknown argument '$argument'; usage: scripts/check_wheel.sh [--keep]" 2
-  keep=yes
-done
-
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 "$root/scripts/setup.sh" --dev
-scratch=$(mktemp -d)
-if [[ $keep == yes ]]; then
-  trap 'echo "Kept $scratch"' EXIT
-else
-  trap 'rm -rf "$scratch"' EXIT
-fi
-python=$scratch/venv/bin/python
+make_scratch
 
 logged() { # command ...
   "$@" >"$scratch/log" 2>&1 && return
