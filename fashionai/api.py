@@ -274,9 +274,9 @@ def predict(
     import numpy as np
     import pandas as pd
 
+    from fashionai.frameworks.mxnet import contexts
     from fashionai.predictions.classify import choose_runs, classify
     from fashionai.predictions.run_choice import Candidates
-    from fashionai.runtime import contexts
     from fashionai.web.downloads import DownloadLimits
 
     results = classify(
@@ -347,7 +347,7 @@ def evaluate(
     """
     import pandas as pd
 
-    from fashionai.runtime import contexts
+    from fashionai.frameworks.mxnet import contexts
     from fashionai.scoring.evaluate import evaluate_file
     from fashionai.scoring.splits import evaluate_run
 

@@ -29,6 +29,7 @@ from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import engines_on
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
 from fashionai.families import find_task
+from fashionai.frameworks.mxnet import contexts, import_mxnet
 from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
@@ -37,7 +38,7 @@ from fashionai.progress import Advance
 from fashionai.quantization import quantize
 from fashionai.reporting.speeds import Speeds
 from fashionai.runs import Run, RunFolder, create_run
-from fashionai.runtime import contexts, import_mxnet, usable_cores
+from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.gluon.inputs import FeatureInputs
 from fashionai.training.gluon.learner import Learner

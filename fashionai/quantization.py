@@ -15,10 +15,10 @@ from fashionai.engines.int8.files import save_quantized, weights_hash
 from fashionai.engines.protocol import Engine
 from fashionai.errors import RunError, TrainingError
 from fashionai.files.outputs import try_place
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import check_task, predict_with_engine
 from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run, locked_run
-from fashionai.runtime import import_mxnet
 from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.scoring.splits import evaluate_samples
 

@@ -53,7 +53,7 @@ run() { # library path, program
 }
 
 import_program='
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 mx = import_mxnet()
 print(mx.__version__, mx.context.num_gpus())
 '
@@ -61,7 +61,7 @@ print(mx.__version__, mx.context.num_gpus())
 # loaded. nvrtc and cuDNN load further libraries at their first use; these calls need no GPU.
 use_program='
 import ctypes, pathlib, re, sys
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 mx = import_mxnet()
 square = mx.nd.ones((600, 600), dtype="float64") + 600 * mx.nd.eye(600, dtype="float64")
 factor = mx.nd.linalg.potrf(square)

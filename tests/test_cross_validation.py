@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import task_scores
 from fashionai.predictions.formats import read_predictions
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run, RunFolder
-from fashionai.runtime import import_mxnet
 from tests.support.commands import fashionai, run_cli
 from tests.support.prepared_data import TASKS, write_two_tasks
 

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from fashionai.config import DataConfig
 from fashionai.families import LOGOS
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 from tests.support.commands import fashionai
 from tests.support.data_trees import (
     NO_LOGO,

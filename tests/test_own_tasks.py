@@ -13,9 +13,9 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run, RunFolder
-from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai, run_in

@@ -11,10 +11,10 @@ import pytest
 
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError, RunError, TrainingError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
 from fashionai.quantization import quantize
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 from tests.support.commands import run_cli
 from tests.support.references import MEAN, STD, naive_views
 from tests.support.trained_runs import replace_weights

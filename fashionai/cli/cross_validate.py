@@ -92,8 +92,8 @@ def command(
         )
     chosen_gpus = parse_gpus(gpus)
     from fashionai.cross_validation import open_cross_validation
+    from fashionai.frameworks.mxnet import contexts
     from fashionai.reporting.tables import score_table
-    from fashionai.runtime import contexts
 
     log_to_terminal()
     given = {

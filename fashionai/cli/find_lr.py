@@ -70,8 +70,8 @@ def command(
     from fashionai.config import load_config
     from fashionai.files.csv_files import write_rows
     from fashionai.files.outputs import PICTURES, check_output, csv_kind
+    from fashionai.frameworks.mxnet import contexts
     from fashionai.reporting.plots import draw_range_test
-    from fashionai.runtime import contexts
     from fashionai.training.lr_finder import find_learning_rate
 
     table, picture = out / "lr_finder.csv", out / "lr_finder.png"

@@ -150,7 +150,7 @@ class PredictionSettings(NamedTuple):
 
     def contexts(self) -> list[Any]:
         """The devices to compute on."""
-        from fashionai.runtime import contexts
+        from fashionai.frameworks.mxnet import contexts
 
         return contexts(self.device, self.gpus)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from fashionai.engines.gluon import load_network
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Forward
 from fashionai.models.graph import as_block, fuse, trace
 from fashionai.models.zoo import first_line
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from fashionai.engines.pixel_graph import OUTPUT, pixel_graph
 from fashionai.errors import InstallationError, WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.graph import INPUT, Graph
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

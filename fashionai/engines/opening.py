@@ -11,9 +11,9 @@ from fashionai.engines.gluon import open_gluon
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import ENGINES, engines_on
 from fashionai.errors import ConfigError, WeightsError, nearest
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import first_line
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

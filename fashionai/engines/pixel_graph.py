@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.engines.gluon import load_network
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Normalize
 from fashionai.models.graph import Graph, trace
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock

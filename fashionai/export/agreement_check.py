@@ -10,9 +10,9 @@ from fashionai.engines.agreement import TOLERANCE, Agreement, agreement
 from fashionai.engines.gluon import open_gluon
 from fashionai.engines.protocol import Engine
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_with_engine
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

@@ -16,10 +16,10 @@ from fashionai.export.model_files import (
     pixel_graph_description,
     write_model,
 )
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Pending
 from fashionai.models.graph import INPUT, save_graph
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

@@ -13,6 +13,7 @@ from fashionai.engines.gluon import load_network
 from fashionai.errors import WeightsError
 from fashionai.export.agreement_check import Exported, check_agreement
 from fashionai.export.model_files import check_folder_is_free, write_model
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Forward
 from fashionai.models.zoo import (
     build_network,
@@ -21,7 +22,6 @@ from fashionai.models.zoo import (
     set_parameters,
 )
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 from fashionai.weights.fingerprint import input_pixels
 
 mx = import_mxnet()

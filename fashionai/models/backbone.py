@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.graph import INPUT, symbol_block
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

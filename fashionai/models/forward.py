@@ -9,8 +9,9 @@ from typing import Any, Optional
 
 import numpy as np
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.pipeline.mixing import Mixing
-from fashionai.runtime import compute_threads, import_mxnet
+from fashionai.runtime import compute_threads
 
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock

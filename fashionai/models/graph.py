@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from fashionai.errors import RunError
 from fashionai.files.array_lists import check_array_list
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.parameter_files import save_arrays
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.errors import ConfigError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.graph import INPUT, symbol_block
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.files.array_lists import DamagedArraysError, check_array_list
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 
 mx = import_mxnet()
 

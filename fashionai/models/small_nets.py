@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 
 mx = import_mxnet()
 nn = mx.gluon.nn

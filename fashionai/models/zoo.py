@@ -17,10 +17,10 @@ import numpy as np
 from fashionai.conversion.convert import list_names
 from fashionai.errors import ConfigError, WeightsError
 from fashionai.files.array_lists import DamagedArraysError, check_array_list
+from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.small_nets import SMALL_NETS
-from fashionai.runtime import import_gluoncv, import_mxnet
 
 mx = import_mxnet()
 nn = mx.gluon.nn

@@ -12,6 +12,7 @@ from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
 from fashionai.errors import ConfigError, DataError, RunError, TrainingError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import mean_over_views
 from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
@@ -20,7 +21,6 @@ from fashionai.pipeline.decode import ImageFile
 from fashionai.pipeline.loader import Loader
 from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task
 
 mx = import_mxnet()

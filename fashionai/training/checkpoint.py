@@ -18,7 +18,7 @@ import numpy as np
 from fashionai.errors import RunError
 from fashionai.files import atomic_path
 from fashionai.files.json_files import parse_json
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.gluon.learner import Learner
 
 mx = import_mxnet()

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from fashionai.config import Config
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 
 mx = import_mxnet()
 

@@ -38,7 +38,7 @@ def train(
             log.info("%s: already finished, weights: %s", begun, begun.weights_file)
             return begun
     # Imported here: they import MXNet, which takes seconds.
-    from fashionai.runtime import contexts
+    from fashionai.frameworks.mxnet import contexts
     from fashionai.training.trainer import Trainer
 
     trainer = Trainer(config, contexts(device, list(gpus)), begun)

@@ -22,10 +22,10 @@ from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunError, RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.mixed_precision import check_precision
 from fashionai.models.zoo import first_line
 from fashionai.runs import Run, RunFolder, locked_run
-from fashionai.runtime import import_mxnet
 from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
 from fashionai.training.checkpoint import Progress, load_state, save_state

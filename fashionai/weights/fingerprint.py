@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.catalogue import find_network
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

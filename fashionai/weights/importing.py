@@ -13,9 +13,9 @@ from fashionai.conversion.convert import convert
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path, content_hash, write_text
 from fashionai.files.outputs import same_file
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import build_network, output_names, parameter_shapes, read_parameters
-from fashionai.runtime import import_mxnet
 from fashionai.weights.fingerprint import (
     PUBLISHED_FINGERPRINTS,
     check_fingerprint,

@@ -16,10 +16,11 @@ from urllib.parse import urljoin
 
 from fashionai.conversion.published import PublishedWeights, published_weights
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import find_network
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 from fashionai.progress import Advance
-from fashionai.runtime import hub_url, import_gluoncv, import_mxnet, torchvision_url, zoo_url
+from fashionai.runtime import hub_url, torchvision_url, zoo_url
 from fashionai.weights.downloading import Digest, download, has_digest, request_headers
 from fashionai.weights.store import temporary_download_folder
 

@@ -134,7 +134,7 @@ def test_a_relu_that_clips_is_not_lost() -> None:
 
 
 def test_a_network_that_began_in_gluon_keeps_its_relu() -> None:
-    from fashionai.runtime import import_mxnet
+    from fashionai.frameworks.mxnet import import_mxnet
 
     network = stock_network("resnet18_v2")
     network.initialize(import_mxnet().init.Xavier())

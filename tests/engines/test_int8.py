@@ -9,11 +9,11 @@ import pytest
 
 from fashionai.engines.int8.engine import QuantizedForward, quantized_forward
 from fashionai.engines.int8.files import load_quantized
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Forward
 from fashionai.models.graph import as_block
 from fashionai.quantization import quantize
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 from tests.support.networks import disturb_normalisation, make_run
 from tests.support.prepared_data import write_two_tasks
 from tests.support.references import MEAN, STD

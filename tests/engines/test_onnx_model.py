@@ -11,10 +11,10 @@ import pytest
 
 from fashionai.engines.onnx_model import onnx_model, to_onnx
 from fashionai.engines.pixel_graph import PixelNetwork
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.catalogue import CATALOGUE
 from fashionai.models.graph import trace
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 from tests.support.networks import disturb_normalisation, make_run
 from tests.support.references import MEAN, STD
 

@@ -11,8 +11,8 @@ from fashionai.engines.onnx_model import onnx_model
 from fashionai.engines.onnx_runtime import OnnxEngine
 from fashionai.engines.opening import open_engine
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
 
 mx = import_mxnet()

@@ -16,12 +16,12 @@ from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import ENGINES, EXACT_ENGINES, EngineEntry
 from fashionai.errors import ConfigError, InstallationError, RunError
 from fashionai.families import find_task
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Pending
 from fashionai.models.graph import Graph
 from fashionai.predictions.predict import predict_images
 from fashionai.quantization import quantize
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 from tests.support.commands import fashionai
 from tests.support.trained_runs import images_to_predict, replace_weights
 

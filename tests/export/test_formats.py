@@ -20,9 +20,9 @@ from fashionai.engines.onnx_model import onnx_model
 from fashionai.export import onnx as onnx_export
 from fashionai.export.model_files import write_model
 from fashionai.families import find_task
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 from tests.support.commands import ROOT, fashionai
 from tests.support.networks import make_run
 from tests.support.prepared_data import write_two_tasks

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder
-from fashionai.runtime import import_mxnet
 from tests.support.commands import fashionai
 from tests.support.networks import make_run
 

@@ -10,8 +10,8 @@ import pytest
 
 from fashionai.errors import WeightsError
 from fashionai.files.array_lists import DamagedArraysError, check_array_list
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import read_parameters
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 
@@ -22,7 +22,7 @@ READ_ALL = """
 import resource, sys
 from pathlib import Path
 from fashionai.files.array_lists import DamagedArraysError, check_array_list
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 mx = import_mxnet()
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 passed = 0

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.backbone import NotConstantError, cut_backbone
 from fashionai.models.freezing import freeze, moving_parameters
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 nn = mx.gluon.nn

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from fashionai.errors import ConfigError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.catalogue import CATALOGUE, find_networks
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.models.zoo import build_network, network_names
-from fashionai.runtime import import_mxnet
 from fashionai.weights.sources import zoo_hashes
 
 mx = import_mxnet()

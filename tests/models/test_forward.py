@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models import forward
 from fashionai.models.forward import IMAGES_PER_THREAD, Forward, Normalize, to_device
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

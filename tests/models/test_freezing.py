@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fashionai.errors import ConfigError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.freezing import freeze, layers_and_output, set_head_rate
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

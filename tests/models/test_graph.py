@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from fashionai.errors import RunError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.graph import as_block, fuse, load_graph, save_graph, trace
 from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 from tests.support.commands import files_of_at_most
 
 mx = import_mxnet()

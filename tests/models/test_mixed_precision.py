@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.freezing import freeze
 from fashionai.models.mixed_precision import mixed_precision
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

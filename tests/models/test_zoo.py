@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from fashionai.errors import FashionAIError
+from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.forward import Forward, softmax
 from fashionai.models.small_nets import TiledConv2D
 from fashionai.models.zoo import build_network, load_parameters, network_names
-from fashionai.runtime import import_gluoncv, import_mxnet
 
 mx = import_mxnet()
 vision = mx.gluon.model_zoo.vision

@@ -11,11 +11,11 @@ import pytest
 
 from fashionai.errors import RunError
 from fashionai.families import find_task
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.classify import choose_runs
 from fashionai.predictions.formats import read_predictions
 from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import Run, RunFolder
-from fashionai.runtime import import_mxnet
 from fashionai.tasks import Task, tasks_to_json
 from tests.support.commands import fashionai
 from tests.support.image_server import ImageServer, content, redirect, status

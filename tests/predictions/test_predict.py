@@ -11,6 +11,7 @@ import pytest
 
 from fashionai.errors import FashionAIError, TrainingError
 from fashionai.families import find_task
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import (
     Request,
     predict,
@@ -18,7 +19,6 @@ from fashionai.predictions.predict import (
     predict_with_engine,
 )
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 from tests.support.references import MEAN, STD, naive_views
 from tests.support.trained_runs import images_to_predict, replace_weights
 

@@ -12,8 +12,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 from tests.support.commands import ROOT
 from tests.support.data_trees import write_idx_set
 

@@ -12,9 +12,9 @@ from fashionai.config import Config, DataConfig, save_config
 from fashionai.config.models import ModelConfig
 from fashionai.families import expand_tasks
 from fashionai.files import write_json
+from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.zoo import build_network
 from fashionai.runs import Run, create_run
-from fashionai.runtime import import_gluoncv, import_mxnet
 from fashionai.tasks import tasks_to_json
 
 mx = import_mxnet()

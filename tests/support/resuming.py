@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.trainer import Trainer
 
 mx = import_mxnet()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fashionai.files import file_hash
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs.recorded_weights import WEIGHTS_HASHES
-from fashionai.runtime import import_mxnet
 from tests.support.commands import run_cli
 from tests.support.data_trees import write_fashionai_data
 from tests.support.prepared_data import TASKS, prepare

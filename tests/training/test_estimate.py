@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fashionai.config import Config
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.estimate import duration, estimate_lines
 
 mx = import_mxnet()

@@ -12,9 +12,9 @@ import pytest
 
 from fashionai.config import Config, load_config
 from fashionai.families import find_task
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import SCORE_NAMES
 from fashionai.runs import Run, RunFolder, create_run
-from fashionai.runtime import import_mxnet
 from fashionai.training.history import (
     find_best,
     is_finished,

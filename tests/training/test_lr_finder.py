@@ -15,8 +15,8 @@ from fashionai.cli import main
 from fashionai.config import Config, load_config
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import create_run
-from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.lr_finder import find_learning_rate, smooth, suggest
 from fashionai.training.trainer import Trainer

@@ -17,8 +17,8 @@ import pytest
 from fashionai.config import load_config
 from fashionai.errors import RunError, RunStoppedError
 from fashionai.files.locks import LOCK_FILE, locked
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run, remove_run
-from fashionai.runtime import import_mxnet
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai, run_cli
 from tests.support.resuming import Moment, parameters, stop_in_step

@@ -18,8 +18,8 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run
-from fashionai.runtime import import_mxnet
 from fashionai.training import trainer as trainer_module
 from fashionai.training.checkpoint import save_state
 from fashionai.training.trainer import Trainer

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.history import just_collapsed
 from tests.support.commands import run_cli, run_in
 from tests.support.data_trees import write_idx_set

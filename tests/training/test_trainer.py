@@ -15,11 +15,11 @@ import pytest
 from fashionai.config import load_config
 from fashionai.errors import FashionAIError
 from fashionai.files.locks import LOCK_FILE
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Loader, shuffled_rows
 from fashionai.runs import Run, create_run
-from fashionai.runtime import import_mxnet
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai, files_of_at_most, run_cli

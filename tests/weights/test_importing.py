@@ -14,8 +14,8 @@ from fashionai.config import Config, DataConfig, save_config
 from fashionai.config.models import ModelConfig
 from fashionai.conversion.convert import to_torch
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 from fashionai.weights.fingerprint import fingerprints_match, fixed_image, reduce_output
 from fashionai.weights.pretrained import import_file, starting_weights
 from fashionai.weights.store import cached_weights

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Normalize
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.zoo import build_network
-from fashionai.runtime import import_mxnet
 from fashionai.weights.store import cached_weights
 from tests.support.commands import fashionai
 from tests.weights.make_reference import REFERENCE

@@ -14,8 +14,8 @@ import yaml
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
 from fashionai.files import content_hash
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import create_run
-from fashionai.runtime import import_mxnet
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import import_file
 from tests.support.commands import fashionai

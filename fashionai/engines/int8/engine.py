@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from fashionai.engines.int8.files import load_quantized
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import IMAGES_PER_THREAD, BatchForward, Forward, Normalize
 from fashionai.models.graph import INPUT, Graph, as_block, changed_symbol, graph_of
 from fashionai.runs import Run
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

@@ -7,10 +7,10 @@ from typing import Any
 from fashionai.errors import RunError
 from fashionai.files import atomic_path, content_hash, write_json
 from fashionai.files.json_files import read_json
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.graph import Graph, load_graph, save_graph
 from fashionai.models.zoo import first_line
 from fashionai.runs import Run, RunFolder
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.freezing import moving_parameters
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 

@@ -12,6 +12,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.files import atomic_path
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import overall_scores, task_scores
 from fashionai.models.forward import to_device
 from fashionai.models.freezing import STATISTICS, freeze, set_head_rate
@@ -19,7 +20,6 @@ from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import build_network, load_parameters
 from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
-from fashionai.runtime import import_mxnet
 from fashionai.tasks import columns_of
 from fashionai.training.batch_plan import BatchPlan
 from fashionai.training.class_balance import class_weights

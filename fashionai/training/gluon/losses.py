@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import MAYBE, YES
 from fashionai.pipeline.mixing import Mixing
-from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock

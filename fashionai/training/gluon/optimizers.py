@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fashionai.config import OptimizerConfig
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 
 mx = import_mxnet()
 Adam: Any = mx.optimizer.Adam

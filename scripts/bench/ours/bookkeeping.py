@@ -25,10 +25,10 @@ from fashionai.datasets.readers.fashionai import read_training_images
 from fashionai.datasets.records import DataSet
 from fashionai.families import find_task
 from fashionai.files import content_hash, write_json
+from fashionai.frameworks.mxnet import contexts
 from fashionai.predictions.plan import plan_questions, write_planned
 from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import RunFolder
-from fashionai.runtime import contexts
 from fashionai.scoring.evaluate import evaluate_file
 from fashionai.tasks import tasks_to_json
 

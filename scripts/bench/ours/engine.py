@@ -9,8 +9,9 @@ from measuring.worker import FACTS, Settings
 
 from fashionai.engines.choice import measure_engines
 from fashionai.engines.opening import open_engine
+from fashionai.frameworks.mxnet import contexts
 from fashionai.runs import Run
-from fashionai.runtime import compute_threads, contexts
+from fashionai.runtime import compute_threads
 
 EXACT = "exact"
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from measuring.worker import FACTS, Settings, serve
 
-from fashionai.runtime import compute_threads, import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.runtime import compute_threads
 
 mx = import_mxnet()
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from measuring.worker import FACTS, Settings, serve
 
 from fashionai.config import Config
+from fashionai.frameworks.mxnet import contexts, import_mxnet
 from fashionai.runs import RunFolder
-from fashionai.runtime import compute_threads, contexts, import_mxnet
+from fashionai.runtime import compute_threads
 from fashionai.training.interrupt import StopRequest
 from fashionai.training.trainer import Trainer
 

@@ -52,7 +52,7 @@ def make_run(folder: Path) -> None:
 
 def make_weights(folder: Path) -> None:
     """A file of weights."""
-    program = f"from fashionai.runtime import import_mxnet\nimport_mxnet()\n{MAKE_WEIGHTS}"
+    program = f"from fashionai.frameworks.mxnet import import_mxnet\nimport_mxnet()\n{MAKE_WEIGHTS}"
     run([sys.executable, "-c", program], folder)
 
 

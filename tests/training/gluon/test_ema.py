@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.gluon.ema import WeightAverage
 
 mx = import_mxnet()

@@ -14,11 +14,11 @@ import pytest
 from fashionai.config import Config, load_config
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import RunStoppedError, TrainingError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Draws, Loader
 from fashionai.runs import Run, create_run
-from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.inputs import FeatureInputs, PixelInputs
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer

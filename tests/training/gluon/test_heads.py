@@ -15,13 +15,13 @@ from fashionai.cli import main
 from fashionai.config import Config, load_config
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.families import find_task
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import SCORE_NAMES
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
 from fashionai.predictions.predict import Request, predict
 from fashionai.runs import Run, create_run
-from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
 from tests.support.data_trees import write_fashionai_data

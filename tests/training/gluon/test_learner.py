@@ -12,7 +12,7 @@ from fashionai.config import Config
 from fashionai.config.models import DataConfig, ModelConfig
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.families import find_task
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.gluon.learner import Learner
 
 mx = import_mxnet()

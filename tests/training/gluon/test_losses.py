@@ -7,10 +7,10 @@ import pytest
 from sklearn.metrics import log_loss
 
 from fashionai.config.models import LossConfig
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import MARK_LETTERS
 from fashionai.models.forward import Forward
 from fashionai.pipeline.mixing import Mixing, draw_mixing
-from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.losses import CrossEntropy, count_correct, mix_targets, soft_targets
 
 mx = import_mxnet()

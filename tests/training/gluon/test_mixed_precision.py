@@ -17,9 +17,9 @@ from fashionai.config.models import DataConfig, ModelConfig
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
 from fashionai.families import find_task
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import NO, YES
 from fashionai.pipeline.loader import Batch
-from fashionai.runtime import import_mxnet
 from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.gluon.loss_scale import LossScale, all_finite

@@ -11,7 +11,7 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.config.models import OptimizerConfig
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.gluon.optimizers import make_optimizer, set_rates
 from fashionai.training.trainer import Trainer
 from tests.support.references import one_cycle

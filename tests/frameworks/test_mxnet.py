@@ -15,14 +15,14 @@ from typing import Any
 import numpy
 import pytest
 
-from fashionai import runtime
 from fashionai.errors import InstallationError
+from fashionai.frameworks import mxnet
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Stands in for the real package and tells what the environment was when it was imported.
 FAKE_MXNET = "import os\nprint(os.environ.get('OMP_NUM_THREADS'))\n"
-IMPORT_MXNET = "from fashionai.runtime import import_mxnet; import_mxnet()"
+IMPORT_MXNET = "from fashionai.frameworks.mxnet import import_mxnet; import_mxnet()"
 
 
 def run_python(program: str, **environment: str) -> str:
@@ -60,14 +60,14 @@ def install(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 def have_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> None:
     """Make MXNet find GPUs of these compute capabilities, and name contexts as it prints them."""
-    mxnet = SimpleNamespace(
+    fake = SimpleNamespace(
         context=SimpleNamespace(num_gpus=lambda: len(capabilities)),
         cpu=lambda index=0: f"cpu({index})",
         gpu=lambda index=0: f"gpu({index})",
     )
     install(monkeypatch, "mxnet-cu112" if capabilities else "mxnet")
-    monkeypatch.setattr(runtime, "import_mxnet", lambda: mxnet)
-    monkeypatch.setattr(runtime, "compute_capabilities", lambda: list(capabilities))
+    monkeypatch.setattr(mxnet, "import_mxnet", lambda: fake)
+    monkeypatch.setattr(mxnet, "compute_capabilities", lambda: list(capabilities))
 
 
 def message_of(error: pytest.ExceptionInfo[InstallationError]) -> str:
@@ -82,7 +82,7 @@ def message_of(error: pytest.ExceptionInfo[InstallationError]) -> str:
 def test_no_build_of_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "numpy", "mxnet-model-server", "gluoncv")
     with pytest.raises(InstallationError) as error:
-        runtime.import_mxnet.__wrapped__()
+        mxnet.import_mxnet.__wrapped__()
     assert message_of(error) == (
         "MXNet is not installed. Run ./scripts/setup.sh, or pip install 'fashionai[cpu]' "
         "([gpu] with an NVIDIA GPU)"
@@ -92,7 +92,7 @@ def test_no_build_of_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_builds_of_mxnet(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "numpy", "mxnet-cu112", "MXNet")
     with pytest.raises(InstallationError) as error:
-        runtime.import_mxnet.__wrapped__()
+        mxnet.import_mxnet.__wrapped__()
     assert message_of(error) == (
         "mxnet and mxnet-cu112 are both installed and overwrite each other's files. "
         "Run: pip uninstall -y mxnet mxnet-cu112, then ./scripts/setup.sh"
@@ -103,7 +103,7 @@ def test_numpy_2_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "mxnet")
     monkeypatch.setattr(numpy, "__version__", "2.1.0")
     with pytest.raises(InstallationError) as error:
-        runtime.import_mxnet.__wrapped__()
+        mxnet.import_mxnet.__wrapped__()
     assert message_of(error) == (
         "NumPy 2.1.0 is installed, but MXNet 1.9.1 needs NumPy 1. Run: pip install 'numpy<2'"
     )
@@ -131,7 +131,7 @@ def test_mxnet_works_and_uses_every_core() -> None:
     program = """
 import ctypes
 import numpy
-from fashionai.runtime import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet
 mx = import_mxnet()
 print(numpy.bool is bool, numpy.int is int, numpy.float is float, numpy.object is object,
       numpy.complex is complex, numpy.str is str)
@@ -147,7 +147,7 @@ print(ctypes.CDLL("libgomp.so.1").omp_get_max_threads())
 def test_numpy_names_that_exist_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = object()
     monkeypatch.setitem(vars(numpy), "bool", kept)
-    runtime._check_numpy()
+    mxnet._check_numpy()
     assert vars(numpy)["bool"] is kept
 
 
@@ -212,7 +212,7 @@ def test_gpu_build_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "mxnet-cu112")
     monkeypatch.setattr(ctypes, "CDLL", no_library)
     with pytest.raises(InstallationError) as error:
-        runtime.import_mxnet.__wrapped__()
+        mxnet.import_mxnet.__wrapped__()
     assert message_of(error) == (
         "the GPU build of MXNet is installed but there is no NVIDIA driver "
         "(libcuda.so.1: cannot open shared object file). "
@@ -243,7 +243,7 @@ def test_only_what_mxnet_links_to_is_loaded(wheels: Path, monkeypatch: pytest.Mo
     """NVBLAS above all must not be: it aborts at the first linear algebra on the CPU."""
     loaded: list[str] = []
     monkeypatch.setattr(ctypes, "CDLL", lambda name, mode: loaded.append(Path(name).name))
-    runtime._load_cuda_wheels()
+    mxnet._load_cuda_wheels()
     assert loaded == [
         "libcudart.so.11.0",
         "libcublasLt.so.11",
@@ -254,7 +254,7 @@ def test_only_what_mxnet_links_to_is_loaded(wheels: Path, monkeypatch: pytest.Mo
 
 def test_a_cuda_library_that_is_broken(wheels: Path) -> None:
     with pytest.raises(InstallationError) as error:
-        runtime._load_cuda_wheels()
+        mxnet._load_cuda_wheels()
     library = wheels / "cuda_runtime/lib/libcudart.so.11.0"
     assert message_of(error).startswith(f"{library} does not load: ")
     assert message_of(error).endswith(". Run ./scripts/setup.sh --gpu again")
@@ -262,7 +262,7 @@ def test_a_cuda_library_that_is_broken(wheels: Path) -> None:
 
 def test_the_gpu_extra_brings_every_library() -> None:
     extra = (ROOT / "pyproject.toml").read_text()
-    for library in runtime.CUDA_LIBRARIES:
+    for library in mxnet.CUDA_LIBRARIES:
         wheel = library.split("/")[0].replace("_", "-")
         assert f'"nvidia-{wheel}-cu11==' in extra
 
@@ -300,7 +300,7 @@ class FakeDriver:
 
 @pytest.mark.parametrize("capabilities", [[], [(8, 6)], [(7, 5), (5, 0), (9, 0)]])
 def test_compute_capabilities(capabilities: list[tuple[int, int]]) -> None:
-    assert runtime.compute_capabilities(FakeDriver(*capabilities)) == capabilities
+    assert mxnet.compute_capabilities(FakeDriver(*capabilities)) == capabilities
 
 
 @pytest.mark.parametrize("capability", [(5, 0), (6, 1), (7, 5), (8, 6), (8, 9)])
@@ -308,7 +308,7 @@ def test_gpus_that_mxnet_holds_code_for(
     capability: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     have_gpus(monkeypatch, capability)
-    assert runtime.contexts("gpu") == ["gpu(0)"]
+    assert mxnet.contexts("gpu") == ["gpu(0)"]
 
 
 @pytest.mark.parametrize("capability", [(3, 5), (9, 0), (10, 0), (12, 0)])
@@ -317,22 +317,22 @@ def test_gpus_that_mxnet_holds_no_code_for(
 ) -> None:
     have_gpus(monkeypatch, (8, 0), capability)
     with pytest.raises(InstallationError) as error:
-        runtime.contexts("gpu")
+        mxnet.contexts("gpu")
     major, minor = capability
     assert message_of(error) == (
         f"GPU 1 has compute capability {major}.{minor}, but mxnet-cu112 1.9.1 supports only 5.0 "
         "to 8.x (Maxwell to Ada). Choose another GPU with --gpus, or give --device cpu"
     )
-    assert runtime.contexts("gpu", gpus=[0]) == ["gpu(0)"]
+    assert mxnet.contexts("gpu", gpus=[0]) == ["gpu(0)"]
 
 
 def test_auto_takes_every_gpu_or_else_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     have_gpus(monkeypatch, (8, 0), (8, 0))
-    assert runtime.contexts() == ["gpu(0)", "gpu(1)"]
-    assert runtime.contexts(gpus=[1]) == ["gpu(1)"]
-    assert runtime.contexts("cpu") == ["cpu(0)"]
+    assert mxnet.contexts() == ["gpu(0)", "gpu(1)"]
+    assert mxnet.contexts(gpus=[1]) == ["gpu(1)"]
+    assert mxnet.contexts("cpu") == ["cpu(0)"]
     have_gpus(monkeypatch)
-    assert runtime.contexts() == ["cpu(0)"]
+    assert mxnet.contexts() == ["cpu(0)"]
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_a_gpu_that_is_not_there(
 ) -> None:
     have_gpus(monkeypatch)
     with pytest.raises(InstallationError) as error:
-        runtime.contexts("gpu", gpus)
+        mxnet.contexts("gpu", gpus)
     assert message_of(error) == (
         f"{asked}, but MXNet (mxnet) finds none. Check nvidia-smi, install the GPU build with "
         "./scripts/setup.sh --gpu, or give --device cpu"
@@ -353,5 +353,5 @@ def test_a_gpu_that_is_not_there(
 def test_gpus_do_not_go_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     have_gpus(monkeypatch, (8, 0))
     with pytest.raises(InstallationError) as error:
-        runtime.contexts("cpu", gpus=[0])
+        mxnet.contexts("cpu", gpus=[0])
     assert message_of(error) == "--gpus and --device cpu exclude each other. Give only one of them"

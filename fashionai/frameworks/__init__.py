@@ -1,0 +1,1 @@
+"""The frameworks that compute networks: how each is imported, and the devices that it finds."""
