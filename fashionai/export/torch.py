@@ -15,10 +15,10 @@ from fashionai.export.agreement_check import Exported, check_agreement
 from fashionai.export.model_files import check_folder_is_free, write_model
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Forward
+from fashionai.models.parameter_files import read_parameters
 from fashionai.models.zoo import (
     build_network,
     parameter_shapes,
-    read_parameters,
     set_parameters,
 )
 from fashionai.runs import Run
@@ -40,7 +40,7 @@ def export_safetensors(run: Run, folder: Path) -> Exported:
     """
     check_folder_is_free(folder)
     config = run.config
-    weights = {name: array.asnumpy() for name, array in read_parameters(run.weights_file).items()}
+    weights = read_parameters(run.weights_file)
     torch = to_torch(config.model.name, weights, *config.data.normalization)
     own = load_network(run, [mx.cpu()])
     _check_crop(run, own, torch)

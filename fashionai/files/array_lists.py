@@ -1,7 +1,7 @@
-"""The structure of MXNet's files of arrays, checked without MXNet.
+"""MXNet's files of named arrays (``.params``), read and written without MXNet.
 
-MXNet trusts the numbers in such a file: a damaged one makes it ask for terabytes, or ends the
-process. The file holds, with all numbers in little endian,
+MXNet itself trusts the numbers in such a file: a damaged one makes it ask for terabytes, or ends
+the process. The file holds, with all numbers in little endian,
 
     uint64 0x112, uint64 0, uint64 the number of arrays, the arrays,
     uint64 the number of names, and for each a uint64 length and so many bytes.
@@ -15,19 +15,22 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 LIST_MARK, MARK_SIZE = 0x112, 8
 # Marks of an array with int64 dimensions, and of one with a storage type before them.
 SIZED_MARK, TYPED_MARK = 0xF993FAC8, 0xF993FAC9
 DENSE = 0
-# Bytes per value by the number of its data type: float32, float64, float16, uint8, int32, int8,
-# int64 and bool.
-SIZES = (4, 8, 2, 1, 4, 1, 8, 1)
-# CPU, GPU, pinned and shared memory.
-DEVICE_TYPES = (1, 2, 3, 5)
+CPU = 1
+# The data types by their numbers.
+DATA_TYPES = [np.dtype(code) for code in ("<f4", "<f8", "<f2", "u1", "<i4", "i1", "<i8", "?")]
+# CPU, GPU, pinned and shared memory. Arrays are written as those of the first CPU.
+DEVICE_TYPES = (CPU, 2, 3, 5)
 MOST_DEVICES = 1024
 MOST_DIMENSIONS = 32
 
@@ -36,20 +39,44 @@ class DamagedArraysError(ValueError):
     """A file is no list of arrays as MXNet writes it; the text says what is wrong with it."""
 
 
-def check_array_list(path: Path) -> None:
-    """Raise DamagedArraysError unless each number in a file of arrays agrees with its length.
+def read_array_list(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file by name; empty for arrays without names.
 
-    Arrays must be dense and their names distinct. Values are skipped, so that little is read.
-    Raises OSError for a file that cannot be read.
+    No more memory is taken than the file is long. Raises DamagedArraysError unless each number
+    in the file agrees with its length, the arrays are dense and their names distinct, and
+    OSError for a file that cannot be read.
     """
     with open(path, "rb") as handle:
         reader = _Reader(handle)
         if reader.left < MARK_SIZE or reader.numbers("<Q") != (LIST_MARK,):
             raise DamagedArraysError("not a .params file of MXNet")
         try:
-            _check_arrays_and_names(reader)
+            return _read_arrays_and_names(reader)
         except DamagedArraysError as error:
             raise DamagedArraysError(f"damaged: {error}") from None
+
+
+def write_array_list(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name, with the bytes that MXNet writes. Atomicity is up to the caller.
+
+    Raises OSError when the file cannot be written, KeyError for a data type that is not in
+    DATA_TYPES.
+    """
+    with open(path, "wb") as handle:
+        handle.write(struct.pack("<QQQ", LIST_MARK, 0, len(arrays)))
+        for values in arrays.values():
+            handle.write(_header(values))
+            handle.write(np.ascontiguousarray(values).data)
+        handle.write(struct.pack("<Q", len(arrays)))
+        for name in arrays:
+            text = name.encode()
+            handle.write(struct.pack("<Q", len(text)) + text)
+
+
+def _header(values: np.ndarray) -> bytes:
+    shape = struct.pack(f"<i{values.ndim}q", values.ndim, *values.shape)
+    data_type = {known: number for number, known in enumerate(DATA_TYPES)}[values.dtype]
+    return struct.pack("<Ii", TYPED_MARK, DENSE) + shape + struct.pack("<iii", CPU, 0, data_type)
 
 
 class _Reader:
@@ -66,10 +93,6 @@ class _Reader:
             raise DamagedArraysError("the file became shorter")
         return data
 
-    def skip(self, size: int) -> None:
-        self._take(size)
-        self._handle.seek(size, os.SEEK_CUR)
-
     def numbers(self, layout: str) -> tuple[int, ...]:
         return struct.unpack(layout, self.read(struct.calcsize(layout)))
 
@@ -79,28 +102,31 @@ class _Reader:
         self.left -= size
 
 
-def _check_arrays_and_names(reader: _Reader) -> None:
+def _read_arrays_and_names(reader: _Reader) -> dict[str, np.ndarray]:
     _, count = reader.numbers("<QQ")
+    arrays = []
     for number in range(1, count + 1):
         try:
-            _skip_array(reader)
+            arrays.append(_read_array(reader))
         except DamagedArraysError as error:
             raise DamagedArraysError(f"array {number:,} of {count:,}: {error}") from None
-    _check_names(reader, count)
+    names = _read_names(reader, count)
     if reader.left:
         raise DamagedArraysError(f"{reader.left:,} bytes follow the last name")
+    return dict(zip(names, arrays))
 
 
-def _skip_array(reader: _Reader) -> None:
+def _read_array(reader: _Reader) -> np.ndarray:
     shape = _read_shape(reader)
     if not 1 <= len(shape) <= MOST_DIMENSIONS or min(shape) < 1:
         raise DamagedArraysError(f"a shape of {list(shape)}")
     device, number, data_type = reader.numbers("<iii")
     if device not in DEVICE_TYPES or not 0 <= number < MOST_DEVICES:
         raise DamagedArraysError(f"device {number} of type {device}")
-    if not 0 <= data_type < len(SIZES):
+    if not 0 <= data_type < len(DATA_TYPES):
         raise DamagedArraysError(f"data type {data_type}")
-    reader.skip(prod(shape) * SIZES[data_type])
+    kind = DATA_TYPES[data_type]
+    return np.frombuffer(reader.read(prod(shape) * kind.itemsize), kind).reshape(shape)
 
 
 def _read_shape(reader: _Reader) -> tuple[int, ...]:
@@ -118,16 +144,17 @@ def _read_shape(reader: _Reader) -> tuple[int, ...]:
     return reader.numbers(f"<{count}{letter}") if 0 <= count <= MOST_DIMENSIONS else ()
 
 
-def _check_names(reader: _Reader, arrays: int) -> None:
+def _read_names(reader: _Reader, arrays: int) -> list[str]:
     (count,) = reader.numbers("<Q")
     if count not in (0, arrays):
         raise DamagedArraysError(f"{count:,} names of {arrays:,} arrays")
-    names = set()
+    names = []
     for _ in range(count):
         (length,) = reader.numbers("<Q")
         try:
-            names.add(reader.read(length).decode())
+            names.append(reader.read(length).decode())
         except UnicodeDecodeError:
             raise DamagedArraysError("a name that is not UTF-8 text") from None
-    if len(names) < count:
+    if len(set(names)) < count:
         raise DamagedArraysError("two arrays of one name")
+    return names

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fashionai.errors import RunError
-from fashionai.files.array_lists import check_array_list
+from fashionai.files.array_lists import read_array_list, write_array_list
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.parameter_files import save_arrays
 
 mx = import_mxnet()
 
@@ -122,21 +121,19 @@ def save_graph(graph: Graph, symbol_file: Path, parameters_file: Path) -> None:
 
     Raises RunError if they cannot be written, for instance because the disk is full.
     """
-    values = {f"arg:{name}": value for name, value in graph.arguments.items()}
-    values.update({f"aux:{name}": value for name, value in graph.statistics.items()})
+    values = {f"arg:{name}": value.asnumpy() for name, value in graph.arguments.items()}
+    values.update({f"aux:{name}": value.asnumpy() for name, value in graph.statistics.items()})
     try:
         symbol_file.write_text(graph.symbol.tojson(), encoding="utf-8")
-        save_arrays(parameters_file, values)
+        write_array_list(parameters_file, values)
     except OSError as error:
         raise RunError(f"{symbol_file.parent}: cannot be written: {error.strerror}") from None
 
 
 def load_graph(symbol_file: Path, parameters_file: Path) -> Graph:
     """Read the files of save_graph. Raises MXNetError or ValueError for other files."""
-    check_array_list(parameters_file)
-    values = mx.nd.load(str(parameters_file))
     kinds: dict[str, dict[str, Any]] = {"arg": {}, "aux": {}}
-    for prefixed_name, value in values.items():
+    for prefixed_name, value in read_array_list(parameters_file).items():
         kind, _, name = prefixed_name.partition(":")
-        kinds[kind][name] = value
+        kinds[kind][name] = mx.nd.array(value, dtype=value.dtype)
     return Graph(mx.sym.load(str(symbol_file)), kinds["arg"], kinds["aux"])

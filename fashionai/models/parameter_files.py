@@ -1,29 +1,54 @@
-"""Writing parameter files and verifying that they are complete."""
+"""Files of a network's parameters, ``.params``, without any framework."""
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
-from fashionai.files.array_lists import DamagedArraysError, check_array_list
-from fashionai.frameworks.mxnet import import_mxnet
+import numpy as np
 
-mx = import_mxnet()
+from fashionai.conversion.convert import list_names
+from fashionai.errors import WeightsError
+from fashionai.files.array_lists import DamagedArraysError, read_array_list
+
+OTHER_NETWORK_HINT = "Is the file for another network?"
 
 
-def save_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
-    """Write MXNet arrays by name in MXNet's format. Atomicity is up to the caller.
-
-    Raises OSError if the file is incomplete. MXNet reports no error if the disk is
-    full, so the file is read back.
-    """
-    for values in arrays.values():
-        values.wait_to_read()  # raises errors of pending computations, which are not disk errors
+def read_parameters(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .params file by name. Raises WeightsError for any other file."""
+    if not file.is_file():
+        raise WeightsError(
+            f"{file}: no such file",
+            "model.pretrained is true, false or the path of a .params file",
+        )
     try:
-        mx.nd.save(str(file), dict(arrays))
-        check_array_list(file)
-        mx.nd.load(str(file))
-    except (mx.base.MXNetError, DamagedArraysError):
-        raise OSError(errno.EIO, "not all of it fits", str(file)) from None
+        weights = read_array_list(file)
+    except DamagedArraysError as error:
+        raise WeightsError(f"{file}: {error}") from None
+    if not weights:
+        raise WeightsError(f"{file}: contains arrays without names, expected named parameters")
+    return {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
+
+
+def check_names(file: Path, found: Collection[str], expected: Collection[str]) -> None:
+    """Raise WeightsError unless a file has these parameters and no others."""
+    for problem, names in (
+        ("parameters not found:", sorted(set(expected) - set(found))),
+        ("unknown parameters:", sorted(set(found) - set(expected))),
+    ):
+        if names:
+            raise WeightsError(f"{file}: {problem} {list_names(names)}", OTHER_NETWORK_HINT)
+
+
+def check_fit(
+    file: Path, found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise WeightsError unless the parameters of a file have these names and shapes."""
+    check_names(file, found, expected)
+    for name, values in found.items():
+        if values.shape != expected[name]:
+            raise WeightsError(
+                f"{file}: {name} has shape {values.shape}, expected {expected[name]}",
+                OTHER_NETWORK_HINT,
+            )

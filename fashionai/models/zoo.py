@@ -14,12 +14,11 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.conversion.convert import list_names
 from fashionai.errors import ConfigError, WeightsError
-from fashionai.files.array_lists import DamagedArraysError, check_array_list
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
+from fashionai.models.parameter_files import check_fit, check_names, read_parameters
 from fashionai.models.small_nets import SMALL_NETS
 
 mx = import_mxnet()
@@ -122,20 +121,12 @@ def load_pretrained(network: Any, file: Path) -> None:
     weights = read_parameters(file)
     parameters = network._collect_params_with_prefix()
     missing = parameters.keys() - weights.keys()
-    if missing == output_names(network):
-        missing = set()
-    for problem, names in (
-        ("parameters not found:", sorted(missing)),
-        ("unknown parameters:", sorted(weights.keys() - parameters.keys())),
-    ):
-        if names:
-            raise WeightsError(
-                f"{file}: {problem} {list_names(names)}", "Is the file for another network?"
-            )
+    lacks_output = missing == output_names(network)
+    check_names(file, weights, parameters.keys() - (missing if lacks_output else set()))
     unequal = [name for name in weights if weights[name].shape != parameters[name].shape]
     _check_only_output_differs(file, unequal, weights, parameters)
     for name in weights.keys() - set(unequal):
-        parameters[name].set_data(weights[name])
+        parameters[name].set_data(mx.nd.array(weights[name]))
 
 
 def set_parameters(network: Any, parameters: Mapping[str, np.ndarray]) -> None:
@@ -163,31 +154,10 @@ def output_names(network: Any) -> set[str]:
 
 def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
     """Load all parameters from a .params file. Raises WeightsError unless they fit exactly."""
-    read_parameters(file)
+    weights = read_parameters(file)
+    check_fit(file, weights, parameter_shapes(network))
     network.collect_params().reset_ctx(list(contexts))
-    try:
-        network.load_parameters(str(file), ctx=list(contexts))
-    except (AssertionError, ValueError, mx.base.MXNetError) as error:
-        raise WeightsError(f"{file}: does not fit the network: {first_line(error)}") from None
-
-
-def read_parameters(file: Path) -> dict[str, Any]:
-    """The arrays of a .params file by name. Raises WeightsError for any other file."""
-    if not file.is_file():
-        raise WeightsError(
-            f"{file}: no such file",
-            "model.pretrained is true, false or the path of a .params file",
-        )
-    try:
-        check_array_list(file)
-        weights = mx.nd.load(str(file))
-    except DamagedArraysError as error:
-        raise WeightsError(f"{file}: {error}") from None
-    except mx.base.MXNetError:
-        raise WeightsError(f"{file}: not a .params file of MXNet") from None
-    if not isinstance(weights, dict) or not weights:
-        raise WeightsError(f"{file}: contains arrays without names, expected named parameters")
-    return {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
+    set_parameters(network, weights)
 
 
 def _stock_network(name: str, classes: int) -> Any:
@@ -225,7 +195,7 @@ def _gluoncv_names() -> set[str]:
 
 
 def _check_only_output_differs(
-    file: Path, unequal: list[str], weights: dict[str, Any], parameters: dict[str, Any]
+    file: Path, unequal: list[str], weights: Mapping[str, np.ndarray], parameters: Mapping[str, Any]
 ) -> None:
     """Raise WeightsError unless the shapes differ only in the number of classes of one layer."""
     layers = {name.rpartition(".")[0] for name in unequal}

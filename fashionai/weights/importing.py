@@ -12,10 +12,11 @@ from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path, content_hash, write_text
+from fashionai.files.array_lists import write_array_list
 from fashionai.files.outputs import same_file
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.parameter_files import save_arrays
-from fashionai.models.zoo import build_network, output_names, parameter_shapes, read_parameters
+from fashionai.models.parameter_files import read_parameters
+from fashionai.models.zoo import build_network, output_names, parameter_shapes
 from fashionai.weights.fingerprint import (
     PUBLISHED_FINGERPRINTS,
     check_fingerprint,
@@ -104,7 +105,7 @@ def verify_weights(weights: Weights) -> None:
 
 def _save(file: Path, target: Path, parameters: dict[str, np.ndarray]) -> None:
     try:
-        save_arrays(file, {name: mx.nd.array(parameters[name]) for name in parameters})
+        write_array_list(file, parameters)
     except OSError:
         raise WeightsError(f"{target}: cannot be written", "Is the disk full?") from None
 
@@ -139,7 +140,7 @@ def _read_parameters(model: str, file: Path, reference: Any) -> dict[str, np.nda
     except OSError as error:
         raise WeightsError(f"{file}: cannot be read: {error.strerror}") from None
     if start == PARAMS_MAGIC:
-        values = {name: value.asnumpy() for name, value in read_parameters(file).items()}
+        values = read_parameters(file)
         for name, value in values.items():
             # After a ReLU, NaN may not reach the output, where the fingerprint would show it.
             if not np.isfinite(value).all():

@@ -18,7 +18,7 @@ import pytest
 from fashionai.errors import InstallationError
 from fashionai.frameworks import mxnet
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).parents[2]
 
 # Stands in for the real package and tells what the environment was when it was imported.
 FAKE_MXNET = "import os\nprint(os.environ.get('OMP_NUM_THREADS'))\n"

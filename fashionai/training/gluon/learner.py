@@ -12,11 +12,11 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.files import atomic_path
+from fashionai.files.array_lists import write_array_list
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import overall_scores, task_scores
 from fashionai.models.forward import to_device
 from fashionai.models.freezing import STATISTICS, freeze, set_head_rate
-from fashionai.models.parameter_files import save_arrays
 from fashionai.models.zoo import build_network, load_parameters
 from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
@@ -182,10 +182,9 @@ class Learner:
         ``before_replacing`` gets the complete temporary file, before it replaces ``file``.
         """
         parameters = self.network._collect_params_with_prefix()
-        # A file stores the device of its arrays, which the machine that reads it may not have.
-        arrays = {name: p.list_data()[0].as_in_context(mx.cpu()) for name, p in parameters.items()}
+        arrays = {name: p.list_data()[0].asnumpy() for name, p in parameters.items()}
         with atomic_path(file) as temporary:
-            save_arrays(temporary, arrays)
+            write_array_list(temporary, arrays)
             before_replacing(temporary)
 
     @contextlib.contextmanager
