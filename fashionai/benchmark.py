@@ -40,8 +40,8 @@ from fashionai.reporting.speeds import Speeds
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
-from fashionai.training.gluon.inputs import FeatureInputs
-from fashionai.training.gluon.learner import Learner
+from fashionai.training.batches.inputs import FeatureInputs
+from fashionai.training.opening import open_learner
 from fashionai.training.trainer import Trainer
 
 mx = import_mxnet()
@@ -279,14 +279,15 @@ def _measure_steps(settings: BenchmarkSettings, batch_size: int) -> float:
     """Images per second of training steps on one constant batch."""
     gc.collect()  # Gluon's blocks refer to each other: this frees those of the last measurement.
     config = settings.config.changed({"batch_size": batch_size})
-    learner = Learner(config, read_samples(config, "train"), settings.contexts())
+    train = read_samples(config, "train")
+    learner = open_learner(config, train, settings.contexts(), resuming=True).learner
     batch = next(learner.batches(0))
 
     def steps() -> int:
         for step in range(STEPS_PER_MEASUREMENT):
             result = learner.step(batch, 0, step, config.optimizer.lr, config.optimizer.momentum)
-        learner.read(result)
-        mx.nd.waitall()
+        result.read()
+        learner.wait()
         return STEPS_PER_MEASUREMENT * len(batch.rows)
 
     return _images_per_second(settings.seconds, steps)

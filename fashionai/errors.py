@@ -129,3 +129,10 @@ def closest(name: str, choices: Iterable[str]) -> Optional[str]:
         beginning = [choice for choice in by_folded_name if choice.startswith(folded)]
         close = beginning if len(beginning) == 1 else []
     return by_folded_name[close[0]] if close else None
+
+
+def first_line(error: Exception) -> str:
+    """The line of an MXNet error that states the reason, without the C++ trace."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reasons = [line for line in lines if "Check failed" in line or "Error:" in line]
+    return (reasons or lines or [type(error).__name__])[0].rpartition("): ")[2][:200]

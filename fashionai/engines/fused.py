@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.engines.gluon import load_network
-from fashionai.errors import WeightsError
+from fashionai.errors import WeightsError, first_line
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Forward
 from fashionai.models.graph import as_block, fuse, trace
-from fashionai.models.zoo import first_line
 from fashionai.runs import Run
 
 mx = import_mxnet()

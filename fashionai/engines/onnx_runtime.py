@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from fashionai.engines.onnx_model import IMAGES, INSTALL_HINT, onnx_model
-from fashionai.errors import InstallationError, WeightsError
-from fashionai.models.forward import Pending
-from fashionai.models.zoo import first_line
+from fashionai.errors import InstallationError, WeightsError, first_line
+from fashionai.models.views import Pending
 from fashionai.runs import Run
 from fashionai.runtime import compute_threads
 

@@ -10,9 +10,8 @@ from fashionai.engines.agreement import TOLERANCE, agreement, noise_images
 from fashionai.engines.gluon import open_gluon
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import ENGINES, engines_on
-from fashionai.errors import ConfigError, WeightsError, nearest
+from fashionai.errors import ConfigError, WeightsError, first_line, nearest
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.zoo import first_line
 from fashionai.runs import Run
 
 mx = import_mxnet()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fashionai.models.forward import Pending
+from fashionai.models.views import Pending
 
 
 class Engine(Protocol):

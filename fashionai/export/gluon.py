@@ -17,8 +17,8 @@ from fashionai.export.model_files import (
     write_model,
 )
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.forward import Pending
 from fashionai.models.graph import INPUT, save_graph
+from fashionai.models.views import Pending
 from fashionai.runs import Run
 
 mx = import_mxnet()

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.errors import ConfigError, WeightsError
+from fashionai.errors import ConfigError, WeightsError, first_line
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
@@ -206,10 +206,3 @@ def _check_only_output_differs(
             f"{file}: {name} has shape {weights[name].shape}, expected {parameters[name].shape}",
             "Is the file for another network or another data.crop?",
         )
-
-
-def first_line(error: Exception) -> str:
-    """The line of an MXNet error that states the reason, without the C++ trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reasons = [line for line in lines if "Check failed" in line or "Error:" in line]
-    return (reasons or lines or [type(error).__name__])[0].rpartition("): ")[2][:200]

@@ -11,10 +11,9 @@ from fashionai.engines.choice import open_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
-from fashionai.errors import ConfigError, DataError, RunError, TrainingError
+from fashionai.errors import ConfigError, DataError, RunError, TrainingError, first_line
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.forward import mean_over_views
-from fashionai.models.zoo import first_line
+from fashionai.models.views import mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.pipeline.decode import ImageFile

@@ -1,7 +1,7 @@
 """The state of a run in one file, so that one rename replaces all of it at once.
 
-``last.states.npz`` holds the parameters, the optimizer's state, the averaged weights,
-the loss scale of float16 and, as JSON, the progress of the run. It holds no pickle.
+``last.states.npz`` holds the learner's state (see Learner.state) and, as JSON, the progress of
+the run. It holds no pickle.
 """
 
 from __future__ import annotations
@@ -11,26 +11,27 @@ import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fashionai.errors import RunError
 from fashionai.files import atomic_path
 from fashionai.files.json_files import parse_json
-from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.training.gluon.learner import Learner
+from fashionai.training.learner import Learner
 
-mx = import_mxnet()
-
-# Names of arrays in the file. The other names are parameters/NAME/DEVICE, optimizer/INDEX/POSITION
-# and average/NAME.
-PROGRESS, LOSS_SCALE = "progress", "loss_scale"
+# The name of the progress in the file. The other names are those of Learner.state.
+PROGRESS = "progress"
 # The key of Progress.resume_key in the JSON.
 STORED_RESUME_KEY = "basis"
 
 # Errors that reading a state file raises when it is damaged or belongs to another network.
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, mx.base.MXNetError)
+UNREADABLE: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass
@@ -73,22 +74,8 @@ class Progress:
 
 
 def save_state(path: Path, learner: Learner, progress: Progress) -> None:
-    """Write the learner's parameters, averages, optimizer state and loss scale, and the progress.
-
-    The file replaces the old one atomically.
-    """
-    arrays = {PROGRESS: np.array(progress.to_json())}
-    if learner.average is not None:
-        for name, values in learner.average.arrays().items():
-            arrays[f"average/{name}"] = values
-    for name, parameter in learner.network._collect_params_with_prefix().items():
-        for device, values in enumerate(_device_copies(parameter)):
-            arrays[f"parameters/{name}/{device}"] = values.asnumpy()
-    for index, state in _updaters(learner.optimizer)[0].states.items():
-        for position, values in enumerate(_arrays_of(state)):
-            arrays[f"optimizer/{index}/{position}"] = values.asnumpy()
-    if learner.loss_scale is not None:
-        arrays[LOSS_SCALE] = learner.loss_scale.state()
+    """Write the learner's state and the progress. The file replaces the old one atomically."""
+    arrays = {PROGRESS: np.array(progress.to_json()), **learner.state()}
     with atomic_path(path) as temporary:
         _write_arrays(temporary, arrays)
 
@@ -107,56 +94,18 @@ def load_state(path: Path, learner: Learner, resume_key: dict[str, str]) -> Prog
     ``learner`` must not have made a step yet. Raises RunError when the file is damaged,
     belongs to another network, or was saved with another ``resume_key``.
     """
-    _connect_devices(learner.optimizer)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             progress = Progress.from_json(str(arrays[PROGRESS]))
             _check_same_key(path, progress.resume_key, resume_key)
-            _load_parameters(arrays, learner.network)
-            if learner.average is not None:
-                names = [name for name in arrays.files if name.startswith("average/")]
-                learner.average.restore({name[len("average/") :]: arrays[name] for name in names})
-            if learner.loss_scale is not None:
-                learner.loss_scale.restore(arrays[LOSS_SCALE])
-            _load_optimizer(arrays, learner.optimizer)
-    except UNREADABLE as error:
+            steps = learner.batch_plan.first_step(progress.epoch) + progress.step
+            learner.restore(arrays, steps)
+    except UNREADABLE + learner.framework_errors as error:
         raise RunError(
             f"{path}: damaged or of another network, cannot resume from it ({error})",
             "Start anew with --overwrite or another --run",
         ) from None
-    _set_update_count(learner, progress)
     return progress
-
-
-def _load_parameters(arrays: Any, network: Any) -> None:
-    for name, parameter in network._collect_params_with_prefix().items():
-        for device, values in enumerate(_device_copies(parameter)):
-            values[:] = arrays[f"parameters/{name}/{device}"]
-        if parameter.grad_req != "null":
-            parameter.set_data(parameter.list_data()[0])
-
-
-def _load_optimizer(arrays: Any, trainer: Any) -> None:
-    """Restore the optimizer state of every device, without its counts of updates."""
-    optimizer = trainer.optimizer
-    saved = [name.split("/") for name in arrays.files if name.startswith("optimizer/")]
-    for device, updater in enumerate(_updaters(trainer)):
-        for index in sorted({int(index) for _, index, _ in saved}):
-            weight = trainer._params[index].list_data()[device]
-            state = optimizer.create_state_multi_precision(index, weight)
-            for position, values in enumerate(_arrays_of(state)):
-                values[:] = arrays[f"optimizer/{index}/{position}"]
-            updater.states[index] = state
-            updater.states_synced[index] = True
-
-
-def _set_update_count(learner: Learner, progress: Progress) -> None:
-    """Tell the optimizer how many updates were made: Adam's bias correction depends on it."""
-    updates = learner.batch_plan.first_step(progress.epoch) + progress.step
-    if learner.loss_scale is not None:
-        updates -= learner.loss_scale.skipped
-    learner.optimizer.optimizer.begin_num_update = updates
-    learner.optimizer.optimizer.num_update = updates
 
 
 def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) -> None:
@@ -170,36 +119,3 @@ def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) 
             f"{path.parent}: the prepared folder has changed since the run was begun",
             "Prepare it as it was, or start a new run",
         )
-
-
-def _connect_devices(trainer: Any) -> None:
-    """Let the trainer copy device 0's parameters to the others now, before they are restored."""
-    if not trainer._kv_initialized:
-        trainer._init_kvstore()
-    if trainer._params_to_init:
-        trainer._init_params()
-
-
-def _device_copies(parameter: Any) -> list[Any]:
-    """The arrays of a parameter that may differ between devices.
-
-    Weights are equal on all devices after each update. Running statistics of batch
-    normalisation, which have no gradient, differ between devices.
-    """
-    copies: list[Any] = parameter.list_data()
-    return copies if parameter.grad_req == "null" else copies[:1]
-
-
-def _updaters(trainer: Any) -> list[Any]:
-    """One optimizer state per device. The attribute is private: Gluon's own save is a pickle."""
-    updaters: list[Any] = trainer._updaters
-    return updaters
-
-
-def _arrays_of(state: Any) -> list[Any]:
-    """The arrays in an optimizer's state, which is None, an array or nested tuples of them."""
-    if state is None:
-        return []
-    if isinstance(state, (list, tuple)):
-        return [array for part in state for array in _arrays_of(part)]
-    return [state]

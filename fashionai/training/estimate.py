@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-import sys
+from collections.abc import Sequence
 from typing import Any
 
 from fashionai.config import Config
-from fashionai.frameworks.mxnet import import_mxnet
-
-mx = import_mxnet()
 
 # A training step costs about three forward passes: forward, and backward for inputs and weights.
 FORWARD_SHARE = 1 / 3
@@ -30,11 +26,12 @@ def estimate_lines(
     train_images: int,
     val_images: int,
     epochs_done: int,
-    contexts: list[Any],
+    contexts: Sequence[Any],
+    memory: float,
 ) -> list[str]:
     """Lines for the terminal: the estimated time of the remaining epochs, and the memory in use.
 
-    For a long run on the CPU they also suggest lighter settings.
+    ``memory`` is in GB. For a long run on the CPU they also suggest lighter settings.
     """
     epochs = config.epochs - epochs_done
     seconds = epochs * seconds_per_image * (train_images + FORWARD_SHARE * val_images)
@@ -42,7 +39,7 @@ def estimate_lines(
     count = f"{epochs} epoch{'s' if epochs > 1 else ''}"
     line = (
         f"about {duration(seconds)} for {count}: {1 / seconds_per_image:.1f} images/s "
-        f"on {devices}, {memory_gigabytes(contexts):.1f} GB of memory"
+        f"on {devices}, {memory:.1f} GB of memory"
     )
     if contexts[0].device_type == "cpu" and seconds > LONG_RUN_HOURS * 3600:
         return [line, *_lighter_settings(config, seconds)]
@@ -70,16 +67,3 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min"
     return f"{hours // 24} days {hours % 24} h"
-
-
-def memory_gigabytes(contexts: list[Any]) -> float:
-    """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
-    if contexts[0].device_type == "gpu":
-        used = []
-        for context in contexts:
-            free, total = mx.context.gpu_memory_info(context.device_id)
-            used.append(total - free)
-        return max(used) / 1e9
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9

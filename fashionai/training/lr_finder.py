@@ -11,13 +11,11 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
-from fashionai.models.mixed_precision import check_precision
 from fashionai.pipeline.loader import Batch
 from fashionai.progress import Advance, no_progress
-from fashionai.training.gluon.inputs import PixelInputs
-from fashionai.training.gluon.learner import Learner
+from fashionai.training.learner import Learner
+from fashionai.training.opening import open_learner
 from fashionai.training.schedules import momentum
-from fashionai.weights.pretrained import starting_weights
 
 # The decay of the exponential moving average of losses.
 SMOOTHING = 0.95
@@ -71,11 +69,9 @@ def find_learning_rate(
         >>> config = fashionai.load_config("skirt")
         >>> fashionai.find_learning_rate(config, fashionai.contexts()).suggestion
     """
-    check_precision(config.precision, contexts)
-    weights = starting_weights(config)
-    config = config.with_input(weights.mean, weights.std).changed({"ema": None})
+    config = config.changed({"ema": None})
     train = read_samples(config, "train")
-    learner = Learner(config, train, contexts, weights.file, inputs=PixelInputs)
+    learner = open_learner(config, train, contexts, pixels_only=True).learner
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []
     for loss in _losses(learner, rates):
@@ -93,7 +89,7 @@ def _losses(learner: Learner, rates: np.ndarray) -> Iterator[float]:
     first_momentum = momentum(learner.config, 0, learner.batch_plan.steps_per_epoch)
     for number, (lr, (epoch, step, batch)) in enumerate(zip(rates, _endless_batches(learner))):
         result = learner.step(batch, epoch, step, float(lr), first_momentum)
-        loss = learner.read(result)[0] / len(batch.rows)
+        loss = result.read()[0] / len(batch.rows)
         if math.isfinite(loss):
             yield loss
         elif number == 0:

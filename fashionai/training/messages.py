@@ -21,7 +21,7 @@ from fashionai.training.history import (
     score_name,
     stopped_early,
 )
-from fashionai.weights.pretrained import StartingWeights
+from fashionai.weights.store import StartingWeights
 
 log = logging.getLogger(__name__)
 

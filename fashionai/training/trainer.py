@@ -19,19 +19,15 @@ import numpy as np
 
 from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
-from fashionai.errors import RunError, RunStoppedError, TrainingError
+from fashionai.errors import RunError, RunStoppedError, TrainingError, first_line
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
-from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.mixed_precision import check_precision
-from fashionai.models.zoo import first_line
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
 from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.clock import EpochClock
 from fashionai.training.estimate import estimate_lines
-from fashionai.training.gluon.learner import Learner, StepResult
 from fashionai.training.history import (
     EpochRow,
     announce_weights,
@@ -43,11 +39,11 @@ from fashionai.training.history import (
     write_history,
 )
 from fashionai.training.interrupt import Stopped, StopRequest
+from fashionai.training.learner import StepResult
+from fashionai.training.opening import Opener, open_learner
 from fashionai.training.run_log import run_log
 from fashionai.training.schedules import learning_rate, momentum
-from fashionai.weights.pretrained import starting_weights
 
-mx = import_mxnet()
 log = logging.getLogger(__name__)
 
 # The results of a step are read this many steps later, so that devices never wait for Python.
@@ -67,6 +63,7 @@ class Trainer:
         contexts: Devices, as ``fashionai.contexts`` gives them.
         resume_from: The run that fit will resume. One with a saved state does not need its
             pretrained weights.
+        opener: Opens the learner, as open_learner does.
 
     Raises:
         DataError: Prepared folders that cannot be used.
@@ -82,25 +79,25 @@ class Trainer:
     run: RunFolder
 
     def __init__(
-        self, config: Config, contexts: list[Any], resume_from: Optional[Run] = None
+        self,
+        config: Config,
+        contexts: list[Any],
+        resume_from: Optional[Run] = None,
+        *,
+        opener: Opener = open_learner,
     ) -> None:
         """Read the samples and build the learner; see the class."""
-        check_precision(config.precision, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             saved = resume_from.config.data
             config = config.with_input(saved.mean, saved.std)
         resuming = resume_from is not None and resume_from.folder.states_file.is_file()
-        weights = None if resuming else starting_weights(config)
-        if weights is not None:
-            config = config.with_input(weights.mean, weights.std)
-        self.config, self._weights = config, weights
         self._resumes = resume_from is not None
         self.train_samples = read_samples(config, "train")
         self.val_samples = read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None
-        pretrained = None if weights is None else weights.file
-        self.learner = Learner(config, self.train_samples, contexts, pretrained)
+        opened = opener(config, self.train_samples, contexts, resuming)
+        self.learner, self.config, self._weights = opened
         self.progress = Progress(
             resume_key={
                 "devices": f"{len(contexts)} {contexts[0].device_type}",
@@ -126,7 +123,7 @@ class Trainer:
             The content of metrics.json.
 
         Raises:
-            TrainingError: The loss is not finite, the disk is full, or MXNet fails.
+            TrainingError: The loss is not finite, the disk is full, or the framework fails.
             RunStoppedError: The user stops the training; the state is saved.
             RunError: The saved state is damaged or belongs to another configuration, the run
                 has begun and is not to be resumed, or another process trains it.
@@ -142,7 +139,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _clear_errors(self) -> Iterator[None]:
-        """Turn errors of the disk and of MXNet into a TrainingError that says what to do."""
+        """Turn errors of disk and framework into a TrainingError that says what to do."""
         try:
             yield
         except OSError as error:
@@ -150,9 +147,10 @@ class Trainer:
                 f"{self.run}: cannot be written: {error.strerror}",
                 f"Free disk space, then: {self._resume_command()}",
             ) from None
-        except mx.base.MXNetError as error:
+        except self.learner.framework_errors as error:
             raise TrainingError(
-                f"MXNet stopped: {first_line(error)}", "A smaller batch_size needs less memory"
+                f"{self.learner.framework} stopped: {first_line(error)}",
+                "A smaller batch_size needs less memory",
             ) from error
 
     def _train(self) -> None:
@@ -251,7 +249,7 @@ class Trainer:
     def _add_result(self, result: StepResult) -> None:
         """Add the results of a step; TrainingError when its loss is not finite."""
         progress = self.progress
-        loss_sum, correct = self.learner.read(result)
+        loss_sum, correct = result.read()
         if not math.isfinite(loss_sum):
             raise TrainingError(
                 f"the loss is {loss_sum} at epoch {progress.epoch + 1}, "
@@ -261,7 +259,7 @@ class Trainer:
         progress.step = result.step + 1
         progress.loss_sum += loss_sum
         progress.correct += correct
-        progress.seen += len(result.targets)
+        progress.seen += result.images
 
     def _validate(self, stop: StopRequest) -> EpochRow:
         """Score the validation samples; returns the epoch's row of the history."""
@@ -284,13 +282,13 @@ class Trainer:
 
     def _scores(self, check: Callable[[], None]) -> dict[str, float]:
         """The scores of an epoch, named as in its row; ``check`` may raise to stop."""
-        learner, average = self.learner, self.learner.average
+        learner = self.learner
         learner.average_statistics()
         scores = _prefixed("val", learner.scores(self.val_samples, check))
         if self.test_samples is not None and self.config.evaluate_test == "every-epoch":
             scores |= _prefixed("test", learner.scores(self.test_samples, check))
-        if average is not None:
-            with average.applied():
+        if learner.has_average:
+            with learner.averaged():
                 scores |= _prefixed("ema", learner.scores(self.val_samples, check))
         return scores
 
@@ -315,8 +313,8 @@ class Trainer:
         learner, history, monitor = self.learner, self.progress.history, self.config.monitor
         if find_best(history, monitor).row is row:
             self._save_best(self.run.best_parameters)
-        if learner.average is not None and find_best(history, monitor, "ema").row is row:
-            with learner.average.applied():
+        if learner.has_average and find_best(history, monitor, "ema").row is row:
+            with learner.averaged():
                 self._save_best(self.run.best_averaged_parameters)
 
     def _save_best(self, file: Path) -> None:
@@ -350,12 +348,13 @@ class Trainer:
         )
 
     def _resume_command(self) -> str:
-        return messages.resume_command(self.run, self.learner.forward.contexts)
+        return messages.resume_command(self.run, self.learner.contexts)
 
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_samples.paths), len(self.val_samples.paths)
-        epochs_done, contexts = self.progress.epoch, self.learner.forward.contexts
-        for line in estimate_lines(self.config, seconds_per_image, *images, epochs_done, contexts):
+        devices = self.learner.contexts, self.learner.memory_gigabytes()
+        epochs_done = self.progress.epoch
+        for line in estimate_lines(self.config, seconds_per_image, *images, epochs_done, *devices):
             log.info("%s", line)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Optional
+from typing import Optional
 from urllib.parse import urlsplit
 
 from fashionai.config import Config
@@ -22,6 +22,7 @@ from fashionai.weights.importing import import_weights, verify_weights
 from fashionai.weights.sources import SOURCES, PackageIndex, WeightsSource, Zoo
 from fashionai.weights.store import (
     FILE_SOURCE_PREFIX,
+    StartingWeights,
     Weights,
     cached_weights,
     check_content,
@@ -34,20 +35,6 @@ from fashionai.weights.store import (
 )
 
 log = logging.getLogger(__name__)
-
-
-class StartingWeights(NamedTuple):
-    """The initial weights of a training: a .params file, or None for random initialisation.
-
-    ``source`` names the origin of the file. The input of the network is
-    ``(x - mean) / std`` for RGB values x in [0, 1]. For random weights ``mean`` and
-    ``std`` are those of ImageNet.
-    """
-
-    file: Optional[Path]
-    source: str
-    mean: Channels = IMAGENET_MEAN
-    std: Channels = IMAGENET_STD
 
 
 def starting_weights(config: Config) -> StartingWeights:

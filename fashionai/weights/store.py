@@ -22,6 +22,7 @@ from fashionai.errors import WeightsError
 from fashionai.files import content_hash
 from fashionai.files.json_files import read_json
 from fashionai.models.catalogue import find_network
+from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 from fashionai.runtime import weights_folder, zoo_cache_folder
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,20 @@ class Record(BaseModel):
     std: tuple[PositiveShare, PositiveShare, PositiveShare]
     classes: int = Field(ge=0)
     fingerprint: tuple[Finite, ...]
+
+
+class StartingWeights(NamedTuple):
+    """The initial weights of a training: a .params file, or None for random initialisation.
+
+    ``source`` names the origin of the file. The input of the network is
+    ``(x - mean) / std`` for RGB values x in [0, 1]. For random weights ``mean`` and
+    ``std`` are those of ImageNet.
+    """
+
+    file: Optional[Path]
+    source: str
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
 
 
 class Weights(NamedTuple):

@@ -17,8 +17,8 @@ from fashionai.engines.registry import ENGINES, EXACT_ENGINES, EngineEntry
 from fashionai.errors import ConfigError, InstallationError, RunError
 from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.forward import Pending
 from fashionai.models.graph import Graph
+from fashionai.models.views import Pending
 from fashionai.predictions.predict import predict_images
 from fashionai.quantization import quantize
 from fashionai.runs import Run

@@ -12,11 +12,10 @@ import scipy.stats
 
 from fashionai.config import Config
 from fashionai.engines.gluon import load_network
-from fashionai.errors import RunError
+from fashionai.errors import RunError, first_line
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Normalize, to_device
 from fashionai.models.graph import INPUT, Graph, trace
-from fashionai.models.zoo import first_line
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
 from fashionai.runs import Run

@@ -19,8 +19,8 @@ from fashionai.models.zoo import build_network
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Draws, Loader
 from fashionai.runs import Run, create_run
-from fashionai.training.gluon.inputs import FeatureInputs, PixelInputs
-from fashionai.training.gluon.learner import Learner
+from fashionai.training.batches.inputs import FeatureInputs, PixelInputs
+from fashionai.training.gluon.learner import GluonLearner
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai
 from tests.support.resuming import (
@@ -72,9 +72,9 @@ def make_config(*overrides: str) -> Config:
     )
 
 
-def make_learner(pretrained: Path, *overrides: str, rows: Any = None) -> Learner:
+def make_learner(pretrained: Path, *overrides: str, rows: Any = None) -> GluonLearner:
     config = make_config(*overrides)
-    return Learner(config, rows or read_samples(config, "train"), [mx.cpu()], pretrained)
+    return GluonLearner(config, rows or read_samples(config, "train"), [mx.cpu()], pretrained)
 
 
 def kept(home: Path) -> set[str]:
@@ -96,7 +96,9 @@ def train(config: Config, name: str, devices: int, live: bool) -> Trainer:
     trainer = Trainer(config, contexts)
     if live:
         file = Path(str(config.model.pretrained))
-        trainer.learner = Learner(config, trainer.learner.train, contexts, file, inputs=PixelInputs)
+        trainer.learner = GluonLearner(
+            config, trainer.learner.train, contexts, file, pixels_only=True
+        )
     trainer.fit(create_run(Path("runs") / name))
     return trainer
 
@@ -139,7 +141,7 @@ def test_it_learns_what_it_would_learn_behind_the_live_layers(
 # The views.
 
 
-def stock_features(learner: Learner, pixels: np.ndarray, folder: Path) -> np.ndarray:
+def stock_features(learner: GluonLearner, pixels: np.ndarray, folder: Path) -> np.ndarray:
     """By the network of Gluon's zoo, in evaluation, from (N, H, W, 3) uint8."""
     learner.network.save_parameters(str(folder / "all.params"))
     stock = mx.gluon.model_zoo.vision.get_model("mobilenet0.25", classes=6)

@@ -13,7 +13,7 @@ from fashionai.config.models import DataConfig, ModelConfig
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.training.gluon.learner import Learner
+from fashionai.training.gluon.learner import GluonLearner
 
 mx = import_mxnet()
 
@@ -22,7 +22,7 @@ ROWS = 12
 
 
 @pytest.fixture(scope="module")
-def learner() -> Learner:
+def learner() -> GluonLearner:
     """A small network on three devices; its images are never read."""
     skirt = find_task("skirt")
     marks = np.zeros((ROWS, 6), np.int8)
@@ -35,10 +35,10 @@ def learner() -> Learner:
         data=DataConfig(resize_short=36, crop=32),
         batch_size=2,
     )
-    return Learner(config, rows, [mx.cpu(index) for index in range(DEVICES)])
+    return GluonLearner(config, rows, [mx.cpu(index) for index in range(DEVICES)])
 
 
-def statistics(learner: Learner) -> dict[str, list]:
+def statistics(learner: GluonLearner) -> dict[str, list]:
     """The copies of every running mean and variance, device by device."""
     return {
         name: parameter.list_data()
@@ -47,7 +47,7 @@ def statistics(learner: Learner) -> dict[str, list]:
     }
 
 
-def fill(learner: Learner, equal: bool) -> dict[str, list[np.ndarray]]:
+def fill(learner: GluonLearner, equal: bool) -> dict[str, list[np.ndarray]]:
     """Random statistics, equal on all devices or not; what they were set to, by name."""
     rng = np.random.default_rng(0)
     written = {}
@@ -64,7 +64,7 @@ def fill(learner: Learner, equal: bool) -> dict[str, list[np.ndarray]]:
     return written
 
 
-def test_copies_that_are_equal_stay_as_they_are(learner: Learner) -> None:
+def test_copies_that_are_equal_stay_as_they_are(learner: GluonLearner) -> None:
     written = fill(learner, equal=True)
     # Else this could not fail: a sum in float32, divided by three, is often another number.
     assert any(((v[0] + v[1] + v[2]) / np.float32(3) != v[0]).any() for v in written.values())
@@ -75,7 +75,7 @@ def test_copies_that_are_equal_stay_as_they_are(learner: Learner) -> None:
             assert copy.asnumpy().tobytes() == written[name][0].tobytes()
 
 
-def test_others_become_the_mean_on_every_device(learner: Learner) -> None:
+def test_others_become_the_mean_on_every_device(learner: GluonLearner) -> None:
     written = fill(learner, equal=False)
     before = {
         name: parameter.data(mx.cpu(0)).asnumpy()

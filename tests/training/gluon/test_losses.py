@@ -11,7 +11,8 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import MARK_LETTERS
 from fashionai.models.forward import Forward
 from fashionai.pipeline.mixing import Mixing, draw_mixing
-from fashionai.training.gluon.losses import CrossEntropy, count_correct, mix_targets, soft_targets
+from fashionai.training.batches.targets import count_correct, mix_targets, soft_targets
+from fashionai.training.gluon.losses import CrossEntropy
 
 mx = import_mxnet()
 

@@ -21,7 +21,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import NO, YES
 from fashionai.pipeline.loader import Batch
 from fashionai.training.checkpoint import Progress, load_state, save_state
-from fashionai.training.gluon.learner import Learner
+from fashionai.training.gluon.learner import GluonLearner
 from fashionai.training.gluon.loss_scale import LossScale, all_finite
 
 mx = import_mxnet()
@@ -58,7 +58,7 @@ class OnGpu:
 
 def make_learner(
     precision: str = "float16", optimizer: str = "sgd", devices: int = 1, **options: object
-) -> Learner:
+) -> GluonLearner:
     """A small network over rows whose images are never read, on what stands for GPUs."""
     marks = np.where(np.eye(6)[np.arange(ROWS) % 6], YES, NO).astype(np.int8)
     names = [f"{row}.jpg" for row in range(ROWS)]
@@ -73,7 +73,7 @@ def make_learner(
         precision=precision,
         **options,
     )
-    learner = Learner(config, rows, [mx.cpu(index) for index in range(devices)])
+    learner = GluonLearner(config, rows, [mx.cpu(index) for index in range(devices)])
     if precision == "float16":
         learner.forward.network = OnGpu(learner.forward.network)
     return learner
@@ -84,12 +84,12 @@ def make_batch(number: int = 0) -> Batch:
     return Batch(pixels, np.arange(ROWS))
 
 
-def values(learner: Learner) -> dict[str, np.ndarray]:
+def values(learner: GluonLearner) -> dict[str, np.ndarray]:
     parameters = learner.network._collect_params_with_prefix()
     return {name: parameter.list_data()[0].asnumpy() for name, parameter in parameters.items()}
 
 
-def weights(learner: Learner) -> dict[str, np.ndarray]:
+def weights(learner: GluonLearner) -> dict[str, np.ndarray]:
     """Parameters without the statistics of batch normalisation, which every step moves."""
     return {name: each for name, each in values(learner).items() if "running" not in name}
 
@@ -144,7 +144,7 @@ def test_a_step_is_that_of_float32_but_for_rounding(optimizer: str) -> None:
     begun = weights(exact)
     assert same_bits(begun, weights(half))
     results = [each.step(make_batch(), 0, 0, 0.05, 0.9) for each in (exact, half)]
-    (loss, _), (half_loss, _) = (exact.read(results[0]), half.read(results[1]))
+    (loss, _), (half_loss, _) = (result.read() for result in results)
     assert half_loss == pytest.approx(loss, rel=2e-3)
     assert half_loss != loss
     assert half.loss_scale.skipped == 0
@@ -177,7 +177,7 @@ def test_a_step_whose_gradients_overflow_is_not_made() -> None:
     learner.loss_scale.restore(np.array([2.0**18, 7, 0]))
     before = weights(learner)
     averages = learner.average.arrays()
-    loss, _ = learner.read(learner.step(make_batch(), 0, 0, 0.05, 0.9))
+    loss, _ = learner.step(make_batch(), 0, 0, 0.05, 0.9).read()
     assert np.isfinite(loss)
     assert learner.loss_scale.state().tolist() == [2.0**17, 0, 1]
     assert same_bits(before, weights(learner))

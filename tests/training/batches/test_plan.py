@@ -13,8 +13,8 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import shuffled_rows
-from fashionai.training.batch_plan import BatchPlan
-from fashionai.training.class_balance import balanced_order
+from fashionai.training.batches.class_balance import balanced_order
+from fashionai.training.batches.plan import BatchPlan
 from tests.support.prepared_data import ONE, make_rows
 
 EPOCHS = 7

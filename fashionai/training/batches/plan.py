@@ -10,7 +10,7 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Draws, draws_of, shuffled_rows
-from fashionai.training.class_balance import balanced_order
+from fashionai.training.batches.class_balance import balanced_order
 
 
 class BatchPlan:

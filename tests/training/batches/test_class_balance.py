@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from fashionai.errors import ConfigError
 from fashionai.tasks import Task
-from fashionai.training.class_balance import balanced_order, class_weights
+from fashionai.training.batches.class_balance import balanced_order, class_weights
 from tests.support.prepared_data import ONE, make_rows
 
 TWO = Task("two", (), ("c", "d"), "table")

@@ -8,32 +8,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
-from fashionai.models.backbone import NotConstantError, cut_backbone
-from fashionai.models.forward import BatchForward, Forward
-from fashionai.models.mixed_precision import mixed_precision
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
 from fashionai.pipeline.loader import Batch, Draws, Loader
-from fashionai.tasks import columns_of
-from fashionai.training.gluon.features import FeatureStore, centre_crop, training_views
+from fashionai.training.batches.features import FeatureStore, centre_crop, training_views
 
 log = logging.getLogger(__name__)
+
+# Why features cannot be kept, see FeatureInputs.
+MIXES_PIXELS = "loss.mixup and loss.cutmix mix the pixels of two images"
 
 # Called before each batch; may raise to stop.
 Check = Callable[[], None]
 
 
 class Inputs(Protocol):
-    """Yields batches; ``forward`` computes logits from them."""
-
-    forward: BatchForward
-    # Whether the network computes in float16, so that the loss must be scaled.
-    in_float16: bool
+    """Yields batches for the network, or for its output layer."""
 
     def prepare(self, check: Check) -> None:
         """Do what training needs once, after the network has its initial weights."""
@@ -48,44 +43,15 @@ class Inputs(Protocol):
         ...
 
 
-def choose_inputs(
-    config: Config, train: Samples, network: Any, contexts: list[Any], batch_size: int
-) -> Inputs:
-    """Features if only the output layer is trained and its input is constant, else pixels.
-
-    The layers of ``network`` are frozen already, as the configuration says.
-    """
-    arguments = config, train, network, contexts, batch_size
-    if config.trainable != "head":
-        return PixelInputs(*arguments)
-    try:
-        return FeatureInputs(*arguments)
-    except NotConstantError as reason:
-        return PixelInputs(*arguments, reason=str(reason))
-
-
 class PixelInputs:
     """Images for the whole network, decoded and augmented in every epoch.
 
     ``reason`` says why features cannot be used, if only the output layer is trained.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        train: Samples,
-        network: Any,
-        contexts: list[Any],
-        batch_size: int,
-        reason: str = "",
-    ) -> None:
+    def __init__(self, config: Config, train: Samples, batch_size: int, reason: str = "") -> None:
         self._data, self._seed, self._train = config.data, config.seed, train
         self._batch_size, self._reason = batch_size, reason
-        columns = columns_of(train.tasks)
-        self.in_float16 = config.precision == "float16"
-        if self.in_float16:
-            network = mixed_precision(network)
-        self.forward: BatchForward = Forward(network, *self._data.normalization, contexts, columns)
 
     def prepare(self, check: Check) -> None:
         """Log the reason for using pixels, if there is one."""
@@ -116,30 +82,25 @@ class FeatureInputs:
     """Features of the frozen layers, computed once, for the output layer alone.
 
     There are V views of each image. A sample that epoch e draws for the k-th time, both
-    from 0, has view (e + k) mod V. Raises NotConstantError when training on pixels would
-    give other features.
+    from 0, has view (e + k) mod V.
     """
 
     def __init__(
-        self, config: Config, train: Samples, network: Any, contexts: list[Any], batch_size: int
+        self, config: Config, train: Samples, batch_size: int, store: FeatureStore
     ) -> None:
-        if config.loss.mixup or config.loss.cutmix:
-            raise NotConstantError("loss.mixup and loss.cutmix mix the pixels of two images")
         self._config, self._train, self._batch_size = config, train, batch_size
-        # The output layer is computed in float32, whatever the precision.
-        self.in_float16 = False
-        backbone = cut_backbone(network, config.data.crop)
-        self._store = FeatureStore(config, network, backbone, contexts)
+        self._store = store
         self._training: list[np.ndarray] = []
         self._evaluation: dict[tuple[Path, ...], np.ndarray] = {}
-        columns = columns_of(train.tasks)
-        self.forward = BatchForward(backbone.output, contexts, columns)
 
     def prepare(self, check: Check) -> None:
         """Compute the features of the training images that are not cached yet."""
         if not self._training:
-            if self._config.precision == "float16":
-                log.info("precision float16: only the output layer is trained, in float32")
+            if self._config.precision != "float32":
+                log.info(
+                    "precision %s: only the output layer is trained, in float32",
+                    self._config.precision,
+                )
             views = training_views(self._config)
             self._training = self._store.open(self._train.paths, views, check)
 

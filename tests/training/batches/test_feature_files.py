@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fashionai.errors import TrainingError
-from fashionai.training.gluon.feature_files import file_size, read_features, write_features
+from fashionai.training.batches.feature_files import file_size, read_features, write_features
 from tests.support.commands import files_of_at_most
 
 

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -23,13 +23,11 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.check import hash_files
 from fashionai.errors import TrainingError
 from fashionai.files import content_hash
-from fashionai.models.backbone import Backbone
-from fashionai.models.forward import Forward, Pending, mean_over_views
-from fashionai.models.zoo import output_names
+from fashionai.models.views import Pending, mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform, Transform
 from fashionai.pipeline.loader import Loader
 from fashionai.runtime import home_folder
-from fashionai.training.gluon.feature_files import (
+from fashionai.training.batches.feature_files import (
     DISK_HINT,
     file_size,
     read_features,
@@ -39,8 +37,7 @@ from fashionai.training.gluon.feature_files import (
 
 log = logging.getLogger(__name__)
 
-# Images per device in one forward pass, whatever the training batch is: rounding depends on it, and
-# features that are computed again must have the same bits.
+# Images per device in one forward pass.
 IMAGES_PER_DEVICE = 32
 
 
@@ -53,6 +50,43 @@ class View(NamedTuple):
     transform: Transform
     epoch: int
     settings: dict[str, Any]
+
+
+class Backbone(Protocol):
+    """Computes the features of images: the frozen layers before a network's output layer.
+
+    ``shape`` is that of one image's features, ``batch_size`` the number of images in one
+    forward pass, whatever the training batch is: rounding depends on it, and features that
+    are computed again must have the same bits. ``key`` identifies everything that the bits
+    depend on, apart from the images: the framework, and the names and values of the weights.
+    """
+
+    shape: tuple[int, ...]
+    batch_size: int
+
+    def key(self) -> str:
+        """A text that identifies framework and weights."""
+        ...
+
+    def begin(self, pixels: np.ndarray) -> Pending:
+        """Start to compute images ``(N, crop, crop, 3) uint8``; call the result for features.
+
+        They are ``(N, D) float32``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free memory that only this computation needs."""
+        ...
+
+
+def weights_hash(parameters: Iterable[tuple[str, np.ndarray]]) -> str:
+    """The SHA-256 of names, shapes and values of parameters."""
+    digest = hashlib.sha256()
+    for name, values in parameters:
+        digest.update(f"{name} {values.shape} {values.dtype}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def training_views(config: Config) -> list[View]:
@@ -91,11 +125,8 @@ def _write_and_map(file: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarr
 class FeatureStore:
     """The cached features of a network's frozen layers (its backbone)."""
 
-    def __init__(
-        self, config: Config, network: Any, backbone: Backbone, contexts: Sequence[Any]
-    ) -> None:
-        self._config, self._network, self._backbone = config, network, backbone
-        self._contexts = list(contexts)
+    def __init__(self, config: Config, backbone: Backbone) -> None:
+        self._config, self._backbone = config, backbone
         self.folder = home_folder() / "features"
 
     def open(
@@ -127,8 +158,7 @@ class FeatureStore:
             for index in missing:
                 blocks = self._compute(paths, views[index], bar, check)
                 found[index] = _write_and_map(files[index], shape, blocks)
-        # Frees the memory of the static graph.
-        self._backbone.block.hybridize(False)
+        self._backbone.close()
         return [features for features in found if features is not None]
 
     def _files(self, images: Sequence[str], views: Sequence[View]) -> list[Path]:
@@ -138,7 +168,7 @@ class FeatureStore:
         key = {
             "version": fashionai.__version__,
             "network": self._config.model.name,
-            "weights": self._weights_hash(),
+            "weights": self._backbone.key(),
             "images": content_hash("".join(images).encode()),
             "input": [data.resize_short, data.crop, mean, std],
         }
@@ -149,13 +179,9 @@ class FeatureStore:
         self, paths: Sequence[Path], view: View, bar: Any, check: Callable[[], None]
     ) -> Iterator[np.ndarray]:
         """Yield the features of all images in batches, ``(B, D) float32``."""
-        config = self._config
-        batch_size = IMAGES_PER_DEVICE * len(self._contexts)
+        config, batch_size = self._config, self._backbone.batch_size
         loader = Loader(
             paths, view.transform, batch_size, workers=config.data.workers, seed=config.seed
-        )
-        forward = Forward(
-            self._backbone.block, *config.data.normalization, self._contexts, columns=[]
         )
 
         def batches() -> Iterator[np.ndarray]:
@@ -164,11 +190,7 @@ class FeatureStore:
                 yield batch.images
                 bar.update(len(batch.rows))
 
-        def begin(pixels: np.ndarray) -> Pending:
-            pending = forward.outputs(pixels)
-            return lambda: pending().reshape(len(pixels), -1)
-
-        return mean_over_views(begin, batches(), batch_size)
+        return mean_over_views(self._backbone.begin, batches(), batch_size)
 
     def _make_room(self, needed: int) -> None:
         """Make the folder; TrainingError unless it has ``needed`` bytes of free disk space."""
@@ -186,14 +208,3 @@ class FeatureStore:
                 f"{free / 1e6:,.1f} MB are free",
                 DISK_HINT,
             )
-
-    def _weights_hash(self) -> str:
-        """The SHA-256 of names, shapes and values of all parameters outside the output layer."""
-        digest = hashlib.sha256()
-        output = output_names(self._network)
-        for name, parameter in self._network._collect_params_with_prefix().items():
-            if name not in output:
-                values = parameter.list_data()[0].asnumpy()
-                digest.update(f"{name} {values.shape} {values.dtype}\n".encode())
-                digest.update(values.tobytes())
-        return digest.hexdigest()

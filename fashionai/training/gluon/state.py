@@ -1,0 +1,86 @@
+"""The parameters of a Gluon network and the state of its optimizer as arrays, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def state_arrays(network: Any, trainer: Any) -> dict[str, np.ndarray]:
+    """``parameters/NAME/DEVICE`` and ``optimizer/INDEX/POSITION``; see Learner.state."""
+    arrays = {}
+    for name, parameter in network._collect_params_with_prefix().items():
+        for device, values in enumerate(_device_copies(parameter)):
+            arrays[f"parameters/{name}/{device}"] = values.asnumpy()
+    for index, state in _updaters(trainer)[0].states.items():
+        for position, values in enumerate(_arrays_of(state)):
+            arrays[f"optimizer/{index}/{position}"] = values.asnumpy()
+    return arrays
+
+
+def restore_state(
+    network: Any, trainer: Any, arrays: Mapping[str, np.ndarray], updates: int
+) -> None:
+    """Restore the result of state_arrays after a number of updates.
+
+    The network must not have been trained yet. Adam's bias correction depends on the number of
+    updates.
+    """
+    _connect_devices(trainer)
+    for name, parameter in network._collect_params_with_prefix().items():
+        for device, values in enumerate(_device_copies(parameter)):
+            values[:] = arrays[f"parameters/{name}/{device}"]
+        if parameter.grad_req != "null":
+            parameter.set_data(parameter.list_data()[0])
+    _load_optimizer(arrays, trainer)
+    trainer.optimizer.begin_num_update = updates
+    trainer.optimizer.num_update = updates
+
+
+def _load_optimizer(arrays: Mapping[str, np.ndarray], trainer: Any) -> None:
+    """Restore the optimizer state of every device, without its counts of updates."""
+    optimizer = trainer.optimizer
+    saved = [name.split("/") for name in arrays if name.startswith("optimizer/")]
+    for device, updater in enumerate(_updaters(trainer)):
+        for index in sorted({int(index) for _, index, _ in saved}):
+            weight = trainer._params[index].list_data()[device]
+            state = optimizer.create_state_multi_precision(index, weight)
+            for position, values in enumerate(_arrays_of(state)):
+                values[:] = arrays[f"optimizer/{index}/{position}"]
+            updater.states[index] = state
+            updater.states_synced[index] = True
+
+
+def _connect_devices(trainer: Any) -> None:
+    """Let the trainer copy device 0's parameters to the others now, before they are restored."""
+    if not trainer._kv_initialized:
+        trainer._init_kvstore()
+    if trainer._params_to_init:
+        trainer._init_params()
+
+
+def _device_copies(parameter: Any) -> list[Any]:
+    """The arrays of a parameter that may differ between devices.
+
+    Weights are equal on all devices after each update. Running statistics of batch
+    normalisation, which have no gradient, differ between devices.
+    """
+    copies: list[Any] = parameter.list_data()
+    return copies if parameter.grad_req == "null" else copies[:1]
+
+
+def _updaters(trainer: Any) -> list[Any]:
+    """One optimizer state per device. The attribute is private: Gluon's own save is a pickle."""
+    updaters: list[Any] = trainer._updaters
+    return updaters
+
+
+def _arrays_of(state: Any) -> list[Any]:
+    """The arrays in an optimizer's state, which is None, an array or nested tuples of them."""
+    if state is None:
+        return []
+    if isinstance(state, (list, tuple)):
+        return [array for part in state for array in _arrays_of(part)]
+    return [state]

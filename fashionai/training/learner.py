@@ -1,0 +1,199 @@
+"""What a training needs of a framework, and the part of it that is the same for all of them.
+
+A framework implements :class:`Learner`. The training loop, its files and its scores know this
+class alone.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Optional
+
+import numpy as np
+
+from fashionai.config import Config
+from fashionai.datasets.prepared.samples import Samples
+from fashionai.files import atomic_path
+from fashionai.files.array_lists import write_array_list
+from fashionai.metrics import overall_scores, task_scores
+from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
+from fashionai.pipeline.mixing import Mixing, draw_mixing
+from fashionai.tasks import columns_of
+from fashionai.training.batches.class_balance import class_weights
+from fashionai.training.batches.inputs import Inputs
+from fashionai.training.batches.plan import BatchPlan
+from fashionai.training.batches.targets import mix_targets, soft_targets
+
+
+class DevicePart(NamedTuple):
+    """The part of a batch that one device computes.
+
+    ``inputs`` are ``(B, ...)``, pixels or features, not mixed yet. ``targets`` are
+    ``(B, C) float32``, mixed already; ``weighted`` are the targets with the weights of their
+    classes, whose cross-entropy is the loss.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weighted: np.ndarray
+    mixing: Optional[Mixing]
+
+
+class StepResult(NamedTuple):
+    """The results of a step, which a device may still be computing.
+
+    ``images`` is the number of images of the step. ``read`` waits for the results and returns
+    the sum of the losses and the number of correct predictions.
+    """
+
+    step: int
+    images: int
+    read: Callable[[], tuple[float, int]]
+
+
+class Learner(abc.ABC):
+    """A network with its optimizer on its devices: steps, scores, and its state as arrays.
+
+    All randomness is a function of (seed, epoch, sample) or (seed, epoch, step).
+
+    ``inputs`` yields the batches, ``contexts`` are the devices, ``has_average`` tells whether
+    there are averaged weights. ``framework_errors`` are the exceptions with which the framework
+    refuses to compute, for instance when the memory of a GPU is used up.
+    """
+
+    framework: ClassVar[str]
+    framework_errors: ClassVar[tuple[type[Exception], ...]]
+    inputs: Inputs
+    has_average: bool
+
+    def __init__(self, config: Config, train: Samples, contexts: Sequence[Any]) -> None:
+        """Raises ConfigError for weights of unknown classes, TrainingError as BatchPlan does."""
+        self.config, self.train, self.contexts = config, train, list(contexts)
+        self.columns = columns_of(train.tasks)
+        self.batch_plan = BatchPlan(config, train, len(self.contexts))
+        self._class_weights = class_weights(config.loss.class_weights, train)
+
+    @abc.abstractmethod
+    def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
+        """Start a forward pass, a backward pass and an update on all devices.
+
+        ``step`` counts from 0 in every epoch.
+        """
+
+    @abc.abstractmethod
+    def wait(self) -> None:
+        """Wait until the devices have computed everything that was started."""
+
+    @abc.abstractmethod
+    def probabilities(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+        """Probabilities ``(N, C) float64`` of batches ``(B, 1, ...)`` of ``inputs.evaluation``.
+
+        The columns of each task sum to 1.
+        """
+
+    @abc.abstractmethod
+    def average_statistics(self) -> None:
+        """Set the running statistics of batch normalisation to their mean over devices.
+
+        Validation then uses the same statistics as the files of parameters.
+        """
+
+    @abc.abstractmethod
+    def averaged(self) -> AbstractContextManager[None]:
+        """While in this context, the network has the averaged weights; needs ``has_average``."""
+
+    @abc.abstractmethod
+    def loaded(self, file: Path) -> AbstractContextManager[None]:
+        """While in this context, the network has the parameters of a file."""
+
+    @abc.abstractmethod
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The network's parameters under the names of parameter files."""
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that the next step depends on.
+
+        The names are ``parameters/NAME/DEVICE``, ``optimizer/INDEX/POSITION``,
+        ``average/NAME`` and ``loss_scale``. INDEX counts the network's parameters in the order
+        of Gluon's collect_params. Only running statistics differ between devices; other
+        parameters have device 0 alone.
+        """
+
+    @abc.abstractmethod
+    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+        """Restore the result of state() after ``steps`` steps; no step must have been made yet.
+
+        Raises KeyError, ValueError or one of framework_errors for the state of another network.
+        """
+
+    @abc.abstractmethod
+    def memory_gigabytes(self) -> float:
+        """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
+
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """Yield the training batches of an epoch, without the first ``skip`` batches."""
+        return self.inputs.training(self.batch_plan.draws(epoch), skip)
+
+    def device_parts(self, batch: Batch, epoch: int, step: int) -> Iterator[DevicePart]:
+        """Yield each device's part of a training batch; every part is mixed on its own."""
+        rng = np.random.default_rng((self.config.seed, epoch, step, MIXING_STREAM))
+        count = len(self.contexts)
+        all_targets = np.array_split(self._targets(batch.rows), count)
+        for inputs, targets in zip(np.array_split(batch.images[:, 0], count), all_targets):
+            mixing = draw_mixing(self.config.loss, len(inputs), inputs.shape[1], rng)
+            targets = targets if mixing is None else mix_targets(targets, mixing)
+            weights = self._class_weights
+            weighted = targets if weights is None else targets * weights
+            yield DevicePart(inputs, targets, weighted, mixing)
+
+    def step_seed(self, epoch: int, step: int) -> int:
+        """The seed of the framework's own random numbers in a step, which drop units out."""
+        state = np.random.SeedSequence((self.config.seed, epoch, step, STEP_STREAM))
+        return int(state.generate_state(1)[0] >> 1)
+
+    def scores(
+        self, samples: Samples, check: Callable[[], None] = lambda: None
+    ) -> dict[str, float]:
+        """Scores of the centre crops: the mean over tasks, and ``TASK.SCORE`` of several tasks.
+
+        ``predicted_classes`` is the number of different classes that are predicted, of the
+        task with the fewest: 1 means that training has collapsed. ``check`` is called
+        before each batch and may raise to stop.
+        """
+        probabilities = samples.by_task(self.probabilities(self.inputs.evaluation(samples, check)))
+        by_task = {
+            task.short_name: task_scores(probabilities[head], samples.marks_of(head))
+            for head, task in enumerate(samples.tasks)
+        }
+        scores = overall_scores(list(by_task.values()))
+        predicted = [rows.argmax(axis=1) for rows in probabilities]
+        scores["predicted_classes"] = min(len(np.unique(classes)) for classes in predicted)
+        if len(by_task) > 1:
+            for task, task_values in by_task.items():
+                scores |= {f"{task}.{name}": score for name, score in task_values.items()}
+        return scores
+
+    def save_parameters(
+        self, file: Path, before_replacing: Callable[[Path], None] = lambda written: None
+    ) -> None:
+        """Write the network's parameters, which the stock network can load, atomically.
+
+        ``before_replacing`` gets the complete temporary file, before it replaces ``file``.
+        """
+        with atomic_path(file) as temporary:
+            write_array_list(temporary, self.parameters())
+            before_replacing(temporary)
+
+    def _targets(self, rows: np.ndarray) -> np.ndarray:
+        data = self.config.data
+        return soft_targets(
+            self.train.marks[rows],
+            self.train.heads[rows],
+            self.columns,
+            maybe_share=data.maybe_share if data.maybe == "soft" else 0.0,
+            smoothing=self.config.loss.label_smoothing,
+        )

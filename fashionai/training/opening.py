@@ -1,0 +1,58 @@
+"""Opens the learner of a configuration, without importing any framework before it is needed."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Optional, Protocol
+
+from fashionai.config import Config
+from fashionai.datasets.prepared.samples import Samples
+from fashionai.training.learner import Learner
+from fashionai.weights.store import StartingWeights
+
+
+class Opened(NamedTuple):
+    """A learner with its resolved configuration; its initial weights, unless it resumes."""
+
+    learner: Learner
+    config: Config
+    weights: Optional[StartingWeights]
+
+
+class Opener(Protocol):
+    """Opens a learner; see open_learner."""
+
+    def __call__(
+        self,
+        config: Config,
+        train: Samples,
+        contexts: Sequence[Any],
+        resuming: bool = False,
+        *,
+        pixels_only: bool = False,
+    ) -> Opened:
+        """Open a learner."""
+        ...
+
+
+def open_learner(
+    config: Config,
+    train: Samples,
+    contexts: Sequence[Any],
+    resuming: bool = False,
+    *,
+    pixels_only: bool = False,
+) -> Opened:
+    """Open the learner of a configuration on devices, with its initial weights.
+
+    ``resuming`` tells that the weights will come from a saved state, so that pretrained ones
+    need not be at hand. With ``pixels_only`` no features are kept. The returned configuration
+    has the mean and the standard deviation of the weights' input.
+
+    Raises WeightsError for pretrained weights that are missing or do not fit, ConfigError for
+    settings that the network or the devices cannot compute, TrainingError for fewer training
+    images than devices.
+    """
+    opener: Opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
+    return opener(config, train, contexts, resuming, pixels_only=pixels_only)
