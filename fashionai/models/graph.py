@@ -10,13 +10,11 @@ from typing import Any, NamedTuple
 
 from fashionai.errors import RunError
 from fashionai.files.array_lists import check_array_list
+from fashionai.models.description import INPUT
 from fashionai.models.parameter_files import save_arrays
 from fashionai.runtime import import_mxnet
 
 mx = import_mxnet()
-
-# The name of the input variable of a graph.
-INPUT = "data"
 
 
 class Graph(NamedTuple):
