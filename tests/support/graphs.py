@@ -119,8 +119,8 @@ def by_torch(
     inputs = torch.tensor(data, requires_grad=training)
     output = network(inputs)
     if training:
-        (output * torch.from_numpy(weights_of(output.shape))).sum().backward()
         network.update_statistics(data.shape)
+        (output * torch.from_numpy(weights_of(output.shape))).sum().backward()
     gradients = {name: each.grad for name, each in network.named().items() if each.requires_grad}
     if training:
         gradients["data"] = inputs.grad

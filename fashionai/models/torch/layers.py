@@ -68,13 +68,23 @@ def batch_norm(
     """
     if axis != 1:
         x = x.movedim(axis, 1)
-    if training:
+    if training and batch_mean is not None:
         mean, variance = batch_mean, batch_variance  # type: ignore[assignment]
-    # F.batch_norm refuses a batch with one value per channel, which MXNet accepts.
-    x = torch.batch_norm(
-        x, gamma, beta, mean, variance, training, 1.0, eps, torch.backends.cudnn.enabled
-    )
+    if training and x.numel() == x.shape[1]:
+        x = _normalise_single_values(x, gamma, beta, mean)
+    else:
+        x = F.batch_norm(x, mean, variance, gamma, beta, training, 1.0, eps)
     return x if axis == 1 else x.movedim(1, axis)
+
+
+def _normalise_single_values(
+    x: Tensor, gamma: Optional[Tensor], beta: Tensor, batch_mean: Tensor
+) -> Tensor:
+    """Normalise one value per channel, whose variance is 0; PyTorch refuses to."""
+    batch_mean.copy_(x.detach().reshape(-1))
+    sides = (1, -1) + (1,) * (x.dim() - 2)
+    scaled = x * 0.0 if gamma is None else x * 0.0 * gamma.reshape(sides)
+    return scaled + beta.reshape(sides)
 
 
 def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, *, axis: int, eps: float) -> Tensor:

@@ -108,17 +108,16 @@ class GraphNetwork(nn.Module):
         """Update layers of equal momentum."""
 
         def tensors(field: str) -> list[Tensor]:
-            return [getattr(self.graph, getattr(layer, field)) for layer in layers_]
+            # Autograd refuses a backward pass after changes of tensors that it has saved, but that
+            # of batch normalisation in training does not read them. It does not see those of data.
+            return [getattr(self.graph, getattr(layer, field)).data for layer in layers_]
 
         means, variances = tensors("batch_mean"), tensors("batch_variance")
-        for variance, count in zip(variances, counts):
-            if count == 1:
-                variance.zero_()  # PyTorch has divided 0 by 0.
         torch._foreach_mul_(variances, [(count - 1) / count for count in counts])
         running, batch = tensors("mean") + tensors("variance"), means + variances
         torch._foreach_mul_(running, layers_[0].momentum)
         torch._foreach_add_(running, batch, alpha=1 - layers_[0].momentum)
-        # PyTorch multiplies the old values by 0, which keeps infinite ones and those of one value.
+        # The next pass multiplies the old values by 0, which would keep infinite ones.
         torch._foreach_zero_(batch)
 
     def _values_per_channel(self, shape: tuple[int, ...]) -> list[int]:

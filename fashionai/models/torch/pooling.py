@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Optional
 
@@ -28,7 +27,7 @@ def max_pooling(x: Tensor, kernel: Pair, stride: Pair, pad: Pair, full: bool) ->
     sides = _output_sides(x, kernel, stride, pad, full)
     if full and _is_native(kernel, pad) and _ends_inside(x, stride, pad, sides):
         return F.max_pool2d(x, kernel, stride, pad, ceil_mode=True)
-    padded = _padded(x, kernel, stride, pad, sides, -math.inf)
+    padded = _padded(x, kernel, stride, pad, sides, torch.finfo(x.dtype).min)
     return F.max_pool2d(padded, kernel, stride)
 
 
@@ -114,10 +113,10 @@ def _padded(
 def _counts(
     side: int, kernel: int, stride: int, pad: int, outputs: int, include_pad: bool
 ) -> list[float]:
-    """The number of values that each window counts along one axis."""
+    """The number of values that each window counts along one axis, at least 1."""
     counts = []
     for output in range(outputs):
         begin = output * stride - pad
         end = min(begin + kernel, side + pad)
         counts.append(end - begin if include_pad else min(end, side) - max(begin, 0))
-    return [float(count) for count in counts]
+    return [float(max(count, 1)) for count in counts]

@@ -159,13 +159,17 @@ def test_activations(kind: str) -> None:
         {"act_type": "leaky"},
         {"act_type": "leaky", "slope": 0.1},
         {"act_type": "elu", "slope": 0.7},
-        {"act_type": "selu"},
         {"act_type": "gelu"},
         {"act_type": "prelu"},
     ],
 )
 def test_leaky_activations(options) -> None:
     check(S.LeakyReLU(X, **options))
+
+
+def test_selu() -> None:
+    # MXNet 1.9.1's gradient is not that of its output.
+    check(S.LeakyReLU(X, act_type="selu"), training=False)
 
 
 def test_random_slopes_are_the_mean_in_evaluation() -> None:
@@ -328,8 +332,8 @@ def test_dropout_keeps_the_mean(axes) -> None:
     ("make", "named"),
     [
         (
-            lambda: S.SpatialTransformer(X, X, name="turn"),
-            "operator SpatialTransformer .*node turn",
+            lambda: S.L2Normalization(X, name="scale"),
+            "operator L2Normalization of this network .*node scale",
         ),
         (
             lambda: S.Pooling(X, kernel=(2, 2), pool_type="lp", p_value=2, name="root"),
