@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.freezing import layers_and_output
@@ -17,6 +17,8 @@ mx = import_mxnet()
 # Operators and activations whose output is random.
 RANDOM = re.compile("random|sample|shuffle|rrelu", re.IGNORECASE)
 DEFAULT_DROPOUT = 0.5
+
+SEVERAL_CALLS = "its logits are not the result of one call of its output layer"
 
 
 class NotConstantError(Exception):
@@ -44,23 +46,19 @@ def cut_backbone(network: Any, crop: int) -> Backbone:
     statistics of the batch, or if the features are not one vector per image.
     """
     _, output = layers_and_output(network)
-    features = _input_of(output, network)
-    parameters = network.collect_params()
-    _check_constant(json.loads(features.tojson())["nodes"])
-    for name in features.list_arguments():
-        if name != INPUT and parameters[name].grad_req != "null":
-            raise NotConstantError(f"{name}, before the output layer, is trained as well")
-    _, ((_, *shape),), _ = features.infer_shape_partial(**{INPUT: (1, 3, crop, crop)})
-    if not shape or shape[0] != math.prod(shape):
-        sizes = " x ".join(map(str, shape))
-        raise NotConstantError(
-            f"its output layer has an input of {sizes} values per image, expected one vector"
-        )
-    return Backbone(symbol_block(features, parameters), output, tuple(shape))
+    _, features = trace_to_output_layer(network, output)
+    if features is None:
+        raise NotConstantError(SEVERAL_CALLS)
+    check_frozen(network, features)
+    shape = feature_shape(features, crop)
+    return Backbone(symbol_block(features, network.collect_params()), output, shape)
 
 
-def _input_of(output: Any, network: Any) -> Any:
-    """The symbol that a network passes to its output layer."""
+def trace_to_output_layer(network: Any, output: Any) -> tuple[Any, Optional[Any]]:
+    """The symbols of a network's logits and of what it passes to its output layer.
+
+    The second one is None if the logits are not the result of one call of the output layer.
+    """
     calls: list[Sequence[Any]] = []
     results: list[Any] = []
     hooks = [
@@ -70,9 +68,28 @@ def _input_of(output: Any, network: Any) -> Any:
     logits = network(mx.sym.var(INPUT))
     for hook in hooks:
         hook.detach()
-    if [len(arguments) for arguments in calls] != [1] or results[0].name != logits.name:
-        raise NotConstantError("its logits are not the result of one call of its output layer")
-    return calls[0][0]
+    once = [len(arguments) for arguments in calls] == [1] and results[0].name == logits.name
+    return logits, calls[0][0] if once else None
+
+
+def check_frozen(network: Any, features: Any) -> None:
+    """Raise NotConstantError if the features of an image would differ between epochs."""
+    parameters = network.collect_params()
+    _check_constant(json.loads(features.tojson())["nodes"])
+    for name in features.list_arguments():
+        if name != INPUT and parameters[name].grad_req != "null":
+            raise NotConstantError(f"{name}, before the output layer, is trained as well")
+
+
+def feature_shape(features: Any, crop: int) -> tuple[int, ...]:
+    """The shape of the features of one image. Raises NotConstantError unless it is one vector."""
+    _, ((_, *shape),), _ = features.infer_shape_partial(**{INPUT: (1, 3, crop, crop)})
+    if not shape or shape[0] != math.prod(shape):
+        sizes = " x ".join(map(str, shape))
+        raise NotConstantError(
+            f"its output layer has an input of {sizes} values per image, expected one vector"
+        )
+    return tuple(shape)
 
 
 def _check_constant(nodes: Sequence[Mapping[str, Any]]) -> None:

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 from fashionai.errors import RunError
 from fashionai.files.array_lists import read_array_list, write_array_list
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.description import INPUT
 
 mx = import_mxnet()
-
-# The name of the input variable of a graph.
-INPUT = "data"
 
 
 class Graph(NamedTuple):

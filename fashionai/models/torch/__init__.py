@@ -1,0 +1,1 @@
+"""Traced networks computed by PyTorch. Nothing here imports MXNet, directly or indirectly."""
