@@ -29,7 +29,7 @@ PUBLIC = {
     "average_files": "fashionai.scoring.ensemble",
     "find_learning_rate": "fashionai.training.lr_finder",
     "CrossValidation": "fashionai.cross_validation",
-    "contexts": "fashionai.frameworks.mxnet",
+    "contexts": "fashionai.frameworks.choice",
 }
 
 

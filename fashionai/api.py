@@ -274,7 +274,8 @@ def predict(
     import numpy as np
     import pandas as pd
 
-    from fashionai.frameworks.mxnet import contexts
+    from fashionai.engines.registry import framework_of
+    from fashionai.frameworks.choice import contexts
     from fashionai.predictions.classify import choose_runs, classify
     from fashionai.predictions.run_choice import Candidates
     from fashionai.web.downloads import DownloadLimits
@@ -282,7 +283,7 @@ def predict(
     results = classify(
         [str(image) for image in _listed(images)],
         choose_runs(Candidates.open([_path(each) for each in _listed(run)])),
-        contexts(device, list(gpus)),
+        contexts(device, list(gpus), framework_of(engine)),
         top=ALL_CLASSES,
         limits=DownloadLimits(),
         rng=np.random.default_rng(),
@@ -347,7 +348,8 @@ def evaluate(
     """
     import pandas as pd
 
-    from fashionai.frameworks.mxnet import contexts
+    from fashionai.engines.registry import framework_of
+    from fashionai.frameworks.choice import contexts
     from fashionai.scoring.evaluate import evaluate_file
     from fashionai.scoring.splits import evaluate_run
 
@@ -359,7 +361,7 @@ def evaluate(
         raise ConfigError("evaluate: a DataFrame of predictions needs labels")
     else:
         options = {"crops": crops, "batch_size": batch_size, "engine": engine}
-        devices = contexts(device, list(gpus))
+        devices = contexts(device, list(gpus), framework_of(engine))
         opened = what if isinstance(what, Run) else Run.open(Path(what))
         evaluations = evaluate_run(opened, split, devices, threshold, **options)
     rows = [{"task": each.name, "rows": each.rows, **each.scores} for each in evaluations]

@@ -27,10 +27,9 @@ from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
 from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import engines_on
-from fashionai.errors import ConfigError, FashionAIError, TrainingError
+from fashionai.errors import ConfigError, FashionAIError, TrainingError, first_line
 from fashionai.families import find_task
-from fashionai.frameworks.mxnet import contexts, import_mxnet
-from fashionai.models.mixed_precision import check_precision
+from fashionai.frameworks.choice import choose_devices
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
 from fashionai.pipeline.loader import Loader
@@ -41,10 +40,9 @@ from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.batches.inputs import FeatureInputs
+from fashionai.training.engine_choice import check_precision
 from fashionai.training.opening import open_learner
 from fashionai.training.trainer import Trainer
-
-mx = import_mxnet()
 
 # Training images: enough batches for decoding to run ahead of the steps, and at least MIN_IMAGES.
 BATCHES, MIN_IMAGES = 4, 64
@@ -71,7 +69,7 @@ class BenchmarkSettings(NamedTuple):
 
     def contexts(self) -> list[Any]:
         """The devices."""
-        return contexts(self.device, self.gpus)
+        return choose_devices(self.config.engine, self.device, self.gpus).contexts
 
 
 def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> Speeds:
@@ -82,7 +80,7 @@ def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> Spee
     prepared, and the errors of training and of the engines.
     """
     threads, devices = usable_cores(), settings.contexts()
-    check_precision(settings.config.precision, devices)
+    check_precision(settings.config, devices)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fashionai-")))
         # The features of frozen layers are temporary, too.
@@ -242,7 +240,7 @@ def _measure_batch_sizes(
         speeds[size // 2] = _measure_steps(settings, size // 2)
     if devices[0].device_type == "gpu" and 2 * size * len(devices) <= images:
         # A batch that exceeds a GPU's memory raises an error, which does not end the process.
-        with suppress(mx.base.MXNetError):
+        with suppress(TrainingError):
             speeds[2 * size] = _measure_steps(settings, 2 * size)
     return speeds
 
@@ -290,7 +288,10 @@ def _measure_steps(settings: BenchmarkSettings, batch_size: int) -> float:
         learner.wait()
         return STEPS_PER_MEASUREMENT * len(batch.rows)
 
-    return _images_per_second(settings.seconds, steps)
+    try:
+        return _images_per_second(settings.seconds, steps)
+    except learner.framework_errors as error:
+        raise TrainingError(f"{learner.framework} stopped: {first_line(error)}") from error
 
 
 def _measure_engines(

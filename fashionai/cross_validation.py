@@ -31,7 +31,7 @@ from fashionai.errors import (
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.yaml_files import dump_yaml, load_yaml
-from fashionai.models.mixed_precision import check_precision
+from fashionai.frameworks.choice import choose_devices, framework_of_devices
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import (
@@ -58,6 +58,7 @@ from fashionai.runs import (
 from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
 from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
+from fashionai.training.engine_choice import check_precision
 from fashionai.training.estimate import duration
 from fashionai.training.start import new_folder
 from fashionai.training.trainer import Trainer
@@ -91,14 +92,16 @@ class CrossValidation:
     Args:
         path: Folder of the cross-validation. ``fashionai.cross_validation.open_cross_validation``
             begins or resumes one.
+        contexts: Devices to train and predict on.
 
     Example:
         >>> cross_validation = fashionai.CrossValidation(Path("runs/skirt-folds"))
         >>> scores = json.loads(cross_validation.scores_file.read_text())
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, contexts: Sequence[Any] = ()) -> None:
         self.path = path
+        self._contexts = list(contexts)
         self.settings_file = path / CROSS_VALIDATION_FILE
         self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
@@ -124,11 +127,11 @@ class CrossValidation:
         config: Optional[Config],
         overrides: Sequence[str],
         given: Mapping[str, Any],
-    ) -> None:
+    ) -> Config:
         """Check that configuration, settings and data are the same as at the beginning.
 
-        The number of decoding threads may differ; the new number is saved. Raises RunError
-        for any other difference.
+        Returns the configuration. The number of decoding threads may differ; the new number is
+        saved. Raises RunError for any other difference.
         """
         if not self.has_begun:
             raise RunError(
@@ -136,8 +139,8 @@ class CrossValidation:
                 "Start one with --config",
             )
         stored = self._read_settings()
-        wanted = config or self._read_config(overrides)
         saved = self._read_config()
+        wanted = (config or self._read_config(overrides)).with_engine_of(saved)
         wanted = wanted.with_input(saved.data.mean, saved.data.std)
         different = deciding_differences(saved, wanted)
         for name, value in given.items():
@@ -155,10 +158,9 @@ class CrossValidation:
             )
         with self._locked():
             save_config(wanted, self.config_file)
+        return wanted
 
-    def run(
-        self, contexts: list[Any], progress: ProgressBar, *, batch_size: int = 16
-    ) -> OutOfFoldScores:
+    def run(self, progress: ProgressBar, *, batch_size: int = 16) -> OutOfFoldScores:
         """Train the folds that are not finished, predict and score the held-out images.
 
         ``batch_size`` is the number of images per device in predictions. A cross-validation
@@ -167,23 +169,23 @@ class CrossValidation:
         another process computes the same cross-validation.
         """
         with self._locked():
-            return self._run(contexts, progress, batch_size)
+            return self._run(progress, batch_size)
 
-    def _run(self, contexts: list[Any], progress: ProgressBar, batch_size: int) -> OutOfFoldScores:
+    def _run(self, progress: ProgressBar, batch_size: int) -> OutOfFoldScores:
         config, crops = self._read_config(), self._read_settings()["crops"]
         count = len(self._begun_runs)
         configs = [self._fold_config(config, number) for number in range(1, count + 1)]
-        runs = self._train_folds(configs, contexts)
+        runs = self._train_folds(configs)
         draw_folds([run.folder for run in runs], self.plot_file, config.monitor)
         held_out = [read_samples(fold_config, "val") for fold_config in configs]
         for run in runs:
             run.check_usable()
         # Always the same engine: the automatic choice may differ after an interruption.
         probabilities = self._predict(
-            *(runs, held_out, contexts, progress),
+            *(runs, held_out, progress),
             crops=crops,
             batch_size=batch_size,
-            engine="gluon",
+            engine=framework_of_devices(self._contexts),
         )
         scores = score_folds(held_out, probabilities)
         write_json(self.scores_file, scores.to_json())
@@ -212,18 +214,18 @@ class CrossValidation:
             )
         return stored
 
-    def _train_folds(self, configs: Sequence[Config], contexts: list[Any]) -> list[Run]:
+    def _train_folds(self, configs: Sequence[Config]) -> list[Run]:
         """Train the folds that are not finished; return the runs of all folds."""
         runs = []
         for number, (begun, config) in enumerate(zip(self._begun_runs, configs), start=1):
             log.info("fold %d of %d", number, len(configs))
             is_new, started = not begun.folder.has_begun, time.monotonic()
             try:
-                runs.append(self._train_fold(begun, config, contexts))
+                runs.append(self._train_fold(begun, config))
             except RunStoppedError as stopped:
                 raise RunStoppedError(
                     f"fold {number} of {len(configs)}: {stopped.message}",
-                    f"Resume with: {self._resume_command(contexts)}",
+                    f"Resume with: {self._resume_command()}",
                 ) from None
             draw_history(begun.folder)
             left = len(configs) - number
@@ -232,22 +234,23 @@ class CrossValidation:
                 log.info("about %s for the remaining %s", duration(seconds), counted(left, "fold"))
         return runs
 
-    def _train_fold(self, begun: Run, config: Config, contexts: list[Any]) -> Run:
+    def _train_fold(self, begun: Run, config: Config) -> Run:
         resume_from = begun if begun.folder.has_begun else None
         if resume_from is not None:
+            config = config.with_engine_of(resume_from.config)
             resume_from.check_same_config(config)
             if resume_from.is_finished:
                 log.info("%s: already finished", begun)
                 return resume_from
         begun.path.mkdir(exist_ok=True)
-        Trainer(config, contexts, resume_from).fit(begun.folder)
+        Trainer(config, self._contexts, resume_from).fit(begun.folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device before
         # the next fold is trained.
         gc.collect()
         return Run(begun.folder)
 
-    def _resume_command(self, contexts: list[Any]) -> str:
-        gpus = ",".join(str(each.device_id) for each in contexts if each.device_type == "gpu")
+    def _resume_command(self) -> str:
+        gpus = ",".join(str(each.device_id) for each in self._contexts if each.device_type == "gpu")
         command = f"fashionai cross-validate --run {shlex.quote(str(self.path))} --resume"
         return command + (f" --gpus {gpus}" if gpus else "")
 
@@ -258,7 +261,6 @@ class CrossValidation:
         self,
         runs: Sequence[Run],
         held_out: Sequence[Samples],
-        contexts: list[Any],
         progress: ProgressBar,
         **options: Any,
     ) -> list[list[np.ndarray]]:
@@ -266,7 +268,7 @@ class CrossValidation:
         total = sum(len(samples.paths) for samples in held_out)
         with progress("predicting held-out images", total) as advance:
             probabilities = [
-                predict_samples(samples, run, contexts, progress=advance, **options)
+                predict_samples(samples, run, self._contexts, progress=advance, **options)
                 for run, samples in zip(runs, held_out)
             ]
         file_format = probability_format(held_out[0].tasks[0])
@@ -320,7 +322,8 @@ def open_cross_validation(
     overrides: Sequence[str],
     given: Mapping[str, Any],
     path: Optional[Path],
-    contexts: Sequence[Any],
+    device: str,
+    gpus: Sequence[int],
     progress: ProgressBar,
     *,
     resume: bool = False,
@@ -329,20 +332,19 @@ def open_cross_validation(
     """Begin a cross-validation, or resume one.
 
     ``given`` are values of FoldSettings; None stands for the default or, when resuming, for
-    the saved value. Raises ConfigError for a configuration that is wrong or that
-    ``contexts`` cannot compute, RunError when there is nothing to resume or when it was
-    begun with another configuration, settings or data.
+    the saved value. ``device`` and ``gpus`` are as for choose_devices. Raises ConfigError for a
+    configuration that is wrong or that the devices cannot compute, RunError when there is
+    nothing to resume or when it was begun with another configuration, settings or data.
     """
     config = None if config_file is None else load_config(config_file, overrides)
-    if config is not None:
-        check_precision(config.precision, contexts)
     if path is None:
         assert config is not None
         path = RUNS_FOLDER / f"{config.run_name}-folds"
     cross_validation = CrossValidation(path)
     if config is None or (resume and cross_validation.has_begun):
-        cross_validation.prepare_resume(config, overrides, given)
-        return cross_validation
+        saved = cross_validation.prepare_resume(config, overrides, given)
+        return CrossValidation(path, choose_devices(saved.engine, device, gpus).contexts)
+    config, contexts = _with_devices(config, device, gpus)
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")
     settings = FoldSettings(**{name: value for name, value in given.items() if value is not None})
@@ -352,9 +354,17 @@ def open_cross_validation(
     folds = plan_folds(config, settings, progress)
     if overwrite:
         remove_run(path)
-    cross_validation = CrossValidation(new_folder(path, exactly=resume).path)
+    cross_validation = CrossValidation(new_folder(path, exactly=resume).path, contexts)
     cross_validation.begin(config, settings, folds)
     return cross_validation
+
+
+def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Config, list[Any]]:
+    """The configuration with the framework that computes on these devices, and the devices."""
+    chosen = choose_devices(config.engine, device, gpus)
+    config = config.changed({"engine": chosen.engine})
+    check_precision(config, chosen.contexts)
+    return config, chosen.contexts
 
 
 def _with_input_of_weights(config: Config) -> Config:

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import platform
+import resource
 import sys
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def _container_cores() -> int:
         return math.ceil(int(quota) / int(period))
     except (OSError, ValueError):  # no such file, or "max" for no limit
         return sys.maxsize
+
+
+def peak_memory_gigabytes() -> float:
+    """The largest memory that this process has used, in GB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
 
 
 def zoo_cache_folder() -> Path:

@@ -13,7 +13,9 @@ from fashionai.cli.options import (
     batch_size_option,
     config_option,
     device_options,
+    engine_option,
     parse_gpus,
+    with_engine,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.errors import counted
@@ -63,6 +65,7 @@ KEY=VALUE overrides any key that fashionai config prints.
     help=f"Views of each held-out image.  [default: {DEFAULT_CROPS}]",
 )
 @batch_size_option
+@engine_option
 @device_options
 def command(
     overrides: tuple[str, ...],
@@ -75,6 +78,7 @@ def command(
     overwrite: bool,
     crops: Optional[str],
     batch_size: int,
+    engine: Optional[str],
     device: str,
     gpus: str,
 ) -> None:
@@ -92,7 +96,6 @@ def command(
         )
     chosen_gpus = parse_gpus(gpus)
     from fashionai.cross_validation import open_cross_validation
-    from fashionai.frameworks.mxnet import contexts
     from fashionai.reporting.tables import score_table
 
     log_to_terminal()
@@ -102,19 +105,19 @@ def command(
         "grouped_by_content": grouped_by_content,
         "crops": int(crops) if crops else None,
     }
-    devices = contexts(device, chosen_gpus)
     cross_validation = open_cross_validation(
         config_file,
-        overrides,
+        with_engine(overrides, engine),
         given,
         run_path,
-        devices,
+        device,
+        chosen_gpus,
         progress_bar,
         resume=resume,
         overwrite=overwrite,
     )
     click.echo(f"cross-validation -> {cross_validation.path}")
-    scores = cross_validation.run(devices, progress_bar, batch_size=batch_size)
+    scores = cross_validation.run(progress_bar, batch_size=batch_size)
     rows: list[tuple[str, Union[int, str], Mapping[str, float]]] = [
         (str(number), sum(task.rows for task in fold), overall)
         for number, (fold, overall) in enumerate(zip(scores.folds, scores.overall()), start=1)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Optional
 
 import click
 
-from fashionai.cli.options import config_option, device_options, overwrite_option, parse_gpus
+from fashionai.cli.options import (
+    config_option,
+    device_options,
+    engine_option,
+    overwrite_option,
+    parse_gpus,
+    with_engine,
+)
 from fashionai.cli.progress import progress_bar
 
 EPILOG = """
@@ -45,6 +53,7 @@ COLUMNS = ("learning_rate", "loss", "smoothed_loss")
 )
 @click.option("--steps", type=click.IntRange(min=20), default=100, help="Number of training steps.")
 @overwrite_option
+@engine_option
 @device_options
 def command(
     overrides: tuple[str, ...],
@@ -54,6 +63,7 @@ def command(
     highest: float,
     steps: int,
     overwrite: bool,
+    engine: Optional[str],
     device: str,
     gpus: str,
 ) -> None:
@@ -70,18 +80,19 @@ def command(
     from fashionai.config import load_config
     from fashionai.files.csv_files import write_rows
     from fashionai.files.outputs import PICTURES, check_output, csv_kind
-    from fashionai.frameworks.mxnet import contexts
+    from fashionai.frameworks.choice import choose_devices
     from fashionai.reporting.plots import draw_range_test
     from fashionai.training.lr_finder import find_learning_rate
 
     table, picture = out / "lr_finder.csv", out / "lr_finder.png"
     check_output("--out", table, csv_kind("a range test", COLUMNS), overwrite=overwrite)
     check_output("--out", picture, PICTURES, overwrite=overwrite)
-    config = load_config(config_file, overrides)
-    devices = contexts(device, parse_gpus(gpus))
+    config = load_config(config_file, with_engine(overrides, engine))
+    chosen = choose_devices(config.engine, device, parse_gpus(gpus))
+    config = config.changed({"engine": chosen.engine})
     with progress_bar("range test", steps, "steps") as advance:
         found = find_learning_rate(
-            config, devices, lowest=lowest, highest=highest, steps=steps, progress=advance
+            config, chosen.contexts, lowest=lowest, highest=highest, steps=steps, progress=advance
         )
     write_rows(table, [COLUMNS, *zip(*found[:3])])
     draw_range_test(picture, *found)

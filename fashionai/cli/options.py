@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import glob
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
 
-from fashionai.engines.registry import AUTO, ENGINES
+from fashionai.engines.registry import AUTO, ENGINES, framework_of
 from fashionai.errors import ConfigError
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 
@@ -86,6 +87,21 @@ def device_options(command: Command) -> Command:
     )(command)
 
 
+def engine_option(command: Command) -> Command:
+    """Add --engine for the framework that trains."""
+    return click.option(
+        "--engine",
+        type=click.Choice(["auto", "gluon", "torch"]),
+        help="Framework that trains: gluon is MXNet, torch is PyTorch; replaces the "
+        "configuration's engine.",
+    )(command)
+
+
+def with_engine(overrides: Sequence[str], engine: Optional[str]) -> list[str]:
+    """The overrides of a configuration, with the value of --engine if it was given."""
+    return [*overrides, *([f"engine={engine}"] if engine else [])]
+
+
 def parse_gpus(text: str) -> list[int]:
     """The GPU indices in a text such as ``0,1``; ConfigError for anything else."""
     try:
@@ -150,9 +166,9 @@ class PredictionSettings(NamedTuple):
 
     def contexts(self) -> list[Any]:
         """The devices to compute on."""
-        from fashionai.frameworks.mxnet import contexts
+        from fashionai.frameworks.choice import contexts
 
-        return contexts(self.device, self.gpus)
+        return contexts(self.device, self.gpus, framework_of(self.engine))
 
     @property
     def options(self) -> dict[str, Any]:

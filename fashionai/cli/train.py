@@ -7,7 +7,13 @@ from typing import Optional
 
 import click
 
-from fashionai.cli.options import config_option, device_options, parse_gpus
+from fashionai.cli.options import (
+    config_option,
+    device_options,
+    engine_option,
+    parse_gpus,
+    with_engine,
+)
 from fashionai.cli.progress import log_to_terminal
 
 EPILOG = """
@@ -32,6 +38,7 @@ KEY=VALUE overrides any key that fashionai config prints.
 )
 @click.option("--resume", is_flag=True, help="Resume the run; start it if it does not exist.")
 @click.option("--overwrite", is_flag=True, help="Delete an existing run and start anew.")
+@engine_option
 @device_options
 def command(
     overrides: tuple[str, ...],
@@ -39,6 +46,7 @@ def command(
     run_path: Optional[Path],
     resume: bool,
     overwrite: bool,
+    engine: Optional[str],
     device: str,
     gpus: str,
 ) -> None:
@@ -52,7 +60,7 @@ def command(
         raise click.UsageError("--resume and --overwrite exclude each other")
     if config_file is None and not (resume and run_path):
         raise click.UsageError("give --config FILE, or --run DIR --resume to resume a run")
-    chosen_gpus = parse_gpus(gpus)
+    chosen_gpus, overrides = parse_gpus(gpus), tuple(with_engine(overrides, engine))
     from fashionai.config import load_config
     from fashionai.errors import RunError
     from fashionai.runs import Run, RunFolder

@@ -243,11 +243,23 @@ class Config(Section):
     epochs: int = Field(40, ge=1, le=1_000_000, description="Number of epochs.")
     batch_size: int = Field(64, ge=1, le=1_000_000, description="Images per batch and device.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
-    precision: Literal["float32", "float16"] = Field(
+    engine: Literal["auto", "gluon", "torch"] = Field(
+        "auto",
+        description="Framework that trains: `gluon` is MXNet, `torch` is PyTorch. `auto` is "
+        "MXNet, except where PyTorch alone can use the GPUs or is known to be faster; a run that "
+        "is resumed keeps its own.",
+    )
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = Field(
         "float32",
-        description="`float16`: mixed precision with dynamic loss scaling, on GPUs only. "
-        "Parameters, batch normalisation and loss stay float32, as do the saved weights and all "
-        "of `trainable: head`. Tested without a GPU, not yet run on one.",
+        description="`tf32` (engine torch): TensorFloat-32, on GPUs. `bfloat16` (engine torch) "
+        "and `float16` (on GPUs, with dynamic loss scaling): mixed precision. Parameters, batch "
+        "normalisation and loss stay float32, as do the saved weights and all of `trainable: "
+        "head`.",
+    )
+    compile: bool = Field(
+        False,
+        description="With engine torch: compile the training step with torch.compile, which "
+        "takes a minute or two; where that fails, a line says so and it is not compiled.",
     )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: Schedule = StepSchedule()
@@ -286,6 +298,12 @@ class Config(Section):
         """A copy in which this mean and standard deviation replace those that are null."""
         found = {"data.mean": self.data.mean or mean, "data.std": self.data.std or std}
         return self.changed({key: value and list(value) for key, value in found.items()})
+
+    def with_engine_of(self, begun: Config) -> Config:
+        """A copy in which the engine of ``begun`` replaces ``auto``, with how it is compiled."""
+        if self.engine != "auto":
+            return self
+        return self.changed({"engine": begun.engine, "compile": begun.compile})
 
     def changed(self, values: Mapping[str, Any]) -> Config:
         """A validated copy with the values of some dotted keys replaced.

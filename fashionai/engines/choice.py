@@ -22,6 +22,7 @@ from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import EXACT_ENGINES
 from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
+from fashionai.frameworks.choice import framework_of_devices
 from fashionai.runs import Run
 from fashionai.runtime import compute_threads, home_folder, processor_name
 
@@ -50,7 +51,7 @@ def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
     try:
         return open_engine(run, contexts, name)
     except FashionAIError as error:
-        if name == "gluon":
+        if name == framework_of_devices(contexts):
             raise
         log.info("%s: %s; using engine gluon instead", run, error.message)
         return open_engine(run, contexts, "gluon")
@@ -58,7 +59,7 @@ def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
 
 def _choose(run: Run, contexts: Sequence[Any], views: int) -> str:
     if contexts[0].device_type != "cpu":
-        return "gluon"
+        return framework_of_devices(contexts)
     known, key = _read_speeds(), _key(run)
     if key in known:
         speeds = known[key]

@@ -11,6 +11,8 @@ from fashionai.engines.gluon import open_gluon
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import ENGINES, engines_on
 from fashionai.errors import ConfigError, WeightsError, first_line, nearest
+from fashionai.frameworks.choice import TORCH, framework_of_devices
+from fashionai.frameworks.devices import Device
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run
 
@@ -35,10 +37,20 @@ def open_engine(run: Run, contexts: Sequence[Any], name: str) -> Engine:
             f"engine {name} runs only on the CPU, found {contexts[0]}",
             "Use --engine gluon or --device cpu",
         )
+    on_torch = framework_of_devices(contexts) == TORCH
+    if on_torch and name != TORCH:
+        raise ConfigError(
+            f"engine {name} cannot compute on {contexts[0]}, which PyTorch alone can use",
+            "Use --engine torch or --device cpu",
+        )
     entry = ENGINES[name]
-    engine: Engine = pkgutil.resolve_name(entry.opener)(run, contexts)
+    mxnet_contexts = contexts
+    if isinstance(contexts[0], Device):
+        mxnet_contexts = [mx.cpu()]
+    own = contexts if name == TORCH else mxnet_contexts
+    engine: Engine = pkgutil.resolve_name(entry.opener)(run, own)
     if entry.is_exact and name != "gluon":
-        _check_agreement(run, name, engine, open_gluon(run, contexts))
+        _check_agreement(run, name, engine, open_gluon(run, mxnet_contexts))
     return engine
 
 

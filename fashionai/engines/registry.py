@@ -26,11 +26,17 @@ ENGINES = {
     "gluon": EngineEntry("fashionai.engines.gluon:open_gluon", cpu_only=False),
     "fused": EngineEntry("fashionai.engines.fused:open_fused"),
     "onnx": EngineEntry("fashionai.engines.onnx_runtime:open_onnx"),
+    "torch": EngineEntry("fashionai.engines.torch_opening:open_torch", cpu_only=False),
     "int8": EngineEntry("fashionai.engines.int8.engine:open_int8", is_exact=False),
 }
 EXACT_ENGINES = tuple(name for name, entry in ENGINES.items() if entry.is_exact)
 # Stands for the fastest exact engine, see fashionai.engines.choice.
 AUTO = "auto"
+
+
+def framework_of(engine: str) -> str:
+    """The framework whose devices an engine needs: ``torch``, ``gluon`` or, for AUTO, either."""
+    return engine if engine in (AUTO, "torch") else "gluon"
 
 
 def engines_on(device_type: str) -> list[str]:

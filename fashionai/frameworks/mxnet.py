@@ -103,23 +103,17 @@ def import_gluoncv() -> Any:
         return importlib.import_module("gluoncv")
 
 
+def has_gpu_build() -> bool:
+    """Whether the installed MXNet computes on GPUs. Raises InstallationError without MXNet."""
+    return _installed_build() != "mxnet"
+
+
 def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
-    """The MXNet contexts to compute on.
+    """The MXNet contexts to compute on, one per device.
 
-    Args:
-        device: ``auto`` (GPUs if there are any, else the CPU), ``cpu`` or ``gpu``.
-        gpus: Indices of the GPUs to use; all by default.
-
-    Returns:
-        One context per device.
-
-    Raises:
-        InstallationError: A GPU that does not exist or that the installed MXNet has no code
-            for, or MXNet cannot be imported.
-
-    Example:
-        >>> fashionai.contexts("cpu")
-        [cpu(0)]
+    ``device`` is ``auto`` (GPUs if there are any, else the CPU), ``cpu`` or ``gpu``; ``gpus``
+    are indices of GPUs, all by default. Raises InstallationError for a GPU that does not exist
+    or that the installed MXNet has no code for, and the errors of import_mxnet.
     """
     mx = import_mxnet()
     if device == "cpu":
@@ -153,7 +147,7 @@ def check_compute_capability(gpus: Sequence[int], capabilities: Sequence[tuple[i
             raise InstallationError(
                 f"GPU {index} has compute capability {major}.{minor}, but mxnet-cu112 1.9.1 "
                 "supports only 5.0 to 8.x (Maxwell to Ada)",
-                "Choose another GPU with --gpus, or give --device cpu",
+                "Give --engine torch, another GPU with --gpus, or --device cpu",
             )
 
 

@@ -40,7 +40,8 @@ def describe(network: Any, crop: int) -> NetworkDescription:
             reason = str(error)
     named = network._collect_params_with_prefix()
     stored = {parameter.name: name for name, parameter in reversed(list(named.items()))}
-    order = [stored[name] for name in network.collect_params()]
+    # As gluon.Trainer sorts them.
+    order = [stored[name] for name in sorted(network.collect_params())]
     trained = [name for name in order if named[name].grad_req != "null"]
     return NetworkDescription(
         nodes=nodes,

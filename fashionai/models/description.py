@@ -66,7 +66,7 @@ class NetworkDescription:
         variables: The name in parameter files by the name of a variable node.
         parameters: All parameters of the network as float32, by name in parameter files and in
             the order of parameter files.
-        order: Names in parameter files in the order of the optimizer, which numbers its state
+        order: Names in parameter files in the order of Gluon's optimizer, which numbers its state
             by the position here.
         rates: The factor of the learning rate of each trained parameter, in ``order``.
         decays: The factor of the weight decay of each trained parameter, in ``order``.

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.graph import INPUT, symbol_block
 
 mx = import_mxnet()
-
-
-def check_precision(precision: str, contexts: Sequence[Any]) -> None:
-    """Raise ConfigError for float16 on the CPU, where MXNet has no float16 matrix products."""
-    if precision == "float16" and contexts[0].device_type != "gpu":
-        raise ConfigError(
-            f"precision: float16 needs a GPU, found {contexts[0]}",
-            "Give precision=float32, or a GPU with --device gpu",
-        )
 
 
 def mixed_precision(network: Any) -> Any:

@@ -25,6 +25,7 @@ from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.batches.inputs import Inputs
 from fashionai.training.batches.plan import BatchPlan
+from fashionai.training.batches.shares import WHOLE, Share
 from fashionai.training.batches.targets import mix_targets, soft_targets
 
 
@@ -45,8 +46,8 @@ class DevicePart(NamedTuple):
 class StepResult(NamedTuple):
     """The results of a step, which a device may still be computing.
 
-    ``images`` is the number of images of the step. ``read`` waits for the results and returns
-    the sum of the losses and the number of correct predictions.
+    ``images`` is the number of images of the step, of all processes. ``read`` waits for the
+    results and returns the sum of the losses and the number of correct predictions.
     """
 
     step: int
@@ -59,9 +60,10 @@ class Learner(abc.ABC):
 
     All randomness is a function of (seed, epoch, sample) or (seed, epoch, step).
 
-    ``inputs`` yields the batches, ``contexts`` are the devices, ``has_average`` tells whether
-    there are averaged weights. ``framework_errors`` are the exceptions with which the framework
-    refuses to compute, for instance when the memory of a GPU is used up.
+    ``inputs`` yields the batches, ``contexts`` are the devices of this process, ``share`` is
+    its share of every batch, and ``has_average`` tells whether there are averaged weights.
+    ``framework_errors`` are the exceptions with which the framework refuses to compute, for
+    instance when the memory of a GPU is used up.
     """
 
     framework: ClassVar[str]
@@ -69,11 +71,14 @@ class Learner(abc.ABC):
     inputs: Inputs
     has_average: bool
 
-    def __init__(self, config: Config, train: Samples, contexts: Sequence[Any]) -> None:
+    def __init__(
+        self, config: Config, train: Samples, contexts: Sequence[Any], share: Share = WHOLE
+    ) -> None:
         """Raises ConfigError for weights of unknown classes, TrainingError as BatchPlan does."""
         self.config, self.train, self.contexts = config, train, list(contexts)
+        self.share = share
         self.columns = columns_of(train.tasks)
-        self.batch_plan = BatchPlan(config, train, len(self.contexts))
+        self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count)
         self._class_weights = class_weights(config.loss.class_weights, train)
 
     @abc.abstractmethod
@@ -91,7 +96,8 @@ class Learner(abc.ABC):
     def probabilities(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Probabilities ``(N, C) float64`` of batches ``(B, 1, ...)`` of ``inputs.evaluation``.
 
-        The columns of each task sum to 1.
+        They are those of all processes, whose batches follow each other in the order of their
+        shares. The columns of each task sum to 1.
         """
 
     @abc.abstractmethod
@@ -135,16 +141,25 @@ class Learner(abc.ABC):
         """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """Yield the training batches of an epoch, without the first ``skip`` batches."""
-        return self.inputs.training(self.batch_plan.draws(epoch), skip)
+        """Yield this process's share of an epoch's batches, without the first ``skip`` ones."""
+        draws = self.share.of_draws(self.batch_plan.draws(epoch), self.batch_plan.batch_size)
+        return self.inputs.training(draws, skip)
 
     def device_parts(self, batch: Batch, epoch: int, step: int) -> Iterator[DevicePart]:
         """Yield each device's part of a training batch; every part is mixed on its own."""
         rng = np.random.default_rng((self.config.seed, epoch, step, MIXING_STREAM))
         count = len(self.contexts)
+        rows = len(batch.rows) // count
+
+        def draw() -> Optional[Mixing]:
+            return draw_mixing(self.config.loss, rows, batch.images.shape[2], rng)
+
+        # The devices of earlier processes draw first.
+        for _ in range(self.share.index * count):
+            draw()
         all_targets = np.array_split(self._targets(batch.rows), count)
         for inputs, targets in zip(np.array_split(batch.images[:, 0], count), all_targets):
-            mixing = draw_mixing(self.config.loss, len(inputs), inputs.shape[1], rng)
+            mixing = draw()
             targets = targets if mixing is None else mix_targets(targets, mixing)
             weights = self._class_weights
             weighted = targets if weights is None else targets * weights
@@ -164,7 +179,8 @@ class Learner(abc.ABC):
         task with the fewest: 1 means that training has collapsed. ``check`` is called
         before each batch and may raise to stop.
         """
-        probabilities = samples.by_task(self.probabilities(self.inputs.evaluation(samples, check)))
+        own = samples.part(self.share.of_rows(len(samples.paths)))
+        probabilities = samples.by_task(self.probabilities(self.inputs.evaluation(own, check)))
         by_task = {
             task.short_name: task_scores(probabilities[head], samples.marks_of(head))
             for head, task in enumerate(samples.tasks)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.training.engine_choice import check_precision, resolve_engine
 from fashionai.training.learner import Learner
 from fashionai.weights.store import StartingWeights
 
@@ -54,5 +55,15 @@ def open_learner(
     settings that the network or the devices cannot compute, TrainingError for fewer training
     images than devices.
     """
-    opener: Opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
-    return opener(config, train, contexts, resuming, pixels_only=pixels_only)
+    if config.engine == "auto":
+        config = resolve_engine(config, len(train.paths), contexts, resuming)
+    check_precision(config, contexts)
+    if config.engine == "gluon":
+        opener: Opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
+        return opener(config, train, contexts, resuming, pixels_only=pixels_only)
+    # MXNet builds and initialises the network, and hands it over as data.
+    describe = pkgutil.resolve_name("fashionai.training.gluon.opening:describe_network")
+    config, weights, description = describe(config, train, resuming)
+    open_torch = pkgutil.resolve_name("fashionai.training.torch.opening:open_torch")
+    learner = open_torch(config, train, contexts, description, pixels_only=pixels_only)
+    return Opened(learner, config, weights)

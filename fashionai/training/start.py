@@ -33,15 +33,17 @@ def train(
     folder = RunFolder(path or RUNS_FOLDER / config.run_name)
     begun = Run(folder) if resume and folder.has_begun else None
     if begun is not None:
+        config = config.with_engine_of(begun.config)
         begun.check_same_config(config)
         if begun.is_finished:
             log.info("%s: already finished, weights: %s", begun, begun.weights_file)
             return begun
     # Imported here: they import MXNet, which takes seconds.
-    from fashionai.frameworks.mxnet import contexts
+    from fashionai.frameworks.choice import choose_devices
     from fashionai.training.trainer import Trainer
 
-    trainer = Trainer(config, contexts(device, list(gpus)), begun)
+    chosen = choose_devices(config.engine, device, list(gpus))
+    trainer = Trainer(config.changed({"engine": chosen.engine}), chosen.contexts, begun)
     if overwrite:
         remove_run(folder.path)
     if begun is None:

@@ -222,9 +222,10 @@ class Trainer:
         name = f"epoch {progress.epoch + 1}/{self.config.epochs}"
         self.clock.start(name, learner.batch_plan.steps(progress.epoch), progress.step)
         for step, batch in enumerate(learner.batches(progress.epoch, progress.step), progress.step):
-            unread.append(learner.step(batch, progress.epoch, step, *self._rates(step)))
+            result = learner.step(batch, progress.epoch, step, *self._rates(step))
+            unread.append(result)
             self._read_results(unread, READ_BEHIND)
-            self.clock.tick(len(batch.rows))
+            self.clock.tick(result.images)
             if stop.requested:
                 break
             if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:

@@ -37,6 +37,11 @@ class Samples(NamedTuple):
     heads: np.ndarray
     marks: np.ndarray
 
+    def part(self, rows: slice) -> Samples:
+        """Return the samples of consecutive positions."""
+        paths, sources = self.paths[rows], self.sources[rows]
+        return Samples(self.tasks, paths, sources, self.heads[rows], self.marks[rows])
+
     def of_task(self, head: int) -> np.ndarray:
         """Return the positions of the samples of one task, ``int64``."""
         return np.flatnonzero(self.heads == head)

@@ -114,6 +114,8 @@ class FeatureInputs:
 
     def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
         """Features ``(B, 1, ...) float32`` of the centre crops."""
+        if not samples.paths:
+            return
         key = tuple(samples.paths)
         if key not in self._evaluation:
             view = centre_crop(self._config)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -19,15 +17,17 @@ from fashionai.models.freezing import STATISTICS, freeze, set_head_rate
 from fashionai.models.mixed_precision import mixed_precision
 from fashionai.models.zoo import build_network, load_parameters
 from fashionai.pipeline.loader import Batch
+from fashionai.runtime import peak_memory_gigabytes
 from fashionai.training.batches.inputs import Inputs, PixelInputs
 from fashionai.training.batches.targets import count_correct
 from fashionai.training.gluon.backbone import feature_inputs
 from fashionai.training.gluon.ema import WeightAverage, restored_afterwards
-from fashionai.training.gluon.loss_scale import LossScale
+from fashionai.training.gluon.finite import all_finite
 from fashionai.training.gluon.losses import CrossEntropy
 from fashionai.training.gluon.optimizers import make_optimizer, set_rates
 from fashionai.training.gluon.state import restore_state, state_arrays
 from fashionai.training.learner import Learner, StepResult
+from fashionai.training.loss_scale import LossScale
 from fashionai.training.schedules import momentum
 
 mx = import_mxnet()
@@ -58,7 +58,7 @@ class GluonLearner(Learner):
         are kept, even if only the output layer is trained.
         """
         super().__init__(config, train, contexts)
-        self.network = _build_network(config, self.columns[-1].stop, self.contexts, pretrained)
+        self.network = initial_network(config, self.columns[-1].stop, self.contexts, pretrained)
         self.loss_scale: Optional[LossScale] = None
         self.inputs, self.forward = self._open_inputs(pixels_only)
         self._loss = CrossEntropy(self.columns)
@@ -127,7 +127,7 @@ class GluonLearner(Learner):
         mx.autograd.backward(losses, factors)
         self.optimizer.allreduce_grads()
         trained = [p for p in self.network.collect_params().values() if p.grad_req != "null"]
-        if not scale.accept([parameter.list_grad()[0] for parameter in trained]):
+        if not scale.accept(all_finite([parameter.list_grad()[0] for parameter in trained])):
             return False
         self.optimizer.update(divisor)
         return True
@@ -193,12 +193,10 @@ class GluonLearner(Learner):
         if self.contexts[0].device_type == "gpu":
             memory = [mx.context.gpu_memory_info(each.device_id) for each in self.contexts]
             return max(total - free for free, total in memory) / 1e9
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        # Linux counts in KiB, macOS in bytes.
-        return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
+        return peak_memory_gigabytes()
 
 
-def _build_network(
+def initial_network(
     config: Config, classes: int, contexts: list[Any], pretrained: Optional[Path]
 ) -> Any:
     """The network with its initial weights on the devices, frozen as the configuration says."""

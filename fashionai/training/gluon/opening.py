@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
-from fashionai.models.mixed_precision import check_precision
-from fashionai.training.gluon.learner import GluonLearner
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.describe import describe
+from fashionai.models.description import NetworkDescription
+from fashionai.tasks import columns_of
+from fashionai.training.gluon.learner import GluonLearner, initial_network
 from fashionai.training.opening import Opened
 from fashionai.weights.pretrained import starting_weights
+from fashionai.weights.store import StartingWeights
+
+mx = import_mxnet()
 
 
 def open_gluon(
@@ -22,10 +28,30 @@ def open_gluon(
     pixels_only: bool = False,
 ) -> Opened:
     """Open a GluonLearner on MXNet contexts; see open_learner."""
-    check_precision(config.precision, contexts)
-    weights = None if resuming else starting_weights(config)
-    if weights is not None:
-        config = config.with_input(weights.mean, weights.std)
+    config, weights = _with_weights(config, resuming)
     pretrained = None if weights is None else weights.file
     learner = GluonLearner(config, train, contexts, pretrained, pixels_only=pixels_only)
     return Opened(learner, config, weights)
+
+
+def describe_network(
+    config: Config, train: Samples, resuming: bool
+) -> tuple[Config, Optional[StartingWeights], NetworkDescription]:
+    """The network of a configuration with its initial weights, for another framework.
+
+    Also returns the configuration with the input of the weights, and the weights. Errors as
+    for open_learner.
+    """
+    config, weights = _with_weights(config, resuming)
+    pretrained = None if weights is None else weights.file
+    classes = columns_of(train.tasks)[-1].stop
+    network = initial_network(config, classes, [mx.cpu()], pretrained)
+    return config, weights, describe(network, config.data.crop)
+
+
+def _with_weights(config: Config, resuming: bool) -> tuple[Config, Optional[StartingWeights]]:
+    """The configuration with the input of its pretrained weights, and these."""
+    if resuming:
+        return config, None
+    weights = starting_weights(config)
+    return config.with_input(weights.mean, weights.std), weights

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from fashionai.errors import TrainingError
-from fashionai.frameworks.mxnet import import_mxnet
-
-mx = import_mxnet()
 
 # As in MXNet's automatic mixed precision.
 INITIAL_SCALE, MIN_SCALE, MAX_SCALE = 2.0**16, 1.0, 2.0**24
 GROWTH_INTERVAL = 2000
-# MXNet's check takes at most this many arrays at once.
-LARGEST_GROUP = 200
 
 
 class LossScale:
@@ -33,13 +25,13 @@ class LossScale:
         self.value = INITIAL_SCALE
         self.finite_steps = self.skipped = 0
 
-    def accept(self, gradients: Sequence[Any]) -> bool:
+    def accept(self, finite: bool) -> bool:
         """Update the factor; returns False when the step must be skipped.
 
-        ``gradients`` are those of one device; the call waits for them. Raises
-        TrainingError when they are not finite at the smallest factor.
+        ``finite`` tells whether all gradients are finite. Raises TrainingError when they are
+        not at the smallest factor.
         """
-        if all_finite(gradients):
+        if finite:
             self.finite_steps += 1
             if self.finite_steps == GROWTH_INTERVAL:
                 self.value, self.finite_steps = min(2 * self.value, MAX_SCALE), 0
@@ -61,12 +53,3 @@ class LossScale:
         """Restore the result of state(); ValueError for anything else."""
         value, finite_steps, skipped = state.tolist()
         self.value, self.finite_steps, self.skipped = value, int(finite_steps), int(skipped)
-
-
-def all_finite(arrays: Sequence[Any]) -> bool:
-    """Whether all elements of arrays on one device are finite; waits for them."""
-    finite = mx.nd.ones((1,), ctx=arrays[0].context)
-    for start in range(0, len(arrays), LARGEST_GROUP):
-        group = arrays[start : start + LARGEST_GROUP]
-        mx.nd.multi_all_finite(*group, num_arrays=len(group), init_output=False, out=finite)
-    return bool(finite.asscalar())

@@ -1,0 +1,96 @@
+"""Which framework computes, and on which devices."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fashionai.errors import InstallationError
+from fashionai.frameworks import mxnet
+from fashionai.frameworks.devices import Device
+from fashionai.frameworks.driver import compute_capabilities
+from fashionai.frameworks.torch import INSTALL_HINT, has_torch, import_torch, torch_devices
+
+log = logging.getLogger(__name__)
+
+AUTO, GLUON, TORCH = "auto", "gluon", "torch"
+
+
+class Chosen(NamedTuple):
+    """A framework, ``gluon`` (MXNet) or ``torch``, and its devices.
+
+    ``engine`` is ``auto`` where both can use these devices and none was asked for.
+    """
+
+    engine: str
+    contexts: list[Any]
+
+
+def choose_devices(engine: str = AUTO, device: str = AUTO, gpus: Sequence[int] = ()) -> Chosen:
+    """The framework and the devices for these options.
+
+    ``engine`` is ``auto``, ``gluon`` or ``torch``; ``device`` is ``auto`` (GPUs if there are
+    any, else the CPU), ``cpu`` or ``gpu``; ``gpus`` are indices of GPUs, all by default. With
+    ``auto`` MXNet is taken for GPUs that it can use, and PyTorch for GPUs that it alone can
+    use, which is logged. Raises InstallationError for a GPU that cannot be used.
+    """
+    if engine == TORCH:
+        return Chosen(TORCH, torch_devices(device, gpus))
+    reason = "" if engine == GLUON or device == "cpu" else _why_not_mxnet(gpus)
+    if not reason:
+        return Chosen(engine, mxnet.contexts(device, gpus))
+    if has_torch() and import_torch().cuda.is_available():
+        log.info("engine torch: %s", reason)
+        return Chosen(TORCH, torch_devices(device, gpus))
+    if device == "gpu" or gpus:
+        raise InstallationError(reason, f"{INSTALL_HINT}, or give --device cpu")
+    log.info("no GPU is used: %s. %s", reason, INSTALL_HINT)
+    return Chosen(engine, mxnet.contexts("cpu"))
+
+
+def framework_of_devices(contexts: Sequence[Any]) -> str:
+    """The framework that can always compute on these devices: ``gluon``, or ``torch`` on its GPUs.
+
+    MXNet computes on the CPU whichever framework's devices are given.
+    """
+    first = contexts[0]
+    on_torch = isinstance(first, Device) and first.device_type == "gpu"
+    return TORCH if on_torch else GLUON
+
+
+def contexts(device: str = AUTO, gpus: Sequence[int] = (), engine: str = AUTO) -> list[Any]:
+    """The devices to compute on.
+
+    Args:
+        device: ``auto`` (GPUs if there are any, else the CPU), ``cpu`` or ``gpu``.
+        gpus: Indices of the GPUs to use; all by default.
+        engine: ``gluon`` for MXNet's devices, ``torch`` for PyTorch's. ``auto`` takes MXNet's,
+            except for GPUs that PyTorch alone can use.
+
+    Returns:
+        One context per device.
+
+    Raises:
+        InstallationError: A GPU that does not exist or that the installed framework has no
+            code for, or a framework that cannot be imported.
+
+    Example:
+        >>> fashionai.contexts("cpu")
+        [cpu(0)]
+    """
+    return choose_devices(engine, device, gpus).contexts
+
+
+def _why_not_mxnet(gpus: Sequence[int]) -> str:
+    """Why MXNet cannot use these GPUs; an empty text if it can, or if there are none."""
+    capabilities = compute_capabilities()
+    if any(index >= len(capabilities) for index in gpus) or not capabilities:
+        return ""
+    if not mxnet.has_gpu_build():
+        return "the installed MXNet is a CPU build"
+    try:
+        mxnet.check_compute_capability(list(gpus) or range(len(capabilities)), capabilities)
+    except InstallationError as error:
+        return error.message
+    return ""

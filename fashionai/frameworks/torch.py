@@ -1,0 +1,105 @@
+"""The import of PyTorch, and its devices."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from fashionai.errors import InstallationError
+from fashionai.frameworks.devices import Device
+from fashionai.runtime import compute_threads
+
+# Builds of earlier versions hold no code for GPUs of compute capability 12.0.
+OLDEST_VERSION = (2, 7)
+INSTALL_HINT = "Run ./scripts/setup.sh --torch, or pip install 'fashionai[torch]'"
+# torch.compile calls one of them for the CPU.
+COMPILERS = ("g++", "clang++", "c++")
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; it is not imported."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def can_compile() -> bool:
+    """Whether there is a C++ compiler, which torch.compile needs on the CPU."""
+    return any(shutil.which(name) for name in COMPILERS)
+
+
+@functools.cache
+def import_torch() -> Any:
+    """Import PyTorch and return the module; it computes with as many threads as MXNet would.
+
+    Raises InstallationError if it is not installed, too old or does not load.
+    """
+    if not has_torch():
+        raise InstallationError("PyTorch is not installed", INSTALL_HINT)
+    try:
+        torch = importlib.import_module("torch")
+    except (ImportError, OSError) as error:
+        raise InstallationError(f"PyTorch does not load: {error}", INSTALL_HINT) from error
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < OLDEST_VERSION:
+        expected = ".".join(map(str, OLDEST_VERSION))
+        raise InstallationError(
+            f"PyTorch {torch.__version__} is installed, expected at least {expected}", INSTALL_HINT
+        )
+    torch.set_num_threads(compute_threads())
+    return torch
+
+
+def torch_devices(device: str = "auto", gpus: Sequence[int] = ()) -> list[Device]:
+    """The devices that PyTorch computes on: GPUs, or one CPU.
+
+    ``device`` is ``auto`` (GPUs if there are any, else the CPU), ``cpu`` or ``gpu``; ``gpus``
+    are indices of GPUs, all by default. Raises InstallationError for a GPU that PyTorch does
+    not find, or holds no code for.
+    """
+    torch = import_torch()
+    if device == "cpu":
+        if gpus:
+            raise InstallationError(
+                "--gpus and --device cpu exclude each other", "Give only one of them"
+            )
+        return [Device("cpu")]
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if available == 0 and device == "auto" and not gpus:
+        return [Device("cpu")]
+    chosen = list(gpus) or list(range(available))
+    missing = [index for index in chosen if index >= available]
+    if missing or not chosen:
+        requested = f"GPU {missing[0]}" if missing else "a GPU"
+        raise InstallationError(
+            f"{requested} was requested, but PyTorch {torch.__version__} finds "
+            f"{available or 'none'}",
+            "Check nvidia-smi, install a CUDA build of PyTorch, or give --device cpu",
+        )
+    for index in chosen:
+        _check_has_code(torch, index)
+    return [Device("gpu", index) for index in chosen]
+
+
+def _check_has_code(torch: Any, index: int) -> None:
+    """Raise InstallationError unless PyTorch holds code that this GPU can run.
+
+    ``sm_90`` is code for compute capability 9.x; ``compute_90`` is compiled by the driver for
+    that capability and all later ones.
+    """
+    capability = torch.cuda.get_device_capability(index)
+    kinds = [name.rstrip("af").partition("_") for name in torch.cuda.get_arch_list()]
+    built = [(kind, divmod(int(number), 10)) for kind, _, number in kinds if number.isdecimal()]
+    runs = any(
+        found <= capability and (kind == "compute" or found[0] == capability[0])
+        for kind, found in built
+    )
+    if not runs:
+        listed = ", ".join(torch.cuda.get_arch_list())
+        raise InstallationError(
+            f"GPU {index} has compute capability {capability[0]}.{capability[1]}, but this build "
+            f"of PyTorch {torch.__version__} holds code for {listed} alone",
+            "Choose another GPU with --gpus, install a newer PyTorch, or give --device cpu",
+        )

@@ -1,0 +1,67 @@
+"""Which framework trains on the CPU, where both can."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fashionai.config import Config
+from fashionai.errors import ConfigError
+from fashionai.frameworks.torch import can_compile, has_torch
+
+log = logging.getLogger(__name__)
+
+# Networks of depthwise convolutions, which torch.compile trains faster than MXNet on CPUs: see
+# docs/performance.md.
+FASTER_COMPILED = re.compile(r"^mobilenet")
+# Compiling takes a minute or two. This many images of 224 pixels save more than that.
+FEWEST_IMAGES = 20_000
+SIDE = 224
+
+
+# What MXNet cannot compute, and what GPUs alone can.
+PYTORCH_ONLY, GPUS_ONLY = ("tf32", "bfloat16"), ("tf32", "float16")
+
+
+def check_precision(config: Config, contexts: Sequence[Any]) -> None:
+    """Raise ConfigError for a precision that the framework or the devices cannot compute."""
+    precision = config.precision
+    if precision in PYTORCH_ONLY and config.engine == "gluon":
+        raise ConfigError(
+            f"precision: MXNet does not compute in {precision}",
+            "Give engine=torch, or precision=float32",
+        )
+    if precision in GPUS_ONLY and contexts[0].device_type != "gpu":
+        raise ConfigError(
+            f"precision: {precision} needs a GPU, found {contexts[0]}",
+            "Give precision=float32, or a GPU with --device gpu",
+        )
+
+
+def resolve_engine(
+    config: Config, images: int, contexts: Sequence[Any], resuming: bool = False
+) -> Config:
+    """The configuration with a framework in place of ``auto``; ``images`` are those of an epoch.
+
+    It is MXNet, except for long trainings on the CPU of networks that torch.compile is known to
+    make faster, where PyTorch and a C++ compiler are installed. That is logged. Runs that do
+    not name their engine were begun by MXNet.
+    """
+    shown = config.epochs * images * (config.data.crop / SIDE) ** 2
+    if (
+        resuming
+        or contexts[0].device_type != "cpu"
+        or config.trainable != "all"
+        or config.precision != "float32"
+        or not FASTER_COMPILED.search(config.model.name)
+        or shown < FEWEST_IMAGES
+        or not (has_torch() and can_compile())
+    ):
+        return config.changed({"engine": "gluon"})
+    log.info(
+        "engine torch: torch.compile trains %s faster than MXNet; engine=gluon keeps MXNet",
+        config.model.name,
+    )
+    return config.changed({"engine": "torch", "compile": True})

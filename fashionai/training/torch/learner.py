@@ -1,0 +1,258 @@
+"""The learner of PyTorch: one process computes on one device, alone or with others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fashionai.config import Config
+from fashionai.datasets.prepared.samples import Samples
+from fashionai.frameworks.devices import Device
+from fashionai.models.description import NetworkDescription
+from fashionai.models.parameter_files import check_fit, read_parameters
+from fashionai.models.torch.forward import (
+    Normalize,
+    TorchForward,
+    Uploads,
+    download,
+    set_precision,
+    torch_device,
+)
+from fashionai.pipeline.loader import Batch
+from fashionai.runtime import peak_memory_gigabytes
+from fashionai.training.batches.features import FeatureStore
+from fashionai.training.batches.inputs import FeatureInputs, Inputs, PixelInputs
+from fashionai.training.learner import Learner, StepResult
+from fashionai.training.loss_scale import LossScale
+from fashionai.training.schedules import momentum
+from fashionai.training.torch.average import WeightAverage, restored_afterwards
+from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
+from fashionai.training.torch.gradients import GradientSums
+from fashionai.training.torch.networks import TrainedNetwork
+from fashionai.training.torch.optimizers import Optimizer
+from fashionai.training.torch.processes import Processes
+from fashionai.training.torch.steps import CompiledSteps, StepComputation
+
+
+class TorchLearner(Learner):
+    """A described network with its optimizer on one device.
+
+    Raises ConfigError or TrainingError for what cannot be trained.
+    """
+
+    framework = "PyTorch"
+    framework_errors = (RuntimeError,)
+
+    def __init__(
+        self,
+        config: Config,
+        train: Samples,
+        contexts: Sequence[Device],
+        description: NetworkDescription,
+        *,
+        pixels_only: bool = False,
+        processes: Optional[Processes] = None,
+    ) -> None:
+        """Build the network on the device.
+
+        ``description`` has the initial weights, frozen as the configuration says. With
+        ``pixels_only`` no features are kept. ``processes`` train together.
+        """
+        self._processes = processes or Processes()
+        super().__init__(config, train, contexts, self._processes.share)
+        self._device = torch_device(contexts[0])
+        self._uploads = Uploads(self._device)
+        set_precision(config.precision)
+        wants_features = config.trainable == "head" and not pixels_only
+        reason = why_not_constant(config, description) if wants_features else ""
+        self.network = TrainedNetwork(description, self._device, wants_features and not reason)
+        self._processes.copy_first(self.network.tensors.values())
+        pixels = Normalize(*config.data.normalization).to(self._device)
+        self.inputs = self._open_inputs(pixels, reason)
+        self._build_steps(nn.Identity() if self._on_features else pixels)
+        first = momentum(config, 0, self.batch_plan.steps_per_epoch)
+        factors = description.rates, description.decays
+        self.optimizer = Optimizer(config.optimizer, self.network.learning, *factors, first)
+        self._gradients = GradientSums(self._processes, self.network.learning.values())
+        self.average = WeightAverage(self.network.moving, config.ema) if config.ema else None
+        self.has_average = self.average is not None
+
+    @property
+    def _on_features(self) -> bool:
+        return self.network.backbone is not None
+
+    def _open_inputs(self, normalize: nn.Module, reason: str) -> Inputs:
+        config, size = self.config, self.batch_plan.batch_size // self.share.count
+        if not self._on_features:
+            return PixelInputs(config, self.train, size, reason)
+        backbone = TorchBackbone(self.network, normalize, self.contexts[0])
+        return FeatureInputs(config, self.train, size, FeatureStore(config, backbone))
+
+    def _build_steps(self, normalize: nn.Module) -> None:
+        """The computations of training and of evaluation, and the scale of float16."""
+        config, network = self.config, self.network.trained
+        # The output layer alone is computed in float32, whatever the precision.
+        precision = "float32" if self._on_features else config.precision
+        steps = StepComputation(network, normalize, self.columns, precision)
+        self._steps: Any = CompiledSteps(steps) if config.compile else steps
+        self.forward = TorchForward(network, normalize, self.contexts[0], self.columns, precision)
+        self.loss_scale = LossScale() if precision == "float16" else None
+
+    def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
+        """One step; see the class Learner."""
+        (part,) = self.device_parts(batch, epoch, step)
+        torch.manual_seed(self.step_seed(epoch, step) + self.share.index)
+        inputs, targets = self._uploads.copy(part.inputs), self._uploads.copy(part.targets)
+        same = part.weighted is part.targets
+        weighted = targets if same else self._uploads.copy(part.weighted)
+        network = self.network.trained
+        network.train()
+        self._gradients.begin()
+        loss, sums = self._steps(inputs, targets, weighted, self._uploads.mixing(part.mixing))
+        network.update_statistics(self._input_shape(inputs))
+        updated = self._update(loss, lr, momentum)
+        if updated and self.average is not None:
+            self.average.update(self.batch_plan.first_step(epoch) + step)
+        self._processes.sum(sums)
+        pending = download(sums)
+
+        def read() -> tuple[float, int]:
+            loss_sum, correct = pending().tolist()
+            return loss_sum + 0.0, int(correct)  # a loss of -0.0 becomes 0.0
+
+        return StepResult(step, self.batch_plan.batch_size, read)
+
+    def _input_shape(self, inputs: Tensor) -> tuple[int, ...]:
+        if self._on_features:
+            return tuple(inputs.shape)
+        rows, height, width, channels = inputs.shape
+        return rows, channels, height, width
+
+    def _update(self, loss: Tensor, lr: float, momentum: float) -> bool:
+        """Backward pass and update; False when the update is skipped for infinite gradients."""
+        scale, divisor = self.loss_scale, float(self.batch_plan.batch_size)
+        torch.autograd.backward(loss if scale is None else loss * scale.value)
+        self._gradients.wait()
+        if scale is not None:
+            divisor *= scale.value
+            if not scale.accept(_all_finite(self.network.learning.values())):
+                return False
+        self.optimizer.step(lr, momentum, divisor)
+        return True
+
+    def wait(self) -> None:
+        """Wait for the device."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def probabilities(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+        """Probabilities ``(N, C) float64``, of the rows of all processes."""
+        size = self.batch_plan.batch_size // self.share.count
+        return self._processes.rows_of_all(self.forward.probabilities(batches, size), self._device)
+
+    def average_statistics(self) -> None:
+        """Set the running statistics to their mean over processes."""
+        if not self._processes.is_alone:
+            for tensor in self.network.statistics.values():
+                mean = tensor.double()
+                self._processes.sum(mean)
+                tensor.copy_(mean / self.share.count)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """While in this context, the network has the averaged weights."""
+        assert self.average is not None
+        with self.average.applied():
+            yield
+
+    @contextlib.contextmanager
+    def loaded(self, file: Path) -> Iterator[None]:
+        """While in this context, the network has the parameters of a file."""
+        values = read_parameters(file)
+        shapes = {n: each.shape for n, each in self.network.description.parameters.items()}
+        check_fit(file, values, shapes)
+        with restored_afterwards(self.network.tensors):
+            self.network.set_arrays(values)
+            yield
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The network's parameters under the names of parameter files."""
+        return self.network.arrays()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that the next step depends on; see the class Learner."""
+        arrays = {f"parameters/{name}/0": each for name, each in self.network.arrays().items()}
+        arrays |= self._statistics_of_all()
+        for name, tensors in self.optimizer.state().items():
+            for position, tensor in enumerate(tensors):
+                arrays[f"optimizer/{self._index(name)}/{position}"] = _array(tensor)
+        if self.average is not None:
+            for name, tensor in self.average.averages.items():
+                arrays[f"average/{name}"] = _array(tensor)
+        if self.loss_scale is not None:
+            arrays["loss_scale"] = self.loss_scale.state()
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+        """Restore the result of state(); see the class Learner."""
+        updates = steps
+        own = self.share.index
+        names = {f"parameters/{name}/{own}": name for name in self.network.statistics}
+        values = {name: arrays[f"parameters/{name}/0"] for name in self.network.arrays()}
+        self.network.set_arrays(values | {names[key]: arrays[key] for key in names})
+        for name, tensors in self.optimizer.state().items():
+            for position, tensor in enumerate(tensors):
+                _set(tensor, arrays[f"optimizer/{self._index(name)}/{position}"])
+        if self.average is not None:
+            for name, tensor in self.average.averages.items():
+                _set(tensor, arrays[f"average/{name}"])
+        if self.loss_scale is not None:
+            self.loss_scale.restore(arrays["loss_scale"])
+            updates -= self.loss_scale.skipped
+        self.optimizer.updates = updates
+
+    def _statistics_of_all(self) -> dict[str, np.ndarray]:
+        """The running statistics of each process, as in Learner.state."""
+        if self._processes.is_alone:
+            return {}
+        tensors = self.network.statistics
+        flat = np.concatenate([_array(each).ravel() for each in tensors.values()] or [np.zeros(0)])
+        arrays = {}
+        for rank, values in enumerate(self._processes.rows_of_all(flat[None], self._device)):
+            ends = np.cumsum([each.numel() for each in tensors.values()])
+            for (name, tensor), part in zip(tensors.items(), np.split(values, ends[:-1])):
+                arrays[f"parameters/{name}/{rank}"] = part.reshape(tensor.shape)
+        return arrays
+
+    def _index(self, name: str) -> int:
+        return self.network.description.order.index(name)
+
+    def memory_gigabytes(self) -> float:
+        """The memory in use on the GPU, or this process's peak on the CPU."""
+        if self._device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(self._device)
+            return (total - free) / 1e9
+        return peak_memory_gigabytes()
+
+
+def _all_finite(parameters: Iterable[Tensor]) -> bool:
+    """Whether all gradients are finite; waits for them."""
+    sums = torch._foreach_norm([each.grad for each in parameters if each.grad is not None])
+    return bool(torch.isfinite(torch.stack(list(sums))).all())
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.array(tensor.detach().cpu().numpy(), order="C")
+
+
+@torch.no_grad()
+def _set(tensor: Tensor, values: np.ndarray) -> None:
+    if values.shape != tuple(tensor.shape):
+        raise ValueError(f"shape {values.shape}, expected {tuple(tensor.shape)}")
+    tensor.copy_(torch.from_numpy(values))

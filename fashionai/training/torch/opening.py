@@ -1,0 +1,26 @@
+"""Opens the learner of PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fashionai.config import Config
+from fashionai.datasets.prepared.samples import Samples
+from fashionai.frameworks.devices import Device
+from fashionai.models.description import NetworkDescription
+from fashionai.training.torch.learner import TorchLearner
+
+
+def open_torch(
+    config: Config,
+    train: Samples,
+    contexts: Sequence[Device],
+    description: NetworkDescription,
+    *,
+    pixels_only: bool = False,
+) -> TorchLearner:
+    """Open a TorchLearner on one device; see fashionai.training.opening.open_learner.
+
+    ``description`` has the initial weights, frozen as the configuration says.
+    """
+    return TorchLearner(config, train, contexts, description, pixels_only=pixels_only)

@@ -1,0 +1,169 @@
+"""The optimizers of the configuration with MXNet's formulas, for all parameters at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from fashionai.config import OptimizerConfig
+
+# Adam's second beta and epsilon, as in MXNet and in arXiv:1412.6980.
+BETA2, EPSILON = 0.999, 1e-8
+
+
+class Group:
+    """Parameters that learn at the same rate and decay, each with its state.
+
+    ``state`` has a list of tensors for each position of the state, and in it one tensor per
+    parameter.
+    """
+
+    def __init__(self, parameters: list[Tensor], rate: float, decay: float, states: int) -> None:
+        self.parameters, self.rate, self.decay = parameters, rate, decay
+        self.state = [[torch.zeros_like(each) for each in parameters] for _ in range(states)]
+
+
+class Rule(Protocol):
+    """One update of a group, from gradients that are divided by the batch already."""
+
+    def __call__(
+        self,
+        group: Group,
+        gradients: list[Tensor],
+        lr: float,
+        decay: float,
+        momentum: float,
+        updates: int,
+    ) -> None:
+        """``updates`` counts from 1."""
+        ...
+
+
+class Optimizer:
+    """SGD, NAG, Adam or AdamW over named parameters.
+
+    ``rates`` and ``decays`` are the factors of the learning rate and of the weight decay, by
+    name. SGD and NAG have a state only if ``momentum`` is above 0.
+    """
+
+    def __init__(
+        self,
+        config: OptimizerConfig,
+        parameters: Mapping[str, Tensor],
+        rates: Mapping[str, float],
+        decays: Mapping[str, float],
+        momentum: float,
+    ) -> None:
+        self._decay = config.weight_decay
+        self._rule: Rule = RULES[config.name]
+        self.updates = 0
+        states = 2 if config.name.startswith("adam") else int(momentum > 0)
+        self._names: list[list[str]] = []
+        self._groups: list[Group] = []
+        for key in sorted({(rates[name], decays[name]) for name in parameters}):
+            names = [name for name in parameters if (rates[name], decays[name]) == key]
+            self._names.append(names)
+            self._groups.append(Group([parameters[name] for name in names], *key, states))
+
+    @torch.no_grad()
+    def step(self, lr: float, momentum: float, divisor: float) -> None:
+        """Update all parameters by their gradients, which are divided by ``divisor`` first."""
+        self.updates += 1
+        for group in self._groups:
+            gradients = [_gradient(parameter) for parameter in group.parameters]
+            torch._foreach_div_(gradients, divisor)
+            rate, decay = lr * group.rate, self._decay * group.decay
+            self._rule(group, gradients, rate, decay, momentum, self.updates)
+
+    def state(self) -> dict[str, list[Tensor]]:
+        """The state of each parameter by its name; empty lists for one without a state."""
+        return {
+            name: [tensors[index] for tensors in group.state]
+            for names, group in zip(self._names, self._groups)
+            for index, name in enumerate(names)
+        }
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        # A parameter that the loss does not depend on: its weight still decays.
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
+
+
+def _sgd(
+    group: Group,
+    gradients: list[Tensor],
+    lr: float,
+    decay: float,
+    momentum: float,
+    updates: int,
+) -> None:
+    """v = m * v - lr * (g + decay * w); w += v. Without a state v is not kept."""
+    torch._foreach_add_(gradients, group.parameters, alpha=decay)
+    if not group.state:
+        torch._foreach_add_(group.parameters, gradients, alpha=-lr)
+        return
+    (velocities,) = group.state
+    torch._foreach_mul_(velocities, momentum)
+    torch._foreach_add_(velocities, gradients, alpha=-lr)
+    torch._foreach_add_(group.parameters, velocities)
+
+
+def _nesterov(
+    group: Group,
+    gradients: list[Tensor],
+    lr: float,
+    decay: float,
+    momentum: float,
+    updates: int,
+) -> None:
+    """v = m * v - lr * g; w += m * v - lr * g, with g + decay * w as g (arXiv:1212.0901)."""
+    torch._foreach_add_(gradients, group.parameters, alpha=decay)
+    torch._foreach_add_(group.parameters, gradients, alpha=-lr)
+    if group.state:
+        (velocities,) = group.state
+        torch._foreach_mul_(velocities, momentum)
+        torch._foreach_add_(velocities, gradients, alpha=-lr)
+        torch._foreach_add_(group.parameters, velocities, alpha=momentum)
+
+
+def _adam(
+    group: Group,
+    gradients: list[Tensor],
+    lr: float,
+    decay: float,
+    momentum: float,
+    updates: int,
+) -> None:
+    """Adam with weight decay in the gradient (arXiv:1412.6980, section 2, efficient form)."""
+    torch._foreach_add_(gradients, group.parameters, alpha=decay)
+    means, squares = group.state
+    torch._foreach_mul_(means, momentum)
+    torch._foreach_add_(means, gradients, alpha=1 - momentum)
+    torch._foreach_mul_(squares, BETA2)
+    torch._foreach_addcmul_(squares, gradients, gradients, value=1 - BETA2)
+    denominators = torch._foreach_sqrt(squares)
+    torch._foreach_add_(denominators, EPSILON)
+    rate = lr * math.sqrt(1 - BETA2**updates) / (1 - momentum**updates)
+    torch._foreach_addcdiv_(group.parameters, means, denominators, value=-rate)
+
+
+def _adamw(
+    group: Group,
+    gradients: list[Tensor],
+    lr: float,
+    decay: float,
+    momentum: float,
+    updates: int,
+) -> None:
+    """Adam with decoupled weight decay (arXiv:1711.05101): weight -= lr * decay * weight."""
+    torch._foreach_mul_(group.parameters, 1 - lr * decay)
+    _adam(group, gradients, lr, 0.0, momentum, updates)
+
+
+RULES: dict[str, Rule] = {"sgd": _sgd, "nag": _nesterov, "adam": _adam, "adamw": _adamw}
