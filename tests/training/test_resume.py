@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import signal
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
+from fashionai.frameworks.devices import Device
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.training import trainer as trainer_module
@@ -53,8 +54,11 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.002)
 
 
+DEVICES = {"gluon": [mx.cpu()], "torch": [Device("cpu")]}
+
 EVERYTHING = """\
 task: [skirt, pant]
+engine: {engine}
 model: {{name: small_cnn, pretrained: false}}
 data: {{resize_short: 36, crop: 32}}
 epochs: 4
@@ -73,12 +77,13 @@ def two_tasks(prepared_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return shutil.copytree(prepared_pair, tmp_path_factory.mktemp("two-tasks") / "pair")
 
 
-@pytest.fixture(scope="module", params=["sgd", "adamw"])
+@pytest.fixture(scope="module", params=["gluon-sgd", "gluon-adamw", "torch-adamw"])
 def uninterrupted(two_tasks: Path, request: pytest.FixtureRequest) -> tuple[Path, Path]:
     """The run to compare with, in which everything changes from step to step, and its config."""
+    engine, optimizer = request.param.split("-")
     config = two_tasks / f"{request.param}.yaml"
-    lr = 0.05 if request.param == "sgd" else 0.002
-    config.write_text(EVERYTHING.format(optimizer=request.param, lr=lr))
+    lr = 0.05 if optimizer == "sgd" else 0.002
+    config.write_text(EVERYTHING.format(engine=engine, optimizer=optimizer, lr=lr))
     run = f"runs/whole-{request.param}"
     done = run_cli("train", "--config", config, "--run", run, cwd=two_tasks)
     assert done.returncode == 0, done.stderr
@@ -97,7 +102,7 @@ def test_killed_twice_and_resumed(two_tasks: Path, uninterrupted: tuple[Path, Pa
     resume = ["--run", str(run), "--resume"]
     for arguments, epochs in ((begin, 1), (resume, 2)):
         process = start_training(two_tasks, *arguments)
-        wait_for(partial(at_least, run / "history.csv", epochs), process)
+        wait_for(functools.partial(at_least, run / "history.csv", epochs), process)
         process.kill()
         process.communicate()
         assert not Run(RunFolder(run)).is_finished
@@ -142,19 +147,20 @@ def test_stopped_in_steps_and_validations_and_resumed(
     whole, file = uninterrupted
     monkeypatch.chdir(two_tasks)
     config = load_config(file)
+    devices = DEVICES[config.engine]
     run = create_run(whole.with_name(f"{whole.name}-stopped"))
     for arrange, number, place in MOMENTS:
-        trainer = Trainer(config, [mx.cpu()], Run(run))
+        trainer = Trainer(config, devices, Run(run))
         arrange(trainer, Moment(number))
         with pytest.raises(RunStoppedError, match=f"stopped in {place},"):
             trainer.fit(run)
         with np.load(run.states_file) as state:
-            for name, parameter in trainer.learner.network._collect_params_with_prefix().items():
+            for name, values in trainer.learner.parameters().items():
                 saved = state[f"parameters/{name}/0"]
-                assert np.array_equal(saved, parameter.data().asnumpy())
+                assert np.array_equal(saved, values)
                 if name == "output.weight":
                     assert not np.array_equal(saved, state[f"average/{name}"])
-    Trainer(config, [mx.cpu()], Run(run)).fit(run)
+    Trainer(config, devices, Run(run)).fit(run)
     assert_same_end(whole, run.path)
 
 
@@ -177,10 +183,10 @@ def test_killed_between_the_best_weights_and_the_state_that_knows_of_them(
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer_module, "save_state", save_once)
-        trainer = Trainer(config, [mx.cpu()])
+        trainer = Trainer(config, DEVICES[config.engine])
         with pytest.raises(Killed):
             trainer.fit(run)
-    Trainer(config, [mx.cpu()], Run(run)).fit(run)
+    Trainer(config, DEVICES[config.engine], Run(run)).fit(run)
     assert_same_end(whole, run.path)
 
 
@@ -188,7 +194,7 @@ def test_several_devices_resume_exactly(two_tasks: Path, monkeypatch: pytest.Mon
     """With averages of the first device's statistics, and a mixing on each."""
     monkeypatch.chdir(two_tasks)
     file = two_tasks / "devices.yaml"
-    file.write_text(EVERYTHING.format(optimizer="nag", lr=0.02))
+    file.write_text(EVERYTHING.format(engine="gluon", optimizer="nag", lr=0.02))
     config = load_config(file, ["epochs=2", "batch_size=4"])
     contexts = [mx.cpu(0), mx.cpu(1)]
     whole, run = (create_run(two_tasks / f"runs/devices-{name}") for name in ("whole", "stopped"))
@@ -202,27 +208,44 @@ def test_several_devices_resume_exactly(two_tasks: Path, monkeypatch: pytest.Mon
     assert_same_end(whole.path, run.path)
 
 
+# PyTorch takes several times as long for batches this small.
+EPOCHS = {"gluon": ["epochs=3"], "torch": ["epochs=2"]}
+
+
 @pytest.fixture(scope="module")
-def with_dropout(prepared: Path) -> tuple[Path, Path]:
-    """An uninterrupted run of a network with dropout, and its configuration."""
+def with_dropout(prepared: Path) -> Callable[[str], tuple[Path, Path]]:
+    """Trains a network with dropout by an engine: an uninterrupted run, and its configuration."""
     folder = prepared / "dropout"
     folder.mkdir()
     config = write_config(folder, network="mobilenetv3_small", epochs=3, batch_size=4)
-    run = prepared / "runs/dropout"
-    done = run_cli("train", "--config", config, "--run", run, cwd=prepared)
-    assert done.returncode == 0, done.stderr
-    return run, config
+
+    @functools.cache
+    def train(engine: str) -> tuple[Path, Path]:
+        run = prepared / f"runs/dropout-{engine}"
+        arguments = ["--config", config, "--run", run, "--engine", engine, *EPOCHS[engine]]
+        done = run_cli("train", *arguments, cwd=prepared)
+        assert done.returncode == 0, done.stderr
+        return run, config
+
+    return train
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("engine", "number"),
+    [("gluon", signal.SIGINT), ("gluon", signal.SIGTERM), ("torch", signal.SIGINT)],
+)
 def test_a_polite_stop_saves_inside_the_epoch(
-    prepared: Path, with_dropout: tuple[Path, Path], number: signal.Signals
+    prepared: Path,
+    with_dropout: Callable[[str], tuple[Path, Path]],
+    engine: str,
+    number: signal.Signals,
 ) -> None:
     """Dropout's random numbers have to go on where they stopped, too."""
-    whole, config = with_dropout
-    run = whole.with_name(f"dropout-{number}")
-    process = start_training(prepared, "--config", str(config), "--run", str(run))
-    wait_for(partial(at_least, run / "history.csv", 1), process)
+    whole, config = with_dropout(engine)
+    run = whole.with_name(f"{whole.name}-{number}")
+    options = ["--run", str(run), "--engine", engine, *EPOCHS[engine]]
+    process = start_training(prepared, "--config", str(config), *options)
+    wait_for(functools.partial(at_least, run / "history.csv", 1), process)
     time.sleep(0.3)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)

@@ -84,7 +84,8 @@ class GraphNetwork(nn.Module):
         """
         with torch.no_grad():
             for name, tensor in self.named().items():
-                values = np.ascontiguousarray(arrays[name])
+                # PyTorch warns of arrays that must not be written to, as those of files are.
+                values = np.require(arrays[name], requirements=["C", "W"])
                 if values.shape != tuple(tensor.shape):
                     raise ValueError(
                         f"{name} has shape {values.shape}, expected {tuple(tensor.shape)}"

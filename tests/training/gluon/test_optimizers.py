@@ -18,6 +18,7 @@ from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
 
+
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("name", FORMULAS)
 def test_every_step_is_that_of_the_paper(name: str, decay: float) -> None:

@@ -1,0 +1,192 @@
+"""A learner of PyTorch and one of MXNet, from the same weights through the same batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.frameworks.torch import import_torch
+from fashionai.training.checkpoint import Progress, load_state, save_state
+from tests.support.learners import (
+    Pair,
+    assert_close,
+    make_batch,
+    make_config,
+    make_samples,
+    open_one,
+    open_pair,
+)
+
+torch = import_torch()
+
+# What PyTorch warns of would appear in the user's terminal.
+pytestmark = pytest.mark.filterwarnings("error::UserWarning")
+
+ROWS, STEPS = 24, 4
+RESUME_KEY = {"devices": "1 cpu", "data": "0"}
+Arrays = dict[str, np.ndarray]
+MIXED = ["loss.mixup=0.4", "loss.cutmix=1.0"]
+CASES = {
+    "plain": [],
+    "one task": ["task=skirt"],
+    "label smoothing": ["loss.label_smoothing=0.1"],
+    "soft m": ["data.maybe=soft", "data.maybe_share=0.3"],
+    "class weights": ["loss.class_weights=balanced", "loss.label_smoothing=0.1"],
+    "named weights": ["task=skirt", "loss.class_weights={Midi: 3}"],
+    "mixup": ["loss.mixup=0.4"],
+    "cutmix": ["loss.cutmix=1.0"],
+    "everything mixed": [*MIXED, "data.maybe=soft", "loss.class_weights=balanced"],
+    "averages": ["ema=0.9"],
+    "averages, nag": ["ema=0.5", "optimizer.name=nag"],
+    "last stage": ["trainable=last-stage", "ema=0.9"],
+    "last stage, mixup": ["trainable=last-stage", "loss.mixup=0.4", "optimizer.name=nag"],
+    "head on pixels": ["trainable=head", "loss.mixup=0.4", "ema=0.9"],
+    "balanced": ["data.sampler=balanced", "loss.class_weights=balanced"],
+}
+
+
+def make_pair(folder: Path, *overrides: str) -> Pair:
+    config = make_config(folder, "optimizer.lr=0.01", *overrides)
+    return open_pair(config, make_samples(ROWS, config.task_names))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_both_learn_the_same(tmp_path: Path, name: str) -> None:
+    """Losses, correct predictions, weights, statistics, averages: equal but for rounding.
+
+    Rounding turns single ReLUs and maxima on and off, which adds up from step to step. So the
+    first step agrees to 1e-5, and after four steps the change of every array does to 10 %.
+    """
+    pair = make_pair(tmp_path, *CASES[name])
+    begun = pair.gluon.parameters()
+    assert_close(begun, pair.torch.parameters(), 0)
+    for step in range(STEPS):
+        batch = make_batch(step, pair.gluon.train, 8)
+        results = [learner.step(batch, 0, step, 0.01, 0.9) for learner in pair]
+        (loss, correct), (torch_loss, torch_correct) = (result.read() for result in results)
+        assert results[0].images == results[1].images == 8
+        assert torch_loss == pytest.approx(loss, rel=1e-5 if step == 0 else 3e-4)
+        assert torch_correct == correct
+        if step == 0:
+            assert_close(pair.gluon.state(), pair.torch.state(), 1e-5)
+    assert_same_changes(begun, pair.gluon.parameters(), pair.torch.parameters())
+    assert_close(pair.gluon.state(), pair.torch.state(), 1e-3)
+    changed = {
+        key for key, values in pair.torch.parameters().items() if (values != begun[key]).any()
+    }
+    assert changed >= {"output.weight", "output.bias"}
+    if name.startswith(("last stage", "head")):
+        assert not changed & {"features.0.weight", "features.1.running_mean"}
+    else:
+        assert changed == begun.keys()
+    probabilities = [
+        learner.probabilities([make_batch(99, pair.gluon.train, 6).images]) for learner in pair
+    ]
+    np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-4)
+    if pair.torch.has_average:
+        compare_averaged(pair)
+
+
+def assert_same_changes(begun: Arrays, expected: Arrays, found: Arrays) -> None:
+    assert list(begun) == list(expected) == list(found)
+    for name, values in begun.items():
+        change, error = expected[name] - values, found[name] - expected[name]
+        assert np.linalg.norm(error) <= 0.1 * np.linalg.norm(change), name
+
+
+def compare_averaged(pair: Pair) -> None:
+    """The averages differ from the weights alike; they are the weights while they are applied."""
+    states = [learner.state() for learner in pair]
+    names = [name[len("average/") :] for name in states[0] if name.startswith("average/")]
+    weights, expected, found = (
+        {name: state[key.format(name)] for name in names}
+        for state, key in zip((states[0], *states), ("parameters/{}/0", "average/{}", "average/{}"))
+    )
+    assert_same_changes(weights, expected, found)
+    plain = [learner.parameters() for learner in pair]
+    with pair.gluon.averaged(), pair.torch.averaged():
+        averages = [learner.parameters() for learner in pair]
+        assert (averages[1]["output.weight"] != plain[1]["output.weight"]).any()
+    for learner, values in zip(pair, plain):
+        assert_close(values, learner.parameters(), 0)
+
+
+@pytest.mark.parametrize("name", ["plain", "averages, nag", "last stage", "head on pixels"])
+def test_state_files_have_the_same_arrays(tmp_path: Path, name: str) -> None:
+    """After a step: either framework can read them, as far as arrays are concerned."""
+    pair = make_pair(tmp_path, *CASES[name])
+    found = []
+    for learner, key in zip(pair, Pair._fields):
+        learner.step(make_batch(0, learner.train, 8), 0, 0, 0.01, 0.9).read()
+        save_state(tmp_path / f"{key}.npz", learner, Progress(step=1, resume_key=RESUME_KEY))
+        with np.load(tmp_path / f"{key}.npz", allow_pickle=False) as arrays:
+            names = [each for each in arrays.files if each != "progress"]
+            found.append({each: (arrays[each].shape, arrays[each].dtype) for each in names})
+    assert list(found[0].items()) == list(found[1].items())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["optimizer.name=adamw", "ema=0.9", *MIXED], ["trainable=last-stage", "optimizer.name=nag"]],
+)
+def test_a_saved_state_goes_on_with_the_same_bits(tmp_path: Path, options: list[str]) -> None:
+    config = make_config(tmp_path, *options)
+    samples = make_samples(ROWS)
+    whole, first, second = (open_one(config, samples, "torch") for _ in range(3))
+    for step in range(6):
+        whole.step(make_batch(step, samples, 8), 0, step, 0.01, 0.9)
+    for step in range(3):
+        first.step(make_batch(step, samples, 8), 0, step, 0.01, 0.9)
+    file = tmp_path / "last.states.npz"
+    save_state(file, first, Progress(step=3, resume_key=RESUME_KEY))
+    load_state(file, second, RESUME_KEY)
+    assert_close(first.state(), second.state(), 0)
+    for step in range(3, 6):
+        second.step(make_batch(step, samples, 8), 0, step, 0.01, 0.9)
+    assert_close(whole.state(), second.state(), 0)
+
+
+def test_states_of_another_network_are_refused(tmp_path: Path) -> None:
+    config = make_config(tmp_path, "ema=0.9")
+    samples = make_samples(ROWS)
+    state = open_one(config, samples, "torch").state()
+    with pytest.raises((KeyError, ValueError)):
+        other = make_config(tmp_path, "ema=0.9", "task=skirt")
+        open_one(other, make_samples(ROWS, ["skirt"]), "torch").restore(state, 0)
+    for name in ("average/output.bias", "optimizer/0/0", "parameters/output.bias/0"):
+        for damaged in ({}, {name: np.zeros(3, np.float32)}):
+            rest = {key: values for key, values in state.items() if key != name}
+            with pytest.raises((KeyError, ValueError)):
+                open_one(config, samples, "torch").restore({**rest, **damaged}, 0)
+
+
+def test_parameters_are_copies(tmp_path: Path) -> None:
+    """What was read before a step does not change by it."""
+    pair = make_pair(tmp_path, "ema=0.9")
+    for learner in pair:
+        parameters, state = learner.parameters(), learner.state()
+        copies = [{k: v.copy() for k, v in each.items()} for each in (parameters, state)]
+        learner.step(make_batch(0, learner.train, 8), 0, 0, 0.01, 0.9).read()
+        assert_close(copies[0], parameters, 0)
+        assert_close(copies[1], state, 0)
+
+
+def test_bfloat16_learns_and_saves_float32(tmp_path: Path) -> None:
+    config = make_config(tmp_path, "task=skirt", "precision=bfloat16", "optimizer.name=adam")
+    samples = make_samples(ROWS, ["skirt"])
+    learner = open_one(config, samples, "torch")
+    exact = open_one(config.changed({"precision": "float32"}), samples, "torch")
+    batch = make_batch(0, samples, 8)
+    losses = [learner.step(batch, 0, step, 0.003, 0.9).read()[0] for step in range(12)]
+    assert losses[-1] < 0.5 * losses[0]
+    first = exact.step(batch, 0, 0, 0.003, 0.9).read()[0]
+    assert losses[0] == pytest.approx(first, rel=0.02)
+    assert losses[0] != first
+    learner.save_parameters(tmp_path / "best.params")
+    parameters = learner.parameters()
+    arrays = {**parameters, **learner.state()}
+    assert {values.dtype for values in arrays.values()} == {np.dtype(np.float32)}
+    with learner.loaded(tmp_path / "best.params"):
+        assert_close(parameters, learner.parameters(), 0)
