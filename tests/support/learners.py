@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,18 @@ class Pair(NamedTuple):
     torch: Learner
 
 
+def with_own_names(build: Callable[[int], Any]) -> Callable[[int], Any]:
+    """Count the layers of each network from 0: Gluon's optimizer sorts parameters by such names."""
+
+    @functools.wraps(build)
+    def build_named(classes: int) -> Any:
+        with mx.name.NameManager():
+            return build(classes)
+
+    return build_named
+
+
+@with_own_names
 def plain_net(classes: int) -> Any:
     """Without batch normalisation, and without kinks that rounding could cross."""
     layers = [
@@ -51,6 +64,19 @@ def plain_net(classes: int) -> Any:
         nn.AvgPool2D(pool_size=2),
         nn.Flatten(),
         nn.Dense(12, activation="tanh"),
+    ]
+    return TutorialNet(layers, classes)
+
+
+@with_own_names
+def smooth_net(classes: int) -> Any:
+    """With batch normalisation, and without kinks that rounding could cross."""
+    layers = [
+        *(nn.Conv2D(6, kernel_size=5, strides=2), nn.BatchNorm(), nn.Activation("tanh")),
+        *(nn.Conv2D(8, kernel_size=3), nn.BatchNorm(scale=False, momentum=0.8)),
+        *(nn.Activation("tanh"), nn.AvgPool2D(pool_size=2)),
+        *(nn.Conv2D(8, kernel_size=3), nn.BatchNorm(), nn.Activation("sigmoid")),
+        *(nn.GlobalAvgPool2D(), nn.Flatten()),
     ]
     return TutorialNet(layers, classes)
 

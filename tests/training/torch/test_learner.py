@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fashionai.frameworks.torch import import_torch
+from fashionai.models.small_nets import SMALL_NETS
 from fashionai.training.checkpoint import Progress, load_state, save_state
 from tests.support.learners import (
     Pair,
@@ -17,6 +18,7 @@ from tests.support.learners import (
     make_samples,
     open_one,
     open_pair,
+    smooth_net,
 )
 
 torch = import_torch()
@@ -24,9 +26,8 @@ torch = import_torch()
 # What PyTorch warns of would appear in the user's terminal.
 pytestmark = pytest.mark.filterwarnings("error::UserWarning")
 
-ROWS, STEPS = 24, 4
+ROWS = 24
 RESUME_KEY = {"devices": "1 cpu", "data": "0"}
-Arrays = dict[str, np.ndarray]
 MIXED = ["loss.mixup=0.4", "loss.cutmix=1.0"]
 CASES = {
     "plain": [],
@@ -53,64 +54,59 @@ def make_pair(folder: Path, *overrides: str) -> Pair:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_both_learn_the_same(tmp_path: Path, name: str) -> None:
-    """Losses, correct predictions, weights, statistics, averages: equal but for rounding.
-
-    Rounding turns single ReLUs and maxima on and off, which adds up from step to step. So the
-    first step agrees to 1e-5, and after four steps the change of every array does to 10 %.
-    """
-    pair = make_pair(tmp_path, *CASES[name])
+def test_both_learn_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Losses, correct predictions, weights, statistics, averages: equal but for rounding."""
+    monkeypatch.setitem(SMALL_NETS, "smooth", smooth_net)
+    pair = make_pair(tmp_path, "model.name=smooth", *CASES[name])
     begun = pair.gluon.parameters()
     assert_close(begun, pair.torch.parameters(), 0)
-    for step in range(STEPS):
-        batch = make_batch(step, pair.gluon.train, 8)
-        results = [learner.step(batch, 0, step, 0.01, 0.9) for learner in pair]
-        (loss, correct), (torch_loss, torch_correct) = (result.read() for result in results)
-        assert results[0].images == results[1].images == 8
-        assert torch_loss == pytest.approx(loss, rel=1e-5 if step == 0 else 3e-4)
-        assert torch_correct == correct
-        if step == 0:
-            assert_close(pair.gluon.state(), pair.torch.state(), 1e-5)
-    assert_same_changes(begun, pair.gluon.parameters(), pair.torch.parameters())
-    assert_close(pair.gluon.state(), pair.torch.state(), 1e-3)
-    changed = {
-        key for key, values in pair.torch.parameters().items() if (values != begun[key]).any()
-    }
-    assert changed >= {"output.weight", "output.bias"}
-    if name.startswith(("last stage", "head")):
-        assert not changed & {"features.0.weight", "features.1.running_mean"}
+    for step in range(6):
+        take_step(pair, step)
+        assert_close(pair.gluon.state(), pair.torch.state(), 1e-5)
+    parameters = pair.torch.parameters()
+    changed = {key for key, values in parameters.items() if (values != begun[key]).any()}
+    # Batch normalisation without scale has a gamma that is never trained.
+    learning = begun.keys() - {"features.4.gamma"}
+    if name.startswith("head"):
+        assert changed == {"output.weight", "output.bias"}
+    elif name.startswith("last stage"):
+        assert {"output.weight", "output.bias"} < changed < learning
     else:
-        assert changed == begun.keys()
-    probabilities = [
-        learner.probabilities([make_batch(99, pair.gluon.train, 6).images]) for learner in pair
-    ]
-    np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-4)
+        assert changed == learning
+    images = make_batch(99, pair.gluon.train, 6).images
+    probabilities = [learner.probabilities([images]) for learner in pair]
+    np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-5)
     if pair.torch.has_average:
         compare_averaged(pair)
 
 
-def assert_same_changes(begun: Arrays, expected: Arrays, found: Arrays) -> None:
-    assert list(begun) == list(expected) == list(found)
-    for name, values in begun.items():
-        change, error = expected[name] - values, found[name] - expected[name]
-        assert np.linalg.norm(error) <= 0.1 * np.linalg.norm(change), name
+def take_step(pair: Pair, step: int, rel: float = 1e-5) -> None:
+    """The same batch for both."""
+    batch = make_batch(step, pair.gluon.train, 8)
+    results = [learner.step(batch, 0, step, 0.1, 0.9) for learner in pair]
+    assert results[0].images == results[1].images == 8
+    (loss, correct), (torch_loss, torch_correct) = (result.read() for result in results)
+    assert torch_loss == pytest.approx(loss, rel=rel)
+    assert torch_correct == correct
 
 
 def compare_averaged(pair: Pair) -> None:
-    """The averages differ from the weights alike; they are the weights while they are applied."""
-    states = [learner.state() for learner in pair]
-    names = [name[len("average/") :] for name in states[0] if name.startswith("average/")]
-    weights, expected, found = (
-        {name: state[key.format(name)] for name in names}
-        for state, key in zip((states[0], *states), ("parameters/{}/0", "average/{}", "average/{}"))
-    )
-    assert_same_changes(weights, expected, found)
+    """The averages are the weights while they are applied, and not afterwards."""
     plain = [learner.parameters() for learner in pair]
     with pair.gluon.averaged(), pair.torch.averaged():
         averages = [learner.parameters() for learner in pair]
-        assert (averages[1]["output.weight"] != plain[1]["output.weight"]).any()
+        assert_close(*averages, 1e-5)
+        assert np.abs(averages[1]["output.weight"] - plain[1]["output.weight"]).max() > 1e-3
     for learner, values in zip(pair, plain):
         assert_close(values, learner.parameters(), 0)
+
+
+def test_a_network_with_relus_agrees_in_its_first_steps(tmp_path: Path) -> None:
+    """Rounding turns single ReLUs and maxima on and off, which adds up from step to step."""
+    pair = make_pair(tmp_path, "ema=0.9")
+    for step in range(3):
+        take_step(pair, step, rel=1e-4)
+        assert_close(pair.gluon.state(), pair.torch.state(), 1e-4 if step == 0 else 5e-3)
 
 
 @pytest.mark.parametrize("name", ["plain", "averages, nag", "last stage", "head on pixels"])
@@ -152,9 +148,10 @@ def test_states_of_another_network_are_refused(tmp_path: Path) -> None:
     config = make_config(tmp_path, "ema=0.9")
     samples = make_samples(ROWS)
     state = open_one(config, samples, "torch").state()
+    fewer_classes = make_config(tmp_path, "ema=0.9", "task=skirt")
+    other = open_one(fewer_classes, make_samples(ROWS, ["skirt"]), "torch")
     with pytest.raises((KeyError, ValueError)):
-        other = make_config(tmp_path, "ema=0.9", "task=skirt")
-        open_one(other, make_samples(ROWS, ["skirt"]), "torch").restore(state, 0)
+        other.restore(state, 0)
     for name in ("average/output.bias", "optimizer/0/0", "parameters/output.bias/0"):
         for damaged in ({}, {name: np.zeros(3, np.float32)}):
             rest = {key: values for key, values in state.items() if key != name}
