@@ -31,7 +31,8 @@ from fashionai.errors import (
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.yaml_files import dump_yaml, load_yaml
-from fashionai.frameworks.choice import choose_devices, framework_of_devices
+from fashionai.frameworks.choice import choose_devices
+from fashionai.frameworks.devices import framework_of_devices
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import (

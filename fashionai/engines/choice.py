@@ -22,7 +22,7 @@ from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import EXACT_ENGINES
 from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
-from fashionai.frameworks.choice import framework_of_devices
+from fashionai.frameworks.devices import framework_of_devices
 from fashionai.runs import Run
 from fashionai.runtime import compute_threads, home_folder, processor_name
 
@@ -121,7 +121,7 @@ def _fastest(speeds: Speeds) -> str:
 def _key(run: Run) -> str:
     """Everything that the speeds depend on: the network, the machine and the libraries."""
     config = run.config
-    versions = " ".join(f"{name} {_version(name)}" for name in ("onnx", "onnxruntime"))
+    versions = " ".join(f"{name} {_version(name)}" for name in ("onnx", "onnxruntime", "torch"))
     return (
         f"{config.model.name} {config.data.crop} px, {processor_name()}, "
         f"{compute_threads()} threads, fashionai {fashionai.__version__} {versions}"

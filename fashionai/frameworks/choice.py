@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from fashionai.errors import InstallationError
 from fashionai.frameworks import mxnet
-from fashionai.frameworks.devices import Device
+from fashionai.frameworks.devices import GLUON, TORCH
 from fashionai.frameworks.driver import compute_capabilities
 from fashionai.frameworks.torch import INSTALL_HINT, has_torch, import_torch, torch_devices
 
 log = logging.getLogger(__name__)
 
-AUTO, GLUON, TORCH = "auto", "gluon", "torch"
+AUTO = "auto"
 
 
 class Chosen(NamedTuple):
@@ -47,16 +47,6 @@ def choose_devices(engine: str = AUTO, device: str = AUTO, gpus: Sequence[int] =
         raise InstallationError(reason, f"{INSTALL_HINT}, or give --device cpu")
     log.info("no GPU is used: %s. %s", reason, INSTALL_HINT)
     return Chosen(engine, mxnet.contexts("cpu"))
-
-
-def framework_of_devices(contexts: Sequence[Any]) -> str:
-    """The framework that can always compute on these devices: ``gluon``, or ``torch`` on its GPUs.
-
-    MXNet computes on the CPU whichever framework's devices are given.
-    """
-    first = contexts[0]
-    on_torch = isinstance(first, Device) and first.device_type == "gpu"
-    return TORCH if on_torch else GLUON
 
 
 def contexts(device: str = AUTO, gpus: Sequence[int] = (), engine: str = AUTO) -> list[Any]:

@@ -321,7 +321,7 @@ def test_gpus_that_mxnet_holds_no_code_for(
     major, minor = capability
     assert message_of(error) == (
         f"GPU 1 has compute capability {major}.{minor}, but mxnet-cu112 1.9.1 supports only 5.0 "
-        "to 8.x (Maxwell to Ada). Choose another GPU with --gpus, or give --device cpu"
+        "to 8.x (Maxwell to Ada). Give --engine torch, another GPU with --gpus, or --device cpu"
     )
     assert mxnet.contexts("gpu", gpus=[0]) == ["gpu(0)"]
 
