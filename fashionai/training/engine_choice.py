@@ -40,9 +40,11 @@ def check_precision(config: Config, contexts: Sequence[Any]) -> None:
 
 
 def resolve_engine(
-    config: Config, images: int, contexts: Sequence[Any], resuming: bool = False
+    config: Config, shown: int, contexts: Sequence[Any], resuming: bool = False
 ) -> Config:
-    """The configuration with a framework in place of ``auto``; ``images`` are those of an epoch.
+    """The configuration with a framework in place of ``auto``.
+
+    ``shown`` is the number of images of all steps of the training.
 
     On GPUs that PyTorch alone can use it is PyTorch. Otherwise it is MXNet, except for long
     trainings on the CPU of networks that torch.compile is known to make faster, where PyTorch
@@ -51,14 +53,15 @@ def resolve_engine(
     """
     if framework_of_devices(contexts) == TORCH:
         return config.changed({"engine": TORCH})
-    shown = config.epochs * images * (config.data.crop / SIDE) ** 2
+    # Images of 224 pixels that take as long.
+    equivalent = shown * (config.data.crop / SIDE) ** 2
     if (
         resuming
         or contexts[0].device_type != "cpu"
         or config.trainable != "all"
         or config.precision != "float32"
         or not FASTER_COMPILED.search(config.model.name)
-        or shown < FEWEST_IMAGES
+        or equivalent < FEWEST_IMAGES
         or not (has_torch() and can_compile())
     ):
         return config.changed({"engine": GLUON})

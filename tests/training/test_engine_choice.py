@@ -40,8 +40,7 @@ def test_long_trainings_of_depthwise_networks_are_compiled(
     config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "fashionai")
-    images = FEWEST_IMAGES // config.epochs
-    resolved = resolve_engine(config, images, CPU)
+    resolved = resolve_engine(config, FEWEST_IMAGES, CPU)
     assert (resolved.engine, resolved.compile) == ("torch", True)
     assert caplog.messages == [
         "engine torch: torch.compile trains mobilenetv2_1.0 faster than MXNet; engine=gluon keeps "
@@ -49,7 +48,7 @@ def test_long_trainings_of_depthwise_networks_are_compiled(
     ]
     assert resolved == config.changed({"engine": "torch", "compile": True})
     caplog.clear()
-    resolved = resolve_engine(config, images - 1, CPU)
+    resolved = resolve_engine(config, FEWEST_IMAGES - 1, CPU)
     assert resolved == config.changed({"engine": "gluon"})
     assert not caplog.messages
 
@@ -65,9 +64,8 @@ def test_long_trainings_of_depthwise_networks_are_compiled(
     ],
 )
 def test_others_are_trained_by_mxnet(config: Config, changed: dict[str, object]) -> None:
-    images = FEWEST_IMAGES // config.epochs
-    assert resolve_engine(config, images, CPU).engine == "torch"
-    resolved = resolve_engine(config.changed(changed), images, CPU)
+    assert resolve_engine(config, FEWEST_IMAGES, CPU).engine == "torch"
+    resolved = resolve_engine(config.changed(changed), FEWEST_IMAGES, CPU)
     assert (resolved.engine, resolved.compile) == ("gluon", False)
 
 
