@@ -7,6 +7,7 @@ the run. It holds no pickle.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import zipfile
 from dataclasses import dataclass, field
@@ -74,8 +75,13 @@ class Progress:
 
 
 def save_state(path: Path, learner: Learner, progress: Progress) -> None:
-    """Write the learner's state and the progress. The file replaces the old one atomically."""
+    """Write the learner's state and the progress. The file replaces the old one atomically.
+
+    All processes give their part of the state; the first one writes.
+    """
     arrays = {PROGRESS: np.array(progress.to_json()), **learner.state()}
+    if not learner.writes:
+        return
     with atomic_path(path) as temporary:
         _write_arrays(temporary, arrays)
 
@@ -88,14 +94,17 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, values, allow_pickle=False)
 
 
-def load_state(path: Path, learner: Learner, resume_key: dict[str, str]) -> Progress:
+def load_state(
+    path: Path, learner: Learner, resume_key: dict[str, str], content: bytes
+) -> Progress:
     """Restore what save_state wrote into ``learner``, and return the progress.
 
-    ``learner`` must not have made a step yet. Raises RunError when the file is damaged,
-    belongs to another network, or was saved with another ``resume_key``.
+    ``content`` is that of the file ``path``. ``learner`` must not have made a step yet. Raises
+    RunError when the file is damaged, belongs to another network, or was saved with another
+    ``resume_key``.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             progress = Progress.from_json(str(arrays[PROGRESS]))
             _check_same_key(path, progress.resume_key, resume_key)
             steps = learner.batch_plan.first_step(progress.epoch) + progress.step

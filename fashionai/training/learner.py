@@ -140,6 +140,25 @@ class Learner(abc.ABC):
     def memory_gigabytes(self) -> float:
         """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the run's files: the first one does."""
+        return self.share.index == 0
+
+    def stops(self, requested: bool) -> bool:
+        """Whether all processes stop now; ``requested`` tells whether this one was asked to.
+
+        Several processes agree in the sums of their steps, which are read a few steps later.
+        """
+        return requested
+
+    def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
+        """The content of a file that the first process has read, for every process."""
+        return content
+
+    def check_same(self, values: Mapping[str, str]) -> None:  # noqa: B027 - one has no others
+        """Raise ConfigError unless all processes have these values, named by what they are."""
+
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """Yield this process's share of an epoch's batches, without the first ``skip`` ones."""
         draws = self.share.of_draws(self.batch_plan.draws(epoch), self.batch_plan.batch_size)
@@ -198,8 +217,11 @@ class Learner(abc.ABC):
     ) -> None:
         """Write the network's parameters, which the stock network can load, atomically.
 
-        ``before_replacing`` gets the complete temporary file, before it replaces ``file``.
+        The first process writes. ``before_replacing`` gets the complete temporary file, before
+        it replaces ``file``.
         """
+        if not self.writes:
+            return
         with atomic_path(file) as temporary:
             write_array_list(temporary, self.parameters())
             before_replacing(temporary)

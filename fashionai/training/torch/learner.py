@@ -82,6 +82,8 @@ class TorchLearner(Learner):
         self._gradients = GradientSums(self._processes, self.network.learning.values())
         self.average = WeightAverage(self.network.moving, config.ema) if config.ema else None
         self.has_average = self.average is not None
+        self._stop_flag = torch.zeros(1, dtype=torch.float64, device=self._device)
+        self._stop_agreed = False
 
     @property
     def _on_features(self) -> bool:
@@ -92,7 +94,9 @@ class TorchLearner(Learner):
         if not self._on_features:
             return PixelInputs(config, self.train, size, reason)
         backbone = TorchBackbone(self.network, normalize, self.contexts[0])
-        return FeatureInputs(config, self.train, size, FeatureStore(config, backbone))
+        return FeatureInputs(
+            config, self.train, size, FeatureStore(config, backbone), self._processes.in_turn
+        )
 
     def _build_steps(self, normalize: nn.Module) -> None:
         """The computations of training and of evaluation, and the scale of float16."""
@@ -119,11 +123,13 @@ class TorchLearner(Learner):
         updated = self._update(loss, lr, momentum)
         if updated and self.average is not None:
             self.average.update(self.batch_plan.first_step(epoch) + step)
+        sums = torch.cat([sums, self._stop_flag])
         self._processes.sum(sums)
         pending = download(sums)
 
         def read() -> tuple[float, int]:
-            loss_sum, correct = pending().tolist()
+            loss_sum, correct, stops = pending().tolist()
+            self._stop_agreed |= stops > 0
             return loss_sum + 0.0, int(correct)  # a loss of -0.0 becomes 0.0
 
         return StepResult(step, self.batch_plan.batch_size, read)
@@ -146,6 +152,22 @@ class TorchLearner(Learner):
         self.optimizer.step(lr, momentum, divisor)
         return True
 
+    def stops(self, requested: bool) -> bool:
+        """Whether all processes stop now; see the class Learner."""
+        if self._processes.is_alone:
+            return requested
+        if requested:
+            self._stop_flag.fill_(1)
+        return self._stop_agreed
+
+    def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
+        """The content of a file that the first process has read."""
+        return self._processes.content_of_first(content)
+
+    def check_same(self, values: Mapping[str, str]) -> None:
+        """Raise ConfigError unless all processes have these values."""
+        self._processes.check_same(values)
+
     def wait(self) -> None:
         """Wait for the device."""
         if self._device.type == "cuda":
@@ -154,7 +176,7 @@ class TorchLearner(Learner):
     def probabilities(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Probabilities ``(N, C) float64``, of the rows of all processes."""
         size = self.batch_plan.batch_size // self.share.count
-        return self._processes.rows_of_all(self.forward.probabilities(batches, size), self._device)
+        return self._processes.rows_of_all(self.forward.probabilities(batches, size))
 
     def average_statistics(self) -> None:
         """Set the running statistics to their mean over processes."""
@@ -174,11 +196,13 @@ class TorchLearner(Learner):
     @contextlib.contextmanager
     def loaded(self, file: Path) -> Iterator[None]:
         """While in this context, the network has the parameters of a file."""
-        values = read_parameters(file)
-        shapes = {n: each.shape for n, each in self.network.description.parameters.items()}
-        check_fit(file, values, shapes)
         with restored_afterwards(self.network.tensors):
-            self.network.set_arrays(values)
+            if self.writes:
+                values = read_parameters(file)
+                shapes = {n: each.shape for n, each in self.network.description.parameters.items()}
+                check_fit(file, values, shapes)
+                self.network.set_arrays(values)
+            self._processes.copy_first(self.network.tensors.values())
             yield
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -224,7 +248,7 @@ class TorchLearner(Learner):
         tensors = self.network.statistics
         flat = np.concatenate([_array(each).ravel() for each in tensors.values()] or [np.zeros(0)])
         arrays = {}
-        for rank, values in enumerate(self._processes.rows_of_all(flat[None], self._device)):
+        for rank, values in enumerate(self._processes.rows_of_all(flat[None])):
             ends = np.cumsum([each.numel() for each in tensors.values()])
             for (name, tensor), part in zip(tensors.items(), np.split(values, ends[:-1])):
                 arrays[f"parameters/{name}/{rank}"] = part.reshape(tensor.shape)

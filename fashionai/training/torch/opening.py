@@ -8,7 +8,9 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.frameworks.devices import Device
 from fashionai.models.description import NetworkDescription
+from fashionai.models.torch.forward import torch_device
 from fashionai.training.torch.learner import TorchLearner
+from fashionai.training.torch.processes import join_processes
 
 
 def open_torch(
@@ -23,4 +25,7 @@ def open_torch(
 
     ``description`` has the initial weights, frozen as the configuration says.
     """
-    return TorchLearner(config, train, contexts, description, pixels_only=pixels_only)
+    processes = join_processes(torch_device(contexts[0]), config.compile)
+    return TorchLearner(
+        config, train, contexts, description, pixels_only=pixels_only, processes=processes
+    )
