@@ -9,16 +9,20 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import logging
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
 from fashionai.errors import RunError
 from fashionai.files import atomic_path
 from fashionai.files.json_files import parse_json
-from fashionai.training.learner import Learner
+from fashionai.training.learner import BATCH_SIZE, Learner
+
+log = logging.getLogger(__name__)
 
 # The name of the progress in the file. The other names are those of Learner.state.
 PROGRESS = "progress"
@@ -117,8 +121,21 @@ def load_state(
     return progress
 
 
+def read_batch_size(path: Path) -> Optional[int]:
+    """The batch size of all processes that PyTorch began a run with; None if it is not saved.
+
+    A damaged file is reported when the whole state is loaded.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            saved = Progress.from_json(str(arrays[PROGRESS])).resume_key
+        return int(saved[BATCH_SIZE]) if BATCH_SIZE in saved else None
+    except UNREADABLE:
+        return None
+
+
 def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) -> None:
-    if saved.get("devices") != current["devices"]:
+    if saved.get("devices") != current["devices"] and not _can_go_on(saved, current):
         raise RunError(
             f"{path.parent}: was begun on {saved.get('devices')}, resumed on {current['devices']}",
             "Give the same --device and --gpus",
@@ -128,3 +145,18 @@ def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) 
             f"{path.parent}: the prepared folder has changed since the run was begun",
             "Prepare it as it was, or start a new run",
         )
+
+
+def _can_go_on(saved: dict[str, str], current: dict[str, str]) -> bool:
+    """Whether another number of processes can go on, which must keep the size of batches."""
+    before, now = str(saved.get("devices")).split(), current["devices"].split()
+    if BATCH_SIZE not in saved or saved[BATCH_SIZE] != current.get(BATCH_SIZE):
+        return False
+    if before[-1] != now[-1]:
+        return False
+    batch = int(saved[BATCH_SIZE])
+    log.info(
+        "begun by %s processes, goes on with %s: each computes %d of the %d images of a batch",
+        *(before[0], now[0], batch // int(now[0]), batch),
+    )
+    return True

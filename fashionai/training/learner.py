@@ -28,6 +28,9 @@ from fashionai.training.batches.plan import BatchPlan
 from fashionai.training.batches.shares import WHOLE, Share
 from fashionai.training.batches.targets import mix_targets, soft_targets
 
+# The key of the batch size of all processes in Progress.resume_key; PyTorch's runs have it.
+BATCH_SIZE = "batch"
+
 
 class DevicePart(NamedTuple):
     """The part of a batch that one device computes.
@@ -72,13 +75,18 @@ class Learner(abc.ABC):
     has_average: bool
 
     def __init__(
-        self, config: Config, train: Samples, contexts: Sequence[Any], share: Share = WHOLE
+        self,
+        config: Config,
+        train: Samples,
+        contexts: Sequence[Any],
+        share: Share = WHOLE,
+        batch_size: Optional[int] = None,
     ) -> None:
         """Raises ConfigError for weights of unknown classes, TrainingError as BatchPlan does."""
         self.config, self.train, self.contexts = config, train, list(contexts)
         self.share = share
         self.columns = columns_of(train.tasks)
-        self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count)
+        self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count, batch_size)
         self._class_weights = class_weights(config.loss.class_weights, train)
 
     @abc.abstractmethod
@@ -139,6 +147,11 @@ class Learner(abc.ABC):
     @abc.abstractmethod
     def memory_gigabytes(self) -> float:
         """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
+
+    def resume_key(self) -> dict[str, str]:
+        """The devices that a training can be resumed on, see Progress."""
+        count = len(self.contexts) * self.share.count
+        return {"devices": f"{count} {self.contexts[0].device_type}"}
 
     @property
     def writes(self) -> bool:

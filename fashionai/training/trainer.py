@@ -26,7 +26,7 @@ from fashionai.files.abandoned import remove_temporary_files
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
-from fashionai.training.checkpoint import Progress, load_state, save_state
+from fashionai.training.checkpoint import Progress, load_state, read_batch_size, save_state
 from fashionai.training.clock import EpochClock
 from fashionai.training.estimate import estimate_lines
 from fashionai.training.history import (
@@ -91,19 +91,18 @@ class Trainer:
         if resume_from is not None and resume_from.folder.has_begun:
             saved = resume_from.config.data
             config = config.with_input(saved.mean, saved.std)
-        resuming = resume_from is not None and resume_from.folder.states_file.is_file()
+        state = None if resume_from is None else resume_from.folder.states_file
+        resuming = state is not None and state.is_file()
         self._resumes = resume_from is not None
         self.train_samples = read_samples(config, "train")
         self.val_samples = read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None
-        opened = opener(config, self.train_samples, contexts, resuming)
+        saved_size = None if state is None else read_batch_size(state)
+        opened = opener(config, self.train_samples, contexts, resuming, batch_size=saved_size)
         self.learner, self.config, self._weights = opened
         self.progress = Progress(
-            resume_key={
-                "devices": f"{len(contexts) * self.learner.share.count} {contexts[0].device_type}",
-                "data": data_hash(config),
-            }
+            resume_key={**self.learner.resume_key(), "data": data_hash(config)}
         )
         self.clock = EpochClock(self._log_estimate, shows=self.learner.writes)
         self._header_logged = False

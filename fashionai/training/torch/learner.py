@@ -28,7 +28,7 @@ from fashionai.pipeline.loader import Batch
 from fashionai.runtime import peak_memory_gigabytes
 from fashionai.training.batches.features import FeatureStore
 from fashionai.training.batches.inputs import FeatureInputs, Inputs, PixelInputs
-from fashionai.training.learner import Learner, StepResult
+from fashionai.training.learner import BATCH_SIZE, Learner, StepResult
 from fashionai.training.loss_scale import LossScale
 from fashionai.training.schedules import momentum
 from fashionai.training.torch.average import WeightAverage, restored_afterwards
@@ -58,14 +58,16 @@ class TorchLearner(Learner):
         *,
         pixels_only: bool = False,
         processes: Optional[Processes] = None,
+        batch_size: Optional[int] = None,
     ) -> None:
         """Build the network on the device.
 
         ``description`` has the initial weights, frozen as the configuration says. With
-        ``pixels_only`` no features are kept. ``processes`` train together.
+        ``pixels_only`` no features are kept. ``processes`` train together. ``batch_size`` is
+        that of all processes, if it does not follow from the configuration.
         """
         self._processes = processes or Processes()
-        super().__init__(config, train, contexts, self._processes.share)
+        super().__init__(config, train, contexts, self._processes.share, batch_size)
         self._device = torch_device(contexts[0])
         self._uploads = Uploads(self._device)
         set_precision(config.precision)
@@ -152,6 +154,10 @@ class TorchLearner(Learner):
         self.optimizer.step(lr, momentum, divisor)
         return True
 
+    def resume_key(self) -> dict[str, str]:
+        """The devices, and the batch that another number of processes can divide."""
+        return {**super().resume_key(), BATCH_SIZE: str(self.batch_plan.batch_size)}
+
     def stops(self, requested: bool) -> bool:
         """Whether all processes stop now; see the class Learner."""
         if self._processes.is_alone:
@@ -226,10 +232,9 @@ class TorchLearner(Learner):
     def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
         """Restore the result of state(); see the class Learner."""
         updates = steps
-        own = self.share.index
-        names = {f"parameters/{name}/{own}": name for name in self.network.statistics}
         values = {name: arrays[f"parameters/{name}/0"] for name in self.network.arrays()}
-        self.network.set_arrays(values | {names[key]: arrays[key] for key in names})
+        values |= {name: self._own_statistic(name, arrays) for name in self.network.statistics}
+        self.network.set_arrays(values)
         for name, tensors in self.optimizer.state().items():
             for position, tensor in enumerate(tensors):
                 _set(tensor, arrays[f"optimizer/{self._index(name)}/{position}"])
@@ -240,6 +245,15 @@ class TorchLearner(Learner):
             self.loss_scale.restore(arrays["loss_scale"])
             updates -= self.loss_scale.skipped
         self.optimizer.updates = updates
+
+    def _own_statistic(self, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """This process's running statistic; the mean if the number of processes has changed."""
+        keys = [f"parameters/{name}/{rank}" for rank in range(self.share.count)]
+        if keys[-1] in arrays and f"parameters/{name}/{self.share.count}" not in arrays:
+            return arrays[keys[self.share.index]]
+        found = [key for key in arrays if key.startswith(f"parameters/{name}/")]
+        mean: np.ndarray = np.mean([arrays[key] for key in found], axis=0, dtype=np.float64)
+        return mean.astype(np.float32)
 
     def _statistics_of_all(self) -> dict[str, np.ndarray]:
         """The running statistics of each process, as in Learner.state."""

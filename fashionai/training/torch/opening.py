@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
@@ -20,6 +21,7 @@ def open_torch(
     description: NetworkDescription,
     *,
     pixels_only: bool = False,
+    batch_size: Optional[int] = None,
 ) -> TorchLearner:
     """Open a TorchLearner on one device; see fashionai.training.opening.open_learner.
 
@@ -27,5 +29,11 @@ def open_torch(
     """
     processes = join_processes(torch_device(contexts[0]), config.compile)
     return TorchLearner(
-        config, train, contexts, description, pixels_only=pixels_only, processes=processes
+        config,
+        train,
+        contexts,
+        description,
+        pixels_only=pixels_only,
+        processes=processes,
+        batch_size=batch_size,
     )
