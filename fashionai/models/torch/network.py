@@ -147,8 +147,8 @@ class _Shapes(fx.Interpreter):
         return super().run_node(n)
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """An empty tensor like a parameter."""
-        return torch.empty_like(super().get_attr(target, args, kwargs), device="meta")
+        """An empty tensor of the shape of a parameter."""
+        return torch.empty(super().get_attr(target, args, kwargs).shape, device="meta")
 
 
 class _Builder:
