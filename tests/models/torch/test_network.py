@@ -215,15 +215,6 @@ def test_backbone_and_output_layer_make_the_network(name: str) -> None:
     head.update_statistics(features.shape)
 
 
-def test_the_reason_why_features_are_not_constant_is_known() -> None:
-    network, crop = random_network("resnet18_v1b")
-    description = describe(network, crop)
-    assert description.features is None
-    assert "normalises with the statistics of each batch" in description.not_constant
-    network, crop = frozen_network("mobilenetv3_small", "head")
-    assert "is random" in describe(network, crop).not_constant
-
-
 def test_a_network_whose_output_layer_is_unknown() -> None:
     network = mx.gluon.nn.HybridSequential()
     network.add(mx.gluon.nn.Dense(4), mx.gluon.nn.Activation("sigmoid"))
@@ -258,19 +249,6 @@ def test_arrays_go_to_another_network_and_back() -> None:
         other.set_arrays({name: each for name, each in arrays.items() if name != "output.bias"})
     with pytest.raises(ValueError, match=r"output.bias has shape \(7,\), expected \(5,\)"):
         other.set_arrays({**arrays, "output.bias": np.zeros(7, np.float32)})
-
-
-def test_the_optimizers_order_and_factors_are_gluons() -> None:
-    network, crop = random_network("small_cnn")
-    for index, parameter in enumerate(network.collect_params().values()):
-        parameter.lr_mult, parameter.wd_mult = index + 1, index / 2
-    description = describe(network, crop)
-    named = network._collect_params_with_prefix()
-    for index, parameter in enumerate(network.collect_params().values()):
-        assert named[description.order[index]] is parameter
-        if parameter.grad_req != "null":
-            assert description.rates[description.order[index]] == index + 1
-            assert description.decays[description.order[index]] == index / 2
 
 
 def test_compiled_code_has_no_breaks_and_the_same_statistics() -> None:
