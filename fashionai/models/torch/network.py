@@ -224,10 +224,10 @@ class _Builder:
         constants: dict[str, Any] = {"axis": axis, "eps": given.number("eps", 1e-3)}
         fixed = None if given.flag("fix_gamma", True) else gamma
         if given.flag("use_global_stats"):
-            fixed_arguments = (x, fixed, beta, mean, variance, None, None, False)
+            fixed_arguments = (x, fixed, beta, mean, variance, None, False)
             return self._graph.call_function(layers.batch_norm, fixed_arguments, constants)
-        batch = [self._scratch(f"batch_{each.target}", each) for each in (mean, variance)]
-        arguments = (x, fixed, beta, mean, variance, *batch, self._training)
+        batch = tuple(self._scratch(f"batch_{each.target}", each) for each in (mean, variance))
+        arguments = (x, fixed, beta, mean, variance, batch, self._training)
         call = self._graph.call_function(layers.batch_norm, arguments, constants)
         names = (str(each.target) for each in (mean, variance, *batch))
         self.statistics.append(Statistics(call.name, axis, given.number("momentum", 0.9), *names))
