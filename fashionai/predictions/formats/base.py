@@ -35,12 +35,14 @@ class PredictedRow(NamedTuple):
     """One row: the image as the file names it, its task, probabilities ``(C,)``.
 
     ``class_index`` is the predicted class where the file has one that a threshold decided.
+    ``task_name`` is the name that a table has in its column ``task``. Rows are joined without it.
     """
 
     image: str
     task: Task
     probabilities: np.ndarray
     class_index: Optional[int] = None
+    task_name: str = ""
 
     @property
     def key(self) -> RowKey:
