@@ -153,6 +153,25 @@ def test_csv_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> 
     assert not Path("-").exists()
 
 
+def test_files_of_a_folder_that_are_no_images_are_named_as_predict_names_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for image in some_images(2):
+        shutil.copy(image, tmp_path)
+    (tmp_path / "notes.txt").write_text("of no interest")
+    line = f"{tmp_path}: 1 file skipped because it is not an image: notes.txt"
+    run = ("--run", "runs/skirt", "--crops", "1")
+    assert fashionai("predict", *run, "--questions", tmp_path, "--out", "named.csv") == 0
+    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert fashionai("classify", *run, tmp_path) == 0
+    assert capsys.readouterr().out.splitlines().count(line) == 1
+    for option in ("--csv", "--json"):
+        assert fashionai("classify", *run, option, "-", tmp_path) == 0
+        captured = capsys.readouterr()
+        assert captured.err.splitlines() == [line]
+        assert line not in captured.out
+
+
 def test_a_url_is_classified_as_its_file(server: ImageServer) -> None:
     image = some_images(1)[0]
     server.pages["/a.jpg"] = content(image.read_bytes())
