@@ -8,11 +8,7 @@ import math
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -26,6 +22,7 @@ from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run, RunFolder
 from fashionai.runtime import import_mxnet
 from tests.support.commands import fashionai, run_cli
+from tests.support.pausing import go_on, start_until
 from tests.support.prepared_data import TASKS, write_two_tasks
 
 mx = import_mxnet()
@@ -347,29 +344,14 @@ def test_more_folds_than_images_are_refused(work: Path, capsys: pytest.CaptureFi
     )
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "fashionai", "cross-validate", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-    )
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "it did not get that far"
-        time.sleep(0.002)
-
-
 def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed in fold 2, which is then finished by itself; interrupted in fold 3."""
     stopped = Path("runs/stopped")
     options = ["--run", str(stopped), "--crops", "5"]
-    process = start("--config", "both.yaml", "--folds", str(FOLDS), *options)
-    wait_for((stopped / "fold-2/history.csv").is_file, process)
+    begin = ("cross-validate", "--config", "both.yaml", "--folds", FOLDS, *options)
+    process = start_until(stopped / "fold-2/history.csv", *begin)
     process.kill()
     process.communicate()
     assert not Run(RunFolder(stopped / "fold-2")).is_finished
@@ -381,9 +363,9 @@ def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     )
     assert fashionai("train", "--run", stopped / "fold-2", "--resume") == 0
 
-    process = start(*options, "--resume")
-    wait_for((stopped / "fold-3/history.csv").is_file, process)
-    process.send_signal(signal.SIGINT)
+    resume = ("cross-validate", *options, "--resume")
+    process = start_until(stopped / "fold-3/history.csv", *resume)
+    go_on(process, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "fold 3 of 3: stopped in epoch" in output
