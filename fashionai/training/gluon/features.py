@@ -27,6 +27,7 @@ from fashionai.models.backbone import Backbone
 from fashionai.models.forward import Forward, Pending, mean_over_views
 from fashionai.models.zoo import output_names
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform, Transform
+from fashionai.pipeline.decode import PIXELS_VERSION
 from fashionai.pipeline.loader import Loader
 from fashionai.runtime import home_folder
 from fashionai.training.gluon.feature_files import (
@@ -137,6 +138,7 @@ class FeatureStore:
         mean, std = (list(values) for values in data.normalization)
         key = {
             "version": fashionai.__version__,
+            "pixels": PIXELS_VERSION,
             "network": self._config.model.name,
             "weights": self._weights_hash(),
             "images": content_hash("".join(images).encode()),

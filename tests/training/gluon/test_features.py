@@ -16,9 +16,11 @@ from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.augment import TrainingTransform
+from fashionai.pipeline.decode import PIXELS_VERSION
 from fashionai.pipeline.loader import Draws, Loader
 from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
+from fashionai.training.gluon import features as features_module
 from fashionai.training.gluon.inputs import FeatureInputs, PixelInputs
 from fashionai.training.gluon.learner import Learner
 from fashionai.training.trainer import Trainer
@@ -221,6 +223,9 @@ def test_features_are_found_again_by_what_decides_them(
     assert not kept_after(home, weights[0], PLAIN, rows=changed_image(rows, tmp_path)) & first
     backwards = rows._replace(paths=rows.paths[::-1])
     assert not kept_after(home, weights[0], PLAIN, rows=backwards) & first
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features_module, "PIXELS_VERSION", PIXELS_VERSION + 1)
+        assert not kept_after(home, weights[0], PLAIN) & first
 
 
 def test_augmented_features_depend_on_the_seed_and_the_steps(
