@@ -281,7 +281,7 @@ def test_resume_refuses_other_settings(
     assert fashionai("cross-validate", "--run", work, "--resume", *arguments) == 2
     assert capsys.readouterr().err == (
         f"Error: runs/both: was begun with other settings ({found}). Resume without them, "
-        "or start anew with --overwrite or another --run\n"
+        "or give --overwrite or another --run\n"
     )
 
 
@@ -309,8 +309,8 @@ def test_resume_refuses_images_that_were_prepared_anew(
     manifest.write_text(manifest.read_text().replace("nynnnn", "nymnnn"))
     assert fashionai("cross-validate", "--run", work, "--resume") == 2
     assert capsys.readouterr().err == (
-        "Error: runs/both: the prepared folder has changed since it was begun. Prepare it as it "
-        "was, or start anew with --overwrite or another --run\n"
+        "Error: runs/both: the prepared folder has changed. Prepare it as it was, or give "
+        "--overwrite or another --run\n"
     )
 
 

@@ -136,8 +136,7 @@ class Run:
             raise RunError(
                 f"{self}: was begun with another configuration ({'; '.join(different)})",
                 self._hint_at_more_epochs(config, different)
-                or "Resume without overrides, or start anew: with --overwrite, another --run, or "
-                f"after removing {self}",
+                or "Resume without overrides, remove it, or give --overwrite or another --run",
             )
 
     def _hint_at_more_epochs(self, config: Config, different: Sequence[str]) -> str:
