@@ -221,7 +221,44 @@ def test_a_killed_export_is_repeated_into_the_same_folder(run: Run, tmp_path: Pa
     (out / "mine.txt").unlink()
     assert fashionai(*export) == 0
     assert sorted(file.name for file in out.iterdir()) == ["model.json", "model.onnx"]
-    assert fashionai(*export) == 2
+    # A whole export is replaced, also beside files of others.
+    (out / "mine.txt").write_text("")
+    assert fashionai(*export) == 0
+
+
+@pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's, of every graph
+def test_an_earlier_export_is_replaced_and_nothing_else_is_touched(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def export(format_name: str) -> object:
+        return fashionai("export", "--run", run, "--format", format_name, "--out", out)
+
+    def names() -> list[str]:
+        return sorted(file.name for file in out.iterdir())
+
+    (out / "mine.txt").write_text("mine")
+    assert export("onnx") == 2
+    assert "out: is not empty and holds no earlier export. Name " in capsys.readouterr().err
+    (out / "mine.txt").unlink()
+    assert export("onnx") == 0
+    size = (out / "model.onnx").stat().st_size
+    (out / "mine.txt").write_text("mine")
+    (out / "model.onnx").write_bytes(b"older")
+    assert export("onnx") == 0
+    # The names of layers, which have numbers, may have other lengths.
+    assert (out / "model.onnx").stat().st_size == pytest.approx(size, rel=0.01)
+    # The files of the other format do not stay behind.
+    assert export("gluon") == 0
+    assert names() == ["mine.txt", "model-0000.params", "model-symbol.json", "model.json"]
+    (out / "model.onnx").write_bytes(b"mine")
+    assert export("onnx") == 2
+    assert "model.onnx: is no part of the earlier export there" in capsys.readouterr().err
+    assert (out / "model.onnx").read_bytes() == b"mine"
+    assert (out / "mine.txt").read_text() == "mine"
+    assert json.loads((out / "model.json").read_text())["format"] == "gluon"
 
 
 def test_a_file_that_cannot_be_written_leaves_none(run: Run, tmp_path: Path) -> None:
