@@ -61,15 +61,14 @@ def test_both_formats_compute_what_predict_does(
     np.testing.assert_allclose(probabilities, expected, atol=2e-6)
 
 
-def output_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
-    """Task, class and probability of each line that it prints."""
+def run_the_pages_example(folder: Path, image: Path) -> subprocess.CompletedProcess[str]:
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) <= 30
     home = folder / "home"
     home.mkdir(exist_ok=True)
     # As a user runs it: without the switch that the tests set for themselves.
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program, str(image)],
         cwd=folder,
         env=environment,
@@ -77,8 +76,13 @@ def output_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
         text=True,
         timeout=60,
     )
+
+
+def output_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
+    """Task, class and probability of each line that it prints."""
+    done = run_the_pages_example(folder, image)
     assert done.returncode == 0, done.stderr
-    assert list(home.rglob("*")) == [], "ONNX Runtime wrote to the home folder"
+    assert list((folder / "home").rglob("*")) == [], "ONNX Runtime wrote to the home folder"
     return [line.rsplit(maxsplit=2) for line in done.stdout.splitlines()]
 
 
@@ -197,6 +201,16 @@ def test_a_file_in_the_place_of_the_folder_is_refused(
     assert fashionai("export", "--run", run, "--format", "gluon", "--out", file) == 2
     assert "out: is a file, expected a folder to write to" in capsys.readouterr().err
     assert file.read_text() == "mine"
+
+
+def test_the_pages_example_refuses_what_is_no_image(run: Run, tmp_path: Path) -> None:
+    assert (
+        fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "exported") == 0
+    )
+    (tmp_path / "notes.jpg").write_text("no image")
+    done = run_the_pages_example(tmp_path, tmp_path / "notes.jpg")
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path}/notes.jpg: not an image that OpenCV can read\n"
 
 
 DIE = """\
