@@ -81,5 +81,10 @@ class Candidates(NamedTuple):
             )
         return assigned
 
+    @property
+    def unfinished(self) -> list[Run]:
+        """The runs whose training has stopped before its end, or goes on."""
+        return [run for run in self.runs if not run.is_finished]
+
     def _finished(self) -> list[Run]:
         return [run for run in self.runs if run.is_finished]

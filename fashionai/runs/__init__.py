@@ -20,6 +20,7 @@ from fashionai.runs.run import (
     deciding_differences,
     find_runs,
     find_sound_runs,
+    hint_at_resuming,
     learnt_tasks,
     open_runs,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "find_folds",
     "find_runs",
     "find_sound_runs",
+    "hint_at_resuming",
     "holds_run",
     "learnt_tasks",
     "locked_run",
