@@ -16,7 +16,7 @@ from fashionai.runs.folders import (
 from fashionai.runs.run import (
     Run,
     best_finished_runs,
-    check_same_classes,
+    check_consistent_classes,
     deciding_differences,
     find_runs,
     find_sound_runs,
@@ -33,7 +33,7 @@ __all__ = [
     "Run",
     "RunFolder",
     "best_finished_runs",
-    "check_same_classes",
+    "check_consistent_classes",
     "create_run",
     "deciding_differences",
     "find_folds",

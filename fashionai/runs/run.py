@@ -231,7 +231,7 @@ def hint_at_resuming(unfinished: Sequence[Run]) -> str:
     return f"Finish it with fashionai train --run {shlex.quote(str(unfinished[0]))} --resume"
 
 
-def check_same_classes(tasks: Sequence[Task]) -> None:
+def check_consistent_classes(tasks: Sequence[Task]) -> None:
     """Raise RunError for a task that two runs have learnt with different classes."""
     names = [task.name for task in dict.fromkeys(tasks)]
     doubled = sorted({name for name in names if names.count(name) > 1})

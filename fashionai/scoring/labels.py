@@ -159,7 +159,7 @@ def _read(path: Path, tasks: Sequence[Task]) -> Iterator[LabelledRow]:
 
 def _label_file_reader(tasks: Sequence[Task]) -> Callable[[Path], Iterator[LabelRow]]:
     """The function that reads label files of these tasks, or of the first family that has one."""
-    found = (reader.read_labels for reader in (*map(reader_of, tasks), *readers()))
+    found = (reader.read_label_rows for reader in (*map(reader_of, tasks), *readers()))
     return next(read for read in found if read is not None)
 
 

@@ -17,7 +17,7 @@ from fashionai.datasets.questions import list_images, read_images_to_predict
 from fashionai.datasets.readers.class_folders import read_class_folders
 from fashionai.datasets.readers.fashionai import (
     read_attribute_data_set,
-    read_labels,
+    read_label_rows,
     read_question_file,
     read_training_images,
 )
@@ -203,7 +203,7 @@ def test_a_header_and_an_encoding_of_the_competitions_files_are_told(
         f"{labels}: the first row is the header: 'image', 'task', 'label'",
     ]
     assert read_attribute_data_set(tmp_path, SKIRT).guesses == expected
-    assert len(list(read_labels(labels))) == 1
+    assert len(list(read_label_rows(labels))) == 1
     assert messages(caplog) == expected
 
 
