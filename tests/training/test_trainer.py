@@ -17,7 +17,7 @@ from fashionai.errors import FashionAIError
 from fashionai.files.locks import LOCK_FILE
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.augment import TrainingTransform
-from fashionai.pipeline.loader import Loader, shuffled_rows
+from fashionai.pipeline.loader import Loader, shuffled_indices
 from fashionai.runs import Run, create_run
 from fashionai.runtime import import_mxnet
 from fashionai.training.interrupt import Stopped, StopRequest
@@ -187,7 +187,7 @@ def test_rows_that_are_carried_over_look_as_in_their_own_epoch(
     expected = [
         batch.images
         for epoch in range(3)
-        for batch in loader.batches(shuffled_rows(84, config.seed, epoch), epoch)
+        for batch in loader.batches(shuffled_indices(84, config.seed, epoch), epoch)
     ]
     np.testing.assert_array_equal(shown, np.concatenate(expected)[: len(shown)])
 
