@@ -27,7 +27,7 @@ VIEW_STREAM, SHUFFLE_STREAM, STEP_STREAM, MIXING_STREAM = 0, 1, 2, 3
 
 
 class Batch(NamedTuple):
-    """``images`` is ``(B, V, crop, crop, 3) uint8`` RGB, ``rows`` the samples' indices ``(B,) int64``."""
+    """``images`` is ``(B, V, crop, crop, 3) uint8`` RGB, ``rows`` ``(B,) int64`` are indices."""
 
     images: np.ndarray
     rows: np.ndarray

@@ -115,7 +115,7 @@ def test_bands_fit_the_classes_and_never_touch() -> None:
 
 
 @pytest.mark.parametrize("task", DEMO_TASKS)
-def test_colours_alone_say_little(demo: Path, task: str) -> None:
+def test_colours_alone_predict_little(demo: Path, task: str) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     features, labels = [], []
     for file, name, letters in rows(demo / LABELS):

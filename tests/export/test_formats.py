@@ -154,7 +154,7 @@ def test_the_pages_example_takes_several_tasks(
     check_the_pages_example(run, tmp_path, images_to_predict(tmp_path)[0])
 
 
-def test_the_description_says_how_to_use_the_model(run: Run, tmp_path: Path) -> None:
+def test_the_description_holds_what_is_needed_to_use_the_model(run: Run, tmp_path: Path) -> None:
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 0
     described = json.loads((tmp_path / "out/model.json").read_text())
     shape = ["N", 32, 32, 3]

@@ -101,7 +101,7 @@ def test_runs_of_one_task_are_averaged() -> None:
     assert both == pytest.approx({name: (one[name] + other[name]) / 2 for name in one}, abs=2e-8)
 
 
-def test_all_tasks_are_told_of_every_image(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_image_has_a_line_for_each_task(capsys: pytest.CaptureFixture[str]) -> None:
     """Without --run: each task by its run."""
     images = some_images(2)
     assert fashionai("classify", *images) == 0

@@ -23,7 +23,7 @@ from fashionai.runs import Run, create_run
 from fashionai.tasks import Task, tasks_to_json
 
 
-def test_a_classifier_that_answers_one_class_is_seen_for_what_it_is() -> None:
+def test_the_tables_show_that_a_classifier_predicts_one_class_alone() -> None:
     """80 of 100 rows are of class 2, and every row is answered so."""
     truth = np.repeat([0, 1, 2], [15, 5, 80])
     probabilities = np.tile([0.2, 0.1, 0.7], (100, 1))
@@ -92,7 +92,7 @@ def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", known_tasks(), ids=lambda task: task.short_name)
-def test_every_class_of_a_task_is_told_within_the_terminal(task: Task) -> None:
+def test_every_class_of_a_task_is_printed_within_80_columns(task: Task) -> None:
     first, *rest = task_lines(task, "prepared")
     assert first.endswith(f": {len(task.classes)} classes, prepared")
     assert " ".join(line.strip() for line in rest).split(", ") == list(task.classes)

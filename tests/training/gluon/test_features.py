@@ -273,7 +273,7 @@ def test_a_damaged_file_is_computed_again(
     assert file.stat().st_ino == number
 
 
-def test_half_precision_changes_nothing_and_says_so(
+def test_half_precision_changes_no_feature_and_is_logged(
     home: Path, weights: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="fashionai.training")
