@@ -85,7 +85,7 @@ def _raise_for_two_labels(first: LabelledRow, second: LabelledRow) -> None:
         raise DataError(
             f"{second.image} has labels of {first.task.name} and of {second.task.name}, "
             "and the prediction file names no task",
-            "Give --labels the folder of one task",
+            "Give --labels the folder of one task, or name it with --task of evaluate",
         )
     raise DataError(f"{second.where}: {second.image} has another label here than in {first.where}")
 

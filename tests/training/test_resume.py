@@ -207,6 +207,7 @@ def test_a_polite_stop_saves_inside_the_epoch(
     go_on(process, number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
+    assert "stopped in epoch 2 after step " in output
     assert f"Resume with: fashionai train --run {run} --resume" in output
     assert "Traceback" not in output
     resumed = run_cli("train", "--run", run, "--resume", cwd=prepared)
