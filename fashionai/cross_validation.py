@@ -149,12 +149,12 @@ class CrossValidation:
         if different:
             raise RunError(
                 f"{self.path}: was begun with other settings ({'; '.join(different)})",
-                "Resume without them, or start anew with --overwrite or another --run",
+                "Resume without them, or give --overwrite or another --run",
             )
         if stored.get("data") != data_hash(wanted):
             raise RunError(
-                f"{self.path}: the prepared folder has changed since it was begun",
-                "Prepare it as it was, or start anew with --overwrite or another --run",
+                f"{self.path}: the prepared folder has changed",
+                "Prepare it as it was, or give --overwrite or another --run",
             )
         with self._locked():
             save_config(wanted, self.config_file)

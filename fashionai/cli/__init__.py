@@ -45,6 +45,9 @@ COMMANDS = {
     "demo": "Write a small data set of drawn garments for a trial.",
 }
 
+# The width of lines on terminals, in columns.
+WIDTH = 80
+
 EPILOG = """
 \b
 Examples:
@@ -89,7 +92,7 @@ class _Commands(CommandGroup):
     context_settings={
         "help_option_names": ["-h", "--help"],
         "show_default": True,
-        "max_content_width": 80,
+        "max_content_width": WIDTH,
     },
 )
 @click.version_option(__version__)
@@ -109,6 +112,15 @@ def _run(arguments: Optional[Sequence[str]]) -> None:
         raise DataError(f"standard output: cannot be written: {LOST_OUTPUT[0].strerror}")
 
 
+def _error_text(error: FashionAIError) -> str:
+    """The error on one line; on a terminal a long line has the hint on a line of its own."""
+    text = printable(f"Error: {error}")
+    longest = max(map(len, text.splitlines()))
+    if longest <= WIDTH or not error.hint or not sys.stderr.isatty():
+        return text
+    return printable(f"Error: {error.message}.\n{error.hint}")
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line and exit with 0 for success, 2 for user errors, 130 when interrupted."""
     if arguments is None:
@@ -122,7 +134,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         click.echo(printable(str(error)), err=True)
         sys.exit(error.exit_code)
     except FashionAIError as error:
-        click.echo(f"Error: {printable(str(error))}", err=True)
+        click.echo(_error_text(error), err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         # Full disks, missing permissions and the like: a traceback would explain nothing.

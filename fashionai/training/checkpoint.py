@@ -142,7 +142,7 @@ def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) 
         )
     if saved.get("data") != current["data"]:
         raise RunError(
-            f"{path.parent}: the prepared folder has changed since the run was begun",
+            f"{path.parent}: the prepared folder has changed",
             "Prepare it as it was, or start a new run",
         )
 

@@ -94,3 +94,27 @@ def test_errors_are_one_line_with_exit_code_2(tmp_path: Path) -> None:
         "For your own images, give --csv and --images, or --folders\n"
     )
     assert done.stdout == ""
+
+
+def test_a_long_error_has_its_hint_on_a_line_of_its_own_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Elsewhere every error is one line, which other programs can search."""
+    monkeypatch.chdir(tmp_path)
+    short, long = ["runs"], ["train", "--config", "skrit"]
+
+    def printed(arguments: list[str]) -> str:
+        assert fashionai(*arguments) == 2
+        return capsys.readouterr().err
+
+    one_line = printed(long)
+    message, _, hint = one_line.partition(". ")
+    assert one_line.count("\n") == 1
+    assert len(one_line) > 81
+    assert hint
+    brief = printed(short)
+    assert ". Give another folder" in brief
+    assert len(brief) <= 81
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert printed(long) == f"{message}.\n{hint}"
+    assert printed(short) == brief

@@ -91,7 +91,7 @@ def test_the_column_of_paths_can_be_named(tmp_path: Path) -> None:
         ("one,two\nx,y\n", "3", "--path-column: found '3', .*t.csv has columns 1 to 2"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(
+def test_a_malformed_list_of_images_is_refused(
     tmp_path: Path, text: str, column: str | None, message: str
 ) -> None:
     write_images(tmp_path, "a.jpg")
@@ -100,7 +100,7 @@ def test_what_cannot_be_asked_is_refused(
         read_images_to_predict(tmp_path / "t.csv", tmp_path, column)
 
 
-def test_cacti_are_asked_for_by_their_own_file(tmp_path: Path) -> None:
+def test_the_images_of_cacti_are_those_of_their_own_file(tmp_path: Path) -> None:
     """In an archive as well: its members are read where they are."""
     (tmp_path / "sample_submission.csv").write_text("id,has_cactus\nb.jpg,0.5\na.jpg,0.5\n")
     with zipfile.ZipFile(tmp_path / "test.zip", "w") as archive:

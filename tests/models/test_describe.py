@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.describe import describe
 from fashionai.models.description import NetworkDescription, load_description, save_description
 from fashionai.models.freezing import freeze
-from fashionai.runtime import import_mxnet
 from tests.support.graphs import random_network
 
 mx = import_mxnet()

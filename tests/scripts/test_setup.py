@@ -175,7 +175,7 @@ def test_a_moved_project_is_set_up_anew(project: Project) -> None:
     assert not (project.root / ".venv/old").exists()
 
 
-def test_what_pip_says_is_shown_when_it_fails(project: Project) -> None:
+def test_the_output_of_pip_is_shown_when_it_fails(project: Project) -> None:
     said = [f"line {number}" for number in range(30)]
     (project.home / "FAIL").write_text("\n".join(said) + "\n")
     failed = project.setup("--cpu")

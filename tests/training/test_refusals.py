@@ -155,7 +155,7 @@ def test_a_closed_terminal_and_a_second_signal_save_the_state(
     assert "Traceback" not in output
 
 
-def test_an_output_that_nobody_reads_does_not_end_a_training(work: Path) -> None:
+def test_a_closed_pipe_does_not_end_a_training(work: Path) -> None:
     """As ``train | head -1``, and ``2>&1 | tee`` when Ctrl-C has ended tee first."""
     command = f"{sys.executable} -m fashionai train --config small.yaml --run runs/piped 2>&1"
     subprocess.run(["bash", "-c", f"{command} | head -1"], timeout=120, check=True)

@@ -200,7 +200,7 @@ def read_question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
     return [(row.image, row.task) for row in read_attribute_rows(path)]
 
 
-def read_labels(path: Path) -> Iterator[LabelRow]:
+def read_label_rows(path: Path) -> Iterator[LabelRow]:
     """Yield the rows of a label or answer file with their marks; errors as for read_answers."""
     for note in (*csv_files.note_on_encoding(path), *_notes_on_header(path)):
         logger.info(note)
@@ -296,5 +296,5 @@ READER = Reader(
     ),
     parse_marks=parse_marks,
     image_name=image_name,
-    read_labels=read_labels,
+    read_label_rows=read_label_rows,
 )

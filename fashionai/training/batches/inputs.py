@@ -118,7 +118,7 @@ class FeatureInputs:
         views = (draws.epochs + draws.repeats) % len(self._training)
         for start in range(skip * self._batch_size, len(views), self._batch_size):
             part = slice(start, start + self._batch_size)
-            yield Batch(self._gather(draws.rows[part], views[part]), draws.rows[part])
+            yield Batch(self._gather(draws.indices[part], views[part]), draws.indices[part])
 
     def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
         """Features ``(B, 1, ...) float32`` of the centre crops."""

@@ -10,7 +10,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
-from fashionai.pipeline.loader import Draws, draws_of, shuffled_rows
+from fashionai.pipeline.loader import Draws, draws_of, shuffled_indices
 from fashionai.training.batches.class_balance import balanced_order
 
 
@@ -75,4 +75,4 @@ class BatchPlan:
         seed = self._config.seed
         if self._config.data.sampler == "balanced":
             return draws_of(balanced_order(self._train, seed, epoch), epoch)
-        return draws_of(shuffled_rows(self._count, seed, epoch), epoch)
+        return draws_of(shuffled_indices(self._count, seed, epoch), epoch)

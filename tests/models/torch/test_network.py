@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.backbone import cut_backbone
 from fashionai.models.describe import describe
 from fashionai.models.freezing import freeze, moving_parameters
 from fashionai.models.graph import changed_symbol
 from fashionai.models.zoo import network_names
-from fashionai.runtime import import_mxnet
 from tests.support.graphs import (
     by_mxnet,
     description_of,
