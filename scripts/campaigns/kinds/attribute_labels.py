@@ -56,7 +56,9 @@ def check(case: Case, folder: Path) -> str:
         found = [(row.image, row.task.name, _letters(row.marks)) for row in answers.result]
         assert_explained(case.content, found, ",")
     if questions.word == "accepted":
-        assert_explained(case.content, [(row.image, row.task.name) for row in questions.result], ",")
+        assert_explained(
+            case.content, [(row.image, row.task.name) for row in questions.result], ","
+        )
     if case.expected is not None:
         for each in (training, answers, questions):
             assert each.word == "accepted", f"a sound file was refused: {each.result}"

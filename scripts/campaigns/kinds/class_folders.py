@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from pathlib import Path
@@ -11,11 +12,14 @@ from commands import attempt
 from rows import CLASSES
 
 from fashionai.datasets.reading import read_data_set, read_own_folders
+from fashionai.datasets.records import DataSet
 from fashionai.families import COVERS
 from fashionai.files.names import SYSTEM_FOLDERS, comparable
 
 SUFFIXES = (".jpg", ".PNG", ".jpeg", ".webp", ".gif")
+IMAGE_ENDINGS = tuple(map(str.lower, SUFFIXES))
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
+SPLITS = ([""], ["train", "test"], ["Training", "valid", "TEST"])
 LINK = "link to "
 COVER_FOLDERS = ("negative", "positive")
 
@@ -32,7 +36,7 @@ def make(rng: random.Random) -> Case:
     """Up to three splits; what is passed over beside the images; and odd things in half of them."""
     covers = rng.random() < 0.3
     classes = COVER_FOLDERS if covers else rng.choice(CLASSES)
-    splits = [""] if covers else rng.choice([[""], ["train", "test"], ["Training", "valid", "TEST"]])
+    splits = [""] if covers else rng.choice(SPLITS)
     expected = {}
     for split in splits:
         for name in classes:
@@ -46,7 +50,7 @@ def make(rng: random.Random) -> Case:
         other = rng.choice(["notes.txt", ".DS_Store", "Thumbs.db", ".hidden/a.jpg", "labels.csv"])
         files[f"{rng.choice(folders)}/{other}"] = b"text"
     if rng.random() < 0.5:
-        return Case(covers, files, {place: each for place, each in expected.items()})
+        return Case(covers, files, expected)
     for _ in range(rng.randint(1, 2)):
         files |= _odd(rng.choice([*folders, *splits]), rng)
     return Case(covers, files, None)
@@ -56,42 +60,56 @@ def check(case: Case, folder: Path) -> str:
     """Read the folders; each image is used, or the notes say that it is not."""
     root = folder / "photos"
     for name, content in case.files.items():
-        file = os.fsencode(root / name)
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        if content.startswith(LINK.encode()):
-            os.symlink(content[len(LINK) :], file)
-        elif name.endswith("/"):
-            os.makedirs(file, exist_ok=True)
-        elif not os.path.isdir(file):
-            with open(file, "wb") as handle:
-                handle.write(content)
+        _put(root / name, content, is_folder=name.endswith("/"))
     if case.covers:
         read = attempt(read_data_set, COVERS, root)
     else:
         read = attempt(read_own_folders, "own", root, ())
     if read.word == "accepted":
-        classes = read.result.task.classes
-        found = {image.source: image for image in read.result.images}
-        assert len(found) == len(read.result.images)
-        left_out = " ".join(read.result.notes)
-        for place in _images_below(root):
-            beside = case.covers and place.split("/")[0] not in COVER_FOLDERS
-            told = beside or "images without" in left_out or "1 image without" in left_out
-            assert place in found or told, f"{place} was not used"
-            if place in found:
-                name = comparable(place.split("/")[-2])
-                assert name == _class_name(case, classes[found[place].class_index]), place
+        _assert_used(case, read.result, root)
     if case.expected is not None:
         assert read.word == "accepted", f"sound folders were refused: {read.result}"
-        kinds = {"": "", "t": "train", "v": "val"}
-        with_val = any(split.startswith("v") for _, split in case.expected.values())
-        assert set(found) == set(case.expected)
-        for place, (name, split) in case.expected.items():
-            kind = "test" if split.lower().startswith("te") else kinds[split[:1].lower()]
-            kind = "" if kind == "train" and not with_val else kind
-            found_name = _class_name(case, classes[found[place].class_index])
-            assert (found_name, found[place].split or "") == (comparable(name), kind)
+        _assert_as_expected(case, read.result, case.expected)
     return read.word
+
+
+def _put(file: Path, content: bytes, is_folder: bool) -> None:
+    """Make a file, a link or a folder; names need not be UTF-8."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if content.startswith(LINK.encode()):
+        file.symlink_to(content[len(LINK) :].decode())
+    elif is_folder:
+        file.mkdir(exist_ok=True)
+    elif not file.is_dir():
+        file.write_bytes(content)
+
+
+def _assert_used(case: Case, data_set: DataSet, root: Path) -> None:
+    found = {image.source: image for image in data_set.images}
+    assert len(found) == len(data_set.images), "an image twice"
+    notes = " ".join(data_set.notes)
+    for place in _images_below(root):
+        beside = case.covers and place.split("/")[0] not in COVER_FOLDERS
+        told = beside or "images without" in notes or "1 image without" in notes
+        assert place in found or told, f"{place} was not used"
+        if place in found:
+            name = _class_name(case, data_set.task.classes[found[place].class_index])
+            assert comparable(place.split("/")[-2]) == name, place
+
+
+def _assert_as_expected(
+    case: Case, data_set: DataSet, expected: dict[str, tuple[str, str]]
+) -> None:
+    """Without images for validation, prepare chooses some among those for training."""
+    found = {image.source: image for image in data_set.images}
+    assert set(found) == set(expected)
+    kinds = {"": "", "tr": "train", "va": "val", "te": "test"}
+    if not any(split.startswith("v") for _, split in expected.values()):
+        kinds["tr"] = ""
+    for place, (name, split) in expected.items():
+        image = found[place]
+        class_name = _class_name(case, data_set.task.classes[image.class_index])
+        assert (class_name, image.split or "") == (comparable(name), kinds[split[:2].lower()])
 
 
 def _class_name(case: Case, name: str) -> str:
@@ -107,7 +125,7 @@ def _odd(place: str, rng: random.Random) -> dict[str, bytes]:
             *("deep/er/a.jpg", "a.jpg", "train/a.jpg", "Cat/b.jpg", "cat /b.jpg", "e\u0301/c.png"),
             *("\udcff.jpg", "bad\udcb9/a.png", "\u202ea.jpg", "line\nbreak.png", "\x1b[31m.gif"),
             *("empty/", "test/", "a.jpg/", "2.0/a.jpg", "nan/a.jpg", "x.heic", "no suffix", ".jpg"),
-            *("other.tar.gz", "photo.jpg~", "a" * 250 + ".jpg", "only text/a.txt", "__MACOSX/a.jpg"),
+            *("other.tar.gz", "photo.jpg~", "a" * 250 + ".jpg", "text/a.txt", "__MACOSX/a.jpg"),
         ]
     )
     linked = rng.random() < 0.2 and not name.endswith("/")
@@ -121,6 +139,7 @@ def _images_below(root: Path) -> list[str]:
         folders[:] = [name for name in folders if name[0] != "." and name not in SYSTEM_FOLDERS]
         for name in files:
             path = Path(place, name)
-            if name[0] != "." and name.lower().endswith(tuple(map(str.lower, SUFFIXES))):
-                found += [path.relative_to(root).as_posix()] if path.is_file() else []
+            is_image = name[0] != "." and name.lower().endswith(IMAGE_ENDINGS)
+            with contextlib.suppress(OSError):  # a link to a name that is too long
+                found += [path.relative_to(root).as_posix()] * (is_image and path.is_file())
     return found

@@ -36,9 +36,9 @@ def make(rng: random.Random) -> Case:
     for part in ("train", "t10k"):
         count, height, width = rng.randint(1, 8), rng.randint(1, 6), rng.randint(1, 6)
         pixels = rng.randbytes(count * height * width)
-        files[f"{part}-images-idx3-ubyte"] = struct.pack(
-            ">4B3I", 0, 0, 8, 3, count, height, width
-        ) + pixels
+        files[f"{part}-images-idx3-ubyte"] = (
+            struct.pack(">4B3I", 0, 0, 8, 3, count, height, width) + pixels
+        )
         labels = bytes(rng.randrange(10) for _ in range(count))
         files[f"{part}-labels-idx1-ubyte"] = struct.pack(">4BI", 0, 0, 8, 1, count) + labels
     sound = rng.random() < 0.4
@@ -64,8 +64,7 @@ def check(case: Case, folder: Path) -> str:
         assert read.word == "accepted", f"sound files were refused: {read.result}"
     if read.word == "accepted":
         found = [
-            (_pixels(image.content), image.class_index, image.split)
-            for image in read.result.images
+            (_pixels(image.content), image.class_index, image.split) for image in read.result.images
         ]
         assert found == _plain_reading(case.files), "other images than by struct"
         assert all(

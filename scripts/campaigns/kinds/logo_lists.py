@@ -88,7 +88,7 @@ def _assert_used(content: bytes, sources: list[str]) -> None:
             lines = re.split("[\r\n]+", content.decode(codec))
         except UnicodeDecodeError:
             continue
-        used = [re.split(r"[/\\]", line.strip().rstrip("/\\"))[-1] for line in lines if line.strip()]
-        if used and all(PurePosixPath(name).stem.strip() in names for name in used):
+        paths = [line.strip().replace("\\", "/") for line in lines if line.strip()]
+        if paths and all(PurePosixPath(path).stem.strip() in names for path in paths):
             return
     raise AssertionError("a line of a list was not used")

@@ -25,6 +25,7 @@ NETWORK = {
     **{"0.weight": (4, 3), "0.bias": (4,), "1.gamma": (4,), "1.beta": (4,)},
     **{"1.running_mean": (4,), "1.running_var": (4,)},
 }
+OTHER_NAMES = ("a", "arg:b", "b", "aux:c", "0.weight", "ü", "x" * 300)
 NUMBERS = (0, 1, 2, 3, 7, 255, 2**31 - 1, 2**31, 2**32 - 1)
 
 Arrays = dict[str, np.ndarray]
@@ -43,7 +44,7 @@ def make(rng: random.Random) -> Case:
     fits = rng.random() < 0.5
     arrays = {name: _array(shape, "float32", rng) for name, shape in NETWORK.items()}
     if not fits:
-        names = rng.sample(["a", "arg:b", "b", "aux:c", "0.weight", "ü", "x" * 300], rng.randint(1, 5))
+        names = rng.sample(OTHER_NAMES, rng.randint(1, 5))
         shapes = [tuple(rng.randint(1, 4) for _ in range(rng.randint(1, 5))) for _ in names]
         arrays = {
             name: _array(shape, rng.choice(DTYPES), rng) for name, shape in zip(names, shapes)
@@ -91,7 +92,8 @@ def _written(arrays: Arrays, mark: int) -> bytes:
     for array in arrays.values():
         head = {TYPED_MARK: struct.pack("<Ii", mark, 0), SIZED_MARK: struct.pack("<I", mark)}
         letter = "q" if mark else "I"
-        parts += [head.get(mark, b""), struct.pack(f"<i{array.ndim}{letter}", array.ndim, *array.shape)]
+        shape = struct.pack(f"<i{array.ndim}{letter}", array.ndim, *array.shape)
+        parts += [head.get(mark, b""), shape]
         parts += [struct.pack("<iii", 1, 0, DTYPES.index(str(array.dtype))), array.tobytes()]
     parts.append(struct.pack("<Q", len(arrays)))
     for name in arrays:

@@ -69,9 +69,7 @@ def check(case: Case, folder: Path) -> str:
     """Read the table; each row is used, with what it says."""
     (folder / "t.csv").write_bytes(case.content)
     put_images(folder / "images", case.names)
-    read = attempt(
-        read_own_table, "own", folder / "t.csv", folder / "images", (), **case.columns
-    )
+    read = attempt(read_own_table, "own", folder / "t.csv", folder / "images", (), **case.columns)
     if case.expected is not None:
         assert read.word == "accepted", f"a sound table was refused: {read.result}"
         assert _records(read.result) == _without_validation_chosen(case.expected)
@@ -97,6 +95,4 @@ def _without_validation_chosen(records: list[Record]) -> list[Record]:
     """Without images for validation, prepare chooses some among those for training."""
     if any(record.split == "val" for record in records):
         return records
-    return [
-        record._replace(split="") if record.split == "train" else record for record in records
-    ]
+    return [record._replace(split="") if record.split == "train" else record for record in records]
