@@ -49,9 +49,9 @@ def make(rng: random.Random) -> Case:
     for _ in range(rng.randint(0, 3)):
         other = rng.choice(["notes.txt", ".DS_Store", "Thumbs.db", ".hidden/a.jpg", "labels.csv"])
         files[f"{rng.choice(folders)}/{other}"] = b"text"
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         return Case(covers, files, expected)
-    for _ in range(rng.randint(1, 2)):
+    for _ in range(rng.randint(1, 4)):
         files |= _odd(rng.choice([*folders, *splits]), rng)
     return Case(covers, files, None)
 

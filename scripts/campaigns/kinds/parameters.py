@@ -12,7 +12,6 @@ import numpy as np
 from commands import attempt
 from damage import damaged
 
-# MXNet is imported before the fork, which it outlives while nothing is computed: it costs a second.
 from fashionai.files.array_lists import LIST_MARK, SIZED_MARK, TYPED_MARK
 from fashionai.models.zoo import load_parameters, read_parameters
 from fashionai.runtime import import_mxnet

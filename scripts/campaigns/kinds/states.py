@@ -14,7 +14,6 @@ import numpy as np
 from commands import attempt
 from damage import damaged, odd_json
 
-# MXNet is imported before the fork, which it outlives while nothing is computed: it costs a second.
 from fashionai.runtime import import_mxnet
 from fashionai.training.checkpoint import load_state
 from fashionai.training.gluon.ema import WeightAverage
