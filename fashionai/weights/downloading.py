@@ -14,6 +14,7 @@ from urllib3 import exceptions
 from fashionai import __version__
 from fashionai.errors import WeightsError
 from fashionai.files import named_errors
+from fashionai.files.counts import parse_count
 from fashionai.progress import Advance
 from fashionai.web.retries import Result, TryError, may_pass, retry
 
@@ -220,5 +221,5 @@ def _write_body(response: requests.Response, partial: Path, mode: str, progress:
             received += len(part)
             progress(len(part))
     # Not every release of urllib3 checks the length itself.
-    if expected.isdigit() and received < int(expected):
+    if received < (parse_count(expected) or 0):
         raise TryError("the connection broke off", again=True)

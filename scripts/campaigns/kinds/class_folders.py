@@ -74,13 +74,15 @@ def check(case: Case, folder: Path) -> str:
 
 
 def _put(file: Path, content: bytes, is_folder: bool) -> None:
-    """Make a file, a link or a folder; names need not be UTF-8."""
+    """Make a file, a link or a folder beside the others; names need not be UTF-8."""
+    if file.is_symlink() or file.exists():
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     if content.startswith(LINK.encode()):
         file.symlink_to(content[len(LINK) :].decode())
     elif is_folder:
-        file.mkdir(exist_ok=True)
-    elif not file.is_dir():
+        file.mkdir()
+    else:
         file.write_bytes(content)
 
 
