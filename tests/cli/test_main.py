@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.cli import COMMANDS
+from fashionai.cli import COMMANDS, main
 from tests.support.commands import ROOT, fashionai, run_cli
 
 
@@ -93,3 +93,15 @@ def test_errors_are_one_line_with_exit_code_2(tmp_path: Path) -> None:
         "For your own images, give --csv and --images, or --folders\n"
     )
     assert done.stdout == ""
+
+
+def test_a_text_that_is_taken_for_a_path_is_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"task: unheard-of\ndata: {{folder: {'a' * 100_000}}}\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["config", str(tmp_path / "c.yaml")])
+    message = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message.startswith("Error: ")
+    assert len(message) < 5_000
