@@ -125,8 +125,11 @@ def _check_names(reader: _Reader, arrays: int) -> None:
     names = set()
     for _ in range(count):
         (length,) = reader.numbers("<Q")
+        name = reader.read(length)
+        if b"\0" in name:  # where MXNet's names end
+            raise DamagedArraysError("a name that holds a NUL")
         try:
-            names.add(reader.read(length).decode())
+            names.add(name.decode())
         except UnicodeDecodeError:
             raise DamagedArraysError("a name that is not UTF-8 text") from None
     if len(names) < count:

@@ -187,7 +187,10 @@ def read_parameters(file: Path) -> dict[str, Any]:
         raise WeightsError(f"{file}: not a .params file of MXNet") from None
     if not isinstance(weights, dict) or not weights:
         raise WeightsError(f"{file}: contains arrays without names, expected named parameters")
-    return {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
+    plain = {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
+    if len(plain) < len(weights):
+        raise WeightsError(f"{file}: two arrays of one name, but for the prefixes arg: and aux:")
+    return plain
 
 
 def _stock_network(name: str, classes: int) -> Any:

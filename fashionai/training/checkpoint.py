@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fashionai.errors import RunError
+from fashionai.errors import RunError, shown
 from fashionai.files import atomic_path
+from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
 from fashionai.files.json_files import parse_json
 from fashionai.runtime import import_mxnet
 from fashionai.training.gluon.learner import Learner
@@ -25,12 +27,14 @@ mx = import_mxnet()
 
 # Names of arrays in the file. The other names are parameters/NAME/DEVICE, optimizer/INDEX/POSITION
 # and average/NAME.
-PROGRESS, LOSS_SCALE = "progress", "loss_scale"
+PROGRESS, LOSS_SCALE, AVERAGE = "progress", "loss_scale", "average/"
 # The key of Progress.resume_key in the JSON.
 STORED_RESUME_KEY = "basis"
 
-# Errors that reading a state file raises when it is damaged or belongs to another network.
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, mx.base.MXNetError)
+# Keys that states of earlier versions lack.
+LATER_KEYS = ("test", STORED_RESUME_KEY)
+# Larger counts are damage, and more than a float holds.
+LARGEST_COUNT = 2**53
 
 
 @dataclass
@@ -67,9 +71,43 @@ class Progress:
 
     @classmethod
     def from_json(cls, text: str) -> Progress:
-        """The inverse of to_json; ValueError or TypeError for any other text."""
-        fields = {**parse_json(text)}
+        """The inverse of to_json; ValueError for any other text."""
+        fields = parse_json(text)
+        _check_progress(fields)
         return cls(resume_key=fields.pop(STORED_RESUME_KEY, {}), **fields)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_COUNT
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
+# What each key of the JSON holds.
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("epoch", "step", "correct", "seen"), _is_count),
+    **dict.fromkeys(("loss_sum", "seconds"), _is_number),
+    "history": lambda rows: isinstance(rows, list) and all(map(_are_numbers, rows)),
+    "test": _are_numbers,
+    STORED_RESUME_KEY: lambda key: isinstance(key, dict),
+}
+
+
+def _check_progress(fields: Any) -> None:
+    """Raise ValueError unless the JSON of a progress has all keys, with values of their types."""
+    if not isinstance(fields, dict):
+        raise ValueError("the progress has no keys")
+    missing = _CHECKS.keys() - fields.keys() - set(LATER_KEYS)
+    wrong = [key for key, value in fields.items() if key not in _CHECKS or not _CHECKS[key](value)]
+    if missing or wrong:
+        keys = ", ".join(map(shown, [*sorted(missing), *wrong][:12]))
+        raise ValueError(f"the progress has wrong or missing keys: {keys}")
 
 
 def save_state(path: Path, learner: Learner, progress: Progress) -> None:
@@ -80,7 +118,7 @@ def save_state(path: Path, learner: Learner, progress: Progress) -> None:
     arrays = {PROGRESS: np.array(progress.to_json())}
     if learner.average is not None:
         for name, values in learner.average.arrays().items():
-            arrays[f"average/{name}"] = values
+            arrays[f"{AVERAGE}{name}"] = values
     for name, parameter in learner.network._collect_params_with_prefix().items():
         for device, values in enumerate(_device_copies(parameter)):
             arrays[f"parameters/{name}/{device}"] = values.asnumpy()
@@ -109,54 +147,83 @@ def load_state(path: Path, learner: Learner, resume_key: dict[str, str]) -> Prog
     """
     _connect_devices(learner.optimizer)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            progress = Progress.from_json(str(arrays[PROGRESS]))
+        with ArrayArchive(path) as archive:
+            progress = Progress.from_json(archive.read_text(PROGRESS))
             _check_same_key(path, progress.resume_key, resume_key)
-            _load_parameters(arrays, learner.network)
-            if learner.average is not None:
-                names = [name for name in arrays.files if name.startswith("average/")]
-                learner.average.restore({name[len("average/") :]: arrays[name] for name in names})
-            if learner.loss_scale is not None:
-                learner.loss_scale.restore(arrays[LOSS_SCALE])
-            _load_optimizer(arrays, learner.optimizer)
-    except UNREADABLE as error:
+            updates = _count_updates(learner, progress, archive)
+            read = _load_parameters(archive, learner.network)
+            read |= _load_average(archive, learner)
+            read |= _load_optimizer(archive, learner.optimizer, updates)
+            left = archive.names() - read - {PROGRESS, LOSS_SCALE}
+            if left:
+                raise DamagedArchiveError(f"{min(left)} is of another training")
+    except (OSError, ValueError, mx.base.MXNetError) as error:
         raise RunError(
             f"{path}: damaged or of another network, cannot resume from it ({error})",
             "Start anew with --overwrite or another --run",
         ) from None
-    _set_update_count(learner, progress)
     return progress
 
 
-def _load_parameters(arrays: Any, network: Any) -> None:
+def _fill(values: Any, archive: ArrayArchive, name: str) -> str:
+    """Copy an array of the file into one of MXNet of the same shape and type; return its name."""
+    values[:] = archive.read(name, values.shape, np.dtype(values.dtype))
+    return name
+
+
+def _load_parameters(archive: ArrayArchive, network: Any) -> set[str]:
+    read = set()
     for name, parameter in network._collect_params_with_prefix().items():
         for device, values in enumerate(_device_copies(parameter)):
-            values[:] = arrays[f"parameters/{name}/{device}"]
+            read.add(_fill(values, archive, f"parameters/{name}/{device}"))
         if parameter.grad_req != "null":
             parameter.set_data(parameter.list_data()[0])
+    return read
 
 
-def _load_optimizer(arrays: Any, trainer: Any) -> None:
-    """Restore the optimizer state of every device, without its counts of updates."""
-    optimizer = trainer.optimizer
-    saved = [name.split("/") for name in arrays.files if name.startswith("optimizer/")]
+def _load_average(archive: ArrayArchive, learner: Learner) -> set[str]:
+    """Restore the averaged weights. Those of a file are left where the training has none."""
+    names = {name for name in archive.names() if name.startswith(AVERAGE)}
+    if learner.average is not None:
+        learner.average.restore(
+            {
+                name: archive.read(AVERAGE + name, values.shape, values.dtype)
+                for name, values in learner.average.arrays().items()
+            }
+        )
+    return names
+
+
+def _load_optimizer(archive: ArrayArchive, trainer: Any, updates: int) -> set[str]:
+    """Restore the optimizer state of every device, without its counts of updates.
+
+    Before the first update there is none.
+    """
+    read: set[str] = set()
+    if not updates and not any(name.startswith("optimizer/") for name in archive.names()):
+        return read
     for device, updater in enumerate(_updaters(trainer)):
-        for index in sorted({int(index) for _, index, _ in saved}):
-            weight = trainer._params[index].list_data()[device]
-            state = optimizer.create_state_multi_precision(index, weight)
+        for index, parameter in enumerate(trainer._params):
+            if parameter.grad_req == "null":
+                continue
+            weight = parameter.list_data()[device]
+            state = trainer.optimizer.create_state_multi_precision(index, weight)
             for position, values in enumerate(_arrays_of(state)):
-                values[:] = arrays[f"optimizer/{index}/{position}"]
+                read.add(_fill(values, archive, f"optimizer/{index}/{position}"))
             updater.states[index] = state
             updater.states_synced[index] = True
+    return read
 
 
-def _set_update_count(learner: Learner, progress: Progress) -> None:
+def _count_updates(learner: Learner, progress: Progress, archive: ArrayArchive) -> int:
     """Tell the optimizer how many updates were made: Adam's bias correction depends on it."""
     updates = learner.batch_plan.first_step(progress.epoch) + progress.step
     if learner.loss_scale is not None:
+        learner.loss_scale.restore(archive.read(LOSS_SCALE, (3,), np.float64))
         updates -= learner.loss_scale.skipped
     learner.optimizer.optimizer.begin_num_update = updates
     learner.optimizer.optimizer.num_update = updates
+    return updates
 
 
 def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) -> None:
