@@ -18,8 +18,10 @@ from click.shell_completion import CompletionItem
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.streams import LOST_OUTPUT, make_streams_safe
-from fashionai.errors import DataError, FashionAIError, RunStoppedError, printable
+from fashionai.errors import DataError, FashionAIError, RunStoppedError, printable, shown
 
+# In characters: no longer path exists, but a text may have been taken for one.
+LONGEST_PATH = 4096
 # Name and one line of every command, so that --help imports none of them.
 COMMANDS = {
     "prepare": "Reorganize label files and images into per-class folders.",
@@ -138,7 +140,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         # Full disks, missing permissions and the like: a traceback would explain nothing.
-        place = printable(str(error.filename or "file system"))
+        place = shown(str(error.filename or "file system"), LONGEST_PATH)
         click.echo(f"Error: {place}: {error.strerror or error}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):

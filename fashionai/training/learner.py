@@ -17,6 +17,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.files import atomic_path
+from fashionai.files.array_archives import ArrayArchive
 from fashionai.files.array_lists import write_array_list
 from fashionai.metrics import overall_scores, task_scores
 from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
@@ -138,10 +139,11 @@ class Learner(abc.ABC):
         """
 
     @abc.abstractmethod
-    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+    def restore(self, archive: ArrayArchive, steps: int) -> set[str]:
         """Restore the result of state() after ``steps`` steps; no step must have been made yet.
 
-        Raises KeyError, ValueError or one of framework_errors for the state of another network.
+        Returns the names of the arrays that belong to this training. Raises ValueError or one of
+        framework_errors for the state of another network.
         """
 
     @abc.abstractmethod

@@ -13,6 +13,7 @@ from urllib3 import exceptions
 
 from fashionai.errors import WeightsError
 from fashionai.files import named_errors
+from fashionai.files.counts import parse_count
 from fashionai.progress import Advance
 from fashionai.web.http import BROKEN, HEADERS, PART_BYTES
 from fashionai.web.retries import Result, TryError, may_pass, retry
@@ -216,5 +217,5 @@ def _write_body(response: requests.Response, partial: Path, mode: str, progress:
             received += len(part)
             progress(len(part))
     # Not every release of urllib3 checks the length itself.
-    if expected.isdigit() and received < int(expected):
+    if received < (parse_count(expected) or 0):
         raise TryError(BROKEN, again=True)

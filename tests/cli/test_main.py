@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.cli import COMMANDS
+from fashionai.cli import COMMANDS, main
 from tests.support.commands import ROOT, fashionai, run_cli
 
 
@@ -118,3 +118,15 @@ def test_a_long_error_has_its_hint_on_a_line_of_its_own_on_a_terminal(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert printed(long) == f"{message}.\n{hint}"
     assert printed(short) == brief
+
+
+def test_a_text_that_is_taken_for_a_path_is_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"task: unheard-of\ndata: {{folder: {'a' * 100_000}}}\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["config", str(tmp_path / "c.yaml")])
+    message = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message.startswith("Error: ")
+    assert len(message) < 5_000

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.datasets.questions import list_images, read_images_to_predict
-from fashionai.errors import FashionAIError
+from fashionai.datasets.questions import list_images, names_to_predict, read_images_to_predict
+from fashionai.errors import DataError, FashionAIError
 from fashionai.families import find_task
 from tests.support.images import encode
 
@@ -122,3 +122,38 @@ def test_fashionais_rows_name_their_task(tmp_path: Path) -> None:
     rows = read_images_to_predict(question, tmp_path)
     assert [row.task for row in rows] == [find_task("pant"), find_task("skirt")]
     assert [row.image for row in rows] == images
+
+
+@pytest.mark.parametrize("folder", ["Images", "Images/holiday", "Images/skirt_length_labels"])
+@pytest.mark.parametrize("head", ["", "path\n"])
+def test_a_list_of_images_in_a_folder_of_that_name(tmp_path: Path, folder: str, head: str) -> None:
+    """FashionAI's rows have such paths too, but name a task or lie in the folder of one."""
+    images = [f"{folder}/a.jpg", f"{folder}/b.jpg"]
+    write_images(tmp_path, *images)
+    (tmp_path / "list.txt").write_text(head + "\n".join(images))
+    rows = read_images_to_predict(tmp_path / "list.txt", tmp_path)
+    assert [(row.image, row.task) for row in rows] == [(image, None) for image in images]
+    assert names_to_predict(tmp_path / "list.txt") == [(image, None) for image in images]
+
+
+def test_a_table_of_images_in_a_folder_of_that_name(tmp_path: Path) -> None:
+    write_images(tmp_path, "Images/a.jpg", "Images/b.jpg")
+    (tmp_path / "t.csv").write_text("path,size\nImages/a.jpg,3\nImages/b.jpg,5\n")
+    rows = read_images_to_predict(tmp_path / "t.csv", tmp_path)
+    assert [row.image for row in rows] == ["Images/a.jpg", "Images/b.jpg"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Images/skirt_length_labels/a.jpg;skirt_length_labels;",
+        "Images/skirt_length_labels/a.jpg,skrit_length_labels,",
+        "Images/a.jpg,skrit_length_labels,",
+        "Images\\skirt_length_labels\\a.jpg,,",
+    ],
+)
+def test_a_damaged_row_of_fashionai_is_no_other_list(tmp_path: Path, row: str) -> None:
+    (tmp_path / "q.csv").write_text(f"{row}\n")
+    write_images(tmp_path, "Images/a.jpg", "Images/skirt_length_labels/a.jpg")
+    with pytest.raises(DataError, match=r"expected image,task,label|unknown task"):
+        read_images_to_predict(tmp_path / "q.csv", tmp_path)

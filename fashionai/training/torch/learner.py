@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.files.array_archives import ArrayArchive
 from fashionai.frameworks.devices import Device
 from fashionai.models.description import NetworkDescription
 from fashionai.models.parameter_files import check_fit, read_parameters
@@ -31,6 +32,15 @@ from fashionai.training.batches.inputs import FeatureInputs, Inputs, PixelInputs
 from fashionai.training.learner import BATCH_SIZE, Learner, StepResult
 from fashionai.training.loss_scale import LossScale
 from fashionai.training.schedules import momentum
+from fashionai.training.state_arrays import (
+    AVERAGE,
+    LOSS_SCALE,
+    OPTIMIZER,
+    PARAMETERS,
+    names_of_others,
+    read_averages,
+    restore_scale,
+)
 from fashionai.training.torch.average import WeightAverage, restored_afterwards
 from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
 from fashionai.training.torch.gradients import GradientSums
@@ -217,43 +227,55 @@ class TorchLearner(Learner):
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that the next step depends on; see the class Learner."""
-        arrays = {f"parameters/{name}/0": each for name, each in self.network.arrays().items()}
+        arrays = {f"{PARAMETERS}{name}/0": each for name, each in self.network.arrays().items()}
         arrays |= self._statistics_of_all()
         for name, tensors in self.optimizer.state().items():
             for position, tensor in enumerate(tensors):
-                arrays[f"optimizer/{self._index(name)}/{position}"] = _array(tensor)
+                arrays[f"{OPTIMIZER}{self._index(name)}/{position}"] = _array(tensor)
         if self.average is not None:
             for name, tensor in self.average.averages.items():
-                arrays[f"average/{name}"] = _array(tensor)
+                arrays[AVERAGE + name] = _array(tensor)
         if self.loss_scale is not None:
-            arrays["loss_scale"] = self.loss_scale.state()
+            arrays[LOSS_SCALE] = self.loss_scale.state()
         return arrays
 
-    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+    def restore(self, archive: ArrayArchive, steps: int) -> set[str]:
         """Restore the result of state(); see the class Learner."""
-        updates = steps
-        values = {name: arrays[f"parameters/{name}/0"] for name in self.network.arrays()}
-        values |= {name: self._own_statistic(name, arrays) for name in self.network.statistics}
-        self.network.set_arrays(values)
+        arrays, read = {}, set()
+        for name, current in self.network.arrays().items():
+            keys = self._saved_copies(name, archive)
+            copies = [archive.read(key, current.shape, current.dtype) for key in keys]
+            arrays[name] = self._own_copy(copies)
+            read |= set(keys)
+        self.network.set_arrays(arrays)
         for name, tensors in self.optimizer.state().items():
             for position, tensor in enumerate(tensors):
-                _set(tensor, arrays[f"optimizer/{self._index(name)}/{position}"])
+                key = f"{OPTIMIZER}{self._index(name)}/{position}"
+                read.add(key)
+                _set(tensor, archive.read(key, tuple(tensor.shape), np.float32))
         if self.average is not None:
-            for name, tensor in self.average.averages.items():
-                _set(tensor, arrays[f"average/{name}"])
-        if self.loss_scale is not None:
-            self.loss_scale.restore(arrays["loss_scale"])
-            updates -= self.loss_scale.skipped
-        self.optimizer.updates = updates
+            averages = self.average.averages
+            expected = {name: _array(tensor) for name, tensor in averages.items()}
+            for name, values in read_averages(archive, expected).items():
+                _set(averages[name], values)
+        self.optimizer.updates = steps - restore_scale(self.loss_scale, archive)
+        return read | names_of_others(archive)
 
-    def _own_statistic(self, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        """This process's running statistic; the mean if the number of processes has changed."""
-        keys = [f"parameters/{name}/{rank}" for rank in range(self.share.count)]
-        if keys[-1] in arrays and f"parameters/{name}/{self.share.count}" not in arrays:
-            return arrays[keys[self.share.index]]
-        found = [key for key in arrays if key.startswith(f"parameters/{name}/")]
-        mean: np.ndarray = np.mean([arrays[key] for key in found], axis=0, dtype=np.float64)
-        return mean.astype(np.float32)
+    def _saved_copies(self, name: str, archive: ArrayArchive) -> list[str]:
+        """The names of a parameter's copies: one for each process that saved the state, or one."""
+        found = archive.names()
+        keys = [f"{PARAMETERS}{name}/0"]
+        while (key := f"{PARAMETERS}{name}/{len(keys)}") in found:
+            keys.append(key)
+        return keys
+
+    def _own_copy(self, copies: list[np.ndarray]) -> np.ndarray:
+        """This process's copy; the mean if the number of processes has changed."""
+        if len(copies) == 1:
+            return copies[0]
+        if len(copies) == self.share.count:
+            return copies[self.share.index]
+        return np.mean(copies, axis=0, dtype=np.float64).astype(np.float32)
 
     def _statistics_of_all(self) -> dict[str, np.ndarray]:
         """The running statistics of each process, as in Learner.state."""
@@ -265,7 +287,7 @@ class TorchLearner(Learner):
         for rank, values in enumerate(self._processes.rows_of_all(flat[None])):
             ends = np.cumsum([each.numel() for each in tensors.values()])
             for (name, tensor), part in zip(tensors.items(), np.split(values, ends[:-1])):
-                arrays[f"parameters/{name}/{rank}"] = part.reshape(tensor.shape)
+                arrays[f"{PARAMETERS}{name}/{rank}"] = part.reshape(tensor.shape)
         return arrays
 
     def _index(self, name: str) -> int:
@@ -291,6 +313,4 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def _set(tensor: Tensor, values: np.ndarray) -> None:
-    if values.shape != tuple(tensor.shape):
-        raise ValueError(f"shape {values.shape}, expected {tuple(tensor.shape)}")
-    tensor.copy_(torch.from_numpy(values))
+    tensor.copy_(torch.from_numpy(np.array(values)))
