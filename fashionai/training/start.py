@@ -9,7 +9,7 @@ from typing import Optional
 
 from fashionai.config import Config
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_run
+from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_free_lock, remove_run
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ def train(
     if begun is not None:
         begun.check_same_config(config)
         if begun.is_finished:
+            remove_free_lock(folder)
             log.info("%s: already finished, weights: %s", begun, begun.weights_file)
             return begun
     # Imported here: they import MXNet, which takes seconds.

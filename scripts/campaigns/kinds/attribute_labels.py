@@ -46,11 +46,11 @@ def check(case: Case, folder: Path) -> str:
     file = folder / "base/Annotations/label.csv"
     put_images(folder / "base", [*case.names, "Annotations/label.csv"])
     file.write_bytes(case.content)
-    assert READER.read_labels is not None
+    assert READER.read_label_rows is not None
     assert READER.questions is not None
     task = find_task("skirt")
     training = attempt(read_data_set, task, folder)
-    answers = attempt(lambda path: list(READER.read_labels(path)), file)  # type: ignore[misc]
+    answers = attempt(lambda path: list(READER.read_label_rows(path)), file)  # type: ignore[misc]
     questions = attempt(READER.questions.read, file, folder)
     if answers.word == "accepted":
         found = [(row.image, row.task.name, _letters(row.marks)) for row in answers.result]
