@@ -11,6 +11,7 @@ from fashionai.runs.folders import (
     holds_run,
     locked_run,
     read_metrics,
+    remove_free_lock,
     remove_run,
 )
 from fashionai.runs.run import (
@@ -45,5 +46,6 @@ __all__ = [
     "locked_run",
     "open_runs",
     "read_metrics",
+    "remove_free_lock",
     "remove_run",
 ]

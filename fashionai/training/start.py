@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from fashionai.config import Config, save_config
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_run
+from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_free_lock, remove_run
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ def train(
         config = config.with_engine_of(begun.config)
         begun.check_same_config(config)
         if begun.is_finished:
+            remove_free_lock(folder)
             log.info("%s: already finished, weights: %s", begun, begun.weights_file)
             return begun
     # Imported here: they import a framework, which takes seconds.
