@@ -268,7 +268,7 @@ if [[ $state == make ]]; then find_python; fi
 if [[ -z $build ]]; then choose_build "${python:-$venv/bin/python}"; fi
 find_torch
 with=''
-if [[ $torch != no ]]; then with=", PyTorch $torch with up to 3 GB to download"; fi
+if [[ $torch != no ]]; then with=", PyTorch $torch with up to 4 GB to download"; fi
 if [[ $dev == yes ]]; then with+=", with the tools for checks and tests"; fi
 if [[ $build == gpu ]]; then with+=", 2.3 GB to download"; fi
 echo "Installing fashionai in ${venv##*/} (Python $version, MXNet for the ${build^^}$with)"

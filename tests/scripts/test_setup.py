@@ -251,10 +251,10 @@ def test_a_server_without_a_display_gets_the_headless_opencv(project: Project) -
         ([], "cpu", "MXNet for the CPU"),
         (["5.2"], "gpu", "MXNet for the GPU, 2.3 GB to download"),
         (["8.0", "8.9"], "gpu", "MXNet for the GPU, 2.3 GB to download"),
-        (["9.0"], "cpu,torch", "MXNet for the CPU, PyTorch 2.13.0 with up to 3 GB to download"),
-        (["12.0"], "cpu,torch", "MXNet for the CPU, PyTorch 2.13.0 with up to 3 GB to download"),
+        (["9.0"], "cpu,torch", "MXNet for the CPU, PyTorch 2.13.0 with up to 4 GB to download"),
+        (["12.0"], "cpu,torch", "MXNet for the CPU, PyTorch 2.13.0 with up to 4 GB to download"),
         # PyTorch can use both, MXNet one of them.
-        (["10.0", "8.0"], "cpu,torch", "MXNet for the CPU, PyTorch 2.13.0 with up to 3 GB"),
+        (["10.0", "8.0"], "cpu,torch", "MXNet for the CPU, PyTorch 2.13.0 with up to 4 GB"),
     ],
 )
 def test_the_gpus_decide_what_is_installed(
