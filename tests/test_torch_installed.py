@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed")
 
 IMPORT = {
     "torch": "import torch",
-    "mxnet": "from fashionai.runtime import import_gluoncv; import_gluoncv()",
+    "mxnet": "from fashionai.frameworks.mxnet import import_gluoncv; import_gluoncv()",
 }
 COMPUTE = """
 import numpy
