@@ -69,6 +69,14 @@ def _device_of(place: Place, engine: str, device: str, gpus: Sequence[int]) -> D
     return found[min(place.local_rank, len(found) - 1)]
 
 
+def one_of(chosen: Chosen) -> list[Any]:
+    """The devices for work that is not divided among processes: PyTorch computes on one alone."""
+    if chosen.engine == TORCH and len(chosen.contexts) > 1:
+        log.info("one GPU is used: %s", chosen.contexts[0])
+        return chosen.contexts[:1]
+    return chosen.contexts
+
+
 def framework_of_devices(contexts: Sequence[Any]) -> str:
     """The framework that can always compute on these devices: ``gluon``, or ``torch`` on its GPUs.
 

@@ -115,6 +115,16 @@ def test_scores_of_uneven_shares_are_those_of_one_process(folder: Path) -> None:
     assert len(rows[0]) > 5
 
 
+def test_synchronised_batch_normalisation_is_that_of_one_process(folder: Path) -> None:
+    normalised = ("model.name=normalised", "epochs=1", "optimizer.lr=0.01")
+    trained(folder, 1, *start("together", 16), *normalised)
+    trained(folder, 2, *start("apart", 8), *normalised)
+    trained(folder, 2, *start("synchronised", 8), *normalised, "sync_batch_norm=true")
+    together = folder / "runs/together"
+    assert difference(together, folder / "runs/synchronised") < 1e-4
+    assert difference(together, folder / "runs/apart") > 1e-3
+
+
 def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: str) -> float:
     """Kill one process of a training when the first state is saved; the seconds until all end."""
     process = job(folder, processes, *arguments)
