@@ -27,15 +27,15 @@ from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
 from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import engines_on
-from fashionai.errors import ConfigError, FashionAIError, TrainingError, first_line
+from fashionai.errors import ConfigError, FashionAIError, TrainingError
 from fashionai.families import find_task
-from fashionai.frameworks.choice import choose_devices
+from fashionai.frameworks.choice import choose_devices, one_of
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
 from fashionai.pipeline.loader import Loader
 from fashionai.progress import Advance
 from fashionai.quantization import quantize
-from fashionai.reporting.speeds import Speeds
+from fashionai.reporting.speeds import MeasuredSpeeds
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
@@ -69,10 +69,10 @@ class BenchmarkSettings(NamedTuple):
 
     def contexts(self) -> list[Any]:
         """The devices."""
-        return choose_devices(self.config.engine, self.device, self.gpus).contexts
+        return one_of(choose_devices(self.config.engine, self.device, self.gpus))
 
 
-def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> Speeds:
+def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> MeasuredSpeeds:
     """Measure every part, with random weights, on a sample of the prepared training images.
 
     With ``drawn``, images are drawn instead. ``progress`` is called with the number of threads
@@ -195,13 +195,13 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _measure_all(settings: BenchmarkSettings, run_path: Path) -> Speeds:
+def _measure_all(settings: BenchmarkSettings, run_path: Path) -> MeasuredSpeeds:
     """Measure every part with the number of threads of this process."""
     config, devices, seconds = settings.config, settings.contexts(), settings.seconds
     run, paths = create_run(run_path), read_samples(config, "train").paths
     loop, on_features = _measure_loop(config, run, devices)
     engines, left_out = _measure_engines(Run.open(run_path), devices, seconds)
-    return Speeds(
+    return MeasuredSpeeds(
         threads=usable_cores(),
         on_gpu=devices[0].device_type == "gpu",
         batch_size=config.batch_size,
@@ -291,7 +291,7 @@ def _measure_steps(settings: BenchmarkSettings, batch_size: int) -> float:
     try:
         return _images_per_second(settings.seconds, steps)
     except learner.framework_errors as error:
-        raise TrainingError(f"{learner.framework} stopped: {first_line(error)}") from error
+        raise learner.failure(error) from error
 
 
 def _measure_engines(

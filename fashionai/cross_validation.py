@@ -32,7 +32,7 @@ from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.frameworks.choice import choose_devices
-from fashionai.frameworks.devices import framework_of_devices
+from fashionai.frameworks.devices import TORCH, framework_of_devices
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import (
@@ -61,6 +61,7 @@ from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.engine_choice import check_precision
 from fashionai.training.estimate import duration
+from fashionai.training.parallel import train_side_by_side
 from fashionai.training.start import new_folder
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
@@ -102,7 +103,7 @@ class CrossValidation:
 
     def __init__(self, path: Path, contexts: Sequence[Any] = ()) -> None:
         self.path = path
-        self._contexts = list(contexts)
+        self.contexts = list(contexts)
         self.settings_file = path / CROSS_VALIDATION_FILE
         self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
@@ -150,12 +151,12 @@ class CrossValidation:
         if different:
             raise RunError(
                 f"{self.path}: was begun with other settings ({'; '.join(different)})",
-                "Resume without them, or start anew with --overwrite or another --run",
+                "Resume without them, or give --overwrite or another --run",
             )
         if stored.get("data") != data_hash(wanted):
             raise RunError(
-                f"{self.path}: the prepared folder has changed since it was begun",
-                "Prepare it as it was, or start anew with --overwrite or another --run",
+                f"{self.path}: the prepared folder has changed",
+                "Prepare it as it was, or give --overwrite or another --run",
             )
         with self._locked():
             save_config(wanted, self.config_file)
@@ -186,7 +187,7 @@ class CrossValidation:
             *(runs, held_out, progress),
             crops=crops,
             batch_size=batch_size,
-            engine=framework_of_devices(self._contexts),
+            engine=framework_of_devices(self.contexts),
         )
         scores = score_folds(held_out, probabilities)
         write_json(self.scores_file, scores.to_json())
@@ -217,6 +218,8 @@ class CrossValidation:
 
     def _train_folds(self, configs: Sequence[Config]) -> list[Run]:
         """Train the folds that are not finished; return the runs of all folds."""
+        if len(self.contexts) > 1 and framework_of_devices(self.contexts) == TORCH:
+            return self._train_folds_side_by_side(configs)
         runs = []
         for number, (begun, config) in enumerate(zip(self._begun_runs, configs), start=1):
             log.info("fold %d of %d", number, len(configs))
@@ -235,6 +238,29 @@ class CrossValidation:
                 log.info("about %s for the remaining %s", duration(seconds), counted(left, "fold"))
         return runs
 
+    def _train_folds_side_by_side(self, configs: Sequence[Config]) -> list[Run]:
+        """Train the folds that are not finished, each on a GPU of its own."""
+        left: dict[Path, Config] = {}
+        for begun, config in zip(self._begun_runs, configs):
+            if not begun.folder.has_begun:
+                begun.path.mkdir(exist_ok=True)
+            elif begun.is_finished:
+                log.info("%s: already finished", begun)
+                continue
+            left[begun.path] = config
+        log.info(
+            "%s, %d at once; see train.log of each", counted(len(left), "fold"), len(self.contexts)
+        )
+        try:
+            train_side_by_side(left, self.contexts)
+        except RunStoppedError as stopped:
+            hint = f"Resume with: {self._resume_command()}"
+            raise RunStoppedError(stopped.message, hint) from None
+        runs = [Run(begun.folder) for begun in self._begun_runs]
+        for run in runs:
+            draw_history(run.folder)
+        return runs
+
     def _train_fold(self, begun: Run, config: Config) -> Run:
         resume_from = begun if begun.folder.has_begun else None
         if resume_from is not None:
@@ -244,14 +270,14 @@ class CrossValidation:
                 log.info("%s: already finished", begun)
                 return resume_from
         begun.path.mkdir(exist_ok=True)
-        Trainer(config, self._contexts, resume_from).fit(begun.folder)
+        Trainer(config, self.contexts, resume_from).fit(begun.folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device before
         # the next fold is trained.
         gc.collect()
         return Run(begun.folder)
 
     def _resume_command(self) -> str:
-        gpus = ",".join(str(each.device_id) for each in self._contexts if each.device_type == "gpu")
+        gpus = ",".join(str(each.device_id) for each in self.contexts if each.device_type == "gpu")
         command = f"fashionai cross-validate --run {shlex.quote(str(self.path))} --resume"
         return command + (f" --gpus {gpus}" if gpus else "")
 
@@ -269,7 +295,7 @@ class CrossValidation:
         total = sum(len(samples.paths) for samples in held_out)
         with progress("predicting held-out images", total) as advance:
             probabilities = [
-                predict_samples(samples, run, self._contexts, progress=advance, **options)
+                predict_samples(samples, run, self.contexts, progress=advance, **options)
                 for run, samples in zip(runs, held_out)
             ]
         file_format = probability_format(held_out[0].tasks[0])
@@ -344,7 +370,8 @@ def open_cross_validation(
     cross_validation = CrossValidation(path)
     if config is None or (resume and cross_validation.has_begun):
         saved = cross_validation.prepare_resume(config, overrides, given)
-        return CrossValidation(path, choose_devices(saved.engine, device, gpus).contexts)
+        cross_validation.contexts = choose_devices(saved.engine, device, gpus).contexts
+        return cross_validation
     config, contexts = _with_devices(config, device, gpus)
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")

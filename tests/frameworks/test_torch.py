@@ -39,6 +39,7 @@ def refusal(*arguments: Any) -> str:
 
 
 def test_pytorch_works_with_the_threads_that_mxnet_has() -> None:
+    pytest.importorskip("torch")
     torch = import_torch()
     assert torch.get_num_threads() == compute_threads()
     assert torch_devices("cpu") == [Device("cpu")]

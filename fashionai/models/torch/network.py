@@ -15,6 +15,9 @@ from fashionai.models.torch import layers
 from fashionai.models.torch.attributes import Attributes, unsupported
 from fashionai.models.torch.operators import call_of
 
+# The name of the module that normalises over several processes.
+SHARED_LAYER = "shared_batch_norm"
+
 
 class Statistics(NamedTuple):
     """A batch normalisation whose running statistics training updates: names of buffers.
@@ -37,7 +40,8 @@ class GraphNetwork(nn.Module):
 
     ``begin`` and ``end`` select a part: it begins with the input that stands for what
     ``begin`` computes, and gives what ``end`` computes. Only parameters that the part uses
-    are loaded. Those of ``description.rates`` require gradients. train() and eval() switch
+    are loaded. With ``shared``, batch normalisation uses the statistics of several processes.
+    Those of ``description.rates`` require gradients. train() and eval() switch
     batch normalisation and dropout, as in other modules.
 
     After each forward pass in training mode, update_statistics must be called.
@@ -50,11 +54,12 @@ class GraphNetwork(nn.Module):
         description: NetworkDescription,
         begin: Optional[Entry] = None,
         end: Optional[Entry] = None,
+        shared: Optional[layers.SharedSums] = None,
     ) -> None:
         super().__init__()
-        builder = _Builder(description, begin)
+        builder = _Builder(description, begin, shared)
         graph = builder.build(end or description.logits)
-        self.graph = fx.GraphModule(builder.tensors, graph, "Graph")
+        self.graph = fx.GraphModule({**builder.tensors, **builder.attached}, graph, "Graph")
         self._attributes = builder.attributes
         self._statistics = builder.statistics
         # The number of values per channel of each batch normalisation, by shape of the input.
@@ -64,6 +69,14 @@ class GraphNetwork(nn.Module):
         """The output of the network or part for a batch of its input."""
         result: Tensor = self.graph(inputs, self.training)
         return result
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Let torch.compile, with these arguments, compile the code when it is first called.
+
+        The code of each network is compiled on its own. Code that all networks share, as
+        forward, would soon reach PyTorch's limit of the number of variants.
+        """
+        self.graph.compile(*arguments, **options)
 
     def named(self) -> dict[str, Tensor]:
         """The parameters and running statistics themselves, by name in parameter files."""
@@ -105,19 +118,19 @@ class GraphNetwork(nn.Module):
             chosen = [i for i, each in enumerate(self._statistics) if each.momentum == momentum]
             self._update([self._statistics[i] for i in chosen], [counts[i] for i in chosen])
 
-    def _update(self, layers_: Sequence[Statistics], counts: Sequence[int]) -> None:
+    def _update(self, updated: Sequence[Statistics], counts: Sequence[int]) -> None:
         """Update layers of equal momentum."""
 
         def tensors(field: str) -> list[Tensor]:
             # Autograd refuses a backward pass after changes of tensors that it has saved, but that
             # of batch normalisation in training does not read them. It does not see those of data.
-            return [getattr(self.graph, getattr(layer, field)).data for layer in layers_]
+            return [getattr(self.graph, getattr(layer, field)).data for layer in updated]
 
         means, variances = tensors("batch_mean"), tensors("batch_variance")
         torch._foreach_mul_(variances, [(count - 1) / count for count in counts])
         running, batch = tensors("mean") + tensors("variance"), means + variances
-        torch._foreach_mul_(running, layers_[0].momentum)
-        torch._foreach_add_(running, batch, alpha=1 - layers_[0].momentum)
+        torch._foreach_mul_(running, updated[0].momentum)
+        torch._foreach_add_(running, batch, alpha=1 - updated[0].momentum)
         # The next pass multiplies the old values by 0, which would keep infinite ones.
         torch._foreach_zero_(batch)
 
@@ -137,7 +150,7 @@ class _Shapes(fx.Interpreter):
         self._axes = {each.node: each.axis for each in statistics}
         self._found: dict[str, int] = {}
         with torch.no_grad():
-            self.run(torch.empty(tuple(shape), device="meta"), True)
+            self.run(torch.empty(tuple(shape), device="meta"), False)
         return [self._found[each.node] for each in statistics]
 
     def run_node(self, n: fx.Node) -> Any:
@@ -148,16 +161,22 @@ class _Shapes(fx.Interpreter):
         return super().run_node(n)
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """An empty tensor like a parameter."""
-        return torch.empty_like(super().get_attr(target, args, kwargs), device="meta")
+        """An empty tensor of the shape of a parameter."""
+        return torch.empty(super().get_attr(target, args, kwargs).shape, device="meta")
 
 
 class _Builder:
     """Makes the code of a network, and its tensors by the name of their attribute."""
 
-    def __init__(self, description: NetworkDescription, begin: Optional[Entry]) -> None:
-        self._description, self._begin = description, begin
+    def __init__(
+        self,
+        description: NetworkDescription,
+        begin: Optional[Entry],
+        shared: Optional[layers.SharedSums] = None,
+    ) -> None:
+        self._description, self._begin, self._shared = description, begin, shared
         self.tensors: dict[str, Tensor] = {}
+        self.attached: dict[str, nn.Module] = {}
         self.attributes: dict[str, str] = {}
         self.statistics: list[Statistics] = []
         self._graph = fx.Graph()
@@ -218,18 +237,22 @@ class _Builder:
         return self._graph.get_attr(field)
 
     def _normalisation(self, node: Mapping[str, Any]) -> fx.Node:
-        given = Attributes("BatchNorm", node["name"], node["attrs"], len(node["inputs"]))
+        given = Attributes("BatchNorm", node["name"], node["attrs"])
         given.only("output_mean_var", "False", "0")
         x, gamma, beta, mean, variance = self._inputs(node)
         axis = given.integer("axis", 1)
         constants: dict[str, Any] = {"axis": axis, "eps": given.number("eps", 1e-3)}
         fixed = None if given.flag("fix_gamma", True) else gamma
         if given.flag("use_global_stats"):
-            fixed_arguments = (x, fixed, beta, mean, variance, None, None, False)
+            fixed_arguments = (x, fixed, beta, mean, variance, None, False)
             return self._graph.call_function(layers.batch_norm, fixed_arguments, constants)
-        batch = [self._scratch(f"batch_{each.target}", each) for each in (mean, variance)]
-        arguments = (x, fixed, beta, mean, variance, *batch, self._training)
-        call = self._graph.call_function(layers.batch_norm, arguments, constants)
+        batch = tuple(self._scratch(f"batch_{each.target}", each) for each in (mean, variance))
+        arguments = (x, fixed, beta, mean, variance, batch, self._training)
+        if self._shared is None:
+            call = self._graph.call_function(layers.batch_norm, arguments, constants)
+        else:
+            self.attached[SHARED_LAYER] = layers.SharedBatchNorm(self._shared)
+            call = self._graph.call_module(SHARED_LAYER, arguments, constants)
         names = (str(each.target) for each in (mean, variance, *batch))
         self.statistics.append(Statistics(call.name, axis, given.number("momentum", 0.9), *names))
         return call
@@ -240,7 +263,7 @@ class _Builder:
         return self._graph.get_attr(name)
 
     def _call(self, index: int, node: Mapping[str, Any]) -> fx.Node:
-        attributes = Attributes(node["op"], node["name"], node["attrs"], len(node["inputs"]))
+        attributes = Attributes(node["op"], node["name"], node["attrs"])
         call = call_of(attributes)
         arguments = (*self._inputs(node), *([self._training] if call.trains else []))
         if call.outputs:

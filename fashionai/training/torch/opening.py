@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import ConfigError
 from fashionai.frameworks.devices import Device
 from fashionai.models.description import NetworkDescription
+from fashionai.models.torch.forward import torch_device
 from fashionai.training.torch.learner import TorchLearner
+from fashionai.training.torch.processes import join_processes
 
 
 def open_torch(
@@ -18,9 +22,24 @@ def open_torch(
     description: NetworkDescription,
     *,
     pixels_only: bool = False,
+    batch_size: Optional[int] = None,
 ) -> TorchLearner:
     """Open a TorchLearner on one device; see fashionai.training.opening.open_learner.
 
     ``description`` has the initial weights, frozen as the configuration says.
     """
-    return TorchLearner(config, train, contexts, description, pixels_only=pixels_only)
+    if len(contexts) > 1:
+        raise ConfigError(
+            f"PyTorch trains with one process for each device, this one has {len(contexts)}",
+            "Use fashionai train --gpus, or torchrun",
+        )
+    processes = join_processes(torch_device(contexts[0]), config.compile)
+    return TorchLearner(
+        config,
+        train,
+        contexts,
+        description,
+        pixels_only=pixels_only,
+        processes=processes,
+        batch_size=batch_size,
+    )
