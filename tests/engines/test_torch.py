@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,16 @@ from fashionai.errors import ConfigError, InstallationError
 from fashionai.frameworks import torch as torch_module
 from fashionai.frameworks.devices import Device
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.torch import operators
 from fashionai.runs import Run
 from tests.support.commands import fashionai, run_in
+from tests.support.installed import needs_torch
 from tests.support.networks import disturb_normalisation, make_run
 from tests.support.trained_runs import images_to_predict
 
 mx = import_mxnet()
 
 # PyTorch's warnings would appear in the user's terminal.
-pytestmark = pytest.mark.filterwarnings("error::UserWarning")
+pytestmark = [needs_torch, pytest.mark.filterwarnings("error::UserWarning")]
 
 TOLERANCES = {**dict.fromkeys(EXACT_ENGINES, 2e-6), "int8": 0.02}
 CONFIG = """\
@@ -155,7 +156,7 @@ def test_without_pytorch_it_is_left_out(
 def test_an_operator_that_pytorch_cannot_compute_is_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(operators.BUILDERS, "Pooling")
+    monkeypatch.delitem(import_module("fashionai.models.torch.operators").BUILDERS, "Pooling")
     capsys.readouterr()
     for command in (
         ["predict", "--run", run, "--engine", "torch", "--out", "never.csv"],

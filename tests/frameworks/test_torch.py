@@ -13,6 +13,7 @@ from fashionai.frameworks.devices import Device
 from fashionai.frameworks.torch import import_torch, torch_devices
 from fashionai.runtime import compute_threads
 from tests.frameworks.test_mxnet import message_of, run_python
+from tests.support.installed import needs_torch
 
 HINT = "Run ./scripts/setup.sh --torch, or pip install 'fashionai[torch]'"
 HOPPER = ["sm_80", "sm_86", "sm_90"]
@@ -38,8 +39,8 @@ def refusal(*arguments: Any) -> str:
     return message_of(error)
 
 
+@needs_torch
 def test_pytorch_works_with_the_threads_that_mxnet_has() -> None:
-    pytest.importorskip("torch")
     torch = import_torch()
     assert torch.get_num_threads() == compute_threads()
     assert torch_devices("cpu") == [Device("cpu")]
@@ -65,6 +66,7 @@ def test_pytorch_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("version", ["1.13.1", "2.0.0+cu117", "2.6.0a0+git"])
 def test_pytorch_is_too_old(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(torch_module, "has_torch", lambda: True)
     fake = SimpleNamespace(__version__=version)
     monkeypatch.setattr(torch_module.importlib, "import_module", lambda name: fake)
     with pytest.raises(InstallationError) as error:
@@ -75,6 +77,7 @@ def test_pytorch_is_too_old(monkeypatch: pytest.MonkeyPatch, version: str) -> No
 
 @pytest.mark.parametrize("version", ["2.7.0", "2.10.0+cpu", "3.0.1"])
 def test_later_versions_are_taken(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(torch_module, "has_torch", lambda: True)
     fake = SimpleNamespace(__version__=version, set_num_threads=lambda count: None)
     monkeypatch.setattr(torch_module.importlib, "import_module", lambda name: fake)
     assert import_torch.__wrapped__() is fake
@@ -87,6 +90,7 @@ def test_pytorch_does_not_load(monkeypatch: pytest.MonkeyPatch, error: Exception
     def fail(name: str) -> None:
         raise error
 
+    monkeypatch.setattr(torch_module, "has_torch", lambda: True)
     monkeypatch.setattr(torch_module.importlib, "import_module", fail)
     with pytest.raises(InstallationError) as caught:
         import_torch.__wrapped__()

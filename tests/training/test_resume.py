@@ -22,6 +22,7 @@ from fashionai.training import trainer as trainer_module
 from fashionai.training.checkpoint import save_state
 from fashionai.training.trainer import Trainer
 from tests.support.commands import run_cli
+from tests.support.installed import needs_torch
 from tests.support.pausing import go_on, start_until
 from tests.support.resuming import (
     Moment,
@@ -57,7 +58,10 @@ def two_tasks(prepared_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return shutil.copytree(prepared_pair, tmp_path_factory.mktemp("two-tasks") / "pair")
 
 
-@pytest.fixture(scope="module", params=["gluon-sgd", "gluon-adamw", "torch-adamw"])
+@pytest.fixture(
+    scope="module",
+    params=["gluon-sgd", "gluon-adamw", pytest.param("torch-adamw", marks=needs_torch)],
+)
 def uninterrupted(two_tasks: Path, request: pytest.FixtureRequest) -> tuple[Path, Path]:
     """The run to compare with, in which everything changes from step to step, and its config."""
     engine, optimizer = request.param.split("-")
@@ -209,7 +213,11 @@ def with_dropout(prepared: Path) -> Callable[[str], tuple[Path, Path]]:
 
 @pytest.mark.parametrize(
     ("engine", "number"),
-    [("gluon", signal.SIGINT), ("gluon", signal.SIGTERM), ("torch", signal.SIGINT)],
+    [
+        ("gluon", signal.SIGINT),
+        ("gluon", signal.SIGTERM),
+        pytest.param("torch", signal.SIGINT, marks=needs_torch),
+    ],
 )
 def test_a_polite_stop_saves_inside_the_epoch(
     prepared: Path,
