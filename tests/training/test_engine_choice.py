@@ -14,10 +14,16 @@ from fashionai.frameworks import torch as torch_module
 from fashionai.frameworks.devices import Device
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training import engine_choice
-from fashionai.training.engine_choice import FEWEST_IMAGES, check_precision, resolve_engine
+from fashionai.training.engine_choice import (
+    FEWEST_IMAGES_PER_THREAD,
+    check_precision,
+    resolve_engine,
+)
 
 mx = import_mxnet()
 
+THREADS = 3
+FEWEST_IMAGES = THREADS * FEWEST_IMAGES_PER_THREAD
 CPU, GPU = [Device("cpu")], [Device("gpu", 0)]
 CONFIG = """\
 task: skirt
@@ -32,6 +38,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A network that torch.compile is known to make faster, where both are installed."""
     monkeypatch.setattr(engine_choice, "has_torch", lambda: True)
     monkeypatch.setattr(engine_choice, "can_compile", lambda: True)
+    monkeypatch.setattr(engine_choice, "compute_threads", lambda: THREADS)
     (tmp_path / "c.yaml").write_text(CONFIG)
     return load_config(tmp_path / "c.yaml", [])
 
