@@ -112,12 +112,16 @@ def stubs() -> contextlib.ExitStack:
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
     stack = contextlib.ExitStack()
     for target, stub in (
-        ("datasets.readers.fashionai._check_images_exist", lambda images: None),
+        (
+            "datasets.readers.fashionai._find_files",
+            lambda rows, files: [row.image for row in rows],
+        ),
         (
             "datasets.prepared.prepare.check_images",
             lambda images, _: [Checked(content_hash(each.source.encode()), "") for each in images],
         ),
-        ("datasets.prepared.folders._put", lambda *_: True),
+        ("datasets.prepared.folders.put", lambda *_: True),
+
         ("pipeline.loader.read_image", lambda *_: image),
         ("predictions.predict.open_engine", lambda *_: StubEngine()),
     ):
