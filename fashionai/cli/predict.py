@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
@@ -140,9 +140,10 @@ def command(
     )
     plan = plan_file(wanted, overwrite=overwrite)
     chosen = settings.chosen()
-    options = {**settings.options, "engine": chosen.engine}
-    starting = {"resume": resume, "overwrite": overwrite}
-    with open_parts_of(plan, out, chosen.contexts, **options, **starting) as parts:
+    options: dict[str, Any] = {**settings.options, "engine": chosen.engine}
+    with open_parts_of(
+        plan, out, chosen.contexts, **options, resume=resume, overwrite=overwrite
+    ) as parts:
         if split is None:
             leave_out = _left_out_by(current_place()) if skip_bad else None
             plan = without_bad_images(plan, progress_bar, leave_out, parts)

@@ -36,6 +36,9 @@ class Place:
         return f"rank {self.rank} of {self.count} on {socket.gethostname()}"
 
 
+ALONE = Place()
+
+
 def current_place() -> Place:
     """The place of this process; a single one without torchrun and SLURM.
 

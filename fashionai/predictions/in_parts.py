@@ -171,6 +171,17 @@ def wait_for_parts(parts: Parts) -> None:
     parts.meeting.wait_for("done", lambda: parts.finished("run"))
 
 
+def gather(rows: Sequence[PartedRows], parts: Parts) -> list[np.ndarray]:
+    """All rows of each request ``(N, C) float64``, for every process. The parts are removed."""
+    wait_for_parts(parts)
+    found = [each.whole() for each in rows]
+    parts.meeting.reach("read")
+    if parts.place.is_first:
+        parts.meeting.wait_for("read")
+        parts.remove()
+    return found
+
+
 class PartedRows:
     """The probabilities of a request, read part by part."""
 
