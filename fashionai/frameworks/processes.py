@@ -62,8 +62,12 @@ def current_place() -> Place:
 
 
 def _translate_slurm() -> None:
-    """Set torchrun's variables from those of a SLURM step with several tasks."""
-    tasks = os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("SLURM_NTASKS", "1")
+    """Set torchrun's variables from those of a SLURM step with several tasks.
+
+    A batch script has the number of tasks of the whole job as well (SLURM_NTASKS), but it is a
+    single process: only srun starts a step.
+    """
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
     if tasks == "1":
         return
     hosts = os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_NODELIST", "")

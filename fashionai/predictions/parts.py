@@ -23,6 +23,7 @@ from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
 from fashionai.files.json_files import read_json
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.files.names import fitting
+from fashionai.files.outputs import check_is_no_file
 from fashionai.frameworks.processes import Place
 from fashionai.predictions.meeting import JOB_FILE, Meeting
 
@@ -132,6 +133,7 @@ def _begin(
     folder: Path, description: Description, resume: bool, discard: bool, stack: contextlib.ExitStack
 ) -> None:
     """Make the folder of parts, hold its lock, and write the description."""
+    check_is_no_file(folder)
     found = _count_parts(folder)
     if found and not resume and not discard:
         raise ConfigError(
