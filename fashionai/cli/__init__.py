@@ -139,7 +139,8 @@ def _place() -> Place:
 def _run(arguments: Optional[Sequence[str]]) -> None:
     """Run the command line; DataError when its output did not fit on a disk."""
     try:
-        root.main(arguments, prog_name="fashionai", standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        root.main(arguments, prog_name="fashionai", standalone_mode=False, obj=given)
     except click.exceptions.Exit as stop:  # of --help and --version, too
         if stop.exit_code:
             sys.exit(stop.exit_code)

@@ -14,6 +14,7 @@ from fashionai.cli.options import (
     PredictionSettings,
     overwrite_option,
     prediction_options,
+    share_between_gpus,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
@@ -166,6 +167,8 @@ def _evaluate_run(
 
     run, chosen, place = Run.open(path), settings.chosen(), current_place()
     devices = chosen.contexts
+    if share_between_gpus(devices):
+        raise click.exceptions.Exit
     options: dict[str, Any] = {**settings.options, "engine": chosen.engine, "place": place}
     if isinstance(threshold, str):
         with progress_bar(f"{run}: val", 0) as advance:

@@ -158,6 +158,21 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
+def share_between_gpus(devices: Sequence[Any]) -> bool:
+    """Run this command in one process for each GPU where PyTorch computes on several.
+
+    Returns False, and does nothing, where one process is enough. Errors as for launch.
+    """
+    from fashionai.frameworks.choice import TORCH, framework_of_devices
+
+    if len(devices) == 1 or framework_of_devices(devices) != TORCH:
+        return False
+    from fashionai.training.torch.launch import launch
+
+    launch(click.get_current_context().find_root().obj, len(devices))
+    return True
+
+
 class PredictionSettings(NamedTuple):
     """The values of the options that prediction_options adds."""
 

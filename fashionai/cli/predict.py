@@ -14,6 +14,7 @@ from fashionai.cli.options import (
     left_out,
     prediction_options,
     runs_option,
+    share_between_gpus,
     skip_bad_option,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
@@ -140,6 +141,8 @@ def command(
     )
     plan = plan_file(wanted, overwrite=overwrite)
     chosen = settings.chosen()
+    if share_between_gpus(chosen.contexts):
+        return
     options: dict[str, Any] = {**settings.options, "engine": chosen.engine}
     with open_parts_of(
         plan, out, chosen.contexts, **options, resume=resume, overwrite=overwrite

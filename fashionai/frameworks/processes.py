@@ -37,6 +37,13 @@ class Place:
 
 
 ALONE = Place()
+# How often torchrun or SLURM has started the processes again.
+RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+
+
+def is_restarted() -> bool:
+    """Whether the launcher has started this process again after a failure."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in RESTARTS)
 
 
 def current_place() -> Place:

@@ -20,7 +20,7 @@ from fashionai.errors import DataError, RunError
 from fashionai.families import expand_tasks
 from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.files.outputs import check_output
-from fashionai.frameworks.processes import current_place
+from fashionai.frameworks.processes import current_place, is_restarted
 from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.formats import (
     PREDICTIONS,
@@ -299,8 +299,11 @@ def open_parts_of(
 ) -> Iterator[Optional[Parts]]:
     """The parts of a plan, beside ``out``; None where one process computes a single part.
 
-    Errors as for open_parts, for ``resume`` and, to discard parts, ``overwrite``.
+    Errors as for open_parts, for ``resume`` and, to discard parts, ``overwrite``. Processes that
+    their launcher has started again go on.
     """
+    if is_restarted():
+        resume, overwrite = True, False
     place, whole_batch = current_place(), batch_size * len(contexts)
     folder = parts_folder(out)
     if place.count == 1 and not is_long(plan.requests, whole_batch):

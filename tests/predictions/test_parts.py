@@ -33,7 +33,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def killed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a prediction of five parts was killed after two; whole.csv is its result."""
+    """A folder with a prediction of five parts that was killed after two, and its whole.csv."""
     folder = tmp_path_factory.mktemp("killed")
     for name in ("data", "runs"):
         shutil.copytree(trained / name, folder / name)
@@ -102,6 +102,16 @@ def test_without_resume_nothing_is_used(work: Path, capsys: pytest.CaptureFixtur
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
     assert same()
     assert not FOLDER.exists()
+
+
+@pytest.mark.parametrize("variable", ["TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"])
+def test_a_restart_goes_on(
+    work: Path, monkeypatch: pytest.MonkeyPatch, variable: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
+    assert same()
+    assert "goes on with 7 finished parts" in capsys.readouterr().out
 
 
 def other_questions() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.errors import ConfigError
+from fashionai.frameworks.devices import Device
 from fashionai.frameworks.processes import Place
 from fashionai.predictions import meeting
 from fashionai.predictions.meeting import Meeting
@@ -120,6 +121,25 @@ def test_commands_that_do_not_share_their_work(
         )
     monkeypatch.setenv("RANK", "many")
     assert fashionai("tasks") == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("predict", "--out", "p.csv", "--run", "runs/skirt"), ("evaluate", *OPTIONS)]
+)
+def test_each_gpu_gets_a_process(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """The launcher is a stub, because there are no GPUs here."""
+    monkeypatch.chdir(whole)
+    started: list[object] = []
+    gpus = [Device("gpu", 0), Device("gpu", 3)]
+    monkeypatch.setattr("fashionai.frameworks.choice.torch_devices", lambda *_: gpus)
+    launcher = "fashionai.training.torch.launch.launch"
+    monkeypatch.setattr(launcher, lambda *given: started.append(given))
+    options = ("--engine", "torch", "--gpus", "0,3")
+    assert fashionai(*arguments, *options) == 0
+    assert started == [([*arguments, *options], 2)]
+    assert not (whole / "p.csv").exists()
 
 
 def meet(folder: Path, count: int) -> list[str]:
