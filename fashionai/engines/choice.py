@@ -42,6 +42,11 @@ _SpeedsByKey = TypeAdapter(dict[str, Speeds])
 
 
 def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
+    """As open_named_fastest, without the engine's name."""
+    return open_named_fastest(run, contexts, views)[1]
+
+
+def open_named_fastest(run: Run, contexts: Sequence[Any], views: int) -> tuple[str, Engine]:
     """Open the fastest exact engine to compute ``views`` views of a run's network.
 
     It is gluon on GPUs, for fewer than 1,000 views of a network that was not measured before, and
@@ -49,12 +54,12 @@ def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
     """
     name = _choose(run, contexts, views)
     try:
-        return open_engine(run, contexts, name)
+        return name, open_engine(run, contexts, name)
     except FashionAIError as error:
         if name == framework_of_devices(contexts):
             raise
         log.info("%s: %s; using engine gluon instead", run, error.message)
-        return open_engine(run, contexts, "gluon")
+        return "gluon", open_engine(run, contexts, "gluon")
 
 
 def _choose(run: Run, contexts: Sequence[Any], views: int) -> str:

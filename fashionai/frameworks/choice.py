@@ -53,13 +53,33 @@ def choose_devices(engine: str = AUTO, device: str = AUTO, gpus: Sequence[int] =
     return Chosen(engine, mxnet.contexts("cpu"))
 
 
+def devices_to_predict(engine: str, framework: str, device: str, gpus: Sequence[int]) -> Chosen:
+    """The engine and the devices with which this process predicts.
+
+    One of several processes has one device, and without a choice (``auto``) engine torch, because
+    all of them need the same engine. ``framework`` is that of the engine. Raises
+    InstallationError as choose_devices does.
+    """
+    place = current_place()
+    if place.count == 1:
+        return Chosen(engine, contexts(device, gpus, framework))
+    if framework == GLUON:
+        return Chosen(engine, [_share_of(place, mxnet.contexts(device, gpus))])
+    return Chosen(TORCH, [_share_of(place, torch_devices(device, gpus))])
+
+
 def _device_of(place: Place, engine: str, device: str, gpus: Sequence[int]) -> Device:
     """The device of one of several processes: the GPUs of a machine are dealt out in order."""
     if engine == GLUON:
         raise ConfigError(
             f"{place}: MXNet does not train in several processes", "Give --engine torch"
         )
-    found = torch_devices(device, gpus)
+    device_of_process: Device = _share_of(place, torch_devices(device, gpus))
+    return device_of_process
+
+
+def _share_of(place: Place, found: Sequence[Any]) -> Any:
+    """The device of a process, of those of its machine; all processes share a CPU."""
     if place.local_rank >= len(found) and found[0].device_type == "gpu":
         raise InstallationError(
             f"{place}: this machine has {len(found)} GPUs, and this is its process "

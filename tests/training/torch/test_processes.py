@@ -234,6 +234,9 @@ def test_places_of_torchrun_and_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place_in(monkeypatch, **slurm) == Place(6, 8, 2)
     assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("gpu03", "23456")
     assert place_in(monkeypatch, **{**slurm, "SLURM_STEP_NUM_TASKS": "1"}) == Place(0, 1, 0)
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
+    script = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_ID": "123456"}
+    assert place_in(monkeypatch, **script) == Place(0, 1, 0), "a batch script is one process"
 
 
 @pytest.mark.parametrize(
