@@ -163,7 +163,7 @@ def share_between_gpus(devices: Sequence[Any]) -> bool:
 
     Returns False, and does nothing, where one process is enough. Errors as for launch.
     """
-    from fashionai.frameworks.choice import TORCH, framework_of_devices
+    from fashionai.frameworks.devices import TORCH, framework_of_devices
 
     if len(devices) == 1 or framework_of_devices(devices) != TORCH:
         return False
