@@ -9,8 +9,7 @@ from fashionai.frameworks import choice
 from fashionai.frameworks.choice import Chosen, choose_devices, contexts
 from fashionai.frameworks.devices import Device, framework_of_devices
 from fashionai.frameworks.mxnet import import_mxnet
-from tests.frameworks.test_mxnet import have_gpus, message_of
-from tests.frameworks.test_torch import HOPPER, have_torch
+from tests.support.machines import HOPPER, have_gpus, have_torch, message_of
 
 mx = import_mxnet()
 AMPERE, H100 = (8, 0), (9, 0)

@@ -12,25 +12,10 @@ from fashionai.frameworks import torch as torch_module
 from fashionai.frameworks.devices import Device
 from fashionai.frameworks.torch import import_torch, torch_devices
 from fashionai.runtime import compute_threads
-from tests.frameworks.test_mxnet import message_of, run_python
 from tests.support.installed import needs_torch
+from tests.support.machines import HOPPER, have_torch, message_of, run_python
 
 HINT = "Run ./scripts/setup.sh --torch, or pip install 'fashionai[torch]'"
-HOPPER = ["sm_80", "sm_86", "sm_90"]
-
-
-def have_torch(
-    monkeypatch: pytest.MonkeyPatch, capabilities: list[tuple[int, int]], built: list[str]
-) -> None:
-    """A PyTorch with code for these architectures, on a machine with these GPUs."""
-    cuda = SimpleNamespace(
-        is_available=lambda: bool(capabilities),
-        device_count=lambda: len(capabilities),
-        get_device_capability=lambda index: capabilities[index],
-        get_arch_list=lambda: built,
-    )
-    fake = SimpleNamespace(cuda=cuda, __version__="2.9.1")
-    monkeypatch.setattr(torch_module, "import_torch", lambda: fake)
 
 
 def refusal(*arguments: Any) -> str:
