@@ -40,7 +40,7 @@ from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.batches.inputs import FeatureInputs
-from fashionai.training.engine_choice import check_precision
+from fashionai.training.engine_choice import check_precision, wanted_engine
 from fashionai.training.opening import open_learner
 from fashionai.training.trainer import Trainer
 
@@ -69,7 +69,7 @@ class BenchmarkSettings(NamedTuple):
 
     def contexts(self) -> list[Any]:
         """The devices."""
-        return one_of(choose_devices(self.config.engine, self.device, self.gpus))
+        return one_of(choose_devices(wanted_engine(self.config), self.device, self.gpus))
 
 
 def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> MeasuredSpeeds:

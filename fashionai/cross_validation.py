@@ -59,7 +59,7 @@ from fashionai.runs import (
 from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
 from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
-from fashionai.training.engine_choice import check_precision
+from fashionai.training.engine_choice import check_precision, wanted_engine
 from fashionai.training.estimate import duration
 from fashionai.training.parallel import train_side_by_side
 from fashionai.training.start import new_folder
@@ -370,7 +370,7 @@ def open_cross_validation(
     cross_validation = CrossValidation(path)
     if config is None or (resume and cross_validation.has_begun):
         saved = cross_validation.prepare_resume(config, overrides, given)
-        cross_validation.contexts = choose_devices(saved.engine, device, gpus).contexts
+        cross_validation.contexts = choose_devices(wanted_engine(saved), device, gpus).contexts
         return cross_validation
     config, contexts = _with_devices(config, device, gpus)
     if config.data.fold is not None:
@@ -389,7 +389,7 @@ def open_cross_validation(
 
 def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Config, list[Any]]:
     """The configuration with the framework that computes on these devices, and the devices."""
-    chosen = choose_devices(config.engine, device, gpus)
+    chosen = choose_devices(wanted_engine(config), device, gpus)
     config = config.changed({"engine": chosen.engine})
     check_precision(config, chosen.contexts)
     return config, chosen.contexts

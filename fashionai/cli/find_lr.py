@@ -82,13 +82,14 @@ def command(
     from fashionai.files.outputs import PICTURES, check_output, csv_kind
     from fashionai.frameworks.choice import choose_devices, one_of
     from fashionai.reporting.plots import draw_range_test
+    from fashionai.training.engine_choice import wanted_engine
     from fashionai.training.lr_finder import find_learning_rate
 
     table, picture = out / "lr_finder.csv", out / "lr_finder.png"
     check_output("--out", table, csv_kind("a range test", COLUMNS), overwrite=overwrite)
     check_output("--out", picture, PICTURES, overwrite=overwrite)
     config = load_config(config_file, with_engine(overrides, engine))
-    chosen = choose_devices(config.engine, device, parse_gpus(gpus))
+    chosen = choose_devices(wanted_engine(config), device, parse_gpus(gpus))
     config = config.changed({"engine": chosen.engine})
     with progress_bar("range test", steps, "steps") as advance:
         found = find_learning_rate(

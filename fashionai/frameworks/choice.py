@@ -8,14 +8,12 @@ from typing import Any, NamedTuple
 
 from fashionai.errors import ConfigError, InstallationError
 from fashionai.frameworks import mxnet
-from fashionai.frameworks.devices import GLUON, TORCH, Device
+from fashionai.frameworks.devices import AUTO, GLUON, TORCH, Device
 from fashionai.frameworks.driver import compute_capabilities
 from fashionai.frameworks.processes import Place, current_place
 from fashionai.frameworks.torch import INSTALL_HINT, has_torch, import_torch, torch_devices
 
 log = logging.getLogger(__name__)
-
-AUTO = "auto"
 
 
 class Chosen(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 # The frameworks: MXNet and PyTorch.
-GLUON, TORCH = "gluon", "torch"
+AUTO, GLUON, TORCH = "auto", "gluon", "torch"
 
 
 class Device(NamedTuple):

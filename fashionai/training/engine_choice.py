@@ -9,7 +9,7 @@ from typing import Any
 
 from fashionai.config import Config
 from fashionai.errors import ConfigError
-from fashionai.frameworks.devices import GLUON, TORCH, framework_of_devices
+from fashionai.frameworks.devices import AUTO, GLUON, TORCH, framework_of_devices
 from fashionai.frameworks.torch import can_compile, has_torch
 from fashionai.runtime import compute_threads
 
@@ -24,6 +24,13 @@ FEWEST_IMAGES_PER_THREAD = 5_000
 SIDE = 224
 # What MXNet cannot compute, and what GPUs alone can.
 PYTORCH_ONLY, GPUS_ONLY = ("tf32", "bfloat16"), ("tf32", "float16")
+
+
+def wanted_engine(config: Config) -> str:
+    """The framework that a configuration asks for, by its precision where ``engine`` is auto."""
+    if config.engine == AUTO and config.precision in PYTORCH_ONLY:
+        return TORCH
+    return config.engine
 
 
 def check_precision(config: Config, contexts: Sequence[Any]) -> None:
@@ -48,12 +55,12 @@ def resolve_engine(
 
     ``shown`` is the number of images of all steps of the training.
 
-    On GPUs that PyTorch alone can use it is PyTorch. Otherwise it is MXNet, except for long
+    On GPUs and in a precision that PyTorch alone can use it is PyTorch. Otherwise it is MXNet, except for long
     trainings on the CPU of networks that torch.compile is known to make faster, where PyTorch
     and a C++ compiler are installed; that is logged. Runs that do not name their engine were
     begun by MXNet.
     """
-    if framework_of_devices(contexts) == TORCH:
+    if framework_of_devices(contexts) == TORCH or wanted_engine(config) == TORCH:
         return config.changed({"engine": TORCH})
     # Images of 224 pixels that take as long.
     equivalent = shown * (config.data.crop / SIDE) ** 2

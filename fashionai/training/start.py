@@ -43,9 +43,10 @@ def train(
             return begun
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
+    from fashionai.training.engine_choice import wanted_engine
     from fashionai.training.trainer import Trainer
 
-    chosen = choose_devices(config.engine, device, list(gpus))
+    chosen = choose_devices(wanted_engine(config), device, list(gpus))
     config = config.changed({"engine": chosen.engine})
     if chosen.engine == "torch" and len(chosen.contexts) > 1:
         if begun is None and not overwrite:

@@ -28,6 +28,7 @@ from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
 from fashionai.training.checkpoint import Progress, load_state, read_batch_size, save_state
 from fashionai.training.clock import EpochClock
+from fashionai.training.engine_choice import check_precision
 from fashionai.training.estimate import estimate_lines
 from fashionai.training.history import (
     EpochRow,
@@ -88,6 +89,7 @@ class Trainer:
         opener: Opener = open_learner,
     ) -> None:
         """Read the samples and build the learner; see the class."""
+        check_precision(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             saved = resume_from.config.data
             config = config.with_input(saved.mean, saved.std)

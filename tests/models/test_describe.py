@@ -47,11 +47,12 @@ def test_the_reason_why_features_are_not_constant_is_known() -> None:
 
 def test_the_optimizers_order_and_factors_are_gluons() -> None:
     network, crop = random_network("small_cnn")
-    for index, parameter in enumerate(network.collect_params().values()):
+    numbered = mx.gluon.Trainer(network.collect_params(), "sgd")._params
+    for index, parameter in enumerate(numbered):
         parameter.lr_mult, parameter.wd_mult = index + 1, index / 2
     description = describe(network, crop)
     named = network._collect_params_with_prefix()
-    for index, parameter in enumerate(network.collect_params().values()):
+    for index, parameter in enumerate(numbered):
         assert named[description.order[index]] is parameter
         if parameter.grad_req != "null":
             assert description.rates[description.order[index]] == index + 1
