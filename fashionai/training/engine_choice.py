@@ -55,10 +55,10 @@ def resolve_engine(
 
     ``shown`` is the number of images of all steps of the training.
 
-    On GPUs and in a precision that PyTorch alone can use it is PyTorch. Otherwise it is MXNet, except for long
-    trainings on the CPU of networks that torch.compile is known to make faster, where PyTorch
-    and a C++ compiler are installed; that is logged. Runs that do not name their engine were
-    begun by MXNet.
+    On GPUs and in a precision that PyTorch alone can use it is PyTorch. Otherwise it is MXNet,
+    except for long trainings on the CPU of networks that torch.compile is known to make faster,
+    where PyTorch and a C++ compiler are installed; that is logged. Runs that do not name their
+    engine were begun by MXNet.
     """
     if framework_of_devices(contexts) == TORCH or wanted_engine(config) == TORCH:
         return config.changed({"engine": TORCH})
