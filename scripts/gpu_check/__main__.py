@@ -24,7 +24,8 @@ class Parser(argparse.ArgumentParser):
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The options of the command line."""
-    parser = Parser(NAME, description="Check and measure training with PyTorch on a GPU.")
+    text = "Check and measure training with PyTorch on a GPU."
+    parser = Parser(NAME, description=text, allow_abbrev=False)
     parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="a prepared folder")
     parser.add_argument(
         "--prepare", type=Path, metavar="DIR", help="write the folder, on a machine with MXNet"

@@ -17,6 +17,12 @@ Arrays = dict[str, np.ndarray]
 RUNNING = ("running_mean", "running_var")
 
 
+# The most by which gradients may differ. Rounding decides whether a value close to 0 passes a ReLU,
+# and layers with batch normalisation magnify that: two builds for CPUs differ by 0.03. Adam divides
+# each gradient by its size, so that the signs of those close to 0 count as much as any other.
+ROUNDING, MAGNIFIED = 1e-3, 0.1
+
+
 class Steps(NamedTuple):
     """Steps with one optimizer on the same batch."""
 
@@ -46,7 +52,7 @@ def make_batch(plan: Plan) -> Any:
 
 
 def results(open_learner: Open, plan: Plan, network: str) -> Arrays:
-    """The probabilities of the batch, and after each kind of steps the loss and some weights."""
+    """The logits of the batch, and after each kind of steps the loss and some weights."""
     samples = photo_samples([Path("unread.jpg")], plan.parity_batch)
     found: Arrays = {}
     for steps in (GRADIENTS, *OPTIMIZERS):
@@ -59,7 +65,7 @@ def results(open_learner: Open, plan: Plan, network: str) -> Arrays:
         side, size = plan.parity_side, plan.parity_batch
         learner = open_learner(network_config(network, side, size, optimizer=optimizer), samples)
         if steps is GRADIENTS:
-            found["probabilities"] = learner.probabilities([make_batch(plan).images])
+            found["outputs"] = learner.forward.outputs(make_batch(plan).images[:, 0])()
             found |= {f"initial/{name}": each for name, each in _weights(learner).items()}
         found[f"{steps.name}/loss"] = np.array(_train(learner, plan, steps))
         found |= {f"{steps.name}/{name}": each for name, each in _weights(learner).items()}
@@ -93,16 +99,17 @@ def differences(found: Arrays, expected: Arrays) -> Iterable[Difference]:
     Outputs are compared by their largest difference, relative to the largest output; weights
     and running statistics by the length of the difference, relative to that of the change.
     """
-    logs = [np.log(each["probabilities"]) for each in (found, expected)]
-    assert logs[0].shape[1] == len(CLASSES)
-    yield Difference("outputs", _largest(logs[0] - logs[1]) / _largest(logs[1]), 1e-4)
+    outputs = [each["outputs"] for each in (found, expected)]
+    assert outputs[0].shape[1] == len(CLASSES)
+    yield Difference("outputs", _largest(outputs[0] - outputs[1]) / _largest(outputs[1]), 1e-4)
     losses = [each[f"{GRADIENTS.name}/loss"] for each in (found, expected)]
     yield Difference("loss", _largest(losses[0] - losses[1]) / _largest(losses[1]), 1e-4)
+    normalises = any(name.endswith(RUNNING) for name in expected)
+    limit = MAGNIFIED if normalises else ROUNDING
     for steps in (GRADIENTS, *OPTIMIZERS):
-        # Adam divides each gradient by its size, so that those close to 0 are uncertain.
-        limit = 5e-2 if steps.name.startswith("adam") else 2e-2
-        yield Difference(_title(steps), _of_change(found, expected, steps.name, False), limit)
-    if any(name.endswith(RUNNING) for name in expected):
+        of_steps = limit * (5 if steps.name.startswith("adam") else 1)
+        yield Difference(_title(steps), _of_change(found, expected, steps.name, False), of_steps)
+    if normalises:
         change = _of_change(found, expected, GRADIENTS.name, True)
         yield Difference("running statistics", change, 1e-3)
 

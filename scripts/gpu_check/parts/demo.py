@@ -17,7 +17,7 @@ def run(context: Context) -> None:
         metrics = train_demo(context, Path(scratch) / "run")
     seconds = time.monotonic() - begun
     found, theirs = metrics["best"]["map"], context.kit.facts()["demo_map"]
-    least = theirs - context.plan.map_margin
+    least = max(0.0, theirs - context.plan.map_margin)
     context.add(
         f"mAP after {context.plan.demo_epochs} epochs",
         found,
