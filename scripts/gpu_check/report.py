@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gpu_check.plan import PARTS
 from gpu_check.progress import BEGUN
 
 JSON_FILE, TABLE_FILE = "check_gpu.json", "check_gpu.md"
@@ -16,6 +17,7 @@ STATES = {True: "yes", False: "NO", None: ""}
 def write_report(out: Path, rows: list[dict[str, Any]], device: str, plan: str) -> Path:
     """Write both files; returns the path of the table."""
     card = next((str(row["value"]) for row in rows if row["name"] == "card"), "unknown")
+    rows = sorted(rows, key=lambda row: PARTS.index(row["part"]))
     named = [{**row, "card": card} for row in rows]
     report = {
         "date": time.strftime("%Y-%m-%d"),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from gpu_check.kit import Kit
-from gpu_check.plan import TOTAL_LIMIT, Plan
+from gpu_check.plan import TOGETHER, TOTAL_LIMIT, Plan
 from gpu_check.progress import BEGUN, say
 from gpu_check.report import write_report
 from gpu_check.worker import read_rows
@@ -46,11 +49,12 @@ class Check:
     def run(self, parts: Sequence[str]) -> bool:
         """Run parts; returns whether all of them ran and found what was expected.
 
-        The report is written after every process, so that it is there whatever happens.
+        The report is written after every step, so that it is there whatever happens.
         """
         passed = True
-        for job in jobs_of(self.plan, parts):
-            passed = self._run(job) and passed
+        for jobs in jobs_of(self.plan, parts):
+            with ThreadPoolExecutor(len(jobs)) as pool:
+                passed = all(list(pool.map(self._run, jobs))) and passed
             report = write_report(self.out, read_rows(self.rows_file), self.device, self.plan.name)
         self.rows_file.unlink(missing_ok=True)
         say(f"{'all parts passed' if passed else 'not all parts passed'}: {report}")
@@ -61,18 +65,21 @@ class Check:
         left = TOTAL_LIMIT - (time.monotonic() - BEGUN)
         if left < LEAST_SECONDS:
             self._add(job, None, "no time was left")
-            say(f"{job.part}, {job.name}: no time is left")
-            return job.part == "throughput"
-        say(f"{job.part}, {job.name}")
-        before = len(read_rows(self.rows_file))
+            say(f"{job.name}: no time is left")
+            return job.part in self.plan.speeds
+        say(f"{job.name} begins")
+        before = len(self._rows(job))
         reason = self._process(job, min(self.plan.limits[job.part], left))
         if reason:
             self._add(job, False, reason)
-        rows = read_rows(self.rows_file)[before:]
-        for row in rows:
-            if row["passed"] is False:
-                say(f"  FAILED {row['name']}: {row['value']} {row['note']}")
-        return not any(row["passed"] is False for row in rows)
+        failed = [row for row in self._rows(job)[before:] if row["passed"] is False]
+        for row in failed:
+            say(f"{job.name}: FAILED {row['name']}: {row['value']} {row['note']}")
+        say(f"{job.name} ends")
+        return not failed
+
+    def _rows(self, job: Job) -> list[dict[str, Any]]:
+        return [row for row in read_rows(self.rows_file) if row["part"] == job.part]
 
     def _add(self, job: Job, passed: Optional[bool], note: str) -> None:
         row = {"part": job.part, "name": job.name, "value": None, "unit": "", "expected": ""}
@@ -89,19 +96,19 @@ class Check:
             "settings": job.settings,
         }
         command = [sys.executable, "-m", "gpu_check.worker", json.dumps(argument)]
-        with open(self.log_file, "ab") as log:
-            log.write(f"--- {job.part}, {job.name}\n".encode())
-            log.flush()
-            begins = self.log_file.stat().st_size
+        with tempfile.TemporaryFile() as log:
             with _group(command, self._environment(), log) as process:
                 try:
                     code = process.wait(limit)
                 except subprocess.TimeoutExpired:
-                    return f"stopped after its limit of {limit:.0f} s"
-        if code == 0:
-            return ""
-        text = self.log_file.read_bytes()[begins:].decode(errors="replace")
-        return _reason(text) or f"ended with code {code}"
+                    code = None
+            log.seek(0)
+            text = log.read().decode(errors="replace")
+        with open(self.log_file, "a", encoding="utf-8") as whole:
+            whole.write(f"--- {job.name}\n{text}")
+        if code is None:
+            return f"stopped after its limit of {limit:.0f} s"
+        return "" if code == 0 else _reason(text) or f"ended with code {code}"
 
     def _environment(self) -> dict[str, str]:
         """The environment of the parts: this checkout, and the threads of a small machine."""
@@ -112,14 +119,20 @@ class Check:
         return variables
 
 
-def jobs_of(plan: Plan, parts: Sequence[str]) -> Iterator[Job]:
-    """The processes of parts in their order; each measurement of speed is one."""
-    for part in parts:
-        if part != "throughput":
-            yield Job(part, part, {})
+def jobs_of(plan: Plan, parts: Sequence[str]) -> Iterator[list[Job]]:
+    """The processes of parts in their order, as lists of those that run at the same time."""
+    for together, group in itertools.groupby(parts, lambda part: part in TOGETHER):
+        names = list(group)
+        if together:
+            yield [Job(part, part, {}) for part in names]
             continue
-        for each in plan.measurements:
-            yield Job(part, f"{each.side}: {each.name}", {"measurement": list(each)})
+        for part in names:
+            for measurements in plan.speeds.get(part, ()):
+                name = f"{part}, {measurements[0].side}: {'; '.join(m.name for m in measurements)}"
+                settings = {"module": "throughput", "measurements": [*map(list, measurements)]}
+                yield [Job(part, name, settings)]
+            if part not in plan.speeds:
+                yield [Job(part, part, {})]
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -90,6 +91,15 @@ def peak_gigabytes(on_gpu: bool) -> float:
     import torch
 
     return float(torch.cuda.max_memory_allocated() / 1e9)
+
+
+def forget() -> None:
+    """Free the memory of earlier measurements on the GPU, and forget its peak."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
 
 
 def largest_batch(rows: list[dict[str, Any]], side: str, memory: Optional[float]) -> Optional[int]:

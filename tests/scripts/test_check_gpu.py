@@ -61,14 +61,14 @@ def test_all_parts_pass_on_the_cpu(tmp_path: Path) -> None:
     assert checked.stdout == ""
     assert report["passed"]
     assert {row["part"] for row in report["rows"]} == {
-        *("environment", "parity", "demo", "resume", "processes", "throughput")
+        *("environment", "parity", "demo", "resume", "processes", "throughput", "precisions")
     }
     assert all(row["card"] == report["card"] != "unknown" for row in report["rows"])
     assert table.count("\n") > len(report["rows"])
     speeds = [row for row in report["rows"] if row["unit"] == "images/s"]
-    assert [row["side"] for row in speeds] == ["ours", "peer", "ours", "ours", "peer"]
+    assert [row["side"] for row in speeds] == ["ours", "ours", "peer", "ours", "peer", "ours"]
     assert all(row["value"] > 0 and 0 <= row["waiting_share"] <= 1 for row in speeds)
-    assert sum(row["unit"] == "ratio" for row in report["rows"]) == 5
+    assert sum(row["unit"] == "ratio" for row in report["rows"]) == 6
     assert sorted(file.name for file in out.iterdir()) == [
         *("check_gpu.json", "check_gpu.log", "check_gpu.md")
     ]
@@ -124,7 +124,7 @@ def test_measurements_for_which_no_time_is_left_stay_open(
     check = run.Check(empty_kit(tmp_path / "kit"), "cpu", tmp_path / "out")
     assert check.run(["throughput"])
     report = json.loads((tmp_path / "out/check_gpu.json").read_text())
-    assert len(report["rows"]) == len(check.plan.measurements)
+    assert len(report["rows"]) == len(check.plan.speeds["throughput"])
     assert {row["note"] for row in report["rows"]} == {"no time was left"}
 
 

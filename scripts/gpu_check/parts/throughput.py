@@ -1,11 +1,11 @@
-"""One measurement of speed: ours or that of the peer; see plan.Measurement."""
+"""Measurements of speed, ours or those of the peer; see plan.Measurement."""
 
 from __future__ import annotations
 
 from typing import Any, Optional
 
 from gpu_check.plan import Measurement
-from gpu_check.speed import Speed, largest_batch, peak_gigabytes
+from gpu_check.speed import Speed, forget, largest_batch, peak_gigabytes
 from gpu_check.worker import Context
 
 # Goals of a real check.
@@ -15,10 +15,17 @@ TRIES = 3
 
 
 def run(context: Context) -> None:
+    """Make the measurements of the settings one after the other."""
+    for values in context.settings["measurements"]:
+        if context.on_gpu:
+            forget()
+        _with_a_batch_that_fits(context, Measurement(*values))
+
+
+def _with_a_batch_that_fits(context: Context, wanted: Measurement) -> None:
     """Measure, with smaller batches where the largest one that should fit does not."""
     import torch
 
-    wanted = Measurement(*context.settings["measurement"])
     batch = wanted.batch or _largest(context, wanted)
     for left in reversed(range(TRIES)):
         try:
@@ -28,7 +35,7 @@ def run(context: Context) -> None:
             if wanted.batch is not None or not left:
                 raise
         batch = max(1, int(0.85 * batch) // 64 * 64)
-        torch.cuda.empty_cache()
+        forget()
 
 
 def _measure(context: Context, wanted: Measurement, batch: int) -> None:
