@@ -313,6 +313,7 @@ def evaluate(
     split: str = "val",
     *,
     labels: Union[PathLike, pd.DataFrame, Iterable[Union[PathLike, pd.DataFrame]], None] = None,
+    task: Optional[str] = None,
     threshold: Optional[float] = None,
     crops: int = 10,
     batch_size: int = 16,
@@ -328,6 +329,8 @@ def evaluate(
         split: Prepared split that a run is scored on: ``train``, ``val`` or ``test``.
         labels: Label files, DataFrames of paths and labels, or prepared folders, with the labels
             of the predicted rows.
+        task: Name of the only task to score, with ``labels``. It also names the task of a
+            DataFrame without a column ``task``.
         threshold: With two classes or a held-out background: the probability, from 0 to 1, that
             decides the predicted label.
         crops: Views per image: 1, 5 or 10.
@@ -337,9 +340,14 @@ def evaluate(
         gpus: Indices of the GPUs to use; all by default.
 
     Returns:
-        One row per task, with ``rows``, ``map``, ``accuracy`` and the other scores.
+        One row per task, with ``rows``, ``map``, ``accuracy`` and the other scores. The index has
+        the names of the tasks in the labels. Where the labels name no task, it has the name in
+        the column ``task`` of the predictions. Without this column a DataFrame's task is called
+        ``task``, or ``table`` if that is not given, and a file's task has the name of the file
+        without its suffix.
 
     Raises:
+        ConfigError: ``task`` without ``labels``, or a DataFrame without ``labels``.
         DataError: Rows that are missing, extra or malformed, or a split that is not prepared.
         RunError: A run without weights.
 
@@ -356,9 +364,13 @@ def evaluate(
     if labels is not None:
         with contextlib.ExitStack() as stack:
             file, *files = (stack.enter_context(as_file(e)) for e in (what, *_listed(labels)))
-            evaluations = evaluate_file(file, files, threshold=threshold)
-    elif is_frame(what):
-        raise ConfigError("evaluate: a DataFrame of predictions needs labels")
+            names = [] if task is None else [task]
+            evaluations = evaluate_file(
+                file, files, None, names, threshold, task if is_frame(what) else None
+            )
+    elif is_frame(what) or task is not None:
+        given = "task" if task is not None else "a DataFrame of predictions"
+        raise ConfigError(f"evaluate: {given} needs labels")
     else:
         options = {"crops": crops, "batch_size": batch_size, "engine": engine}
         devices = contexts(device, list(gpus), framework_of(engine))

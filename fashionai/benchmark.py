@@ -35,7 +35,7 @@ from fashionai.pipeline.decode import read_image
 from fashionai.pipeline.loader import Loader
 from fashionai.progress import Advance
 from fashionai.quantization import quantize
-from fashionai.reporting.speeds import Speeds
+from fashionai.reporting.speeds import MeasuredSpeeds
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
@@ -72,7 +72,7 @@ class BenchmarkSettings(NamedTuple):
         return choose_devices(self.config.engine, self.device, self.gpus).contexts
 
 
-def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> Speeds:
+def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> MeasuredSpeeds:
     """Measure every part, with random weights, on a sample of the prepared training images.
 
     With ``drawn``, images are drawn instead. ``progress`` is called with the number of threads
@@ -195,13 +195,13 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _measure_all(settings: BenchmarkSettings, run_path: Path) -> Speeds:
+def _measure_all(settings: BenchmarkSettings, run_path: Path) -> MeasuredSpeeds:
     """Measure every part with the number of threads of this process."""
     config, devices, seconds = settings.config, settings.contexts(), settings.seconds
     run, paths = create_run(run_path), read_samples(config, "train").paths
     loop, on_features = _measure_loop(config, run, devices)
     engines, left_out = _measure_engines(Run.open(run_path), devices, seconds)
-    return Speeds(
+    return MeasuredSpeeds(
         threads=usable_cores(),
         on_gpu=devices[0].device_type == "gpu",
         batch_size=config.batch_size,

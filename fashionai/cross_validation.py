@@ -101,7 +101,7 @@ class CrossValidation:
 
     def __init__(self, path: Path, contexts: Sequence[Any] = ()) -> None:
         self.path = path
-        self._contexts = list(contexts)
+        self.contexts = list(contexts)
         self.settings_file = path / CROSS_VALIDATION_FILE
         self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
@@ -149,12 +149,12 @@ class CrossValidation:
         if different:
             raise RunError(
                 f"{self.path}: was begun with other settings ({'; '.join(different)})",
-                "Resume without them, or start anew with --overwrite or another --run",
+                "Resume without them, or give --overwrite or another --run",
             )
         if stored.get("data") != data_hash(wanted):
             raise RunError(
-                f"{self.path}: the prepared folder has changed since it was begun",
-                "Prepare it as it was, or start anew with --overwrite or another --run",
+                f"{self.path}: the prepared folder has changed",
+                "Prepare it as it was, or give --overwrite or another --run",
             )
         with self._locked():
             save_config(wanted, self.config_file)
@@ -185,7 +185,7 @@ class CrossValidation:
             *(runs, held_out, progress),
             crops=crops,
             batch_size=batch_size,
-            engine=framework_of_devices(self._contexts),
+            engine=framework_of_devices(self.contexts),
         )
         scores = score_folds(held_out, probabilities)
         write_json(self.scores_file, scores.to_json())
@@ -243,14 +243,14 @@ class CrossValidation:
                 log.info("%s: already finished", begun)
                 return resume_from
         begun.path.mkdir(exist_ok=True)
-        Trainer(config, self._contexts, resume_from).fit(begun.folder)
+        Trainer(config, self.contexts, resume_from).fit(begun.folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device before
         # the next fold is trained.
         gc.collect()
         return Run(begun.folder)
 
     def _resume_command(self) -> str:
-        gpus = ",".join(str(each.device_id) for each in self._contexts if each.device_type == "gpu")
+        gpus = ",".join(str(each.device_id) for each in self.contexts if each.device_type == "gpu")
         command = f"fashionai cross-validate --run {shlex.quote(str(self.path))} --resume"
         return command + (f" --gpus {gpus}" if gpus else "")
 
@@ -268,7 +268,7 @@ class CrossValidation:
         total = sum(len(samples.paths) for samples in held_out)
         with progress("predicting held-out images", total) as advance:
             probabilities = [
-                predict_samples(samples, run, self._contexts, progress=advance, **options)
+                predict_samples(samples, run, self.contexts, progress=advance, **options)
                 for run, samples in zip(runs, held_out)
             ]
         file_format = probability_format(held_out[0].tasks[0])
@@ -343,7 +343,8 @@ def open_cross_validation(
     cross_validation = CrossValidation(path)
     if config is None or (resume and cross_validation.has_begun):
         saved = cross_validation.prepare_resume(config, overrides, given)
-        return CrossValidation(path, choose_devices(saved.engine, device, gpus).contexts)
+        cross_validation.contexts = choose_devices(saved.engine, device, gpus).contexts
+        return cross_validation
     config, contexts = _with_devices(config, device, gpus)
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")

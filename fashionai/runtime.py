@@ -27,7 +27,8 @@ def usable_cores() -> int:
 def compute_threads() -> int:
     """The number of threads that compute: ``$OMP_NUM_THREADS`` if set, else one per usable core."""
     number = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return max(1, int(number)) if number.isdecimal() else usable_cores()
+    is_number = number.isdecimal() and len(number) < 10
+    return max(1, int(number)) if is_number else usable_cores()
 
 
 def processor_name() -> str:

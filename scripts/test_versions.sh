@@ -7,7 +7,8 @@
 #
 # Interpreters are those of pyenv ($PYENV_ROOT or ~/.pyenv) or on the path. Fast tests are all but
 # the files below, which train for long, build many networks, or test scripts and speed: what
-# differs between versions of Python and of the libraries shows in the others as well.
+# differs between versions of Python and of the libraries shows in the others as well. The
+# environments have no PyTorch, which may take gigabytes each; its tests are skipped.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -60,7 +61,7 @@ for version in 3.9 3.12; do
     echo "Python $version: skipped, not found"
     continue
   fi
-  FASHIONAI_VENV=.venv-$version PYTHON=$python ./scripts/setup.sh --cpu --dev
+  FASHIONAI_VENV=.venv-$version PYTHON=$python ./scripts/setup.sh --cpu --dev --no-torch
   echo "== Python $version: the fast tests"
   ".venv-$version/bin/pytest" -n auto --maxprocesses 4 --dist loadfile \
     "${slow[@]/#/--ignore=}" "$@"

@@ -164,6 +164,51 @@ def test_predictions_of_a_frame_are_scored_as_their_file_is(inside: Path) -> Non
     assert command("evaluate", "--predictions", "mean.csv", "--labels", "truth.csv") == 0
 
 
+def test_the_task_of_a_frame_has_the_name_in_its_column_or_the_given_one(inside: Path) -> None:
+    labels = pd.read_csv("labels.csv", dtype=str)
+    labels["path"] = "images/" + labels["path"]
+    frame = fashionai.predict("images", "runs/birds", crops=1)
+    nameless = frame.rename(columns={"image": "path"}).drop(columns="task")
+
+    def name(*arguments, **options) -> str:
+        (found,) = fashionai.evaluate(*arguments, labels=labels, **options).index
+        return found
+
+    assert name(frame) == "birds"
+    assert name(frame, task="birds") == "birds"
+    assert name(nameless, task="owls") == "owls"
+    assert name(nameless) == "table"
+    nameless.to_csv("nameless.csv", index=False)
+    assert name("nameless.csv") == "nameless"
+    frame.to_csv("named.csv", index=False)
+    assert name("named.csv") == "birds"
+    with pytest.raises(DataError, match="DataFrame: has rows of birds, and none of owls"):
+        name(frame, task="owls")
+    with pytest.raises(ConfigError, match="task needs labels"):
+        fashionai.evaluate("runs/birds", task="birds")
+
+
+def test_labels_of_other_tasks_below_the_same_folder_are_left_out(
+    inside: Path, tmp_path: Path
+) -> None:
+    """Two tasks with the same images and classes, and other labels."""
+    labels = pd.read_csv("labels.csv", dtype=str)
+    changed = labels.assign(label=labels["label"].map(dict(zip(CLASSES, [*CLASSES[1:], "cat"]))))
+    fashionai.prepare("birds", tmp_path, table=labels, images="images")
+    fashionai.prepare("moods", tmp_path, table=changed, images="images")
+    frame = fashionai.predict("images", "runs/birds", crops=1)
+    frame["image"] = frame["image"].map(lambda name: Path(name).relative_to("images").as_posix())
+    one = fashionai.evaluate(frame, labels=tmp_path / "birds")
+    pd.testing.assert_frame_equal(fashionai.evaluate(frame, labels=tmp_path), one)
+
+    file = tmp_path / "v.csv"
+    nameless = frame.rename(columns={"image": "path"}).drop(columns="task")
+    nameless.to_csv(file, index=False)
+    pd.testing.assert_frame_equal(fashionai.evaluate(file, labels=tmp_path, task="birds"), one)
+    with pytest.raises(DataError, match="has labels of birds and of moods, and the prediction"):
+        fashionai.evaluate(file, labels=tmp_path)
+
+
 def test_a_frame_of_two_tasks_is_no_prediction_file(inside: Path) -> None:
     frame = fashionai.predict("images", "runs/birds", crops=1)
     other = frame.assign(task="pets")

@@ -15,10 +15,7 @@ COMMANDS = [
     ("predict", "--split", "val", "--run", "runs-cnn/skirt", "--crops", "1", "--out", "val.csv"),
     ("quantize", "--run", "runs-cnn/skirt", "--max-loss", "1"),
 ]
-WARNING = (
-    "runs-cnn/skirt: the prepared folder has changed since this run was trained, "
-    "so some of these images may have been training images\n"
-)
+WARNING = "runs-cnn/skirt: the prepared folder has changed, training images may be among these\n"
 
 
 @pytest.fixture(scope="module")

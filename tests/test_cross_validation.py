@@ -8,11 +8,7 @@ import math
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -26,6 +22,7 @@ from fashionai.predictions.formats import read_predictions
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run, RunFolder
 from tests.support.commands import fashionai, run_cli
+from tests.support.pausing import go_on, start_until
 from tests.support.prepared_data import TASKS, write_two_tasks
 
 mx = import_mxnet()
@@ -284,7 +281,7 @@ def test_resume_refuses_other_settings(
     assert fashionai("cross-validate", "--run", work, "--resume", *arguments) == 2
     assert capsys.readouterr().err == (
         f"Error: runs/both: was begun with other settings ({found}). Resume without them, "
-        "or start anew with --overwrite or another --run\n"
+        "or give --overwrite or another --run\n"
     )
 
 
@@ -312,8 +309,8 @@ def test_resume_refuses_images_that_were_prepared_anew(
     manifest.write_text(manifest.read_text().replace("nynnnn", "nymnnn"))
     assert fashionai("cross-validate", "--run", work, "--resume") == 2
     assert capsys.readouterr().err == (
-        "Error: runs/both: the prepared folder has changed since it was begun. Prepare it as it "
-        "was, or start anew with --overwrite or another --run\n"
+        "Error: runs/both: the prepared folder has changed. Prepare it as it was, or give "
+        "--overwrite or another --run\n"
     )
 
 
@@ -347,29 +344,14 @@ def test_more_folds_than_images_are_refused(work: Path, capsys: pytest.CaptureFi
     )
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "fashionai", "cross-validate", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-    )
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "it did not get that far"
-        time.sleep(0.002)
-
-
 def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed in fold 2, which is then finished by itself; interrupted in fold 3."""
     stopped = Path("runs/stopped")
     options = ["--run", str(stopped), "--crops", "5"]
-    process = start("--config", "both.yaml", "--folds", str(FOLDS), *options)
-    wait_for((stopped / "fold-2/history.csv").is_file, process)
+    begin = ("cross-validate", "--config", "both.yaml", "--folds", FOLDS, *options)
+    process = start_until(stopped / "fold-2/history.csv", *begin)
     process.kill()
     process.communicate()
     assert not Run(RunFolder(stopped / "fold-2")).is_finished
@@ -381,9 +363,9 @@ def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     )
     assert fashionai("train", "--run", stopped / "fold-2", "--resume") == 0
 
-    process = start(*options, "--resume")
-    wait_for((stopped / "fold-3/history.csv").is_file, process)
-    process.send_signal(signal.SIGINT)
+    resume = ("cross-validate", *options, "--resume")
+    process = start_until(stopped / "fold-3/history.csv", *resume)
+    go_on(process, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "fold 3 of 3: stopped in epoch" in output

@@ -88,7 +88,7 @@ def test_resume_with_other_crops_is_refused(
     assert fashionai("cross-validate", "--run", "runs/pants", "--resume", "--crops", "1") == 2
     assert capsys.readouterr().err == (
         "Error: runs/pants: was begun with other settings (crops: 5, not 1). Resume without "
-        "them, or start anew with --overwrite or another --run\n"
+        "them, or give --overwrite or another --run\n"
     )
     assert tree(inside / "runs") == before
 

@@ -195,7 +195,7 @@ def test_without_the_folder_its_splits_are_refused(
     assert not Path("none.csv").exists()
 
 
-def test_without_the_folder_folds_say_what_is_missing(
+def test_without_the_folder_the_error_of_folds_names_what_is_missing(
     without_data: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = Path("runs/began")

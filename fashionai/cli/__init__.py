@@ -18,8 +18,10 @@ from click.shell_completion import CompletionItem
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.streams import LOST_OUTPUT, make_streams_safe
-from fashionai.errors import DataError, FashionAIError, RunStoppedError, printable
+from fashionai.errors import DataError, FashionAIError, RunStoppedError, printable, shown
 
+# In characters: no longer path exists, but a text may have been taken for one.
+LONGEST_PATH = 4096
 # Name and one line of every command, so that --help imports none of them.
 COMMANDS = {
     "prepare": "Reorganize label files and images into per-class folders.",
@@ -44,6 +46,9 @@ COMMANDS = {
     "covers": "Download images from lists of URLs.",
     "demo": "Write a small data set of drawn garments for a trial.",
 }
+
+# The width of lines on terminals, in columns.
+WIDTH = 80
 
 EPILOG = """
 \b
@@ -89,7 +94,7 @@ class _Commands(CommandGroup):
     context_settings={
         "help_option_names": ["-h", "--help"],
         "show_default": True,
-        "max_content_width": 80,
+        "max_content_width": WIDTH,
     },
 )
 @click.version_option(__version__)
@@ -109,6 +114,15 @@ def _run(arguments: Optional[Sequence[str]]) -> None:
         raise DataError(f"standard output: cannot be written: {LOST_OUTPUT[0].strerror}")
 
 
+def _error_text(error: FashionAIError) -> str:
+    """The error on one line; on a terminal a long line has the hint on a line of its own."""
+    text = printable(f"Error: {error}")
+    longest = max(map(len, text.splitlines()))
+    if longest <= WIDTH or not error.hint or not sys.stderr.isatty():
+        return text
+    return printable(f"Error: {error.message}.\n{error.hint}")
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line and exit with 0 for success, 2 for user errors, 130 when interrupted."""
     if arguments is None:
@@ -122,11 +136,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         click.echo(printable(str(error)), err=True)
         sys.exit(error.exit_code)
     except FashionAIError as error:
-        click.echo(f"Error: {printable(str(error))}", err=True)
+        click.echo(_error_text(error), err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         # Full disks, missing permissions and the like: a traceback would explain nothing.
-        place = printable(str(error.filename or "file system"))
+        place = shown(str(error.filename or "file system"), LONGEST_PATH)
         click.echo(f"Error: {place}: {error.strerror or error}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):

@@ -16,7 +16,7 @@ from fashionai.cli.options import (
     runs_option,
     skip_bad_option,
 )
-from fashionai.cli.progress import progress_bar
+from fashionai.cli.progress import log_to_terminal, progress_bar
 
 EPILOG = """
 \b
@@ -84,6 +84,10 @@ def command(
     from fashionai.web.downloads import DownloadLimits
 
     _check_outputs(images, json_file, csv_file, overwrite)
+    # Prints the files of folders that are skipped, and no engines: results are to be short.
+    log_to_terminal(
+        "fashionai.datasets", on_standard_error=STANDARD_OUTPUT in (csv_file, json_file)
+    )
     runs = choose_runs(Candidates.open(run_paths))
     results = classify(
         images,

@@ -30,7 +30,11 @@ Example:
     "--test-images", type=click.IntRange(min=1), default=240, help="Test images per task."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random drawings.")
-@click.option("--overwrite", is_flag=True, help="Replace label files that hold other rows.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace label files that hold other rows, and images of an earlier demo.",
+)
 def command(out: Path, train_images: int, test_images: int, seed: int, overwrite: bool) -> None:
     """Write a small data set of drawn garments in the format of the FashionAI archives.
 

@@ -30,7 +30,7 @@ Examples:
   fashionai evaluate --run runs/logos --split test --threshold auto
 """
 
-AUTO = "auto"
+AUTO_THRESHOLD = "auto"
 
 
 class Threshold(click.ParamType):
@@ -42,8 +42,8 @@ class Threshold(click.ParamType):
         self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
     ) -> Union[float, str]:
         """Parse the value of the option."""
-        if isinstance(value, str) and value.lower() == AUTO:
-            return AUTO
+        if isinstance(value, str) and value.lower() == AUTO_THRESHOLD:
+            return AUTO_THRESHOLD
         with contextlib.suppress(ValueError):
             if 0 <= float(value) <= 1:
                 return float(value)

@@ -36,7 +36,7 @@ Examples:
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder to write to. It must be empty or not exist yet.",
+    help="Folder to write to. It may hold an earlier export, which is replaced.",
 )
 def command(run_path: Path, format_name: str, out: Path) -> None:
     """Export the network of a run for use in other programs.

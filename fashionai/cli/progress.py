@@ -37,20 +37,31 @@ def progress_bar(description: str, total: int, unit: str = "images") -> Iterator
 
 
 class _Terminal(logging.Handler):
-    """Prints log lines on standard output, above a progress bar if there is one."""
+    """Prints log lines above a progress bar if there is one."""
+
+    def __init__(self, on_standard_error: bool) -> None:
+        super().__init__()
+        self._on_standard_error = on_standard_error
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message of a record."""
         from tqdm import tqdm
 
-        tqdm.write(self.format(record))
+        stream = sys.stderr if self._on_standard_error else sys.stdout
+        tqdm.write(self.format(record), file=stream)
         # Without a flush, lines would reach a file or a pipe only in large blocks.
-        sys.stdout.flush()
+        stream.flush()
 
 
-def log_to_terminal() -> None:
-    """Print the log lines of the library on standard output."""
+def log_to_terminal(package: str = "fashionai", *, on_standard_error: bool = False) -> None:
+    """Print the log lines of a package of the library, on standard output by default.
+
+    This replaces what an earlier call has set.
+    """
     logger = logging.getLogger("fashionai")
     logger.setLevel(logging.INFO)
-    if not logger.handlers:
-        logger.addHandler(_Terminal())
+    for earlier in [each for each in logger.handlers if isinstance(each, _Terminal)]:
+        logger.removeHandler(earlier)
+    handler = _Terminal(on_standard_error)
+    handler.addFilter(logging.Filter(package))
+    logger.addHandler(handler)

@@ -63,6 +63,7 @@ def command(
     chosen_gpus, overrides = parse_gpus(gpus), tuple(with_engine(overrides, engine))
     from fashionai.config import load_config
     from fashionai.errors import RunError
+    from fashionai.frameworks.processes import current_place
     from fashionai.runs import Run, RunFolder
     from fashionai.training.start import train
 
@@ -72,5 +73,6 @@ def command(
         config = Run(RunFolder(run_path or Path())).config_with(overrides)
     else:
         config = load_config(config_file, overrides)
-    log_to_terminal()
+    if current_place().is_first:
+        log_to_terminal()
     train(config, run_path, device, chosen_gpus, resume=resume, overwrite=overwrite)

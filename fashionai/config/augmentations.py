@@ -23,8 +23,8 @@ def _rising(values: list[float]) -> list[float]:
 
 
 # Two numbers, the smaller one first.
-Share = Annotated[float, Field(ge=0.001, le=1)]
-Area = Annotated[list[Share], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+AreaShare = Annotated[float, Field(ge=0.001, le=1)]
+Area = Annotated[list[AreaShare], Field(min_length=2, max_length=2), AfterValidator(_rising)]
 Scale = Annotated[float, Field(ge=0.1, le=10)]
 Ratio = Annotated[list[Scale], Field(min_length=2, max_length=2), AfterValidator(_rising)]
 Amount = Annotated[float, Field(ge=0, lt=1)]

@@ -149,12 +149,13 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
     """A problem for every task that is neither built in, nor prepared, nor known otherwise."""
     task, data = tree.get("task"), tree.get("data")
     folder = data.get("folder") if isinstance(data, dict) else None
+    folder = folder if isinstance(folder, str) else None  # another type has an error of its own
     names = task if isinstance(task, list) else [task]
     full = full_names(name for name in names if isinstance(name, str))
     unknown = [name for name in full if known_task(name) is None]
     if not unknown:
         return []
-    place = Path(str(folder or DataConfig().folder))
+    place = Path(folder or DataConfig().folder)
     prepared = prepared_tasks(place)
     problems = []
     for name in unknown[:MOST_PROBLEMS]:

@@ -7,7 +7,7 @@ its label files. A data set of the user's own becomes a new task of the given na
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -40,20 +40,19 @@ class OwnFiles(NamedTuple):
 
 def read_data_sets(
     names: Sequence[str], data: Path, options: Mapping[str, float], own: OwnFiles
-) -> Iterator[DataSet]:
+) -> list[DataSet]:
     """Read the user's own files as the task ``names[0]``, or the known tasks of these names.
 
-    Known tasks are read one after the other, from ``data`` and with the ``options`` of their
-    family. Raises ConfigError for names and options that do not fit, and DataError for label
-    files that cannot be used.
+    Known tasks are read from ``data`` with the ``options`` of their family, all before the first is
+    returned: none is prepared when another one has no rows, as after an incomplete download. Raises
+    ConfigError for names and options that do not fit, and DataError for label files that cannot
+    be used.
     """
     if own.csv is not None and own.images is not None:
-        yield read_own_table(names[0], own.csv, own.images, own.classes, **own.columns)
-    elif own.folders is not None:
-        yield read_own_folders(names[0], own.folders, own.classes)
-    else:
-        for task in _known_tasks(names):
-            yield read_data_set(task, data, **options)
+        return [read_own_table(names[0], own.csv, own.images, own.classes, **own.columns)]
+    if own.folders is not None:
+        return [read_own_folders(names[0], own.folders, own.classes)]
+    return [read_data_set(task, data, **options) for task in _known_tasks(names)]
 
 
 def _known_tasks(names: Sequence[str]) -> list[Task]:

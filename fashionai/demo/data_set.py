@@ -9,6 +9,7 @@ network can only learn it from shapes.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,12 @@ from fashionai.progress import Advance, no_progress
 from fashionai.tasks import Task
 
 DEMO_TASKS = ("skirt_length_labels", "pant_length_labels", "sleeve_length_labels")
+
+SPLITS = ("base", "rank")
+ANSWERS = "fashionAI_attributes_answer_a_20180428.csv"
+LABELS = {"base": "base/Annotations/label.csv", "rank": ANSWERS}
+# An earlier demo is recognized by its seed and the numbers of its images, if they are lower.
+SEEDS_TO_TRY = IMAGES_TO_TRY = 10_000
 
 MAYBE_SHARE = 0.027  # share of images with a class marked m, as in the competition
 
@@ -56,13 +63,15 @@ def write_demo(
 
     The same arguments give the same bytes. ``progress`` is called with 1 after each
     image. The label files are written last: a folder that has them is complete. Raises
-    ConfigError for a folder whose label files hold other rows, unless ``overwrite`` is set.
+    ConfigError for a folder whose label files hold other rows, unless ``overwrite`` is set. Then
+    images of an earlier demo that are not part of this one are removed at the end.
     """
     tasks = [find_task(name) for name in DEMO_TASKS]
     counts = {"base": train_per_task, "rank": test_per_task}
     files = _label_files(tasks, counts, seed)
     if not overwrite:
         _check_same_rows(folder, files)
+    seeds = {seed, *_seeds_of_earlier_demo(folder)}
     try_folder("--out", folder)
     for split, count in counts.items():
         for task in tasks:
@@ -75,6 +84,8 @@ def write_demo(
                 progress(1)
     for place, text in files.items():
         write_text(folder / place, text)
+    if overwrite:
+        _remove_other_images(folder, seeds, counts, seed)
 
 
 def _label_files(tasks: list[Task], counts: dict[str, int], seed: int) -> dict[str, str]:
@@ -91,8 +102,8 @@ def _label_files(tasks: list[Task], counts: dict[str, int], seed: int) -> dict[s
         "rank/Tests/question.csv": "".join(
             row.rpartition(",")[0] + ",\n" for row in tables["rank"]
         ),
-        "fashionAI_attributes_answer_a_20180428.csv": "".join(tables["rank"]),
-        "base/Annotations/label.csv": "".join(tables["base"]),
+        LABELS["rank"]: "".join(tables["rank"]),
+        LABELS["base"]: "".join(tables["base"]),
     }
 
 
@@ -111,16 +122,51 @@ def _images_to_draw(
     task: Task, split: str, count: int, seed: int
 ) -> Iterator[tuple[ImageToDraw, np.random.Generator]]:
     """The images of one split of one task, each with the random generator for its drawing."""
-    key = [seed, DEMO_TASKS.index(task.name), ("base", "rank").index(split)]
+    key = [seed, DEMO_TASKS.index(task.name), SPLITS.index(split)]
     rng = np.random.default_rng(key)
     labels = _labels(task, count, rng)
     visible = np.flatnonzero(labels > 0)
     ambiguous = set(rng.permutation(visible)[: round(MAYBE_SHARE * count)].tolist())
     for index, label in enumerate(labels.tolist()):
-        text = f"{task.name}/{split}/{index}/{seed}"
-        file = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".jpg"
+        file = _image_name(task.name, split, index, seed)
         maybe = _neighbour(label, len(task.classes), rng) if index in ambiguous else None
         yield ImageToDraw(file, label, maybe), np.random.default_rng([*key, index])
+
+
+def _image_name(task: str, split: str, index: int, seed: int) -> str:
+    text = f"{task}/{split}/{index}/{seed}"
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".jpg"
+
+
+def _seeds_of_earlier_demo(folder: Path) -> list[int]:
+    """The seeds of the demos whose label files the folder has; none for a real data set."""
+    seeds = []
+    for split, place in LABELS.items():
+        file = folder / place
+        first = (
+            file.read_bytes().partition(b",")[0].decode(errors="replace") if file.exists() else ""
+        )
+        name = first.rpartition("/")[2]
+        names = (_image_name(DEMO_TASKS[0], split, 0, seed) for seed in range(SEEDS_TO_TRY))
+        seeds += [seed for seed, other in enumerate(names) if other == name]
+    return seeds
+
+
+def _remove_other_images(folder: Path, seeds: set[int], counts: dict[str, int], seed: int) -> None:
+    """Remove images that demos of these seeds have drawn, except for those of this demo.
+
+    Their names are hashes, so no file of another data set has one of them.
+    """
+    for split, task in itertools.product(SPLITS, DEMO_TASKS):
+        place = folder / split / "Images" / task
+        present = {file.name for file in place.iterdir()}
+        for other in seeds:
+            first = counts[split] if other == seed else 0
+            names = (
+                _image_name(task, split, index, other) for index in range(first, IMAGES_TO_TRY)
+            )
+            for name in present.intersection(names):
+                (place / name).unlink()
 
 
 def _labels(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -20,7 +20,9 @@ FORMATS = {
 
 
 def export(run: Run, format_name: str, folder: Path) -> Exported:
-    """Write a run's network to an empty or new folder, in one of FORMATS.
+    """Write a run's network to a folder, in one of FORMATS.
+
+    The files of an earlier export there are replaced, and no others.
 
     Raises errors of the format's function.
     """

@@ -12,7 +12,8 @@ import numpy as np
 from fashionai.engines.pixel_graph import pixel_graph
 from fashionai.export.agreement_check import Exported, check_on_validation_images
 from fashionai.export.model_files import (
-    check_folder_is_free,
+    GLUON_FILES,
+    check_folder,
     pixel_graph_description,
     write_model,
 )
@@ -23,8 +24,6 @@ from fashionai.runs import Run
 
 mx = import_mxnet()
 
-SYMBOL_FILE, PARAMETERS_FILE = "model-symbol.json", "model-0000.params"
-
 
 def export_gluon(run: Run, folder: Path) -> Exported:
     """Write ``model-symbol.json``, ``model-0000.params`` and ``model.json``.
@@ -33,9 +32,9 @@ def export_gluon(run: Run, folder: Path) -> Exported:
     them. The graph maps pixels to probabilities, see PixelNetwork. Comparison and errors are as for
     export_onnx, except for the errors of onnx_model and OnnxEngine.
     """
-    check_folder_is_free(folder)
+    check_folder(folder, GLUON_FILES)
     with tempfile.TemporaryDirectory(prefix="fashionai-") as name:
-        files = [Path(name) / SYMBOL_FILE, Path(name) / PARAMETERS_FILE]
+        files = [Path(name) / file for file in GLUON_FILES]
         save_graph(pixel_graph(run), *files)
         engine = _ImportedGraph(*files)
         contents = {file.name: file.read_bytes() for file in files}

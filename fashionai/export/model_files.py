@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,54 @@ from fashionai.engines.pixel_graph import OUTPUT
 from fashionai.errors import RunError
 from fashionai.files import as_json, atomic_path
 from fashionai.files.abandoned import abandoned_files
+from fashionai.files.json_files import read_json
 from fashionai.files.outputs import try_folder
 from fashionai.pipeline.pixel_values import BACKGROUND
 from fashionai.runs import Run
 
 DESCRIPTION_FILE = "model.json"
+ONNX_FILES = ("model.onnx",)
+GLUON_FILES = ("model-symbol.json", "model-0000.params")
+SAFETENSORS_FILES = ("model.safetensors",)
+# The files beside model.json, by what its key "format" says. That of safetensors has no such key.
+FILES = {"onnx": ONNX_FILES, "gluon": GLUON_FILES, None: SAFETENSORS_FILES}
+# What write_model adds to every description.
+COMMON_KEYS = {"classes", "columns", "background", "resize_short", "interpolation", "crop"}
 
 
-def check_folder_is_free(folder: Path) -> None:
-    """RunError unless the folder is empty, does not exist, or is of an export that was killed.
+def check_folder(folder: Path, names: Sequence[str]) -> None:
+    """RunError unless these files, and model.json, may be written to the folder.
 
-    DataError for a file, and for a folder that cannot be written.
+    The folder may be empty or not exist. It may hold an earlier export, whose files are replaced,
+    and beside it files of others, which are not touched. It may hold what an export has left that
+    was killed. Raises DataError for a file, and for a folder that cannot be written.
     """
     try_folder("--out", folder)
-    if folder.exists() and any(folder.iterdir()) and not _was_killed(folder):
-        raise RunError(f"{folder}: is not empty", "Name another folder with --out")
+    if not folder.exists() or not any(folder.iterdir()) or _was_killed(folder):
+        return
+    earlier = _earlier_export(folder)
+    if not earlier:
+        raise RunError(
+            f"{folder}: is not empty and holds no earlier export", "Name another folder with --out"
+        )
+    for file in (folder / name for name in names if name not in earlier):
+        if file.exists():
+            raise RunError(
+                f"{file}: is no part of the earlier export there", "Name another folder with --out"
+            )
+
+
+def _earlier_export(folder: Path) -> list[str]:
+    """The names of the files of an export that the folder holds; none if it holds no export."""
+    try:
+        description = read_json(folder / DESCRIPTION_FILE)
+    except (OSError, ValueError):
+        return []
+    if not isinstance(description, dict) or not description.keys() >= COMMON_KEYS:
+        return []
+    # Values that are no keys of a dictionary, such as lists, are compared as well.
+    found = [files for key, files in FILES.items() if key == description.get("format")]
+    return [DESCRIPTION_FILE, *found[0]] if found else []
 
 
 def _was_killed(folder: Path) -> bool:
@@ -62,7 +95,8 @@ def write_model(
     model.json holds the description and what every format needs: the classes of each task, the
     first column of each task in the output and the column after its last, the colour (RGB) that
     shows through where an image is transparent, and how to resize and crop an image. All files are
-    written before the first gets its name; model.json gets it last.
+    written before the first gets its name; model.json gets it last. The files of an earlier export
+    are removed in between, so that no model.json describes another network.
     """
     data, tasks = run.config.data, run.tasks
     columns = {task.name: [c.start, c.stop] for task, c in zip(tasks, run.columns)}
@@ -80,3 +114,5 @@ def write_model(
         # Leaving the stack renames the files in reverse order, so model.json is entered first.
         for name, written in content.items():
             stack.enter_context(atomic_path(folder / name)).write_bytes(written)
+        for name in _earlier_export(folder):
+            (folder / name).unlink(missing_ok=True)

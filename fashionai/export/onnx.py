@@ -8,29 +8,28 @@ from fashionai.engines.onnx_model import IMAGES, onnx_model
 from fashionai.engines.onnx_runtime import ENVIRONMENT, OnnxEngine
 from fashionai.export.agreement_check import Exported, check_on_validation_images
 from fashionai.export.model_files import (
-    check_folder_is_free,
+    ONNX_FILES,
+    check_folder,
     pixel_graph_description,
     write_model,
 )
 from fashionai.runs import Run
 from fashionai.runtime import compute_threads
 
-MODEL_FILE = "model.onnx"
-
 
 def export_onnx(run: Run, folder: Path) -> Exported:
-    """Write ``model.onnx`` (see onnx_model) and ``model.json`` to an empty or new folder.
+    """Write ``model.onnx`` (see onnx_model) and ``model.json`` to a folder, see check_folder.
 
     model.json also has the environment variables to set before importing onnxruntime.
 
-    The model is first compared with the run on validation images. Raises RunError when the folder
-    is not empty, DataError when there are no validation images, WeightsError when a probability
+    The model is first compared with the run on validation images. Raises the errors of
+    check_folder, DataError when there are no validation images, WeightsError when a probability
     differs by more than 1e-4, and errors of onnx_model and OnnxEngine.
     """
-    check_folder_is_free(folder)
+    check_folder(folder, ONNX_FILES)
     model = onnx_model(run)
     engine = OnnxEngine(model, run.columns, compute_threads())
     exported = check_on_validation_images(run, folder, "onnx", engine)
     description = {**pixel_graph_description(run, "onnx", IMAGES), "environment": ENVIRONMENT}
-    write_model(run, folder, {MODEL_FILE: model}, description)
+    write_model(run, folder, dict(zip(ONNX_FILES, [model])), description)
     return exported

@@ -12,7 +12,7 @@ from fashionai.engines.agreement import Agreement, agreement, noise_images
 from fashionai.engines.gluon import load_network
 from fashionai.errors import WeightsError
 from fashionai.export.agreement_check import Exported, check_agreement
-from fashionai.export.model_files import check_folder_is_free, write_model
+from fashionai.export.model_files import SAFETENSORS_FILES, check_folder, write_model
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Forward
 from fashionai.models.parameter_files import read_parameters
@@ -28,7 +28,7 @@ mx = import_mxnet()
 
 
 def export_safetensors(run: Run, folder: Path) -> Exported:
-    """Write ``model.safetensors`` and ``model.json`` to an empty or new folder.
+    """Write ``model.safetensors`` and ``model.json`` to a folder, see check_folder.
 
     The tensors have the names of torchvision or timm, whichever has the network. model.json names
     the library and the network, and holds the mean and the standard deviation of the input, for
@@ -36,9 +36,9 @@ def export_safetensors(run: Run, folder: Path) -> Exported:
     images of noise.
 
     Raises WeightsError when neither library has the network, when its layers cannot compute it, and
-    when a probability differs by more than 1e-4; RunError when the folder is not empty.
+    when a probability differs by more than 1e-4; errors of check_folder.
     """
-    check_folder_is_free(folder)
+    check_folder(folder, SAFETENSORS_FILES)
     config = run.config
     weights = read_parameters(run.weights_file)
     torch = to_torch(config.model.name, weights, *config.data.normalization)
@@ -54,7 +54,7 @@ def export_safetensors(run: Run, folder: Path) -> Exported:
     write_model(
         run,
         folder,
-        {"model.safetensors": save(torch.tensors, metadata={"format": "pt"})},
+        dict(zip(SAFETENSORS_FILES, [save(torch.tensors, metadata={"format": "pt"})])),
         {
             "library": torch.library,
             "network": torch.network,

@@ -151,8 +151,11 @@ def _read_names(reader: _Reader, arrays: int) -> list[str]:
     names = []
     for _ in range(count):
         (length,) = reader.numbers("<Q")
+        name = reader.read(length)
+        if b"\0" in name:  # where MXNet's names end
+            raise DamagedArraysError("a name that holds a NUL")
         try:
-            names.append(reader.read(length).decode())
+            names.append(name.decode())
         except UnicodeDecodeError:
             raise DamagedArraysError("a name that is not UTF-8 text") from None
     if len(set(names)) < count:

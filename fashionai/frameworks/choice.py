@@ -6,10 +6,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from fashionai.errors import InstallationError
+from fashionai.errors import ConfigError, InstallationError
 from fashionai.frameworks import mxnet
 from fashionai.frameworks.devices import Device
 from fashionai.frameworks.driver import compute_capabilities
+from fashionai.frameworks.processes import Place, current_place
 from fashionai.frameworks.torch import INSTALL_HINT, has_torch, import_torch, torch_devices
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ def choose_devices(engine: str = AUTO, device: str = AUTO, gpus: Sequence[int] =
     ``auto`` MXNet is taken for GPUs that it can use, and PyTorch for GPUs that it alone can
     use, which is logged. Raises InstallationError for a GPU that cannot be used.
     """
+    place = current_place()
+    if place.count > 1:
+        return Chosen(TORCH, [_device_of(place, engine, device, gpus)])
     if engine == TORCH:
         return Chosen(TORCH, torch_devices(device, gpus))
     reason = "" if engine == GLUON or device == "cpu" else _why_not_mxnet(gpus)
@@ -47,6 +51,22 @@ def choose_devices(engine: str = AUTO, device: str = AUTO, gpus: Sequence[int] =
         raise InstallationError(reason, f"{INSTALL_HINT}, or give --device cpu")
     log.info("no GPU is used: %s. %s", reason, INSTALL_HINT)
     return Chosen(engine, mxnet.contexts("cpu"))
+
+
+def _device_of(place: Place, engine: str, device: str, gpus: Sequence[int]) -> Device:
+    """The device of one of several processes: the GPUs of a machine are dealt out in order."""
+    if engine == GLUON:
+        raise ConfigError(
+            f"{place}: MXNet does not train in several processes", "Give --engine torch"
+        )
+    found = torch_devices(device, gpus)
+    if place.local_rank >= len(found) and found[0].device_type == "gpu":
+        raise InstallationError(
+            f"{place}: this machine has {len(found)} GPUs, and this is its process "
+            f"{place.local_rank + 1}",
+            "Start one process for each GPU",
+        )
+    return found[min(place.local_rank, len(found) - 1)]
 
 
 def framework_of_devices(contexts: Sequence[Any]) -> str:

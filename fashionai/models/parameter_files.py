@@ -28,7 +28,10 @@ def read_parameters(file: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{file}: {error}") from None
     if not weights:
         raise WeightsError(f"{file}: contains arrays without names, expected named parameters")
-    return {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
+    plain = {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
+    if len(plain) < len(weights):
+        raise WeightsError(f"{file}: two arrays of one name, but for the prefixes arg: and aux:")
+    return plain
 
 
 def check_names(file: Path, found: Collection[str], expected: Collection[str]) -> None:
@@ -44,7 +47,7 @@ def check_names(file: Path, found: Collection[str], expected: Collection[str]) -
 def check_fit(
     file: Path, found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise WeightsError unless the parameters of a file have these names and shapes."""
+    """Raise WeightsError unless a file has these float32 parameters with these shapes."""
     check_names(file, found, expected)
     for name, values in found.items():
         if values.shape != expected[name]:
@@ -52,3 +55,5 @@ def check_fit(
                 f"{file}: {name} has shape {values.shape}, expected {expected[name]}",
                 OTHER_NETWORK_HINT,
             )
+        if values.dtype != np.float32:
+            raise WeightsError(f"{file}: {name} is {values.dtype}, expected float32")

@@ -22,12 +22,12 @@ from fashionai.runtime import usable_cores
 # The number of batches that are decoded while another one is used.
 PREFETCH = 3
 
-# The last number of a seed (seed, epoch, row, stream). Each purpose of random numbers has its own.
+# The last number of a seed (seed, epoch, index, stream), one for each purpose of random numbers.
 VIEW_STREAM, SHUFFLE_STREAM, STEP_STREAM, MIXING_STREAM = 0, 1, 2, 3
 
 
 class Batch(NamedTuple):
-    """``images`` is ``(B, V, crop, crop, 3) uint8`` RGB, ``rows`` is ``(B,) int64``, their rows."""
+    """``images`` is ``(B, V, crop, crop, 3) uint8`` RGB, ``rows`` ``(B,) int64`` are indices."""
 
     images: np.ndarray
     rows: np.ndarray
@@ -36,11 +36,11 @@ class Batch(NamedTuple):
 class Draws(NamedTuple):
     """Drawn samples in the order in which they are loaded, and what their views depend on.
 
-    ``rows``, ``epochs`` and ``repeats`` are ``(N,) int64``. ``rows`` are indices of
-    samples, ``repeats`` counts the earlier draws of the same row in the same epoch.
+    ``indices``, ``epochs`` and ``repeats`` are ``(N,) int64``. ``indices`` are those of the
+    samples, ``repeats`` counts the earlier draws of the same sample in the same epoch.
     """
 
-    rows: np.ndarray
+    indices: np.ndarray
     epochs: np.ndarray
     repeats: np.ndarray
 
@@ -48,9 +48,9 @@ class Draws(NamedTuple):
 class Loader:
     """Reads image files and yields them in batches.
 
-    A row is the index of a sample in ``paths``. A view is a function of the seed, the
-    epoch, the row and the number of earlier draws of that row in the epoch. It does not
-    depend on the thread that decodes it.
+    A sample is known by its index in ``paths``. A view is a function of the seed, the epoch,
+    the index and the number of earlier draws of that sample in the epoch. It does not depend
+    on the thread that decodes it.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Loader:
         self._workers = workers or usable_cores()
         self._seed = seed
 
-    def steps(self, rows: int) -> int:
-        """The number of batches of ``rows`` rows; the last batch may be smaller."""
-        return math.ceil(rows / self._batch_size)
+    def steps(self, samples: int) -> int:
+        """The number of batches of so many samples; the last batch may be smaller."""
+        return math.ceil(samples / self._batch_size)
 
-    def batches(self, rows: np.ndarray, epoch: int = 0, skip: int = 0) -> Iterator[Batch]:
-        """Yield batches of ``rows``, ``(N,) int64``, of an epoch in this order, see load."""
-        return self.load(draws_of(rows, epoch), skip)
+    def batches(self, indices: np.ndarray, epoch: int = 0, skip: int = 0) -> Iterator[Batch]:
+        """Yield batches of samples ``(N,) int64`` of an epoch in this order, see load."""
+        return self.load(draws_of(indices, epoch), skip)
 
     def load(self, draws: Draws, skip: int = 0) -> Iterator[Batch]:
         """Yield batches of draws in their order, without the first ``skip`` batches.
@@ -83,10 +83,10 @@ class Loader:
         """
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="decode")
         pending: deque[tuple[Batch, list[Future[None]]]] = deque()
-        # Every draw of a row has a view of its own: in its seed, the k-th repeat of a row has the
-        # number row + k * (number of rows).
-        seed_rows = draws.rows + draws.repeats * len(self._paths)
-        keys = np.stack([draws.rows, draws.epochs, seed_rows], axis=1)
+        # Every draw of a sample has a view of its own: in its seed, the k-th repeat has the number
+        # index + k * (number of samples).
+        seed_numbers = draws.indices + draws.repeats * len(self._paths)
+        keys = np.stack([draws.indices, draws.epochs, seed_numbers], axis=1)
         try:
             for step in range(skip, self.steps(len(keys))):
                 start = step * self._batch_size
@@ -103,7 +103,7 @@ class Loader:
     ) -> tuple[Batch, list[Future[None]]]:
         """Allocate a batch and start the threads that fill it with consecutive images each.
 
-        ``keys`` is ``(B, 3) int64``: the row, its epoch, and the row's number in the seed.
+        ``keys`` is ``(B, 3) int64``: the index, its epoch, and its number in the seed.
         """
         crop = self._transform.crop
         images = np.empty((len(keys), self._transform.views, crop, crop, 3), np.uint8)
@@ -113,29 +113,29 @@ class Loader:
 
     def _fill(self, images: np.ndarray, keys: np.ndarray, share: np.ndarray) -> None:
         for position in share:
-            row, epoch, seed_row = (int(number) for number in keys[position])
-            image = read_image(self._paths[row], self._transform.decode_short)
-            rng = np.random.default_rng((self._seed, epoch, seed_row, VIEW_STREAM))
+            index, epoch, seed_number = (int(number) for number in keys[position])
+            image = read_image(self._paths[index], self._transform.decode_short)
+            rng = np.random.default_rng((self._seed, epoch, seed_number, VIEW_STREAM))
             self._transform(image, rng, images[position])
 
 
-def draws_of(rows: np.ndarray, epoch: int) -> Draws:
-    """The draws of one epoch in the order of ``rows``, ``(N,) int64``."""
-    return Draws(rows, np.full(len(rows), epoch), _count_earlier(rows))
+def draws_of(indices: np.ndarray, epoch: int) -> Draws:
+    """The draws of one epoch in the order of ``indices``, ``(N,) int64``."""
+    return Draws(indices, np.full(len(indices), epoch), _count_earlier(indices))
 
 
-def _count_earlier(rows: np.ndarray) -> np.ndarray:
+def _count_earlier(indices: np.ndarray) -> np.ndarray:
     """For each entry, the number of equal entries before it, ``(N,) int64``."""
-    order = np.argsort(rows, kind="stable")
-    _, starts, counts = np.unique(rows[order], return_index=True, return_counts=True)
-    repeats = np.empty(len(rows), np.int64)
-    repeats[order] = np.arange(len(rows)) - np.repeat(starts, counts)
+    order = np.argsort(indices, kind="stable")
+    _, starts, counts = np.unique(indices[order], return_index=True, return_counts=True)
+    repeats = np.empty(len(indices), np.int64)
+    repeats[order] = np.arange(len(indices)) - np.repeat(starts, counts)
     return repeats
 
 
-def shuffled_rows(rows: int, seed: int, epoch: int) -> np.ndarray:
-    """A random permutation of ``rows`` rows, ``(rows,) int64``, determined by seed and epoch."""
-    return np.random.default_rng((seed, epoch, 0, SHUFFLE_STREAM)).permutation(rows)
+def shuffled_indices(samples: int, seed: int, epoch: int) -> np.ndarray:
+    """A random permutation ``(samples,) int64`` of indices, determined by seed and epoch."""
+    return np.random.default_rng((seed, epoch, 0, SHUFFLE_STREAM)).permutation(samples)
 
 
 def _wait_for(batch: Batch, futures: Sequence[Future[None]]) -> Batch:

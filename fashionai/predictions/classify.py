@@ -22,7 +22,7 @@ from fashionai.predictions.predict import Request, predict
 from fashionai.predictions.run_choice import Candidates
 from fashionai.predictions.soundness import LeaveOut, check_files_exist, check_images
 from fashionai.progress import ProgressBar
-from fashionai.runs import Run
+from fashionai.runs import Run, hint_at_resuming
 from fashionai.tasks import Task
 from fashionai.web.downloads import DownloadLimits, fetch_image_bytes
 from fashionai.web.urls import is_url
@@ -52,7 +52,8 @@ def choose_runs(candidates: Candidates) -> dict[Task, list[Run]]:
     """
     tasks = candidates.usable_tasks
     if not tasks:
-        raise RunError(f"{RUNS_FOLDER}: no finished run there", "Train one, or name one with --run")
+        begin = hint_at_resuming(candidates.unfinished) or "Train one"
+        raise RunError(f"{RUNS_FOLDER}: no finished run there", f"{begin}, or name one with --run")
     return candidates.by_task(tasks)
 
 

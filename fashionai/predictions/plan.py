@@ -29,7 +29,7 @@ from fashionai.predictions.predict import Request, distinct_images, distinct_run
 from fashionai.predictions.run_choice import Candidates
 from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
-from fashionai.runs import Run, check_same_classes
+from fashionai.runs import Run, check_consistent_classes
 from fashionai.tasks import Task, prepared_tasks
 
 
@@ -252,7 +252,7 @@ def _rows_by_task(
 def _tasks_of(tasks: Sequence[Task], candidates: Candidates) -> list[Task]:
     """The given tasks, else those that the named runs have learnt, else the only learnt one."""
     chosen = list(tasks) or (candidates.tasks if candidates.named else [])
-    check_same_classes(chosen)
+    check_consistent_classes(chosen)
     if chosen:
         return chosen
     learnt = candidates.tasks

@@ -10,7 +10,7 @@ from fashionai.errors import RunError
 from fashionai.runs import (
     Run,
     best_finished_runs,
-    check_same_classes,
+    check_consistent_classes,
     find_runs,
     learnt_tasks,
     open_runs,
@@ -46,7 +46,7 @@ class Candidates(NamedTuple):
         Raises RunError for a task that they know with different classes.
         """
         tasks = self.tasks if self.named else learnt_tasks(self._finished())
-        check_same_classes(tasks)
+        check_consistent_classes(tasks)
         return tasks
 
     def by_task(self, tasks: Sequence[Task]) -> dict[Task, list[Run]]:
@@ -59,7 +59,7 @@ class Candidates(NamedTuple):
     def _best_by_task(self, tasks: Sequence[Task]) -> dict[Task, list[Run]]:
         wanted = {task.name for task in tasks}
         finished = learnt_tasks(self._finished())
-        check_same_classes([task for task in finished if task.name in wanted])
+        check_consistent_classes([task for task in finished if task.name in wanted])
         return best_finished_runs(tasks, self.runs)
 
     def _named_by_task(self, tasks: Sequence[Task]) -> dict[Task, list[Run]]:
@@ -80,6 +80,11 @@ class Candidates(NamedTuple):
                 "Name one for each task, or choose with --task",
             )
         return assigned
+
+    @property
+    def unfinished(self) -> list[Run]:
+        """The runs whose training has stopped before its end, or goes on."""
+        return [run for run in self.runs if not run.is_finished]
 
     def _finished(self) -> list[Run]:
         return [run for run in self.runs if run.is_finished]

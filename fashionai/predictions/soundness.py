@@ -17,6 +17,7 @@ LeaveOut = Callable[[str, str], None]
 
 # The most bad images that an error names; the others are counted.
 MOST_NAMED = 1_000
+UNUSABLE = "cannot be used: "
 HINT = "Give --skip-bad to go on without "
 
 
@@ -36,7 +37,7 @@ def check_images(
         raise _refusal(bad, len(images), may_skip=len(bad) < len(images))
     for name, damage in bad.items():
         if leave_out is not None:
-            leave_out(name, damage)
+            leave_out(name, damage.removeprefix(UNUSABLE))
     return set(bad)
 
 
@@ -53,7 +54,7 @@ def _damage(file: ImageFile) -> str:
         damage = find_damage(file.read_bytes())
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return f"cannot be used: {damage}" if damage else ""
+    return f"{UNUSABLE}{damage}" if damage else ""
 
 
 def _refusal(bad: Mapping[str, str], total: int, may_skip: bool) -> DataError:

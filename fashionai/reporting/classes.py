@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from fashionai.reporting.tables import WIDTH, keep_end
 from fashionai.tasks import Task
 
-RankedClasses = Sequence[tuple[str, float]]
+ClassProbabilities = Sequence[tuple[str, float]]
 INDENT = "  "
 # Keeps a class and its probability on one line.
 UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
-def image_lines(image: str, tasks: Mapping[Task, RankedClasses]) -> list[str]:
+def image_lines(image: str, tasks: Mapping[Task, ClassProbabilities]) -> list[str]:
     """The name of the image, then one line per class; for several tasks, one line per task."""
     lines = [keep_end(image, WIDTH)]
     if len(tasks) > 1:
@@ -29,7 +29,7 @@ def image_lines(image: str, tasks: Mapping[Task, RankedClasses]) -> list[str]:
     return lines
 
 
-def _task_lines(heading: str, ranked: RankedClasses) -> list[str]:
+def _task_lines(heading: str, ranked: ClassProbabilities) -> list[str]:
     """``skirt  Short 91.2 %, Knee 5.1 %``; further lines are indented to the first class."""
     parts = (f"{name} {100 * value:.1f} %".replace(" ", UNBROKEN) for name, value in ranked)
     opening = f"{INDENT}{heading}{INDENT}"

@@ -15,7 +15,7 @@ from fashionai.errors import ConfigError
 from fashionai.files import atomic_path
 from fashionai.files.outputs import PNG_METADATA
 from fashionai.pipeline.augment import TrainingTransform
-from fashionai.pipeline.loader import MIXING_STREAM, Loader, shuffled_rows
+from fashionai.pipeline.loader import MIXING_STREAM, Loader, shuffled_indices
 from fashionai.pipeline.mixing import Mixing, draw_mixing
 
 # In inches: the side of a tile (224 pixels), the gap between tiles, the height of a title line.
@@ -62,7 +62,7 @@ def check_png_name(out: Path) -> None:
 def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
     """The first ``count`` images of an epoch, which counts from 0, in training order."""
     train = read_samples(config, "train")
-    order = shuffled_rows(len(train.paths), config.seed, epoch)
+    order = shuffled_indices(len(train.paths), config.seed, epoch)
     # Full batches, because images are mixed with others of their batch.
     order = order[: math.ceil(count / config.batch_size) * config.batch_size]
     names = class_names(train)

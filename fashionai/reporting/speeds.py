@@ -16,7 +16,7 @@ IMPLAUSIBLE = 1.1
 WORTH_QUANTIZING = 1.5
 
 
-class Speeds(NamedTuple):
+class MeasuredSpeeds(NamedTuple):
     """Images per second of every part; ``engines`` are in views per second.
 
     ``steps`` are training steps on one constant batch, by batch size, with all ``threads``;
@@ -43,7 +43,7 @@ class Speeds(NamedTuple):
         return self.steps[self.batch_size]
 
 
-def speed_table(speeds: Speeds) -> str:
+def speed_table(speeds: MeasuredSpeeds) -> str:
     """One line per part that was measured."""
     rows = [
         ("decode", speeds.decode),
@@ -60,7 +60,7 @@ def speed_table(speeds: Speeds) -> str:
     return aligned_table("part", [("images/s", 12), ("ms per image", 14)], cells)
 
 
-def bottleneck(speeds: Speeds) -> str:
+def bottleneck(speeds: MeasuredSpeeds) -> str:
     """The bottleneck of training, in one sentence."""
     share = speeds.loop / speeds.step
     result = f"training reaches {share:.0%} of the speed of its steps alone"
@@ -80,7 +80,7 @@ def bottleneck(speeds: Speeds) -> str:
     return f"computing is the bottleneck, and loading shares its cores: {result}"
 
 
-def advice(speeds: Speeds) -> list[str]:
+def advice(speeds: MeasuredSpeeds) -> list[str]:
     """What to change, one line each; empty when nothing would help."""
     lines = []
     size = max(speeds.steps, key=speeds.steps.__getitem__)
@@ -100,7 +100,7 @@ def advice(speeds: Speeds) -> list[str]:
     return [*lines, *_engine_advice(speeds.engines)]
 
 
-def _loading_advice(speeds: Speeds) -> str:
+def _loading_advice(speeds: MeasuredSpeeds) -> str:
     if speeds.loader < speeds.decode / 2:
         return "augmentation is most of loading: fewer steps in data.augment would help"
     return (

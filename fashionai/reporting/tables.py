@@ -149,20 +149,23 @@ def task_lines(task: Task, state: str) -> list[str]:
 def run_table(runs: Sequence[Run]) -> str:
     """One line per run, sorted by tasks and then by mAP, the highest first.
 
-    A star after the number of epochs marks finished runs.
+    A star after the number of epochs marks finished runs. Runs without an epoch are the last ones
+    of their tasks, and those that have no classes yet are the last of all, with ``?`` as task.
     """
     lines = []
     for run in runs:
         metrics = run.metrics
-        names = [task.short_name for task in run.tasks] if metrics else ["?"]
+        is_known = run.folder.classes_file.is_file()
+        names = [task.short_name for task in run.tasks] if is_known else ["?"]
         tasks = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} tasks"
         best = metrics.get("best", {})
         finished = "*" if metrics.get("finished") else ""
         cells = [tasks, f"{metrics.get('epochs', 0)}{finished}"]
         cells += [f"{best[key]:.4f}" if best.get(key) is not None else "-" for key in RUN_SCORES]
-        lines.append((names, -(best.get("map") or 0.0), str(run), cells))
+        order = not is_known, names, not metrics, -(best.get("map") or 0.0)
+        lines.append((order, str(run), cells))
     columns = [("task", 24), ("epochs", 8), ("mAP", 8), ("accuracy", 10)]
-    ordered = [(name, cells) for _, _, name, cells in sorted(lines)]
+    ordered = [(name, cells) for _, name, cells in sorted(lines)]
     return aligned_table("run", columns, ordered) + "\n* finished"
 
 

@@ -122,6 +122,13 @@ def locked_run(run: RunFolder) -> Iterator[None]:
         yield
 
 
+def remove_free_lock(run: RunFolder) -> None:
+    """Remove the lock file that a killed process has left in a finished run, if possible."""
+    if (run.path / LOCK_FILE).exists():
+        with contextlib.suppress(RunError, OSError), locked_run(run):
+            pass
+
+
 def _busy(path: Path) -> RunError:
     return RunError(f"{path}: is being trained by another process")
 

@@ -136,8 +136,7 @@ class Run:
             raise RunError(
                 f"{self}: was begun with another configuration ({'; '.join(different)})",
                 self._hint_at_more_epochs(config, different)
-                or "Resume without overrides, or start anew: with --overwrite, another --run, or "
-                f"after removing {self}",
+                or "Resume without overrides, remove it, or give --overwrite or another --run",
             )
 
     def _hint_at_more_epochs(self, config: Config, different: Sequence[str]) -> str:
@@ -225,7 +224,14 @@ def learnt_tasks(runs: Sequence[Run]) -> list[Task]:
     return list(dict.fromkeys(task for run in begun for task in run.tasks))
 
 
-def check_same_classes(tasks: Sequence[Task]) -> None:
+def hint_at_resuming(unfinished: Sequence[Run]) -> str:
+    """How the first of these runs is finished; empty without any."""
+    if not unfinished:
+        return ""
+    return f"Finish it with fashionai train --run {shlex.quote(str(unfinished[0]))} --resume"
+
+
+def check_consistent_classes(tasks: Sequence[Task]) -> None:
     """Raise RunError for a task that two runs have learnt with different classes."""
     names = [task.name for task in dict.fromkeys(tasks)]
     doubled = sorted({name for name in names if names.count(name) > 1})
@@ -239,21 +245,23 @@ def best_finished_runs(tasks: Sequence[Task], candidates: Sequence[Run]) -> dict
     RunError that names every task without one.
     """
     scores: dict[Task, dict[Run, float]] = {task: {} for task in tasks}
-    unfinished = []
+    unfinished: list[Run] = []
     for run in candidates:
         wanted = [task for task in learnt_tasks([run]) if task in scores]
         if wanted and not run.is_finished:
-            unfinished.append(str(run))
+            unfinished.append(run)
             continue
         for task in wanted:
             scores[task][run] = run.metrics["tasks"].get(task.name, {}).get("map") or 0.0
     without = [task for task in tasks if not scores[task]]
     if without:
-        started = f" (unfinished: {', '.join(unfinished)})" if unfinished else ""
+        started = f" (unfinished: {', '.join(map(str, unfinished))})" if unfinished else ""
+        begun = [run for run in unfinished if without[0] in run.tasks]
+        new = f"Train one with fashionai train --config configs/{without[0].short_name}.yaml"
         raise RunError(
             f"{RUNS_FOLDER}: no finished run of {', '.join(task.name for task in without)}"
             f"{started}",
-            f"Train one with fashionai train --config configs/{without[0].short_name}.yaml, "
+            f"{hint_at_resuming(begun) or new}, "
             "name one with --run, or choose other tasks with --task",
         )
     return {task: [max(found, key=found.__getitem__)] for task, found in scores.items()}

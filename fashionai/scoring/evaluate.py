@@ -11,7 +11,7 @@ import numpy as np
 
 from fashionai.datasets.questions import names_to_predict
 from fashionai.errors import ConfigError, DataError
-from fashionai.families import expand_tasks
+from fashionai.families import expand_tasks, full_names
 from fashionai.files.names import composed
 from fashionai.files.outputs import json_kind
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
@@ -108,12 +108,14 @@ def evaluate_file(
     questions: Optional[Path] = None,
     task_names: Sequence[str] = (),
     threshold: Optional[float] = None,
+    name: Optional[str] = None,
 ) -> list[TaskEvaluation]:
     """Score a prediction file against labels.
 
     All rows of a label file must be predicted. Of a prepared folder, all rows of a split must be
-    predicted if any of them is; the other splits are not scored. Where neither the predictions nor
-    the labels name the task, it gets the name of the prediction file without its suffix.
+    predicted if any of them is; the other splits are not scored. Only labels of the tasks in
+    ``task_names``, or in a table's column ``task``, are used. Where neither the predictions nor
+    the labels name the task, it is called ``name``.
 
     Args:
         predictions: A prediction file of any format that predict writes.
@@ -121,6 +123,8 @@ def evaluate_file(
         questions: A question file; only labels of its images are scored.
         task_names: Only rows of these tasks are scored; all tasks by default.
         threshold: For two classes or a held-out background, the probability that decides.
+        name: The name of a task without one; that of the prediction file without its suffix by
+            default.
 
     Returns:
         One evaluation per task, in the order of the file's rows.
@@ -140,14 +144,16 @@ def evaluate_file(
             raise ConfigError(
                 f"--threshold: {predictions} holds predicted labels, not probabilities"
             )
-        labelled = read_labels(labels, [label_rows[0].task])
+        labelled = read_labels(labels, [label_rows[0].task], task_names)
         label_rows = _choose_rows(label_rows, labelled, names, questions, task_names)
         return [_evaluate_labels(label_rows, labelled, names)]
     predicted = read_predictions(predictions)
     if threshold is None:
         _check_even_odds(predicted, predictions)
-    labelled = read_labels(labels, list({row.task: None for row in predicted}))
-    labelled = {key: _named(row, predictions.stem) for key, row in labelled.items()}
+    wanted = _wanted_tasks(predicted[0].task_name, task_names, predictions)
+    labelled = read_labels(labels, list({row.task: None for row in predicted}), wanted)
+    name = predicted[0].task_name or name or predictions.stem
+    labelled = {key: _named(row, name) for key, row in labelled.items()}
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)
     evaluations = []
     for part in join_rows([predicted]):
@@ -155,6 +161,17 @@ def evaluate_file(
         probabilities = part.probabilities[0]
         evaluations.append(evaluate_task(truth.task, probabilities, truth.marks, threshold))
     return evaluations
+
+
+def _wanted_tasks(in_file: str, task_names: Sequence[str], path: Path) -> Sequence[str]:
+    """The full names of the tasks to score; ``in_file`` is the task that a table names, if any.
+
+    Raises DataError when the table names another task.
+    """
+    wanted = full_names(task_names)
+    if in_file and wanted and in_file not in wanted:
+        raise DataError(f"{path}: has rows of {in_file}, and none of {', '.join(wanted)}")
+    return [in_file] if in_file else wanted
 
 
 def _named(row: LabelledRow, name: str) -> LabelledRow:

@@ -14,6 +14,7 @@ from fashionai.datasets.readers.label_list import read_label_list
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import LabelRow
 from fashionai.errors import DataError
+from fashionai.families import full_names
 from fashionai.metrics import NO, YES
 from fashionai.predictions.formats import TABLE, Format, RowKey, format_of, row_key
 from fashionai.scoring.joining import check_same_classes, raise_for_rows
@@ -52,27 +53,41 @@ def task_in(file_format: Format, task: Task) -> Task:
     return Task("", (), task.classes, TABLE.name) if file_format is TABLE else task
 
 
-def read_labels(paths: Sequence[Path], tasks: Sequence[Task] = ()) -> dict[RowKey, LabelledRow]:
+def read_labels(
+    paths: Sequence[Path], tasks: Sequence[Task] = (), task_names: Sequence[str] = ()
+) -> dict[RowKey, LabelledRow]:
     """All labelled rows of label files and prepared folders, by the key of their prediction.
 
     A path is a label file of the tasks' family, a prepared task folder or its manifest.csv, or
     a folder of prepared task folders. For predictions of one task it may also be a CSV of
     paths and labels, where the family's prediction file holds one task. With ``tasks``, rows
-    that their prediction file cannot have are left out.
+    that their prediction file cannot have are left out. With ``task_names``, rows of other tasks
+    are left out, if there are any rows of the named tasks.
 
     Raises DataError for bad labels, for prepared folders that were edited, and for a row with
     two different labels.
     """
     rows = [row for path in paths for row in _read(path, tasks)]
+    named = full_names(task_names)
+    rows = [row for row in rows if row.task.name in named] or rows
     file_format = format_of(tasks[0]) if tasks else None
     labels: dict[RowKey, LabelledRow] = {}
     for row in _in_file_of(tasks, file_format, rows) if file_format else rows:
         first = labels.setdefault(row.key(file_format or format_of(row.task)), row)
         if first is not row and not np.array_equal(first.marks, row.marks):
-            raise DataError(
-                f"{row.where}: {row.image} has another label here than in {first.where}"
-            )
+            _raise_for_two_labels(first, row)
     return labels
+
+
+def _raise_for_two_labels(first: LabelledRow, second: LabelledRow) -> None:
+    """DataError for two rows that a prediction file has one row for."""
+    if first.task != second.task:
+        raise DataError(
+            f"{second.image} has labels of {first.task.name} and of {second.task.name}, "
+            "and the prediction file names no task",
+            "Give --labels the folder of one task, or name it with --task of evaluate",
+        )
+    raise DataError(f"{second.where}: {second.image} has another label here than in {first.where}")
 
 
 class TaskLabels(NamedTuple):
@@ -144,7 +159,7 @@ def _read(path: Path, tasks: Sequence[Task]) -> Iterator[LabelledRow]:
 
 def _label_file_reader(tasks: Sequence[Task]) -> Callable[[Path], Iterator[LabelRow]]:
     """The function that reads label files of these tasks, or of the first family that has one."""
-    found = (reader.read_labels for reader in (*map(reader_of, tasks), *readers()))
+    found = (reader.read_label_rows for reader in (*map(reader_of, tasks), *readers()))
     return next(read for read in found if read is not None)
 
 

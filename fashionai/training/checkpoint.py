@@ -7,31 +7,34 @@ the run. It holds no pickle.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import logging
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.errors import RunError
+from fashionai.errors import RunError, shown
 from fashionai.files import atomic_path
+from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
 from fashionai.files.json_files import parse_json
-from fashionai.training.learner import Learner
+from fashionai.training.learner import BATCH_SIZE, Learner
+
+log = logging.getLogger(__name__)
 
 # The name of the progress in the file. The other names are those of Learner.state.
 PROGRESS = "progress"
 # The key of Progress.resume_key in the JSON.
 STORED_RESUME_KEY = "basis"
 
-# Errors that reading a state file raises when it is damaged or belongs to another network.
-UNREADABLE: tuple[type[Exception], ...] = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    zipfile.BadZipFile,
-)
+# Keys that states of earlier versions lack.
+LATER_KEYS = ("test", STORED_RESUME_KEY)
+# Larger counts are damage, and more than a float holds.
+LARGEST_COUNT = 2**53
 
 
 @dataclass
@@ -68,14 +71,53 @@ class Progress:
 
     @classmethod
     def from_json(cls, text: str) -> Progress:
-        """The inverse of to_json; ValueError or TypeError for any other text."""
-        fields = {**parse_json(text)}
+        """The inverse of to_json; ValueError for any other text."""
+        fields = parse_json(text)
+        _check_progress(fields)
         return cls(resume_key=fields.pop(STORED_RESUME_KEY, {}), **fields)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_COUNT
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
+# What each key of the JSON holds.
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("epoch", "step", "correct", "seen"), _is_count),
+    **dict.fromkeys(("loss_sum", "seconds"), _is_number),
+    "history": lambda rows: isinstance(rows, list) and all(map(_are_numbers, rows)),
+    "test": _are_numbers,
+    STORED_RESUME_KEY: lambda key: isinstance(key, dict),
+}
+
+
+def _check_progress(fields: Any) -> None:
+    """Raise ValueError unless the JSON of a progress has all keys, with values of their types."""
+    if not isinstance(fields, dict):
+        raise ValueError("the progress has no keys")
+    missing = _CHECKS.keys() - fields.keys() - set(LATER_KEYS)
+    wrong = [key for key, value in fields.items() if key not in _CHECKS or not _CHECKS[key](value)]
+    if missing or wrong:
+        keys = ", ".join(map(shown, [*sorted(missing), *wrong][:12]))
+        raise ValueError(f"the progress has wrong or missing keys: {keys}")
+
+
 def save_state(path: Path, learner: Learner, progress: Progress) -> None:
-    """Write the learner's state and the progress. The file replaces the old one atomically."""
+    """Write the learner's state and the progress. The file replaces the old one atomically.
+
+    All processes give their part of the state; the first one writes.
+    """
     arrays = {PROGRESS: np.array(progress.to_json()), **learner.state()}
+    if not learner.writes:
+        return
     with atomic_path(path) as temporary:
         _write_arrays(temporary, arrays)
 
@@ -88,19 +130,25 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, values, allow_pickle=False)
 
 
-def load_state(path: Path, learner: Learner, resume_key: dict[str, str]) -> Progress:
+def load_state(
+    path: Path, learner: Learner, resume_key: dict[str, str], content: Optional[bytes] = None
+) -> Progress:
     """Restore what save_state wrote into ``learner``, and return the progress.
 
-    ``learner`` must not have made a step yet. Raises RunError when the file is damaged,
-    belongs to another network, or was saved with another ``resume_key``.
+    ``content`` is that of the file ``path``, if it was read already. ``learner`` must not have
+    made a step yet. Raises RunError when the file is damaged, belongs to another network, or was
+    saved with another ``resume_key``.
     """
+    refusals: tuple[type[Exception], ...] = (OSError, ValueError)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            progress = Progress.from_json(str(arrays[PROGRESS]))
+        with ArrayArchive(path if content is None else io.BytesIO(content)) as archive:
+            progress = Progress.from_json(archive.read_text(PROGRESS))
             _check_same_key(path, progress.resume_key, resume_key)
             steps = learner.batch_plan.first_step(progress.epoch) + progress.step
-            learner.restore(arrays, steps)
-    except UNREADABLE + learner.framework_errors as error:
+            left = archive.names() - learner.restore(archive, steps) - {PROGRESS}
+            if left:
+                raise DamagedArchiveError(f"{min(left)} is of another training")
+    except refusals + learner.framework_errors as error:
         raise RunError(
             f"{path}: damaged or of another network, cannot resume from it ({error})",
             "Start anew with --overwrite or another --run",
@@ -108,14 +156,42 @@ def load_state(path: Path, learner: Learner, resume_key: dict[str, str]) -> Prog
     return progress
 
 
+def read_batch_size(path: Path) -> Optional[int]:
+    """The batch size of all processes that PyTorch began a run with; None if it is not saved.
+
+    A damaged file is reported when the whole state is loaded.
+    """
+    try:
+        with ArrayArchive(path) as archive:
+            saved = Progress.from_json(archive.read_text(PROGRESS)).resume_key
+        return int(saved[BATCH_SIZE]) if BATCH_SIZE in saved else None
+    except (OSError, ValueError):
+        return None
+
+
 def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) -> None:
-    if saved.get("devices") != current["devices"]:
+    if saved.get("devices") != current["devices"] and not _can_go_on(saved, current):
         raise RunError(
             f"{path.parent}: was begun on {saved.get('devices')}, resumed on {current['devices']}",
             "Give the same --device and --gpus",
         )
     if saved.get("data") != current["data"]:
         raise RunError(
-            f"{path.parent}: the prepared folder has changed since the run was begun",
+            f"{path.parent}: the prepared folder has changed",
             "Prepare it as it was, or start a new run",
         )
+
+
+def _can_go_on(saved: dict[str, str], current: dict[str, str]) -> bool:
+    """Whether another number of processes can go on, which must keep the size of batches."""
+    before, now = str(saved.get("devices")).split(), current["devices"].split()
+    if BATCH_SIZE not in saved or saved[BATCH_SIZE] != current.get(BATCH_SIZE):
+        return False
+    if before[-1] != now[-1]:
+        return False
+    batch = int(saved[BATCH_SIZE])
+    log.info(
+        "begun by %s processes, goes on with %s: each computes %d of the %d images of a batch",
+        *(before[0], now[0], batch // int(now[0]), batch),
+    )
+    return True

@@ -16,11 +16,13 @@ WARM_UP_STEPS, MEASURED_SECONDS = 3, 5.0
 class EpochClock:
     """Measures the seconds of an epoch, shows a progress bar and reports the speed once.
 
-    ``report_speed`` is called once per clock, with the seconds per image. The first bar
+    ``report_speed`` is called once per clock, with the seconds per image; ``shows`` tells
+    whether there is a bar. The first bar
     appears after that call, so that the estimate of the run's time is printed before it.
     """
 
-    def __init__(self, report_speed: Callable[[float], None]) -> None:
+    def __init__(self, report_speed: Callable[[float], None], shows: bool = True) -> None:
+        self._shows = shows
         self._report_speed: Optional[Callable[[float], None]] = report_speed
         self._bar: Optional[Any] = None
 
@@ -68,5 +70,5 @@ class EpochClock:
                 desc=self._description,
                 unit=" steps",
                 leave=False,
-                disable=None,
+                disable=None if self._shows else True,
             )

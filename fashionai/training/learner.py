@@ -17,6 +17,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.files import atomic_path
+from fashionai.files.array_archives import ArrayArchive
 from fashionai.files.array_lists import write_array_list
 from fashionai.metrics import overall_scores, task_scores
 from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
@@ -27,6 +28,9 @@ from fashionai.training.batches.inputs import Inputs
 from fashionai.training.batches.plan import BatchPlan
 from fashionai.training.batches.shares import WHOLE, Share
 from fashionai.training.batches.targets import mix_targets, soft_targets
+
+# The key of the batch size of all processes in Progress.resume_key; PyTorch's runs have it.
+BATCH_SIZE = "batch"
 
 
 class DevicePart(NamedTuple):
@@ -72,13 +76,18 @@ class Learner(abc.ABC):
     has_average: bool
 
     def __init__(
-        self, config: Config, train: Samples, contexts: Sequence[Any], share: Share = WHOLE
+        self,
+        config: Config,
+        train: Samples,
+        contexts: Sequence[Any],
+        share: Share = WHOLE,
+        batch_size: Optional[int] = None,
     ) -> None:
         """Raises ConfigError for weights of unknown classes, TrainingError as BatchPlan does."""
         self.config, self.train, self.contexts = config, train, list(contexts)
         self.share = share
         self.columns = columns_of(train.tasks)
-        self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count)
+        self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count, batch_size)
         self._class_weights = class_weights(config.loss.class_weights, train)
 
     @abc.abstractmethod
@@ -130,15 +139,40 @@ class Learner(abc.ABC):
         """
 
     @abc.abstractmethod
-    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+    def restore(self, archive: ArrayArchive, steps: int) -> set[str]:
         """Restore the result of state() after ``steps`` steps; no step must have been made yet.
 
-        Raises KeyError, ValueError or one of framework_errors for the state of another network.
+        Returns the names of the arrays that belong to this training. Raises ValueError or one of
+        framework_errors for the state of another network.
         """
 
     @abc.abstractmethod
     def memory_gigabytes(self) -> float:
         """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
+
+    def resume_key(self) -> dict[str, str]:
+        """The devices that a training can be resumed on, see Progress."""
+        count = len(self.contexts) * self.share.count
+        return {"devices": f"{count} {self.contexts[0].device_type}"}
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the run's files: the first one does."""
+        return self.share.index == 0
+
+    def stops(self, requested: bool) -> bool:
+        """Whether all processes stop now; ``requested`` tells whether this one was asked to.
+
+        Several processes agree in the sums of their steps, which are read a few steps later.
+        """
+        return requested
+
+    def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
+        """The content of a file that the first process has read, for every process."""
+        return content
+
+    def check_same(self, values: Mapping[str, str]) -> None:  # noqa: B027 - one has no others
+        """Raise ConfigError unless all processes have these values, named by what they are."""
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """Yield this process's share of an epoch's batches, without the first ``skip`` ones."""
@@ -198,8 +232,11 @@ class Learner(abc.ABC):
     ) -> None:
         """Write the network's parameters, which the stock network can load, atomically.
 
-        ``before_replacing`` gets the complete temporary file, before it replaces ``file``.
+        The first process writes. ``before_replacing`` gets the complete temporary file, before
+        it replaces ``file``.
         """
+        if not self.writes:
+            return
         with atomic_path(file) as temporary:
             write_array_list(temporary, self.parameters())
             before_replacing(temporary)

@@ -9,6 +9,8 @@ from fashionai.errors import TrainingError
 # As in MXNet's automatic mixed precision.
 INITIAL_SCALE, MIN_SCALE, MAX_SCALE = 2.0**16, 1.0, 2.0**24
 GROWTH_INTERVAL = 2000
+# Beyond this, a float is no count.
+MOST_STEPS = 2**53
 
 
 class LossScale:
@@ -52,4 +54,7 @@ class LossScale:
     def restore(self, state: np.ndarray) -> None:
         """Restore the result of state(); ValueError for anything else."""
         value, finite_steps, skipped = state.tolist()
+        counts = all(0 <= count <= MOST_STEPS for count in (finite_steps, skipped))
+        if not (MIN_SCALE <= value <= MAX_SCALE and counts):
+            raise ValueError(f"a loss scale of {value} after {finite_steps} steps")
         self.value, self.finite_steps, self.skipped = value, int(finite_steps), int(skipped)

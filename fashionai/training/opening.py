@@ -32,6 +32,7 @@ class Opener(Protocol):
         resuming: bool = False,
         *,
         pixels_only: bool = False,
+        batch_size: Optional[int] = None,
     ) -> Opened:
         """Open a learner."""
         ...
@@ -44,12 +45,14 @@ def open_learner(
     resuming: bool = False,
     *,
     pixels_only: bool = False,
+    batch_size: Optional[int] = None,
 ) -> Opened:
     """Open the learner of a configuration on devices, with its initial weights.
 
     ``resuming`` tells that the weights will come from a saved state, so that pretrained ones
-    need not be at hand. With ``pixels_only`` no features are kept. The returned configuration
-    has the mean and the standard deviation of the weights' input.
+    need not be at hand. With ``pixels_only`` no features are kept. ``batch_size`` is that of all
+    processes of a training that was begun with another number of them (PyTorch). The returned
+    configuration has the mean and the standard deviation of the weights' input.
 
     Raises WeightsError for pretrained weights that are missing or do not fit, ConfigError for
     settings that the network or the devices cannot compute, TrainingError for fewer training
@@ -59,11 +62,14 @@ def open_learner(
         config = resolve_engine(config, len(train.paths), contexts, resuming)
     check_precision(config, contexts)
     if config.engine == "gluon":
-        opener: Opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
-        return opener(config, train, contexts, resuming, pixels_only=pixels_only)
+        opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
+        opened: Opened = opener(config, train, contexts, resuming, pixels_only=pixels_only)
+        return opened
     # MXNet builds and initialises the network, and hands it over as data.
     describe = pkgutil.resolve_name("fashionai.training.gluon.opening:describe_network")
     config, weights, description = describe(config, train, resuming)
     open_torch = pkgutil.resolve_name("fashionai.training.torch.opening:open_torch")
-    learner = open_torch(config, train, contexts, description, pixels_only=pixels_only)
+    learner = open_torch(
+        config, train, contexts, description, pixels_only=pixels_only, batch_size=batch_size
+    )
     return Opened(learner, config, weights)

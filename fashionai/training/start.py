@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
-from fashionai.config import Config
+from fashionai.config import Config, save_config
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_run
+from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_free_lock, remove_run
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +38,47 @@ def train(
         config = config.with_engine_of(begun.config)
         begun.check_same_config(config)
         if begun.is_finished:
+            remove_free_lock(folder)
             log.info("%s: already finished, weights: %s", begun, begun.weights_file)
             return begun
-    # Imported here: they import MXNet, which takes seconds.
+    # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
     from fashionai.training.trainer import Trainer
 
     chosen = choose_devices(config.engine, device, list(gpus))
-    trainer = Trainer(config.changed({"engine": chosen.engine}), chosen.contexts, begun)
-    if overwrite:
-        remove_run(folder.path)
-    if begun is None:
-        folder = new_folder(folder.path, exactly=resume)
+    config = config.changed({"engine": chosen.engine})
+    if chosen.engine == "torch" and len(chosen.contexts) > 1:
+        if begun is None and not overwrite:
+            folder = new_folder(folder.path, exactly=resume)
+        options = [*(["--resume"] if resume else []), *(["--overwrite"] if overwrite else [])]
+        _train_in_processes(config, folder, chosen.contexts, options)
+        return Run(folder)
+    trainer = Trainer(config, chosen.contexts, begun)
+    if trainer.learner.writes:
+        if overwrite:
+            remove_run(folder.path)
+        if begun is None:
+            folder = new_folder(folder.path, exactly=resume)
     trainer.fit(folder)
     return Run(folder)
+
+
+def _train_in_processes(
+    config: Config, folder: RunFolder, gpus: Sequence[Any], options: Sequence[str]
+) -> None:
+    """Train with one process for each of these GPUs; a folder that stays empty is removed."""
+    from fashionai.training.torch.launch import launch
+
+    with tempfile.TemporaryDirectory(prefix="fashionai-") as scratch:
+        file = Path(scratch) / "config.yaml"
+        save_config(config, file)
+        indices = ",".join(str(gpu.device_id) for gpu in gpus)
+        arguments = ["train", "--config", str(file), "--run", str(folder), "--gpus", indices]
+        try:
+            launch([*arguments, *options], len(gpus))
+        finally:
+            with contextlib.suppress(OSError):
+                folder.path.rmdir()
 
 
 def new_folder(wanted: Path, exactly: bool) -> RunFolder:

@@ -17,15 +17,16 @@ from typing import Any, NoReturn, Optional
 
 import numpy as np
 
+import fashionai
 from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunError, RunStoppedError, TrainingError, first_line
-from fashionai.files import write_json
+from fashionai.files import content_hash, write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
-from fashionai.training.checkpoint import Progress, load_state, save_state
+from fashionai.training.checkpoint import Progress, load_state, read_batch_size, save_state
 from fashionai.training.clock import EpochClock
 from fashionai.training.estimate import estimate_lines
 from fashionai.training.history import (
@@ -90,21 +91,20 @@ class Trainer:
         if resume_from is not None and resume_from.folder.has_begun:
             saved = resume_from.config.data
             config = config.with_input(saved.mean, saved.std)
-        resuming = resume_from is not None and resume_from.folder.states_file.is_file()
+        state = None if resume_from is None else resume_from.folder.states_file
+        resuming = state is not None and state.is_file()
         self._resumes = resume_from is not None
         self.train_samples = read_samples(config, "train")
         self.val_samples = read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None
-        opened = opener(config, self.train_samples, contexts, resuming)
+        saved_size = None if state is None else read_batch_size(state)
+        opened = opener(config, self.train_samples, contexts, resuming, batch_size=saved_size)
         self.learner, self.config, self._weights = opened
         self.progress = Progress(
-            resume_key={
-                "devices": f"{len(contexts)} {contexts[0].device_type}",
-                "data": data_hash(config),
-            }
+            resume_key={**self.learner.resume_key(), "data": data_hash(config)}
         )
-        self.clock = EpochClock(self._log_estimate)
+        self.clock = EpochClock(self._log_estimate, shows=self.learner.writes)
         self._header_logged = False
         self._has_state = False
 
@@ -129,6 +129,12 @@ class Trainer:
                 has begun and is not to be resumed, or another process trains it.
         """
         self.run = run
+        self.learner.check_same(self._what_must_be_same())
+        if not self.learner.writes:
+            self._load_state()
+            with self._clear_errors():
+                self._train()
+            return {}
         with locked_run(run):
             self._load_state()
             with self._clear_errors():
@@ -136,6 +142,15 @@ class Trainer:
             with run_log(run), self._clear_errors():
                 self._train()
         return Run(run).metrics
+
+    def _what_must_be_same(self) -> dict[str, str]:
+        """What all processes of a training must have in common."""
+        own = self.config.changed({"data.folder": "", "data.workers": None})
+        return {
+            "the version of fashionai": fashionai.__version__,
+            "the hash of the prepared folder": self.progress.resume_key["data"],
+            "the hash of the configuration": content_hash(own.model_dump_json().encode()),
+        }
 
     @contextlib.contextmanager
     def _clear_errors(self) -> Iterator[None]:
@@ -180,15 +195,25 @@ class Trainer:
         has begun it meanwhile.
         """
         run = self.run
+        content = None
+        if self.learner.writes:
+            self._check_resumes()
+            content = run.states_file.read_bytes() if run.states_file.is_file() else None
+        content = self.learner.content_of_first(content)
+        if content is not None:
+            key = self.progress.resume_key
+            self.progress = load_state(run.states_file, self.learner, key, content)
+            self._has_state = True
+
+    def _check_resumes(self) -> None:
+        """Raise RunError unless the folder holds a run that can be resumed, or none."""
+        run = self.run
         if not self._resumes and (run.has_begun or run.states_file.is_file()):
             raise RunError(
                 f"{run}: has been begun by another process meanwhile",
                 "Give another --run, or --resume",
             )
-        if run.states_file.is_file():
-            self.progress = load_state(run.states_file, self.learner, self.progress.resume_key)
-            self._has_state = True
-        elif run.history_file.is_file():
+        if run.history_file.is_file() and not run.states_file.is_file():
             raise RunError(
                 f"{run}: {run.states_file.name} not found, cannot resume",
                 "Start anew with --overwrite or another --run",
@@ -211,7 +236,7 @@ class Trainer:
     def _prepare_inputs(self, stop: StopRequest) -> None:
         """Prepare the inputs once; the time counts for the current epoch."""
         start = time.perf_counter()
-        self.learner.inputs.prepare(stop.check)
+        self.learner.inputs.prepare(lambda: self._check(stop))
         self.progress.seconds += time.perf_counter() - start
 
     def _train_epoch(self, stop: StopRequest) -> None:
@@ -226,7 +251,7 @@ class Trainer:
             unread.append(result)
             self._read_results(unread, READ_BEHIND)
             self.clock.tick(result.images)
-            if stop.requested:
+            if learner.stops(stop.requested):
                 break
             if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                 self._read_results(unread)
@@ -234,7 +259,12 @@ class Trainer:
                 saved = time.monotonic()
         self._read_results(unread)
         progress.seconds += self.clock.stop()
-        stop.check()
+        self._check(stop)
+
+    def _check(self, stop: StopRequest) -> None:
+        """Raise Stopped if all processes stop now."""
+        if self.learner.stops(stop.requested):
+            raise Stopped
 
     def _rates(self, step: int) -> tuple[float, float]:
         """Learning rate and momentum of a step of the current epoch."""
@@ -265,7 +295,7 @@ class Trainer:
     def _validate(self, stop: StopRequest) -> EpochRow:
         """Score the validation samples; returns the epoch's row of the history."""
         progress, plan = self.progress, self.learner.batch_plan
-        scores = self._scores(stop.check)
+        scores = self._scores(lambda: self._check(stop))
         if not math.isfinite(scores["val_log_loss"]):
             raise TrainingError(
                 f"the validation loss is {scores['val_log_loss']} after epoch {progress.epoch + 1}",
@@ -333,6 +363,8 @@ class Trainer:
 
     def _write_results(self, last_parameters: bool = True) -> None:
         """Write the files that follow from the state: last.params, history.csv, metrics.json."""
+        if not self.learner.writes:
+            return
         progress, tasks = self.progress, self.val_samples.tasks
         if last_parameters:
             self.learner.save_parameters(self.run.last_parameters)

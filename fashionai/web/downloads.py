@@ -20,23 +20,14 @@ from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, exceptions
 
-from fashionai import __version__
 from fashionai.errors import DataError
+from fashionai.web.http import BROKEN, HEADERS, MOST_REDIRECTS, PART_BYTES
 from fashionai.web.retries import TryError, may_pass, retry, retry_after
 
 SCHEMES = ("http", "https")
-MOST_REDIRECTS = 5
 CONNECT_SECONDS, READ_SECONDS = 10, 30
 FIRST_PAUSE_SECONDS = 0.5
-PART_BYTES = 64 * 1024
-BROKEN = "the connection broke off"
-
-# Some hosts refuse clients without a User-Agent. Images do not benefit from compression.
-HEADERS = {
-    "User-Agent": f"fashionai/{__version__}",
-    "Accept": "image/*,*/*;q=0.5",
-    "Accept-Encoding": "identity",
-}
+IMAGE_HEADERS = {**HEADERS, "Accept": "image/*,*/*;q=0.5"}
 
 # The IPv6 addresses of public hosts. Two other kinds of addresses contain IPv4 addresses: those of
 # NAT64 gateways are outside of this range, those of 6to4, which is obsolete, inside.
@@ -187,7 +178,7 @@ class _Connections(HTTPAdapter):
     def get(self, url: str) -> requests.Response:
         """Send a GET request; return the response without reading its body."""
         try:
-            request = requests.Request("GET", url, headers=HEADERS).prepare()
+            request = requests.Request("GET", url, headers=IMAGE_HEADERS).prepare()
             address = request.url or ""
             parts = urlsplit(address)
             host = parts.hostname or ""

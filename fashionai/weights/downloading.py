@@ -11,10 +11,11 @@ from typing import NamedTuple, Optional
 import requests
 from urllib3 import exceptions
 
-from fashionai import __version__
 from fashionai.errors import WeightsError
 from fashionai.files import named_errors
+from fashionai.files.counts import parse_count
 from fashionai.progress import Advance
+from fashionai.web.http import BROKEN, HEADERS, PART_BYTES
 from fashionai.web.retries import Result, TryError, may_pass, retry
 
 # The time that an unreachable host costs per address. As the documentation of requests recommends,
@@ -23,15 +24,11 @@ CONNECT_SECONDS = 3.05
 READ_SECONDS = 20.0
 RETRIES = 2
 FIRST_PAUSE_SECONDS = 1.0
-# The size of the parts that are written. An interruption loses the last, incomplete part.
-PART_BYTES = 2**16
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 WEAK_ETAG = "W/"
 # A file may change twice within one second. Its Last-Modified identifies a version only if it is
 # older than the response by this time (RFC 7232, section 2.2.2).
 LAST_MODIFIED_SECONDS = 60
-# A compressed transfer cannot be resumed, so uncompressed content is requested.
-HEADERS = {"User-Agent": f"fashionai/{__version__}", "Accept-Encoding": "identity"}
 
 
 class Digest(NamedTuple):
@@ -182,7 +179,7 @@ def _describe(error: requests.RequestException) -> tuple[str, bool]:
         return "not a valid URL", False
     if isinstance(error, requests.TooManyRedirects):
         return "too many redirects", False
-    return "the connection broke off", True
+    return BROKEN, True
 
 
 def _version(response: requests.Response) -> str:
@@ -220,5 +217,5 @@ def _write_body(response: requests.Response, partial: Path, mode: str, progress:
             received += len(part)
             progress(len(part))
     # Not every release of urllib3 checks the length itself.
-    if expected.isdigit() and received < int(expected):
-        raise TryError("the connection broke off", again=True)
+    if received < (parse_count(expected) or 0):
+        raise TryError(BROKEN, again=True)

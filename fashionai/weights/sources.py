@@ -21,12 +21,12 @@ from fashionai.models.catalogue import find_network
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 from fashionai.progress import Advance
 from fashionai.runtime import hub_url, torchvision_url, zoo_url
+from fashionai.web.http import MOST_REDIRECTS
 from fashionai.weights.downloading import Digest, download, has_digest, request_headers
 from fashionai.weights.store import temporary_download_folder
 
 HUB_FILE = "model.safetensors"
 SHA256_DIGITS = re.compile(r"[0-9a-f]{64}")
-MOST_REDIRECTS = 5
 # Floating-point weights shrink by a few percent in an archive. A much larger ratio is an attack on
 # the disk.
 MOST_UNPACKED = 10

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 # The prefix of Record.source for files that the user has imported.
 FILE_SOURCE_PREFIX = "file/"
-Share = Annotated[float, Field(ge=0, le=1)]
+ColourValue = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -48,7 +48,7 @@ class Record(BaseModel):
     model: str
     source: str
     sha256: str
-    mean: tuple[Share, Share, Share]
+    mean: tuple[ColourValue, ColourValue, ColourValue]
     std: tuple[PositiveShare, PositiveShare, PositiveShare]
     classes: int = Field(ge=0)
     fingerprint: tuple[Finite, ...]

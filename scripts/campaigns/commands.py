@@ -5,11 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import unicodedata
-from typing import NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from fashionai.cli import main
+from fashionai.errors import FashionAIError, printable
 
 MOST_CHARACTERS = 100_000
+
+
+class Attempt(NamedTuple):
+    """How a call ended: "accepted" with its result, or "refused" with the text of the error."""
+
+    word: str
+    result: Any
 
 
 class Finished(NamedTuple):
@@ -57,3 +65,14 @@ def assert_printable(text: str) -> None:
     kinds = {each: unicodedata.category(each) for each in text if each != "\n"}
     controls = [each for each, kind in kinds.items() if kind in ("Cc", "Cf", "Cs", "Zl", "Zp")]
     assert not controls, f"the message holds {controls[:3]!r}: {text[:300]!r}"
+
+
+def attempt(call: Callable[..., Any], *arguments: Any, **options: Any) -> Attempt:
+    """Call a function of the library; its own errors are the only ones that it may raise."""
+    try:
+        return Attempt("accepted", call(*arguments, **options))
+    except FashionAIError as error:
+        text = printable(str(error))
+        assert text.strip(), "refused without a word"
+        assert len(text) <= MOST_CHARACTERS, f"a message of {len(text):,} characters"
+        return Attempt("refused", text)

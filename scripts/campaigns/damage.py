@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from typing import Any
 
 # As a program finds them at limits of types, in other encodings, and where syntax begins.
 ODD_VALUES = (
@@ -24,6 +26,24 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
 def odd_bytes(rng: random.Random) -> bytes:
     """An odd value as bytes."""
     return rng.choice(ODD_VALUES).encode("utf-8", "surrogatepass")
+
+
+def odd_json(tree: Any, rng: random.Random) -> str:
+    """The JSON text of a tree in which one value is another, or one key is missing."""
+    nodes = [tree]
+    for node in nodes:  # grows: all dictionaries and lists below
+        children = node.values() if isinstance(node, dict) else node
+        nodes += [child for child in children if isinstance(child, (dict, list)) and child]
+    node = rng.choice(nodes)
+    key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
+    if rng.random() < 0.2:
+        del node[key]
+        return json.dumps(tree)
+    mark = "a mark that stands for another text"
+    node[key] = mark
+    others = ["null", "true", "0", "-1", "1e400", "NaN", "[]", "{}", "[[]]", '{"a": 1}', "9" * 5000]
+    others += ["[" * 3000, "[" * 100_000, '""', json.dumps(rng.choice(ODD_VALUES)), '"../../x"']
+    return json.dumps(tree).replace(json.dumps(mark), rng.choice(others))
 
 
 def _flip(content: bytes, rng: random.Random) -> bytes:

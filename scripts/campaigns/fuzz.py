@@ -13,7 +13,7 @@ A kind of input is one file in scripts/campaigns/kinds/ with two functions:
 Whatever else ``check`` raises is a failure: AssertionError says that a sound input was read wrong,
 MemoryError that the bound was passed, everything else is a traceback that a user would see. Each
 case runs in a process of its own, forked after the kind's module was imported, so what the module
-imports costs no time; what does not outlive a fork, such as MXNet, is imported within ``check``.
+imports costs no time. MXNet too outlives a fork, as long as nothing was computed before it.
 """
 
 from __future__ import annotations
@@ -146,14 +146,14 @@ def run_kind(
 def table(summaries: Sequence[Summary]) -> str:
     """A line for each kind: the numbers of cases by outcome, the slowest one, the peak."""
     lines = [
-        f"{'kind':<12}{'cases':>7}{'accepted':>10}{'refused':>9}{'other':>7}{'failed':>8}"
+        f"{'kind':<18}{'cases':>7}{'accepted':>10}{'refused':>9}{'other':>7}{'failed':>8}"
         f"{'slowest':>10}{'peak':>10}{'time':>9}"
     ]
     for each in summaries:
         failed, cases = sum(each.words[word] for word in FAILURES), sum(each.words.values())
         other = cases - each.words["accepted"] - each.words["refused"] - failed
         lines.append(
-            f"{each.kind:<12}{cases:>7}{each.words['accepted']:>10}"
+            f"{each.kind:<18}{cases:>7}{each.words['accepted']:>10}"
             f"{each.words['refused']:>9}{other:>7}{failed:>8}{each.slowest:>8.2f} s"
             f"{each.peak:>6.0f} MiB{each.seconds:>7.0f} s"
         )

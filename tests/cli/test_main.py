@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.cli import COMMANDS
+from fashionai.cli import COMMANDS, main
 from tests.support.commands import ROOT, fashionai, run_cli
 
 
@@ -25,7 +25,8 @@ def test_help_imports_no_mxnet_and_little_else() -> None:
         "import sys; from fashionai.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as stop: assert stop.code == 0\n"
-        "heavy = {'mxnet', 'gluoncv', 'numpy', 'cv2', 'pandas', 'pydantic', 'yaml', 'tqdm'}\n"
+        "heavy = {'mxnet', 'gluoncv', 'torch', 'numpy', 'cv2', 'pandas', 'pydantic'}\n"
+        "heavy |= {'yaml', 'tqdm'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT)
@@ -93,3 +94,39 @@ def test_errors_are_one_line_with_exit_code_2(tmp_path: Path) -> None:
         "For your own images, give --csv and --images, or --folders\n"
     )
     assert done.stdout == ""
+
+
+def test_a_long_error_has_its_hint_on_a_line_of_its_own_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Elsewhere every error is one line, which other programs can search."""
+    monkeypatch.chdir(tmp_path)
+    short, long = ["runs"], ["train", "--config", "skrit"]
+
+    def printed(arguments: list[str]) -> str:
+        assert fashionai(*arguments) == 2
+        return capsys.readouterr().err
+
+    one_line = printed(long)
+    message, _, hint = one_line.partition(". ")
+    assert one_line.count("\n") == 1
+    assert len(one_line) > 81
+    assert hint
+    brief = printed(short)
+    assert ". Give another folder" in brief
+    assert len(brief) <= 81
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert printed(long) == f"{message}.\n{hint}"
+    assert printed(short) == brief
+
+
+def test_a_text_that_is_taken_for_a_path_is_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"task: unheard-of\ndata: {{folder: {'a' * 100_000}}}\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["config", str(tmp_path / "c.yaml")])
+    message = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message.startswith("Error: ")
+    assert len(message) < 5_000

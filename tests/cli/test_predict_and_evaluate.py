@@ -126,7 +126,7 @@ def test_a_prepared_split_is_predicted_and_evaluated(trained: Path) -> None:
     assert scores["n"] == len(predicted) == 12
 
 
-def test_a_damaged_test_image_ends_prediction_without_an_answer_file(
+def test_a_damaged_test_image_ends_prediction_without_a_prediction_file(
     trained: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(trained / "data", tmp_path / "data")

@@ -102,7 +102,7 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
         ("task: skirt\n3: 4", "3: unknown key. "),
     ],
 )
-def test_one_wrong_value_is_one_line_that_says_which(problems, text: str, problem: str) -> None:
+def test_one_wrong_value_is_one_line_that_names_the_key(problems, text: str, problem: str) -> None:
     lines = problems(text)
     assert lines[0] == "c.yaml: 1 error in the configuration"
     assert len(lines) == 2
@@ -153,7 +153,7 @@ def test_one_wrong_value_is_one_line_that_says_which(problems, text: str, proble
         ("data.crp=32", "data.crp: unknown key. Did you mean 'data.crop'?"),
     ],
 )
-def test_a_wrong_override_says_what_is_expected(problems, override: str, problem: str) -> None:
+def test_a_wrong_override_names_what_is_expected(problems, override: str, problem: str) -> None:
     lines = problems("task: skirt\n", override)
     assert len(lines) == 2
     assert lines[1].startswith(problem)

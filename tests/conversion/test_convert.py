@@ -77,7 +77,7 @@ def test_every_tensor_is_used_once_and_comes_back(model: str, layout) -> None:
 
 
 @pytest.mark.parametrize("model", ["resnet18_v2", "resnet50_v2", "mobilenetv2_1.0"])
-def test_answers_of_networks_with_extra_layers(model: str) -> None:
+def test_outputs_of_networks_with_extra_layers(model: str) -> None:
     layout = layouts(model)[0]
     tensors = torch_tensors(model, layout, shapes(model))
     images = np.random.default_rng(1).uniform(-1, 1, (2, 3, 64, 64)).astype(np.float32)

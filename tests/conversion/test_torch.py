@@ -64,7 +64,7 @@ def report(name: str, **values: float) -> None:
 
 
 @pytest.mark.parametrize(("model", "library", "network"), NETWORKS)
-def test_answers_are_those_of_pytorch(
+def test_outputs_are_those_of_pytorch(
     model: str, library: str, network: str, images: np.ndarray, tmp_path: Path
 ) -> None:
     form = FORMS.get(network, "half" if library == "timm" else "safetensors")

@@ -329,7 +329,9 @@ def test_names_tell_of_the_url_and_stay() -> None:
 # The command.
 
 
-def test_the_command_says_what_it_did_in_80_columns(server: ImageServer, tmp_path: Path) -> None:
+def test_the_summary_of_the_command_fits_into_80_columns(
+    server: ImageServer, tmp_path: Path
+) -> None:
     server.pages = {"/a.png": content(encode(".png")), "/b.png": status(404)}
     write_urls(tmp_path, [f"{server.url}/a.png"])
     arguments = ("covers", "download", "--urls", "urls.csv", "--out", "out")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.datasets.questions import list_images, read_images_to_predict
-from fashionai.errors import FashionAIError
+from fashionai.datasets.questions import list_images, names_to_predict, read_images_to_predict
+from fashionai.errors import DataError, FashionAIError
 from fashionai.families import find_task
 from tests.support.images import encode
 
@@ -91,7 +91,7 @@ def test_the_column_of_paths_can_be_named(tmp_path: Path) -> None:
         ("one,two\nx,y\n", "3", "--path-column: found '3', .*t.csv has columns 1 to 2"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(
+def test_a_malformed_list_of_images_is_refused(
     tmp_path: Path, text: str, column: str | None, message: str
 ) -> None:
     write_images(tmp_path, "a.jpg")
@@ -100,7 +100,7 @@ def test_what_cannot_be_asked_is_refused(
         read_images_to_predict(tmp_path / "t.csv", tmp_path, column)
 
 
-def test_cacti_are_asked_for_by_their_own_file(tmp_path: Path) -> None:
+def test_the_images_of_cacti_are_those_of_their_own_file(tmp_path: Path) -> None:
     """In an archive as well: its members are read where they are."""
     (tmp_path / "sample_submission.csv").write_text("id,has_cactus\nb.jpg,0.5\na.jpg,0.5\n")
     with zipfile.ZipFile(tmp_path / "test.zip", "w") as archive:
@@ -122,3 +122,38 @@ def test_fashionais_rows_name_their_task(tmp_path: Path) -> None:
     rows = read_images_to_predict(question, tmp_path)
     assert [row.task for row in rows] == [find_task("pant"), find_task("skirt")]
     assert [row.image for row in rows] == images
+
+
+@pytest.mark.parametrize("folder", ["Images", "Images/holiday", "Images/skirt_length_labels"])
+@pytest.mark.parametrize("head", ["", "path\n"])
+def test_a_list_of_images_in_a_folder_of_that_name(tmp_path: Path, folder: str, head: str) -> None:
+    """FashionAI's rows have such paths too, but name a task or lie in the folder of one."""
+    images = [f"{folder}/a.jpg", f"{folder}/b.jpg"]
+    write_images(tmp_path, *images)
+    (tmp_path / "list.txt").write_text(head + "\n".join(images))
+    rows = read_images_to_predict(tmp_path / "list.txt", tmp_path)
+    assert [(row.image, row.task) for row in rows] == [(image, None) for image in images]
+    assert names_to_predict(tmp_path / "list.txt") == [(image, None) for image in images]
+
+
+def test_a_table_of_images_in_a_folder_of_that_name(tmp_path: Path) -> None:
+    write_images(tmp_path, "Images/a.jpg", "Images/b.jpg")
+    (tmp_path / "t.csv").write_text("path,size\nImages/a.jpg,3\nImages/b.jpg,5\n")
+    rows = read_images_to_predict(tmp_path / "t.csv", tmp_path)
+    assert [row.image for row in rows] == ["Images/a.jpg", "Images/b.jpg"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Images/skirt_length_labels/a.jpg;skirt_length_labels;",
+        "Images/skirt_length_labels/a.jpg,skrit_length_labels,",
+        "Images/a.jpg,skrit_length_labels,",
+        "Images\\skirt_length_labels\\a.jpg,,",
+    ],
+)
+def test_a_damaged_row_of_fashionai_is_no_other_list(tmp_path: Path, row: str) -> None:
+    (tmp_path / "q.csv").write_text(f"{row}\n")
+    write_images(tmp_path, "Images/a.jpg", "Images/skirt_length_labels/a.jpg")
+    with pytest.raises(DataError, match=r"expected image,task,label|unknown task"):
+        read_images_to_predict(tmp_path / "q.csv", tmp_path)

@@ -170,7 +170,7 @@ def test_editors_find_the_schema_beside_the_configuration(inside: Path) -> None:
     assert json.loads(schema.read_text()) == config_schema()
 
 
-def test_a_file_that_is_there_is_kept_unless_told(
+def test_an_existing_file_is_kept_by_default(
     fashionai_data: Path, inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of a known task, which its alias names."""

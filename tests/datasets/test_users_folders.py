@@ -17,7 +17,7 @@ from fashionai.datasets.questions import list_images, read_images_to_predict
 from fashionai.datasets.readers.class_folders import read_class_folders
 from fashionai.datasets.readers.fashionai import (
     read_attribute_data_set,
-    read_labels,
+    read_label_rows,
     read_question_file,
     read_training_images,
 )
@@ -40,7 +40,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_files_that_are_no_photographs_are_left_out_and_told(
+def test_files_that_are_no_photographs_are_left_out_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "fashionai")
@@ -93,7 +93,7 @@ def test_class_folders_know_images_without_suffix(tmp_path: Path) -> None:
     )
 
 
-def test_test_images_without_classes_are_left_out_and_told(tmp_path: Path) -> None:
+def test_test_images_without_classes_are_left_out_and_logged(tmp_path: Path) -> None:
     for name in ("train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg", "test/2.jpg"):
         put(tmp_path / name)
     data_set = read_class_folders("pets", tmp_path)
@@ -191,7 +191,7 @@ def test_backslashes_in_the_competitions_files_are_slashes(tmp_path: Path) -> No
         assert all(Path(row.path).is_file() for row in found)
 
 
-def test_a_header_and_an_encoding_of_the_competitions_files_are_told(
+def test_a_header_and_an_encoding_of_the_competitions_files_are_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "fashionai")
@@ -203,7 +203,7 @@ def test_a_header_and_an_encoding_of_the_competitions_files_are_told(
         f"{labels}: the first row is the header: 'image', 'task', 'label'",
     ]
     assert read_attribute_data_set(tmp_path, SKIRT).guesses == expected
-    assert len(list(read_labels(labels))) == 1
+    assert len(list(read_label_rows(labels))) == 1
     assert messages(caplog) == expected
 
 

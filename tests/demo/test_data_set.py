@@ -115,7 +115,7 @@ def test_bands_fit_the_classes_and_never_touch() -> None:
 
 
 @pytest.mark.parametrize("task", DEMO_TASKS)
-def test_colours_alone_say_little(demo: Path, task: str) -> None:
+def test_colours_alone_predict_little(demo: Path, task: str) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     features, labels = [], []
     for file, name, letters in rows(demo / LABELS):
@@ -129,3 +129,17 @@ def test_colours_alone_say_little(demo: Path, task: str) -> None:
     model = linear_model.LogisticRegression(C=10, max_iter=1000)
     model.fit(features[:half], labels[:half])
     assert model.score(features[half:], labels[half:]) < 0.35
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_overwriting_removes_the_images_of_the_earlier_demo_alone(
+    tmp_path: Path, seed: int
+) -> None:
+    small(tmp_path / "out", seed)
+    own = tmp_path / f"out/base/Images/{DEMO_TASKS[0]}/{'0' * 32}.jpg"
+    own.write_bytes(b"of another data set")
+    write_demo(tmp_path / "out", train_per_task=5, test_per_task=2, seed=3, overwrite=True)
+    write_demo(tmp_path / "fresh", train_per_task=5, test_per_task=2, seed=3)
+    assert own.read_bytes() == b"of another data set"
+    own.unlink()
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")

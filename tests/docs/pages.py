@@ -49,6 +49,7 @@ SMALLER = {
 }
 REPLACED = {
     "/usr/share/datasets/fashion-mnist": "idx",
+    "--gpus 0,1,2,3": "--device cpu",
     "--gpus 0,1": "--device cpu",
     "mobilenetv2_1.0 --from package": "resnet18_v1b --from weights.params",
     "resnet50-0676ba61.pth --model resnet50_v1b": "weights.params --model resnet18_v1b",

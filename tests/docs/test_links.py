@@ -55,7 +55,7 @@ def test_the_readme_leads_to_every_page(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_every_page_says_what_it_is_good_for(page: Path) -> None:
+def test_every_page_begins_with_its_purpose(page: Path) -> None:
     title, _, opening = page.read_text(encoding="utf-8").splitlines()[:3]
     assert title.startswith("# ")
     assert opening.startswith("After reading this page you ")

@@ -61,15 +61,14 @@ def test_both_formats_compute_what_predict_does(
     np.testing.assert_allclose(probabilities, expected, atol=2e-6)
 
 
-def output_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
-    """Task, class and probability of each line that it prints."""
+def run_the_pages_example(folder: Path, image: Path) -> subprocess.CompletedProcess[str]:
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) <= 30
     home = folder / "home"
     home.mkdir(exist_ok=True)
     # As a user runs it: without the switch that the tests set for themselves.
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program, str(image)],
         cwd=folder,
         env=environment,
@@ -77,8 +76,13 @@ def output_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
         text=True,
         timeout=60,
     )
+
+
+def output_of_the_pages_example(folder: Path, image: Path) -> list[list[str]]:
+    """Task, class and probability of each line that it prints."""
+    done = run_the_pages_example(folder, image)
     assert done.returncode == 0, done.stderr
-    assert list(home.rglob("*")) == [], "ONNX Runtime wrote to the home folder"
+    assert list((folder / "home").rglob("*")) == [], "ONNX Runtime wrote to the home folder"
     return [line.rsplit(maxsplit=2) for line in done.stdout.splitlines()]
 
 
@@ -150,7 +154,7 @@ def test_the_pages_example_takes_several_tasks(
     check_the_pages_example(run, tmp_path, images_to_predict(tmp_path)[0])
 
 
-def test_the_description_says_how_to_use_the_model(run: Run, tmp_path: Path) -> None:
+def test_the_description_holds_what_is_needed_to_use_the_model(run: Run, tmp_path: Path) -> None:
     assert fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "out") == 0
     described = json.loads((tmp_path / "out/model.json").read_text())
     shape = ["N", 32, 32, 3]
@@ -199,6 +203,16 @@ def test_a_file_in_the_place_of_the_folder_is_refused(
     assert file.read_text() == "mine"
 
 
+def test_the_pages_example_refuses_what_is_no_image(run: Run, tmp_path: Path) -> None:
+    assert (
+        fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "exported") == 0
+    )
+    (tmp_path / "notes.jpg").write_text("no image")
+    done = run_the_pages_example(tmp_path, tmp_path / "notes.jpg")
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path}/notes.jpg: not an image that OpenCV can read\n"
+
+
 DIE = """\
 import os, signal, sys
 from pathlib import Path
@@ -221,7 +235,44 @@ def test_a_killed_export_is_repeated_into_the_same_folder(run: Run, tmp_path: Pa
     (out / "mine.txt").unlink()
     assert fashionai(*export) == 0
     assert sorted(file.name for file in out.iterdir()) == ["model.json", "model.onnx"]
-    assert fashionai(*export) == 2
+    # A whole export is replaced, also beside files of others.
+    (out / "mine.txt").write_text("")
+    assert fashionai(*export) == 0
+
+
+@pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's, of every graph
+def test_an_earlier_export_is_replaced_and_nothing_else_is_touched(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def export(format_name: str) -> object:
+        return fashionai("export", "--run", run, "--format", format_name, "--out", out)
+
+    def names() -> list[str]:
+        return sorted(file.name for file in out.iterdir())
+
+    (out / "mine.txt").write_text("mine")
+    assert export("onnx") == 2
+    assert "out: is not empty and holds no earlier export. Name " in capsys.readouterr().err
+    (out / "mine.txt").unlink()
+    assert export("onnx") == 0
+    size = (out / "model.onnx").stat().st_size
+    (out / "mine.txt").write_text("mine")
+    (out / "model.onnx").write_bytes(b"older")
+    assert export("onnx") == 0
+    # The names of layers, which have numbers, may have other lengths.
+    assert (out / "model.onnx").stat().st_size == pytest.approx(size, rel=0.01)
+    # The files of the other format do not stay behind.
+    assert export("gluon") == 0
+    assert names() == ["mine.txt", "model-0000.params", "model-symbol.json", "model.json"]
+    (out / "model.onnx").write_bytes(b"mine")
+    assert export("onnx") == 2
+    assert "model.onnx: is no part of the earlier export there" in capsys.readouterr().err
+    assert (out / "model.onnx").read_bytes() == b"mine"
+    assert (out / "mine.txt").read_text() == "mine"
+    assert json.loads((out / "model.json").read_text())["format"] == "gluon"
 
 
 def test_a_file_that_cannot_be_written_leaves_none(run: Run, tmp_path: Path) -> None:

@@ -52,8 +52,9 @@ def test_tensors_have_torchvisions_names_and_shapes(
     assert described["columns"] == {"skirt_length_labels": [0, 6], "pant_length_labels": [6, 12]}
     assert (described["resize_short"], described["crop"]) == (72, 64)
     assert (described["mean"], described["std"]) == ([0.5, 0.4, 0.3], [0.1, 0.2, 0.3])
+    (tmp_path / "out/model.json").write_text("{}")
     assert export(run, tmp_path / "out") == 2
-    assert "out: is not empty" in capsys.readouterr().err
+    assert "out: is not empty and holds no earlier export" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

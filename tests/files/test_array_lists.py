@@ -129,7 +129,12 @@ def test_each_number_is_checked(sound: Path) -> None:
         sound.write_bytes(changed)
         with pytest.raises(DamagedArraysError, match=words):
             read_array_list(sound)
-    for changed in (data + b"\0", data.replace(b"arg:int8", b"arg:bool")):
+    for changed in (
+        data + b"\0",
+        data.replace(b"arg:int8", b"arg:bool"),
+        # MXNet ends names at a NUL: two arrays would have one name.
+        data.replace(b"arg:int8", b"arg:in\0x"),
+    ):
         sound.write_bytes(changed)
         with pytest.raises(DamagedArraysError):
             read_array_list(sound)
@@ -152,3 +157,11 @@ def test_a_damaged_file_is_refused_by_its_name(sound: Path) -> None:
     sound.write_bytes(sound.read_bytes()[:-100])
     with pytest.raises(WeightsError, match=r"sound\.params: damaged: "):
         read_parameters(sound)
+
+
+def test_names_that_differ_in_their_prefix_alone(tmp_path: Path) -> None:
+    """The prefixes of exported networks are left out: one of the arrays would be lost."""
+    file = tmp_path / "two.params"
+    mx.nd.save(str(file), {"arg:weight": mx.nd.ones((2,)), "weight": mx.nd.zeros((2,))})
+    with pytest.raises(WeightsError, match=r"two\.params: two arrays of one name"):
+        read_parameters(file)

@@ -106,7 +106,7 @@ def test_what_is_no_regular_file_is_refused() -> None:
     assert "no regular file" in refusal(Path("/dev/null"), TABLE, overwrite=True)
 
 
-def test_places_are_tried() -> None:
+def test_places_of_outputs_are_checked() -> None:
     write("file", "text")
     assert "file is not a folder" in refusal(Path("file/x.csv"), TABLE)
     assert "file is not a folder" in refusal(Path("file/deep/x.csv"), TABLE)

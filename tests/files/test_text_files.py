@@ -29,7 +29,7 @@ def write(folder: Path, data: bytes) -> Path:
         ("utf-16", "UTF-16"),
     ],
 )
-def test_the_encoding_is_recognized_and_told(tmp_path: Path, codec: str, name: str) -> None:
+def test_the_encoding_is_recognized_and_logged(tmp_path: Path, codec: str, name: str) -> None:
     path = write(tmp_path, CHINESE.encode(codec))
     found = read_text(path, "rows")
     assert found.text == CHINESE

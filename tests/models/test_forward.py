@@ -55,7 +55,7 @@ class Watched(mx.gluon.nn.Dense):
 
 @pytest.mark.parametrize("devices", [1, 2])
 @pytest.mark.parametrize("rows", [1, 7, IMAGES_PER_THREAD, IMAGES_PER_THREAD + 1, 43])
-def test_the_cpu_computes_parts_of_one_size_and_every_row_gets_its_own_answer(
+def test_the_cpu_computes_parts_of_one_size_and_every_image_gets_its_own_output(
     rows: int, devices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forward, "compute_threads", lambda: 1)

@@ -50,7 +50,7 @@ def test_a_frozen_network_learns_its_output_alone(name: str) -> None:
     assert set() < changed(network, before) <= names
 
 
-def test_frozen_layers_answer_in_training_as_elsewhere() -> None:
+def test_frozen_layers_compute_the_same_in_training_and_evaluation() -> None:
     network = build_network("resnet18_v2", 4, 64)
     freeze(network, "head", 64)
     images = mx.nd.array(np.random.default_rng(1).normal(size=(3, 3, 64, 64)))

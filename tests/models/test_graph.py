@@ -36,7 +36,7 @@ def network_and_images(name: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_graphs_answer_as_their_network_does(tmp_path: Path, name: str) -> None:
+def test_graphs_compute_what_their_network_does(tmp_path: Path, name: str) -> None:
     network, images = network_and_images(name)
     expected = network(images).asnumpy()
     graph = trace(network)

@@ -112,7 +112,7 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
             load()
 
 
-def test_unknown_names_and_impossible_crops_are_said_in_one_line() -> None:
+def test_unknown_names_and_impossible_crops_are_errors_of_one_line() -> None:
     with pytest.raises(FashionAIError) as error:
         build_network("resnet50v2", 6, 224)
     assert str(error.value) == (

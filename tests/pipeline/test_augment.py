@@ -64,7 +64,7 @@ def test_random_crops_lie_inside_and_take_every_offset_alike(size: tuple[int, in
 
 
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 1.0])
-def test_mirrors_come_as_often_as_asked(p: float) -> None:
+def test_mirrors_have_the_given_probability(p: float) -> None:
     data = DataConfig(resize_short=20, crop=16, augment=[RandomCrop(), Mirror(p=p)])
     image = coordinates(20, 22)
     draws = 2000

@@ -22,7 +22,9 @@ def noise(height: int, width: int) -> np.ndarray:
 
 @settings(max_examples=80, deadline=None)
 @given(SIDES, SIDES, st.integers(8, 300))
-def test_the_short_side_is_as_asked_and_the_long_one_in_proportion(height, width, size) -> None:
+def test_the_short_side_is_the_given_one_and_the_long_side_in_proportion(
+    height, width, size
+) -> None:
     resized = resize_short(noise(height, width), size)
     assert min(resized.shape[:2]) == size
     assert abs(resized.shape[0] - height * size / min(height, width)) <= 0.5 + 1e-6

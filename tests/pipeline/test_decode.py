@@ -31,7 +31,9 @@ def encode(image: Image.Image, format: str = "JPEG", **options) -> bytes:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(8, 900), st.integers(8, 900), st.integers(8, 500), st.booleans())
-def test_the_short_side_is_never_smaller_than_asked(width, height, short, progressive) -> None:
+def test_the_short_side_is_never_smaller_than_the_given_one(
+    width, height, short, progressive
+) -> None:
     data = encode(picture(width, height), quality=60, progressive=progressive)
     image = decode(data, short, "a.jpg")
     smallest = min(image.shape[:2])
@@ -97,7 +99,7 @@ def test_the_cameras_orientation_is_applied(orientation: int, short: int) -> Non
     assert np.abs(small.astype(int) - decoded).mean() < 3
 
 
-def test_a_header_tells_the_size_without_decoding() -> None:
+def test_the_size_is_read_from_the_header_without_decoding() -> None:
     assert read_header(encode(picture(33, 21))) == (33, 21)
     data = encode(picture(33, 21), "PNG")
     assert read_header(data) == (33, 21)

@@ -271,7 +271,7 @@ def boxes(step: RandomResizedCrop, height: int, width: int, draws: int) -> list[
     return found
 
 
-def test_random_shares_have_the_areas_and_ratios_asked_for() -> None:
+def test_random_shares_have_the_given_areas_and_ratios() -> None:
     step = RandomResizedCrop(area=[0.1, 0.3], ratio=[0.5, 2.0])
     found = boxes(step, 1000, 1000, 2000)
     check_uniform([box.height * box.width / 1e6 for box in found], 0.0999, 0.3001)

@@ -58,7 +58,7 @@ def test_bytes_between_the_segments_of_a_jpeg_are_skipped(
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_missing_end_marker_is_told_from_missing_data(progressive: bool) -> None:
+def test_a_missing_end_marker_is_distinguished_from_missing_data(progressive: bool) -> None:
     data = encode(picture((200, 150)), "JPEG", quality=90, progressive=progressive)
     assert find_damage(data[:-2]) == NO_END_MARKER
     assert find_damage(data[: len(data) // 2]) == NO_IMAGE_DATA
@@ -272,7 +272,9 @@ def test_lossless_formats_decode_to_the_same_pixels(format_name: str) -> None:
         (b"\x89HDF\r\n\x1a\n" + bytes(99), False),
     ],
 )
-def test_images_are_told_from_other_files_by_content(content: bytes, expected: bool) -> None:
+def test_images_are_distinguished_from_other_files_by_content(
+    content: bytes, expected: bool
+) -> None:
     assert is_image(io.BytesIO(content)) is expected
 
 
@@ -304,7 +306,7 @@ def test_a_jpeg_2000_that_ends_early_does_not_end_the_process(mode: str) -> None
 
 
 @pytest.mark.parametrize("switched_on", [False, True])
-def test_truncation_is_found_although_a_library_tells_pillow_to_ignore_it(
+def test_truncation_is_found_although_a_library_makes_pillow_ignore_it(
     switched_on: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """GluonCV does so when it is imported. The setting stays as it was."""

@@ -22,7 +22,7 @@ def has_box(mixing: Mixing) -> bool:
     return set(np.unique(mixing.weights)) <= {0, 1}
 
 
-def test_nothing_is_mixed_unless_asked_for() -> None:
+def test_nothing_is_mixed_by_default() -> None:
     rng = np.random.default_rng(0)
     assert draw_mixing(LossConfig(), 6, 32, rng) is None
     assert rng.random() == np.random.default_rng(0).random()

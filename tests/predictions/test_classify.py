@@ -101,7 +101,7 @@ def test_runs_of_one_task_are_averaged() -> None:
     assert both == pytest.approx({name: (one[name] + other[name]) / 2 for name in one}, abs=2e-8)
 
 
-def test_all_tasks_are_told_of_every_image(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_image_has_a_line_for_each_task(capsys: pytest.CaptureFixture[str]) -> None:
     """Without --run: each task by its run."""
     images = some_images(2)
     assert fashionai("classify", *images) == 0
@@ -151,6 +151,25 @@ def test_csv_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]) -> 
     assert captured.out == Path("classes.csv").read_text()
     assert captured.err == ""
     assert not Path("-").exists()
+
+
+def test_files_of_a_folder_that_are_no_images_are_named_as_predict_names_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for image in some_images(2):
+        shutil.copy(image, tmp_path)
+    (tmp_path / "notes.txt").write_text("of no interest")
+    line = f"{tmp_path}: 1 file skipped because it is not an image: notes.txt"
+    run = ("--run", "runs/skirt", "--crops", "1")
+    assert fashionai("predict", *run, "--questions", tmp_path, "--out", "named.csv") == 0
+    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert fashionai("classify", *run, tmp_path) == 0
+    assert capsys.readouterr().out.splitlines().count(line) == 1
+    for option in ("--csv", "--json"):
+        assert fashionai("classify", *run, option, "-", tmp_path) == 0
+        captured = capsys.readouterr()
+        assert captured.err.splitlines() == [line]
+        assert line not in captured.out
 
 
 def test_a_url_is_classified_as_its_file(server: ImageServer) -> None:
@@ -259,9 +278,9 @@ def test_bad_images_are_left_out_and_listed(
     printed = capsys.readouterr()
     assert [each["image"] for each in json.loads(printed.out)] == [str(sound)]
     lines = printed.err.splitlines()
-    assert lines[0].startswith(f"left out: {bad}: cannot be used: truncated")
+    assert lines[0].startswith(f"left out: {bad}: truncated")
     assert lines[1].startswith(f"left out: {urls[0]}: ")
     assert "404" in lines[1]
-    assert lines[2] == f"left out: {urls[1]}: cannot be used: not an image"
+    assert lines[2] == f"left out: {urls[1]}: not an image"
     assert fashionai("classify", *options, "--skip-bad", bad) == 2
     assert capsys.readouterr().err.endswith("Error: no image is left to classify\n")

@@ -270,7 +270,9 @@ def test_a_threshold_that_decides_nothing_is_refused(
         ("0,aldi,0.5", r"2: 0 was already predicted at .*l\.csv:1"),
     ],
 )
-def test_a_malformed_row_of_answers_is_refused(tmp_path: Path, line: str, message: str) -> None:
+def test_a_malformed_row_of_predicted_labels_is_refused(
+    tmp_path: Path, line: str, message: str
+) -> None:
     (tmp_path / "l.csv").write_text(f"0,adidas,0.5\n{line}\n")
     with pytest.raises(FashionAIError, match=message):
         read_predicted_labels(tmp_path / "l.csv")

@@ -36,7 +36,7 @@ def answers_of(path: str, *arguments: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("share", ["0", "0.5"])
-def test_a_file_of_answers_has_the_official_figures(work: Path, share: str) -> None:
+def test_a_file_of_predicted_labels_has_the_official_figures(work: Path, share: str) -> None:
     """Whether no-logo was learnt or not: the file does not tell, and need not."""
     prepare = ["--task", "logos", "--data", str(work), "--no-logo-share", share]
     assert fashionai("prepare", *prepare) == 0
@@ -53,7 +53,7 @@ def test_a_file_of_answers_has_the_official_figures(work: Path, share: str) -> N
     assert 0.4 < expected[2] < 0.9
 
 
-def test_a_table_at_a_threshold_is_as_good_as_the_file_of_its_answers(
+def test_a_table_at_a_threshold_scores_as_the_file_of_its_labels(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Probabilities of brands alone, for images of brands and of none."""

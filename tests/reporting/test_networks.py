@@ -10,7 +10,7 @@ from fashionai.models.catalogue import CATALOGUE
 from tests.support.commands import fashionai
 
 
-def test_the_table_fits_and_says_what_is_local(
+def test_the_table_fits_and_marks_local_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MXNET_HOME", str(tmp_path))

@@ -173,7 +173,7 @@ def test_titles_do_not_touch_each_other_or_the_images(columns: int) -> None:
 
 
 @pytest.mark.parametrize("of_one_image", [False, True])
-def test_the_command_writes_a_png_and_says_so(config, capsys, of_one_image) -> None:
+def test_the_command_writes_a_png_and_prints_its_name(config, capsys, of_one_image) -> None:
     capsys.readouterr()
     extra = ["--image", str(training_files()[0])] if of_one_image else []
     main(["preview", "--config", "c.yaml", "--out", "p.png", "--rows", "2", "--columns=3", *extra])

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from fashionai.reporting.speeds import Speeds, advice, bottleneck, speed_table
+from fashionai.reporting.speeds import MeasuredSpeeds, advice, bottleneck, speed_table
 
-BALANCED = Speeds(
+BALANCED = MeasuredSpeeds(
     threads=8,
     on_gpu=False,
     batch_size=32,

@@ -23,7 +23,7 @@ from fashionai.runs import Run, create_run
 from fashionai.tasks import Task, tasks_to_json
 
 
-def test_a_classifier_that_answers_one_class_is_seen_for_what_it_is() -> None:
+def test_the_tables_show_that_a_classifier_predicts_one_class_alone() -> None:
     """80 of 100 rows are of class 2, and every row is answered so."""
     truth = np.repeat([0, 1, 2], [15, 5, 80])
     probabilities = np.tile([0.2, 0.1, 0.7], (100, 1))
@@ -70,25 +70,29 @@ def make_run(folder: Path, name: str, tasks: list[str], score: float, finished: 
 
 
 def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
-    """A run without a finished epoch has no scores yet."""
+    """A run without a finished epoch has no scores yet, and one that was just made no classes."""
+    stopped = make_run(tmp_path, "stopped", ["skirt"], 0, finished=False)
+    stopped.folder.metrics_file.unlink()
     runs = [
+        Run(create_run(tmp_path / "begun")),
+        stopped,
         make_run(tmp_path, "a", ["skirt"], 0.7, finished=False),
         make_run(tmp_path, "b", ["skirt"], 0.9, finished=True),
         make_run(tmp_path, "c", ["coat"], 0.1, finished=True),
         make_run(tmp_path, "d", ["skirt", "coat", "pant", "neck"], 0.8, finished=True),
-        Run(create_run(tmp_path / "begun")),
     ]
     lines = run_table(runs).splitlines()
     names = [Path(line.split()[0]).name for line in lines[1:-1]]
-    assert names == ["begun", "c", "b", "a", "d"]
-    assert lines[2].split()[1:] == ["coat", "7*", "0.1000", "0.5000"]
+    assert names == ["c", "b", "a", "stopped", "d", "begun"]
+    assert lines[1].split()[1:] == ["coat", "7*", "0.1000", "0.5000"]
     assert lines[5].split()[1:] == ["4", "tasks", "7*", "0.8000", "0.5000"]
-    assert lines[4].split()[1:] == ["skirt", "7", "0.7000", "0.5000"]
-    assert lines[1].split()[1:] == ["?", "0", "-", "-"]
+    assert lines[3].split()[1:] == ["skirt", "7", "0.7000", "0.5000"]
+    assert lines[4].split()[1:] == ["skirt", "0", "-", "-"]
+    assert lines[6].split()[1:] == ["?", "0", "-", "-"]
 
 
 @pytest.mark.parametrize("task", known_tasks(), ids=lambda task: task.short_name)
-def test_every_class_of_a_task_is_told_within_the_terminal(task: Task) -> None:
+def test_every_class_of_a_task_is_printed_within_80_columns(task: Task) -> None:
     first, *rest = task_lines(task, "prepared")
     assert first.endswith(f": {len(task.classes)} classes, prepared")
     assert " ".join(line.strip() for line in rest).split(", ") == list(task.classes)

@@ -76,6 +76,14 @@ def test_all_tasks_without_a_run_are_named(tmp_path: Path) -> None:
         best_finished_runs([find_task("skirt"), find_task("pant")], find_runs(tmp_path))
     assert "no finished run of skirt_length_labels, pant_length_labels" in str(error.value)
     assert f"unfinished: {tmp_path / 'c'}" in str(error.value)
+    assert f"Finish it with fashionai train --run {tmp_path / 'c'} --resume, name one" in str(
+        error.value
+    )
+    # The unfinished run is of another task than the first one that is missing.
+    with pytest.raises(
+        FashionAIError, match="Train one with fashionai train --config configs/pant"
+    ):
+        best_finished_runs([find_task("pant"), find_task("skirt")], find_runs(tmp_path))
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"best": 3}', "null"])

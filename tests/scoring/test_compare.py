@@ -86,7 +86,7 @@ def test_the_worked_example(pets: Path) -> None:
     assert compared.mean_difference == pytest.approx(5 * 1.2 / (8 * 3))
 
 
-def test_without_labels_nobody_is_right(pets: Path) -> None:
+def test_without_labels_no_prediction_is_correct(pets: Path) -> None:
     compared = compare(pets)
     assert compared.name == "table"
     assert compared.outcomes().rows == 0

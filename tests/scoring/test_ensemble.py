@@ -156,7 +156,7 @@ def naive_score(case: Case, weights: Sequence[float], by: str) -> float:
 
 @pytest.mark.parametrize("by", ["map", "accuracy", "log_loss"])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_search_tells_true_scores_and_is_never_worse_than_a_file_or_their_mean(
+def test_the_search_returns_true_scores_and_is_never_worse_than_a_file_or_their_mean(
     by: str, seed: int
 ) -> None:
     case = make_case(seed, files=4)
@@ -222,7 +222,7 @@ def test_rows_without_a_label_are_counted() -> None:
         search_weights(joined, some, ("p", "l"))
 
 
-def test_labels_may_hold_more_rows_and_the_file_scores_what_the_search_told(
+def test_labels_may_hold_more_rows_and_the_file_has_the_scores_of_the_search(
     tmp_path: Path,
 ) -> None:
     write_files(tmp_path, 3, seed=5)

@@ -50,6 +50,8 @@ def test_script_is_executable_and_parses(script: Path) -> None:
         ("setup.sh", ["--dev", "cpu"], "unknown argument 'cpu'"),
         ("setup.sh", [""], "unknown argument ''"),
         ("setup.sh", ["--cpu", "--gpu"], "give one of --cpu and --gpu"),
+        ("setup.sh", ["--torch", "--no-torch"], "give one of --torch and --no-torch"),
+        ("setup.sh", ["--torch", "--gpu"], "--gpu and --torch exclude each other: "),
         ("check.sh", ["--fast"], "takes no arguments, got '--fast'"),
         ("test.sh", ["--slwo"], "unrecognized arguments: --slwo"),
         ("test.sh", ["-k"], "argument -k: expected one argument"),

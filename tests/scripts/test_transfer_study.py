@@ -67,7 +67,7 @@ def table_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
 
 
-def test_all_methods_are_trained_once_and_told(
+def test_all_methods_are_trained_once_and_listed(
     script: ModuleType,
     weights: Path,
     data: Path,

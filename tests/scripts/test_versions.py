@@ -76,8 +76,8 @@ def test_each_version_has_its_environment(project: Path, tmp_path: Path) -> None
     ]
     notes = (project / "notes").read_text().splitlines()
     assert notes[::2] == [
-        f"setup .venv-3.9 {found[0]} --cpu --dev",
-        f"setup .venv-3.12 {found[2]} --cpu --dev",
+        f"setup .venv-3.9 {found[0]} --cpu --dev --no-torch",
+        f"setup .venv-3.12 {found[2]} --cpu --dev --no-torch",
     ]
     for line, environment in zip(notes[1::2], (".venv-3.9", ".venv-3.12")):
         name, *arguments = line.split()

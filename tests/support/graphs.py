@@ -10,6 +10,7 @@ import numpy as np
 from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.description import NetworkDescription
+from fashionai.models.graph import changed_symbol
 from fashionai.models.zoo import build_network
 
 mx = import_mxnet()
@@ -26,14 +27,39 @@ class Computed(NamedTuple):
     statistics: dict[str, np.ndarray]
 
 
-def randomise(network: Any, seed: int = 0) -> None:
-    """Set what a fresh network has as zeros and ones to random values."""
-    rng = np.random.default_rng(seed)
+def randomise(network: Any, crop: int) -> None:
+    """Set what a fresh network has as zeros and ones to random values.
+
+    The running statistics are near those of images, as after training: in deep networks
+    activations would grow by powers of ten otherwise, and rounding with them.
+    """
+    rng = np.random.default_rng(0)
     for name, parameter in network.collect_params().items():
-        if name.endswith(("gamma", "running_var")):
+        if name.endswith("gamma"):
             parameter.set_data(mx.nd.array(rng.uniform(0.5, 1.5, parameter.shape)))
-        elif name.endswith(("beta", "bias", "running_mean")):
+        elif name.endswith(("beta", "bias")):
             parameter.set_data(mx.nd.array(rng.normal(0, 0.2, parameter.shape)))
+    _measure_statistics(network, crop)
+    for name, parameter in network.collect_params().items():
+        values = parameter.data().asnumpy()
+        if name.endswith("running_mean"):
+            parameter.set_data(mx.nd.array(values + rng.normal(0, 0.2, values.shape)))
+        elif name.endswith("running_var"):
+            noise = rng.uniform(0.7, 1.5, values.shape)
+            parameter.set_data(mx.nd.array(values * noise + 0.2 * values.mean() + 0.1))
+
+
+def _measure_statistics(network: Any, crop: int) -> None:
+    """Set the running statistics to those of random images."""
+    graph = json.loads(network(mx.sym.var("data")).tojson())
+    for node in graph["nodes"]:
+        if node["op"] == "BatchNorm":
+            node["attrs"]["momentum"] = "0"
+    parameters = dict(network.collect_params().items())
+    values = {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
+    computed = by_mxnet(changed_symbol(graph), values, random_images(crop, count=3))
+    for name, statistics in computed.statistics.items():
+        parameters[name].set_data(mx.nd.array(statistics))
 
 
 def random_network(name: str, classes: int = 5) -> tuple[Any, int]:
@@ -44,7 +70,7 @@ def random_network(name: str, classes: int = 5) -> tuple[Any, int]:
             network = build_network(name, classes, crop, init_magnitude=6)
         except ConfigError:
             continue
-        randomise(network)
+        randomise(network, crop)
         return network, crop
     raise AssertionError(f"{name} takes no images of {CROPS} pixels")
 

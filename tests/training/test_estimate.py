@@ -27,7 +27,7 @@ def test_durations_read_like_speech(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_forty_epochs_of_resnet50_without_a_gpu_are_said_to_take_days() -> None:
+def test_forty_epochs_of_resnet50_without_a_gpu_are_estimated_at_days() -> None:
     config = Config(task="skirt")
     # 17,400 training and 1,933 validation images at 4.3 images/s: 40 * (17,400 + 644) / 4.3 s.
     lines = estimate_lines(config, 1 / 4.3, 17_400, 1_933, 0, [mx.cpu()], 1.5)

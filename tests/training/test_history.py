@@ -183,7 +183,7 @@ def history(run: Path) -> list[dict[str, float]]:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(handle)]
 
 
-def test_a_run_that_stops_early_says_so_and_is_finished(prepared: Path) -> None:
+def test_a_run_that_stops_early_is_logged_and_finished(prepared: Path) -> None:
     """No epoch can gain 0.9 over the first: patience 2 ends the run after the third."""
     config = write_config(prepared, epochs=9)
     early = ["early_stopping.patience=2", "early_stopping.min_delta=0.9"]

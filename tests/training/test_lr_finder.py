@@ -146,7 +146,7 @@ def test_rates_far_too_high_end_at_once(config: Config) -> None:
     assert found.suggestion is None
 
 
-def test_a_network_that_answers_nothing_is_told(config: Config, tmp_path: Path) -> None:
+def test_a_network_whose_first_loss_is_nan_is_refused(config: Config, tmp_path: Path) -> None:
     learner = GluonLearner(config, read_samples(config, "train"), [mx.cpu()])
     for parameter in learner.network.collect_params().values():
         parameter.set_data(parameter.data() * float("nan"))

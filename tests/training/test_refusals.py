@@ -155,7 +155,7 @@ def test_a_closed_terminal_and_a_second_signal_save_the_state(
     assert "Traceback" not in output
 
 
-def test_an_output_that_nobody_reads_does_not_end_a_training(work: Path) -> None:
+def test_a_closed_pipe_does_not_end_a_training(work: Path) -> None:
     """As ``train | head -1``, and ``2>&1 | tee`` when Ctrl-C has ended tee first."""
     command = f"{sys.executable} -m fashionai train --config small.yaml --run runs/piped 2>&1"
     subprocess.run(["bash", "-c", f"{command} | head -1"], timeout=120, check=True)
@@ -208,3 +208,16 @@ def test_a_resume_of_a_killed_beginning_trains_there(work: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert Run.open(run).is_finished
     assert [path.name for path in Path("runs").iterdir()] == ["begun"]
+
+
+def test_the_lock_that_a_kill_leaves_in_a_finished_run_is_removed(work: Path) -> None:
+    """Killed before it could remove the lock; the lock of a live process stays."""
+    arguments = ("train", "--config", "small.yaml", "--run", "runs/done", "--resume", "epochs=1")
+    assert run_cli(*arguments, cwd=work).returncode == 0
+    lock = Path("runs/done/.lock")
+    lock.touch()
+    assert run_cli(*arguments, cwd=work).returncode == 0
+    assert not lock.exists()
+    with locked(lock, RunError("busy")):
+        assert run_cli(*arguments, cwd=work).returncode == 0
+        assert lock.exists()

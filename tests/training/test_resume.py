@@ -5,11 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +19,7 @@ from fashionai.training import trainer as trainer_module
 from fashionai.training.checkpoint import save_state
 from fashionai.training.trainer import Trainer
 from tests.support.commands import run_cli
+from tests.support.pausing import go_on, start_until
 from tests.support.resuming import (
     Moment,
     assert_same_end,
@@ -33,24 +29,6 @@ from tests.support.resuming import (
 from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
-
-
-def start_training(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "fashionai", "train", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "the run did not get that far"
-        time.sleep(0.002)
 
 
 EVERYTHING = """\
@@ -86,18 +64,15 @@ def uninterrupted(two_tasks: Path, request: pytest.FixtureRequest) -> tuple[Path
     return two_tasks / run, config
 
 
-def at_least(history_file: Path, epochs: int) -> bool:
-    return history_file.is_file() and len(history_file.read_text().splitlines()) > epochs
-
-
 def test_killed_twice_and_resumed(two_tasks: Path, uninterrupted: tuple[Path, Path]) -> None:
     whole, config = uninterrupted
     run = whole.with_name(f"{whole.name}-killed")
     begin = ["--config", str(config), "--run", str(run)]
     resume = ["--run", str(run), "--resume"]
     for arguments, epochs in ((begin, 1), (resume, 2)):
-        process = start_training(two_tasks, *arguments)
-        wait_for(partial(at_least, run / "history.csv", epochs), process)
+        process = start_until(
+            run / "history.csv", "train", *arguments, cwd=two_tasks, lines=1 + epochs
+        )
         process.kill()
         process.communicate()
         assert not Run(RunFolder(run)).is_finished
@@ -221,12 +196,18 @@ def test_a_polite_stop_saves_inside_the_epoch(
     """Dropout's random numbers have to go on where they stopped, too."""
     whole, config = with_dropout
     run = whole.with_name(f"dropout-{number}")
-    process = start_training(prepared, "--config", str(config), "--run", str(run))
-    wait_for(partial(at_least, run / "history.csv", 1), process)
-    time.sleep(0.3)
-    process.send_signal(number)
+    # Of the 84 images of an epoch, 16 are opened before the first step.
+    process = start_until(
+        run / "history.csv",
+        *("train", "--config", config, "--run", run),
+        cwd=prepared,
+        lines=2,
+        images=40,
+    )
+    go_on(process, number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
+    assert "stopped in epoch 2 after step " in output
     assert f"Resume with: fashionai train --run {run} --resume" in output
     assert "Traceback" not in output
     resumed = run_cli("train", "--run", run, "--resume", cwd=prepared)

@@ -70,7 +70,7 @@ def rows_of(*answered: int) -> list[dict[str, float]]:
     return [{"val_predicted_classes": count} for count in answered]
 
 
-def test_a_collapse_is_said_once_and_not_of_a_beginning() -> None:
+def test_a_collapse_is_logged_once_and_not_at_the_beginning() -> None:
     assert not just_collapsed(rows_of(1), epochs=5)
     assert just_collapsed(rows_of(1), epochs=1)
     assert just_collapsed(rows_of(1, 1), epochs=5)
@@ -79,7 +79,7 @@ def test_a_collapse_is_said_once_and_not_of_a_beginning() -> None:
     assert not just_collapsed(rows_of(1, 2, 3), epochs=5)
 
 
-def test_a_collapse_of_few_images_is_said_after_three_epochs() -> None:
+def test_a_collapse_of_few_images_is_logged_after_three_epochs() -> None:
     said = [just_collapsed(rows_of(*[2, 1, 1, 1, 1][:n]), epochs=9, images=3) for n in range(1, 6)]
     assert said == [False, False, False, True, False]
     assert just_collapsed(rows_of(1, 1, 1), epochs=9, images=3)
@@ -87,7 +87,7 @@ def test_a_collapse_of_few_images_is_said_after_three_epochs() -> None:
     assert not just_collapsed(rows_of(1), epochs=1, images=3)
 
 
-def test_a_rate_far_too_high_is_told(folder: Path) -> None:
+def test_a_rate_that_is_far_too_high_is_reported(folder: Path) -> None:
     """A network whose ReLUs have all died answers its bias, whatever it sees."""
     overrides = ["optimizer.lr=3", "optimizer.momentum=0", "epochs=3", "model.name=logos_cnn"]
     sizes = ["data.resize_short=80", "data.crop=80"]

@@ -18,7 +18,7 @@ from fashionai.files.locks import LOCK_FILE
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.small_nets import SMALL_NETS
 from fashionai.pipeline.augment import TrainingTransform
-from fashionai.pipeline.loader import Loader, shuffled_rows
+from fashionai.pipeline.loader import Loader, shuffled_indices
 from fashionai.runs import Run, create_run
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(prepared: Path) -> None:
     assert "smaller optimizer.lr than 1e+08" in done.stderr
 
 
-def test_a_run_is_never_overwritten_unless_asked(prepared: Path) -> None:
+def test_a_run_is_never_overwritten_by_default(prepared: Path) -> None:
     config = write_config(prepared, epochs=1)
     for expected in ("runs/twice", "runs/twice-2", "runs/twice-3"):
         done = run_cli("train", "--config", config, "--run", "runs/twice", cwd=prepared)
@@ -157,7 +157,7 @@ def test_a_run_is_never_overwritten_unless_asked(prepared: Path) -> None:
     assert (foreign / "thesis.txt").read_text() == "mine"
 
 
-def test_resume_refuses_another_configuration_and_says_when_it_is_done(prepared: Path) -> None:
+def test_resume_refuses_another_configuration_and_reports_a_finished_run(prepared: Path) -> None:
     config = write_config(prepared, epochs=1)
     arguments = ["train", "--config", config, "--run", "runs/done", "--resume"]
     first = run_cli(*arguments, cwd=prepared)
@@ -187,7 +187,7 @@ def test_rows_that_are_carried_over_look_as_in_their_own_epoch(
     expected = [
         batch.images
         for epoch in range(3)
-        for batch in loader.batches(shuffled_rows(84, config.seed, epoch), epoch)
+        for batch in loader.batches(shuffled_indices(84, config.seed, epoch), epoch)
     ]
     np.testing.assert_array_equal(shown, np.concatenate(expected)[: len(shown)])
 
@@ -221,7 +221,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(
     assert [path.name for path in run.path.iterdir()] == [LOCK_FILE]
 
 
-def test_resuming_needs_the_pretrained_weights_no_more(
+def test_resuming_does_not_need_the_pretrained_weights(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(prepared)

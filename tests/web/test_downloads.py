@@ -89,7 +89,7 @@ def test_no_password_of_this_machine_is_sent(
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 204, 206, 304])
-def test_other_answers_are_not_tried_again(server: ImageServer, code: int) -> None:
+def test_other_status_codes_are_not_retried(server: ImageServer, code: int) -> None:
     server.pages["/a"] = status(code)
     assert reason(server.url + "/a", DownloadLimits(allow_private=True)) == f"HTTP {code}"
     assert len(server.requests) == 1
@@ -210,7 +210,7 @@ def test_a_body_shorter_than_announced_is_tried_again(server: ImageServer) -> No
         respond(200, {}, BODY, length=len(BODY) * 2),
     ],
 )
-def test_answers_that_never_end_are_cut(server: ImageServer, page: Any) -> None:
+def test_responses_that_never_end_are_aborted(server: ImageServer, page: Any) -> None:
     server.pages["/a"] = page
     begun = time.monotonic()
     limits = DownloadLimits(seconds=0.4, allow_private=True, retries=1)

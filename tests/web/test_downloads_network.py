@@ -141,7 +141,7 @@ def test_public_addresses_are_connected_to(server: ImageServer, network: Network
     assert server.requests[0][1]["Host"] == "covers.example"
 
 
-def test_a_second_answer_of_the_name_server_does_not_count(
+def test_a_second_reply_of_the_name_server_is_ignored(
     server: ImageServer, network: Network
 ) -> None:
     server.pages["/a"] = content(BODY)
@@ -202,7 +202,7 @@ def test_any_text_is_refused_with_a_reason(network: Network, url: str) -> None:
 # Proxies, certificates.
 
 
-def test_a_proxy_is_used_and_asked_for_nothing_private(
+def test_a_proxy_is_used_and_gets_no_private_address(
     server: ImageServer, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy is on this machine, names are its business, and its answers are cut, too."""

@@ -43,7 +43,7 @@ def rewrite(weights: Weights, **values: object) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
 
 
-def test_a_flipped_bit_is_found_by_the_hash_and_by_the_answer(
+def test_a_flipped_bit_is_found_by_the_hash_and_by_the_output(
     tmp_path: Path, parameters: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
 ) -> None:
     marked = {name: value.copy() for name, value in parameters.items()}

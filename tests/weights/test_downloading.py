@@ -183,7 +183,7 @@ def test_a_complete_part_needs_no_more_than_its_name(server: ImageServer, target
     assert fetch(server, target, in_parts(BODY)) == [f"bytes={len(BODY)}-"]
 
 
-def test_another_part_than_was_asked_for(server: ImageServer, target: Path) -> None:
+def test_another_part_than_the_requested_one(server: ImageServer, target: Path) -> None:
     wrong = respond(206, {"Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY)}"}, BODY)
     page = in_turn(in_parts(BODY, 1000), wrong, in_parts(BODY))
     assert fetch(server, target, page) == [None, "bytes=1000-", None]

@@ -88,7 +88,7 @@ def test_every_form_becomes_the_same_network(
     assert capsys.readouterr().out == f"{MODEL}: file/{name} verified\n"
 
 
-def test_the_fingerprint_is_of_what_the_network_answers(
+def test_the_fingerprint_is_of_the_outputs_of_the_network(
     tmp_path: Path, parameters: dict[str, np.ndarray]
 ) -> None:
     record = import_file(write_parameters(tmp_path / "a.params", parameters), MODEL).record
@@ -246,7 +246,7 @@ def test_numbers_that_are_not_finite(
     assert kept(home) == []
 
 
-def test_weights_that_answer_nothing_sensible(
+def test_weights_with_an_output_of_zero_are_refused(
     tmp_path: Path,
     home: Path,
     parameters: dict[str, np.ndarray],

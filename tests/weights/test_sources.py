@@ -45,7 +45,7 @@ def hub(server: ImageServer, monkeypatch: pytest.MonkeyPatch) -> ImageServer:
     return server
 
 
-def test_the_hub_tells_the_hash_and_sends_on(hub: ImageServer, folder: Path) -> None:
+def test_the_hub_sends_the_hash_and_redirects(hub: ImageServer, folder: Path) -> None:
     fetched = Hub().fetch(MODEL, folder, lambda received: None)
     assert fetched.file.read_bytes() == BODY
     assert fetched.source == "timm/resnet18.a1_in1k"
@@ -95,7 +95,9 @@ def test_a_hub_without_the_file_or_its_hash(
 
 
 @pytest.mark.parametrize("body", [BODY[:-1] + b"!", BODY[:-5], b"<html>log in</html>", b""])
-def test_another_file_than_the_hub_told(hub: ImageServer, folder: Path, body: bytes) -> None:
+def test_another_file_than_the_one_that_the_hub_described(
+    hub: ImageServer, folder: Path, body: bytes
+) -> None:
     hub.pages["/large/file"] = content(body)
     expected = f"{hub.url}{HUB_PATH}: does not have SHA-256 {SHA256}; the file was deleted"
     assert reason(Hub(), MODEL, folder) == expected

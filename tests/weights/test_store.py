@@ -111,7 +111,7 @@ def test_the_zoos_folder_of_another_user_is_empty(monkeypatch: pytest.MonkeyPatc
     assert zoo_cache_file("resnet50_v2") is None
 
 
-def test_the_list_says_where_weights_are_published_and_which_are_here(
+def test_the_list_names_publishers_and_marks_local_weights(
     tmp_path: Path, parameters: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fashionai("weights", "list") == 0

@@ -191,7 +191,7 @@ def test_weights_without_a_layer_of_classes(
 
 
 @pytest.mark.parametrize("command", ["train", "cross-validate", "find-lr"])
-def test_without_any_weights_a_line_for_each_source_says_what_was_tried(
+def test_without_any_weights_each_source_has_a_line_with_its_failure(
     folder: Path,
     home: Path,
     command: str,

@@ -104,14 +104,14 @@ def test_an_unpacked_file_is_not_downloaded_again(mirror: ImageServer, tmp_path:
     assert mirror.requests == []
 
 
-def test_without_a_host_the_line_says_so(tmp_path: Path) -> None:
+def test_without_a_host_the_error_names_the_address(tmp_path: Path) -> None:
     with pytest.raises(
         FashionAIError, match=r"^http://127.0.0.1:9/gluon/models/.*: cannot connect"
     ):
         zoo_weights(tmp_path)
 
 
-def test_a_network_without_published_weights_is_said_to_have_none(tmp_path: Path) -> None:
+def test_a_network_without_published_weights_is_refused(tmp_path: Path) -> None:
     assert Zoo().offers("small_cnn") == ""
     with pytest.raises(FashionAIError, match="no pretrained weights of small_cnn were published"):
         Zoo().fetch("small_cnn", tmp_path, lambda received: None)

@@ -19,10 +19,11 @@ from fashionai.datasets.names import MODES, SPLITS
 from fashionai.datasets.prepared.placing import put
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest, shown_value
+from fashionai.errors import ConfigError, DataError, nearest, shown, shown_value
 from fashionai.families import known_task
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
+from fashionai.files.counts import parse_count
 from fashionai.files.csv_files import write_rows
 from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
 from fashionai.files.names import SYSTEM_FILES, fitting
@@ -212,13 +213,15 @@ def _check_row(row: dict[str, str], task: Task, where: str) -> None:
             f"{where}: expected {len(MANIFEST_COLUMNS)} fields: {','.join(MANIFEST_COLUMNS)}"
         )
     index, label = row["class_index"], row["label"]
-    if not index.isdecimal() or int(index) >= len(task.labels):
-        raise DataError(f"{where}: class_index is '{index}', expected 0 to {len(task.labels) - 1}")
+    number = parse_count(index)
+    if number is None or number >= len(task.labels):
+        most = len(task.labels) - 1
+        raise DataError(f"{where}: class_index is '{shown(index)}', expected 0 to {most}")
     parse = reader_of(task).parse_marks
     if parse is not None:
         marks = parse(task, label)
-        if marks is None or marks[int(index)] != YES:
-            raise DataError(f"{where}: label '{label}' does not go with class_index {index}")
+        if marks is None or marks[number] != YES:
+            raise DataError(f"{where}: label '{shown(label)}' does not go with class_index {index}")
 
 
 def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None:
@@ -339,9 +342,9 @@ def _listed_places(manifest: Path) -> set[str]:
         return set()
     folders: dict[tuple[str, str], list[str]] = {}
     for class_folder in _class_folders(manifest.parent, SPLITS):
-        index = class_folder.name.split("_")[0]
-        if index.isdecimal():
-            key = class_folder.parent.name, str(int(index))
+        index = parse_count(class_folder.name.split("_")[0])
+        if index is not None:
+            key = class_folder.parent.name, str(index)
             # A folder of a former class stays if it holds other files than prepare's.
             folders.setdefault(key, []).append(class_folder.name)
     return {

@@ -10,7 +10,8 @@ import numpy as np
 
 from fashionai.datasets.prepared.folders import PreparedSplit
 from fashionai.datasets.prepared.split import group_by_content
-from fashionai.errors import DataError
+from fashionai.errors import DataError, shown
+from fashionai.files.counts import parse_count
 from fashionai.files.csv_files import read_csv_rows, write_rows
 
 FOLDS_COLUMNS = ("task", "file", "fold")
@@ -65,9 +66,12 @@ def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
     for number, (fields, where) in enumerate(read_csv_rows(path)):
         if number == 0:
             if tuple(fields) != FOLDS_COLUMNS:
-                raise DataError(f"{where}: found '{','.join(fields)}', expected task,file,fold")
-        elif len(fields) != len(FOLDS_COLUMNS) or not fields[2].isdecimal() or int(fields[2]) < 1:
-            raise DataError(f"{where}: found '{','.join(fields)}', expected task,file,fold")
+                raise DataError(
+                    f"{where}: found '{shown(','.join(fields))}', expected task,file,fold"
+                )
+        elif len(fields) != len(FOLDS_COLUMNS) or not parse_count(fields[2]):
+            found = shown(",".join(fields))
+            raise DataError(f"{where}: found '{found}', expected task,file,fold")
         elif fields[0] == split.task.name:
             if fields[1] in folds:
                 raise DataError(f"{where}: {fields[1]} is listed twice")

@@ -108,9 +108,7 @@ def warn_of_changed_data(run: Run) -> None:
     with contextlib.suppress(OSError):
         if trained_on is not None and trained_on != data_hash(run.config):
             log.warning(
-                "%s: the prepared folder has changed since this run was trained, "
-                "so some of these images may have been training images",
-                run,
+                "%s: the prepared folder has changed, training images may be among these", run
             )
 
 

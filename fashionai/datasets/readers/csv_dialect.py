@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.errors import ConfigError, DataError, nearest, shown
+from fashionai.files.counts import parse_count
 from fashionai.files.csv_files import is_blank
 from fashionai.files.text_files import read_text
 
@@ -150,15 +151,15 @@ def column_position(role: str, column: str, first: Sequence[str], csv_file: Path
     (path, label ...). Raises ConfigError when the column is not found.
     """
     if column.isdecimal():
-        if not 1 <= int(column) <= len(first):
-            raise ConfigError(
-                f"--{role}-column: found '{column}', {csv_file} has columns 1 to {len(first)}"
-            )
-        return int(column) - 1
+        number = parse_count(column) or 0
+        if not 1 <= number <= len(first):
+            found = f"--{role}-column: found '{shown(column)}'"
+            raise ConfigError(f"{found}, {csv_file} has columns 1 to {len(first)}")
+        return number - 1
     if first.count(column) != 1:
         found = "two columns" if column in first else "no column"
         hint = "Give its number" if column in first else nearest(column, map(shown, first))
-        raise ConfigError(f"--{role}-column: {csv_file} has {found} '{column}'", hint)
+        raise ConfigError(f"--{role}-column: {csv_file} has {found} '{shown(column)}'", hint)
     return first.index(column)
 
 

@@ -36,6 +36,8 @@ TRAINING_LABELS = (
     "web/Annotations/skirt_length_labels.csv",
     "train/Annotations/label.csv",
 )
+# How the names of all tasks end.
+TASK_SUFFIX = "_labels"
 TEST_QUESTIONS = "rank/Tests/question.csv"
 
 
@@ -191,7 +193,10 @@ def image_name(source: str) -> str:
 
 
 def is_question_file(first_rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether a row names a FashionAI task or an image below ``Images/``."""
+    """Return whether a row names a FashionAI task, or an image in the folder of one.
+
+    Other images may lie in a folder ``Images`` too: they are listed alone, or with other columns.
+    """
     return any(_is_attribute_row(fields) for fields in first_rows)
 
 
@@ -200,7 +205,7 @@ def read_question_names(path: Path) -> list[tuple[str, Optional[Task]]]:
     return [(row.image, row.task) for row in read_attribute_rows(path)]
 
 
-def read_labels(path: Path) -> Iterator[LabelRow]:
+def read_label_rows(path: Path) -> Iterator[LabelRow]:
     """Yield the rows of a label or answer file with their marks; errors as for read_answers."""
     for note in (*csv_files.note_on_encoding(path), *_notes_on_header(path)):
         logger.info(note)
@@ -209,8 +214,15 @@ def read_labels(path: Path) -> Iterator[LabelRow]:
 
 
 def _is_attribute_row(fields: Sequence[str]) -> bool:
-    named = known_task(fields[1]) if len(fields) > 1 else None
-    return fields[0].startswith(("Images/", "Images\\")) or named in FASHIONAI_TASKS
+    if len(fields) > 1 and known_task(fields[1]) in FASHIONAI_TASKS:
+        return True
+    folder = re.match(r"Images[/\\]+([^/\\]*)", fields[0])
+    if folder is None:
+        return False
+    in_folder_of_task = folder[1] in [task.name for task in FASHIONAI_TASKS]
+    if len(fields) == 1:  # without a comma a row of another separator
+        return in_folder_of_task and not is_image_name(fields[0])
+    return in_folder_of_task or fields[1].endswith(TASK_SUFFIX)
 
 
 def _is_header(fields: Sequence[str]) -> bool:
@@ -296,5 +308,5 @@ READER = Reader(
     ),
     parse_marks=parse_marks,
     image_name=image_name,
-    read_labels=read_labels,
+    read_label_rows=read_label_rows,
 )

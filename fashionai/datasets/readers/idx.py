@@ -27,6 +27,7 @@ UNSIGNED_BYTE = 8
 GZIP_MAGIC = b"\x1f\x8b"
 # In bytes. The largest published set of this kind, EMNIST, has 640 million.
 LARGEST_FILE = 2**31
+CHUNK = 2**20
 # Of each part: the prefix of its files, its name in ``source``, and its split in the data set.
 PARTS = (("train", "train", None), ("t10k", "test", "test"))
 
@@ -69,7 +70,7 @@ def _read_values(file: BinaryFile, path: Path, dimensions: int) -> np.ndarray:
     sizes, size = "x".join(map(str, shape)), math.prod(shape)
     if 0 in shape[1:]:
         raise DataError(f"{path}: its header says {sizes}, expected images of 1x1 pixels or more")
-    kept = file.read(size) if size <= LARGEST_FILE else b""
+    kept = _read_at_most(file, size if size <= LARGEST_FILE else 0)
     found = len(kept) + _count_bytes(file)
     if found != size:
         count = f"{found:,}" if found < LARGEST_FILE else f"over {LARGEST_FILE:,}"
@@ -79,11 +80,25 @@ def _read_values(file: BinaryFile, path: Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(kept, np.uint8).reshape(shape)
 
 
+def _read_at_most(file: BinaryFile, size: int) -> bytearray:
+    """Return the next ``size`` bytes or, of a file that ends before, what there is.
+
+    The memory grows with what was read: a damaged header may state gigabytes.
+    """
+    kept = bytearray()
+    while len(kept) < size:
+        chunk = file.read(min(CHUNK, size - len(kept)))
+        if not chunk:
+            break
+        kept += chunk
+    return kept
+
+
 def _count_bytes(file: BinaryFile) -> int:
     """Return how many bytes follow, without keeping them; counting stops beyond LARGEST_FILE."""
     count = 0
     while count <= LARGEST_FILE:
-        chunk = file.read(2**20)
+        chunk = file.read(CHUNK)
         if not chunk:
             break
         count += len(chunk)

@@ -21,6 +21,7 @@ from fashionai.datasets.readers.csv_dialect import (
 from fashionai.datasets.readers.header import is_header, note_on_header
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.errors import DataError, nearest, shown
+from fashionai.files.counts import parse_count
 from fashionai.files.names import comparable
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ def _whole_numbers(names: Mapping[str, int], texts: Sequence[str]) -> dict[str, 
 def _number(text: str) -> Optional[int]:
     """Return the index that a text such as 2 or 2.0 is; None for other texts."""
     (name,) = names_of_classes([text]).values()
-    return int(name) if name.isdecimal() and name.isascii() else None
+    return parse_count(name)
 
 
 def _index(text: str, by_text: Mapping[str, int], labels: Sequence[str], where: str) -> int:

@@ -58,7 +58,7 @@ class Reader(NamedTuple):
     ``image_name(source)`` turns the ``source`` of a LabelledImage into the name that the
     family's label files and prediction files give the image.
 
-    ``read_labels(file)`` yields the rows of label files that name the task in each row.
+    ``read_label_rows(file)`` yields the rows of label files that name the task in each row.
 
     ``label_columns`` are the family's own names of the label column in CSV files, in lower
     case and without punctuation.
@@ -68,7 +68,7 @@ class Reader(NamedTuple):
     questions: Optional[QuestionFile] = None
     parse_marks: Optional[Callable[[Task, str], Optional[np.ndarray]]] = None
     image_name: Callable[[str], str] = str
-    read_labels: Optional[Callable[[Path], Iterator[LabelRow]]] = None
+    read_label_rows: Optional[Callable[[Path], Iterator[LabelRow]]] = None
     label_columns: tuple[str, ...] = ()
 
 

@@ -8,7 +8,6 @@ from typing import Any, Optional
 
 from fashionai.errors import ConfigError
 
-# What an operator gets that its node does not say.
 Integers = tuple[int, ...]
 
 
@@ -26,8 +25,8 @@ class Attributes:
     Methods raise ConfigError for a text that they do not expect.
     """
 
-    def __init__(self, operator: str, node: str, texts: Mapping[str, str], inputs: int) -> None:
-        self.operator, self.node, self.inputs = operator, node, inputs
+    def __init__(self, operator: str, node: str, texts: Mapping[str, str]) -> None:
+        self.operator, self.node = operator, node
         self._texts = texts
 
     def unsupported(self, name: str) -> ConfigError:

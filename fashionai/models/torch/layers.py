@@ -54,8 +54,7 @@ def batch_norm(
     beta: Tensor,
     mean: Tensor,
     variance: Tensor,
-    batch_mean: Optional[Tensor],
-    batch_variance: Optional[Tensor],
+    batch: Optional[tuple[Tensor, Tensor]],
     training: bool,
     *,
     axis: int,
@@ -63,17 +62,18 @@ def batch_norm(
 ) -> Tensor:
     """Normalise channels with running statistics, or with those of the batch in training.
 
-    In training ``batch_mean`` and ``batch_variance`` must be 0. They are set to the
-    statistics of the batch, the variance divided by the number of values less one.
+    ``batch`` is a mean and a variance, which must be 0. In training they are set to the
+    statistics of the batch, the variance divided by the number of values less one. Without
+    ``batch`` the running statistics are used in training, too.
     """
     if axis != 1:
         x = x.movedim(axis, 1)
-    if training and batch_mean is not None:
-        mean, variance = batch_mean, batch_variance  # type: ignore[assignment]
-    if training and x.numel() == x.shape[1]:
-        x = _normalise_single_values(x, gamma, beta, mean)
+    if batch is None or not training:
+        x = F.batch_norm(x, mean, variance, gamma, beta, False, 0.0, eps)
+    elif x.numel() == x.shape[1]:
+        x = _normalise_single_values(x, gamma, beta, batch[0])
     else:
-        x = F.batch_norm(x, mean, variance, gamma, beta, training, 1.0, eps)
+        x = F.batch_norm(x, *batch, gamma, beta, True, 1.0, eps)
     return x if axis == 1 else x.movedim(1, axis)
 
 

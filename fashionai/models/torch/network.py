@@ -65,6 +65,14 @@ class GraphNetwork(nn.Module):
         result: Tensor = self.graph(inputs, self.training)
         return result
 
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Let torch.compile, with these arguments, compile the code when it is first called.
+
+        The code of each network is compiled on its own. Code that all networks share, as
+        forward, would soon reach PyTorch's limit of the number of variants.
+        """
+        self.graph.compile(*arguments, **options)
+
     def named(self) -> dict[str, Tensor]:
         """The parameters and running statistics themselves, by name in parameter files."""
         return {name: getattr(self.graph, field) for name, field in self._attributes.items()}
@@ -104,19 +112,19 @@ class GraphNetwork(nn.Module):
             chosen = [i for i, each in enumerate(self._statistics) if each.momentum == momentum]
             self._update([self._statistics[i] for i in chosen], [counts[i] for i in chosen])
 
-    def _update(self, layers_: Sequence[Statistics], counts: Sequence[int]) -> None:
+    def _update(self, updated: Sequence[Statistics], counts: Sequence[int]) -> None:
         """Update layers of equal momentum."""
 
         def tensors(field: str) -> list[Tensor]:
             # Autograd refuses a backward pass after changes of tensors that it has saved, but that
             # of batch normalisation in training does not read them. It does not see those of data.
-            return [getattr(self.graph, getattr(layer, field)).data for layer in layers_]
+            return [getattr(self.graph, getattr(layer, field)).data for layer in updated]
 
         means, variances = tensors("batch_mean"), tensors("batch_variance")
         torch._foreach_mul_(variances, [(count - 1) / count for count in counts])
         running, batch = tensors("mean") + tensors("variance"), means + variances
-        torch._foreach_mul_(running, layers_[0].momentum)
-        torch._foreach_add_(running, batch, alpha=1 - layers_[0].momentum)
+        torch._foreach_mul_(running, updated[0].momentum)
+        torch._foreach_add_(running, batch, alpha=1 - updated[0].momentum)
         # The next pass multiplies the old values by 0, which would keep infinite ones.
         torch._foreach_zero_(batch)
 
@@ -147,8 +155,8 @@ class _Shapes(fx.Interpreter):
         return super().run_node(n)
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """An empty tensor like a parameter."""
-        return torch.empty_like(super().get_attr(target, args, kwargs), device="meta")
+        """An empty tensor of the shape of a parameter."""
+        return torch.empty(super().get_attr(target, args, kwargs).shape, device="meta")
 
 
 class _Builder:
@@ -217,17 +225,17 @@ class _Builder:
         return self._graph.get_attr(field)
 
     def _normalisation(self, node: Mapping[str, Any]) -> fx.Node:
-        given = Attributes("BatchNorm", node["name"], node["attrs"], len(node["inputs"]))
+        given = Attributes("BatchNorm", node["name"], node["attrs"])
         given.only("output_mean_var", "False", "0")
         x, gamma, beta, mean, variance = self._inputs(node)
         axis = given.integer("axis", 1)
         constants: dict[str, Any] = {"axis": axis, "eps": given.number("eps", 1e-3)}
         fixed = None if given.flag("fix_gamma", True) else gamma
         if given.flag("use_global_stats"):
-            fixed_arguments = (x, fixed, beta, mean, variance, None, None, False)
+            fixed_arguments = (x, fixed, beta, mean, variance, None, False)
             return self._graph.call_function(layers.batch_norm, fixed_arguments, constants)
-        batch = [self._scratch(f"batch_{each.target}", each) for each in (mean, variance)]
-        arguments = (x, fixed, beta, mean, variance, *batch, self._training)
+        batch = tuple(self._scratch(f"batch_{each.target}", each) for each in (mean, variance))
+        arguments = (x, fixed, beta, mean, variance, batch, self._training)
         call = self._graph.call_function(layers.batch_norm, arguments, constants)
         names = (str(each.target) for each in (mean, variance, *batch))
         self.statistics.append(Statistics(call.name, axis, given.number("momentum", 0.9), *names))
@@ -239,7 +247,7 @@ class _Builder:
         return self._graph.get_attr(name)
 
     def _call(self, index: int, node: Mapping[str, Any]) -> fx.Node:
-        attributes = Attributes(node["op"], node["name"], node["attrs"], len(node["inputs"]))
+        attributes = Attributes(node["op"], node["name"], node["attrs"])
         call = call_of(attributes)
         arguments = (*self._inputs(node), *([self._training] if call.trains else []))
         if call.outputs:

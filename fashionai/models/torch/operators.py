@@ -46,7 +46,7 @@ def call_of(attributes: Attributes) -> Call:
 
 def _convolution(given: Attributes) -> Call:
     kernel = given.integers("kernel")
-    given.only("layout", "NCHW", "None", *{1: ["NCW"], 3: ["NCDHW"]}.get(len(kernel), []))
+    given.only("layout", *{1: ("NCW",), 3: ("NCDHW",)}.get(len(kernel), ("NCHW",)), "None")
     return Call(
         layers.convolution,
         {

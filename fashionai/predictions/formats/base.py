@@ -35,12 +35,14 @@ class PredictedRow(NamedTuple):
     """One row: the image as the file names it, its task, probabilities ``(C,)``.
 
     ``class_index`` is the predicted class where the file has one that a threshold decided.
+    ``task_name`` is the name that a table has in its column ``task``. Rows are joined without it.
     """
 
     image: str
     task: Task
     probabilities: np.ndarray
     class_index: Optional[int] = None
+    task_name: str = ""
 
     @property
     def key(self) -> RowKey:
@@ -75,8 +77,8 @@ class Format(NamedTuple):
 
     ``first_row`` describes a file's first row to people, and ``is_first_row`` recognizes it.
     A file holds probabilities, which ``read`` reads, or only predicted labels, which
-    ``read_labels`` reads; the other one is None. ``image_name`` turns an image's path into
-    its name in the file. With ``takes_threshold`` a threshold can change the predicted
+    ``read_label_predictions`` reads; the other one is None. ``image_name`` turns an image's path
+    into its name in the file. With ``takes_threshold`` a threshold can change the predicted
     labels in the file, and with ``holds_tasks`` one file holds the rows of several tasks.
     """
 
@@ -85,7 +87,9 @@ class Format(NamedTuple):
     is_first_row: Callable[[Sequence[str]], bool]
     write: Callable[[Path, Sequence[PredictedRow], Optional[float]], None]
     read: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedRow]]] = None
-    read_labels: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedLabel]]] = None
+    read_label_predictions: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedLabel]]] = (
+        None
+    )
     image_name: Callable[[str], str] = str
     takes_threshold: bool = False
     holds_tasks: bool = False

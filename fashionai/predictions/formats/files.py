@@ -95,8 +95,8 @@ def read_predicted_labels(path: Path) -> Optional[list[LabelPrediction]]:
     file_format, placed = _open(path)
     return (
         None
-        if file_format.read_labels is None
-        else _distinct(file_format.read_labels(placed), path)
+        if file_format.read_label_predictions is None
+        else _distinct(file_format.read_label_predictions(placed), path)
     )
 
 

@@ -45,7 +45,7 @@ def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float])
     csv_files.write_rows(path, lines)
 
 
-def _read_labels(placed: Iterator[PlacedFields]) -> Iterator[PlacedLabel]:
+def _read_label_predictions(placed: Iterator[PlacedFields]) -> Iterator[PlacedLabel]:
     """Every row and its place; DataError for an unknown class or a wrong confidence."""
     for fields, where in placed:
         check_fields(fields, COLUMNS, where)
@@ -60,7 +60,7 @@ FORMAT = Format(
     name="flickrlogos",
     first_row=f"rows {','.join(COLUMNS)} of FlickrLogos-32",
     is_first_row=lambda fields: len(fields) == len(COLUMNS) and fields[1].lower() in LABELS,
-    read_labels=_read_labels,
+    read_label_predictions=_read_label_predictions,
     write=_write,
     image_name=lambda path: file_name(path).rpartition(".")[0] or file_name(path),
     takes_threshold=True,

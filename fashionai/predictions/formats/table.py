@@ -63,7 +63,7 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         _check_class(predicted, task.classes, values, where)
         rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
         _check_confidence(probability, values.max(), rounding, where)
-        yield PredictedRow(image, task, values), where
+        yield PredictedRow(image, task, values, None, "".join(named_task)), where
 
 
 def _read_classes(header: Sequence[str], columns: Sequence[str], place: str) -> tuple[str, ...]:

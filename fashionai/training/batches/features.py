@@ -25,6 +25,7 @@ from fashionai.errors import TrainingError
 from fashionai.files import content_hash
 from fashionai.models.views import Pending, mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform, Transform
+from fashionai.pipeline.decode import PIXELS_VERSION
 from fashionai.pipeline.loader import Loader
 from fashionai.runtime import home_folder
 from fashionai.training.batches.feature_files import (
@@ -167,6 +168,7 @@ class FeatureStore:
         mean, std = (list(values) for values in data.normalization)
         key = {
             "version": fashionai.__version__,
+            "pixels": PIXELS_VERSION,
             "network": self._config.model.name,
             "weights": self._backbone.key(),
             "images": content_hash("".join(images).encode()),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -82,14 +83,20 @@ class FeatureInputs:
     """Features of the frozen layers, computed once, for the output layer alone.
 
     There are V views of each image. A sample that epoch e draws for the k-th time, both
-    from 0, has view (e + k) mod V.
+    from 0, has view (e + k) mod V. ``in_turn`` lets one process of a machine compute features
+    before the others look for them.
     """
 
     def __init__(
-        self, config: Config, train: Samples, batch_size: int, store: FeatureStore
+        self,
+        config: Config,
+        train: Samples,
+        batch_size: int,
+        store: FeatureStore,
+        in_turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._config, self._train, self._batch_size = config, train, batch_size
-        self._store = store
+        self._store, self._in_turn = store, in_turn
         self._training: list[np.ndarray] = []
         self._evaluation: dict[tuple[Path, ...], np.ndarray] = {}
 
@@ -102,7 +109,8 @@ class FeatureInputs:
                     self._config.precision,
                 )
             views = training_views(self._config)
-            self._training = self._store.open(self._train.paths, views, check)
+            with self._in_turn():
+                self._training = self._store.open(self._train.paths, views, check)
 
     def training(self, draws: Draws, skip: int) -> Iterator[Batch]:
         """Features ``(B, 1, ...) float32``."""
@@ -110,7 +118,7 @@ class FeatureInputs:
         views = (draws.epochs + draws.repeats) % len(self._training)
         for start in range(skip * self._batch_size, len(views), self._batch_size):
             part = slice(start, start + self._batch_size)
-            yield Batch(self._gather(draws.rows[part], views[part]), draws.rows[part])
+            yield Batch(self._gather(draws.indices[part], views[part]), draws.indices[part])
 
     def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
         """Features ``(B, 1, ...) float32`` of the centre crops."""

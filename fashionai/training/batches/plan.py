@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Optional
 
 import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
-from fashionai.pipeline.loader import Draws, draws_of, shuffled_rows
+from fashionai.pipeline.loader import Draws, draws_of, shuffled_indices
 from fashionai.training.batches.class_balance import balanced_order
 
 
@@ -22,17 +23,26 @@ class BatchPlan:
     out (``discard``). ``steps_per_epoch`` is the mean over epochs: with rollover
     the number of steps differs between epochs by at most one.
 
-    Raises TrainingError when there are fewer samples than devices.
+    ``batch_size`` can be given, for a training that goes on with another number of devices.
+    Raises TrainingError when there are fewer samples than devices, or when a given batch
+    cannot be divided among them.
     """
 
-    def __init__(self, config: Config, train: Samples, devices: int) -> None:
+    def __init__(
+        self, config: Config, train: Samples, devices: int, batch_size: Optional[int] = None
+    ) -> None:
         self._config, self._train, self._count = config, train, len(train.paths)
         if self._count < devices:
             raise TrainingError(
                 f"{self._count} training images are too few, expected at least {devices}"
             )
         # Every device gets an equal share of a batch.
-        self.batch_size = min(config.batch_size, self._count // devices) * devices
+        self.batch_size = batch_size or min(config.batch_size, self._count // devices) * devices
+        if self.batch_size % devices:
+            raise TrainingError(
+                f"the training was begun with batches of {self.batch_size} images, which cannot "
+                f"be divided among {devices} processes"
+            )
         self.steps_per_epoch = Fraction(self._count, self.batch_size)
         if config.data.last_batch == "discard":
             self.steps_per_epoch = Fraction(self._count // self.batch_size)
@@ -65,4 +75,4 @@ class BatchPlan:
         seed = self._config.seed
         if self._config.data.sampler == "balanced":
             return draws_of(balanced_order(self._train, seed, epoch), epoch)
-        return draws_of(shuffled_rows(self._count, seed, epoch), epoch)
+        return draws_of(shuffled_indices(self._count, seed, epoch), epoch)

@@ -22,7 +22,7 @@ class Share:
     def of_draws(self, draws: Draws, batch_size: int) -> Draws:
         """The share of each batch of ``batch_size`` draws; ``count`` divides ``batch_size``."""
         size = batch_size // self.count
-        position = np.arange(len(draws.rows)) % batch_size
+        position = np.arange(len(draws.indices)) % batch_size
         chosen = position // size == self.index
         return Draws(*(values[chosen] for values in draws))
 

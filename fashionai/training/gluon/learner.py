@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.files.array_archives import ArrayArchive
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import BatchForward, Forward, to_device
 from fashionai.models.freezing import STATISTICS, freeze, set_head_rate
@@ -29,6 +30,13 @@ from fashionai.training.gluon.state import restore_state, state_arrays
 from fashionai.training.learner import Learner, StepResult
 from fashionai.training.loss_scale import LossScale
 from fashionai.training.schedules import momentum
+from fashionai.training.state_arrays import (
+    AVERAGE,
+    LOSS_SCALE,
+    names_of_others,
+    read_averages,
+    restore_scale,
+)
 
 mx = import_mxnet()
 
@@ -172,21 +180,19 @@ class GluonLearner(Learner):
         arrays = state_arrays(self.network, self.optimizer)
         if self.average is not None:
             for name, values in self.average.arrays().items():
-                arrays[f"average/{name}"] = values
+                arrays[AVERAGE + name] = values
         if self.loss_scale is not None:
-            arrays["loss_scale"] = self.loss_scale.state()
+            arrays[LOSS_SCALE] = self.loss_scale.state()
         return arrays
 
-    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+    def restore(self, archive: ArrayArchive, steps: int) -> set[str]:
         """Restore the result of state(); see the class Learner."""
-        updates = steps
         if self.average is not None:
-            names = [name for name in arrays if name.startswith("average/")]
-            self.average.restore({name[len("average/") :]: arrays[name] for name in names})
-        if self.loss_scale is not None:
-            self.loss_scale.restore(arrays["loss_scale"])
-            updates -= self.loss_scale.skipped
-        restore_state(self.network, self.optimizer, arrays, updates)
+            current = self.average.arrays()
+            self.average.restore(read_averages(archive, current))
+        updates = steps - restore_scale(self.loss_scale, archive)
+        read = restore_state(self.network, self.optimizer, archive, updates)
+        return read | names_of_others(archive)
 
     def memory_gigabytes(self) -> float:
         """The largest memory in use among the GPUs, or this process's peak on the CPU."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from fashionai.files.array_archives import ArrayArchive
+from fashionai.training.state_arrays import OPTIMIZER, PARAMETERS
 
 
 def state_arrays(network: Any, trainer: Any) -> dict[str, np.ndarray]:
@@ -13,44 +15,57 @@ def state_arrays(network: Any, trainer: Any) -> dict[str, np.ndarray]:
     arrays = {}
     for name, parameter in network._collect_params_with_prefix().items():
         for device, values in enumerate(_device_copies(parameter)):
-            arrays[f"parameters/{name}/{device}"] = values.asnumpy()
+            arrays[f"{PARAMETERS}{name}/{device}"] = values.asnumpy()
     for index, state in _updaters(trainer)[0].states.items():
         for position, values in enumerate(_arrays_of(state)):
-            arrays[f"optimizer/{index}/{position}"] = values.asnumpy()
+            arrays[f"{OPTIMIZER}{index}/{position}"] = values.asnumpy()
     return arrays
 
 
-def restore_state(
-    network: Any, trainer: Any, arrays: Mapping[str, np.ndarray], updates: int
-) -> None:
-    """Restore the result of state_arrays after a number of updates.
+def restore_state(network: Any, trainer: Any, archive: ArrayArchive, updates: int) -> set[str]:
+    """Restore the result of state_arrays after a number of updates; returns the names.
 
     The network must not have been trained yet. Adam's bias correction depends on the number of
     updates.
     """
     _connect_devices(trainer)
+    read = set()
     for name, parameter in network._collect_params_with_prefix().items():
         for device, values in enumerate(_device_copies(parameter)):
-            values[:] = arrays[f"parameters/{name}/{device}"]
+            read.add(_fill(values, archive, f"{PARAMETERS}{name}/{device}"))
         if parameter.grad_req != "null":
             parameter.set_data(parameter.list_data()[0])
-    _load_optimizer(arrays, trainer)
+    read |= _restore_optimizer(archive, trainer, updates)
     trainer.optimizer.begin_num_update = updates
     trainer.optimizer.num_update = updates
+    return read
 
 
-def _load_optimizer(arrays: Mapping[str, np.ndarray], trainer: Any) -> None:
-    """Restore the optimizer state of every device, without its counts of updates."""
-    optimizer = trainer.optimizer
-    saved = [name.split("/") for name in arrays if name.startswith("optimizer/")]
+def _fill(values: Any, archive: ArrayArchive, name: str) -> str:
+    """Copy an array of the file into one of MXNet of the same shape and type; return its name."""
+    values[:] = archive.read(name, values.shape, np.dtype(values.dtype))
+    return name
+
+
+def _restore_optimizer(archive: ArrayArchive, trainer: Any, updates: int) -> set[str]:
+    """Restore the optimizer state of every device, without its counts of updates.
+
+    Before the first update there is none.
+    """
+    read: set[str] = set()
+    if not updates and not any(name.startswith(OPTIMIZER) for name in archive.names()):
+        return read
     for device, updater in enumerate(_updaters(trainer)):
-        for index in sorted({int(index) for _, index, _ in saved}):
-            weight = trainer._params[index].list_data()[device]
-            state = optimizer.create_state_multi_precision(index, weight)
+        for index, parameter in enumerate(trainer._params):
+            if parameter.grad_req == "null":
+                continue
+            weight = parameter.list_data()[device]
+            state = trainer.optimizer.create_state_multi_precision(index, weight)
             for position, values in enumerate(_arrays_of(state)):
-                values[:] = arrays[f"optimizer/{index}/{position}"]
+                read.add(_fill(values, archive, f"{OPTIMIZER}{index}/{position}"))
             updater.states[index] = state
             updater.states_synced[index] = True
+    return read
 
 
 def _connect_devices(trainer: Any) -> None:

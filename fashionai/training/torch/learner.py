@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.files.array_archives import ArrayArchive
 from fashionai.frameworks.devices import Device
 from fashionai.models.description import NetworkDescription
 from fashionai.models.parameter_files import check_fit, read_parameters
@@ -28,9 +29,18 @@ from fashionai.pipeline.loader import Batch
 from fashionai.runtime import peak_memory_gigabytes
 from fashionai.training.batches.features import FeatureStore
 from fashionai.training.batches.inputs import FeatureInputs, Inputs, PixelInputs
-from fashionai.training.learner import Learner, StepResult
+from fashionai.training.learner import BATCH_SIZE, Learner, StepResult
 from fashionai.training.loss_scale import LossScale
 from fashionai.training.schedules import momentum
+from fashionai.training.state_arrays import (
+    AVERAGE,
+    LOSS_SCALE,
+    OPTIMIZER,
+    PARAMETERS,
+    names_of_others,
+    read_averages,
+    restore_scale,
+)
 from fashionai.training.torch.average import WeightAverage, restored_afterwards
 from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
 from fashionai.training.torch.gradients import GradientSums
@@ -58,14 +68,16 @@ class TorchLearner(Learner):
         *,
         pixels_only: bool = False,
         processes: Optional[Processes] = None,
+        batch_size: Optional[int] = None,
     ) -> None:
         """Build the network on the device.
 
         ``description`` has the initial weights, frozen as the configuration says. With
-        ``pixels_only`` no features are kept. ``processes`` train together.
+        ``pixels_only`` no features are kept. ``processes`` train together. ``batch_size`` is
+        that of all processes, if it does not follow from the configuration.
         """
         self._processes = processes or Processes()
-        super().__init__(config, train, contexts, self._processes.share)
+        super().__init__(config, train, contexts, self._processes.share, batch_size)
         self._device = torch_device(contexts[0])
         self._uploads = Uploads(self._device)
         set_precision(config.precision)
@@ -82,6 +94,8 @@ class TorchLearner(Learner):
         self._gradients = GradientSums(self._processes, self.network.learning.values())
         self.average = WeightAverage(self.network.moving, config.ema) if config.ema else None
         self.has_average = self.average is not None
+        self._stop_flag = torch.zeros(1, dtype=torch.float64, device=self._device)
+        self._stop_agreed = False
 
     @property
     def _on_features(self) -> bool:
@@ -92,7 +106,9 @@ class TorchLearner(Learner):
         if not self._on_features:
             return PixelInputs(config, self.train, size, reason)
         backbone = TorchBackbone(self.network, normalize, self.contexts[0])
-        return FeatureInputs(config, self.train, size, FeatureStore(config, backbone))
+        return FeatureInputs(
+            config, self.train, size, FeatureStore(config, backbone), self._processes.in_turn
+        )
 
     def _build_steps(self, normalize: nn.Module) -> None:
         """The computations of training and of evaluation, and the scale of float16."""
@@ -119,11 +135,13 @@ class TorchLearner(Learner):
         updated = self._update(loss, lr, momentum)
         if updated and self.average is not None:
             self.average.update(self.batch_plan.first_step(epoch) + step)
+        sums = torch.cat([sums, self._stop_flag])
         self._processes.sum(sums)
         pending = download(sums)
 
         def read() -> tuple[float, int]:
-            loss_sum, correct = pending().tolist()
+            loss_sum, correct, stops = pending().tolist()
+            self._stop_agreed |= stops > 0
             return loss_sum + 0.0, int(correct)  # a loss of -0.0 becomes 0.0
 
         return StepResult(step, self.batch_plan.batch_size, read)
@@ -146,6 +164,26 @@ class TorchLearner(Learner):
         self.optimizer.step(lr, momentum, divisor)
         return True
 
+    def resume_key(self) -> dict[str, str]:
+        """The devices, and the batch that another number of processes can divide."""
+        return {**super().resume_key(), BATCH_SIZE: str(self.batch_plan.batch_size)}
+
+    def stops(self, requested: bool) -> bool:
+        """Whether all processes stop now; see the class Learner."""
+        if self._processes.is_alone:
+            return requested
+        if requested:
+            self._stop_flag.fill_(1)
+        return self._stop_agreed
+
+    def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
+        """The content of a file that the first process has read."""
+        return self._processes.content_of_first(content)
+
+    def check_same(self, values: Mapping[str, str]) -> None:
+        """Raise ConfigError unless all processes have these values."""
+        self._processes.check_same(values)
+
     def wait(self) -> None:
         """Wait for the device."""
         if self._device.type == "cuda":
@@ -154,7 +192,7 @@ class TorchLearner(Learner):
     def probabilities(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Probabilities ``(N, C) float64``, of the rows of all processes."""
         size = self.batch_plan.batch_size // self.share.count
-        return self._processes.rows_of_all(self.forward.probabilities(batches, size), self._device)
+        return self._processes.rows_of_all(self.forward.probabilities(batches, size))
 
     def average_statistics(self) -> None:
         """Set the running statistics to their mean over processes."""
@@ -174,11 +212,13 @@ class TorchLearner(Learner):
     @contextlib.contextmanager
     def loaded(self, file: Path) -> Iterator[None]:
         """While in this context, the network has the parameters of a file."""
-        values = read_parameters(file)
-        shapes = {n: each.shape for n, each in self.network.description.parameters.items()}
-        check_fit(file, values, shapes)
         with restored_afterwards(self.network.tensors):
-            self.network.set_arrays(values)
+            if self.writes:
+                values = read_parameters(file)
+                shapes = {n: each.shape for n, each in self.network.description.parameters.items()}
+                check_fit(file, values, shapes)
+                self.network.set_arrays(values)
+            self._processes.copy_first(self.network.tensors.values())
             yield
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -187,35 +227,55 @@ class TorchLearner(Learner):
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that the next step depends on; see the class Learner."""
-        arrays = {f"parameters/{name}/0": each for name, each in self.network.arrays().items()}
+        arrays = {f"{PARAMETERS}{name}/0": each for name, each in self.network.arrays().items()}
         arrays |= self._statistics_of_all()
         for name, tensors in self.optimizer.state().items():
             for position, tensor in enumerate(tensors):
-                arrays[f"optimizer/{self._index(name)}/{position}"] = _array(tensor)
+                arrays[f"{OPTIMIZER}{self._index(name)}/{position}"] = _array(tensor)
         if self.average is not None:
             for name, tensor in self.average.averages.items():
-                arrays[f"average/{name}"] = _array(tensor)
+                arrays[AVERAGE + name] = _array(tensor)
         if self.loss_scale is not None:
-            arrays["loss_scale"] = self.loss_scale.state()
+            arrays[LOSS_SCALE] = self.loss_scale.state()
         return arrays
 
-    def restore(self, arrays: Mapping[str, np.ndarray], steps: int) -> None:
+    def restore(self, archive: ArrayArchive, steps: int) -> set[str]:
         """Restore the result of state(); see the class Learner."""
-        updates = steps
-        own = self.share.index
-        names = {f"parameters/{name}/{own}": name for name in self.network.statistics}
-        values = {name: arrays[f"parameters/{name}/0"] for name in self.network.arrays()}
-        self.network.set_arrays(values | {names[key]: arrays[key] for key in names})
+        arrays, read = {}, set()
+        for name, current in self.network.arrays().items():
+            keys = self._saved_copies(name, archive)
+            copies = [archive.read(key, current.shape, current.dtype) for key in keys]
+            arrays[name] = self._own_copy(copies)
+            read |= set(keys)
+        self.network.set_arrays(arrays)
         for name, tensors in self.optimizer.state().items():
             for position, tensor in enumerate(tensors):
-                _set(tensor, arrays[f"optimizer/{self._index(name)}/{position}"])
+                key = f"{OPTIMIZER}{self._index(name)}/{position}"
+                read.add(key)
+                _set(tensor, archive.read(key, tuple(tensor.shape), np.float32))
         if self.average is not None:
-            for name, tensor in self.average.averages.items():
-                _set(tensor, arrays[f"average/{name}"])
-        if self.loss_scale is not None:
-            self.loss_scale.restore(arrays["loss_scale"])
-            updates -= self.loss_scale.skipped
-        self.optimizer.updates = updates
+            averages = self.average.averages
+            expected = {name: _array(tensor) for name, tensor in averages.items()}
+            for name, values in read_averages(archive, expected).items():
+                _set(averages[name], values)
+        self.optimizer.updates = steps - restore_scale(self.loss_scale, archive)
+        return read | names_of_others(archive)
+
+    def _saved_copies(self, name: str, archive: ArrayArchive) -> list[str]:
+        """The names of a parameter's copies: one for each process that saved the state, or one."""
+        found = archive.names()
+        keys = [f"{PARAMETERS}{name}/0"]
+        while (key := f"{PARAMETERS}{name}/{len(keys)}") in found:
+            keys.append(key)
+        return keys
+
+    def _own_copy(self, copies: list[np.ndarray]) -> np.ndarray:
+        """This process's copy; the mean if the number of processes has changed."""
+        if len(copies) == 1:
+            return copies[0]
+        if len(copies) == self.share.count:
+            return copies[self.share.index]
+        return np.mean(copies, axis=0, dtype=np.float64).astype(np.float32)
 
     def _statistics_of_all(self) -> dict[str, np.ndarray]:
         """The running statistics of each process, as in Learner.state."""
@@ -224,10 +284,10 @@ class TorchLearner(Learner):
         tensors = self.network.statistics
         flat = np.concatenate([_array(each).ravel() for each in tensors.values()] or [np.zeros(0)])
         arrays = {}
-        for rank, values in enumerate(self._processes.rows_of_all(flat[None], self._device)):
+        for rank, values in enumerate(self._processes.rows_of_all(flat[None])):
             ends = np.cumsum([each.numel() for each in tensors.values()])
             for (name, tensor), part in zip(tensors.items(), np.split(values, ends[:-1])):
-                arrays[f"parameters/{name}/{rank}"] = part.reshape(tensor.shape)
+                arrays[f"{PARAMETERS}{name}/{rank}"] = part.reshape(tensor.shape)
         return arrays
 
     def _index(self, name: str) -> int:
@@ -253,6 +313,4 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def _set(tensor: Tensor, values: np.ndarray) -> None:
-    if values.shape != tuple(tensor.shape):
-        raise ValueError(f"shape {values.shape}, expected {tuple(tensor.shape)}")
-    tensor.copy_(torch.from_numpy(values))
+    tensor.copy_(torch.from_numpy(np.array(values)))

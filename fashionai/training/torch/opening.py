@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.frameworks.devices import Device
 from fashionai.models.description import NetworkDescription
+from fashionai.models.torch.forward import torch_device
 from fashionai.training.torch.learner import TorchLearner
+from fashionai.training.torch.processes import join_processes
 
 
 def open_torch(
@@ -18,9 +21,19 @@ def open_torch(
     description: NetworkDescription,
     *,
     pixels_only: bool = False,
+    batch_size: Optional[int] = None,
 ) -> TorchLearner:
     """Open a TorchLearner on one device; see fashionai.training.opening.open_learner.
 
     ``description`` has the initial weights, frozen as the configuration says.
     """
-    return TorchLearner(config, train, contexts, description, pixels_only=pixels_only)
+    processes = join_processes(torch_device(contexts[0]), config.compile)
+    return TorchLearner(
+        config,
+        train,
+        contexts,
+        description,
+        pixels_only=pixels_only,
+        processes=processes,
+        batch_size=batch_size,
+    )

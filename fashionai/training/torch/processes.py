@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from typing import Optional
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from fashionai.training.batches.shares import Share
+from fashionai.errors import ConfigError, shown
+from fashionai.frameworks.processes import Place, current_place
+from fashionai.training.batches.shares import WHOLE, Share
 
-# A process that does not answer for this long has died or hangs.
-PATIENCE = timedelta(seconds=50)
+# A process that does not answer for this many seconds has died or hangs.
+PATIENCE = 50.0
+PATIENCE_VARIABLE = "FASHIONAI_PROCESS_TIMEOUT"
+# Compiling, and work that one process does for all of its machine, may take this long.
+LONG_PATIENCE = timedelta(hours=12)
 
 
 class Processes:
     """This process and the others that train with it; alone by default."""
 
-    def __init__(self, share: Share = Share(0, 1)) -> None:  # noqa: B008 - a constant
-        self.share = share
+    def __init__(self, share: Share = WHOLE, device: str = "cpu") -> None:
+        self.share, self._device = share, torch.device(device)
+        self._turns = 0
 
     @property
     def is_alone(self) -> bool:
@@ -36,19 +45,101 @@ class Processes:
         """Give all processes the values of the first one."""
         if not self.is_alone:
             for tensor in tensors:
-                dist.broadcast(tensor, 0)
+                values = tensor.detach().contiguous()
+                dist.broadcast(values, 0)
+                with torch.no_grad():
+                    tensor.copy_(values)
 
-    def rows_of_all(self, rows: np.ndarray, device: torch.device) -> np.ndarray:
+    def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
+        """The content that the first process has, for every process."""
+        if self.is_alone:
+            return content
+        sizes = torch.tensor([-1 if content is None else len(content)], device=self._device)
+        dist.broadcast(sizes, 0)
+        size = int(sizes)
+        if size < 0:
+            return None
+        values = np.frombuffer(content, np.uint8) if content else np.zeros(size, np.uint8)
+        sent = torch.from_numpy(np.array(values)).to(self._device)
+        dist.broadcast(sent, 0)
+        return sent.cpu().numpy().tobytes()
+
+    def rows_of_all(self, rows: np.ndarray) -> np.ndarray:
         """The rows ``(N, C)`` of all processes one after the other, for every process."""
         if self.is_alone:
             return rows
-        counts = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(self.share.count)]
-        dist.all_gather(counts, torch.tensor([len(rows)], device=device))
-        longest = max(int(count) for count in counts)
-        padded = np.zeros((longest, rows.shape[1]), rows.dtype)
+        counts = self._gather(torch.tensor([len(rows)], device=self._device))
+        padded = np.zeros((int(counts.max()), rows.shape[1]), rows.dtype)
         padded[: len(rows)] = rows
-        mine = torch.from_numpy(padded).to(device)
-        found = [torch.empty_like(mine) for _ in counts]
-        dist.all_gather(found, mine)
-        parts = [part[: int(count)].cpu().numpy() for part, count in zip(found, counts)]
-        return np.concatenate(parts)
+        found = self._gather(torch.from_numpy(padded).to(self._device)).cpu().numpy()
+        return np.concatenate([part[: int(count)] for part, count in zip(found, counts)])
+
+    def _gather(self, tensor: Tensor) -> Tensor:
+        """The tensors of all processes, which have one shape, stacked."""
+        found = [torch.empty_like(tensor) for _ in range(self.share.count)]
+        dist.all_gather(found, tensor)
+        return torch.stack(found)
+
+    def check_same(self, values: Mapping[str, str]) -> None:
+        """Raise ConfigError unless all processes have these values, named by what they are."""
+        if self.is_alone:
+            return
+        everyone: list[tuple[str, dict[str, str]]] = [("", {})] * self.share.count
+        dist.all_gather_object(everyone, (str(current_place()), dict(values)))
+        (first, expected), *others = everyone
+        for place, found in others:
+            for name, value in found.items():
+                if value != expected[name]:
+                    raise ConfigError(
+                        f"{place}: {name} is {shown(value)}, on {first} {shown(expected[name])}",
+                        "All processes need the same",
+                    )
+
+    @contextlib.contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Let the first process of each machine finish the block before the others begin it."""
+        if self.is_alone:
+            yield
+            return
+        store = dist.distributed_c10d._get_default_store()
+        self._turns += 1
+        key = f"turn/{os.environ.get('GROUP_RANK', os.uname().nodename)}/{self._turns}"
+        if current_place().local_rank:
+            store.wait([key], LONG_PATIENCE)
+            yield
+        else:
+            yield
+            store.set(key, "done")
+
+
+def join_processes(device: torch.device, compiles: bool) -> Processes:
+    """Connect this process with the others that torchrun or SLURM has started, once.
+
+    ``compiles`` tells that the processes compile their network, which may take some of them
+    much longer than others. Raises ConfigError when they do not find each other.
+    """
+    place = current_place()
+    if place.count == 1:
+        return Processes()
+    if not dist.is_initialized():
+        _initialize(place, device, LONG_PATIENCE if compiles else _patience())
+    return Processes(Share(place.rank, place.count), str(device))
+
+
+def _initialize(place: Place, device: torch.device, patience: timedelta) -> None:
+    backend = "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        backend = "nccl"
+    try:
+        dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=patience)
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"{place}: the processes do not find each other ({error})") from error
+
+
+def _patience() -> timedelta:
+    text = os.environ.get(PATIENCE_VARIABLE, "")
+    try:
+        return timedelta(seconds=float(text) if text else PATIENCE)
+    except ValueError:
+        raise ConfigError(f"{PATIENCE_VARIABLE}: found '{text}', expected seconds") from None

@@ -62,6 +62,8 @@ class CompiledSteps:
 
     def __init__(self, steps: StepComputation) -> None:
         self._steps: Any = steps
+        # Code of earlier networks counts towards the largest number of variants of a function.
+        torch._dynamo.reset()
         self._compiled: Any = torch.compile(steps, dynamic=False)
         self._works = False
 

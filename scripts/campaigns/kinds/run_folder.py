@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from commands import run_command, verdict
-from damage import ODD_VALUES, damaged
+from damage import damaged, odd_json
 
 # Imported before the fork: they cost a second.
 import fashionai.cli.runs
@@ -56,7 +56,7 @@ def make(rng: random.Random) -> Case:
     name = rng.choice(["", *FILES, *FILES, "cross_validation.yaml"])
     content = FILES.get(name, SETTINGS if name else b"")
     if name.endswith(".json") and rng.random() < 0.6:
-        return Case(name, _odd_json(json.loads(content), rng).encode("utf-8", "surrogatepass"))
+        return Case(name, odd_json(json.loads(content), rng).encode("utf-8", "surrogatepass"))
     return Case(name, damaged(content, rng) if name else content)
 
 
@@ -83,21 +83,3 @@ def check(case: Case, folder: Path) -> str:
     refused = "refused" in words
     assert not (refused and not case.name), "a sound run was refused"
     return "refused" if refused else "accepted"
-
-
-def _odd_json(tree: Any, rng: random.Random) -> str:
-    """The JSON text of a tree in which one value is another, or one key is missing."""
-    nodes = [tree]
-    for node in nodes:  # grows: all dictionaries and lists below
-        children = node.values() if isinstance(node, dict) else node
-        nodes += [child for child in children if isinstance(child, (dict, list)) and child]
-    node = rng.choice(nodes)
-    key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
-    if rng.random() < 0.2:
-        del node[key]
-        return json.dumps(tree)
-    mark = "a mark that stands for another text"
-    node[key] = mark
-    others = ["null", "true", "0", "-1", "1e400", "NaN", "[]", "{}", "[[]]", '{"a": 1}', "9" * 5000]
-    others += ["[" * 3000, "[" * 100_000, '""', json.dumps(rng.choice(ODD_VALUES)), '"../../x"']
-    return json.dumps(tree).replace(json.dumps(mark), rng.choice(others))

@@ -69,7 +69,7 @@ def test_the_task_beside_the_folders_remembers_it(logos: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_it_is_read_where_it_is_asked_for(logos: Path, split: str) -> None:
+def test_it_is_read_on_request(logos: Path, split: str) -> None:
     rows = [row for row in listed(logos) if row["split"] == split]
     brands = [row for row in rows if row["class_name"] != "no-logo"]
     without = read_split(logos, split)

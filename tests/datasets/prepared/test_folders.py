@@ -226,7 +226,7 @@ def test_another_seed_moves_images_and_leaves_no_stale_ones(tmp_path, planned) -
     assert tree(out) == tree(fresh)
 
 
-def test_a_split_that_is_no_more_leaves_no_empty_folders(tmp_path, planned) -> None:
+def test_a_removed_split_leaves_no_empty_folders(tmp_path, planned) -> None:
     out, fresh = tmp_path / "out", tmp_path / "fresh"
     write_folders(out, SKIRT, planned, "copy")
     all_train = plan_folders([item.image for item in planned], ["train"] * 18)
@@ -313,7 +313,7 @@ def test_a_family_without_letters_has_marks_from_classes(tmp_path: Path) -> None
     assert read_task(tmp_path / "out") == FASHION_MNIST
 
 
-def test_reading_says_which_image_is_missing_or_extra(tmp_path, planned) -> None:
+def test_reading_names_missing_and_extra_images(tmp_path, planned) -> None:
     out = tmp_path / "out"
     write_folders(out, SKIRT, planned, "copy")
     extra = out / "train" / SKIRT.folder_names[1] / "more.jpg"
@@ -348,7 +348,7 @@ def test_an_edited_manifest_is_an_error_with_its_line(tmp_path, planned, old, ne
 
 
 @pytest.mark.parametrize("call", [read_task, lambda folder: read_split(folder, "train")])
-def test_a_folder_that_is_not_prepared_says_what_to_run(tmp_path: Path, call) -> None:
+def test_the_error_of_an_unprepared_folder_names_the_command(tmp_path: Path, call) -> None:
     folder = tmp_path / "skirt_length_labels"
     assert error_of(call, folder) == (
         f"{folder}: not a prepared folder (no manifest.csv). "

@@ -84,7 +84,7 @@ def test_val_and_test_may_lack_classes_but_have_no_others(tmp_path: Path) -> Non
     )
 
 
-def test_hidden_files_are_passed_over_and_other_files_told(tmp_path: Path) -> None:
+def test_hidden_files_are_skipped_and_other_files_logged(tmp_path: Path) -> None:
     make(tmp_path, "a/1.jpg", "a/.DS_Store", "a/.x.jpg", "b/2.jpg", "b/Thumbs.db", ".git/config")
     data_set = read_class_folders("t", tmp_path)
     assert [image.source for image in data_set.images] == ["a/1.jpg", "b/2.jpg"]
@@ -95,7 +95,7 @@ def test_hidden_files_are_passed_over_and_other_files_told(tmp_path: Path) -> No
     ]
 
 
-def test_what_lies_beside_split_folders_is_told_too(tmp_path: Path) -> None:
+def test_other_files_beside_split_folders_are_logged_too(tmp_path: Path) -> None:
     make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/x.csv", "manifest.csv")
     assert read_class_folders("t", tmp_path).notes == [
         "2 files skipped because they are not images: manifest.csv, val/x.csv"
@@ -115,7 +115,7 @@ def test_a_prepared_tree_is_read_back_class_by_class(tmp_path: Path) -> None:
     assert again.notes == ["2 files skipped because they are not images: manifest.csv, task.json"]
 
 
-def test_an_empty_class_is_a_class_that_is_told(tmp_path: Path) -> None:
+def test_an_empty_class_is_a_class_and_is_logged(tmp_path: Path) -> None:
     make(tmp_path, "a/1.jpg", "b/1.jpg", "d/1.jpg")
     (tmp_path / "c").mkdir()
     data_set = read_class_folders("t", tmp_path)
@@ -125,7 +125,7 @@ def test_an_empty_class_is_a_class_that_is_told(tmp_path: Path) -> None:
     assert data_set.notes == ["no images of classes 'c', 'e'"]
 
 
-def test_classes_alike_but_for_capitals_are_told(tmp_path: Path) -> None:
+def test_classes_that_differ_in_capitals_alone_are_logged(tmp_path: Path) -> None:
     make(tmp_path, "cat/1.jpg", "Cat/1.jpg")
     assert read_class_folders("t", tmp_path).notes == [
         "classes 'Cat' and 'cat' differ only in letter case"

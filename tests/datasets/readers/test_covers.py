@@ -44,7 +44,7 @@ def test_positive_is_cat_whatever_the_format(tmp_path: Path, below: str) -> None
     assert data_set.notes == []
 
 
-def test_images_without_a_suffix_count_and_other_files_are_told(tmp_path: Path) -> None:
+def test_images_without_a_suffix_count_and_other_files_are_logged(tmp_path: Path) -> None:
     write_covers(tmp_path, per_class=1)
     rng = np.random.default_rng(0)
     put(tmp_path / "samples/positive/cover.jpg?size=l", encode(1, rng, ".png"))

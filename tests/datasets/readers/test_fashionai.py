@@ -185,7 +185,7 @@ def test_questions_are_found_beside_their_own_folder_in_file_order(tmp_path: Pat
     assert [asked.task for asked in questions] == [SKIRT, PANT, SKIRT]
 
 
-def test_one_image_may_be_asked_for_two_tasks(tmp_path: Path) -> None:
+def test_a_question_file_may_list_an_image_for_two_tasks(tmp_path: Path) -> None:
     path = put(
         tmp_path / "rank/Tests/question.csv",
         "Images/a.jpg,pant_length_labels,",

@@ -109,7 +109,7 @@ def test_backslashes_and_trailing_spaces_are_no_matter(tmp_path: Path) -> None:
     assert read_logos(tmp_path).images == expected
 
 
-def test_lists_of_other_lengths_are_told(tmp_path: Path) -> None:
+def test_lists_of_other_lengths_are_logged(tmp_path: Path) -> None:
     write(tmp_path)
     assert read_logos(tmp_path).notes == [
         "trainset.relpaths.txt has 6 rows; the complete data set has 320",

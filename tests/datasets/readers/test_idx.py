@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,20 @@ def test_a_wrong_magic_number_or_size_is_refused(tmp_path, data, problem, zipped
     path = tmp_path / "a"
     path.write_bytes(gzip.compress(data) if zipped else data)
     assert error_of(read_idx, path, 3) == f"{path}: {problem}"
+
+
+def test_a_header_that_states_gigabytes_takes_none(tmp_path: Path) -> None:
+    """The memory grows with what the file holds."""
+    path = tmp_path / "a"
+    path.write_bytes(bytes([0, 0, 8, 1]) + struct.pack(">I", 2**31) + b"12345")
+    tracemalloc.start()
+    try:
+        message = error_of(read_idx, path, 1)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert message == f"{path}: holds 5 values, its header says 2147483648"
+    assert most < 2**23
 
 
 @pytest.mark.parametrize("keep", [2, 9, 15, -8, -1])

@@ -112,7 +112,7 @@ def test_an_empty_column_of_splits_gives_none(tmp_path: Path) -> None:
     assert [image.split for image in data_set.images] == [None, None]
 
 
-def test_a_column_of_splits_that_nobody_asked_for_is_told(tmp_path: Path) -> None:
+def test_an_unused_column_of_splits_is_logged(tmp_path: Path) -> None:
     data_set = read(tmp_path, "file,label,Split", "a.jpg,x,train", "b.jpg,y,val")
     assert [image.split for image in data_set.images] == [None, None]
     assert data_set.notes == ["column 'Split' is not used; --split-column Split would use it"]

@@ -37,7 +37,7 @@ def test_a_first_row_whose_label_returns_is_not_a_header(tmp_path: Path) -> None
     )
 
 
-def test_an_unusual_header_is_read_and_told(tmp_path: Path) -> None:
+def test_an_unusual_header_is_read_and_logged(tmp_path: Path) -> None:
     data_set = read(tmp_path, "photo,species", "a.jpg,cat", "b.jpg,dog", **NUMBERS)
     assert pairs(data_set) == [("a.jpg", "cat"), ("b.jpg", "dog")]
     assert data_set.guesses == [
@@ -47,7 +47,7 @@ def test_an_unusual_header_is_read_and_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_missing_header_is_told(tmp_path: Path) -> None:
+def test_a_missing_header_is_logged(tmp_path: Path) -> None:
     data_set = read(tmp_path, "a.jpg;cat", "b.jpg;dog")
     assert data_set.guesses == [
         f"{tmp_path}/t.csv: fields are separated by semicolons",
@@ -108,7 +108,7 @@ def test_rows_of_delimiters_alone_are_blank(tmp_path: Path) -> None:
     assert pairs(data_set) == [("a.jpg", "x"), ("b.jpg", "y")]
 
 
-def test_labels_that_look_missing_are_classes_and_told(tmp_path: Path) -> None:
+def test_labels_that_look_missing_are_classes_and_logged(tmp_path: Path) -> None:
     images = "1.jpg 2.jpg 3.jpg 4.jpg 5.jpg"
     labels = ["a", "b", "nan", "NA", "None"]
     rows = [f"{number}.jpg,{label}" for number, label in enumerate(labels, start=1)]
@@ -151,7 +151,9 @@ def test_absolute_paths_below_the_folder_of_images_are_accepted(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("codec", ["gbk", "utf-16"])
-def test_a_table_of_a_spreadsheet_is_read_and_its_encoding_told(tmp_path: Path, codec: str) -> None:
+def test_a_table_of_a_spreadsheet_is_read_and_its_encoding_logged(
+    tmp_path: Path, codec: str
+) -> None:
     path, images = write(tmp_path)
     path.write_bytes("path,label\na.jpg,短裙\nb.jpg,长裙\n".encode(codec))
     data_set = read_table("t", path, images)
@@ -196,7 +198,7 @@ def test_names_and_indices_of_classes_are_never_mixed(tmp_path: Path) -> None:
     assert labels_in(tmp_path, "path,label\na.jpg,1.0\nb.jpg,0.0\n", ("cat", "dog")) == [1, 0]
 
 
-def test_how_labels_were_read_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_how_labels_were_read_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "fashionai")
     labels_in(tmp_path, "path;label\na.jpg;1\nb.jpg;0\n", ("cat", "dog"))
     assert [record.getMessage().partition("l.csv: ")[2] for record in caplog.records] == [

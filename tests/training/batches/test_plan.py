@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
-from fashionai.pipeline.loader import shuffled_rows
+from fashionai.pipeline.loader import shuffled_indices
 from fashionai.training.batches.class_balance import balanced_order
 from fashionai.training.batches.plan import BatchPlan
 from tests.support.prepared_data import ONE, make_rows
@@ -39,7 +39,7 @@ def stream(rows: int, sampler: str) -> list[tuple[int, int, int]]:
         order = (
             balanced_order(imbalanced_samples(rows), 5, epoch)
             if sampler == "balanced"
-            else shuffled_rows(rows, 5, epoch)
+            else shuffled_indices(rows, 5, epoch)
         )
         seen: Counter[int] = Counter()
         for row in order.tolist():

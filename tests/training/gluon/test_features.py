@@ -17,8 +17,10 @@ from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.augment import TrainingTransform
+from fashionai.pipeline.decode import PIXELS_VERSION
 from fashionai.pipeline.loader import Draws, Loader
 from fashionai.runs import Run, create_run
+from fashionai.training.batches import features as features_module
 from fashionai.training.batches.inputs import FeatureInputs, PixelInputs
 from fashionai.training.gluon.learner import GluonLearner
 from fashionai.training.trainer import Trainer
@@ -223,6 +225,9 @@ def test_features_are_found_again_by_what_decides_them(
     assert not kept_after(home, weights[0], PLAIN, rows=changed_image(rows, tmp_path)) & first
     backwards = rows._replace(paths=rows.paths[::-1])
     assert not kept_after(home, weights[0], PLAIN, rows=backwards) & first
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features_module, "PIXELS_VERSION", PIXELS_VERSION + 1)
+        assert not kept_after(home, weights[0], PLAIN) & first
 
 
 def test_augmented_features_depend_on_the_seed_and_the_steps(
@@ -270,7 +275,7 @@ def test_a_damaged_file_is_computed_again(
     assert file.stat().st_ino == number
 
 
-def test_half_precision_changes_nothing_and_says_so(
+def test_half_precision_changes_no_feature_and_is_logged(
     home: Path, weights: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="fashionai.training")

@@ -236,7 +236,7 @@ def cross_entropy(train: Samples, row: int, logits: np.ndarray) -> float:
     return float(-np.log(softmax(logits[None, part])[0, truth]))
 
 
-def test_an_image_asked_for_two_tasks_is_computed_once() -> None:
+def test_an_image_of_two_tasks_is_computed_once() -> None:
     run = Run.open(Path("runs/both"))
     skirts, collars = images("skirt"), images("collar")
     questions = [
@@ -258,7 +258,7 @@ def predicted(file: Path) -> dict[str, np.ndarray]:
     return {image: np.array(values.split(";"), float) for image, _, values in rows}
 
 
-def test_a_file_that_asks_one_of_the_tasks_is_answered_by_that_head(
+def test_a_question_file_of_one_of_the_tasks_is_predicted_by_its_head(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = Path("data/rank/Tests/question.csv").read_text().splitlines()

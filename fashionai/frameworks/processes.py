@@ -1,0 +1,84 @@
+"""This process among those that train one network together, from the environment.
+
+torchrun and SLURM start the processes; see docs/gpus.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+
+from fashionai.errors import ConfigError
+
+# torchrun's variables, which torch.distributed reads.
+RANK, COUNT, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
+ADDRESS, PORT = "MASTER_ADDR", "MASTER_PORT"
+# A port for the processes of a SLURM job, which differs between jobs on one machine.
+FIRST_SLURM_PORT, SLURM_PORTS = 20_000, 20_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Process ``rank`` of ``count``, from 0; it is the ``local_rank``-th one on its machine."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files and logs."""
+        return self.rank == 0
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} of {self.count} on {socket.gethostname()}"
+
+
+def current_place() -> Place:
+    """The place of this process; a single one without torchrun and SLURM.
+
+    Variables of SLURM are translated into those of torchrun. Raises ConfigError for numbers that
+    do not fit each other.
+    """
+    if COUNT not in os.environ and os.environ.get("SLURM_PROCID", "").isdecimal():
+        _translate_slurm()
+    if COUNT not in os.environ:
+        return Place()
+    values = {name: os.environ.get(name, "") for name in (RANK, COUNT, LOCAL_RANK)}
+    if all(value.isdecimal() for value in values.values()):
+        place = Place(*(int(value) for value in values.values()))
+        if place.rank < place.count:
+            return place
+    found = ", ".join(f"{name}={value}" for name, value in values.items())
+    raise ConfigError(
+        f"the environment has {found}, expected a rank below the number of processes",
+        "Start the processes with torchrun or srun, or unset these variables",
+    )
+
+
+def _translate_slurm() -> None:
+    """Set torchrun's variables from those of a SLURM step with several tasks."""
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("SLURM_NTASKS", "1")
+    if tasks == "1":
+        return
+    hosts = os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_NODELIST", "")
+    job = re.sub(r"\D", "", os.environ.get("SLURM_JOB_ID", "0")) or "0"
+    for name, value in (
+        (RANK, os.environ["SLURM_PROCID"]),
+        (COUNT, tasks),
+        (LOCAL_RANK, os.environ.get("SLURM_LOCALID", "")),
+        (ADDRESS, first_host(hosts)),
+        (PORT, str(FIRST_SLURM_PORT + int(job) % SLURM_PORTS)),
+    ):
+        os.environ.setdefault(name, value)
+
+
+def first_host(hosts: str) -> str:
+    """The first machine of a list as SLURM writes it: ``gpu1``, ``gpu[03-07,9],login``."""
+    match = re.match(r"([^,\[\]]+)(?:\[(\w+)[^\]]*\]([^,\[\]]*))?", hosts)
+    if match is None:
+        return "localhost"
+    name, number, rest = match.groups()
+    return name + (number or "") + (rest or "")

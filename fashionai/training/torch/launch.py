@@ -1,0 +1,55 @@
+"""Starts one process for each GPU of this machine, with torch's elastic launcher."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from fashionai.errors import RunStoppedError, TrainingError
+
+# Exit codes of processes that have printed their error themselves.
+TOLD = (2, RunStoppedError.exit_code)
+
+
+def launch(arguments: Sequence[str], count: int) -> None:
+    """Run ``python -m fashionai`` with these arguments in ``count`` processes.
+
+    Raises RunStoppedError when they were stopped and have saved their state, and TrainingError
+    when one of them failed or was killed; the others are ended then.
+    """
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        run_id="fashionai",
+        max_restarts=0,
+        monitor_interval=0.5,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "fashionai", *arguments)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode in TOLD:
+            raise SystemExit(failure.exitcode) from None
+        raise TrainingError(
+            f"rank {rank} of {count} {_ending(failure.exitcode)}, the others were ended",
+            "Go on with --resume",
+        ) from None
+    except SignalException as error:
+        raise SystemExit(128 + int(error.sigval)) from None
+
+
+def _ending(code: int) -> str:
+    """How a process ended, for a message."""
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

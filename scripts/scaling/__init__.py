@@ -1,0 +1,1 @@
+"""What simulate_scaling.py and measure_scaling.py share."""

@@ -1,0 +1,41 @@
+"""fashionai with a network ``plain`` that has no batch normalisation, in one of several processes.
+
+Writes the number of the process to ``pid-RANK`` in the current folder. $RANK_ONE_FOLDER, if set, is
+the prepared folder that rank 1 reads.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from fashionai.cli import main
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.small_nets import SMALL_NETS, TutorialNet
+
+mx = import_mxnet()
+nn = mx.gluon.nn
+
+
+def plain(classes: int) -> Any:
+    """Two convolutions and a dense layer; no layer depends on the other images of a batch."""
+    return TutorialNet(
+        [
+            nn.Conv2D(8, kernel_size=3, strides=2, activation="tanh"),
+            nn.Conv2D(16, kernel_size=3, strides=2, activation="tanh"),
+            nn.Flatten(),
+        ],
+        classes,
+    )
+
+
+if __name__ == "__main__":
+    SMALL_NETS["plain"] = plain
+    arguments = sys.argv[1:]
+    rank = os.environ.get("RANK", "0")
+    Path(f"pid-{rank}").write_text(str(os.getpid()))
+    if rank == "1" and "RANK_ONE_FOLDER" in os.environ:
+        arguments.append(f"data.folder={os.environ['RANK_ONE_FOLDER']}")
+    main(arguments)

@@ -1,0 +1,246 @@
+"""Several processes that train one network, started as users start them; on the CPU, with gloo."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionai.errors import ConfigError
+from fashionai.files.array_lists import read_array_list
+from fashionai.frameworks.processes import Place, current_place, first_host
+from fashionai.pipeline.loader import Draws
+from fashionai.training.batches.shares import Share
+from tests.support.resuming import assert_same_end, history
+
+CONFIG = """\
+task: skirt
+engine: torch
+model: {name: plain, pretrained: false}
+data: {resize_short: 36, crop: 32, workers: 1}
+epochs: 2
+optimizer: {name: sgd, lr: 0.05, weight_decay: 1e-4}
+loss: {label_smoothing: 0.1}
+ema: 0.9
+"""
+# A job of several processes takes some seconds to begin, more on a machine that does other work.
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def folder(prepared_skirts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 84 training and 12 validation images, and a configuration."""
+    made = tmp_path_factory.mktemp("processes")
+    (made / "data").symlink_to(prepared_skirts / "data")
+    (made / "plain.yaml").write_text(CONFIG)
+    return made
+
+
+def job(folder: Path, processes: int, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start a training in so many processes; one without torchrun."""
+    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "-m", "--"]
+    program = [*(launcher if processes > 1 else ["-m"]), "tests.support.plain_training"]
+    path = f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    return subprocess.Popen(
+        [sys.executable, *program, "train", "--device", "cpu", *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def trained(folder: Path, processes: int, *arguments: str) -> str:
+    """The output of a training that succeeds."""
+    process = job(folder, processes, *arguments)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    return output
+
+
+def start(name: str, batch_size: int) -> Sequence[str]:
+    return ("--config", "plain.yaml", "--run", f"runs/{name}", f"batch_size={batch_size}")
+
+
+@pytest.fixture(scope="module")
+def one(folder: Path) -> Path:
+    trained(folder, 1, *start("one", 16))
+    return folder / "runs/one"
+
+
+@pytest.fixture(scope="module")
+def two(folder: Path) -> Path:
+    trained(folder, 2, *start("two", 8))
+    return folder / "runs/two"
+
+
+def difference(first: Path, second: Path) -> float:
+    """The largest difference of the last parameters of two runs."""
+    arrays = [read_array_list(run / "last.params") for run in (first, second)]
+    assert arrays[0].keys() == arrays[1].keys()
+    return max(float(np.abs(arrays[0][name] - arrays[1][name]).max()) for name in arrays[0])
+
+
+def test_two_processes_train_what_one_does(one: Path, two: Path) -> None:
+    assert 0 < difference(one, two) < 1e-5
+
+
+def test_four_processes_train_what_one_does(folder: Path, one: Path) -> None:
+    output = trained(folder, 4, *start("four", 4))
+    assert difference(one, folder / "runs/four") < 1e-5
+    assert output.count("plain, 5 or 6 steps per epoch") == 1  # the first process alone logs
+    assert output.count("finished: best epoch") == 1
+
+
+def test_scores_of_uneven_shares_are_those_of_one_process(folder: Path) -> None:
+    """5 processes would have 2 or 3 of the 12 images; here 3 have 4, and weights do not move."""
+    frozen = ("epochs=1", "optimizer.lr=1e-30", "optimizer.weight_decay=0", "ema=null")
+    trained(folder, 1, *start("alone", 15), *frozen)
+    trained(folder, 3, *start("shared", 5), *frozen)
+    rows = []
+    for name in ("alone", "shared"):
+        with open(folder / f"runs/{name}/history.csv", newline="") as handle:
+            (row,) = csv.DictReader(handle)
+        rows.append({key: value for key, value in row.items() if key.startswith("val_")})
+    assert rows[0] == rows[1]
+    assert len(rows[0]) > 5
+
+
+def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: str) -> float:
+    """Kill one process of a training when the first state is saved; the seconds until all end."""
+    process = job(folder, processes, *arguments)
+    state = folder / arguments[arguments.index("--run") + 1] / "last.states.npz"
+    deadline = time.monotonic() + PATIENCE
+    while not state.is_file():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(int((folder / f"pid-{rank}").read_text()), signal.SIGKILL)
+    killed = time.monotonic()
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    return time.monotonic() - killed
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_is_killed_ends_all_and_resuming_goes_on(
+    folder: Path, two: Path, rank: int
+) -> None:
+    arguments = start(f"killed-{rank}", 8)
+    run = folder / f"runs/killed-{rank}"
+    assert kill_after_first_epoch(folder, 2, rank, *arguments) < 60
+    trained(folder, 2, *arguments, "--resume")
+    assert_same_end(run, two)
+
+
+def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
+    arguments = start("stopped", 8)
+    process = job(folder, 2, *arguments)
+    run = folder / "runs/stopped"
+    deadline = time.monotonic() + PATIENCE
+    while not (run / "train.log").is_file():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert (run / "last.states.npz").is_file(), output
+    trained(folder, 2, *arguments, "--resume")
+    assert_same_end(run, two)
+
+
+def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path, one: Path) -> None:
+    arguments = start("grown", 8)
+    run = folder / "runs/grown"
+    kill_after_first_epoch(folder, 2, 1, *arguments)
+    output = trained(folder, 4, *arguments, "--resume")
+    assert "begun by 2 processes, goes on with 4: each computes 4 of the 16 images" in output
+    assert difference(one, run) < 1e-5
+    assert [row[0] for row in history(run)] == ["epoch", "1", "2"]
+
+
+def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    source = folder / "data/train_valid/skirt_length_labels"
+    (other / "skirt_length_labels").mkdir(parents=True)
+    for entry in source.iterdir():
+        if entry.name != "manifest.csv":
+            (other / "skirt_length_labels" / entry.name).symlink_to(entry)
+    text = (source / "manifest.csv").read_text()
+    (other / "skirt_length_labels/manifest.csv").write_text(text.replace("Images/", "Photos/"))
+    process = job(folder, 2, *start("other", 8), RANK_ONE_FOLDER=str(other))
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert "rank 1 of 2" in output
+    assert "the hash of the prepared folder is" in output
+    assert not (folder / "runs/other/config.yaml").exists()
+
+
+def test_shares_of_batches_make_up_the_whole() -> None:
+    rows = np.arange(24)
+    draws = Draws(rows, rows * 0, rows * 0)
+    shares = [Share(index, 3).of_draws(draws, 12).indices for index in range(3)]
+    for batch in range(2):
+        parts = [share[batch * 4 : batch * 4 + 4] for share in shares]
+        assert np.concatenate(parts).tolist() == list(range(batch * 12, batch * 12 + 12))
+    for count in (1, 3, 5, 40):
+        parts = [rows[Share(index, count).of_rows(24)] for index in range(count)]
+        assert np.concatenate(parts).tolist() == rows.tolist()
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def place_in(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Place:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")  # restored afterwards, also where SLURM's are translated
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return current_place()
+
+
+def test_places_of_torchrun_and_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place_in(monkeypatch) == Place(0, 1, 0)
+    given = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
+    assert place_in(monkeypatch, **given) == Place(5, 8, 1)
+    slurm = {
+        "SLURM_PROCID": "6",
+        "SLURM_STEP_NUM_TASKS": "8",
+        "SLURM_LOCALID": "2",
+        "SLURM_STEP_NODELIST": "gpu[03-04]",
+        "SLURM_JOB_ID": "123456",
+    }
+    assert place_in(monkeypatch, **slurm) == Place(6, 8, 2)
+    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("gpu03", "23456")
+    assert place_in(monkeypatch, **{**slurm, "SLURM_STEP_NUM_TASKS": "1"}) == Place(0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"RANK": "2", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}, {"RANK": "", "WORLD_SIZE": "2"}],
+)
+def test_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch, environment: dict) -> None:
+    with pytest.raises(ConfigError, match="expected a rank below the number of processes"):
+        place_in(monkeypatch, **environment)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first"),
+    [
+        ("gpu1", "gpu1"),
+        ("gpu1,gpu2", "gpu1"),
+        ("gpu[03-07,9],login", "gpu03"),
+        ("rack1-n[1,4].lan,x", "rack1-n1.lan"),
+        ("", "localhost"),
+    ],
+)
+def test_first_machine_of_a_slurm_list(hosts: str, first: str) -> None:
+    assert first_host(hosts) == first
