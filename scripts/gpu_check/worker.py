@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,7 @@ def main(argument: str) -> None:
     """Run a part."""
     for name in ABSENT:
         sys.modules[name] = None  # type: ignore[assignment]
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     job = json.loads(argument)
     kit = Kit(Path(job["kit"]))
     use_packages(kit)

@@ -26,7 +26,8 @@ def run(context: Context) -> None:
 
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     dist.init_process_group("gloo")
-    together = _train(context, Processes(Share(rank, count)))
+    device = "cuda:0" if context.on_gpu else "cpu"
+    together = _train(context, Processes(Share(rank, count), device))
     dist.barrier()
     dist.destroy_process_group()
     if rank == 0:

@@ -60,12 +60,13 @@ def _add(context: Context, wanted: Measurement, batch: int, found: dict[str, Any
     }
     size = f"batch {batch}" + (" (largest)" if wanted.batch is None else "")
     title = f"{wanted.precision}{', compiled' if wanted.compiled else ''}, {size}"
-    earlier = context.rows()
+    earlier, fell_back = context.rows(), found.get("fell_back", False)
     context.add(
         f"{wanted.side}: {title}",
         round(loop.images_per_second, 1),
         "images/s",
-        note=found.get("note", ""),
+        passed=False if fell_back else None,
+        note="torch.compile failed, see the log" if fell_back else found.get("note", ""),
         waiting_share=round(loop.waiting_share, 4),
         host_share=round(loop.host_share, 4),
         steps=loop.steps,
