@@ -40,7 +40,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
     parser.add_argument(
-        "--out", type=Path, default=Path("check_gpu"), help="folder of results; default %(default)s"
+        "--out",
+        type=Path,
+        default=Path("build/check_gpu"),
+        help="folder of results; default %(default)s",
     )
     parser.add_argument("--only", metavar="PART,...", help=f"parts to run: {', '.join(PARTS)}")
     given = parser.parse_args(arguments)

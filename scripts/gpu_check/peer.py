@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from fashionai.runtime import usable_cores
 from gpu_check.kit import CLASSES
 from gpu_check.plan import Measurement, Plan
 from gpu_check.speed import StepTimer
@@ -116,7 +117,7 @@ def measure_peer(
             torch.cuda.synchronize()
 
     timer = StepTimer(_batches(context, batch), step, wait, batch)
-    loaded = PREFETCH * context.plan.loader_processes
+    loaded = PREFETCH * _processes(context)
     found: dict[str, Any] = {"note": note, "first_step_seconds": timer.warm_up(loaded)}
     found["loop"] = timer.measure(seconds)
     return found
@@ -167,7 +168,7 @@ def _batches(context: Context, batch: int) -> Iterator[Any]:
         Photos(context.kit.photos, context.plan),
         batch,
         shuffle=True,
-        num_workers=context.plan.loader_processes,
+        num_workers=_processes(context),
         pin_memory=context.on_gpu,
         drop_last=True,
         persistent_workers=True,
@@ -175,6 +176,11 @@ def _batches(context: Context, batch: int) -> Iterator[Any]:
         worker_init_fn=_one_thread,
     )
     yield from itertools.chain.from_iterable(itertools.repeat(loader))
+
+
+def _processes(context: Context) -> int:
+    """The processes of the DataLoader, at most one per core."""
+    return min(context.plan.loader_processes, usable_cores())
 
 
 def _one_thread(worker: int) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from gpu_check.worker import read_rows
 ROOT = Path(__file__).resolve().parent.parent.parent
 # A part for which less time is left is not begun.
 LEAST_SECONDS = 10.0
+# The last line of a traceback.
+ERROR_LINE = re.compile(r"[\w.]+(Error|Exception|Interrupt)(:|$)")
 
 
 class Job(NamedTuple):
@@ -108,7 +111,7 @@ class Check:
             whole.write(f"--- {job.name}\n{text}")
         if code is None:
             return f"stopped after its limit of {limit:.0f} s"
-        return "" if code == 0 else _reason(text) or f"ended with code {code}"
+        return "" if code == 0 else reason_of(text) or f"ended with code {code}"
 
     def _environment(self) -> dict[str, str]:
         """The environment of the parts: this checkout, and the threads of a small machine."""
@@ -149,8 +152,8 @@ def _group(command: list[str], environment: dict[str, str], log: Any) -> Iterato
         process.wait()
 
 
-def _reason(text: str) -> str:
-    """The last line of a traceback in a log, which names the error."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.split(":")[0].endswith(("Error", "Exception"))]
-    return (errors or lines or [""])[-1][:300]
+def reason_of(text: str) -> str:
+    """The line of a log that names the error: the first one, as later ones follow from it."""
+    lines = [re.sub(r"^\[rank\d+\]: ", "", line).rstrip() for line in text.splitlines()]
+    errors = [line for line in lines if ERROR_LINE.match(line) and "ChildFailed" not in line]
+    return (errors or [line for line in lines if line] or [""])[0 if errors else -1][:300]

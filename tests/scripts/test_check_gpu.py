@@ -185,3 +185,19 @@ def test_differences_of_weights_are_relative_to_their_change() -> None:
     assert by_name["gradients"].value == pytest.approx(0.1)
     assert by_name["gradients"].limit < 0.1
     assert "running statistics" not in by_name
+
+
+def test_the_reason_is_the_error_that_came_first() -> None:
+    from gpu_check.run import reason_of
+
+    log = (
+        "a warning\n"
+        "[rank1]: Traceback (most recent call last):\n"
+        "[rank1]:     raise ValueError: not this line\n"
+        "[rank1]: ValueError: no such network\n"
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+        "RuntimeError: two processes ended with code 1\n"
+    )
+    assert reason_of(log) == "ValueError: no such network"
+    assert reason_of("killed\n\n") == "killed"
+    assert reason_of("") == ""
