@@ -76,6 +76,8 @@ def main(arguments: Optional[list[str]] = None) -> int:
     except KitError as error:
         print(f"{NAME}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ class Check:
     def __init__(self, kit: Kit, device: str, out: Path) -> None:
         self.kit, self.device, self.out = kit, device, out
         self.plan: Plan = kit.plan()
+        self._running: set[subprocess.Popen[bytes]] = set()
         out.mkdir(parents=True, exist_ok=True)
         self.rows_file, self.log_file = out / "rows.jsonl", out / "check_gpu.log"
         for file in (self.rows_file, self.log_file):
@@ -56,12 +57,23 @@ class Check:
         """
         passed = True
         for jobs in jobs_of(self.plan, parts):
-            with ThreadPoolExecutor(len(jobs)) as pool:
-                passed = all(list(pool.map(self._run, jobs))) and passed
+            passed = self._run_together(jobs) and passed
             report = write_report(self.out, read_rows(self.rows_file), self.device, self.plan.name)
         self.rows_file.unlink(missing_ok=True)
         say(f"{'all parts passed' if passed else 'not all parts passed'}: {report}")
         return passed
+
+    def _run_together(self, jobs: Sequence[Job]) -> bool:
+        """Run processes at the same time; Ctrl-C ends them."""
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            futures = [pool.submit(self._run, job) for job in jobs]
+            try:
+                passed = [future.result() for future in futures]
+            except KeyboardInterrupt:
+                for process in list(self._running):
+                    _kill(process)
+                raise
+        return all(passed)
 
     def _run(self, job: Job) -> bool:
         """Run one process; False if it fails or finds something else than expected."""
@@ -100,7 +112,7 @@ class Check:
         }
         command = [sys.executable, "-m", "gpu_check.worker", json.dumps(argument)]
         with tempfile.TemporaryFile() as log:
-            with _group(command, self._environment(), log) as process:
+            with self._started(command, log) as process:
                 try:
                     code = process.wait(limit)
                 except subprocess.TimeoutExpired:
@@ -112,6 +124,25 @@ class Check:
         if code is None:
             return f"stopped after its limit of {limit:.0f} s"
         return "" if code == 0 else reason_of(text) or f"ended with code {code}"
+
+    @contextlib.contextmanager
+    def _started(self, command: list[str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that is killed at the end of the context, with all that it has started."""
+        process = subprocess.Popen(
+            command,
+            env=self._environment(),
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        self._running.add(process)
+        try:
+            yield process
+        finally:
+            _kill(process)
+            process.wait()
+            self._running.discard(process)
 
     def _environment(self) -> dict[str, str]:
         """The environment of the parts: this checkout, and the threads of a small machine."""
@@ -138,18 +169,10 @@ def jobs_of(plan: Plan, parts: Sequence[str]) -> Iterator[list[Job]]:
                 yield [Job(part, part, {})]
 
 
-@contextlib.contextmanager
-def _group(command: list[str], environment: dict[str, str], log: Any) -> Iterator[Any]:
-    """A process that is killed at the end of the context, with all that it has started."""
-    process = subprocess.Popen(
-        command, env=environment, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process with all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def reason_of(text: str) -> str:

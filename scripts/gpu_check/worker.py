@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import logging
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,8 @@ class Context:
         **details: Any,
     ) -> None:
         """Add a row. ``passed`` is None for a value of which nothing is expected."""
+        if isinstance(value, float) and not math.isfinite(value):
+            value = str(value)  # JSON has no such numbers
         row = {
             "part": self.part,
             "name": name,

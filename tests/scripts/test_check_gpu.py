@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,45 @@ def test_a_part_ends_at_its_limit(tmp_path: Path) -> None:
     assert not check.run(["demo"])
     report = json.loads((tmp_path / "out/check_gpu.json").read_text())
     assert [row["note"] for row in report["rows"]] == ["stopped after its limit of 0 s"]
+
+
+INTERRUPTED = """\
+import sys
+from pathlib import Path
+
+from gpu_check import run
+from gpu_check.kit import Kit
+
+CODE = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+kit, out, pid = map(Path, sys.argv[1:])
+check = run.Check(Kit(kit), "cpu", out)
+
+
+def sleep(job, limit):
+    with check._started([sys.executable, "-c", CODE, str(pid)], None) as process:
+        process.wait()
+    return ""
+
+
+check._process = sleep
+check.run(["demo"])
+"""
+
+
+def test_a_check_that_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
+    kit, pid = empty_kit(tmp_path / "kit"), tmp_path / "pid"
+    check = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, kit.folder, tmp_path / "out", pid],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        stderr=subprocess.DEVNULL,
+    )
+    while not pid.is_file() or not pid.read_text():
+        assert check.poll() is None
+        time.sleep(0.02)
+    check.send_signal(signal.SIGINT)
+    assert check.wait(20) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def test_measurements_for_which_no_time_is_left_stay_open(

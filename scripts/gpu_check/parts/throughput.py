@@ -16,6 +16,7 @@ TRIES = 3
 
 def run(context: Context) -> None:
     """Make the measurements of the settings one after the other."""
+    context.devices()
     for values in context.settings["measurements"]:
         if context.on_gpu:
             forget()
