@@ -27,9 +27,9 @@ from fashionai.demo.data_set import DEMO_TASKS
 from fashionai.demo.garments import draw
 from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import engines_on
-from fashionai.errors import ConfigError, FashionAIError, TrainingError, first_line
+from fashionai.errors import ConfigError, FashionAIError, TrainingError
 from fashionai.families import find_task
-from fashionai.frameworks.choice import choose_devices
+from fashionai.frameworks.choice import choose_devices, one_of
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
 from fashionai.pipeline.loader import Loader
@@ -69,7 +69,7 @@ class BenchmarkSettings(NamedTuple):
 
     def contexts(self) -> list[Any]:
         """The devices."""
-        return choose_devices(self.config.engine, self.device, self.gpus).contexts
+        return one_of(choose_devices(self.config.engine, self.device, self.gpus))
 
 
 def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> MeasuredSpeeds:
@@ -291,7 +291,7 @@ def _measure_steps(settings: BenchmarkSettings, batch_size: int) -> float:
     try:
         return _images_per_second(settings.seconds, steps)
     except learner.framework_errors as error:
-        raise TrainingError(f"{learner.framework} stopped: {first_line(error)}") from error
+        raise learner.failure(error) from error
 
 
 def _measure_engines(

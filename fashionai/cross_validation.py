@@ -31,7 +31,8 @@ from fashionai.errors import (
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.yaml_files import dump_yaml, load_yaml
-from fashionai.frameworks.choice import choose_devices, framework_of_devices
+from fashionai.frameworks.choice import choose_devices
+from fashionai.frameworks.devices import TORCH, framework_of_devices
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import (
@@ -60,6 +61,7 @@ from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.engine_choice import check_precision
 from fashionai.training.estimate import duration
+from fashionai.training.parallel import train_side_by_side
 from fashionai.training.start import new_folder
 from fashionai.training.trainer import Trainer
 from fashionai.weights.pretrained import starting_weights
@@ -216,6 +218,8 @@ class CrossValidation:
 
     def _train_folds(self, configs: Sequence[Config]) -> list[Run]:
         """Train the folds that are not finished; return the runs of all folds."""
+        if len(self.contexts) > 1 and framework_of_devices(self.contexts) == TORCH:
+            return self._train_folds_side_by_side(configs)
         runs = []
         for number, (begun, config) in enumerate(zip(self._begun_runs, configs), start=1):
             log.info("fold %d of %d", number, len(configs))
@@ -232,6 +236,29 @@ class CrossValidation:
             if left and is_new:
                 seconds = left * (time.monotonic() - started)
                 log.info("about %s for the remaining %s", duration(seconds), counted(left, "fold"))
+        return runs
+
+    def _train_folds_side_by_side(self, configs: Sequence[Config]) -> list[Run]:
+        """Train the folds that are not finished, each on a GPU of its own."""
+        left: dict[Path, Config] = {}
+        for begun, config in zip(self._begun_runs, configs):
+            if not begun.folder.has_begun:
+                begun.path.mkdir(exist_ok=True)
+            elif begun.is_finished:
+                log.info("%s: already finished", begun)
+                continue
+            left[begun.path] = config
+        log.info(
+            "%s, %d at once; see train.log of each", counted(len(left), "fold"), len(self.contexts)
+        )
+        try:
+            train_side_by_side(left, self.contexts)
+        except RunStoppedError as stopped:
+            hint = f"Resume with: {self._resume_command()}"
+            raise RunStoppedError(stopped.message, hint) from None
+        runs = [Run(begun.folder) for begun in self._begun_runs]
+        for run in runs:
+            draw_history(run.folder)
         return runs
 
     def _train_fold(self, begun: Run, config: Config) -> Run:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Optional
 
@@ -18,7 +19,15 @@ from click.shell_completion import CompletionItem
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.streams import LOST_OUTPUT, make_streams_safe
-from fashionai.errors import DataError, FashionAIError, RunStoppedError, printable, shown
+from fashionai.errors import (
+    ConfigError,
+    DataError,
+    FashionAIError,
+    RunStoppedError,
+    printable,
+    shown,
+)
+from fashionai.frameworks.processes import ALONE, Place, current_place
 
 # In characters: no longer path exists, but a text may have been taken for one.
 LONGEST_PATH = 4096
@@ -46,6 +55,12 @@ COMMANDS = {
     "covers": "Download images from lists of URLs.",
     "demo": "Write a small data set of drawn garments for a trial.",
 }
+
+# Several processes share the work of these commands. Others would do it once in each process.
+SHARED_COMMANDS = ("train", "predict", "evaluate")
+# Most errors occur in all processes. The first one reports them: the launcher then ends the
+# others, which wait for so long before they report an error.
+SECONDS_FOR_FIRST = 3.0
 
 # The width of lines on terminals, in columns.
 WIDTH = 80
@@ -98,14 +113,34 @@ class _Commands(CommandGroup):
     },
 )
 @click.version_option(__version__)
-def root() -> None:
+@click.pass_context
+def root(context: click.Context) -> None:
     """Turn label files and images into an image classifier and its prediction file."""
+    name = context.invoked_subcommand
+    if name in SHARED_COMMANDS:
+        return
+    count = _place().count
+    if count > 1:
+        shared = ", ".join(SHARED_COMMANDS)
+        raise ConfigError(
+            f"{name}: was started in {count:,} processes, which do not share its work",
+            f"Start one process; these share their work: {shared}",
+        )
+
+
+def _place() -> Place:
+    """This process among those that were started together; alone where the environment is odd."""
+    try:
+        return current_place()
+    except ConfigError:
+        return ALONE
 
 
 def _run(arguments: Optional[Sequence[str]]) -> None:
     """Run the command line; DataError when its output did not fit on a disk."""
     try:
-        root.main(arguments, prog_name="fashionai", standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        root.main(arguments, prog_name="fashionai", standalone_mode=False, obj=given)
     except click.exceptions.Exit as stop:  # of --help and --version, too
         if stop.exit_code:
             sys.exit(stop.exit_code)
@@ -116,11 +151,21 @@ def _run(arguments: Optional[Sequence[str]]) -> None:
 
 def _error_text(error: FashionAIError) -> str:
     """The error on one line; on a terminal a long line has the hint on a line of its own."""
-    text = printable(f"Error: {error}")
+    begin = f"Error: {_speaker(error.message)}"
+    text = printable(f"{begin}{error}")
     longest = max(map(len, text.splitlines()))
     if longest <= WIDTH or not error.hint or not sys.stderr.isatty():
         return text
-    return printable(f"Error: {error.message}.\n{error.hint}")
+    return printable(f"{begin}{error.message}.\n{error.hint}")
+
+
+def _speaker(message: str) -> str:
+    """How an error begins: of several processes all but the first wait, then tell their place."""
+    place = _place()
+    if place.is_first:
+        return ""
+    time.sleep(SECONDS_FOR_FIRST)
+    return "" if str(place) in message else f"{place}: "
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
@@ -141,7 +186,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     except OSError as error:
         # Full disks, missing permissions and the like: a traceback would explain nothing.
         place = shown(str(error.filename or "file system"), LONGEST_PATH)
-        click.echo(f"Error: {place}: {error.strerror or error}", err=True)
+        click.echo(f"Error: {_speaker('')}{place}: {error.strerror or error}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)

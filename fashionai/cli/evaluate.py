@@ -14,6 +14,7 @@ from fashionai.cli.options import (
     PredictionSettings,
     overwrite_option,
     prediction_options,
+    share_between_gpus,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
@@ -110,7 +111,7 @@ def command(
     """
     from fashionai.files import write_json
     from fashionai.files.outputs import check_output
-    from fashionai.reporting.tables import class_table, confusion_table
+    from fashionai.frameworks.processes import current_place
     from fashionai.scoring.evaluate import SCORES, evaluate_file, to_json
 
     if len(run_paths) > 1:
@@ -122,33 +123,53 @@ def command(
     if run_path is not None and (questions or task_names):
         raise click.UsageError("--questions and --task go with --predictions, not with --run")
     if run_path is not None and predictions is None and not labels:
-        log_to_terminal()
+        _log_of_first()
         evaluations = _evaluate_run(run_path, split, threshold, settings)
     elif predictions is not None and labels and run_path is None:
         if isinstance(threshold, str):
             raise click.UsageError("--threshold auto goes with --run, whose validation chooses it")
-        log_to_terminal()
+        _log_of_first()
         evaluations = evaluate_file(predictions, labels, questions, task_names, threshold)
     else:
         raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")
 
-    _print_scores(evaluations)
+    if current_place().is_first:
+        _print_scores(evaluations)
+        _print_tables(evaluations, per_class, confusion)
+        if json_file is not None:
+            write_json(json_file, to_json(evaluations))
+
+
+def _print_tables(evaluations: list[TaskEvaluation], per_class: bool, confusion: bool) -> None:
+    from fashionai.reporting.tables import class_table, confusion_table
+
     wanted = ((class_table, per_class), (confusion_table, confusion))
     for table in (table for table, is_wanted in wanted if is_wanted):
         for evaluation in evaluations:
             click.echo(f"\n{evaluation.name}")
             click.echo(table(evaluation.confusion, evaluation.labels))
-    if json_file is not None:
-        write_json(json_file, to_json(evaluations))
+
+
+def _log_of_first() -> None:
+    """Of several processes the first one prints the log."""
+    from fashionai.frameworks.processes import current_place
+
+    if current_place().is_first:
+        log_to_terminal()
 
 
 def _evaluate_run(
     path: Path, split: str, threshold: Union[float, str, None], settings: PredictionSettings
 ) -> list[TaskEvaluation]:
+    from fashionai.frameworks.processes import current_place
     from fashionai.runs import Run
     from fashionai.scoring.splits import evaluate_run, threshold_of_run
 
-    run, devices, options = Run.open(path), settings.contexts(), settings.options
+    run, chosen, place = Run.open(path), settings.chosen(), current_place()
+    devices = chosen.contexts
+    if share_between_gpus(devices):
+        raise click.exceptions.Exit
+    options: dict[str, Any] = {**settings.options, "engine": chosen.engine, "place": place}
     if isinstance(threshold, str):
         with progress_bar(f"{run}: val", 0) as advance:
             threshold = threshold_of_run(run, devices, progress=advance, **options)

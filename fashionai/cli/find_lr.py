@@ -80,7 +80,7 @@ def command(
     from fashionai.config import load_config
     from fashionai.files.csv_files import write_rows
     from fashionai.files.outputs import PICTURES, check_output, csv_kind
-    from fashionai.frameworks.choice import choose_devices
+    from fashionai.frameworks.choice import choose_devices, one_of
     from fashionai.reporting.plots import draw_range_test
     from fashionai.training.lr_finder import find_learning_rate
 
@@ -92,7 +92,7 @@ def command(
     config = config.changed({"engine": chosen.engine})
     with progress_bar("range test", steps, "steps") as advance:
         found = find_learning_rate(
-            config, chosen.contexts, lowest=lowest, highest=highest, steps=steps, progress=advance
+            config, one_of(chosen), lowest=lowest, highest=highest, steps=steps, progress=advance
         )
     write_rows(table, [COLUMNS, *zip(*found[:3])])
     draw_range_test(picture, *found)

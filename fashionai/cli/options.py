@@ -6,7 +6,7 @@ import functools
 import glob
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Optional, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,6 +14,9 @@ from click.shell_completion import CompletionItem
 from fashionai.engines.registry import AUTO, ENGINES, framework_of
 from fashionai.errors import ConfigError
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
+
+if TYPE_CHECKING:
+    from fashionai.frameworks.choice import Chosen
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -155,6 +158,21 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
+def share_between_gpus(devices: Sequence[Any]) -> bool:
+    """Run this command in one process for each GPU where PyTorch computes on several.
+
+    Returns False, and does nothing, where one process is enough. Errors as for launch.
+    """
+    from fashionai.frameworks.devices import TORCH, framework_of_devices
+
+    if len(devices) == 1 or framework_of_devices(devices) != TORCH:
+        return False
+    from fashionai.training.torch.launch import launch
+
+    launch(click.get_current_context().find_root().obj, len(devices))
+    return True
+
+
 class PredictionSettings(NamedTuple):
     """The values of the options that prediction_options adds."""
 
@@ -166,9 +184,14 @@ class PredictionSettings(NamedTuple):
 
     def contexts(self) -> list[Any]:
         """The devices to compute on."""
-        from fashionai.frameworks.choice import contexts
+        return self.chosen().contexts
 
-        return contexts(self.device, self.gpus, framework_of(self.engine))
+    def chosen(self) -> Chosen:
+        """The engine and the devices of this process."""
+        from fashionai.frameworks.choice import devices_to_predict
+
+        framework = framework_of(self.engine)
+        return devices_to_predict(self.engine, framework, self.device, self.gpus)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
@@ -12,9 +12,9 @@ from fashionai.cli.options import (
     OutputFile,
     PredictionSettings,
     left_out,
-    overwrite_option,
     prediction_options,
     runs_option,
+    share_between_gpus,
     skip_bad_option,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
@@ -23,6 +23,9 @@ from fashionai.errors import counted
 from fashionai.files.default_folders import DATA_FOLDER
 
 if TYPE_CHECKING:
+    from fashionai.frameworks.processes import Place
+    from fashionai.predictions.plan import Plan
+    from fashionai.predictions.soundness import LeaveOut
     from fashionai.runs import Run
     from fashionai.tasks import Task
 
@@ -35,6 +38,7 @@ Examples:
   fashionai predict --out val.csv --run runs/skirt --split val
   fashionai predict --out cacti.csv --task cactus --data data/cactus
   fashionai predict --out birds.csv --run runs/birds --questions photos
+  torchrun --nproc-per-node 4 -m fashionai predict --out submission.csv
 """
 
 
@@ -78,7 +82,17 @@ Examples:
     "[default: 0.5 for two classes]",
 )
 @skip_bad_option
-@overwrite_option
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the finished parts of a long prediction that was interrupted.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace an existing file that is no earlier result of this command, and discard finished "
+    "parts of an interrupted prediction.",
+)
 @prediction_options
 def command(
     out: Path,
@@ -91,14 +105,24 @@ def command(
     layout: str,
     threshold: Optional[float],
     skip_bad: bool,
+    resume: bool,
     overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
     """Write a prediction file, with probabilities averaged over crops and runs.
 
     The rows are in the order of the question file, or sorted by name for a folder.
+    More than 1,024 images are predicted in parts, which lie beside OUT in a hidden folder
+    until all are finished.
     """
-    from fashionai.predictions.plan import WantedFile, plan_file, write_planned
+    from fashionai.frameworks.processes import current_place
+    from fashionai.predictions.plan import (
+        WantedFile,
+        open_parts_of,
+        plan_file,
+        without_bad_images,
+        write_planned,
+    )
 
     if split is not None and questions is not None:
         raise click.UsageError("--questions and --split exclude each other")
@@ -106,25 +130,47 @@ def command(
         raise click.UsageError("--skip-bad and --split exclude each other: prepare checks images")
     if questions is None and path_column is not None:
         raise click.UsageError("--path-column goes with --questions")
-    log_to_terminal()
+    if resume and overwrite:
+        raise click.UsageError("--resume and --overwrite exclude each other")
+    if current_place().is_first:
+        log_to_terminal()
     wanted = WantedFile(
         *(out, run_paths, task_names, data, questions, path_column, split),
         as_table=layout == "table",
         threshold=threshold,
     )
-    leave_out = left_out if skip_bad else None
-    plan = plan_file(wanted, progress_bar, overwrite=overwrite, leave_out=leave_out)
-    for task, _, runs in (part.request for part in plan.parts):
+    plan = plan_file(wanted, overwrite=overwrite)
+    chosen = settings.chosen()
+    if share_between_gpus(chosen.contexts):
+        return
+    options: dict[str, Any] = {**settings.options, "engine": chosen.engine}
+    with open_parts_of(
+        plan, out, chosen.contexts, **options, resume=resume, overwrite=overwrite
+    ) as parts:
+        if split is None:
+            leave_out = _left_out_by(current_place()) if skip_bad else None
+            plan = without_bad_images(plan, progress_bar, leave_out, parts)
+        if current_place().is_first:
+            _print_plan(plan, layout)
+        with progress_bar(f"{settings.crops} crops", plan.images) as advance:
+            rows = write_planned(plan, out, chosen.contexts, parts, progress=advance, **options)
+    if current_place().is_first:
+        click.echo(f"{out}: {counted(rows, 'row')}")
+
+
+def _left_out_by(place: Place) -> LeaveOut:
+    """The first process tells which images are left out."""
+    return left_out if place.is_first else lambda name, reason: None
+
+
+def _print_plan(plan: Plan, layout: str) -> None:
+    for task, _, runs in plan.requests:
         _print_runs(task, runs)
-        if task.holds_out_background and threshold is None and layout == "competition":
+        if task.holds_out_background and plan.threshold is None and layout == "competition":
             click.echo(
                 f"every image gets one of the classes: --threshold P also predicts "
                 f"{task.background}"
             )
-    devices = settings.contexts()
-    with progress_bar(f"{settings.crops} crops", plan.images) as advance:
-        rows = write_planned(plan, out, devices, progress=advance, **settings.options)
-    click.echo(f"{out}: {counted(rows, 'row')}")
 
 
 def _print_runs(task: Task, runs: Sequence[Run]) -> None:

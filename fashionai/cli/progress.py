@@ -19,12 +19,15 @@ def progress_bar(description: str, total: int, unit: str = "images") -> Iterator
     """
     from tqdm import tqdm
 
+    from fashionai.frameworks.processes import current_place
+
     scale = unit == "B"
     unit = unit if scale else f" {unit}"
     with tqdm(
         total=total,
         desc=description,
-        disable=None,
+        # None: shown on terminals. Of several processes the first one shows it.
+        disable=None if current_place().is_first else True,
         unit=unit,
         unit_scale=scale,
         leave=False,

@@ -256,6 +256,11 @@ class Config(Section):
         "normalisation and loss stay float32, as do the saved weights and all of `trainable: "
         "head`.",
     )
+    sync_batch_norm: bool = Field(
+        False,
+        description="With several processes (engine torch): batch normalisation uses the mean and "
+        "variance of the whole batch instead of each process's share. Slower.",
+    )
     compile: bool = Field(
         False,
         description="With engine torch: compile the training step with torch.compile, which "

@@ -121,7 +121,7 @@ def _folders_below(folder: Path, above: Sequence[str]) -> Iterator[Path]:
 
 
 def _read_folder(folder: Path) -> list[ImageToPredict]:
-    return [ImageToPredict(image, folder / image, None) for image in list_images(folder)]
+    return [ImageToPredict(image, image, None, folder) for image in list_images(folder)]
 
 
 def _known_question_file(path: Path) -> Optional[QuestionFile]:
@@ -256,7 +256,9 @@ def _find_images(rows: Sequence[_PathRow], places: Sequence[ImageFiles]) -> list
         first = first_places.setdefault(image, where)
         if first != where:
             raise DataError(f"{where}: {shown(text)} is listed twice, first at {first}")
-        images.append(ImageToPredict(text, files.root / image, None))
+        # One text for both takes less memory.
+        file = text if text == image else image
+        images.append(ImageToPredict(text, file, None, files.root))
     if missing:
         error = files.missing(missing)
         raise DataError(error.message, error.hint or "Paths are relative to this folder or --data")

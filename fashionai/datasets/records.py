@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union, overload
 
 import numpy as np
 
@@ -76,11 +76,50 @@ class LabelRow(NamedTuple):
 class ImageToPredict(NamedTuple):
     """One image to predict.
 
-    ``image`` is its name in the question file and in the prediction file, ``path`` its file.
-    ``task`` is the task that the row names. An image without one is predicted for all tasks of
-    the command.
+    ``image`` is its name in the question file, ``file`` the path of its file below ``folder``,
+    or the file itself. ``task`` is the task that the row names. An image without one is
+    predicted for all tasks of the command.
     """
 
     image: str
-    path: ImageFile
-    task: Optional[Task]
+    file: Union[str, ImageFile]
+    task: Optional[Task] = None
+    folder: Optional[ImageFile] = None
+
+    @property
+    def path(self) -> ImageFile:
+        """The file, made when it is needed: millions of paths would fill the memory."""
+        if self.folder is None:
+            assert not isinstance(self.file, str)
+            return self.file
+        return self.folder / str(self.file)
+
+
+class ImageList(Sequence[ImageFile]):
+    """The files of images to predict, each made when it is needed."""
+
+    def __init__(self, images: Sequence[ImageToPredict]) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, at: int) -> ImageFile: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[ImageFile]: ...
+
+    def __getitem__(self, at: Union[int, slice]) -> Union[ImageFile, Sequence[ImageFile]]:
+        if isinstance(at, slice):
+            return ImageList(self._images[at])
+        return self._images[at].path
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the images in the question file."""
+        return [each.image for each in self._images]
+
+    def part(self, rows: Sequence[int]) -> ImageList:
+        """The images at these positions."""
+        return ImageList([self._images[row] for row in rows])

@@ -22,7 +22,7 @@ from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import EXACT_ENGINES
 from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
-from fashionai.frameworks.choice import framework_of_devices
+from fashionai.frameworks.devices import framework_of_devices
 from fashionai.runs import Run
 from fashionai.runtime import compute_threads, home_folder, processor_name
 
@@ -42,6 +42,11 @@ _SpeedsByKey = TypeAdapter(dict[str, Speeds])
 
 
 def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
+    """As open_named_fastest, without the engine's name."""
+    return open_named_fastest(run, contexts, views)[1]
+
+
+def open_named_fastest(run: Run, contexts: Sequence[Any], views: int) -> tuple[str, Engine]:
     """Open the fastest exact engine to compute ``views`` views of a run's network.
 
     It is gluon on GPUs, for fewer than 1,000 views of a network that was not measured before, and
@@ -49,12 +54,12 @@ def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
     """
     name = _choose(run, contexts, views)
     try:
-        return open_engine(run, contexts, name)
+        return name, open_engine(run, contexts, name)
     except FashionAIError as error:
         if name == framework_of_devices(contexts):
             raise
         log.info("%s: %s; using engine gluon instead", run, error.message)
-        return open_engine(run, contexts, "gluon")
+        return "gluon", open_engine(run, contexts, "gluon")
 
 
 def _choose(run: Run, contexts: Sequence[Any], views: int) -> str:
@@ -121,7 +126,7 @@ def _fastest(speeds: Speeds) -> str:
 def _key(run: Run) -> str:
     """Everything that the speeds depend on: the network, the machine and the libraries."""
     config = run.config
-    versions = " ".join(f"{name} {_version(name)}" for name in ("onnx", "onnxruntime"))
+    versions = " ".join(f"{name} {_version(name)}" for name in ("onnx", "onnxruntime", "torch"))
     return (
         f"{config.model.name} {config.data.crop} px, {processor_name()}, "
         f"{compute_threads()} threads, fashionai {fashionai.__version__} {versions}"

@@ -11,8 +11,7 @@ from fashionai.engines.gluon import open_gluon
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import ENGINES, engines_on
 from fashionai.errors import ConfigError, WeightsError, first_line, nearest
-from fashionai.frameworks.choice import TORCH, framework_of_devices
-from fashionai.frameworks.devices import Device
+from fashionai.frameworks.devices import TORCH, Device, framework_of_devices
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run
 

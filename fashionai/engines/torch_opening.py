@@ -17,7 +17,7 @@ mx = import_mxnet()
 
 
 def open_torch(run: Run, contexts: Sequence[Any]) -> Engine:
-    """Open a run's network on the first of these devices.
+    """Open a run's network on these devices.
 
     Raises InstallationError when PyTorch is not installed, ConfigError for an operator that it
     cannot compute, and errors of load_network.

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from fashionai.errors import ConfigError, InstallationError
 from fashionai.frameworks import mxnet
-from fashionai.frameworks.devices import Device
+from fashionai.frameworks.devices import GLUON, TORCH, Device
 from fashionai.frameworks.driver import compute_capabilities
 from fashionai.frameworks.processes import Place, current_place
 from fashionai.frameworks.torch import INSTALL_HINT, has_torch, import_torch, torch_devices
 
 log = logging.getLogger(__name__)
 
-AUTO, GLUON, TORCH = "auto", "gluon", "torch"
+AUTO = "auto"
 
 
 class Chosen(NamedTuple):
@@ -53,13 +53,33 @@ def choose_devices(engine: str = AUTO, device: str = AUTO, gpus: Sequence[int] =
     return Chosen(engine, mxnet.contexts("cpu"))
 
 
+def devices_to_predict(engine: str, framework: str, device: str, gpus: Sequence[int]) -> Chosen:
+    """The engine and the devices with which this process predicts.
+
+    One of several processes has one device, and without a choice (``auto``) engine torch, because
+    all of them need the same engine. ``framework`` is that of the engine. Raises
+    InstallationError as choose_devices does.
+    """
+    place = current_place()
+    if place.count == 1:
+        return Chosen(engine, contexts(device, gpus, framework))
+    if framework == GLUON:
+        return Chosen(engine, [_share_of(place, mxnet.contexts(device, gpus))])
+    return Chosen(TORCH, [_share_of(place, torch_devices(device, gpus))])
+
+
 def _device_of(place: Place, engine: str, device: str, gpus: Sequence[int]) -> Device:
     """The device of one of several processes: the GPUs of a machine are dealt out in order."""
     if engine == GLUON:
         raise ConfigError(
             f"{place}: MXNet does not train in several processes", "Give --engine torch"
         )
-    found = torch_devices(device, gpus)
+    device_of_process: Device = _share_of(place, torch_devices(device, gpus))
+    return device_of_process
+
+
+def _share_of(place: Place, found: Sequence[Any]) -> Any:
+    """The device of a process, of those of its machine; all processes share a CPU."""
     if place.local_rank >= len(found) and found[0].device_type == "gpu":
         raise InstallationError(
             f"{place}: this machine has {len(found)} GPUs, and this is its process "
@@ -69,14 +89,12 @@ def _device_of(place: Place, engine: str, device: str, gpus: Sequence[int]) -> D
     return found[min(place.local_rank, len(found) - 1)]
 
 
-def framework_of_devices(contexts: Sequence[Any]) -> str:
-    """The framework that can always compute on these devices: ``gluon``, or ``torch`` on its GPUs.
-
-    MXNet computes on the CPU whichever framework's devices are given.
-    """
-    first = contexts[0]
-    on_torch = isinstance(first, Device) and first.device_type == "gpu"
-    return TORCH if on_torch else GLUON
+def one_of(chosen: Chosen) -> list[Any]:
+    """The devices for work that is not divided among processes: PyTorch computes on one alone."""
+    if chosen.engine == TORCH and len(chosen.contexts) > 1:
+        log.info("one GPU is used: %s", chosen.contexts[0])
+        return chosen.contexts[:1]
+    return chosen.contexts
 
 
 def contexts(device: str = AUTO, gpus: Sequence[int] = (), engine: str = AUTO) -> list[Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+# The frameworks: MXNet and PyTorch.
+GLUON, TORCH = "gluon", "torch"
 
 
 class Device(NamedTuple):
@@ -16,3 +20,13 @@ class Device(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.device_type}({self.device_id})"
+
+
+def framework_of_devices(contexts: Sequence[Any]) -> str:
+    """The framework that can always compute on these devices: ``gluon``, or ``torch`` on its GPUs.
+
+    MXNet computes on the CPU whichever framework's devices are given.
+    """
+    first = contexts[0]
+    on_torch = isinstance(first, Device) and first.device_type == "gpu"
+    return TORCH if on_torch else GLUON

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashionai.errors import InstallationError
+from fashionai.errors import InstallationError, first_line
 from fashionai.frameworks.driver import LIBRARY, compute_capabilities
 from fashionai.runtime import usable_cores
 
@@ -87,7 +87,7 @@ def import_mxnet() -> Any:
             return importlib.import_module("mxnet")
     except (ImportError, OSError) as error:
         raise InstallationError(
-            f"{build} is installed but does not load: {error}",
+            f"{build} is installed but does not load: {first_line(error)}",
             "Run ./scripts/setup.sh, or ./scripts/setup.sh --cpu on a machine without a GPU",
         ) from error
 
@@ -224,6 +224,6 @@ def _load_cuda_wheels() -> None:
             ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         except OSError as error:
             raise InstallationError(
-                f"{library} does not load: {error}",
+                f"{library} does not load: {first_line(error)}",
                 "Run ./scripts/setup.sh --gpu again",
             ) from error

@@ -36,6 +36,16 @@ class Place:
         return f"rank {self.rank} of {self.count} on {socket.gethostname()}"
 
 
+ALONE = Place()
+# How often torchrun or SLURM has started the processes again.
+RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+
+
+def is_restarted() -> bool:
+    """Whether the launcher has started this process again after a failure."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in RESTARTS)
+
+
 def current_place() -> Place:
     """The place of this process; a single one without torchrun and SLURM.
 
@@ -59,8 +69,12 @@ def current_place() -> Place:
 
 
 def _translate_slurm() -> None:
-    """Set torchrun's variables from those of a SLURM step with several tasks."""
-    tasks = os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("SLURM_NTASKS", "1")
+    """Set torchrun's variables from those of a SLURM step with several tasks.
+
+    A batch script has the number of tasks of the whole job as well (SLURM_NTASKS), but it is a
+    single process: only srun starts a step.
+    """
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
     if tasks == "1":
         return
     hosts = os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_NODELIST", "")

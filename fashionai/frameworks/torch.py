@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import os
 import shutil
+import sys
+import sysconfig
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from fashionai.errors import InstallationError
+from fashionai.errors import InstallationError, first_line
 from fashionai.frameworks.devices import Device
 from fashionai.runtime import compute_threads
 
 # Builds of earlier versions hold no code for GPUs of compute capability 12.0.
 OLDEST_VERSION = (2, 7)
 INSTALL_HINT = "Run ./scripts/setup.sh --torch, or pip install 'fashionai[torch]'"
-# torch.compile calls one of them for the CPU.
-COMPILERS = ("g++", "clang++", "c++")
 
 
 def has_torch() -> bool:
@@ -26,8 +28,14 @@ def has_torch() -> bool:
 
 
 def can_compile() -> bool:
-    """Whether there is a C++ compiler, which torch.compile needs on the CPU."""
-    return any(shutil.which(name) for name in COMPILERS)
+    """Whether there is what torch.compile needs on the CPU: a C++ compiler and Python's headers.
+
+    The compiler is the one that PyTorch calls.
+    """
+    usual = "clang++" if sys.platform == "darwin" else "g++"
+    compiler = shutil.which(os.environ.get("CXX", usual))
+    headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return compiler is not None and headers.is_file()
 
 
 @functools.cache
@@ -41,7 +49,9 @@ def import_torch() -> Any:
     try:
         torch = importlib.import_module("torch")
     except (ImportError, OSError) as error:
-        raise InstallationError(f"PyTorch does not load: {error}", INSTALL_HINT) from error
+        raise InstallationError(
+            f"PyTorch does not load: {first_line(error)}", INSTALL_HINT
+        ) from error
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if version < OLDEST_VERSION:
         expected = ".".join(map(str, OLDEST_VERSION))

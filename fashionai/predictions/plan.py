@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import heapq
+import itertools
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
+
+import numpy as np
 
 from fashionai.datasets.prepared.samples import read_samples, warn_of_changed_data
 from fashionai.datasets.questions import read_images_to_predict
 from fashionai.datasets.readers.reader import reader_of, readers
-from fashionai.datasets.records import ImageToPredict
+from fashionai.datasets.records import ImageList, ImageToPredict
 from fashionai.errors import DataError, RunError
 from fashionai.families import expand_tasks
 from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.files.outputs import check_output
+from fashionai.frameworks.processes import current_place, is_restarted
+from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.formats import (
     PREDICTIONS,
     TABLE,
@@ -23,9 +31,17 @@ from fashionai.predictions.formats import (
     format_of,
     image_names,
     source_names,
-    write_predictions,
+    stream_predictions,
 )
-from fashionai.predictions.predict import Request, distinct_images, distinct_runs, predict
+from fashionai.predictions.in_parts import (
+    check_images_in_parts,
+    compute_parts,
+    describe,
+    is_long,
+    wait_for_parts,
+)
+from fashionai.predictions.parts import Parts, open_parts, parts_folder
+from fashionai.predictions.predict import Request, distinct_runs, images_of_run, predict
 from fashionai.predictions.run_choice import Candidates
 from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
@@ -37,8 +53,8 @@ class TaskRows(NamedTuple):
     """The rows of one task: their images and runs, their positions in the file, their names."""
 
     request: Request
-    positions: list[int]
-    names: list[str]
+    positions: Sequence[int]
+    names: Sequence[str]
 
 
 class Plan(NamedTuple):
@@ -51,8 +67,22 @@ class Plan(NamedTuple):
     @property
     def images(self) -> int:
         """The number of images to compute, counted once per run that computes them."""
-        requests = [part.request for part in self.parts]
-        return sum(len(distinct_images(run, requests)) for run in distinct_runs(requests))
+        requests = self.requests
+        runs = distinct_runs(requests)
+        return sum(len(images_of_run(run, requests).images) for run in runs)
+
+    @property
+    def requests(self) -> list[Request]:
+        """What the runs have to compute."""
+        return [part.request for part in self.parts]
+
+    @property
+    def distinct_images(self) -> Sequence[ImageFile]:
+        """The images of all rows, each once."""
+        first, *others = [part.request.images for part in self.parts]
+        if all(images is first for images in others):
+            return first
+        return list(dict.fromkeys(itertools.chain(first, *others)))
 
 
 class WantedFile(NamedTuple):
@@ -75,15 +105,12 @@ class WantedFile(NamedTuple):
 
 def plan_file(
     wanted: WantedFile,
-    progress: ProgressBar,
     *,
     overwrite: bool = False,
-    leave_out: Optional[LeaveOut] = None,
 ) -> Plan:
-    """Plan a prediction file, and check everything that can be checked before it is computed.
+    """Plan a prediction file, and check what can be checked without opening images.
 
-    Raises errors of check_output for the file to write, of plan_split and plan_questions, and
-    without ``leave_out`` DataError for images that cannot be used.
+    Raises errors of check_output for the file to write, of plan_split and plan_questions.
     """
     questions = [] if wanted.questions is None else [wanted.questions]
     check_output("--out", wanted.out, PREDICTIONS, questions, overwrite)
@@ -98,8 +125,7 @@ def plan_file(
         file = question_file(wanted.data, tasks or candidates.tasks)
         check_output("--out", wanted.out, PREDICTIONS, [file], overwrite)
     options["path_column"] = wanted.path_column
-    plan = plan_questions(file, wanted.data, tasks, candidates, **options)
-    return without_bad_images(plan, progress, leave_out)
+    return plan_questions(file, wanted.data, tasks, candidates, **options)
 
 
 def question_file(data: Path, tasks: Sequence[Task]) -> Path:
@@ -142,14 +168,13 @@ def plan_questions(
     errors of check_expressible.
     """
     images = read_images_to_predict(questions, data, path_column)
-    chosen, rows = _rows_by_task(images, questions, tasks, candidates)
-    file_format = _choose_format(chosen, as_table, threshold)
+    rows = _rows_by_task(images, questions, tasks, candidates)
+    file_format = _choose_format(list(rows), as_table, threshold)
     parts = []
-    for task, runs in candidates.by_task(chosen).items():
-        own = [(at, image) for at, (image, row_task) in enumerate(rows) if row_task == task]
-        names = image_names(file_format, task, [image.image for _, image in own])
-        request = Request(task, [image.path for _, image in own], runs)
-        parts.append(TaskRows(request, [at for at, _ in own], names))
+    for task, runs in candidates.by_task(list(rows)).items():
+        positions, own = rows[task]
+        names = image_names(file_format, task, own.names)
+        parts.append(TaskRows(Request(task, own, runs), positions, names))
     return Plan(file_format, parts, threshold)
 
 
@@ -177,7 +202,7 @@ def plan_split(
             _check_same_training_images(runs, split)
         samples = read_samples(runs[0].config, split, [task.name], background=True)
         names = source_names(file_format, task, samples.sources)
-        positions = list(range(start, start + len(names)))
+        positions = range(start, start + len(names))
         parts.append(TaskRows(Request(task, samples.paths, runs), positions, names))
         start += len(names)
     for run in distinct_runs([part.request for part in parts]):
@@ -186,49 +211,113 @@ def plan_split(
 
 
 def without_bad_images(
-    plan: Plan, progress: ProgressBar, leave_out: Optional[LeaveOut] = None
+    plan: Plan,
+    progress: ProgressBar,
+    leave_out: Optional[LeaveOut] = None,
+    parts: Optional[Parts] = None,
 ) -> Plan:
     """Open all images of a plan; returns the plan of the sound ones, with the rows in order.
 
     Images of prepared folders need not be opened: prepare has done so. Errors, and ``leave_out``,
     as for check_images.
     """
-    images = {str(image): image for part in plan.parts for image in part.request.images}
-    bad = check_images(images, progress, leave_out)
+    images = plan.distinct_images
+    if parts is None:
+        bad = check_images({str(image): image for image in images}, progress, leave_out)
+    else:
+        bad = check_images_in_parts(images, parts, progress, leave_out)
     if not bad:
         return plan
     kept = [_of_images(part, bad) for part in plan.parts]
-    left = sorted(position for part in kept for position in part.positions)
-    if not left:
+    left = np.sort(np.concatenate([np.array(part.positions, np.int64) for part in kept]))
+    if not len(left):
         raise DataError("no image is left to predict")
-    new = {position: row for row, position in enumerate(left)}
-    parts = [part._replace(positions=[new[at] for at in part.positions]) for part in kept]
-    return plan._replace(parts=[part for part in parts if part.positions])
+    parts_left = [
+        part._replace(positions=np.searchsorted(left, np.array(part.positions, np.int64)).tolist())
+        for part in kept
+        if len(part.positions)
+    ]
+    return plan._replace(parts=parts_left)
 
 
 def _of_images(part: TaskRows, bad: set[str]) -> TaskRows:
     """The rows of a part without those of bad images."""
     images = part.request.images
     kept = [row for row, image in enumerate(images) if str(image) not in bad]
+    chosen = images.part(kept) if isinstance(images, ImageList) else [images[row] for row in kept]
     return TaskRows(
-        part.request._replace(images=[images[row] for row in kept]),
+        part.request._replace(images=chosen),
         [part.positions[row] for row in kept],
         [part.names[row] for row in kept],
     )
 
 
-def write_planned(plan: Plan, out: Path, contexts: list[Any], **options: Any) -> int:
+def write_planned(
+    plan: Plan, out: Path, contexts: list[Any], parts: Optional[Parts] = None, **options: Any
+) -> int:
     """Predict all images of a plan and write the prediction file; returns its number of rows.
 
-    ``options`` are those of fashionai.predictions.predict.predict.
+    With ``parts`` each process computes its own ones, and the first process writes the file when
+    all are finished. ``options`` are those of fashionai.predictions.predict.predict.
     """
-    predicted = predict([part.request for part in plan.parts], contexts, **options)
-    rows: list[Any] = [None] * sum(len(part.positions) for part in plan.parts)
-    for part, probabilities in zip(plan.parts, predicted):
-        for position, name, values in zip(part.positions, part.names, probabilities):
-            rows[position] = PredictedRow(name, part.request.task, values)
-    write_predictions(out, rows, plan.format, plan.threshold)
-    return len(rows)
+    count = sum(len(part.positions) for part in plan.parts)
+    if parts is None:
+        predicted: Sequence[Iterable[np.ndarray]] = predict(plan.requests, contexts, **options)
+    else:
+        predicted = compute_parts(plan.requests, contexts, parts, **options)
+        if not parts.place.is_first:
+            return count
+        wait_for_parts(parts)
+    rows = (_rows(part, values) for part, values in zip(plan.parts, predicted))
+    in_order = (row for _, row in heapq.merge(*rows, key=lambda placed: placed[0]))
+    tasks = [request.task for request in plan.requests]
+    stream_predictions(out, in_order, tasks, plan.format, plan.threshold)
+    if parts is not None:
+        parts.remove()
+    return count
+
+
+def _rows(
+    part: TaskRows, probabilities: Iterable[np.ndarray]
+) -> Iterator[tuple[int, PredictedRow]]:
+    """The rows of a task with their positions in the file."""
+    for position, name, values in zip(part.positions, part.names, probabilities):
+        yield position, PredictedRow(name, part.request.task, values)
+
+
+@contextlib.contextmanager
+def open_parts_of(
+    plan: Plan,
+    out: Path,
+    contexts: Sequence[Any],
+    *,
+    crops: int,
+    batch_size: int,
+    engine: str,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Iterator[Optional[Parts]]:
+    """The parts of a plan, beside ``out``; None where one process computes a single part.
+
+    Errors as for open_parts, for ``resume`` and, to discard parts, ``overwrite``. Processes that
+    their launcher has started again go on.
+    """
+    if is_restarted():
+        resume, overwrite = True, False
+    place, whole_batch = current_place(), batch_size * len(contexts)
+    folder = parts_folder(out)
+    if place.count == 1 and not is_long(plan.requests, whole_batch):
+        yield None
+        return
+    description = describe(
+        plan.requests,
+        [part.names for part in plan.parts],
+        crops=crops,
+        batch_size=whole_batch,
+        engine=engine,
+    )
+    with open_parts(folder, description, place, resume=resume, discard=overwrite) as parts:
+        yield parts
 
 
 def _rows_by_task(
@@ -236,17 +325,25 @@ def _rows_by_task(
     questions: Path,
     tasks: Sequence[Task],
     candidates: Candidates,
-) -> tuple[list[Task], list[tuple[ImageToPredict, Task]]]:
-    """The tasks to predict, and each row of the file: an image and the task it is predicted for."""
+) -> dict[Task, tuple[Sequence[int], ImageList]]:
+    """The tasks to predict, each with the increasing positions and the images of its rows."""
     named = list(dict.fromkeys(image.task for image in images if image.task))
     if not named:
+        every, count = ImageList(images), len(images)
         chosen = _tasks_of(tasks, candidates)
-        return chosen, [(image, task) for task in chosen for image in images]
+        return {task: (range(n * count, (n + 1) * count), every) for n, task in enumerate(chosen)}
     absent = [task.name for task in tasks if task not in named]
     if absent:
         raise RunError(f"{questions}: has no rows of {', '.join(absent)}")
     chosen = [task for task in named if not tasks or task in tasks]
-    return chosen, [(image, image.task) for image in images if image.task in chosen]
+    rows = [image for image in images if image.task in chosen]
+    if len(chosen) == 1:
+        return {chosen[0]: (range(len(rows)), ImageList(rows))}
+    places: dict[Task, array[int]] = {task: array("q") for task in chosen}
+    for at, image in enumerate(rows):
+        if image.task is not None:
+            places[image.task].append(at)
+    return {task: (own, ImageList([rows[at] for at in own])) for task, own in places.items()}
 
 
 def _tasks_of(tasks: Sequence[Task], candidates: Candidates) -> list[Task]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from fashionai.datasets.records import ImageList
 from fashionai.engines.choice import open_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
@@ -52,6 +53,27 @@ def predict(
     Raises RunError when a run has not learnt the task of a request, DataError without
     images and for an image that cannot be decoded, and errors of open_engine.
     """
+    check_requests(requests, crops)
+    sums = [np.zeros((len(request.images), len(request.task.classes))) for request in requests]
+    for run in distinct_runs(requests):
+        work = images_of_run(run, requests)
+        probabilities = predict_with_engine(
+            _open(run, contexts, engine, views=crops * len(work.images)),
+            run,
+            work.images,
+            crops=crops,
+            batch_size=batch_size * len(contexts),
+            progress=progress,
+        )
+        for number, (total, request) in enumerate(zip(sums, requests)):
+            if run in request.runs:
+                rows = work.rows_of(number, 0, len(request.images))
+                total += probabilities[rows, columns_of_task(run, request.task)]
+    return [total / len(request.runs) for total, request in zip(sums, requests)]
+
+
+def check_requests(requests: Sequence[Request], crops: int) -> None:
+    """Raise ConfigError for ``crops``, DataError without images, and errors of check_task."""
     if crops not in CROP_COUNTS:
         raise ConfigError(f"crops: found {crops}, expected one of {CROP_COUNTS}")
     for request in requests:
@@ -59,23 +81,6 @@ def predict(
             raise DataError(f"{request.task.name}: no images to predict")
         for run in request.runs:
             check_task(run, request.task)
-    sums = [np.zeros((len(request.images), len(request.task.classes))) for request in requests]
-    for run in distinct_runs(requests):
-        images = distinct_images(run, requests)
-        probabilities = predict_with_engine(
-            _open(run, contexts, engine, views=crops * len(images)),
-            run,
-            images,
-            crops=crops,
-            batch_size=batch_size * len(contexts),
-            progress=progress,
-        )
-        row_of = {image: row for row, image in enumerate(images)}
-        for total, request in zip(sums, requests):
-            if run in request.runs:
-                rows = [row_of[image] for image in request.images]
-                total += probabilities[rows, _columns(run, request.task)]
-    return [total / len(request.runs) for total, request in zip(sums, requests)]
 
 
 def predict_images(
@@ -111,10 +116,35 @@ def distinct_runs(requests: Sequence[Request]) -> list[Run]:
     return list(dict.fromkeys(run for request in requests for run in request.runs))
 
 
-def distinct_images(run: Run, requests: Sequence[Request]) -> list[ImageFile]:
-    """The images that a run has to compute, each once."""
-    wanted = (request.images for request in requests if run in request.runs)
-    return list(dict.fromkeys(image for images in wanted for image in images))
+class RunImages(NamedTuple):
+    """The images that a run has to compute, each once.
+
+    ``rows`` has, by the number of a request, the number of the image of each of its rows,
+    ``(N,) int64``. It is None where these are the images themselves, in their order.
+    """
+
+    images: Sequence[ImageFile]
+    rows: dict[int, Optional[np.ndarray]]
+
+    def rows_of(self, request: int, start: int, stop: int) -> np.ndarray:
+        """The numbers of the images of consecutive rows of a request."""
+        rows = self.rows[request]
+        return np.arange(start, stop) if rows is None else rows[start:stop]
+
+
+def images_of_run(run: Run, requests: Sequence[Request]) -> RunImages:
+    """The images that a run has to compute, and those of each request among them."""
+    wanted = {at: each.images for at, each in enumerate(requests) if run in each.runs}
+    first = next(iter(wanted.values()))
+    # A list that was read is not copied: it may have millions of images, which are distinct.
+    if isinstance(first, ImageList) and all(images is first for images in wanted.values()):
+        return RunImages(first, dict.fromkeys(wanted))
+    number_of: dict[ImageFile, int] = {}
+    for images in wanted.values():
+        for image in images:
+            number_of.setdefault(image, len(number_of))
+    rows = {at: np.array([number_of[e] for e in images]) for at, images in wanted.items()}
+    return RunImages(list(number_of), {**rows})
 
 
 def check_task(run: Run, task: Task) -> None:
@@ -140,16 +170,18 @@ def predict_with_engine(
     *,
     crops: int,
     batch_size: int,
+    total: Optional[int] = None,
     progress: Advance = no_progress,
 ) -> np.ndarray:
     """Probabilities ``(N, C) float64`` of all classes of all tasks of a run, averaged over crops.
 
-    ``batch_size`` is the number of images on all devices together. Raises TrainingError when
+    ``batch_size`` is the number of images on all devices together, ``total`` that of all images
+    where ``images`` are a part of them. Raises TrainingError when
     a probability is NaN and when MXNet stops.
     """
     data = run.config.data
     # Batches are filled up with black images: a batch larger than the images wastes time.
-    batch_size = min(batch_size, len(images))
+    batch_size = min(batch_size, len(images) if total is None else total)
     loader = Loader(images, EvaluationTransform(data, crops), batch_size, workers=data.workers)
     batches = (batch.images for batch in loader.batches(np.arange(len(images))))
     results = []
@@ -182,7 +214,7 @@ def _check_finite(probabilities: np.ndarray, run: Run, images: Sequence[ImageFil
         )
 
 
-def _columns(run: Run, task: Task) -> slice:
+def columns_of_task(run: Run, task: Task) -> slice:
     """The columns of the task in the run's output.
 
     Another task with the same classes stands in for a task that the run does not know by name.

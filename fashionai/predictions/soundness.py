@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -10,7 +10,7 @@ from fashionai.datasets.prepared.check import on_all_cores
 from fashionai.datasets.readers.image_files import list_folder
 from fashionai.errors import DataError, closest
 from fashionai.pipeline.decode import ImageFile, find_damage
-from fashionai.progress import ProgressBar
+from fashionai.progress import Advance, ProgressBar
 
 # Called with the name of an image that is left out, and the reason.
 LeaveOut = Callable[[str, str], None]
@@ -31,10 +31,20 @@ def check_images(
     if not images:
         return set()
     with progress("checking images", len(images)) as advance:
-        found = on_all_cores(lambda item: _damage(item[1]), list(images.items()), advance)
-    bad = {name: damage for name, damage in zip(images, found) if damage}
+        bad = find_bad(list(images.items()), advance)
+    return report_bad(bad, len(images), leave_out)
+
+
+def find_bad(images: Sequence[tuple[str, ImageFile]], advance: Advance) -> dict[str, str]:
+    """Open images, pairs of name and file; why each bad one cannot be used, by its name."""
+    found = on_all_cores(lambda item: _damage(item[1]), images, advance)
+    return {name: damage for (name, _), damage in zip(images, found) if damage}
+
+
+def report_bad(bad: Mapping[str, str], total: int, leave_out: Optional[LeaveOut]) -> set[str]:
+    """The names of bad images among ``total`` ones, errors and ``leave_out`` as check_images."""
     if bad and leave_out is None:
-        raise _refusal(bad, len(images), may_skip=len(bad) < len(images))
+        raise _refusal(bad, total, may_skip=len(bad) < total)
     for name, damage in bad.items():
         if leave_out is not None:
             leave_out(name, damage.removeprefix(UNUSABLE))

@@ -9,8 +9,11 @@ import numpy as np
 
 from fashionai.datasets.prepared.samples import Samples, read_samples, warn_of_changed_data
 from fashionai.errors import ConfigError
+from fashionai.frameworks.processes import ALONE, Place
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import as_written
+from fashionai.predictions.in_parts import compute_parts, describe, gather
+from fashionai.predictions.parts import open_parts, parts_folder
 from fashionai.predictions.predict import Request, predict
 from fashionai.runs import Run
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task, true_labels
@@ -26,8 +29,8 @@ def evaluate_run(
 ) -> list[TaskEvaluation]:
     """Score a run on a split of its prepared folders, task by task.
 
-    ``options`` are those of predict. Images of a held-out background are included only when
-    there is a threshold, see evaluate_task. Logs a warning when the folders have changed since
+    ``options`` are those of predict_together. Images of a held-out background are included only
+    when there is a threshold, see evaluate_task. Logs a warning when the folders have changed since
     the run was trained.
     """
     if threshold is not None:
@@ -35,13 +38,14 @@ def evaluate_run(
             check_threshold(task)
     samples = read_samples(run.config, split, background=threshold is not None)
     warn_of_changed_data(run)
-    return evaluate_samples(samples, predict_samples(samples, run, contexts, **options), threshold)
+    predicted = predict_together(samples, split, run, contexts, **options)
+    return evaluate_samples(samples, predicted, threshold)
 
 
 def threshold_of_run(run: Run, contexts: list[Any], **options: Any) -> float:
     """The threshold with the best accuracy on the run's validation split.
 
-    ``options`` are those of predict. Raises ConfigError for a run of several tasks and
+    ``options`` are those of predict_together. Raises ConfigError for a run of several tasks and
     errors of choose_threshold.
     """
     tasks = run.tasks
@@ -50,7 +54,7 @@ def threshold_of_run(run: Run, contexts: list[Any], **options: Any) -> float:
         raise ConfigError(f"--threshold auto: {run} learnt {names}, expected one task")
     check_threshold(tasks[0])
     samples = read_samples(run.config, "val", background=True)
-    (probabilities,) = predict_samples(samples, run, contexts, **options)
+    (probabilities,) = predict_together(samples, "val", run, contexts, **options)
     return choose_threshold(
         tasks[0], as_written(probabilities), true_labels(tasks[0], samples.marks)
     )
@@ -60,11 +64,38 @@ def predict_samples(
     samples: Samples, run: Run, contexts: list[Any], **options: Any
 ) -> list[np.ndarray]:
     """Probabilities ``(N, C) float64`` of the samples of each task; ``options`` as for predict."""
-    requests = [
+    return predict(_requests(samples, run), contexts, **options)
+
+
+def predict_together(
+    samples: Samples,
+    split: str,
+    run: Run,
+    contexts: list[Any],
+    place: Place = ALONE,
+    **options: Any,
+) -> list[np.ndarray]:
+    """As predict_samples, by the processes of ``place``: each computes a share and has all rows.
+
+    They exchange their shares in a hidden folder in the run.
+    """
+    if place.count == 1:
+        return predict_samples(samples, run, contexts, **options)
+    requests = _requests(samples, run)
+    rows = [samples.of_task(head) for head in range(len(requests))]
+    names = [[samples.sources[row] for row in own] for own in rows]
+    settings = {key: options[key] for key in ("crops", "batch_size", "engine")}
+    description = describe(requests, names, **settings)
+    folder = parts_folder(run.path / split)
+    with open_parts(folder, description, place, discard=True) as parts:
+        return gather(compute_parts(requests, contexts, parts, **options), parts)
+
+
+def _requests(samples: Samples, run: Run) -> list[Request]:
+    return [
         Request(task, [samples.paths[row] for row in samples.of_task(head)], [run])
         for head, task in enumerate(samples.tasks)
     ]
-    return predict(requests, contexts, **options)
 
 
 def evaluate_samples(

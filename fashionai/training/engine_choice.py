@@ -1,4 +1,4 @@
-"""Which framework trains on the CPU, where both can."""
+"""Which framework trains where none is asked for, and what each can compute."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 
 from fashionai.config import Config
 from fashionai.errors import ConfigError
+from fashionai.frameworks.devices import GLUON, TORCH, framework_of_devices
 from fashionai.frameworks.torch import can_compile, has_torch
+from fashionai.runtime import compute_threads
 
 log = logging.getLogger(__name__)
 
 # Networks of depthwise convolutions, which torch.compile trains faster than MXNet on CPUs: see
 # docs/performance.md.
 FASTER_COMPILED = re.compile(r"^mobilenet")
-# Compiling takes a minute or two. This many images of 224 pixels save more than that.
-FEWEST_IMAGES = 20_000
+# Compiling takes 80 s however many threads there are, and saves 0.033 s of one thread per image of
+# 224 pixels (MobileNetV2). This is twice the number of images that breaks even.
+FEWEST_IMAGES_PER_THREAD = 5_000
 SIDE = 224
-
-
 # What MXNet cannot compute, and what GPUs alone can.
 PYTORCH_ONLY, GPUS_ONLY = ("tf32", "bfloat16"), ("tf32", "float16")
 
@@ -28,7 +29,7 @@ PYTORCH_ONLY, GPUS_ONLY = ("tf32", "bfloat16"), ("tf32", "float16")
 def check_precision(config: Config, contexts: Sequence[Any]) -> None:
     """Raise ConfigError for a precision that the framework or the devices cannot compute."""
     precision = config.precision
-    if precision in PYTORCH_ONLY and config.engine == "gluon":
+    if precision in PYTORCH_ONLY and config.engine == GLUON:
         raise ConfigError(
             f"precision: MXNet does not compute in {precision}",
             "Give engine=torch, or precision=float32",
@@ -41,27 +42,33 @@ def check_precision(config: Config, contexts: Sequence[Any]) -> None:
 
 
 def resolve_engine(
-    config: Config, images: int, contexts: Sequence[Any], resuming: bool = False
+    config: Config, shown: int, contexts: Sequence[Any], resuming: bool = False
 ) -> Config:
-    """The configuration with a framework in place of ``auto``; ``images`` are those of an epoch.
+    """The configuration with a framework in place of ``auto``.
 
-    It is MXNet, except for long trainings on the CPU of networks that torch.compile is known to
-    make faster, where PyTorch and a C++ compiler are installed. That is logged. Runs that do
-    not name their engine were begun by MXNet.
+    ``shown`` is the number of images of all steps of the training.
+
+    On GPUs that PyTorch alone can use it is PyTorch. Otherwise it is MXNet, except for long
+    trainings on the CPU of networks that torch.compile is known to make faster, where PyTorch
+    and a C++ compiler are installed; that is logged. Runs that do not name their engine were
+    begun by MXNet.
     """
-    shown = config.epochs * images * (config.data.crop / SIDE) ** 2
+    if framework_of_devices(contexts) == TORCH:
+        return config.changed({"engine": TORCH})
+    # Images of 224 pixels that take as long.
+    equivalent = shown * (config.data.crop / SIDE) ** 2
     if (
         resuming
         or contexts[0].device_type != "cpu"
         or config.trainable != "all"
         or config.precision != "float32"
         or not FASTER_COMPILED.search(config.model.name)
-        or shown < FEWEST_IMAGES
+        or equivalent < FEWEST_IMAGES_PER_THREAD * compute_threads()
         or not (has_torch() and can_compile())
     ):
-        return config.changed({"engine": "gluon"})
+        return config.changed({"engine": GLUON})
     log.info(
         "engine torch: torch.compile trains %s faster than MXNet; engine=gluon keeps MXNet",
         config.model.name,
     )
-    return config.changed({"engine": "torch", "compile": True})
+    return config.changed({"engine": TORCH, "compile": True})

@@ -16,6 +16,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import TrainingError, first_line
 from fashionai.files import atomic_path
 from fashionai.files.array_archives import ArrayArchive
 from fashionai.files.array_lists import write_array_list
@@ -149,6 +150,13 @@ class Learner(abc.ABC):
     @abc.abstractmethod
     def memory_gigabytes(self) -> float:
         """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
+
+    def failure(self, error: Exception) -> TrainingError:
+        """What to tell about one of framework_errors."""
+        return TrainingError(
+            f"{self.framework} stopped: {first_line(error)}",
+            "A smaller batch_size needs less memory",
+        )
 
     def resume_key(self) -> dict[str, str]:
         """The devices that a training can be resumed on, see Progress."""

@@ -13,6 +13,7 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Batch
 from fashionai.progress import Advance, no_progress
+from fashionai.training.engine_choice import resolve_engine
 from fashionai.training.learner import Learner
 from fashionai.training.opening import open_learner
 from fashionai.training.schedules import momentum
@@ -70,6 +71,8 @@ def find_learning_rate(
         >>> fashionai.find_learning_rate(config, fashionai.contexts()).suggestion
     """
     config = config.changed({"ema": None})
+    if config.engine == "auto":
+        config = resolve_engine(config, steps * config.batch_size, contexts)
     train = read_samples(config, "train")
     learner = open_learner(config, train, contexts, pixels_only=True).learner
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
@@ -89,7 +92,7 @@ def _losses(learner: Learner, rates: np.ndarray) -> Iterator[float]:
     first_momentum = momentum(learner.config, 0, learner.batch_plan.steps_per_epoch)
     for number, (lr, (epoch, step, batch)) in enumerate(zip(rates, _endless_batches(learner))):
         result = learner.step(batch, epoch, step, float(lr), first_momentum)
-        loss = result.read()[0] / len(batch.rows)
+        loss = result.read()[0] / result.images
         if math.isfinite(loss):
             yield loss
         elif number == 0:

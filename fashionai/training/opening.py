@@ -59,7 +59,8 @@ def open_learner(
     images than devices.
     """
     if config.engine == "auto":
-        config = resolve_engine(config, len(train.paths), contexts, resuming)
+        shown = config.epochs * len(train.paths)
+        config = resolve_engine(config, shown, contexts, resuming)
     check_precision(config, contexts)
     if config.engine == "gluon":
         opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")

@@ -20,7 +20,7 @@ import numpy as np
 import fashionai
 from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
-from fashionai.errors import RunError, RunStoppedError, TrainingError, first_line
+from fashionai.errors import RunError, RunStoppedError, TrainingError
 from fashionai.files import content_hash, write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.runs import Run, RunFolder, locked_run
@@ -163,10 +163,7 @@ class Trainer:
                 f"Free disk space, then: {self._resume_command()}",
             ) from None
         except self.learner.framework_errors as error:
-            raise TrainingError(
-                f"{self.learner.framework} stopped: {first_line(error)}",
-                "A smaller batch_size needs less memory",
-            ) from error
+            raise self.learner.failure(error) from error
 
     def _train(self) -> None:
         messages.log_data(self.train_samples, self.val_samples)

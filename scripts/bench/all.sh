@@ -31,8 +31,8 @@ fi
 mkdir -p "$results"
 
 failed=()
-for name in peak train_loop train_tutorial train_torchvision loader ten_crop ten_crop_int8 \
-  accuracy_int8 forward_onnx export_onnx head_epoch memory prepare growth; do
+for name in peak train_loop train_tutorial train_torchvision train_compiled loader ten_crop \
+  ten_crop_int8 accuracy_int8 forward_onnx export_onnx head_epoch memory prepare growth; do
   script=scripts/bench/$name.py
   if [[ ! $results/$name.json -nt $script ]]; then
     # The messages of libraries go to a file, which is shown when the script fails.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import pytest
 
 from fashionai.errors import FashionAIError
-from fashionai.files.csv_files import read_csv_rows, write_rows
+from fashionai.files.csv_files import lines_of, read_csv_rows, write_rows
 
 
 def test_places_count_lines_of_the_file(tmp_path: Path) -> None:
@@ -18,6 +19,11 @@ def test_places_count_lines_of_the_file(tmp_path: Path) -> None:
     assert rows[0] == (["a", "b"], f"{path}:1")
     assert rows[1] == (["c\nd", "e"], f"{path}:4")
     assert rows[2] == (["f", "g"], f"{path}:5")
+
+
+@pytest.mark.parametrize("text", ["", "a", "a\n", "a\r\rb\r\n\r\nc", "\n\ra\x0b\u2028b\n", "a\r"])
+def test_lines_are_those_of_the_standard_library(text: str) -> None:
+    assert list(lines_of(text)) == list(io.StringIO(text, newline=""))
 
 
 def test_what_is_written_is_read_by_the_standard_library(tmp_path: Path) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import os
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -17,26 +14,13 @@ import pytest
 
 from fashionai.errors import InstallationError
 from fashionai.frameworks import mxnet
+from tests.support.machines import have_gpus, install, message_of, run_python
 
 ROOT = Path(__file__).parents[2]
 
 # Stands in for the real package and tells what the environment was when it was imported.
 FAKE_MXNET = "import os\nprint(os.environ.get('OMP_NUM_THREADS'))\n"
 IMPORT_MXNET = "from fashionai.frameworks.mxnet import import_mxnet; import_mxnet()"
-
-
-def run_python(program: str, **environment: str) -> str:
-    """Run a program in a new process; returns what it prints, stripped."""
-    inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    finished = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**inherited, **environment},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return finished.stdout.strip()
 
 
 def cores() -> str:
@@ -50,30 +34,6 @@ def fake_mxnet(tmp_path: Path) -> Path:
     """A folder for PYTHONPATH in which ``import mxnet`` finds FAKE_MXNET."""
     (tmp_path / "mxnet.py").write_text(FAKE_MXNET)
     return tmp_path
-
-
-def install(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Make these the installed distributions."""
-    distributions = [SimpleNamespace(metadata={"Name": name}) for name in names]
-    monkeypatch.setattr(importlib.metadata, "distributions", lambda: distributions)
-
-
-def have_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> None:
-    """Make MXNet find GPUs of these compute capabilities, and name contexts as it prints them."""
-    fake = SimpleNamespace(
-        context=SimpleNamespace(num_gpus=lambda: len(capabilities)),
-        cpu=lambda index=0: f"cpu({index})",
-        gpu=lambda index=0: f"gpu({index})",
-    )
-    install(monkeypatch, "mxnet-cu112" if capabilities else "mxnet")
-    monkeypatch.setattr(mxnet, "import_mxnet", lambda: fake)
-    monkeypatch.setattr(mxnet, "compute_capabilities", lambda: list(capabilities))
-
-
-def message_of(error: pytest.ExceptionInfo[InstallationError]) -> str:
-    message = str(error.value)
-    assert "\n" not in message
-    return message
 
 
 # The installed build
@@ -321,7 +281,7 @@ def test_gpus_that_mxnet_holds_no_code_for(
     major, minor = capability
     assert message_of(error) == (
         f"GPU 1 has compute capability {major}.{minor}, but mxnet-cu112 1.9.1 supports only 5.0 "
-        "to 8.x (Maxwell to Ada). Choose another GPU with --gpus, or give --device cpu"
+        "to 8.x (Maxwell to Ada). Give --engine torch, another GPU with --gpus, or --device cpu"
     )
     assert mxnet.contexts("gpu", gpus=[0]) == ["gpu(0)"]
 

@@ -31,8 +31,24 @@ def plain(classes: int) -> Any:
     )
 
 
+def normalised(classes: int) -> Any:
+    """The same with batch normalisation."""
+    return TutorialNet(
+        [
+            nn.Conv2D(8, kernel_size=3, strides=2),
+            nn.BatchNorm(),
+            nn.Activation("tanh"),
+            nn.Conv2D(16, kernel_size=3, strides=2),
+            nn.BatchNorm(),
+            nn.Activation("tanh"),
+            nn.Flatten(),
+        ],
+        classes,
+    )
+
+
 if __name__ == "__main__":
-    SMALL_NETS["plain"] = plain
+    SMALL_NETS.update(plain=plain, normalised=normalised)
     arguments = sys.argv[1:]
     rank = os.environ.get("RANK", "0")
     Path(f"pid-{rank}").write_text(str(os.getpid()))

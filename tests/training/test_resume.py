@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
+from fashionai.frameworks.devices import Device
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.training import trainer as trainer_module
 from fashionai.training.checkpoint import save_state
 from fashionai.training.trainer import Trainer
 from tests.support.commands import run_cli
+from tests.support.installed import needs_torch
 from tests.support.pausing import go_on, start_until
 from tests.support.resuming import (
     Moment,
@@ -31,8 +35,11 @@ from tests.support.trained_runs import write_config
 mx = import_mxnet()
 
 
+DEVICES = {"gluon": [mx.cpu()], "torch": [Device("cpu")]}
+
 EVERYTHING = """\
 task: [skirt, pant]
+engine: {engine}
 model: {{name: small_cnn, pretrained: false}}
 data: {{resize_short: 36, crop: 32}}
 epochs: 4
@@ -51,12 +58,16 @@ def two_tasks(prepared_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return shutil.copytree(prepared_pair, tmp_path_factory.mktemp("two-tasks") / "pair")
 
 
-@pytest.fixture(scope="module", params=["sgd", "adamw"])
+@pytest.fixture(
+    scope="module",
+    params=["gluon-sgd", "gluon-adamw", pytest.param("torch-adamw", marks=needs_torch)],
+)
 def uninterrupted(two_tasks: Path, request: pytest.FixtureRequest) -> tuple[Path, Path]:
     """The run to compare with, in which everything changes from step to step, and its config."""
+    engine, optimizer = request.param.split("-")
     config = two_tasks / f"{request.param}.yaml"
-    lr = 0.05 if request.param == "sgd" else 0.002
-    config.write_text(EVERYTHING.format(optimizer=request.param, lr=lr))
+    lr = 0.05 if optimizer == "sgd" else 0.002
+    config.write_text(EVERYTHING.format(engine=engine, optimizer=optimizer, lr=lr))
     run = f"runs/whole-{request.param}"
     done = run_cli("train", "--config", config, "--run", run, cwd=two_tasks)
     assert done.returncode == 0, done.stderr
@@ -117,19 +128,20 @@ def test_stopped_in_steps_and_validations_and_resumed(
     whole, file = uninterrupted
     monkeypatch.chdir(two_tasks)
     config = load_config(file)
+    devices = DEVICES[config.engine]
     run = create_run(whole.with_name(f"{whole.name}-stopped"))
     for arrange, number, place in MOMENTS:
-        trainer = Trainer(config, [mx.cpu()], Run(run))
+        trainer = Trainer(config, devices, Run(run))
         arrange(trainer, Moment(number))
         with pytest.raises(RunStoppedError, match=f"stopped in {place},"):
             trainer.fit(run)
         with np.load(run.states_file) as state:
-            for name, parameter in trainer.learner.network._collect_params_with_prefix().items():
+            for name, values in trainer.learner.parameters().items():
                 saved = state[f"parameters/{name}/0"]
-                assert np.array_equal(saved, parameter.data().asnumpy())
+                assert np.array_equal(saved, values)
                 if name == "output.weight":
                     assert not np.array_equal(saved, state[f"average/{name}"])
-    Trainer(config, [mx.cpu()], Run(run)).fit(run)
+    Trainer(config, devices, Run(run)).fit(run)
     assert_same_end(whole, run.path)
 
 
@@ -152,10 +164,10 @@ def test_killed_between_the_best_weights_and_the_state_that_knows_of_them(
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer_module, "save_state", save_once)
-        trainer = Trainer(config, [mx.cpu()])
+        trainer = Trainer(config, DEVICES[config.engine])
         with pytest.raises(Killed):
             trainer.fit(run)
-    Trainer(config, [mx.cpu()], Run(run)).fit(run)
+    Trainer(config, DEVICES[config.engine], Run(run)).fit(run)
     assert_same_end(whole, run.path)
 
 
@@ -163,7 +175,7 @@ def test_several_devices_resume_exactly(two_tasks: Path, monkeypatch: pytest.Mon
     """With averages of the first device's statistics, and a mixing on each."""
     monkeypatch.chdir(two_tasks)
     file = two_tasks / "devices.yaml"
-    file.write_text(EVERYTHING.format(optimizer="nag", lr=0.02))
+    file.write_text(EVERYTHING.format(engine="gluon", optimizer="nag", lr=0.02))
     config = load_config(file, ["epochs=2", "batch_size=4"])
     contexts = [mx.cpu(0), mx.cpu(1)]
     whole, run = (create_run(two_tasks / f"runs/devices-{name}") for name in ("whole", "stopped"))
@@ -177,29 +189,50 @@ def test_several_devices_resume_exactly(two_tasks: Path, monkeypatch: pytest.Mon
     assert_same_end(whole.path, run.path)
 
 
+# PyTorch takes several times as long for batches this small.
+EPOCHS = {"gluon": ["epochs=3"], "torch": ["epochs=2"]}
+
+
 @pytest.fixture(scope="module")
-def with_dropout(prepared: Path) -> tuple[Path, Path]:
-    """An uninterrupted run of a network with dropout, and its configuration."""
+def with_dropout(prepared: Path) -> Callable[[str], tuple[Path, Path]]:
+    """Trains a network with dropout by an engine: an uninterrupted run, and its configuration."""
     folder = prepared / "dropout"
     folder.mkdir()
     config = write_config(folder, network="mobilenetv3_small", epochs=3, batch_size=4)
-    run = prepared / "runs/dropout"
-    done = run_cli("train", "--config", config, "--run", run, cwd=prepared)
-    assert done.returncode == 0, done.stderr
-    return run, config
+
+    @functools.cache
+    def train(engine: str) -> tuple[Path, Path]:
+        run = prepared / f"runs/dropout-{engine}"
+        arguments = ["--config", config, "--run", run, "--engine", engine, *EPOCHS[engine]]
+        done = run_cli("train", *arguments, cwd=prepared)
+        assert done.returncode == 0, done.stderr
+        return run, config
+
+    return train
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("engine", "number"),
+    [
+        ("gluon", signal.SIGINT),
+        ("gluon", signal.SIGTERM),
+        pytest.param("torch", signal.SIGINT, marks=needs_torch),
+    ],
+)
 def test_a_polite_stop_saves_inside_the_epoch(
-    prepared: Path, with_dropout: tuple[Path, Path], number: signal.Signals
+    prepared: Path,
+    with_dropout: Callable[[str], tuple[Path, Path]],
+    engine: str,
+    number: signal.Signals,
 ) -> None:
     """Dropout's random numbers have to go on where they stopped, too."""
-    whole, config = with_dropout
-    run = whole.with_name(f"dropout-{number}")
+    whole, config = with_dropout(engine)
+    run = whole.with_name(f"{whole.name}-{number}")
+    options = ["--engine", engine, *EPOCHS[engine]]
     # Of the 84 images of an epoch, 16 are opened before the first step.
     process = start_until(
         run / "history.csv",
-        *("train", "--config", config, "--run", run),
+        *("train", "--config", config, "--run", run, *options),
         cwd=prepared,
         lines=2,
         images=40,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.errors import ConfigError, DataError, nearest, shown
 from fashionai.files.counts import parse_count
-from fashionai.files.csv_files import is_blank
+from fashionai.files.csv_files import is_blank, lines_of
 from fashionai.files.text_files import read_text
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -38,7 +37,7 @@ class TableFile(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         """Yield the lines with their ends."""
-        yield from io.StringIO(self.text, newline="")
+        yield from lines_of(self.text)
 
     def first_lines(self) -> list[str]:
         """Return the lines that decide the dialect; DataError for a file of blank lines."""

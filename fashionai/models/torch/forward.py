@@ -83,7 +83,8 @@ class Uploads:
         """An array on the device. It may be changed afterwards."""
         if self._stream is None:
             return torch.from_numpy(np.array(values))
-        pinned = torch.from_numpy(np.ascontiguousarray(values)).pin_memory()
+        own = np.require(values, requirements=["C", "W"])
+        pinned = torch.from_numpy(own).pin_memory()
         with torch.cuda.stream(self._stream):
             copied = pinned.to(self.device, non_blocking=True)
         current = torch.cuda.current_stream(self.device)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Optional
+from collections.abc import Callable
+from typing import Any, NamedTuple, Optional
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's name for it
 
 Sides = tuple[int, ...]
+
+
+class SharedSums(NamedTuple):
+    """How several processes that compute equal shares of a batch add their values.
+
+    ``add`` gives the sum of a tensor over processes, and passes gradients; ``processes`` is
+    their number.
+    """
+
+    add: Callable[[Tensor], Tensor]
+    processes: int
 
 
 def convolution(
@@ -59,22 +71,65 @@ def batch_norm(
     *,
     axis: int,
     eps: float,
+    shared: Optional[SharedSums] = None,
 ) -> Tensor:
     """Normalise channels with running statistics, or with those of the batch in training.
 
     ``batch`` is a mean and a variance, which must be 0. In training they are set to the
     statistics of the batch, the variance divided by the number of values less one. Without
-    ``batch`` the running statistics are used in training, too.
+    ``batch`` the running statistics are used in training, too. With ``shared`` the statistics
+    are those of the batches of all processes.
     """
     if axis != 1:
         x = x.movedim(axis, 1)
     if batch is None or not training:
         x = F.batch_norm(x, mean, variance, gamma, beta, False, 0.0, eps)
+    elif shared is not None:
+        x = _normalise_shared(x, gamma, beta, batch, eps, shared)
     elif x.numel() == x.shape[1]:
         x = _normalise_single_values(x, gamma, beta, batch[0])
     else:
         x = F.batch_norm(x, *batch, gamma, beta, True, 1.0, eps)
     return x if axis == 1 else x.movedim(1, axis)
+
+
+class SharedBatchNorm(nn.Module):
+    """batch_norm with the statistics of several processes."""
+
+    def __init__(self, shared: SharedSums) -> None:
+        super().__init__()
+        self._shared = shared
+
+    def forward(self, *arguments: Any, **constants: Any) -> Tensor:
+        """The result of batch_norm."""
+        return batch_norm(*arguments, **constants, shared=self._shared)
+
+
+def _normalise_shared(
+    x: Tensor,
+    gamma: Optional[Tensor],
+    beta: Tensor,
+    batch: tuple[Tensor, Tensor],
+    eps: float,
+    shared: SharedSums,
+) -> Tensor:
+    """Normalise with the mean and variance over the batches of all processes.
+
+    The variance in ``batch`` is such that the correction for one process's number of values,
+    which the caller applies, gives the variance of all.
+    """
+    axes = [0, *range(2, x.ndim)]
+    values = x.numel() // x.shape[1]
+    mean = shared.add(x.float().mean(axes)) / shared.processes
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    centred = x.float() - mean.reshape(shape)
+    variance = shared.add(centred.square().mean(axes)) / shared.processes
+    with torch.no_grad():
+        batch[0].copy_(mean)
+        batch[1].copy_(variance * (values / max(1, values - 1)))
+    scale = torch.rsqrt(variance + eps)
+    scale = scale if gamma is None else scale * gamma
+    return (centred * scale.reshape(shape) + beta.reshape(shape)).to(x.dtype)
 
 
 def _normalise_single_values(

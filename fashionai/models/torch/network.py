@@ -15,6 +15,9 @@ from fashionai.models.torch import layers
 from fashionai.models.torch.attributes import Attributes, unsupported
 from fashionai.models.torch.operators import call_of
 
+# The name of the module that normalises over several processes.
+SHARED_LAYER = "shared_batch_norm"
+
 
 class Statistics(NamedTuple):
     """A batch normalisation whose running statistics training updates: names of buffers.
@@ -37,7 +40,8 @@ class GraphNetwork(nn.Module):
 
     ``begin`` and ``end`` select a part: it begins with the input that stands for what
     ``begin`` computes, and gives what ``end`` computes. Only parameters that the part uses
-    are loaded. Those of ``description.rates`` require gradients. train() and eval() switch
+    are loaded. With ``shared``, batch normalisation uses the statistics of several processes.
+    Those of ``description.rates`` require gradients. train() and eval() switch
     batch normalisation and dropout, as in other modules.
 
     After each forward pass in training mode, update_statistics must be called.
@@ -50,11 +54,12 @@ class GraphNetwork(nn.Module):
         description: NetworkDescription,
         begin: Optional[Entry] = None,
         end: Optional[Entry] = None,
+        shared: Optional[layers.SharedSums] = None,
     ) -> None:
         super().__init__()
-        builder = _Builder(description, begin)
+        builder = _Builder(description, begin, shared)
         graph = builder.build(end or description.logits)
-        self.graph = fx.GraphModule(builder.tensors, graph, "Graph")
+        self.graph = fx.GraphModule({**builder.tensors, **builder.attached}, graph, "Graph")
         self._attributes = builder.attributes
         self._statistics = builder.statistics
         # The number of values per channel of each batch normalisation, by shape of the input.
@@ -92,7 +97,8 @@ class GraphNetwork(nn.Module):
         """
         with torch.no_grad():
             for name, tensor in self.named().items():
-                values = np.ascontiguousarray(arrays[name])
+                # PyTorch warns of arrays that must not be written to, as those of files are.
+                values = np.require(arrays[name], requirements=["C", "W"])
                 if values.shape != tuple(tensor.shape):
                     raise ValueError(
                         f"{name} has shape {values.shape}, expected {tuple(tensor.shape)}"
@@ -144,7 +150,7 @@ class _Shapes(fx.Interpreter):
         self._axes = {each.node: each.axis for each in statistics}
         self._found: dict[str, int] = {}
         with torch.no_grad():
-            self.run(torch.empty(tuple(shape), device="meta"), True)
+            self.run(torch.empty(tuple(shape), device="meta"), False)
         return [self._found[each.node] for each in statistics]
 
     def run_node(self, n: fx.Node) -> Any:
@@ -162,9 +168,15 @@ class _Shapes(fx.Interpreter):
 class _Builder:
     """Makes the code of a network, and its tensors by the name of their attribute."""
 
-    def __init__(self, description: NetworkDescription, begin: Optional[Entry]) -> None:
-        self._description, self._begin = description, begin
+    def __init__(
+        self,
+        description: NetworkDescription,
+        begin: Optional[Entry],
+        shared: Optional[layers.SharedSums] = None,
+    ) -> None:
+        self._description, self._begin, self._shared = description, begin, shared
         self.tensors: dict[str, Tensor] = {}
+        self.attached: dict[str, nn.Module] = {}
         self.attributes: dict[str, str] = {}
         self.statistics: list[Statistics] = []
         self._graph = fx.Graph()
@@ -236,7 +248,11 @@ class _Builder:
             return self._graph.call_function(layers.batch_norm, fixed_arguments, constants)
         batch = tuple(self._scratch(f"batch_{each.target}", each) for each in (mean, variance))
         arguments = (x, fixed, beta, mean, variance, batch, self._training)
-        call = self._graph.call_function(layers.batch_norm, arguments, constants)
+        if self._shared is None:
+            call = self._graph.call_function(layers.batch_norm, arguments, constants)
+        else:
+            self.attached[SHARED_LAYER] = layers.SharedBatchNorm(self._shared)
+            call = self._graph.call_module(SHARED_LAYER, arguments, constants)
         names = (str(each.target) for each in (mean, variance, *batch))
         self.statistics.append(Statistics(call.name, axis, given.number("momentum", 0.9), *names))
         return call

@@ -21,6 +21,7 @@ from fashionai.predictions.formats.files import (
     read_predicted_labels,
     read_predictions,
     source_names,
+    stream_predictions,
     write_predictions,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "read_predictions",
     "row_key",
     "source_names",
+    "stream_predictions",
     "write_predictions",
 ]

@@ -5,7 +5,7 @@ A format module has one object FORMAT.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional, TypeVar
@@ -85,7 +85,7 @@ class Format(NamedTuple):
     name: str
     first_row: str
     is_first_row: Callable[[Sequence[str]], bool]
-    write: Callable[[Path, Sequence[PredictedRow], Optional[float]], None]
+    write: Callable[[Path, Iterable[PredictedRow], Optional[float]], None]
     read: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedRow]]] = None
     read_label_predictions: Optional[Callable[[Iterator[PlacedFields]], Iterator[PlacedLabel]]] = (
         None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -22,9 +23,9 @@ from fashionai.predictions.formats.base import (
 COLUMNS = ("id", "has_cactus")
 
 
-def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
-    lines = [(row.image, written(row.probabilities[1])) for row in rows]
-    csv_files.write_rows(path, [COLUMNS, *lines])
+def _write(path: Path, rows: Iterable[PredictedRow], threshold: Optional[float]) -> None:
+    lines = ((row.image, written(row.probabilities[1])) for row in rows)
+    csv_files.write_rows(path, itertools.chain([COLUMNS], lines))
 
 
 def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
-
-import numpy as np
 
 from fashionai.errors import DataError, shown
 from fashionai.families import COVERS
@@ -26,14 +25,17 @@ from fashionai.predictions.formats.base import (
 COLUMNS = ("file", "probability", "is_cat")
 
 
-def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
-    probabilities = as_written(np.array([row.probabilities for row in rows]))
-    labels = predicted_labels(COVERS, probabilities, threshold)
-    lines = [
-        (row.image, written(values[1]), str(label))
-        for row, values, label in zip(rows, probabilities, labels)
-    ]
-    csv_files.write_rows(path, [COLUMNS, *lines])
+def _write(path: Path, rows: Iterable[PredictedRow], threshold: Optional[float]) -> None:
+    csv_files.write_rows(path, itertools.chain([COLUMNS], _lines(rows, threshold)))
+
+
+def _lines(
+    rows: Iterable[PredictedRow], threshold: Optional[float]
+) -> Iterator[tuple[str, str, str]]:
+    for row in rows:
+        values = as_written(row.probabilities)
+        (label,) = predicted_labels(COVERS, values[None], threshold)
+        yield row.image, written(values[1]), str(label)
 
 
 def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -22,7 +22,7 @@ from fashionai.predictions.formats.base import (
 COLUMNS = ("image", "task", "p0;p1;...")
 
 
-def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
+def _write(path: Path, rows: Iterable[PredictedRow], threshold: Optional[float]) -> None:
     csv_files.write_rows(
         path,
         (

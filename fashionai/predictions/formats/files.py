@@ -110,8 +110,19 @@ def write_predictions(
 
     Probabilities have 8 decimals. Raises the errors of check_expressible.
     """
-    file_format = file_format or format_of(rows[0].task)
-    check_expressible(file_format, list(dict.fromkeys(row.task for row in rows)), threshold)
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    stream_predictions(path, rows, tasks, file_format or format_of(tasks[0]), threshold)
+
+
+def stream_predictions(
+    path: Path,
+    rows: Iterable[PredictedRow],
+    tasks: Sequence[Task],
+    file_format: Format,
+    threshold: Optional[float] = None,
+) -> None:
+    """As write_predictions, of rows of these tasks that need not be in memory at once."""
+    check_expressible(file_format, tasks, threshold)
     file_format.write(path, rows, threshold)
 
 
@@ -161,6 +172,8 @@ def _distinct_names(
                 "Rename it",
             )
     names = [file_format.image_name(path) for path in paths]
+    if len(set(names)) == len(names):
+        return names
     first: dict[str, str] = {}
     for name, image in zip(names, known_as):
         if name in first:

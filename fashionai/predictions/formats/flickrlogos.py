@@ -6,11 +6,9 @@ one predicted label per row, without the probabilities of the other classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
-
-import numpy as np
 
 from fashionai.errors import DataError, nearest, shown
 from fashionai.families import LOGOS
@@ -33,16 +31,19 @@ COLUMNS = ("file", "class", "confidence")
 LABELS = {label.lower(): label for label in LOGOS.labels}
 
 
-def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
-    task = rows[0].task
-    probabilities = as_written(np.array([row.probabilities for row in rows]))
-    labels = predicted_labels(task, probabilities, threshold)
-    lines = []
-    for row, values, label in zip(rows, probabilities, labels):
+def _write(path: Path, rows: Iterable[PredictedRow], threshold: Optional[float]) -> None:
+    csv_files.write_rows(path, _lines(rows, threshold))
+
+
+def _lines(
+    rows: Iterable[PredictedRow], threshold: Optional[float]
+) -> Iterator[tuple[str, str, str]]:
+    for row in rows:
+        values = as_written(row.probabilities)
+        (label,) = predicted_labels(row.task, values[None], threshold)
         # The confidence of a held-out background is one minus that of the best class.
         confidence = values[label] if label < len(values) else 1 - values.max()
-        lines.append((row.image, task.labels[label].lower(), written(confidence)))
-    csv_files.write_rows(path, lines)
+        yield row.image, row.task.labels[label].lower(), written(confidence)
 
 
 def _read_label_predictions(placed: Iterator[PlacedFields]) -> Iterator[PlacedLabel]:

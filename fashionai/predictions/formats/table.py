@@ -6,7 +6,7 @@ A DataFrame of fashionai.predict, written as CSV, is read as well. Its columns `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -30,15 +30,20 @@ COLUMNS = ("path", "class", "probability")
 FRAME_COLUMNS = ("image", "task", "class", "probability")
 
 
-def _write(path: Path, rows: Sequence[PredictedRow], threshold: Optional[float]) -> None:
-    classes = rows[0].task.classes
-    lines: list[tuple[str, ...]] = [(*COLUMNS, *classes)]
-    for row in rows:
+def _write(path: Path, rows: Iterable[PredictedRow], threshold: Optional[float]) -> None:
+    csv_files.write_rows(path, _lines(rows))
+
+
+def _lines(rows: Iterable[PredictedRow]) -> Iterator[tuple[str, ...]]:
+    """The header and a line per row."""
+    for position, row in enumerate(rows):
+        classes = row.task.classes
+        if position == 0:
+            yield (*COLUMNS, *classes)
         numbers = [written(value) for value in row.probabilities]
         # Of the rounded values, so that readers of the file find the same class.
-        best = max(range(len(numbers)), key=lambda index: float(numbers[index]))
-        lines.append((row.image, classes[best], numbers[best], *numbers))
-    csv_files.write_rows(path, lines)
+        best = max(enumerate(map(float, numbers)), key=lambda placed: placed[1])[0]
+        yield (row.image, classes[best], numbers[best], *numbers)
 
 
 def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import TrainingError, first_line
 from fashionai.files.array_archives import ArrayArchive
 from fashionai.frameworks.devices import Device
+from fashionai.frameworks.processes import current_place
 from fashionai.models.description import NetworkDescription
 from fashionai.models.parameter_files import check_fit, read_parameters
 from fashionai.models.torch.forward import (
@@ -85,7 +87,9 @@ class TorchLearner(Learner):
         torch.backends.cudnn.benchmark = True
         wants_features = config.trainable == "head" and not pixels_only
         reason = why_not_constant(config, description) if wants_features else ""
-        self.network = TrainedNetwork(description, self._device, wants_features and not reason)
+        shared = self._processes.shared_sums() if config.sync_batch_norm else None
+        keeps = wants_features and not reason
+        self.network = TrainedNetwork(description, self._device, keeps, shared)
         self._processes.copy_first(self.network.tensors.values())
         pixels = Normalize(*config.data.normalization).to(self._device)
         self.inputs = self._open_inputs(pixels, reason)
@@ -170,6 +174,16 @@ class TorchLearner(Learner):
                 return False
         self.optimizer.step(lr, momentum, divisor)
         return True
+
+    def failure(self, error: Exception) -> TrainingError:
+        """What to tell about an error of PyTorch, which may be that another process is gone."""
+        if self._processes.is_alone or isinstance(error, torch.cuda.OutOfMemoryError):
+            return super().failure(error)
+        return TrainingError(
+            f"{current_place()}: another process has ended or does not answer "
+            f"({first_line(error).rpartition('] ')[2]})",
+            "Start all of them again with --resume",
+        )
 
     def resume_key(self) -> dict[str, str]:
         """The devices, and the batch that another number of processes can divide."""

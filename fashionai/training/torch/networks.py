@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fashionai.models.description import NetworkDescription
+from fashionai.models.torch.layers import SharedSums
 from fashionai.models.torch.network import GraphNetwork
 
 
@@ -21,12 +22,16 @@ class TrainedNetwork:
     """
 
     def __init__(
-        self, description: NetworkDescription, device: torch.device, head_only: bool
+        self,
+        description: NetworkDescription,
+        device: torch.device,
+        head_only: bool,
+        shared: Optional[SharedSums] = None,
     ) -> None:
         self.description, self.device = description, device
         features = description.features if head_only else None
         entry = None if features is None else features.entry
-        self.trained = self._place(GraphNetwork(description, begin=entry))
+        self.trained = self._place(GraphNetwork(description, begin=entry, shared=shared))
         self.backbone = None
         if entry is not None:
             self.backbone = self._place(GraphNetwork(description, end=entry))

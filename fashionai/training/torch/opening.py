@@ -7,6 +7,7 @@ from typing import Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import ConfigError
 from fashionai.frameworks.devices import Device
 from fashionai.models.description import NetworkDescription
 from fashionai.models.torch.forward import torch_device
@@ -27,6 +28,11 @@ def open_torch(
 
     ``description`` has the initial weights, frozen as the configuration says.
     """
+    if len(contexts) > 1:
+        raise ConfigError(
+            f"PyTorch trains with one process for each device, this one has {len(contexts)}",
+            "Use fashionai train --gpus, or torchrun",
+        )
     processes = join_processes(torch_device(contexts[0]), config.compile)
     return TorchLearner(
         config,

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.nn.functional import all_reduce
 
 from fashionai.errors import ConfigError, shown
 from fashionai.frameworks.processes import Place, current_place
+from fashionai.models.torch.layers import SharedSums
 from fashionai.training.batches.shares import WHOLE, Share
 
 # A process that does not answer for this many seconds has died or hangs.
@@ -40,6 +42,10 @@ class Processes:
         """Replace a tensor by its sum over processes; the device computes it without waiting."""
         if not self.is_alone:
             dist.all_reduce(tensor)
+
+    def shared_sums(self) -> Optional[SharedSums]:
+        """How layers add values over processes, with gradients; None for one process."""
+        return None if self.is_alone else SharedSums(all_reduce, self.share.count)
 
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
         """Give all processes the values of the first one."""

@@ -26,7 +26,12 @@ from fashionai.datasets.records import DataSet
 from fashionai.families import find_task
 from fashionai.files import content_hash, write_json
 from fashionai.frameworks.mxnet import contexts
-from fashionai.predictions.plan import plan_questions, write_planned
+from fashionai.predictions.plan import (
+    open_parts_of,
+    plan_questions,
+    without_bad_images,
+    write_planned,
+)
 from fashionai.predictions.run_choice import Candidates
 from fashionai.runs import RunFolder
 from fashionai.scoring.evaluate import evaluate_file
@@ -57,6 +62,11 @@ def write_labels(file: Path, rows: int, labelled: bool = True) -> Path:
     return file
 
 
+def no_bar(*_: Any) -> contextlib.AbstractContextManager[Any]:
+    """Progress that nobody sees."""
+    return contextlib.nullcontext(lambda _: None)
+
+
 def plan(folder: Path, rows: int) -> Callable[[], Any]:
     """Everything that prepare does except opening and linking images."""
     write_labels(folder / "base/Annotations/label.csv", rows)
@@ -64,7 +74,7 @@ def plan(folder: Path, rows: int) -> Callable[[], Any]:
     def run() -> None:
         images = read_training_images(folder, TASK)
         source = DataSet(TASK, images, [])
-        prepare(source, folder / "out", progress=lambda *_: contextlib.nullcontext(lambda _: None))
+        prepare(source, folder / "out", progress=no_bar)
 
     return run
 
@@ -81,8 +91,11 @@ def predict(folder: Path, rows: int) -> Callable[[], Any]:
 
     def write_predictions() -> None:
         planned = plan_questions(questions, folder, [TASK], Candidates.open([run.path]))
-        out = folder / "predictions.csv"
-        write_planned(planned, out, contexts("cpu"), crops=1, engine="gluon")
+        out, devices = folder / "predictions.csv", contexts("cpu")
+        options = {"crops": 1, "batch_size": 16, "engine": "gluon"}
+        with open_parts_of(planned, out, devices, **options) as parts:
+            planned = without_bad_images(planned, no_bar, parts=parts)
+            write_planned(planned, out, devices, parts, **options)
 
     return write_predictions
 
@@ -112,14 +125,19 @@ def stubs() -> contextlib.ExitStack:
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
     stack = contextlib.ExitStack()
     for target, stub in (
-        ("datasets.readers.fashionai._check_images_exist", lambda images: None),
+        (
+            "datasets.readers.fashionai._find_files",
+            lambda rows, files: [row.image for row in rows],
+        ),
         (
             "datasets.prepared.prepare.check_images",
             lambda images, _: [Checked(content_hash(each.source.encode()), "") for each in images],
         ),
-        ("datasets.prepared.folders._put", lambda *_: True),
+        ("datasets.prepared.folders.put", lambda *_: True),
         ("pipeline.loader.read_image", lambda *_: image),
+        ("predictions.soundness._damage", lambda file: ""),
         ("predictions.predict.open_engine", lambda *_: StubEngine()),
+        ("predictions.in_parts.open_engine", lambda *_: StubEngine()),
     ):
         stack.enter_context(mock.patch(f"fashionai.{target}", stub))
     return stack

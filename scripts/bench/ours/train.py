@@ -11,13 +11,11 @@ from pathlib import Path
 from measuring.worker import FACTS, Settings, serve
 
 from fashionai.config import Config
-from fashionai.frameworks.mxnet import contexts, import_mxnet
+from fashionai.frameworks.choice import contexts
 from fashionai.runs import RunFolder
 from fashionai.runtime import compute_threads
 from fashionai.training.interrupt import StopRequest
 from fashionai.training.trainer import Trainer
-
-mx = import_mxnet()
 
 
 def set_up(settings: Settings) -> Callable[[], float]:
@@ -34,17 +32,23 @@ def set_up(settings: Settings) -> Callable[[], float]:
     return measure
 
 
+def open_trainer(config: Config) -> Trainer:
+    """A trainer on the CPU with the engine of the configuration."""
+    return Trainer(config, contexts("cpu", engine=config.engine))
+
+
 def loop(config: Config) -> Callable[[], float]:
     """The part of Trainer.fit between two validations; each call trains one epoch."""
-    trainer = Trainer(config, contexts("cpu"))
-    plan, epochs = trainer.learner.batch_plan, itertools.count()
+    trainer = open_trainer(config)
+    learner, epochs = trainer.learner, itertools.count()
+    plan = learner.batch_plan
 
     def measure() -> float:
         epoch = next(epochs)
         trainer.progress.begin_epoch(epoch)
         begun = time.perf_counter()
         trainer._train_epoch(StopRequest())
-        mx.nd.waitall()
+        learner.wait()
         return plan.steps(epoch) * plan.batch_size / (time.perf_counter() - begun)
 
     return measure
@@ -52,7 +56,7 @@ def loop(config: Config) -> Callable[[], float]:
 
 def steps_on_one_batch(config: Config) -> Callable[[], float]:
     """Forward pass, backward pass and update alone; waits for their results at the end."""
-    learner, optimizer = Trainer(config, contexts("cpu")).learner, config.optimizer
+    learner, optimizer = open_trainer(config).learner, config.optimizer
     batch, epochs = next(learner.batches(0)), itertools.count()
 
     def measure() -> float:
@@ -61,7 +65,7 @@ def steps_on_one_batch(config: Config) -> Callable[[], float]:
         begun = time.perf_counter()
         for step in range(steps):
             learner.step(batch, epoch, step, optimizer.lr, optimizer.momentum)
-        mx.nd.waitall()
+        learner.wait()
         return steps * len(batch.rows) / (time.perf_counter() - begun)
 
     return measure
@@ -69,7 +73,7 @@ def steps_on_one_batch(config: Config) -> Callable[[], float]:
 
 def whole(config: Config) -> Callable[[], float]:
     """Everything that Trainer.fit does in an epoch: steps, validation and the files of the run."""
-    trainer = Trainer(config, contexts("cpu"))
+    trainer = open_trainer(config)
     plan, epochs = trainer.learner.batch_plan, itertools.count()
     folder = tempfile.TemporaryDirectory()
     trainer.run = RunFolder(Path(folder.name))
@@ -86,4 +90,4 @@ def whole(config: Config) -> Callable[[], float]:
 
 
 if __name__ == "__main__":
-    serve(set_up, "mxnet", "numpy", "opencv-python", "opencv-python-headless")
+    serve(set_up, "mxnet", "torch", "numpy", "opencv-python", "opencv-python-headless")

@@ -19,6 +19,13 @@ OPTIONS = {
     "train, several heads": ("task=[skirt, pant]",),
     "train, kept features": ("trainable=head", "data.feature_views=2"),
     "train, early stopping": ("early_stopping.patience=1", "epochs=4"),
+    "train, PyTorch": ("engine=torch",),
+    "train, PyTorch, all of it": (
+        "engine=torch",
+        "ema=0.9",
+        "loss.mixup=0.2",
+        "task=[skirt, pant]",
+    ),
 }
 
 SCENARIOS = tuple(

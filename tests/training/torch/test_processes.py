@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +116,16 @@ def test_scores_of_uneven_shares_are_those_of_one_process(folder: Path) -> None:
         rows.append({key: value for key, value in row.items() if key.startswith("val_")})
     assert rows[0] == rows[1]
     assert len(rows[0]) > 5
+
+
+def test_synchronised_batch_normalisation_is_that_of_one_process(folder: Path) -> None:
+    normalised = ("model.name=normalised", "epochs=1", "optimizer.lr=0.01")
+    trained(folder, 1, *start("together", 16), *normalised)
+    trained(folder, 2, *start("apart", 8), *normalised)
+    trained(folder, 2, *start("synchronised", 8), *normalised, "sync_batch_norm=true")
+    together = folder / "runs/together"
+    assert difference(together, folder / "runs/synchronised") < 1e-4
+    assert difference(together, folder / "runs/apart") > 1e-3
 
 
 def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: str) -> float:
@@ -221,6 +234,9 @@ def test_places_of_torchrun_and_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place_in(monkeypatch, **slurm) == Place(6, 8, 2)
     assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("gpu03", "23456")
     assert place_in(monkeypatch, **{**slurm, "SLURM_STEP_NUM_TASKS": "1"}) == Place(0, 1, 0)
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
+    script = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_ID": "123456"}
+    assert place_in(monkeypatch, **script) == Place(0, 1, 0), "a batch script is one process"
 
 
 @pytest.mark.parametrize(
@@ -244,3 +260,103 @@ def test_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch, environment: dic
 )
 def test_first_machine_of_a_slurm_list(hosts: str, first: str) -> None:
     assert first_host(hosts) == first
+
+
+def test_a_process_that_hangs_ends_all(folder: Path) -> None:
+    process = job(folder, 2, *start("hangs", 8), FASHIONAI_PROCESS_TIMEOUT="5")
+    log = folder / "runs/hangs/train.log"
+    deadline = time.monotonic() + PATIENCE
+    while not log.is_file():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    hanging = int((folder / "pid-1").read_text())
+    os.kill(hanging, signal.SIGSTOP)
+    stopped = time.monotonic()
+    try:
+        # torchrun asks the others to end, and kills them half a minute later.
+        output, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hanging, signal.SIGKILL)
+    assert time.monotonic() - stopped < 60
+    assert process.returncode != 0
+    assert "another process has ended or does not answer" in output
+
+
+@contextlib.contextmanager
+def second_machine() -> Iterator[tuple[list[str], str, Sequence[str]]]:
+    """What starts a program on another machine, this one's address there, and both interfaces.
+
+    It is a network namespace where this machine allows to make one, else this machine.
+    """
+    name, pair = f"fashionai-{os.getpid()}", [f"fa{os.getpid() % 10000}{side}" for side in "ab"]
+    setup = [
+        ["ip", "netns", "add", name],
+        ["ip", "link", "add", pair[0], "type", "veth", "peer", "name", pair[1], "netns", name],
+        ["ip", "addr", "add", "10.231.7.1/30", "dev", pair[0]],
+        ["ip", "link", "set", pair[0], "up"],
+        ["ip", "-n", name, "addr", "add", "10.231.7.2/30", "dev", pair[1]],
+        ["ip", "-n", name, "link", "set", pair[1], "up"],
+        ["ip", "-n", name, "link", "set", "lo", "up"],
+    ]
+    try:
+        made = all(subprocess.run(step, capture_output=True).returncode == 0 for step in setup)
+    except FileNotFoundError:
+        made = False
+    try:
+        if made:
+            yield ["ip", "netns", "exec", name], "10.231.7.1", pair
+        else:
+            yield [], "127.0.0.1", ["lo", "lo"]
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+            subprocess.run(["ip", "link", "delete", pair[0]], capture_output=True)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_two_machines_with_a_copy_of_the_data_each(folder: Path, two: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "data", tmp_path / "data")
+    shutil.copy(folder / "plain.yaml", tmp_path)
+    with second_machine() as (prefix, address, interfaces):
+        port = free_port()
+        nodes = []
+        for number, (place, starter) in enumerate(((folder, []), (tmp_path, prefix))):
+            options = [
+                *("--nnodes=2", "--nproc-per-node=1", f"--node-rank={number}"),
+                *(f"--master-addr={address}", f"--master-port={port}"),
+            ]
+            path = f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+            nodes.append(
+                subprocess.Popen(
+                    [
+                        *(*starter, sys.executable, "-m", "torch.distributed.run", *options),
+                        *("-m", "--", "tests.support.plain_training", "train"),
+                        *("--device", "cpu", *start("machines", 8)),
+                    ],
+                    cwd=place,
+                    env={
+                        **os.environ,
+                        **{"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+                        "GLOO_SOCKET_IFNAME": interfaces[number],
+                    },
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+        try:
+            outputs = [node.communicate(timeout=PATIENCE)[0] for node in nodes]
+        finally:
+            for node in nodes:
+                node.terminate()
+    assert [node.returncode for node in nodes] == [0, 0], "\n".join(outputs)
+    assert_same_end(folder / "runs/machines", two)
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,184 @@
+"""Predictions that several processes share, started as users start them; on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from fashionai.errors import ConfigError
+from fashionai.frameworks.devices import Device
+from fashionai.frameworks.processes import Place
+from fashionai.predictions import meeting
+from fashionai.predictions.meeting import Meeting
+from tests.support.commands import fashionai
+
+FOLDER = ".p.csv.parts"
+OPTIONS = ("--run", "runs/skirt", "--crops", "1", "--batch-size", "2")
+PREDICT = ("predict", "--out", "p.csv", *OPTIONS)
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with whole.csv and whole.json, as one process makes them at once with torch."""
+    folder = tmp_path_factory.mktemp("shared")
+    for name in ("data", "runs"):
+        shutil.copytree(trained / name, folder / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        options = (*OPTIONS, "--engine", "torch")
+        assert fashionai("predict", "--out", "whole.csv", *options) == 0
+        assert fashionai("evaluate", *options, "--json", "whole.json") == 0
+    return folder
+
+
+@pytest.fixture
+def work(whole: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(whole, tmp_path / "work")
+
+
+def job(folder: Path, processes: int, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start a command in so many processes."""
+    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "-m", "--"]
+    path = f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    return subprocess.Popen(
+        [sys.executable, *launcher, "tests.support.small_parts", *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], succeeds: bool = True) -> str:
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert (process.returncode == 0) == succeeds, output
+    return output
+
+
+def test_two_processes_write_the_bytes_of_one(work: Path) -> None:
+    output = finish(job(work, 2, *PREDICT))
+    assert (work / "p.csv").read_bytes() == (work / "whole.csv").read_bytes()
+    assert output.count("p.csv: 18 rows") == 1  # the first process alone tells
+    assert not (work / FOLDER).exists()
+
+
+def test_a_killed_process_ends_all_and_another_number_of_them_goes_on(work: Path) -> None:
+    process = job(work, 2, *PREDICT, PAUSE_AFTER="1", PAUSE_RANK="1")
+    part = work / FOLDER / "run0-000001.npz"
+    deadline = time.monotonic() + PATIENCE
+    while not part.is_file():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(int((work / "pid-1").read_text()), signal.SIGKILL)
+    finish(process, succeeds=False)
+    assert not (work / "p.csv").exists()
+    output = finish(job(work, 3, *PREDICT, "--resume"))
+    assert "goes on with" in output
+    assert (work / "p.csv").read_bytes() == (work / "whole.csv").read_bytes()
+    assert not (work / FOLDER).exists()
+
+
+def test_bad_images_are_named_once(work: Path) -> None:
+    image = sorted((work / "data/rank/Images/skirt_length_labels").iterdir())[5]
+    image.write_bytes(image.read_bytes()[:200])
+    output = finish(job(work, 2, *PREDICT), succeeds=False)
+    assert output.count("cannot be used") == 1
+    output = finish(job(work, 2, *PREDICT, "--skip-bad"))
+    assert output.count("left out: ") == 1
+    assert len((work / "p.csv").read_text().splitlines()) == 17
+
+
+def test_two_processes_evaluate_what_one_does(work: Path) -> None:
+    output = finish(job(work, 2, "evaluate", *OPTIONS, "--json", "p.json"))
+    found, expected = (json.loads((work / name).read_text()) for name in ("p.json", "whole.json"))
+    assert found == expected
+    assert output.count("balanced") == 1
+    assert not [file for file in (work / "runs/skirt").iterdir() if file.name.startswith(".val")]
+
+
+def test_commands_that_do_not_share_their_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    for command in ("prepare", "find-lr", "cross-validate", "quantize", "export", "classify"):
+        assert fashionai(command) == 2
+        assert capsys.readouterr().err == (
+            f"Error: {command}: was started in 2 processes, which do not share its work. "
+            "Start one process; these share their work: train, predict, evaluate\n"
+        )
+    monkeypatch.setenv("RANK", "many")
+    assert fashionai("tasks") == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("predict", "--out", "p.csv", "--run", "runs/skirt"), ("evaluate", *OPTIONS)]
+)
+def test_each_gpu_gets_a_process(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """The launcher is a stub, because there are no GPUs here."""
+    monkeypatch.chdir(whole)
+    started: list[object] = []
+    gpus = [Device("gpu", 0), Device("gpu", 3)]
+    monkeypatch.setattr("fashionai.frameworks.choice.torch_devices", lambda *_: gpus)
+    launcher = "fashionai.training.torch.launch.launch"
+    monkeypatch.setattr(launcher, lambda *given: started.append(given))
+    options = ("--engine", "torch", "--gpus", "0,3")
+    assert fashionai(*arguments, *options) == 0
+    assert started == [([*arguments, *options], 2)]
+    assert not (whole / "p.csv").exists()
+
+
+def meet(folder: Path, count: int) -> list[str]:
+    """What so many processes report when they have met; they are threads here."""
+    reports: list[str] = []
+
+    def take_part(rank: int) -> None:
+        own = Meeting(folder, Place(rank, count, rank))
+        own.begin()
+        own.reach("done")
+        own.wait_for("done")
+        reports.append(f"{own._job}")
+
+    threads = [threading.Thread(target=take_part, args=(rank,)) for rank in range(count)]
+    for thread in reversed(threads):
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return reports
+
+
+def test_files_of_an_earlier_job_do_not_deceive(tmp_path: Path) -> None:
+    first, second = meet(tmp_path, 3), meet(tmp_path, 3)
+    for reports in (first, second):
+        assert len(reports) == 3
+        assert len(set(reports)) == 1
+    assert first[0] != second[0]
+
+
+@pytest.mark.parametrize(("rank", "missing"), [(0, "rank 1"), (1, "the first process")])
+def test_a_process_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, missing: str
+) -> None:
+    monkeypatch.setenv(meeting.PATIENCE_VARIABLE, "0.3")
+    with pytest.raises(ConfigError, match=f"waited 0 seconds for {missing} of 2 processes"):
+        Meeting(tmp_path, Place(rank, 2, rank)).begin()
+
+
+def test_patience_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(meeting.PATIENCE_VARIABLE, "long")
+    with pytest.raises(ConfigError, match="found 'long', expected seconds"):
+        meeting.patience_seconds()

@@ -1,0 +1,70 @@
+"""Machines with GPUs that are not there, and the builds of frameworks that they have."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from fashionai.errors import InstallationError
+from fashionai.frameworks import mxnet
+from fashionai.frameworks import torch as torch_module
+
+# Architectures that a build of PyTorch holds code for.
+HOPPER = ["sm_80", "sm_86", "sm_90"]
+
+
+def run_python(program: str, **environment: str) -> str:
+    """Run a program in a new process; returns what it prints, stripped."""
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**inherited, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return finished.stdout.strip()
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Make these the installed distributions."""
+    distributions = [SimpleNamespace(metadata={"Name": name}) for name in names]
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: distributions)
+
+
+def have_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> None:
+    """Make MXNet find GPUs of these compute capabilities, and name contexts as it prints them."""
+    fake = SimpleNamespace(
+        context=SimpleNamespace(num_gpus=lambda: len(capabilities)),
+        cpu=lambda index=0: f"cpu({index})",
+        gpu=lambda index=0: f"gpu({index})",
+    )
+    install(monkeypatch, "mxnet-cu112" if capabilities else "mxnet")
+    monkeypatch.setattr(mxnet, "import_mxnet", lambda: fake)
+    monkeypatch.setattr(mxnet, "compute_capabilities", lambda: list(capabilities))
+
+
+def have_torch(
+    monkeypatch: pytest.MonkeyPatch, capabilities: list[tuple[int, int]], built: list[str]
+) -> None:
+    """A PyTorch with code for these architectures, on a machine with these GPUs."""
+    cuda = SimpleNamespace(
+        is_available=lambda: bool(capabilities),
+        device_count=lambda: len(capabilities),
+        get_device_capability=lambda index: capabilities[index],
+        get_arch_list=lambda: built,
+    )
+    fake = SimpleNamespace(cuda=cuda, __version__="2.9.1")
+    monkeypatch.setattr(torch_module, "import_torch", lambda: fake)
+
+
+def message_of(error: pytest.ExceptionInfo[InstallationError]) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    return message

@@ -1,0 +1,51 @@
+"""Several runs at once, each in a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fashionai.config import Config, load_config
+from fashionai.errors import TrainingError
+from fashionai.frameworks.devices import Device
+from fashionai.runs import Run, RunFolder
+from fashionai.training.parallel import train_side_by_side
+from tests.support.commands import fashionai
+from tests.support.resuming import assert_same_end
+from tests.support.trained_runs import write_config
+
+DEVICES = [Device("cpu", 0), Device("cpu", 1)]
+
+
+@pytest.fixture
+def config(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(prepared)
+    write_config(prepared, epochs=1)
+    return load_config(Path("small.yaml"))
+
+
+def test_three_runs_on_two_devices_end_as_alone(config: Config) -> None:
+    assert fashionai("train", "--config", "small.yaml", "--run", "alone", "seed=1") == 0
+    runs = {Path(f"runs/{seed}"): config.changed({"seed": seed}) for seed in range(3)}
+    for run in runs:
+        run.mkdir(parents=True)
+    train_side_by_side(runs, DEVICES)
+    assert all(Run.open(run).is_finished for run in runs)
+    assert_same_end(Path("runs/1"), Path("alone"))
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_stopped(config: Config) -> None:
+    wrong = config.changed(
+        {"optimizer.lr": 1e30, "optimizer.name": "sgd", "schedule": {"name": "constant"}}
+    )
+    runs = {
+        Path("good"): config.changed({"epochs": 1_000_000, "schedule.warmup_epochs": 0}),
+        Path("wrong"): wrong,
+    }
+    for run in runs:
+        run.mkdir()
+    with pytest.raises(TrainingError, match=r"^wrong: the loss is"):
+        train_side_by_side(runs, DEVICES)
+    assert not (Path("good") / ".lock").exists()
+    assert not Run(RunFolder(Path("good"))).is_finished
