@@ -9,7 +9,7 @@ from __future__ import annotations
 import zipfile
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Optional, Union
+from typing import Any, BinaryIO, NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
@@ -61,7 +61,9 @@ REDUCED_FLAGS = (
 # The loader decodes in threads of its own: OpenCV's would compete with them for the cores.
 cv2.setNumThreads(0)
 # The errors raised below name the damaged file; OpenCV's messages on the terminal do not.
-cv2.setLogLevel(0)
+# OpenCV 4.13 has the function in a module of its own.
+_opencv: Any = cv2
+(_opencv if hasattr(cv2, "setLogLevel") else _opencv.utils.logging).setLogLevel(0)
 
 
 class Header(NamedTuple):

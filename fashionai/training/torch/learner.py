@@ -83,6 +83,8 @@ class TorchLearner(Learner):
         self._device = torch_device(contexts[0])
         self._uploads = Uploads(self._device)
         set_precision(config.precision)
+        # All batches of a training have one shape, so that cuDNN's choice by measurement pays off.
+        torch.backends.cudnn.benchmark = True
         wants_features = config.trainable == "head" and not pixels_only
         reason = why_not_constant(config, description) if wants_features else ""
         shared = self._processes.shared_sums() if config.sync_batch_norm else None
@@ -100,6 +102,11 @@ class TorchLearner(Learner):
         self.has_average = self.average is not None
         self._stop_flag = torch.zeros(1, dtype=torch.float64, device=self._device)
         self._stop_agreed = False
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether steps so far were computed by what torch.compile made."""
+        return isinstance(self._steps, CompiledSteps) and self._steps.works
 
     @property
     def _on_features(self) -> bool:

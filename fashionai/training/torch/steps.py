@@ -65,7 +65,7 @@ class CompiledSteps:
         # Code of earlier networks counts towards the largest number of variants of a function.
         torch._dynamo.reset()
         self._compiled: Any = torch.compile(steps, dynamic=False)
-        self._works = False
+        self.works = False
 
     def __call__(self, *arguments: Any) -> Any:
         """The results of StepComputation.forward."""
@@ -75,10 +75,10 @@ class CompiledSteps:
             results = self._compiled(*arguments)
         except Exception as error:
             # Its errors have no common base class. One of a later step has another cause.
-            if self._works or isinstance(error, torch.cuda.OutOfMemoryError):
+            if self.works or isinstance(error, torch.cuda.OutOfMemoryError):
                 raise
             log.info("torch.compile failed, the network is not compiled: %s", first_line(error))
             self._compiled = None
             return self._steps(*arguments)
-        self._works = True
+        self.works = True
         return results
