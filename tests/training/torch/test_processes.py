@@ -6,11 +6,9 @@ import contextlib
 import csv
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,66 +16,16 @@ import numpy as np
 import pytest
 
 from fashionai.errors import ConfigError
-from fashionai.files.array_lists import read_array_list
 from fashionai.frameworks.processes import Place, current_place, first_host
 from fashionai.pipeline.loader import Draws
 from fashionai.training.batches.shares import Share
-from tests.support.resuming import assert_same_end, history
-
-CONFIG = """\
-task: skirt
-engine: torch
-model: {name: plain, pretrained: false}
-data: {resize_short: 36, crop: 32, workers: 1}
-epochs: 2
-optimizer: {name: sgd, lr: 0.05, weight_decay: 1e-4}
-loss: {label_smoothing: 0.1}
-ema: 0.9
-"""
-# A job of several processes takes some seconds to begin, more on a machine that does other work.
-PATIENCE = 120
+from tests.support.jobs import PATIENCE, difference, job, start, trained, write_folder
+from tests.support.resuming import assert_same_end
 
 
 @pytest.fixture(scope="module")
 def folder(prepared_skirts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with 84 training and 12 validation images, and a configuration."""
-    made = tmp_path_factory.mktemp("processes")
-    (made / "data").symlink_to(prepared_skirts / "data")
-    (made / "plain.yaml").write_text(CONFIG)
-    return made
-
-
-def job(folder: Path, processes: int, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a training in so many processes; one without torchrun."""
-    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "-m", "--"]
-    program = [*(launcher if processes > 1 else ["-m"]), "tests.support.plain_training"]
-    path = f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    return subprocess.Popen(
-        [sys.executable, *program, "train", "--device", "cpu", *arguments],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def trained(folder: Path, processes: int, *arguments: str) -> str:
-    """The output of a training that succeeds."""
-    process = job(folder, processes, *arguments)
-    output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, output
-    return output
-
-
-def start(name: str, batch_size: int) -> Sequence[str]:
-    return ("--config", "plain.yaml", "--run", f"runs/{name}", f"batch_size={batch_size}")
-
-
-@pytest.fixture(scope="module")
-def one(folder: Path) -> Path:
-    trained(folder, 1, *start("one", 16))
-    return folder / "runs/one"
+    return write_folder(tmp_path_factory.mktemp("processes"), prepared_skirts)
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +34,10 @@ def two(folder: Path) -> Path:
     return folder / "runs/two"
 
 
-def difference(first: Path, second: Path) -> float:
-    """The largest difference of the last parameters of two runs."""
-    arrays = [read_array_list(run / "last.params") for run in (first, second)]
-    assert arrays[0].keys() == arrays[1].keys()
-    return max(float(np.abs(arrays[0][name] - arrays[1][name]).max()) for name in arrays[0])
+@pytest.fixture(scope="module")
+def one(folder: Path) -> Path:
+    trained(folder, 1, *start("one", 16))
+    return folder / "runs/one"
 
 
 def test_two_processes_train_what_one_does(one: Path, two: Path) -> None:
@@ -126,59 +73,6 @@ def test_synchronised_batch_normalisation_is_that_of_one_process(folder: Path) -
     together = folder / "runs/together"
     assert difference(together, folder / "runs/synchronised") < 1e-4
     assert difference(together, folder / "runs/apart") > 1e-3
-
-
-def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: str) -> float:
-    """Kill one process of a training when the first state is saved; the seconds until all end."""
-    process = job(folder, processes, *arguments)
-    state = folder / arguments[arguments.index("--run") + 1] / "last.states.npz"
-    deadline = time.monotonic() + PATIENCE
-    while not state.is_file():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.kill(int((folder / f"pid-{rank}").read_text()), signal.SIGKILL)
-    killed = time.monotonic()
-    process.communicate(timeout=PATIENCE)
-    assert process.returncode != 0
-    return time.monotonic() - killed
-
-
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_process_that_is_killed_ends_all_and_resuming_goes_on(
-    folder: Path, two: Path, rank: int
-) -> None:
-    arguments = start(f"killed-{rank}", 8)
-    run = folder / f"runs/killed-{rank}"
-    assert kill_after_first_epoch(folder, 2, rank, *arguments) < 60
-    trained(folder, 2, *arguments, "--resume")
-    assert_same_end(run, two)
-
-
-def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
-    arguments = start("stopped", 8)
-    process = job(folder, 2, *arguments)
-    run = folder / "runs/stopped"
-    deadline = time.monotonic() + PATIENCE
-    while not (run / "train.log").is_file():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=PATIENCE)
-    assert (run / "last.states.npz").is_file(), output
-    trained(folder, 2, *arguments, "--resume")
-    assert_same_end(run, two)
-
-
-def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path, one: Path) -> None:
-    arguments = start("grown", 8)
-    run = folder / "runs/grown"
-    kill_after_first_epoch(folder, 2, 1, *arguments)
-    output = trained(folder, 4, *arguments, "--resume")
-    assert "begun by 2 processes, goes on with 4: each computes 4 of the 16 images" in output
-    assert difference(one, run) < 1e-5
-    assert [row[0] for row in history(run)] == ["epoch", "1", "2"]
 
 
 def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> None:
@@ -260,28 +154,6 @@ def test_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch, environment: dic
 )
 def test_first_machine_of_a_slurm_list(hosts: str, first: str) -> None:
     assert first_host(hosts) == first
-
-
-def test_a_process_that_hangs_ends_all(folder: Path) -> None:
-    process = job(folder, 2, *start("hangs", 8), FASHIONAI_PROCESS_TIMEOUT="5")
-    log = folder / "runs/hangs/train.log"
-    deadline = time.monotonic() + PATIENCE
-    while not log.is_file():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    hanging = int((folder / "pid-1").read_text())
-    os.kill(hanging, signal.SIGSTOP)
-    stopped = time.monotonic()
-    try:
-        # torchrun asks the others to end, and kills them half a minute later.
-        output, _ = process.communicate(timeout=PATIENCE)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(hanging, signal.SIGKILL)
-    assert time.monotonic() - stopped < 60
-    assert process.returncode != 0
-    assert "another process has ended or does not answer" in output
 
 
 @contextlib.contextmanager

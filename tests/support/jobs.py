@@ -1,0 +1,67 @@
+"""Trainings in several processes on the CPU, started as users start them, with gloo."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fashionai.files.array_lists import read_array_list
+
+CONFIG = """\
+task: skirt
+engine: torch
+model: {name: plain, pretrained: false}
+data: {resize_short: 36, crop: 32, workers: 1}
+epochs: 2
+optimizer: {name: sgd, lr: 0.05, weight_decay: 1e-4}
+loss: {label_smoothing: 0.1}
+ema: 0.9
+"""
+# A job of several processes takes some seconds to begin, more on a machine that does other work.
+PATIENCE = 120
+
+
+def write_folder(made: Path, prepared: Path) -> Path:
+    """Make a folder with 84 training and 12 validation images, and a configuration."""
+    (made / "data").symlink_to(prepared / "data")
+    (made / "plain.yaml").write_text(CONFIG)
+    return made
+
+
+def job(folder: Path, processes: int, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start a training in so many processes; one without torchrun."""
+    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "-m", "--"]
+    program = [*(launcher if processes > 1 else ["-m"]), "tests.support.plain_training"]
+    path = f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    return subprocess.Popen(
+        [sys.executable, *program, "train", "--device", "cpu", *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def trained(folder: Path, processes: int, *arguments: str) -> str:
+    """The output of a training that succeeds."""
+    process = job(folder, processes, *arguments)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    return output
+
+
+def start(name: str, batch_size: int) -> Sequence[str]:
+    return ("--config", "plain.yaml", "--run", f"runs/{name}", f"batch_size={batch_size}")
+
+
+def difference(first: Path, second: Path) -> float:
+    """The largest difference of the last parameters of two runs."""
+    arrays = [read_array_list(run / "last.params") for run in (first, second)]
+    assert arrays[0].keys() == arrays[1].keys()
+    return max(float(np.abs(arrays[0][name] - arrays[1][name]).max()) for name in arrays[0])

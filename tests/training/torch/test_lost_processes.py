@@ -1,0 +1,106 @@
+"""Processes of a training that are killed, stopped or hang, and what goes on afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.jobs import PATIENCE, difference, job, start, trained, write_folder
+from tests.support.resuming import assert_same_end, history
+
+
+@pytest.fixture(scope="module")
+def folder(prepared_skirts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("processes"), prepared_skirts)
+
+
+@pytest.fixture(scope="module")
+def one(folder: Path) -> Path:
+    trained(folder, 1, *start("one", 16))
+    return folder / "runs/one"
+
+
+@pytest.fixture(scope="module")
+def two(folder: Path) -> Path:
+    trained(folder, 2, *start("two", 8))
+    return folder / "runs/two"
+
+
+def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: str) -> float:
+    """Kill one process of a training when the first state is saved; the seconds until all end."""
+    process = job(folder, processes, *arguments)
+    state = folder / arguments[arguments.index("--run") + 1] / "last.states.npz"
+    deadline = time.monotonic() + PATIENCE
+    while not state.is_file():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(int((folder / f"pid-{rank}").read_text()), signal.SIGKILL)
+    killed = time.monotonic()
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    return time.monotonic() - killed
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_is_killed_ends_all_and_resuming_goes_on(
+    folder: Path, two: Path, rank: int
+) -> None:
+    arguments = start(f"killed-{rank}", 8)
+    run = folder / f"runs/killed-{rank}"
+    assert kill_after_first_epoch(folder, 2, rank, *arguments) < 60
+    trained(folder, 2, *arguments, "--resume")
+    assert_same_end(run, two)
+
+
+def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
+    arguments = start("stopped", 8)
+    process = job(folder, 2, *arguments)
+    run = folder / "runs/stopped"
+    deadline = time.monotonic() + PATIENCE
+    while not (run / "train.log").is_file():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert (run / "last.states.npz").is_file(), output
+    trained(folder, 2, *arguments, "--resume")
+    assert_same_end(run, two)
+
+
+def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path, one: Path) -> None:
+    arguments = start("grown", 8)
+    run = folder / "runs/grown"
+    kill_after_first_epoch(folder, 2, 1, *arguments)
+    output = trained(folder, 4, *arguments, "--resume")
+    assert "begun by 2 processes, goes on with 4: each computes 4 of the 16 images" in output
+    assert difference(one, run) < 1e-5
+    assert [row[0] for row in history(run)] == ["epoch", "1", "2"]
+
+
+def test_a_process_that_hangs_ends_all(folder: Path) -> None:
+    process = job(folder, 2, *start("hangs", 8), FASHIONAI_PROCESS_TIMEOUT="5")
+    log = folder / "runs/hangs/train.log"
+    deadline = time.monotonic() + PATIENCE
+    while not log.is_file():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    hanging = int((folder / "pid-1").read_text())
+    os.kill(hanging, signal.SIGSTOP)
+    stopped = time.monotonic()
+    try:
+        # torchrun asks the others to end, and kills them half a minute later.
+        output, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hanging, signal.SIGKILL)
+    assert time.monotonic() - stopped < 60
+    assert process.returncode != 0
+    assert "another process has ended or does not answer" in output
