@@ -198,6 +198,20 @@ def test_a_full_disk_names_the_part_and_the_rest_goes_on(
     assert same()
 
 
+def test_an_output_that_does_not_fit_leaves_the_parts(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with files_of_at_most(1500):
+        assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--resume") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Error: p.csv: ")
+    assert len(error.splitlines()) == 1
+    assert not Path("p.csv").exists()
+    assert len(parts()) == 5
+    assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--resume") == 0
+    assert same()
+
+
 def test_a_file_in_place_of_the_folder(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(FOLDER)
     FOLDER.write_text("mine")
