@@ -203,9 +203,10 @@ def remove_parts(folder: Path, keep: str = "") -> None:
 
     The file named ``keep`` stays, and with it the folder.
     """
-    for file in list(folder.iterdir()):
-        if file.name != keep and _is_own(file.name):
-            file.unlink(missing_ok=True)
+    own = [file for file in folder.iterdir() if file.name != keep and _is_own(file.name)]
+    # The description goes last: parts that a kill leaves here can still be told apart.
+    for file in sorted(own, key=lambda each: each.name == DESCRIPTION_FILE):
+        file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
 
