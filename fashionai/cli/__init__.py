@@ -27,7 +27,7 @@ from fashionai.errors import (
     printable,
     shown,
 )
-from fashionai.frameworks.processes import ALONE, Place, current_place
+from fashionai.frameworks.processes import place_or_alone
 
 # In characters: no longer path exists, but a text may have been taken for one.
 LONGEST_PATH = 4096
@@ -119,21 +119,13 @@ def root(context: click.Context) -> None:
     name = context.invoked_subcommand
     if name in SHARED_COMMANDS:
         return
-    count = _place().count
+    count = place_or_alone().count
     if count > 1:
         shared = ", ".join(SHARED_COMMANDS)
         raise ConfigError(
             f"{name}: was started in {count:,} processes, which do not share its work",
             f"Start one process; these share their work: {shared}",
         )
-
-
-def _place() -> Place:
-    """This process among those that were started together; alone where the environment is odd."""
-    try:
-        return current_place()
-    except ConfigError:
-        return ALONE
 
 
 def _run(arguments: Optional[Sequence[str]]) -> None:
@@ -161,7 +153,7 @@ def _error_text(error: FashionAIError) -> str:
 
 def _speaker(message: str) -> str:
     """How an error begins: of several processes all but the first wait, then tell their place."""
-    place = _place()
+    place = place_or_alone()
     if place.is_first:
         return ""
     time.sleep(SECONDS_FOR_FIRST)

@@ -19,7 +19,7 @@ def progress_bar(description: str, total: int, unit: str = "images") -> Iterator
     """
     from tqdm import tqdm
 
-    from fashionai.frameworks.processes import current_place
+    from fashionai.frameworks.processes import place_or_alone
 
     scale = unit == "B"
     unit = unit if scale else f" {unit}"
@@ -27,7 +27,7 @@ def progress_bar(description: str, total: int, unit: str = "images") -> Iterator
         total=total,
         desc=description,
         # None: shown on terminals. Of several processes the first one shows it.
-        disable=None if current_place().is_first else True,
+        disable=None if place_or_alone().is_first else True,
         unit=unit,
         unit_scale=scale,
         leave=False,

@@ -68,6 +68,14 @@ def current_place() -> Place:
     )
 
 
+def place_or_alone() -> Place:
+    """As current_place, for what does not depend on it: alone where the numbers do not fit."""
+    try:
+        return current_place()
+    except ConfigError:
+        return ALONE
+
+
 def _translate_slurm() -> None:
     """Set torchrun's variables from those of a SLURM step with several tasks.
 

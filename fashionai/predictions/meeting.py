@@ -19,7 +19,8 @@ from fashionai.frameworks.processes import Place
 # A process that shows no sign of life for so many seconds has died or hangs.
 PATIENCE = 1800.0
 PATIENCE_VARIABLE = "FASHIONAI_PROCESS_TIMEOUT"
-POLL_SECONDS = 0.1
+# Waiting processes list the folder at growing intervals: many of them would burden a file server.
+FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.05, 2.0, 1.3
 JOB_FILE = "job.json"
 
 
@@ -110,8 +111,10 @@ class Meeting:
         progress: Callable[[], int] = lambda: 0,
     ) -> None:
         patience, last, since = patience_seconds(), progress(), time.monotonic()
+        pause = FIRST_PAUSE
         while not is_reached():
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(PAUSE_GROWTH * pause, LONGEST_PAUSE)
             found = progress()
             if found != last:
                 last, since = found, time.monotonic()

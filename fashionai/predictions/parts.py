@@ -36,6 +36,7 @@ DESCRIPTION_FILE = "prediction.json"
 ENGINES_FILE = "engines.json"
 PART_FILE = re.compile(r"(checked|run\d+)-\d+\.npz")
 MEETING_FILE = re.compile(r"(hello-\d+|(joined|checked|done|read)-\d+-[0-9a-f]{16})\.json")
+HASH = re.compile("[0-9a-f]{64}")
 OWN_FILES = (DESCRIPTION_FILE, ENGINES_FILE, JOB_FILE, LOCK_FILE)
 
 Description = Mapping[str, Any]
@@ -125,7 +126,7 @@ def open_parts(
             _begin(folder, description, resume, discard, stack)
         parts.meeting.begin()
         if not place.is_first:
-            _check_same(folder, description, f"{place}: ")
+            _check_agreement(folder, description, place)
         yield parts
 
 
@@ -156,31 +157,45 @@ def _count_parts(folder: Path, kind: str = "") -> int:
     return sum(name.startswith(kind) and PART_FILE.fullmatch(name) is not None for name in names)
 
 
-def _check_same(folder: Path, description: Description, begin: str = "") -> None:
+def _check_same(folder: Path, description: Description) -> None:
     """ConfigError unless the parts belong to the prediction of this description."""
+    differences = _differences(folder, description)
+    if differences:
+        raise ConfigError(
+            f"{folder}: holds parts of another prediction ({'; '.join(differences)})",
+            "Give the same options, or discard the parts with --overwrite",
+        )
+
+
+def _check_agreement(folder: Path, description: Description, place: Place) -> None:
+    """ConfigError unless this process has the description of the first one."""
+    differences = _differences(folder, description)
+    if differences:
+        raise ConfigError(
+            f"{place}: its prediction is not that of the first process ({'; '.join(differences)})",
+            "All processes need the same command, data and runs",
+        )
+
+
+def _differences(folder: Path, wanted: Description) -> list[str]:
+    """What differs from the description in a folder, with the values of settings.
+
+    Hashes would tell nobody anything.
+    """
     try:
         found = read_json(folder / DESCRIPTION_FILE)
     except (OSError, ValueError):
         found = None
-    if found == json.loads(as_json(description)):
-        return
-    differences = _differences(found if isinstance(found, dict) else {}, description)
-    raise ConfigError(
-        f"{begin}{folder}: holds parts of another prediction ({'; '.join(differences)})",
-        "Give the same options, or discard the parts with --overwrite",
-    )
-
-
-def _differences(found: Description, wanted: Description) -> list[str]:
-    """What differs, with the values of settings; hashes would tell nobody anything."""
+    if not isinstance(found, dict):
+        return [f"no {DESCRIPTION_FILE}"]
     lines = []
-    for key, value in wanted.items():
+    for key, value in json.loads(as_json(wanted)).items():
         other = found.get(key)
         if other == value:
             continue
-        is_short = isinstance(value, (int, str)) and not re.fullmatch("[0-9a-f]{64}", str(value))
+        is_short = isinstance(value, (int, str)) and not HASH.fullmatch(str(value))
         lines.append(f"{key}: {other}, not {value}" if is_short else f"other {key}")
-    return lines or ["of another version"]
+    return lines
 
 
 def remove_parts(folder: Path, keep: str = "") -> None:
@@ -188,9 +203,10 @@ def remove_parts(folder: Path, keep: str = "") -> None:
 
     The file named ``keep`` stays, and with it the folder.
     """
-    for file in list(folder.iterdir()):
-        if file.name != keep and _is_own(file.name):
-            file.unlink(missing_ok=True)
+    own = [file for file in folder.iterdir() if file.name != keep and _is_own(file.name)]
+    # The description goes last: parts that a kill leaves here can still be told apart.
+    for file in sorted(own, key=lambda each: each.name == DESCRIPTION_FILE):
+        file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
 

@@ -9,11 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fashionai.files import file_hash
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.frameworks.processes import ALONE
 from fashionai.predictions import in_parts
+from fashionai.predictions.parts import open_parts
+from fashionai.predictions.predict import Request, predict
+from fashionai.runs import Run
 from tests.support.commands import fashionai, files_of_at_most
 from tests.support.small_parts import PART_IMAGES
 from tests.support.trained_runs import replace_weights
@@ -198,6 +203,20 @@ def test_a_full_disk_names_the_part_and_the_rest_goes_on(
     assert same()
 
 
+def test_an_output_that_does_not_fit_leaves_the_parts(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with files_of_at_most(1500):
+        assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--resume") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Error: p.csv: ")
+    assert len(error.splitlines()) == 1
+    assert not Path("p.csv").exists()
+    assert len(parts()) == 5
+    assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--resume") == 0
+    assert same()
+
+
 def test_a_file_in_place_of_the_folder(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(FOLDER)
     FOLDER.write_text("mine")
@@ -219,6 +238,26 @@ def test_several_runs_are_averaged_as_in_memory(
     monkeypatch.setattr(in_parts, "PART_IMAGES", 1024)
     assert fashionai("predict", "--out", "memory.csv", *options) == 0
     assert same("parts.csv", "memory.csv")
+
+
+def test_requests_that_share_images_have_their_own_rows(work: Path) -> None:
+    """Rows of a part are found by their image, not by their position."""
+    shutil.copytree("runs/skirt", "runs/other")
+    runs = [Run.open(Path(name)) for name in ("runs/skirt", "runs/other")]
+    images = sorted(Path(IMAGES).iterdir())
+    (task,) = runs[0].tasks
+    requests = [
+        Request(task, images[:10], runs[:1]),
+        Request(task, images[:4:-1], runs),
+        Request(task, [images[12], images[3], images[12]], runs[1:]),
+    ]
+    options = {"crops": 1, "batch_size": 2, "engine": "gluon"}
+    names = [[image.name for image in request.images] for request in requests]
+    description = in_parts.describe(requests, names, **options)
+    with open_parts(Path("own.parts"), description, ALONE) as own:
+        found = in_parts.gather(in_parts.compute_parts(requests, [mx.cpu()], own, **options), own)
+    for values, expected in zip(found, predict(requests, [mx.cpu()], **options)):
+        assert np.array_equal(values, expected)
 
 
 def test_two_commands_do_not_write_one_prediction(

@@ -19,6 +19,7 @@ from fashionai.frameworks.devices import Device
 from fashionai.frameworks.processes import Place
 from fashionai.predictions import meeting
 from fashionai.predictions.meeting import Meeting
+from fashionai.predictions.parts import open_parts
 from tests.support.commands import fashionai
 
 FOLDER = ".p.csv.parts"
@@ -167,6 +168,26 @@ def test_files_of_an_earlier_job_do_not_deceive(tmp_path: Path) -> None:
         assert len(reports) == 3
         assert len(set(reports)) == 1
     assert first[0] != second[0]
+
+
+def test_a_process_with_another_prediction_is_named(tmp_path: Path) -> None:
+    folder, errors = tmp_path / "parts", []
+
+    def take_part(rank: int, crops: int) -> None:
+        try:
+            with open_parts(folder, {"crops": crops, "images": "0" * 64}, Place(rank, 2, rank)):
+                pass
+        except ConfigError as error:
+            errors.append(str(error))
+
+    threads = [threading.Thread(target=take_part, args=(rank, 1 + 4 * rank)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    (error,) = errors
+    assert error.startswith(f"{Place(1, 2, 1)}: its prediction is not that of the first process")
+    assert "(crops: 1, not 5)" in error
 
 
 @pytest.mark.parametrize(("rank", "missing"), [(0, "rank 1"), (1, "the first process")])
