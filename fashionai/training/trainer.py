@@ -252,7 +252,7 @@ class Trainer:
             self.clock.tick(result.images)
             if learner.stops(stop.requested):
                 break
-            if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+            if learner.saves(time.monotonic() - saved > SECONDS_BETWEEN_SAVES):
                 self._read_results(unread)
                 save_state(self.run.states_file, learner, progress)
                 saved = time.monotonic()

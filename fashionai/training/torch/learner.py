@@ -51,6 +51,9 @@ from fashionai.training.torch.optimizers import Optimizer
 from fashionai.training.torch.processes import Processes
 from fashionai.training.torch.steps import CompiledSteps, StepComputation
 
+# The positions of what several processes agree on.
+STOP, SAVE = 0, 1
+
 
 class TorchLearner(Learner):
     """A described network with its optimizer on one device.
@@ -98,8 +101,9 @@ class TorchLearner(Learner):
         self._gradients = GradientSums(self._processes, self.network.learning.values())
         self.average = WeightAverage(self.network.moving, config.ema) if config.ema else None
         self.has_average = self.average is not None
-        self._stop_flag = torch.zeros(1, dtype=torch.float64, device=self._device)
-        self._stop_agreed = False
+        # What this process wants, and what all of them have agreed on: STOP and SAVE.
+        self._wishes = torch.zeros(2, dtype=torch.float64, device=self._device)
+        self._agreed = [False, False]
 
     @property
     def _on_features(self) -> bool:
@@ -139,13 +143,13 @@ class TorchLearner(Learner):
         updated = self._update(loss, lr, momentum)
         if updated and self.average is not None:
             self.average.update(self.batch_plan.first_step(epoch) + step)
-        sums = torch.cat([sums, self._stop_flag])
+        sums = torch.cat([sums, self._wishes])
         self._processes.sum(sums)
         pending = download(sums)
 
         def read() -> tuple[float, int]:
-            loss_sum, correct, stops = pending().tolist()
-            self._stop_agreed |= stops > 0
+            loss_sum, correct, *wishes = pending().tolist()
+            self._agreed = [agreed or wish > 0 for agreed, wish in zip(self._agreed, wishes)]
             return loss_sum + 0.0, int(correct)  # a loss of -0.0 becomes 0.0
 
         return StepResult(step, self.batch_plan.batch_size, read)
@@ -184,11 +188,22 @@ class TorchLearner(Learner):
 
     def stops(self, requested: bool) -> bool:
         """Whether all processes stop now; see the class Learner."""
+        return self._agree(STOP, requested)
+
+    def saves(self, due: bool) -> bool:
+        """Whether all processes save their state now; see the class Learner."""
+        return self._agree(SAVE, due)
+
+    def _agree(self, question: int, wanted: bool) -> bool:
+        """Whether some process wanted it in a step whose results have been read.
+
+        All processes read the results of the same steps at the same step.
+        """
         if self._processes.is_alone:
-            return requested
-        if requested:
-            self._stop_flag.fill_(1)
-        return self._stop_agreed
+            return wanted
+        if wanted:
+            self._wishes[question] = 1
+        return self._agreed[question]
 
     def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
         """The content of a file that the first process has read."""
@@ -221,6 +236,9 @@ class TorchLearner(Learner):
         """While in this context, the network has the averaged weights."""
         assert self.average is not None
         with self.average.applied():
+            # Those of the first process are in the files. Running statistics differ until they
+            # are averaged, and their moving averages follow them.
+            self._processes.copy_first(self.network.statistics.values())
             yield
 
     @contextlib.contextmanager
@@ -241,6 +259,7 @@ class TorchLearner(Learner):
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that the next step depends on; see the class Learner."""
+        self._wishes[SAVE], self._agreed[SAVE] = 0, False
         arrays = {f"{PARAMETERS}{name}/0": each for name, each in self.network.arrays().items()}
         arrays |= self._statistics_of_all()
         for name, tensors in self.optimizer.state().items():
@@ -293,10 +312,10 @@ class TorchLearner(Learner):
 
     def _statistics_of_all(self) -> dict[str, np.ndarray]:
         """The running statistics of each process, as in Learner.state."""
-        if self._processes.is_alone:
-            return {}
         tensors = self.network.statistics
-        flat = np.concatenate([_array(each).ravel() for each in tensors.values()] or [np.zeros(0)])
+        if self._processes.is_alone or not tensors:
+            return {}
+        flat = np.concatenate([_array(each).ravel() for each in tensors.values()])
         arrays = {}
         for rank, values in enumerate(self._processes.rows_of_all(flat[None])):
             ends = np.cumsum([each.numel() for each in tensors.values()])

@@ -62,9 +62,9 @@ def job(folder: Path, processes: int, *arguments: str, **environment: str) -> su
     )
 
 
-def trained(folder: Path, processes: int, *arguments: str) -> str:
+def trained(folder: Path, processes: int, *arguments: str, **environment: str) -> str:
     """The output of a training that succeeds."""
-    process = job(folder, processes, *arguments)
+    process = job(folder, processes, *arguments, **environment)
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     return output
@@ -169,6 +169,20 @@ def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
     assert (run / "last.states.npz").is_file(), output
     trained(folder, 2, *arguments, "--resume")
     assert_same_end(run, two)
+
+
+def test_processes_whose_clocks_differ_save_at_the_same_step(folder: Path, two: Path) -> None:
+    trained(folder, 2, *start("clocks", 8), RANK_ONE_SAVES="1", FASHIONAI_PROCESS_TIMEOUT="20")
+    assert_same_end(folder / "runs/clocks", two)
+
+
+def test_averaged_weights_with_statistics_resume_exactly(folder: Path) -> None:
+    """Scores of averaged weights use the statistics that the files hold, in every process."""
+    normalised = ("model.name=normalised", "optimizer.lr=0.01")
+    trained(folder, 2, *start("steady", 8), *normalised)
+    kill_after_first_epoch(folder, 2, 1, *start("broken", 8), *normalised)
+    trained(folder, 2, *start("broken", 8), *normalised, "--resume")
+    assert_same_end(folder / "runs/broken", folder / "runs/steady")
 
 
 def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path, one: Path) -> None:
