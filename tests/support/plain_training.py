@@ -1,7 +1,8 @@
 """fashionai with a network ``plain`` that has no batch normalisation, in one of several processes.
 
 Writes the number of the process to ``pid-RANK`` in the current folder. $RANK_ONE_FOLDER, if set, is
-the prepared folder that rank 1 reads. $RANK_ONE_SAVES lets rank 1 want to save the state after every step.
+the prepared folder that rank 1 reads. $RANK_ONE_SAVES lets rank 1 want to save the state after
+every step.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
 from fashionai.training.torch.gradients import GradientSums
 from fashionai.training.torch.networks import TrainedNetwork
 from fashionai.training.torch.optimizers import Optimizer
-from fashionai.training.torch.processes import Processes
+from fashionai.training.torch.processes import Processes, is_of_connection
 from fashionai.training.torch.steps import CompiledSteps, StepComputation
 
 # The positions of what several processes agree on.
@@ -104,6 +104,8 @@ class TorchLearner(Learner):
         # What this process wants, and what all of them have agreed on: STOP and SAVE.
         self._wishes = torch.zeros(2, dtype=torch.float64, device=self._device)
         self._agreed = [False, False]
+        # The first step compiles.
+        self._has_long_patience = config.compile
 
     @property
     def _on_features(self) -> bool:
@@ -141,6 +143,9 @@ class TorchLearner(Learner):
         loss, sums = self._steps(inputs, targets, weighted, self._uploads.mixing(part.mixing))
         network.update_statistics(self._input_shape(inputs))
         updated = self._update(loss, lr, momentum)
+        if self._has_long_patience:
+            self._processes.end_long_patience()
+            self._has_long_patience = False
         if updated and self.average is not None:
             self.average.update(self.batch_plan.first_step(epoch) + step)
         sums = torch.cat([sums, self._wishes])
@@ -174,7 +179,7 @@ class TorchLearner(Learner):
 
     def failure(self, error: Exception) -> TrainingError:
         """What to tell about an error of PyTorch, which may be that another process is gone."""
-        if self._processes.is_alone or isinstance(error, torch.cuda.OutOfMemoryError):
+        if self._processes.is_alone or not is_of_connection(error):
             return super().failure(error)
         return TrainingError(
             f"{current_place()}: another process has ended or does not answer "
