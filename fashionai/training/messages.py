@@ -101,8 +101,11 @@ def divergence_hint(config: Config) -> str:
     return f"Try {', '.join(choices)}, or schedule.warmup_epochs=1"
 
 
-def resume_command(run: RunFolder, contexts: Sequence[Any]) -> str:
-    """The command that resumes a run on the same devices."""
+def resume_command(run: RunFolder, contexts: Sequence[Any], processes: int = 1) -> str:
+    """The command that resumes a run on the same devices, by as many processes."""
+    command = f"fashionai train --run {shlex.quote(str(run))} --resume"
+    if processes > 1:
+        return f"{command}, in {processes} processes"
     gpus = [str(each.device_id) for each in contexts if each.device_type == "gpu"]
     devices = f" --gpus {','.join(gpus)}" if gpus else ""
-    return f"fashionai train --run {shlex.quote(str(run))} --resume{devices}"
+    return command + devices

@@ -69,7 +69,8 @@ class Trainer:
 
     Raises:
         DataError: Prepared folders that cannot be used.
-        ConfigError: Settings that this network or these devices cannot compute.
+        ConfigError: Settings that this network or these devices cannot compute, or that differ
+            between the processes of a training.
         WeightsError: Pretrained weights that are missing or do not fit.
         TrainingError: Fewer training images than devices.
 
@@ -109,6 +110,8 @@ class Trainer:
         self.clock = EpochClock(self._log_estimate, shows=self.learner.writes)
         self._header_logged = False
         self._has_state = False
+        # Before a run that is to be overwritten is removed.
+        self.learner.check_same(self._what_must_be_same())
 
     def fit(self, run: RunFolder) -> Mapping[str, Any]:
         """Train the remaining epochs into a run folder.
@@ -131,7 +134,6 @@ class Trainer:
                 has begun and is not to be resumed, or another process trains it.
         """
         self.run = run
-        self.learner.check_same(self._what_must_be_same())
         if not self.learner.writes:
             self._load_state()
             with self._clear_errors():
@@ -380,7 +382,8 @@ class Trainer:
         )
 
     def _resume_command(self) -> str:
-        return messages.resume_command(self.run, self.learner.contexts)
+        learner = self.learner
+        return messages.resume_command(self.run, learner.contexts, learner.share.count)
 
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_samples.paths), len(self.val_samples.paths)

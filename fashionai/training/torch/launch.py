@@ -15,6 +15,8 @@ from fashionai.errors import RunStoppedError, TrainingError
 
 # Exit codes of processes that have printed their error themselves.
 TOLD = (2, RunStoppedError.exit_code)
+# The commands with --resume.
+RESUMABLE = ("train", "predict")
 
 
 def launch(arguments: Sequence[str], count: int) -> None:
@@ -42,7 +44,7 @@ def launch(arguments: Sequence[str], count: int) -> None:
             raise SystemExit(failure.exitcode) from None
         raise TrainingError(
             f"rank {rank} of {count} {_ending(failure.exitcode)}, the others were ended",
-            "Go on with --resume",
+            "Go on with --resume" if arguments[0] in RESUMABLE else "",
         ) from None
     except SignalException as error:
         raise SystemExit(128 + int(error.sigval)) from None

@@ -36,6 +36,8 @@ ema: 0.9
 """
 # A job of several processes takes some seconds to begin, more on a machine that does other work.
 PATIENCE = 120
+# As torchrun tells that it starts the processes for the second time.
+RESTARTED = {"TORCHELASTIC_RESTART_COUNT": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +169,8 @@ def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=PATIENCE)
     assert (run / "last.states.npz").is_file(), output
+    assert output.count("the state is saved") == 1, output
+    assert "Resume with: fashionai train --run runs/stopped --resume, in 2 processes" in output
     trained(folder, 2, *arguments, "--resume")
     assert_same_end(run, two)
 
@@ -195,7 +199,8 @@ def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path,
     assert [row[0] for row in history(run)] == ["epoch", "1", "2"]
 
 
-def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> None:
+def other_data(folder: Path, tmp_path: Path) -> Path:
+    """A prepared folder with the same images under other names."""
     other = tmp_path / "other"
     source = folder / "data/train_valid/skirt_length_labels"
     (other / "skirt_length_labels").mkdir(parents=True)
@@ -204,12 +209,36 @@ def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> Non
             (other / "skirt_length_labels" / entry.name).symlink_to(entry)
     text = (source / "manifest.csv").read_text()
     (other / "skirt_length_labels/manifest.csv").write_text(text.replace("Images/", "Photos/"))
+    return other
+
+
+def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> None:
+    other = other_data(folder, tmp_path)
     process = job(folder, 2, *start("other", 8), RANK_ONE_FOLDER=str(other))
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "rank 1 of 2" in output
     assert "the hash of the prepared folder is" in output
     assert not (folder / "runs/other/config.yaml").exists()
+
+
+def test_a_refused_training_overwrites_nothing(folder: Path, two: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(two, folder / "runs/kept")
+    arguments = (*start("kept", 8), "--overwrite")
+    other = other_data(folder, tmp_path)
+    output, _ = job(folder, 2, *arguments, RANK_ONE_FOLDER=str(other)).communicate(timeout=PATIENCE)
+    assert "the hash of the prepared folder is" in output
+    assert_same_end(run, two)
+
+
+def test_a_restart_without_resume_is_refused(folder: Path, two: Path) -> None:
+    """It would remove, or begin beside it, the run that is to go on."""
+    arguments = (*start("two", 8), "--overwrite")
+    process = job(folder, 1, *arguments, RANK="0", WORLD_SIZE="2", LOCAL_RANK="0", **RESTARTED)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert "Error: the launcher has started the training again" in output
+    assert (two / "best.params").is_file()
 
 
 def test_shares_of_batches_make_up_the_whole() -> None:
