@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
-from fashionai.errors import ConfigError, shown
+from fashionai.errors import ConfigError, first_line, shown
 from fashionai.frameworks.processes import Place, current_place
 from fashionai.models.torch.layers import SharedSums
 from fashionai.training.batches.shares import WHOLE, Share
@@ -162,7 +162,9 @@ def _initialize(place: Place, device: torch.device, patience: timedelta) -> None
     try:
         dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=patience)
     except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"{place}: the processes do not find each other ({error})") from error
+        raise ConfigError(
+            f"{place}: the processes do not find each other ({first_line(error)})"
+        ) from error
 
 
 def _patience() -> timedelta:
