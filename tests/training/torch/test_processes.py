@@ -222,6 +222,18 @@ def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> Non
     assert not (folder / "runs/other/config.yaml").exists()
 
 
+def test_processes_share_features(folder: Path, tmp_path: Path) -> None:
+    """One process of a machine computes features, the others read them."""
+    head, home = ("trainable=head", "optimizer.lr=0.5"), str(tmp_path / "home")
+    trained(folder, 1, *start("alone-head", 16), *head, FASHIONAI_HOME=home)
+    shutil.rmtree(home)
+    output = trained(folder, 2, *start("shared-head", 8), *head, FASHIONAI_HOME=home)
+    assert output.count("features of 84 images") == 1
+    assert difference(folder / "runs/alone-head", folder / "runs/shared-head") < 1e-5
+    # Two views of the training images, and one of each half of the validation images.
+    assert len(list((tmp_path / "home/features").glob("*.npy"))) == 4
+
+
 def test_a_refused_training_overwrites_nothing(folder: Path, two: Path, tmp_path: Path) -> None:
     run = shutil.copytree(two, folder / "runs/kept")
     arguments = (*start("kept", 8), "--overwrite")
