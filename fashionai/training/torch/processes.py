@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -146,6 +147,12 @@ def join_processes(device: torch.device, compiles: bool) -> Processes:
     return Processes(Share(place.rank, place.count), str(device))
 
 
+def _leave() -> None:
+    """End the threads of the connection: Python aborts when it ends while they run."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def is_of_connection(error: Exception) -> bool:
     """Whether an error says that another process is gone or does not answer.
 
@@ -165,6 +172,9 @@ def _initialize(place: Place, device: torch.device, patience: timedelta) -> None
         raise ConfigError(
             f"{place}: the processes do not find each other ({first_line(error)})"
         ) from error
+    if backend == "gloo":
+        # NCCL's own end may wait for processes that are gone.
+        atexit.register(_leave)
 
 
 def _patience() -> timedelta:
