@@ -181,9 +181,9 @@ class TorchLearner(Learner):
         """What to tell about an error of PyTorch, which may be that another process is gone."""
         if self._processes.is_alone or not is_of_connection(error):
             return super().failure(error)
+        reason, _, _ = first_line(error).rpartition("] ")[2].partition(". ")
         return TrainingError(
-            f"{current_place()}: another process has ended or does not answer "
-            f"({first_line(error).rpartition('] ')[2]})",
+            f"{current_place()}: another process has ended or does not answer ({reason})",
             "Start all of them again with --resume",
         )
 

@@ -169,6 +169,7 @@ def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=PATIENCE)
     assert (run / "last.states.npz").is_file(), output
+    assert output.count("stopping after this step") == 1, output
     assert output.count("the state is saved") == 1, output
     assert "Resume with: fashionai train --run runs/stopped --resume, in 2 processes" in output
     trained(folder, 2, *arguments, "--resume")
