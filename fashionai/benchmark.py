@@ -40,7 +40,7 @@ from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.batches.inputs import FeatureInputs
-from fashionai.training.engine_choice import check_precision, wanted_engine
+from fashionai.training.engine_choice import check_engine, wanted_engine
 from fashionai.training.opening import open_learner
 from fashionai.training.trainer import Trainer
 
@@ -80,7 +80,7 @@ def measure(settings: BenchmarkSettings, drawn: bool, progress: Advance) -> Meas
     prepared, and the errors of training and of the engines.
     """
     threads, devices = usable_cores(), settings.contexts()
-    check_precision(settings.config, devices)
+    check_engine(settings.config, devices)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fashionai-")))
         # The features of frozen layers are temporary, too.

@@ -59,7 +59,7 @@ from fashionai.runs import (
 from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
 from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
-from fashionai.training.engine_choice import check_precision, wanted_engine
+from fashionai.training.engine_choice import check_engine, wanted_engine
 from fashionai.training.estimate import duration
 from fashionai.training.parallel import train_side_by_side
 from fashionai.training.start import new_folder
@@ -391,7 +391,7 @@ def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Con
     """The configuration with the framework that computes on these devices, and the devices."""
     chosen = choose_devices(wanted_engine(config), device, gpus)
     config = config.changed({"engine": chosen.engine})
-    check_precision(config, chosen.contexts)
+    check_engine(config, chosen.contexts)
     return config, chosen.contexts
 
 

@@ -19,9 +19,12 @@ DEFAULT_TORCHVISION_URL = "https://download.pytorch.org/models/"
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may use, within limits of taskset and containers."""
+    """The number of cores that this process may use, within limits of taskset and containers.
+
+    Processes that torchrun has started on one machine share its cores.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(cores or 1, _container_cores()))
+    return max(1, min(cores or 1, _container_cores()) // _processes_here())
 
 
 def compute_threads() -> int:
@@ -39,6 +42,12 @@ def processor_name() -> str:
             if name.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
+
+
+def _processes_here() -> int:
+    """The number of processes that torchrun has started on this machine, at least 1."""
+    number = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(1, int(number)) if number.isdecimal() and len(number) < 10 else 1
 
 
 def _container_cores() -> int:

@@ -170,7 +170,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except RunStoppedError as error:
-        click.echo(printable(str(error)), err=True)
+        if place_or_alone().is_first:  # all processes stop together
+            click.echo(printable(str(error)), err=True)
         sys.exit(error.exit_code)
     except FashionAIError as error:
         click.echo(_error_text(error), err=True)

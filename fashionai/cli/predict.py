@@ -38,7 +38,7 @@ Examples:
   fashionai predict --out val.csv --run runs/skirt --split val
   fashionai predict --out cacti.csv --task cactus --data data/cactus
   fashionai predict --out birds.csv --run runs/birds --questions photos
-  torchrun --nproc-per-node 4 -m fashionai predict --out submission.csv
+  torchrun --nproc-per-node 4 -m -- fashionai predict --out submission.csv
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union, get_args, get_type_hints
@@ -98,10 +99,15 @@ def differing_keys(one: Config, other: Config) -> list[str]:
     """Dotted keys whose values differ, each as ``key: a, not b``."""
     first, second = _flatten(one.model_dump()), _flatten(other.model_dump())
     return [
-        f"{key}: {first.get(key)}, not {second.get(key)}"
+        f"{key}: {_as_yaml(first.get(key))}, not {_as_yaml(second.get(key))}"
         for key in {**first, **second}
         if first.get(key) != second.get(key)
     ]
+
+
+def _as_yaml(value: Any) -> str:
+    """A value as a configuration has it: ``true``, ``null``."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _apply_override(tree: dict[str, Any], override: str) -> list[str]:

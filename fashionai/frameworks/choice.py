@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from fashionai.errors import ConfigError, InstallationError
+from fashionai.errors import ConfigError, InstallationError, counted
 from fashionai.frameworks import mxnet
 from fashionai.frameworks.devices import AUTO, GLUON, TORCH, Device
 from fashionai.frameworks.driver import compute_capabilities
@@ -80,7 +80,7 @@ def _share_of(place: Place, found: Sequence[Any]) -> Any:
     """The device of a process, of those of its machine; all processes share a CPU."""
     if place.local_rank >= len(found) and found[0].device_type == "gpu":
         raise InstallationError(
-            f"{place}: this machine has {len(found)} GPUs, and this is its process "
+            f"{place}: this machine has {counted(len(found), 'GPU')}, and this is its process "
             f"{place.local_rank + 1}",
             "Start one process for each GPU",
         )

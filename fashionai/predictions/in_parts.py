@@ -23,7 +23,7 @@ from fashionai.files import content_hash, file_hash, write_json
 from fashionai.files.json_files import read_json
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import PIXELS_VERSION, ImageFile
-from fashionai.predictions.parts import ENGINES_FILE, PART_IMAGES, Parts, unreadable
+from fashionai.predictions.parts import CHECKED, ENGINES_FILE, PART_IMAGES, Parts, unreadable
 from fashionai.predictions.predict import (
     Request,
     RunImages,
@@ -111,8 +111,8 @@ def check_images_in_parts(
             if parts.read_texts(_checked_name(number)) is None:
                 block = [(str(image), image) for image in images[rows]]
                 parts.write_texts(_checked_name(number), find_bad(block, advance))
-    parts.meeting.reach("checked")
-    parts.meeting.wait_for("checked", lambda: parts.finished("checked"))
+    parts.meeting.reach(CHECKED)
+    parts.meeting.wait_for(CHECKED, lambda: parts.finished(CHECKED))
     bad: dict[str, str] = {}
     for number in numbers:
         found = parts.read_texts(_checked_name(number))
@@ -301,4 +301,4 @@ class _OtherProcesses:
 
 
 def _checked_name(number: int) -> str:
-    return f"checked-{number:06}.npz"
+    return f"{CHECKED}-{number:06}.npz"

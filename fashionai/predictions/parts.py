@@ -105,6 +105,10 @@ class Parts:
         remove_parts(self.folder)
 
 
+# How the names of parts begin that hold checks of images.
+CHECKED = "checked"
+
+
 @contextlib.contextmanager
 def open_parts(
     folder: Path,
@@ -135,7 +139,8 @@ def _begin(
 ) -> None:
     """Make the folder of parts, hold its lock, and write the description."""
     check_is_no_file(folder)
-    found = _count_parts(folder)
+    # Checks of images alone cost little: they are made again where the options have changed.
+    found = _count_parts(folder) - _count_parts(folder, CHECKED)
     if found and not resume and not discard:
         raise ConfigError(
             f"{folder}: holds {counted(found, 'part')} of a prediction that was not finished",
@@ -144,9 +149,10 @@ def _begin(
     folder.mkdir(parents=True, exist_ok=True)
     busy = RunError(f"{folder}: another command writes this prediction", "Wait until it ends")
     stack.enter_context(locked(folder / LOCK_FILE, busy))
-    if found and resume:
+    if resume and (found or (_count_parts(folder) and not _differences(folder, description))):
         _check_same(folder, description)
-        log.info("%s: goes on with %s", folder, counted(found, "finished part"))
+        if found:
+            log.info("%s: goes on with %s", folder, counted(found, "finished part"))
     else:
         remove_parts(folder, keep=LOCK_FILE)
     write_json(folder / DESCRIPTION_FILE, dict(description))

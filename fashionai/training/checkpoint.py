@@ -164,9 +164,10 @@ def read_batch_size(path: Path) -> Optional[int]:
     try:
         with ArrayArchive(path) as archive:
             saved = Progress.from_json(archive.read_text(PROGRESS)).resume_key
-        return int(saved[BATCH_SIZE]) if BATCH_SIZE in saved else None
-    except (OSError, ValueError):
+        size = int(saved[BATCH_SIZE]) if BATCH_SIZE in saved else 0
+    except (OSError, TypeError, ValueError):
         return None
+    return size if size > 0 else None
 
 
 def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) -> None:

@@ -27,19 +27,27 @@ PYTORCH_ONLY, GPUS_ONLY = ("tf32", "bfloat16"), ("tf32", "float16")
 
 
 def wanted_engine(config: Config) -> str:
-    """The framework that a configuration asks for, by its precision where ``engine`` is auto."""
-    if config.engine == AUTO and config.precision in PYTORCH_ONLY:
+    """The framework that a configuration asks for; where ``engine`` is auto by its other keys."""
+    if config.engine == AUTO and _needs_torch(config):
         return TORCH
     return config.engine
 
 
-def check_precision(config: Config, contexts: Sequence[Any]) -> None:
-    """Raise ConfigError for a precision that the framework or the devices cannot compute."""
-    precision = config.precision
-    if precision in PYTORCH_ONLY and config.engine == GLUON:
+def _needs_torch(config: Config) -> str:
+    """The first setting that PyTorch alone has, as ``key=value``; an empty text without one."""
+    if config.precision in PYTORCH_ONLY:
+        return f"precision={config.precision}"
+    if config.compile:
+        return "compile=true"
+    return "sync_batch_norm=true" if config.sync_batch_norm else ""
+
+
+def check_engine(config: Config, contexts: Sequence[Any]) -> None:
+    """Raise ConfigError for settings that the framework or the devices cannot compute."""
+    precision, setting = config.precision, _needs_torch(config)
+    if setting and config.engine == GLUON:
         raise ConfigError(
-            f"precision: MXNet does not compute in {precision}",
-            "Give engine=torch, or precision=float32",
+            f"engine: gluon (MXNet) does not have {setting}", f"Give engine=torch, or not {setting}"
         )
     if precision in GPUS_ONLY and contexts[0].device_type != "gpu":
         raise ConfigError(

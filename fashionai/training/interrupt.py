@@ -10,6 +10,8 @@ import time
 from types import FrameType
 from typing import Any, Optional
 
+from fashionai.frameworks.processes import RANK
+
 # Signals so close together are one request: a terminal that closes may send two.
 SAME_REQUEST_SECONDS = 1.0
 STOPPING = b"\nstopping after this step and saving the state (again: stop without saving)\n"
@@ -58,6 +60,8 @@ class StopRequest:
                 os._exit(128 + number)
             return
         self.requested, self._requested_at = True, time.monotonic()
+        if os.environ.get(RANK, "0") != "0":
+            return  # the first process tells it
         # A handler may interrupt a print: write to the terminal past Python's buffers. The
         # terminal, or the program that reads the output, may be gone.
         with contextlib.suppress(OSError):

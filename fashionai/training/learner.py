@@ -175,6 +175,13 @@ class Learner(abc.ABC):
         """
         return requested
 
+    def saves(self, due: bool) -> bool:
+        """Whether all processes save their state now; ``due`` tells whether this one wants to.
+
+        Several processes agree as they do on a stop: each gives its part of the state.
+        """
+        return due
+
     def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
         """The content of a file that the first process has read, for every process."""
         return content

@@ -13,7 +13,7 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Batch
 from fashionai.progress import Advance, no_progress
-from fashionai.training.engine_choice import check_precision, resolve_engine
+from fashionai.training.engine_choice import check_engine, resolve_engine
 from fashionai.training.learner import Learner
 from fashionai.training.opening import open_learner
 from fashionai.training.schedules import momentum
@@ -70,7 +70,7 @@ def find_learning_rate(
         >>> config = fashionai.load_config("skirt")
         >>> fashionai.find_learning_rate(config, fashionai.contexts()).suggestion
     """
-    check_precision(config, contexts)
+    check_engine(config, contexts)
     config = config.changed({"ema": None})
     if config.engine == "auto":
         config = resolve_engine(config, steps * config.batch_size, contexts)

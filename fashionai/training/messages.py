@@ -50,7 +50,8 @@ def log_settings(
     """
     fewest, most = math.floor(steps_per_epoch), math.ceil(steps_per_epoch)
     steps = str(fewest) if fewest == most else f"{fewest} or {most}"
-    log.info("%s, %s steps per epoch -> %s", config.model.name, steps, run)
+    network = config.model.name + (" on PyTorch" if config.engine == "torch" else "")
+    log.info("%s, %s steps per epoch -> %s", network, steps, run)
     if weights is not None and weights.file is not None:
         log.info("pretrained weights: %s", weights.source)
         expected = [list(weights.mean), list(weights.std)]
@@ -101,8 +102,11 @@ def divergence_hint(config: Config) -> str:
     return f"Try {', '.join(choices)}, or schedule.warmup_epochs=1"
 
 
-def resume_command(run: RunFolder, contexts: Sequence[Any]) -> str:
-    """The command that resumes a run on the same devices."""
+def resume_command(run: RunFolder, contexts: Sequence[Any], processes: int = 1) -> str:
+    """The command that resumes a run on the same devices, by as many processes."""
+    command = f"fashionai train --run {shlex.quote(str(run))} --resume"
+    if processes > 1:
+        return f"torchrun --nproc-per-node {processes} -m -- {command}"
     gpus = [str(each.device_id) for each in contexts if each.device_type == "gpu"]
     devices = f" --gpus {','.join(gpus)}" if gpus else ""
-    return f"fashionai train --run {shlex.quote(str(run))} --resume{devices}"
+    return command + devices

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
-from fashionai.training.engine_choice import check_precision, resolve_engine
+from fashionai.training.engine_choice import check_engine, resolve_engine
 from fashionai.training.learner import Learner
 from fashionai.weights.store import StartingWeights
 
@@ -61,7 +61,7 @@ def open_learner(
     if config.engine == "auto":
         shown = config.epochs * len(train.paths)
         config = resolve_engine(config, shown, contexts, resuming)
-    check_precision(config, contexts)
+    check_engine(config, contexts)
     if config.engine == "gluon":
         opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
         opened: Opened = opener(config, train, contexts, resuming, pixels_only=pixels_only)

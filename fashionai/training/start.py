@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from fashionai.config import Config, save_config
+from fashionai.errors import ConfigError
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.frameworks.processes import current_place, is_restarted
 from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_free_lock, remove_run
 
 log = logging.getLogger(__name__)
@@ -29,9 +31,11 @@ def train(
 
     With ``resume`` a run that has begun there is resumed; a finished one is returned as it is.
     With ``overwrite`` it is deleted, after everything has been checked. Otherwise a folder that
-    is taken leads to another name. Raises errors of Trainer and Trainer.fit, and RunError for a
-    run that was begun with another configuration.
+    is taken leads to another name. Raises errors of Trainer and Trainer.fit, RunError for a
+    run that was begun with another configuration, and ConfigError for several processes that were
+    started again without ``resume``.
     """
+    _check_restart(resume)
     folder = RunFolder(path or RUNS_FOLDER / config.run_name)
     begun = Run(folder) if resume and folder.has_begun else None
     if begun is not None:
@@ -62,6 +66,15 @@ def train(
             folder = new_folder(folder.path, exactly=resume)
     trainer.fit(folder)
     return Run(folder)
+
+
+def _check_restart(resume: bool) -> None:
+    """Raise ConfigError where processes that were started again would begin anew."""
+    if current_place().count > 1 and is_restarted() and not resume:
+        raise ConfigError(
+            "the launcher has started the training again, which would begin anew",
+            "Start it with --resume",
+        )
 
 
 def _train_in_processes(

@@ -28,7 +28,7 @@ from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
 from fashionai.training.checkpoint import Progress, load_state, read_batch_size, save_state
 from fashionai.training.clock import EpochClock
-from fashionai.training.engine_choice import check_precision
+from fashionai.training.engine_choice import check_engine
 from fashionai.training.estimate import estimate_lines
 from fashionai.training.history import (
     EpochRow,
@@ -69,7 +69,8 @@ class Trainer:
 
     Raises:
         DataError: Prepared folders that cannot be used.
-        ConfigError: Settings that this network or these devices cannot compute.
+        ConfigError: Settings that this network or these devices cannot compute, or that differ
+            between the processes of a training.
         WeightsError: Pretrained weights that are missing or do not fit.
         TrainingError: Fewer training images than devices.
 
@@ -89,7 +90,7 @@ class Trainer:
         opener: Opener = open_learner,
     ) -> None:
         """Read the samples and build the learner; see the class."""
-        check_precision(config, contexts)
+        check_engine(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             saved = resume_from.config.data
             config = config.with_input(saved.mean, saved.std)
@@ -109,6 +110,8 @@ class Trainer:
         self.clock = EpochClock(self._log_estimate, shows=self.learner.writes)
         self._header_logged = False
         self._has_state = False
+        # Before a run that is to be overwritten is removed.
+        self.learner.check_same(self._what_must_be_same())
 
     def fit(self, run: RunFolder) -> Mapping[str, Any]:
         """Train the remaining epochs into a run folder.
@@ -131,7 +134,6 @@ class Trainer:
                 has begun and is not to be resumed, or another process trains it.
         """
         self.run = run
-        self.learner.check_same(self._what_must_be_same())
         if not self.learner.writes:
             self._load_state()
             with self._clear_errors():
@@ -252,7 +254,7 @@ class Trainer:
             self.clock.tick(result.images)
             if learner.stops(stop.requested):
                 break
-            if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+            if learner.saves(time.monotonic() - saved > SECONDS_BETWEEN_SAVES):
                 self._read_results(unread)
                 save_state(self.run.states_file, learner, progress)
                 saved = time.monotonic()
@@ -380,7 +382,8 @@ class Trainer:
         )
 
     def _resume_command(self) -> str:
-        return messages.resume_command(self.run, self.learner.contexts)
+        learner = self.learner
+        return messages.resume_command(self.run, learner.contexts, learner.share.count)
 
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_samples.paths), len(self.val_samples.paths)

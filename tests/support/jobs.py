@@ -26,6 +26,10 @@ ema: 0.9
 PATIENCE = 120
 
 
+# As torchrun tells that it starts the processes for the second time.
+RESTARTED = {"TORCHELASTIC_RESTART_COUNT": "1"}
+
+
 def write_folder(made: Path, prepared: Path) -> Path:
     """Make a folder with 84 training and 12 validation images, and a configuration."""
     (made / "data").symlink_to(prepared / "data")
@@ -48,9 +52,9 @@ def job(folder: Path, processes: int, *arguments: str, **environment: str) -> su
     )
 
 
-def trained(folder: Path, processes: int, *arguments: str) -> str:
+def trained(folder: Path, processes: int, *arguments: str, **environment: str) -> str:
     """The output of a training that succeeds."""
-    process = job(folder, processes, *arguments)
+    process = job(folder, processes, *arguments, **environment)
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     return output

@@ -1,7 +1,8 @@
 """fashionai with a network ``plain`` that has no batch normalisation, in one of several processes.
 
 Writes the number of the process to ``pid-RANK`` in the current folder. $RANK_ONE_FOLDER, if set, is
-the prepared folder that rank 1 reads.
+the prepared folder that rank 1 reads. $RANK_ONE_SAVES lets rank 1 want to save the state after
+every step.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from fashionai.cli import main
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.small_nets import SMALL_NETS, TutorialNet
+from fashionai.training import trainer
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -54,4 +56,6 @@ if __name__ == "__main__":
     Path(f"pid-{rank}").write_text(str(os.getpid()))
     if rank == "1" and "RANK_ONE_FOLDER" in os.environ:
         arguments.append(f"data.folder={os.environ['RANK_ONE_FOLDER']}")
+    if rank == "1" and "RANK_ONE_SAVES" in os.environ:
+        trainer.SECONDS_BETWEEN_SAVES = 0.0
     main(arguments)

@@ -16,7 +16,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training import engine_choice
 from fashionai.training.engine_choice import (
     FEWEST_IMAGES_PER_THREAD,
-    check_precision,
+    check_engine,
     resolve_engine,
 )
 
@@ -111,8 +111,13 @@ def test_a_compiler_is_looked_for_where_pytorch_does(
 
 
 ERRORS = [
-    ("gluon", "tf32", GPU, "MXNet does not compute in tf32. Give engine=torch"),
-    ("gluon", "bfloat16", CPU, "MXNet does not compute in bfloat16. Give engine=torch"),
+    ("gluon", "tf32", GPU, "engine: gluon (MXNet) does not have precision=tf32. Give engine=torch"),
+    (
+        "gluon",
+        "bfloat16",
+        CPU,
+        "engine: gluon (MXNet) does not have precision=bfloat16. Give engine=torch",
+    ),
     ("gluon", "float16", CPU, "float16 needs a GPU, found cpu(0). Give precision=float32"),
     ("torch", "float16", CPU, "float16 needs a GPU, found cpu(0). Give precision=float32"),
     ("torch", "tf32", CPU, "tf32 needs a GPU, found cpu(0). Give precision=float32"),
@@ -125,7 +130,7 @@ def test_precisions_that_cannot_be_computed(
 ) -> None:
     config = config.changed({"engine": engine, "precision": precision})
     with pytest.raises(ConfigError, match=f"^precision: {re.escape(message)}") as error:
-        check_precision(config, devices)
+        check_engine(config, devices)
     assert "\n" not in str(error.value)
 
 
@@ -138,4 +143,4 @@ def test_precisions_that_can_be_computed(config: Config) -> None:
         ("gluon", "float16", GPU),
         ("gluon", "float32", CPU),
     ):
-        check_precision(config.changed({"engine": engine, "precision": precision}), devices)
+        check_engine(config.changed({"engine": engine, "precision": precision}), devices)

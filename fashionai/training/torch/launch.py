@@ -15,6 +15,8 @@ from fashionai.errors import RunStoppedError, TrainingError
 
 # Exit codes of processes that have printed their error themselves.
 TOLD = (2, RunStoppedError.exit_code)
+# The commands with --resume.
+RESUMABLE = ("train", "predict")
 
 
 def launch(arguments: Sequence[str], count: int) -> None:
@@ -23,7 +25,7 @@ def launch(arguments: Sequence[str], count: int) -> None:
     Raises RunStoppedError when they were stopped and have saved their state, and TrainingError
     when one of them failed or was killed; the others are ended then.
     """
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    _silence("torch.distributed.elastic")
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -42,10 +44,17 @@ def launch(arguments: Sequence[str], count: int) -> None:
             raise SystemExit(failure.exitcode) from None
         raise TrainingError(
             f"rank {rank} of {count} {_ending(failure.exitcode)}, the others were ended",
-            "Go on with --resume",
+            "Go on with --resume" if arguments[0] in RESUMABLE else "",
         ) from None
     except SignalException as error:
         raise SystemExit(128 + int(error.sigval)) from None
+
+
+def _silence(package: str) -> None:
+    """Let no module of a package log: each of the launcher's has a level of its own."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(package):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _ending(code: int) -> str:

@@ -48,8 +48,11 @@ from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
 from fashionai.training.torch.gradients import GradientSums
 from fashionai.training.torch.networks import TrainedNetwork
 from fashionai.training.torch.optimizers import Optimizer
-from fashionai.training.torch.processes import Processes
+from fashionai.training.torch.processes import Processes, is_of_connection
 from fashionai.training.torch.steps import CompiledSteps, StepComputation
+
+# The positions of what several processes agree on.
+STOP, SAVE = 0, 1
 
 
 class TorchLearner(Learner):
@@ -100,8 +103,11 @@ class TorchLearner(Learner):
         self._gradients = GradientSums(self._processes, self.network.learning.values())
         self.average = WeightAverage(self.network.moving, config.ema) if config.ema else None
         self.has_average = self.average is not None
-        self._stop_flag = torch.zeros(1, dtype=torch.float64, device=self._device)
-        self._stop_agreed = False
+        # What this process wants, and what all of them have agreed on: STOP and SAVE.
+        self._wishes = torch.zeros(2, dtype=torch.float64, device=self._device)
+        self._agreed = [False, False]
+        # The first step compiles.
+        self._has_long_patience = config.compile
 
     @property
     def is_compiled(self) -> bool:
@@ -144,15 +150,18 @@ class TorchLearner(Learner):
         loss, sums = self._steps(inputs, targets, weighted, self._uploads.mixing(part.mixing))
         network.update_statistics(self._input_shape(inputs))
         updated = self._update(loss, lr, momentum)
+        if self._has_long_patience:
+            self._processes.end_long_patience()
+            self._has_long_patience = False
         if updated and self.average is not None:
             self.average.update(self.batch_plan.first_step(epoch) + step)
-        sums = torch.cat([sums, self._stop_flag])
+        sums = torch.cat([sums, self._wishes])
         self._processes.sum(sums)
         pending = download(sums)
 
         def read() -> tuple[float, int]:
-            loss_sum, correct, stops = pending().tolist()
-            self._stop_agreed |= stops > 0
+            loss_sum, correct, *wishes = pending().tolist()
+            self._agreed = [agreed or wish > 0 for agreed, wish in zip(self._agreed, wishes)]
             return loss_sum + 0.0, int(correct)  # a loss of -0.0 becomes 0.0
 
         return StepResult(step, self.batch_plan.batch_size, read)
@@ -177,11 +186,11 @@ class TorchLearner(Learner):
 
     def failure(self, error: Exception) -> TrainingError:
         """What to tell about an error of PyTorch, which may be that another process is gone."""
-        if self._processes.is_alone or isinstance(error, torch.cuda.OutOfMemoryError):
+        if self._processes.is_alone or not is_of_connection(error):
             return super().failure(error)
+        reason, _, _ = first_line(error).rpartition("] ")[2].partition(". ")
         return TrainingError(
-            f"{current_place()}: another process has ended or does not answer "
-            f"({first_line(error).rpartition('] ')[2]})",
+            f"{current_place()}: another process has ended or does not answer ({reason})",
             "Start all of them again with --resume",
         )
 
@@ -191,11 +200,22 @@ class TorchLearner(Learner):
 
     def stops(self, requested: bool) -> bool:
         """Whether all processes stop now; see the class Learner."""
+        return self._agree(STOP, requested)
+
+    def saves(self, due: bool) -> bool:
+        """Whether all processes save their state now; see the class Learner."""
+        return self._agree(SAVE, due)
+
+    def _agree(self, question: int, wanted: bool) -> bool:
+        """Whether some process wanted it in a step whose results have been read.
+
+        All processes read the results of the same steps at the same step.
+        """
         if self._processes.is_alone:
-            return requested
-        if requested:
-            self._stop_flag.fill_(1)
-        return self._stop_agreed
+            return wanted
+        if wanted:
+            self._wishes[question] = 1
+        return self._agreed[question]
 
     def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
         """The content of a file that the first process has read."""
@@ -228,6 +248,9 @@ class TorchLearner(Learner):
         """While in this context, the network has the averaged weights."""
         assert self.average is not None
         with self.average.applied():
+            # Those of the first process are in the files. Running statistics differ until they
+            # are averaged, and their moving averages follow them.
+            self._processes.copy_first(self.network.statistics.values())
             yield
 
     @contextlib.contextmanager
@@ -248,6 +271,7 @@ class TorchLearner(Learner):
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that the next step depends on; see the class Learner."""
+        self._wishes[SAVE], self._agreed[SAVE] = 0, False
         arrays = {f"{PARAMETERS}{name}/0": each for name, each in self.network.arrays().items()}
         arrays |= self._statistics_of_all()
         for name, tensors in self.optimizer.state().items():
@@ -300,10 +324,10 @@ class TorchLearner(Learner):
 
     def _statistics_of_all(self) -> dict[str, np.ndarray]:
         """The running statistics of each process, as in Learner.state."""
-        if self._processes.is_alone:
-            return {}
         tensors = self.network.statistics
-        flat = np.concatenate([_array(each).ravel() for each in tensors.values()] or [np.zeros(0)])
+        if self._processes.is_alone or not tensors:
+            return {}
+        flat = np.concatenate([_array(each).ravel() for each in tensors.values()])
         arrays = {}
         for rank, values in enumerate(self._processes.rows_of_all(flat[None])):
             ends = np.cumsum([each.numel() for each in tensors.values()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
-from fashionai.errors import ConfigError, shown
+from fashionai.errors import ConfigError, first_line, shown
 from fashionai.frameworks.processes import Place, current_place
 from fashionai.models.torch.layers import SharedSums
 from fashionai.training.batches.shares import WHOLE, Share
@@ -22,7 +23,8 @@ from fashionai.training.batches.shares import WHOLE, Share
 # A process that does not answer for this many seconds has died or hangs.
 PATIENCE = 50.0
 PATIENCE_VARIABLE = "FASHIONAI_PROCESS_TIMEOUT"
-# Compiling, and work that one process does for all of its machine, may take this long.
+# Compiling in the first step, and work that one process does for all of its machine, may take this
+# long.
 LONG_PATIENCE = timedelta(hours=12)
 
 
@@ -103,7 +105,10 @@ class Processes:
 
     @contextlib.contextmanager
     def in_turn(self) -> Iterator[None]:
-        """Let the first process of each machine finish the block before the others begin it."""
+        """Let the first process of each machine finish the block before the others begin it.
+
+        All processes leave together, because steps do not wait for a slow machine that long.
+        """
         if self.is_alone:
             yield
             return
@@ -116,13 +121,23 @@ class Processes:
         else:
             yield
             store.set(key, "done")
+        everyone = f"turn/all/{self._turns}"
+        if store.add(f"{everyone}/count", 1) == self.share.count:
+            store.set(everyone, "done")
+        store.wait([everyone], LONG_PATIENCE)
+
+    def end_long_patience(self) -> None:
+        """From now on a process that does not answer within the usual time is lost."""
+        if not self.is_alone:
+            dist.distributed_c10d._set_pg_timeout(_patience(), dist.group.WORLD)
 
 
 def join_processes(device: torch.device, compiles: bool) -> Processes:
     """Connect this process with the others that torchrun or SLURM has started, once.
 
     ``compiles`` tells that the processes compile their network, which may take some of them
-    much longer than others. Raises ConfigError when they do not find each other.
+    much longer than others: see Processes.end_long_patience. Raises ConfigError when they do not
+    find each other.
     """
     place = current_place()
     if place.count == 1:
@@ -130,6 +145,20 @@ def join_processes(device: torch.device, compiles: bool) -> Processes:
     if not dist.is_initialized():
         _initialize(place, device, LONG_PATIENCE if compiles else _patience())
     return Processes(Share(place.rank, place.count), str(device))
+
+
+def _leave() -> None:
+    """End the threads of the connection: Python aborts when it ends while they run."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def is_of_connection(error: Exception) -> bool:
+    """Whether an error says that another process is gone or does not answer.
+
+    gloo's errors have no class of their own; they begin with the name of its file.
+    """
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def _initialize(place: Place, device: torch.device, patience: timedelta) -> None:
@@ -140,7 +169,12 @@ def _initialize(place: Place, device: torch.device, patience: timedelta) -> None
     try:
         dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=patience)
     except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"{place}: the processes do not find each other ({error})") from error
+        raise ConfigError(
+            f"{place}: the processes do not find each other ({first_line(error)})"
+        ) from error
+    if backend == "gloo":
+        # NCCL's own end may wait for processes that are gone.
+        atexit.register(_leave)
 
 
 def _patience() -> timedelta:

@@ -47,6 +47,20 @@ def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: 
     return time.monotonic() - killed
 
 
+def test_processes_whose_clocks_differ_save_at_the_same_step(folder: Path, two: Path) -> None:
+    trained(folder, 2, *start("clocks", 8), RANK_ONE_SAVES="1", FASHIONAI_PROCESS_TIMEOUT="20")
+    assert_same_end(folder / "runs/clocks", two)
+
+
+def test_averaged_weights_with_statistics_resume_exactly(folder: Path) -> None:
+    """Scores of averaged weights use the statistics that the files hold, in every process."""
+    normalised = ("model.name=normalised", "optimizer.lr=0.01")
+    trained(folder, 2, *start("steady", 8), *normalised)
+    kill_after_first_epoch(folder, 2, 1, *start("broken", 8), *normalised)
+    trained(folder, 2, *start("broken", 8), *normalised, "--resume")
+    assert_same_end(folder / "runs/broken", folder / "runs/steady")
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_is_killed_ends_all_and_resuming_goes_on(
     folder: Path, two: Path, rank: int
@@ -70,6 +84,12 @@ def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=PATIENCE)
     assert (run / "last.states.npz").is_file(), output
+    assert output.count("stopping after this step") == 1, output
+    assert output.count("the state is saved") == 1, output
+    assert (
+        "Resume with: torchrun --nproc-per-node 2 -m -- fashionai train --run runs/stopped --resume"
+        in output
+    )
     trained(folder, 2, *arguments, "--resume")
     assert_same_end(run, two)
 

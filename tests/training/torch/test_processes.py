@@ -19,7 +19,7 @@ from fashionai.errors import ConfigError
 from fashionai.frameworks.processes import Place, current_place, first_host
 from fashionai.pipeline.loader import Draws
 from fashionai.training.batches.shares import Share
-from tests.support.jobs import PATIENCE, difference, job, start, trained, write_folder
+from tests.support.jobs import PATIENCE, RESTARTED, difference, job, start, trained, write_folder
 from tests.support.resuming import assert_same_end
 
 
@@ -47,7 +47,9 @@ def test_two_processes_train_what_one_does(one: Path, two: Path) -> None:
 def test_four_processes_train_what_one_does(folder: Path, one: Path) -> None:
     output = trained(folder, 4, *start("four", 4))
     assert difference(one, folder / "runs/four") < 1e-5
-    assert output.count("plain, 5 or 6 steps per epoch") == 1  # the first process alone logs
+    assert (
+        output.count("plain on PyTorch, 5 or 6 steps per epoch") == 1
+    )  # the first process alone logs
     assert output.count("finished: best epoch") == 1
 
 
@@ -75,7 +77,8 @@ def test_synchronised_batch_normalisation_is_that_of_one_process(folder: Path) -
     assert difference(together, folder / "runs/apart") > 1e-3
 
 
-def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> None:
+def other_data(folder: Path, tmp_path: Path) -> Path:
+    """A prepared folder with the same images under other names."""
     other = tmp_path / "other"
     source = folder / "data/train_valid/skirt_length_labels"
     (other / "skirt_length_labels").mkdir(parents=True)
@@ -84,12 +87,48 @@ def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> Non
             (other / "skirt_length_labels" / entry.name).symlink_to(entry)
     text = (source / "manifest.csv").read_text()
     (other / "skirt_length_labels/manifest.csv").write_text(text.replace("Images/", "Photos/"))
+    return other
+
+
+def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> None:
+    other = other_data(folder, tmp_path)
     process = job(folder, 2, *start("other", 8), RANK_ONE_FOLDER=str(other))
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "rank 1 of 2" in output
     assert "the hash of the prepared folder is" in output
     assert not (folder / "runs/other/config.yaml").exists()
+
+
+def test_processes_share_features(folder: Path, tmp_path: Path) -> None:
+    """One process of a machine computes features, the others read them."""
+    head, home = ("trainable=head", "optimizer.lr=0.5"), str(tmp_path / "home")
+    trained(folder, 1, *start("alone-head", 16), *head, FASHIONAI_HOME=home)
+    shutil.rmtree(home)
+    output = trained(folder, 2, *start("shared-head", 8), *head, FASHIONAI_HOME=home)
+    assert output.count("features of 84 images") == 1
+    assert difference(folder / "runs/alone-head", folder / "runs/shared-head") < 1e-5
+    # Two views of the training images, and one of each half of the validation images.
+    assert len(list((tmp_path / "home/features").glob("*.npy"))) == 4
+
+
+def test_a_refused_training_overwrites_nothing(folder: Path, two: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(two, folder / "runs/kept")
+    arguments = (*start("kept", 8), "--overwrite")
+    other = other_data(folder, tmp_path)
+    output, _ = job(folder, 2, *arguments, RANK_ONE_FOLDER=str(other)).communicate(timeout=PATIENCE)
+    assert "the hash of the prepared folder is" in output
+    assert_same_end(run, two)
+
+
+def test_a_restart_without_resume_is_refused(folder: Path, two: Path) -> None:
+    """It would remove, or begin beside it, the run that is to go on."""
+    arguments = (*start("two", 8), "--overwrite")
+    process = job(folder, 1, *arguments, RANK="0", WORLD_SIZE="2", LOCAL_RANK="0", **RESTARTED)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert "Error: the launcher has started the training again" in output
+    assert (two / "best.params").is_file()
 
 
 def test_shares_of_batches_make_up_the_whole() -> None:

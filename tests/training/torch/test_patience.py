@@ -1,0 +1,66 @@
+"""How long processes wait for each other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fashionai.training.torch.processes import is_of_connection
+from tests.training.torch.test_processes import PATIENCE, free_port
+
+BEGIN = """\
+import sys, time, torch
+from fashionai.training.torch.processes import is_of_connection, join_processes
+processes = join_processes(torch.device("cpu"), compiles=True)
+rank, ones = processes.share.index, torch.ones(1)
+processes.sum(ones)
+processes.end_long_patience()
+"""
+SLOW_MACHINE = """
+with processes.in_turn():
+    time.sleep(4 * rank)
+processes.sum(ones)
+print(int(ones))
+"""
+SLOW_PROCESS = """
+time.sleep(4 * rank)
+try:
+    processes.sum(ones)
+except RuntimeError as error:
+    print(is_of_connection(error))
+"""
+
+
+def outputs(program: str) -> list[str]:
+    """What two processes print that wait for a second; each is on a machine of its own."""
+    own = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+    own |= {"MASTER_PORT": str(free_port()), "FASHIONAI_PROCESS_TIMEOUT": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", BEGIN + program],
+            env={**os.environ, **own, "RANK": str(rank), "GROUP_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    found = [process.communicate(timeout=PATIENCE)[0].strip() for process in processes]
+    # Python aborts now and then when it ends while threads of a connection run.
+    assert [process.returncode for process in processes] == [0, 0]
+    return found
+
+
+def test_features_of_a_slow_machine_are_waited_for() -> None:
+    assert outputs(SLOW_MACHINE) == ["4", "4"]
+
+
+def test_after_compiling_a_slow_process_counts_as_lost() -> None:
+    assert outputs(SLOW_PROCESS)[0] == "True"
+
+
+@pytest.mark.parametrize("text", ["not enough memory: you tried to allocate 8 bytes", "sizes 3, 4"])
+def test_other_errors_are_no_lost_process(text: str) -> None:
+    assert not is_of_connection(RuntimeError(text))
