@@ -135,16 +135,16 @@ class Trainer:
         """
         self.run = run
         if not self.learner.writes:
-            self._load_state()
-            with self._clear_errors():
-                self._train()
+            with StopRequest() as stop, self._clear_errors():
+                self._load_state()
+                self._train(stop)
             return {}
-        with locked_run(run):
+        with locked_run(run), StopRequest() as stop:
             self._load_state()
             with self._clear_errors():
                 self._write_beginning()
             with run_log(run), self._clear_errors():
-                self._train()
+                self._train(stop)
         return Run(run).metrics
 
     def _what_must_be_same(self) -> dict[str, str]:
@@ -169,23 +169,22 @@ class Trainer:
         except self.learner.framework_errors as error:
             raise self.learner.failure(error) from error
 
-    def _train(self) -> None:
+    def _train(self, stop: StopRequest) -> None:
         messages.log_data(self.train_samples, self.val_samples)
         steps_per_epoch = self.learner.batch_plan.steps_per_epoch
         messages.log_settings(self.config, self.run, steps_per_epoch, self._weights)
         if self._has_state:
             log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
-        self._train_epochs()
+        self._train_epochs(stop)
         messages.log_end(self.config, self.progress.history, self.run)
 
-    def _train_epochs(self) -> None:
+    def _train_epochs(self, stop: StopRequest) -> None:
         """Train the remaining epochs, or until the user stops the training."""
         try:
-            with StopRequest() as stop:
-                self._prepare_inputs(stop)
-                while not is_finished(self.config, self.progress.history):
-                    self._train_epoch(stop)
-                    self._finish_epoch(self._validate(stop))
+            self._prepare_inputs(stop)
+            while not is_finished(self.config, self.progress.history):
+                self._train_epoch(stop)
+                self._finish_epoch(self._validate(stop))
         except Stopped:
             self._stop()
 

@@ -360,8 +360,8 @@ def test_differing_keys_are_dotted_and_show_both_values(load) -> None:
     assert differing_keys(one, other) == [
         "epochs: 3, not 4",
         "schedule.name: step, not cosine",
-        "schedule.factor: 0.75, not None",
-        "schedule.epochs: [10, 20, 30, 40], not None",
+        "schedule.factor: 0.75, not null",
+        "schedule.epochs: [10, 20, 30, 40], not null",
         "schedule.final_factor: None, not 0.0",
     ]
 

@@ -94,13 +94,13 @@ def test_a_prediction_that_was_killed_goes_on(
     assert computed == [4, 4, 2]
     assert len(before) == 2
     assert not FOLDER.exists()
-    assert f"{FOLDER}: goes on with 7 finished parts" in capsys.readouterr().out
+    assert f"{FOLDER}: goes on with 2 finished parts" in capsys.readouterr().out
 
 
 def test_without_resume_nothing_is_used(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fashionai("predict", "--out", "p.csv", *OPTIONS) == 2
     assert capsys.readouterr().err == (
-        f"Error: {FOLDER}: holds 7 parts of a prediction that was not finished. "
+        f"Error: {FOLDER}: holds 2 parts of a prediction that was not finished. "
         "Go on with --resume, or discard them with --overwrite\n"
     )
     assert len(parts()) == 2
@@ -116,7 +116,7 @@ def test_a_restart_goes_on(
     monkeypatch.setenv(variable, "1")
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
     assert same()
-    assert "goes on with 7 finished parts" in capsys.readouterr().out
+    assert "goes on with 2 finished parts" in capsys.readouterr().out
 
 
 def other_questions() -> None:

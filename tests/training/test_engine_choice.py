@@ -129,7 +129,7 @@ def test_precisions_that_cannot_be_computed(
     config: Config, engine: str, precision: str, devices: list[Device], message: str
 ) -> None:
     config = config.changed({"engine": engine, "precision": precision})
-    with pytest.raises(ConfigError, match=f"^precision: {re.escape(message)}") as error:
+    with pytest.raises(ConfigError, match=re.escape(message)) as error:
         check_engine(config, devices)
     assert "\n" not in str(error.value)
 

@@ -68,9 +68,9 @@ def test_questions_come_in_order_with_their_bytes(tmp_path, place: str, by_file:
     assert [asked.image for asked in questions] == [
         line.split(",")[0] for line in reversed(lines[1:])
     ]
-    for name, image, task in questions:
-        assert image.read_bytes() == (same / "test" / name).read_bytes()
-        assert task is None
+    for question in questions:
+        assert question.path.read_bytes() == (same / "test" / question.image).read_bytes()
+        assert question.task is None
 
 
 def test_folders_come_before_archives(tmp_path: Path) -> None:
