@@ -362,7 +362,7 @@ def test_differing_keys_are_dotted_and_show_both_values(load) -> None:
         "schedule.name: step, not cosine",
         "schedule.factor: 0.75, not null",
         "schedule.epochs: [10, 20, 30, 40], not null",
-        "schedule.final_factor: None, not 0.0",
+        "schedule.final_factor: null, not 0.0",
     ]
 
 
