@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -77,7 +78,12 @@ def _device_of(place: Place, engine: str, device: str, gpus: Sequence[int]) -> D
 
 
 def _share_of(place: Place, found: Sequence[Any]) -> Any:
-    """The device of a process, of those of its machine; all processes share a CPU."""
+    """The device of a process, of those of its machine; all processes share a CPU.
+
+    SLURM may show each of its tasks one GPU alone, which is then its own.
+    """
+    if len(found) == 1 and "SLURM_LOCALID" in os.environ:
+        return found[0]
     if place.local_rank >= len(found) and found[0].device_type == "gpu":
         raise InstallationError(
             f"{place}: this machine has {counted(len(found), 'GPU')}, and this is its process "

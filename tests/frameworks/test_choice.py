@@ -9,6 +9,7 @@ from fashionai.frameworks import choice
 from fashionai.frameworks.choice import Chosen, choose_devices, contexts
 from fashionai.frameworks.devices import Device, framework_of_devices
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.frameworks.processes import Place
 from tests.support.machines import HOPPER, have_gpus, have_torch, message_of
 
 mx = import_mxnet()
@@ -119,3 +120,14 @@ def test_the_framework_of_devices() -> None:
     assert framework_of_devices([Device("gpu", 1)]) == "torch"
     for devices in ([Device("cpu")], [mx.cpu()], [mx.gpu(0)]):
         assert framework_of_devices(devices) == "gluon"
+
+
+def test_the_only_gpu_that_slurm_shows_a_task_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, alone = Place(5, 8, 1), [Device("gpu", 0)]
+    with pytest.raises(
+        InstallationError, match="has 1 GPU, and this is its process 2"
+    ):
+        choice._share_of(place, alone)
+    monkeypatch.setenv("SLURM_LOCALID", "1")
+    assert choice._share_of(place, alone) == Device("gpu", 0)
+    assert choice._share_of(place, [*alone, Device("gpu", 1)]) == Device("gpu", 1)

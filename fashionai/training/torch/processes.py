@@ -23,6 +23,8 @@ from fashionai.training.batches.shares import WHOLE, Share
 # A process that does not answer for this many seconds has died or hangs.
 PATIENCE = 50.0
 PATIENCE_VARIABLE = "FASHIONAI_PROCESS_TIMEOUT"
+# Machines may begin at different times.
+JOINING = timedelta(minutes=10)
 # Compiling in the first step, and work that one process does for all of its machine, may take this
 # long.
 LONG_PATIENCE = timedelta(hours=12)
@@ -129,7 +131,7 @@ class Processes:
     def end_long_patience(self) -> None:
         """From now on a process that does not answer within the usual time is lost."""
         if not self.is_alone:
-            dist.distributed_c10d._set_pg_timeout(_patience(), dist.group.WORLD)
+            _set_patience()
 
 
 def join_processes(device: torch.device, compiles: bool) -> Processes:
@@ -143,7 +145,9 @@ def join_processes(device: torch.device, compiles: bool) -> Processes:
     if place.count == 1:
         return Processes()
     if not dist.is_initialized():
-        _initialize(place, device, LONG_PATIENCE if compiles else _patience())
+        _initialize(place, device, LONG_PATIENCE if compiles else JOINING)
+        if not compiles:
+            _set_patience()
     return Processes(Share(place.rank, place.count), str(device))
 
 
@@ -175,6 +179,10 @@ def _initialize(place: Place, device: torch.device, patience: timedelta) -> None
     if backend == "gloo":
         # NCCL's own end may wait for processes that are gone.
         atexit.register(_leave)
+
+
+def _set_patience() -> None:
+    dist.distributed_c10d._set_pg_timeout(_patience(), dist.group.WORLD)
 
 
 def _patience() -> timedelta:
