@@ -124,9 +124,7 @@ def test_the_framework_of_devices() -> None:
 
 def test_the_only_gpu_that_slurm_shows_a_task_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     place, alone = Place(5, 8, 1), [Device("gpu", 0)]
-    with pytest.raises(
-        InstallationError, match="has 1 GPU, and this is its process 2"
-    ):
+    with pytest.raises(InstallationError, match="has 1 GPU, and this is its process 2"):
         choice._share_of(place, alone)
     monkeypatch.setenv("SLURM_LOCALID", "1")
     assert choice._share_of(place, alone) == Device("gpu", 0)

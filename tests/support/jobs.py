@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -69,3 +70,11 @@ def difference(first: Path, second: Path) -> float:
     arrays = [read_array_list(run / "last.params") for run in (first, second)]
     assert arrays[0].keys() == arrays[1].keys()
     return max(float(np.abs(arrays[0][name] - arrays[1][name]).max()) for name in arrays[0])
+
+
+def free_port() -> int:
+    """A port of this machine that no program listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from fashionai.config import Config
 from fashionai.config.models import DataConfig
-from fashionai.cross_validation import FoldSettings, plan_folds
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.folds import select_samples
 from fashionai.datasets.prepared.prepare import prepare
 from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
+from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.tasks import Task
 from tests.support.data_trees import put
 from tests.support.images import encode

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from fashionai.training.torch.processes import is_of_connection
-from tests.training.torch.test_processes import PATIENCE, free_port
+from tests.support.jobs import PATIENCE, free_port
 
 BEGIN = """\
 import sys, time, torch

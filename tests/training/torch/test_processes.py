@@ -6,7 +6,6 @@ import contextlib
 import csv
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,16 @@ from fashionai.errors import ConfigError
 from fashionai.frameworks.processes import Place, current_place, first_host
 from fashionai.pipeline.loader import Draws
 from fashionai.training.batches.shares import Share
-from tests.support.jobs import PATIENCE, RESTARTED, difference, job, start, trained, write_folder
+from tests.support.jobs import (
+    PATIENCE,
+    RESTARTED,
+    difference,
+    free_port,
+    job,
+    start,
+    trained,
+    write_folder,
+)
 from tests.support.resuming import assert_same_end
 
 
@@ -224,13 +232,6 @@ def second_machine() -> Iterator[tuple[list[str], str, Sequence[str]]]:
         with contextlib.suppress(FileNotFoundError):
             subprocess.run(["ip", "netns", "delete", name], capture_output=True)
             subprocess.run(["ip", "link", "delete", pair[0]], capture_output=True)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def test_two_machines_with_a_copy_of_the_data_each(folder: Path, two: Path, tmp_path: Path) -> None:
