@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,20 +27,17 @@ class Group:
         self.state = [[torch.zeros_like(each) for each in parameters] for _ in range(states)]
 
 
-class Rule(Protocol):
-    """One update of a group, from gradients that are divided by the batch already."""
+class Step(NamedTuple):
+    """The rates of one update of a group; ``number`` counts updates from 1."""
 
-    def __call__(
-        self,
-        group: Group,
-        gradients: list[Tensor],
-        lr: float,
-        decay: float,
-        momentum: float,
-        updates: int,
-    ) -> None:
-        """``updates`` counts from 1."""
-        ...
+    lr: float
+    decay: float
+    momentum: float
+    number: int
+
+
+# One update of a group, from gradients that are divided by the batch already.
+Rule = Callable[[Group, list[Tensor], Step], None]
 
 
 class Optimizer:
@@ -77,7 +74,7 @@ class Optimizer:
             gradients = [_gradient(parameter) for parameter in group.parameters]
             torch._foreach_div_(gradients, divisor)
             rate, decay = lr * group.rate, self._decay * group.decay
-            self._rule(group, gradients, rate, decay, momentum, self.updates)
+            self._rule(group, gradients, Step(rate, decay, momentum, self.updates))
 
     def state(self) -> dict[str, list[Tensor]]:
         """The state of each parameter by its name; empty lists for one without a state."""
@@ -95,75 +92,47 @@ def _gradient(parameter: Tensor) -> Tensor:
     return parameter.grad
 
 
-def _sgd(
-    group: Group,
-    gradients: list[Tensor],
-    lr: float,
-    decay: float,
-    momentum: float,
-    updates: int,
-) -> None:
+def _sgd(group: Group, gradients: list[Tensor], step: Step) -> None:
     """v = m * v - lr * (g + decay * w); w += v. Without a state v is not kept."""
-    torch._foreach_add_(gradients, group.parameters, alpha=decay)
+    torch._foreach_add_(gradients, group.parameters, alpha=step.decay)
     if not group.state:
-        torch._foreach_add_(group.parameters, gradients, alpha=-lr)
+        torch._foreach_add_(group.parameters, gradients, alpha=-step.lr)
         return
     (velocities,) = group.state
-    torch._foreach_mul_(velocities, momentum)
-    torch._foreach_add_(velocities, gradients, alpha=-lr)
+    torch._foreach_mul_(velocities, step.momentum)
+    torch._foreach_add_(velocities, gradients, alpha=-step.lr)
     torch._foreach_add_(group.parameters, velocities)
 
 
-def _nesterov(
-    group: Group,
-    gradients: list[Tensor],
-    lr: float,
-    decay: float,
-    momentum: float,
-    updates: int,
-) -> None:
+def _nesterov(group: Group, gradients: list[Tensor], step: Step) -> None:
     """v = m * v - lr * g; w += m * v - lr * g, with g + decay * w as g (arXiv:1212.0901)."""
-    torch._foreach_add_(gradients, group.parameters, alpha=decay)
-    torch._foreach_add_(group.parameters, gradients, alpha=-lr)
+    torch._foreach_add_(gradients, group.parameters, alpha=step.decay)
+    torch._foreach_add_(group.parameters, gradients, alpha=-step.lr)
     if group.state:
         (velocities,) = group.state
-        torch._foreach_mul_(velocities, momentum)
-        torch._foreach_add_(velocities, gradients, alpha=-lr)
-        torch._foreach_add_(group.parameters, velocities, alpha=momentum)
+        torch._foreach_mul_(velocities, step.momentum)
+        torch._foreach_add_(velocities, gradients, alpha=-step.lr)
+        torch._foreach_add_(group.parameters, velocities, alpha=step.momentum)
 
 
-def _adam(
-    group: Group,
-    gradients: list[Tensor],
-    lr: float,
-    decay: float,
-    momentum: float,
-    updates: int,
-) -> None:
+def _adam(group: Group, gradients: list[Tensor], step: Step) -> None:
     """Adam with weight decay in the gradient (arXiv:1412.6980, section 2, efficient form)."""
-    torch._foreach_add_(gradients, group.parameters, alpha=decay)
+    torch._foreach_add_(gradients, group.parameters, alpha=step.decay)
     means, squares = group.state
-    torch._foreach_mul_(means, momentum)
-    torch._foreach_add_(means, gradients, alpha=1 - momentum)
+    torch._foreach_mul_(means, step.momentum)
+    torch._foreach_add_(means, gradients, alpha=1 - step.momentum)
     torch._foreach_mul_(squares, BETA2)
     torch._foreach_addcmul_(squares, gradients, gradients, value=1 - BETA2)
     denominators = torch._foreach_sqrt(squares)
     torch._foreach_add_(denominators, EPSILON)
-    rate = lr * math.sqrt(1 - BETA2**updates) / (1 - momentum**updates)
-    torch._foreach_addcdiv_(group.parameters, means, denominators, value=-rate)
+    correction = math.sqrt(1 - BETA2**step.number) / (1 - step.momentum**step.number)
+    torch._foreach_addcdiv_(group.parameters, means, denominators, value=-step.lr * correction)
 
 
-def _adamw(
-    group: Group,
-    gradients: list[Tensor],
-    lr: float,
-    decay: float,
-    momentum: float,
-    updates: int,
-) -> None:
+def _adamw(group: Group, gradients: list[Tensor], step: Step) -> None:
     """Adam with decoupled weight decay (arXiv:1711.05101): weight -= lr * decay * weight."""
-    torch._foreach_mul_(group.parameters, 1 - lr * decay)
-    _adam(group, gradients, lr, 0.0, momentum, updates)
+    torch._foreach_mul_(group.parameters, 1 - step.lr * step.decay)
+    _adam(group, gradients, step._replace(decay=0.0))
 
 
 RULES: dict[str, Rule] = {"sgd": _sgd, "nag": _nesterov, "adam": _adam, "adamw": _adamw}
