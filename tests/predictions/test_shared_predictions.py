@@ -31,6 +31,7 @@ PATIENCE = 120
 @pytest.fixture(scope="module")
 def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with whole.csv and whole.json, as one process makes them at once with torch."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
     folder = tmp_path_factory.mktemp("shared")
     for name in ("data", "runs"):
         shutil.copytree(trained / name, folder / name)
