@@ -135,7 +135,7 @@ def test_compiled_training_resumes_with_the_same_bits(
     trainers = [Trainer(plain_config, device), Trainer(config, device)]
     for trainer, folder in zip(trainers, (begun, whole)):
         trainer.fit(folder)
-    assert trainers[1].learner._steps._works
+    assert trainers[1].learner.is_compiled
     histories = [trainer.progress.history for trainer in trainers]
     for expected, row in zip(*histories):
         assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=0.02)
