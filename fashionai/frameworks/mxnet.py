@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.errors import InstallationError, first_line
+from fashionai.frameworks.devices import chosen_gpus
 from fashionai.frameworks.driver import LIBRARY, compute_capabilities
 from fashionai.runtime import usable_cores
 
@@ -116,25 +117,12 @@ def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
     or that the installed MXNet has no code for, and the errors of import_mxnet.
     """
     mx = import_mxnet()
-    if device == "cpu":
-        if gpus:
-            raise InstallationError(
-                "--gpus and --device cpu exclude each other", "Give only one of them"
-            )
+    available = 0 if device == "cpu" else mx.context.num_gpus()
+    hint = "install the GPU build with ./scripts/setup.sh --gpu"
+    # The build is looked up for an error alone, among all installed packages.
+    chosen = chosen_gpus(device, gpus, available, lambda: f"MXNet ({_installed_build()})", hint)
+    if chosen is None:
         return [mx.cpu()]
-    available = mx.context.num_gpus()
-    if available == 0 and device == "auto" and not gpus:
-        return [mx.cpu()]
-    chosen = list(gpus) or list(range(available))
-    missing = [index for index in chosen if index >= available]
-    if missing or not chosen:
-        requested = f"GPU {missing[0]}" if missing else "a GPU"
-        raise InstallationError(
-            f"{requested} was requested, but MXNet ({_installed_build()}) finds "
-            f"{available or 'none'}",
-            "Check nvidia-smi, install the GPU build with ./scripts/setup.sh --gpu, "
-            "or give --device cpu",
-        )
     check_compute_capability(chosen, compute_capabilities())
     return [mx.gpu(index) for index in chosen]
 

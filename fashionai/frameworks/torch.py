@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.errors import InstallationError, first_line
-from fashionai.frameworks.devices import Device
+from fashionai.frameworks.devices import Device, chosen_gpus
 from fashionai.runtime import compute_threads
 
 # Builds of earlier versions hold no code for GPUs of compute capability 12.0.
@@ -70,24 +70,12 @@ def torch_devices(device: str = "auto", gpus: Sequence[int] = ()) -> list[Device
     not find, or holds no code for.
     """
     torch = import_torch()
-    if device == "cpu":
-        if gpus:
-            raise InstallationError(
-                "--gpus and --device cpu exclude each other", "Give only one of them"
-            )
+    finds_gpus = device != "cpu" and torch.cuda.is_available()
+    available = torch.cuda.device_count() if finds_gpus else 0
+    hint = "install a CUDA build of PyTorch"
+    chosen = chosen_gpus(device, gpus, available, lambda: f"PyTorch {torch.__version__}", hint)
+    if chosen is None:
         return [Device("cpu")]
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if available == 0 and device == "auto" and not gpus:
-        return [Device("cpu")]
-    chosen = list(gpus) or list(range(available))
-    missing = [index for index in chosen if index >= available]
-    if missing or not chosen:
-        requested = f"GPU {missing[0]}" if missing else "a GPU"
-        raise InstallationError(
-            f"{requested} was requested, but PyTorch {torch.__version__} finds "
-            f"{available or 'none'}",
-            "Check nvidia-smi, install a CUDA build of PyTorch, or give --device cpu",
-        )
     for index in chosen:
         _check_has_code(torch, index)
     return [Device("gpu", index) for index in chosen]

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 import numpy as np
 
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.views import Pending, mean_over_views, pad, softmax
+from fashionai.models.views import (
+    IMAGES_PER_THREAD,
+    Pending,
+    mean_over_views,
+    pad,
+    probabilities_of,
+    rows_at_once,
+)
 from fashionai.pipeline.mixing import Mixing
 from fashionai.runtime import compute_threads
 
 mx = import_mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock
-
-# The number of images that the CPU computes at once, per thread. More images are not faster,
-# because the activations no longer fit into the caches: with 160 views at once, quantized
-# ResNet-50 takes 1/6 more time, and MobileNetV2 takes 7 GB of memory instead of 1 GB.
-IMAGES_PER_THREAD = 8
 
 
 class Normalize(HybridBlock):
@@ -123,8 +124,7 @@ class BatchForward:
         """The number of rows per part. Parts are as even as possible to need little padding."""
         if self.rows_per_thread is None or self.contexts[0].device_type != "cpu":
             return rows
-        parts = math.ceil(rows / (self.rows_per_thread * compute_threads()))
-        return math.ceil(rows / parts)
+        return rows_at_once(rows, self.rows_per_thread, compute_threads())
 
     def begin(self, inputs: np.ndarray) -> Pending:
         """Start to compute the probabilities of inputs ``(N, ...)``; call the result for them.
@@ -132,12 +132,7 @@ class BatchForward:
         They are ``(N, C) float64``. The columns of each task sum to 1.
         """
         outputs = self.outputs(inputs)
-
-        def finish() -> np.ndarray:
-            logits = outputs()
-            return np.concatenate([softmax(logits[:, part]) for part in self._columns], axis=1)
-
-        return finish
+        return lambda: probabilities_of(outputs(), self._columns)
 
     def probabilities(self, batches: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
         """Probabilities ``(N, C) float64`` of all rows of the batches, see mean_over_views."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Optional
 
 import numpy as np
+
+# The number of images that the CPU computes at once, per thread. More images are not faster,
+# because the activations no longer fit into the caches: with 160 views at once, quantized
+# ResNet-50 takes 1/6 more time, and MobileNetV2 takes 7 GB of memory instead of 1 GB.
+IMAGES_PER_THREAD = 8
 
 # A result that a device is computing. Calling it waits for the result and returns it.
 Pending = Callable[[], np.ndarray]
@@ -45,6 +51,17 @@ def _mean_of(pending: Pending, rows: int, batch_size: int) -> np.ndarray:
     outputs = pending()
     mean: np.ndarray = outputs.reshape(batch_size, -1, outputs.shape[-1])[:rows].mean(axis=1)
     return mean
+
+
+def probabilities_of(logits: np.ndarray, columns: Sequence[slice]) -> np.ndarray:
+    """Probabilities ``(N, C) float64`` of logits; those of each task's columns sum to 1."""
+    return np.concatenate([softmax(logits[:, part]) for part in columns], axis=1)
+
+
+def rows_at_once(rows: int, per_thread: int, threads: int) -> int:
+    """The number of rows per part on the CPU. Parts are as even as possible."""
+    parts = math.ceil(rows / (per_thread * threads))
+    return math.ceil(rows / max(1, parts))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -15,8 +15,9 @@ import numpy as np
 
 from fashionai.engines.int8.files import load_quantized
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.forward import IMAGES_PER_THREAD, BatchForward, Forward, Normalize
+from fashionai.models.forward import BatchForward, Forward, Normalize
 from fashionai.models.graph import INPUT, Graph, as_block, changed_symbol, graph_of
+from fashionai.models.views import IMAGES_PER_THREAD
 from fashionai.runs import Run
 
 mx = import_mxnet()

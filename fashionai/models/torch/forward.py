@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Optional
 
@@ -12,12 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from fashionai.frameworks.devices import Device
-from fashionai.models.views import Pending, mean_over_views, softmax
+from fashionai.models.views import (
+    IMAGES_PER_THREAD,
+    Pending,
+    mean_over_views,
+    probabilities_of,
+    rows_at_once,
+)
 from fashionai.pipeline.mixing import Mixing
 
-# The number of images that the CPU computes at once, per thread: with more, the activations
-# no longer fit into the caches.
-IMAGES_PER_THREAD = 8
 # Types in which a GPU may compute; parameters, batch normalisation and loss stay float32.
 HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -139,8 +141,7 @@ class TorchForward:
         """Start to compute the float32 outputs of inputs ``(N, ...)``; call the result for them."""
         size = len(inputs)
         if self._device.type == "cpu":
-            parts = math.ceil(size / (IMAGES_PER_THREAD * torch.get_num_threads()))
-            size = math.ceil(size / max(1, parts))
+            size = rows_at_once(size, IMAGES_PER_THREAD, torch.get_num_threads())
         starts = range(0, len(inputs), max(1, size))
         reads = [download(self._compute(inputs[start : start + size])) for start in starts]
         return lambda: np.concatenate([read() for read in reads])
@@ -161,12 +162,7 @@ class TorchForward:
         They are ``(N, C) float64``. The columns of each task sum to 1.
         """
         outputs = self.outputs(inputs)
-
-        def finish() -> np.ndarray:
-            logits = outputs()
-            return np.concatenate([softmax(logits[:, part]) for part in self._columns], axis=1)
-
-        return finish
+        return lambda: probabilities_of(outputs(), self._columns)
 
     def probabilities(self, batches: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
         """Probabilities ``(N, C) float64`` of all rows of the batches, see mean_over_views."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Optional
 
@@ -286,9 +286,9 @@ class TorchLearner(Learner):
 
     def restore(self, archive: ArrayArchive, steps: int) -> set[str]:
         """Restore the result of state(); see the class Learner."""
-        arrays, read = {}, set()
+        arrays, read, found = {}, set(), archive.names()
         for name, current in self.network.arrays().items():
-            keys = self._saved_copies(name, archive)
+            keys = _saved_copies(name, found)
             copies = [archive.read(key, current.shape, current.dtype) for key in keys]
             arrays[name] = self._own_copy(copies)
             read |= set(keys)
@@ -305,14 +305,6 @@ class TorchLearner(Learner):
                 _set(averages[name], values)
         self.optimizer.updates = steps - restore_scale(self.loss_scale, archive)
         return read | names_of_others(archive)
-
-    def _saved_copies(self, name: str, archive: ArrayArchive) -> list[str]:
-        """The names of a parameter's copies: one for each process that saved the state, or one."""
-        found = archive.names()
-        keys = [f"{PARAMETERS}{name}/0"]
-        while (key := f"{PARAMETERS}{name}/{len(keys)}") in found:
-            keys.append(key)
-        return keys
 
     def _own_copy(self, copies: list[np.ndarray]) -> np.ndarray:
         """This process's copy; the mean if the number of processes has changed."""
@@ -344,6 +336,14 @@ class TorchLearner(Learner):
             free, total = torch.cuda.mem_get_info(self._device)
             return (total - free) / 1e9
         return peak_memory_gigabytes()
+
+
+def _saved_copies(name: str, found: Set[str]) -> list[str]:
+    """The names of a parameter's copies: one for each process that saved the state, or one."""
+    keys = [f"{PARAMETERS}{name}/0"]
+    while (key := f"{PARAMETERS}{name}/{len(keys)}") in found:
+        keys.append(key)
+    return keys
 
 
 def _all_finite(parameters: Iterable[Tensor]) -> bool:
