@@ -45,6 +45,7 @@ from fashionai.runs import (
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
     MOST_FOLDS,
+    SCORES_FILE,
     Run,
     RunFolder,
     deciding_differences,
@@ -89,7 +90,7 @@ class CrossValidation:
         self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
         self.predictions_file = path / "out_of_fold.csv"
-        self.scores_file = path / "scores.json"
+        self.scores_file = path / SCORES_FILE
         self.plot_file = path / "curves.png"
 
     @property
