@@ -177,7 +177,7 @@ def run_table(runs: Sequence[Run], cross_validations: Sequence[ListedCrossValida
     that have no classes yet are the last of all, with ``?`` as task.
     """
     lines = [_run_line(run) for run in runs] + [_folds_line(each) for each in cross_validations]
-    columns = [("task", 24), ("epochs", 12), ("mAP", 8), ("accuracy", 10)]
+    columns = [("task", 24), ("epochs", 14), ("mAP", 8), ("accuracy", 10)]
     ordered = [(name, cells) for _, name, cells in sorted(lines)]
     return aligned_table("run", columns, ordered) + "\n* finished"
 
