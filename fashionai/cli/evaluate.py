@@ -170,8 +170,10 @@ def _check_arguments(
     predictions, runs, questions = scored
     for wrong, message in (
         (len(runs) > 1, "--run: give only one; predict averages several runs into a file"),
-        (bool(runs) == (predictions is not None), "give --predictions FILE or --run DIR"),
-        (predictions is not None and not labels, "--predictions goes with --labels"),
+        (
+            bool(runs) == (predictions is not None) or not (runs or labels),
+            "give --predictions FILE --labels FILE, or --run DIR",
+        ),
         (runs and questions is not None, "--questions goes with --predictions"),
         (task_names and not labels, "--task goes with --labels"),
         (not runs and split is not None, "--split goes with --run"),

@@ -111,11 +111,7 @@ def read_own_table(
             f"--csv: {file} is a folder, expected a CSV file",
             f"Class folders are prepared with --folders {shlex.quote(str(file))}",
         )
-    if images is not None:
-        return read_table(name, file, images, classes=classes, **columns)
-    data_set = read_table(name, file, file.parent, classes=classes, **columns)
-    told = f"{file}: paths are relative to its folder; --images names another one"
-    return data_set._replace(guesses=[*data_set.guesses, told])
+    return read_table(name, file, images, classes=classes, **columns)
 
 
 @os_errors_as_data_errors()

@@ -39,7 +39,7 @@ class TableRow(NamedTuple):
 def read_table(
     name: str,
     csv_file: Path,
-    images_folder: Path,
+    images_folder: Optional[Path],
     *,
     path_column: Optional[str] = None,
     label_column: Optional[str] = None,
@@ -51,35 +51,46 @@ def read_table(
 
     A column is given by its name in the header or by its number from 1. The columns of paths
     and labels need not be given: with a header they are found by usual names, and without one
-    the first of two columns holds the paths. Paths are relative to ``images_folder`` and may
-    lack their suffix. The classes are in the order of ``classes`` or else sorted. Raises
-    ConfigError for columns that are not found, and DataError with file and line for rows that
-    cannot be used.
+    the first of two columns holds the paths. Paths are relative to ``images_folder``, without it
+    to the file's own folder, and may lack their suffix. The classes are in the order of
+    ``classes`` or else sorted. Raises ConfigError for columns that are not found, and DataError
+    with file and line for rows that cannot be used.
     """
-    files = ImageFiles(images_folder)
+    files = ImageFiles(images_folder or csv_file.parent)
     given = {"path": path_column, "label": label_column}
     given.update(split=split_column, group=group_column)
     known = [comparable(name) for name in classes]
     names_known = KnownNames(lambda field: is_existing_file(field, files), classes=known)
     table = open_table(csv_file, given, names_known)
     columns = table.columns
-    rows, repeated = _distinct_rows(table, files)
+    rows, missing, repeated = _distinct_rows(table, files)
+    if missing and images_folder is None:
+        raise files.missing_of_user(missing)
+    if missing:
+        raise files.missing(missing)
+    if not rows:
+        raise DataError(f"{csv_file}: no rows")
     _check_splits(rows)
     labels = columns.classes.values() if columns.classes else {row.label for row in rows}
     names = names_of_classes(labels, known)
     task = Task(name, (), order_classes(names.values(), known, str(csv_file)), "table")
     _check_classes(rows, names, task)
-    records = _records(rows, names, task, images_folder)
+    records = _records(rows, names, task, files.root)
     images, split_notes = settle_splits(records, str(csv_file))
     used = {image.class_index for image in images if image.split in (None, "train")}
     notes = [*columns.notes, *notes_on_classes(task.classes, used), *split_notes]
     if repeated:
         notes.append(f"{repeated:,} repeated {'row' if repeated == 1 else 'rows'} skipped")
-    return DataSet(task, images, notes, guesses=table.guesses())
+    guesses = table.guesses()
+    if images_folder is None:
+        guesses.append(f"{csv_file}: paths are relative to its folder; --images names another one")
+    return DataSet(task, images, notes, guesses=guesses)
 
 
-def _distinct_rows(table: Table, files: ImageFiles) -> tuple[list[TableRow], int]:
-    """Return one row per image, and how many rows repeat another row.
+def _distinct_rows(
+    table: Table, files: ImageFiles
+) -> tuple[list[TableRow], list[tuple[str, str]], int]:
+    """Return one row per image, the path and place of missing images, and how many rows repeat.
 
     Raises DataError for a row that cannot be used, and for two rows of one image that differ.
     """
@@ -100,11 +111,7 @@ def _distinct_rows(table: Table, files: ImageFiles) -> tuple[list[TableRow], int
         if first is not row:
             _check_repeated(row, first)
             repeated += 1
-    if missing:
-        raise files.missing_of_user(missing)
-    if not rows:
-        raise DataError(f"{table.file.path}: no rows")
-    return list(rows.values()), repeated
+    return list(rows.values()), missing, repeated
 
 
 def _check_repeated(row: TableRow, first: TableRow) -> None:
