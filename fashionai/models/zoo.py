@@ -1,4 +1,4 @@
-"""Building networks by name: those of the Gluon and GluonCV model zoos, and small_nets.
+"""Building networks by name: those of the Gluon and GluonCV model zoos, and our own.
 
 Networks of a zoo differ from its stock networks only in the number of classes and in
 layers without parameters: saved parameters load into the stock network.
@@ -18,8 +18,8 @@ from fashionai.errors import ConfigError, WeightsError, first_line
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
+from fashionai.models.networks.registry import NETWORKS, NetworkOptions
 from fashionai.models.parameter_files import check_fit, check_names, read_parameters
-from fashionai.models.small_nets import SMALL_NETS
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -37,7 +37,7 @@ NOT_CLASSIFIERS = re.compile(
 
 def network_names() -> list[str]:
     """The names of all image classifiers that build_network accepts."""
-    return sorted({*_gluon_names(), *_gluoncv_names(), *SMALL_NETS})
+    return sorted({*_gluon_names(), *_gluoncv_names(), *NETWORKS})
 
 
 def build_network(
@@ -54,9 +54,7 @@ def build_network(
     ConfigError for an unknown name or an unsupported crop, WeightsError for weights
     that do not fit the network.
     """
-    network = _stock_network(name, classes)
-    if name not in SMALL_NETS:
-        pool_globally(network)
+    network = _stock_network(name, NetworkOptions(classes, crop))
     try:
         _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
@@ -160,9 +158,15 @@ def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
     set_parameters(network, weights)
 
 
-def _stock_network(name: str, classes: int) -> Any:
-    if name in SMALL_NETS:
-        return SMALL_NETS[name](classes)
+def _stock_network(name: str, options: NetworkOptions) -> Any:
+    if name in NETWORKS:
+        return NETWORKS[name](options)
+    network = _zoo_network(name, options.classes)
+    pool_globally(network)
+    return network
+
+
+def _zoo_network(name: str, classes: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if name in _gluon_names():

@@ -10,7 +10,7 @@ import pytest
 from fashionai.errors import FashionAIError
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.forward import Forward
-from fashionai.models.small_nets import TiledConv2D
+from fashionai.models.networks.small import TiledConv2D
 from fashionai.models.views import softmax
 from fashionai.models.zoo import build_network, load_parameters, network_names
 
