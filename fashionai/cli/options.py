@@ -204,6 +204,17 @@ def labels_option(help_text: str) -> Callable[[Command], Command]:
     return add
 
 
+def renamed_option(old: str, new: str) -> Callable[[Command], Command]:
+    """Refuse a former name of an option with its present one; --help does not show it."""
+
+    def refuse(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value is not None:
+            raise click.UsageError(f"No such option: {old}. It is called {new} now")
+
+    name = f"former_{old.strip('-').replace('-', '_')}"
+    return click.option(old, name, hidden=True, expose_value=False, callback=refuse)
+
+
 def skip_bad_option(command: Command) -> Command:
     """Add --skip-bad for the images that a command predicts."""
     return click.option(

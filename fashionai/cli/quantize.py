@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fashionai.cli.options import batch_size_option
+from fashionai.cli.options import batch_size_option, renamed_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.engines.int8.calibration_modes import CALIBRATION_MODES
 
@@ -44,6 +44,7 @@ Examples:
     default=256,
     help="Number of training images to calibrate on.",
 )
+@renamed_option("--images", "--calibration-images")
 @click.option(
     "--max-loss",
     type=click.FloatRange(min=0),
