@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.metrics import advice_on_validation
 from fashionai.runs import RunFolder
 from fashionai.training.history import (
     EPOCH_HEADER,
@@ -31,14 +32,21 @@ COLLAPSED = (
 )
 
 
-def log_data(train: Samples, val: Samples) -> None:
-    """Log the number of classes and images of every task."""
+def log_data(config: Config, train: Samples, val: Samples) -> None:
+    """Log the number of classes and images of every task, and advice on a small validation split.
+
+    A fold of a cross-validation needs no advice.
+    """
     for head, task in enumerate(val.tasks):
         log.info(
             "%s: %d classes, %s training and %s validation images",
             *(task.name, len(task.classes)),
             *(f"{len(samples.of_task(head)):,}" for samples in (train, val)),
         )
+    fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
+    advice = advice_on_validation(fewest)
+    if advice and config.data.fold is None:
+        log.info("%s", advice)
 
 
 def log_settings(
