@@ -196,9 +196,9 @@ def _predictions(probabilities: np.ndarray, marks: np.ndarray) -> tuple[np.ndarr
     )
 
 
-def standard_error(accuracy: float, images: int) -> float:
-    """The standard error of an accuracy that was measured on independent images."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)
+def standard_error(share: float, rows: int) -> float:
+    """The standard error of a share that was counted on independent rows, such as an accuracy."""
+    return math.sqrt(share * (1 - share) / rows)
 
 
 def advice_on_validation(images: int) -> str:

@@ -213,7 +213,12 @@ def initial_network(
     mx.random.seed(config.seed)
     model, crop = config.model, config.data.crop
     network = build_network(
-        *(model.name, classes, crop, pretrained, model.init_magnitude),
+        model.name,
+        classes,
+        crop,
+        pretrained,
+        init_magnitude=model.init_magnitude,
+        drop_path=model.drop_path,
         zero_output=config.trainable == "head",
     )
     freeze(network, config.trainable, crop)
