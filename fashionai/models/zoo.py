@@ -54,10 +54,10 @@ def build_network(
     """Build a network on the CPU, from ``(B, 3, crop, crop) float32`` to logits ``(B, classes)``.
 
     The parameters are initialised with Xavier of magnitude ``init_magnitude``; those of the
-    output layer with zero if ``zero_output`` is set. If ``pretrained`` is given,
-    load_pretrained then loads this .params file. ``drop_path`` is that of NetworkOptions; it changes training alone. Raises ConfigError for an unknown
-    name, an unsupported crop and a ``drop_path`` of a network without one, WeightsError for
-    weights that do not fit the network.
+    output layer are zero if ``zero_output`` is set. If ``pretrained`` is given, load_pretrained
+    then loads this .params file. ``drop_path`` is that of NetworkOptions; it changes training
+    alone. Raises ConfigError for an unknown name, an unsupported crop and a ``drop_path`` of a
+    network without one, WeightsError for weights that do not fit the network.
     """
     network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
     try:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Optional
 
-from fashionai.config import Config
+from fashionai.config import LAST, Config, reported_score
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.metrics import advice_on_validation
 from fashionai.runs import RunFolder
@@ -96,9 +96,11 @@ def log_end(config: Config, history: Sequence[EpochRow], run: RunFolder) -> None
     if stopped_early(config, history):
         log.info("stopped early: %s has not improved", score_name(config.monitor))
     best = choose_best(history, config.monitor)
+    score = score_name(reported_score(config.monitor))
     log.info(
-        "finished: best epoch %d, validation %s %.4f; %s",
-        *(best.row["epoch"], score_name(config.monitor), best.score, best_file(run, best.kind)),
+        "finished: %s epoch %d, validation %s %.4f; %s",
+        "last" if config.monitor == LAST else "best",
+        *(best.row["epoch"], score, best.score, best_file(run, best.kind)),
     )
 
 
