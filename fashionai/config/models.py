@@ -131,7 +131,8 @@ class ModelConfig(Section):
         3.0,
         gt=0,
         le=1000,
-        description="Magnitude of the Xavier initialisation of layers without pretrained weights.",
+        description="Magnitude of the Xavier initialisation of layers without pretrained weights. "
+        "With `trainable: head` the output layer starts at zero instead.",
     )
     drop_path: float = Field(
         0.0,

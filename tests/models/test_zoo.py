@@ -74,7 +74,8 @@ def test_pretrained_weights_replace_all_but_the_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_zero"), [("resnet18_v2", True), ("mobilenetv2_0.25", True), ("squeezenet1.1", False)]
+    ("name", "is_zero"),
+    [("resnet18_v2", True), ("mobilenetv2_0.25", True), ("squeezenet1.1", False)],
 )
 def test_a_new_output_layer_can_start_at_zero_unless_it_ends_with_relu(
     name: str, is_zero: bool
