@@ -160,11 +160,7 @@ def _begin(
     if resume and (found or (_count_parts(folder) and not _differences(folder, description))):
         _check_same(folder, description)
         if found:
-            log.info(
-                "%s: %s were computed before, only the others are now",
-                folder,
-                _told(found, parts.size),
-            )
+            log.info("%s: goes on after %s", folder, _told(found, parts.size))
     else:
         remove_parts(folder, keep=LOCK_FILE)
     write_json(folder / DESCRIPTION_FILE, dict(description))
@@ -172,7 +168,7 @@ def _begin(
 
 def _told(count: int, size: int) -> str:
     """How much parts hold, for people: the last part of a run may have fewer images."""
-    return f"{counted(count, 'part')} of up to {size:,} images each"
+    return f"{counted(count, 'part')} of up to {size:,} images"
 
 
 def _count_parts(folder: Path, kind: str = "") -> int:
