@@ -7,6 +7,8 @@ predicted class of a row has its largest probability; of equal ones the first is
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 NO, MAYBE, YES = 0, 1, 2
@@ -186,3 +188,8 @@ def _predictions(probabilities: np.ndarray, marks: np.ndarray) -> tuple[np.ndarr
         np.take_along_axis(probabilities, predicted, axis=1)[:, 0],
         np.take_along_axis(marks, predicted, axis=1)[:, 0],
     )
+
+
+def standard_error(share: float, rows: int) -> float:
+    """The standard error of a share that was counted on independent rows, such as an accuracy."""
+    return math.sqrt(share * (1 - share) / rows)

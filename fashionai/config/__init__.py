@@ -11,6 +11,7 @@ from fashionai.config.loading import (
     load_config,
     resolve_config,
     save_config,
+    with_overrides,
 )
 from fashionai.config.models import (
     Config,
@@ -28,4 +29,5 @@ __all__ = [
     "load_config",
     "resolve_config",
     "save_config",
+    "with_overrides",
 ]
