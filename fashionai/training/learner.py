@@ -164,7 +164,8 @@ class Learner(abc.ABC):
     def resume_key(self) -> dict[str, str]:
         """The devices that a training can be resumed on, and its threads, see Progress."""
         count, device = len(self.contexts) * self.share.count, self.contexts[0].device_type
-        threads = {THREADS: str(compute_threads())} if device == "cpu" else {}
+        on_cpu = device == "cpu" and self.share.count == 1
+        threads = {THREADS: str(compute_threads())} if on_cpu else {}
         return {"devices": f"{count} {device}", **threads}
 
     @property

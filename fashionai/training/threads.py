@@ -35,7 +35,7 @@ COST_PER_SECOND = 50e9
 # Shorter trainings are not worth the measuring, which takes some ten seconds for each number.
 LONG_SECONDS = 300
 MEASURED_SECONDS = 3.0
-MOST_SECONDS_TO_MEASURE = 60
+MOST_SECONDS_TO_MEASURE = 45
 # Smaller than a training's, so that measuring takes seconds with every network.
 BATCH_SIZE = 8
 # A number is preferred to one thread per core if it is faster by this factor.
@@ -91,12 +91,11 @@ def _measured(config: Config) -> Optional[int]:
         file = Path(folder) / "config.yaml"
         save_config(_to_measure(config), file)
         for number in numbers:
-            speed = _speed_in_process(file, number)
-            if speed is None:
-                log.info("not measured within %d s: one thread per core", MOST_SECONDS_TO_MEASURE)
-                return None
-            speeds[number] = speed
+            speeds[number] = _speed_in_process(file, number)
     best = max(speeds, key=speeds.__getitem__)
+    if not speeds[best]:
+        log.info("not measured within %d s: one thread per core", MOST_SECONDS_TO_MEASURE)
+        return None
     chosen = best if speeds[best] > CLEAR_GAIN * speeds[cores] else cores
     listed = ", ".join(f"{counted(each, 'thread')} {speeds[each]:.1f}" for each in numbers)
     log.info("images/s with %s: this training computes with %d", listed, chosen)
@@ -118,8 +117,8 @@ def _to_measure(config: Config) -> Config:
     )
 
 
-def _speed_in_process(file: Path, threads: int) -> Optional[float]:
-    """Images per second in a process with so many threads; None if it fails."""
+def _speed_in_process(file: Path, threads: int) -> float:
+    """Images per second in a process with so many threads; 0 if it fails or takes too long."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__, str(file)],
@@ -129,9 +128,9 @@ def _speed_in_process(file: Path, threads: int) -> Optional[float]:
             env={**os.environ, THREADS_VARIABLE: str(threads)},
             timeout=MOST_SECONDS_TO_MEASURE,
         )
-        return float(done.stdout.split()[-1]) if done.returncode == 0 else None
+        return float(done.stdout.split()[-1]) if done.returncode == 0 else 0.0
     except (subprocess.TimeoutExpired, ValueError, IndexError):
-        return None
+        return 0.0
 
 
 def _measure(file: Path) -> float:
