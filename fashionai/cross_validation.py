@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.config import Config, load_config, save_config
+from fashionai.config import Config, load_config, reported_score, save_config
 from fashionai.datasets.prepared.folds import write_folds
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import (
@@ -161,7 +161,7 @@ class CrossValidation:
         count = len(self._begun_runs)
         configs = [self._fold_config(config, number) for number in range(1, count + 1)]
         runs = self._train_folds(configs)
-        draw_folds([run.folder for run in runs], self.plot_file, config.monitor)
+        draw_folds([run.folder for run in runs], self.plot_file, reported_score(config.monitor))
         held_out = [read_samples(fold_config, "val") for fold_config in configs]
         for run in runs:
             run.check_usable()
@@ -360,5 +360,6 @@ def _with_input_of_weights(config: Config) -> Config:
     class_weights(config.loss.class_weights, train)
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std)
-    build_network(config.model.name, classes, config.data.crop, weights.file)
+    model, crop = config.model, config.data.crop
+    build_network(model.name, classes, crop, weights.file, drop_path=model.drop_path)
     return config

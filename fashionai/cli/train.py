@@ -53,8 +53,8 @@ def command(
     """Train a network on prepared folders.
 
     The weights of the epoch with the best validation mAP are saved (the
-    configuration's monitor chooses another score). A run that was stopped can
-    be resumed.
+    configuration's monitor chooses another score or the last epoch). A run that
+    was stopped can be resumed.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")

@@ -15,12 +15,15 @@ from fashionai.config.loading import (
     with_overrides,
 )
 from fashionai.config.models import (
+    LAST,
     Config,
     DataConfig,
     OptimizerConfig,
+    reported_score,
 )
 
 __all__ = [
+    "LAST",
     "Config",
     "DataConfig",
     "OptimizerConfig",
@@ -28,6 +31,7 @@ __all__ = [
     "dump_config",
     "known_keys",
     "load_config",
+    "reported_score",
     "resolve_config",
     "save_config",
     "shown_keys",

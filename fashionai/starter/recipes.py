@@ -18,10 +18,10 @@ FEW_IMAGES = 2_000
 class Recipe(NamedTuple):
     """The settings that depend on where the weights come from and on what learns.
 
-    ``lr`` is the learning rate for the batch size ``largest_batch``. Training shows
-    ``images_in_all`` images, in ``fewest`` to ``most`` epochs. ``reason`` follows
-    ``trainable`` in a comment. ``keeps_features`` tells that the network computes each image
-    only once, so that an epoch costs nearly nothing.
+    ``lr`` is the learning rate for the batch size ``largest_batch``, ``optimizer`` has the other
+    keys of the optimizer. Training shows ``images_in_all`` images, in ``fewest`` to ``most``
+    epochs. ``reason`` follows ``trainable`` in a comment. ``keeps_features`` tells that the network
+    computes each image only once, so that an epoch costs nearly nothing.
     """
 
     pretrained: bool
@@ -29,11 +29,15 @@ class Recipe(NamedTuple):
     reason: str
     largest_batch: int
     lr: float
-    weight_decay: float
+    optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
     images_in_all: int
     fewest: int
     most: int
+    augment: tuple[Mapping[str, Any], ...] = (
+        {"name": "random_crop"},
+        {"name": "mirror", "p": 0.5},
+    )
     keeps_features: bool = False
 
 
@@ -43,23 +47,25 @@ SCRATCH = Recipe(
     reason="random weights: every layer has to learn",
     largest_batch=128,
     lr=0.1,
-    weight_decay=5e-4,
+    optimizer={"name": "sgd", "momentum": 0.9, "weight_decay": 5e-4},
     schedule={"name": "cosine", "warmup_epochs": 1},
     images_in_all=1_000_000,
     fewest=15,
     most=60,
 )
+# The figures are those of docs/training.md, "Few validation images".
 HEAD = Recipe(
     pretrained=True,
     trainable="head",
     reason="the output layer, on features that are computed once",
-    largest_batch=64,
-    lr=0.05,
-    weight_decay=1e-4,
+    largest_batch=16,
+    lr=0.002,
+    optimizer={"name": "adamw", "weight_decay": 0.1},
     schedule={"name": "cosine"},
     images_in_all=100_000,
     fewest=20,
-    most=100,
+    most=40,
+    augment=(),
     keeps_features=True,
 )
 WHOLE = Recipe(
@@ -68,7 +74,7 @@ WHOLE = Recipe(
     reason="every layer; head takes minutes instead of hours without a GPU",
     largest_batch=64,
     lr=0.01,
-    weight_decay=1e-4,
+    optimizer={"name": "sgd", "momentum": 0.9, "weight_decay": 1e-4},
     schedule={"name": "one_cycle"},
     images_in_all=500_000,
     fewest=10,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fashionai.config import LAST
 from fashionai.errors import counted
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.yaml_files import dump_flow, dump_json, parse_scalar
-from fashionai.metrics import standard_error
+from fashionai.metrics import advice_on_validation
 from fashionai.starter.plans import (
     MEMORY_GIGABYTES,
     SMALLEST_BATCH,
@@ -25,11 +27,9 @@ from fashionai.training.estimate import duration
 IMBALANCED_RATIO = 3
 # Beside the configuration, so that editors find it on every machine and without a network.
 SCHEMA_FILE = ".fashionai.schema.json"
-# With fewer validation images, the standard error of an accuracy of 90 % exceeds two points.
-FEW_VALIDATION_IMAGES = 225
-TYPICAL_ACCURACY = 0.9
 # The column at which comments beside values begin.
 COMMENT_COLUMN = 30
+MOST_COLUMNS = 90
 # Sections and lists that have a line for each of their keys or items.
 SECTIONS = ("model", "data", "loss")
 
@@ -68,32 +68,19 @@ def starter_tree(survey: Survey, plan: Plan, folder: Path) -> dict[str, Any]:
             "folder": str(folder),
             "resize_short": 256 if crop == 224 else crop + crop // 8,
             "crop": crop,
-            "augment": [{"name": "random_crop"}, {"name": "mirror", "p": 0.5}],
+            "augment": [dict(step) for step in recipe.augment],
         },
         "epochs": plan.epochs,
         "batch_size": plan.batch_size,
         "optimizer": {
-            "name": "sgd",
+            "name": recipe.optimizer["name"],
             "lr": float(f"{plan.lr:g}"),
-            "momentum": 0.9,
-            "weight_decay": recipe.weight_decay,
+            **recipe.optimizer,
         },
         "schedule": dict(recipe.schedule),
         "loss": {"class_weights": "balanced" if _ratio(survey) >= IMBALANCED_RATIO else "none"},
+        **({"monitor": LAST} if advice_on_validation(survey.val_images) else {}),
     }
-
-
-def few_validation_lines(images: int, config: Path) -> list[str]:
-    """What to do where the validation scores of so few images are uncertain; empty for enough."""
-    if images >= FEW_VALIDATION_IMAGES:
-        return []
-    error = standard_error(TYPICAL_ACCURACY, images)
-    return [
-        f"The standard error of an accuracy of {TYPICAL_ACCURACY:.0%} on "
-        f"{counted(images, 'validation image')} is {100 * error:.1f}",
-        "points. Cross-validation scores all images:",
-        f"fashionai cross-validate --config {path_text(config)}",
-    ]
 
 
 def path_text(path: Path) -> str:
@@ -104,7 +91,7 @@ def path_text(path: Path) -> str:
 def _header(survey: Survey, plan: Plan, path: Path) -> list[str]:
     name, config = survey.task.short_name, path_text(path)
     run = RUNS_FOLDER / name
-    uncertain = few_validation_lines(survey.val_images, path)
+    uncertain = textwrap.wrap(advice_on_validation(survey.val_images).capitalize(), MOST_COLUMNS)
     estimated = [] if plan.seconds is None else [f"Estimated time on this machine: {_time(plan)}."]
     return [
         f"yaml-language-server: $schema={SCHEMA_FILE}",
@@ -150,6 +137,7 @@ def _notes(survey: Survey, plan: Plan, path: Path) -> dict[str, Note]:
                 f"fashionai find-lr --config {path_text(path)} tests others.",
             )
         ),
+        "monitor": Note((), "few validation images choose an epoch by chance"),
         "loss.class_weights": Note(
             (_balance(survey),), f"balanced when largest/smallest is {IMBALANCED_RATIO} or more"
         ),

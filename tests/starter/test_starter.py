@@ -17,7 +17,6 @@ from fashionai.config import Config, load_config, with_overrides
 from fashionai.config.schema import config_schema
 from fashionai.errors import ConfigError
 from fashionai.files.yaml_files import load_yaml
-from fashionai.metrics import standard_error
 from fashionai.models.catalogue import find_network
 from fashionai.runs import Run
 from fashionai.starter.plans import Machine, Plan, fit_time
@@ -123,13 +122,11 @@ def test_overrides_reach_the_file_and_are_marked(tmp_path: Path) -> None:
 
 
 def test_few_validation_images_recommend_cross_validation(tmp_path: Path) -> None:
-    for images, is_told in ((224, True), (225, False)):
-        chosen(tmp_path, 30, 9, 9, 9, val_images=images)
+    for images, is_told in ((99, True), (100, False)):
+        config = chosen(tmp_path, 30, 9, 9, 9, val_images=images)
         text = (tmp_path / "birds.yaml").read_text()
-        assert ("fashionai cross-validate --config" in text) is is_told
-    # 10,000 experiments of 100 images each.
-    hits = np.random.default_rng(0).binomial(100, 0.9, 10_000) / 100
-    assert standard_error(0.9, 100) == pytest.approx(hits.std(), rel=0.03)
+        assert ("# With 99 validation images an accuracy of 0.8 has a standard" in text) is is_told
+        assert (config.monitor == "last") is is_told
 
 
 # Seconds per image of steps and forward passes at 224 pixels.
@@ -144,13 +141,13 @@ SPEEDS = {"resnet50_v2": (1.0, 0.3), "mobilenetv2_1.0": (0.4, 0.1), "resnet18_v2
         (20_000, "resnet50_v2", "all", 224, 21),
         # 10 epochs of MobileNetV2 take 3,700 s.
         (4_000, "mobilenetv2_1.0", "all", 224, 10),
-        # Four views and the validation images on features: 3,700 forward passes.
-        (1_200, "resnet50_v2", "head", 224, 100),
-        (425, "mobilenetv2_1.0", "head", 224, 100),
-        (400, "mobilenetv2_1.0", "head", 224, 60),
-        # At 160 pixels they take half the time.
-        (250, "mobilenetv2_1.0", "head", 160, 100),
-        (70, "mobilenetv2_1.0", "head", 128, 20),
+        # 1,000 forward passes, and up to 40 epochs of 0.5 s.
+        (400, "resnet50_v2", "head", 224, 40),
+        (121, "mobilenetv2_1.0", "head", 224, 40),
+        (115, "mobilenetv2_1.0", "head", 224, 30),
+        # At 160 pixels the passes take half the time.
+        (72, "mobilenetv2_1.0", "head", 160, 40),
+        (20, "mobilenetv2_1.0", "head", 128, 20),
     ],
 )
 def test_the_plan_fits_the_time(
@@ -159,7 +156,7 @@ def test_the_plan_fits_the_time(
     plan, _ = plan_within(seconds)
     assert (plan.network, plan.recipe.trainable, plan.crop) == (network, trainable, crop)
     assert plan.epochs == pytest.approx(epochs, abs=1)
-    if seconds > 100:
+    if seconds > 40:
         assert plan.seconds is not None
         assert plan.seconds <= seconds
 
