@@ -59,8 +59,8 @@ class Duration(click.ParamType):
     "--time",
     "seconds",
     type=Duration(),
-    metavar="10m",
-    help="Choose what trains within this time on this machine; measures it for some seconds.",
+    metavar="TIME",
+    help="Choose what trains within this time on this machine, such as 10m; measures its speed.",
 )
 @click.argument("name", metavar="TASK")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")

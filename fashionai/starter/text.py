@@ -91,7 +91,7 @@ def path_text(path: Path) -> str:
 def _header(survey: Survey, plan: Plan, path: Path) -> list[str]:
     name, config = survey.task.short_name, path_text(path)
     run = RUNS_FOLDER / name
-    uncertain = textwrap.wrap(advice_on_validation(survey.val_images).capitalize(), MOST_COLUMNS)
+    uncertain = textwrap.wrap(_sentence(advice_on_validation(survey.val_images)), MOST_COLUMNS)
     estimated = [] if plan.seconds is None else [f"Estimated time on this machine: {_time(plan)}."]
     return [
         f"yaml-language-server: $schema={SCHEMA_FILE}",
@@ -99,6 +99,7 @@ def _header(survey: Survey, plan: Plan, path: Path) -> list[str]:
         f"{len(survey.task.classes)} classes.",
         "",
         f"  fashionai train --config {config}",
+        *([f"  fashionai cross-validate --config {config}"] if uncertain else []),
         f"  fashionai evaluate --run {run} --split val",
         f"  fashionai classify --run {run} IMAGE",
         "",
@@ -106,6 +107,10 @@ def _header(survey: Survey, plan: Plan, path: Path) -> list[str]:
         *estimated,
         *uncertain,
     ]
+
+
+def _sentence(text: str) -> str:
+    return f"{text.capitalize()}." if text else ""
 
 
 def _time(plan: Plan) -> str:
@@ -120,7 +125,10 @@ def _notes(survey: Survey, plan: Plan, path: Path) -> dict[str, Note]:
         "model.name": Note((), plan.network_reason),
         "model.pretrained": Note((), learns),
         "trainable": Note((), recipe.reason),
-        "data.resize_short": Note((f"{size} pixels.", plan.crop_reason), "room for random_crop"),
+        "data.resize_short": Note(
+            (f"{size} pixels.", plan.crop_reason), "room for random_crop" if recipe.augment else ""
+        ),
+        "data.augment": Note((), "" if recipe.augment else "each image is computed only once"),
         "data.augment.mirror": Note((), "remove it if mirroring changes the class"),
         "epochs": Note(
             (
