@@ -105,9 +105,9 @@ _BRIEF.maxlist = _BRIEF.maxdict = 12
 _BRIEF.maxlevel = 4
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, such as ``1 row`` and ``1,200 rows``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, such as ``1 row`` and ``1,200 rows``; ``plural`` if it is unusual."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

