@@ -23,7 +23,8 @@ from fashionai.web.urls import is_url
 # which is better than to skip it silently.
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic"),
+    *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic", ".heif", ".hif", ".jxl", ".apng", ".svg"),
+    *(".psd", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2"),
 )
 # The suffix of a file of another kind, such as ".h5", ".ai" and ".jpg~". Other dots belong to the
 # name, as in "5.2 metres".
