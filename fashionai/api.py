@@ -24,9 +24,10 @@ from fashionai.errors import (
     os_errors_as_data_errors,
     shown_value,
 )
-from fashionai.families import find_task
+from fashionai.families import find_known_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 from fashionai.files.frames import as_file, is_frame
+from fashionai.files.paths import PathLike
 from fashionai.files.yaml_files import dump_json, parse_scalar
 from fashionai.progress import Advance, ProgressBar, no_progress
 from fashionai.runs import Run
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PathLike = Union[str, Path]
 RunLike = Union[PathLike, Run]
 
 # What the columns of a table can hold, see prepare.
@@ -132,7 +132,7 @@ def _read(
     if folders is not None:
         return read_own_folders(name, Path(folders), classes)
     if table is None or images is None:
-        return read_data_set(find_task(name), data)
+        return read_data_set(find_known_task(name), data)
     by_role = {f"{role}_column": column for role, column in columns.items()}
     unknown = [role for role in columns if role not in COLUMN_ROLES]
     if unknown:
@@ -303,11 +303,11 @@ def predict(
     return pd.DataFrame(rows, columns=["image", "task", "class", "probability", *classes])
 
 
-@os_errors_as_data_errors()
 def _log_left_out(image: str, reason: str) -> None:
     log.warning("left out: %s: %s", image, reason)
 
 
+@os_errors_as_data_errors()
 def evaluate(
     what: Union[RunLike, pd.DataFrame],
     split: str = "val",

@@ -17,6 +17,7 @@ from fashionai.datasets.readers.table import read_table
 from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError, os_errors_as_data_errors
 from fashionai.families import ALL, FAMILIES, expand_tasks, known_task
+from fashionai.files.paths import PathLike
 from fashionai.tasks import Task
 
 # Valid as the name of a folder, and of a file with a suffix, on every system.
@@ -66,7 +67,7 @@ def _known_tasks(names: Sequence[str]) -> list[Task]:
 
 
 @os_errors_as_data_errors()
-def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
+def read_data_set(task: Task, data: PathLike, **options: float) -> DataSet:
     """Read the label files of a known task.
 
     Args:
@@ -82,7 +83,7 @@ def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
         DataError: A label file that cannot be used, with file and line, or a missing image.
 
     Example:
-        >>> skirts = fashionai.read_data_set(fashionai.find_task("skirt"), Path("data"))
+        >>> skirts = fashionai.read_data_set(fashionai.find_task("skirt"), "data")
         >>> len(skirts.images)
     """
     own = FAMILIES[task.family].option
@@ -91,7 +92,7 @@ def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
         if other is not None and other is not own and other.name in options:
             goes_with = " or ".join(each.short_name for each in family.tasks)
             raise ConfigError(f"{other.flag}: goes with --task {goes_with}, not with {task.name}")
-    return reader_of(task).read(data, task, **options)
+    return reader_of(task).read(Path(data), task, **options)
 
 
 @os_errors_as_data_errors()

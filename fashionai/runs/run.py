@@ -13,6 +13,7 @@ from typing import Any
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import FashionAIError, RunError, closest
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.paths import PathLike
 from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
 from fashionai.runs.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
@@ -30,7 +31,7 @@ class Run:
         folder: Folder of the run. ``Run.open`` also checks that the run can predict.
 
     Example:
-        >>> run = fashionai.Run.open(Path("runs/skirt"))
+        >>> run = fashionai.Run.open("runs/skirt")
         >>> run.tasks[0].classes, run.config.data.crop, run.metrics["best"]["map"]
     """
 
@@ -40,7 +41,7 @@ class Run:
         return f"Run('{self}')"
 
     @classmethod
-    def open(cls, path: Path) -> Run:
+    def open(cls, path: PathLike) -> Run:
         """The run in a folder, ready to predict.
 
         Args:
@@ -55,7 +56,7 @@ class Run:
             DataError: Damaged descriptions of the tasks.
 
         Example:
-            >>> run = fashionai.Run.open(Path("runs/skirt"))
+            >>> run = fashionai.Run.open("runs/skirt")
         """
         run = cls(RunFolder(path))
         run.check_usable()

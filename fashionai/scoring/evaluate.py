@@ -14,6 +14,7 @@ from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks, full_names
 from fashionai.files.names import composed
 from fashionai.files.outputs import json_kind
+from fashionai.files.paths import PathLike
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
@@ -103,9 +104,9 @@ def true_labels(task: Task, marks: np.ndarray) -> np.ndarray:
 
 
 def evaluate_file(
-    predictions: Path,
-    labels: Sequence[Path],
-    questions: Optional[Path] = None,
+    predictions: PathLike,
+    labels: Sequence[PathLike],
+    questions: Optional[PathLike] = None,
     task_names: Sequence[str] = (),
     threshold: Optional[float] = None,
     name: Optional[str] = None,
@@ -134,9 +135,11 @@ def evaluate_file(
         ConfigError: The threshold changes nothing, or one is needed.
 
     Example:
-        >>> (skirt,) = fashionai.evaluate_file(Path("submission.csv"), [Path("answer.csv")])
+        >>> (skirt,) = fashionai.evaluate_file("submission.csv", ["answer.csv"])
         >>> skirt.scores["map"]
     """
+    predictions, label_files = Path(predictions), [Path(each) for each in labels]
+    questions = None if questions is None else Path(questions)
     names = str(predictions), ", ".join(map(str, labels))
     label_rows = read_predicted_labels(predictions)
     if label_rows is not None:
@@ -144,14 +147,14 @@ def evaluate_file(
             raise ConfigError(
                 f"--threshold: {predictions} holds predicted labels, not probabilities"
             )
-        labelled = read_labels(labels, [label_rows[0].task], task_names)
+        labelled = read_labels(label_files, [label_rows[0].task], task_names)
         label_rows = _choose_rows(label_rows, labelled, names, questions, task_names)
         return [_evaluate_labels(label_rows, labelled, names)]
     predicted = read_predictions(predictions)
     if threshold is None:
         _check_even_odds(predicted, predictions)
     wanted = _wanted_tasks(predicted[0].task_name, task_names, predictions)
-    labelled = read_labels(labels, list({row.task: None for row in predicted}), wanted)
+    labelled = read_labels(label_files, list({row.task: None for row in predicted}), wanted)
     name = predicted[0].task_name or name or predictions.stem
     labelled = {key: _named(row, name) for key, row in labelled.items()}
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)

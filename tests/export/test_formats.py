@@ -61,6 +61,31 @@ def test_both_formats_compute_what_predict_does(
     np.testing.assert_allclose(probabilities, expected, atol=2e-6)
 
 
+READ_GLUON = """
+import fashionai.mxnet_compat
+import mxnet
+
+files = ["out/model-symbol.json", "out/model-0000.params"]
+network = mxnet.gluon.SymbolBlock.imports(files[0], ["data"], files[1])
+print(network(mxnet.nd.zeros((2, 32, 32, 3), dtype="uint8")).asnumpy().sum(axis=1).round(3))
+print([name for name in vars(fashionai.mxnet_compat) if not name.startswith("_")])
+"""
+
+
+def test_another_program_reads_a_gluon_export_after_one_import(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert fashionai("export", "--run", run, "--format", "gluon", "--out", out) == 0
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ_GLUON],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[1. 1.]\n[]\n", "")
+
+
 def run_the_pages_example(folder: Path, image: Path) -> subprocess.CompletedProcess[str]:
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) <= 30

@@ -23,7 +23,7 @@ from fashionai.datasets.readers.image_files import ImageFiles, is_image_name
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
 from fashionai.errors import ConfigError, DataError, shown
-from fashionai.families import FASHIONAI_TASKS, find_task, known_task
+from fashionai.families import FASHIONAI_TASKS, find_known_task, known_task
 from fashionai.files import csv_files
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
@@ -253,7 +253,7 @@ def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
             "expected Images/<task>/<file>"
         )
     try:
-        task = find_task(shown(task_name))
+        task = find_known_task(shown(task_name))
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
     return AttributeRow(image, task, label, where)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from fashionai.errors import ConfigError, DataError, shown
-from fashionai.families import find_task
+from fashionai.families import find_known_task
 from fashionai.files import csv_files
 from fashionai.predictions.formats.base import (
     Format,
@@ -37,7 +37,7 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         check_fields(fields, COLUMNS, where)
         image, task_name, numbers = fields
         try:
-            task = find_task(shown(task_name))
+            task = find_known_task(shown(task_name))
         except ConfigError as error:
             raise DataError(f"{where}: {error}") from None
         values = numbers.split(";")
