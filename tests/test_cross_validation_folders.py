@@ -55,7 +55,7 @@ REFUSED = [
     ),
     (
         ["--folds", IMAGES + 1],
-        f"{PANT}: {IMAGES} images are too few for {IMAGES + 1} folds. Give fewer --folds",
+        f"{PANT}: too few images for {IMAGES + 1} folds: {IMAGES}. Give fewer --folds",
     ),
 ]
 

@@ -24,6 +24,7 @@ from fashionai.errors import (
     DataError,
     FashionAIError,
     RunStoppedError,
+    counted,
     printable,
     shown,
 )
@@ -123,7 +124,7 @@ def root(context: click.Context) -> None:
     if count > 1:
         shared = ", ".join(SHARED_COMMANDS)
         raise ConfigError(
-            f"{name}: was started in {count:,} processes, which do not share its work",
+            f"{name}: was started in {counted(count, 'process')}, which do not share its work",
             f"Start one process; these share their work: {shared}",
         )
 

@@ -152,7 +152,7 @@ def command(
             plan = without_bad_images(plan, progress_bar, leave_out, parts)
         if current_place().is_first:
             _print_plan(plan, layout)
-        with progress_bar(f"{settings.crops} crops", plan.images) as advance:
+        with progress_bar(counted(settings.crops, "crop"), plan.images) as advance:
             rows = write_planned(plan, out, chosen.contexts, parts, progress=advance, **options)
     if current_place().is_first:
         click.echo(f"{out}: {counted(rows, 'row')}")

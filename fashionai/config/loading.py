@@ -15,7 +15,7 @@ from fashionai.config.augmentations import AUGMENTATIONS, Step
 from fashionai.config.models import Config, DataConfig
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
-from fashionai.errors import ConfigError, nearest, shown, shown_value
+from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
 from fashionai.families import find_known_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
 from fashionai.files.paths import PathLike
@@ -82,8 +82,7 @@ def _listed(name: str, problems: Sequence[str], found: Sequence[ErrorDetails]) -
     lines += [_describe(details) for details in found[: MOST_PROBLEMS - len(lines)]]
     if total > len(lines):
         lines.append(f"and {total - len(lines):,} more")
-    count = f"{total:,} errors" if total > 1 else "1 error"
-    return "\n  ".join([f"{name}: {count} in the configuration", *lines])
+    return "\n  ".join([f"{name}: {counted(total, 'error')} in the configuration", *lines])
 
 
 def save_config(config: Config, path: Path) -> None:

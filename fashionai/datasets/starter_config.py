@@ -288,7 +288,7 @@ def _choose_weights(survey: Survey) -> tuple[str, str]:
     ratio = survey.counts[largest] / survey.counts[smallest]
     names = [" ".join(survey.task.classes[index].split())[:30] for index in (largest, smallest)]
     empty = int((survey.counts == 0).sum())
-    without = f"; {empty} without images" if empty else ""
+    without = f"; {counted(empty, 'class')} without images" if empty else ""
     if ratio == 1:
         subject = "Every class with images" if empty else "Every class"
         return "none", f"{subject} has {counted(survey.counts[largest], 'image')}{without}."

@@ -8,6 +8,7 @@ from typing import Optional, Union
 
 import numpy as np
 
+from fashionai.errors import counted
 from fashionai.metrics import precisions, recalls
 from fashionai.runs import Run
 from fashionai.tasks import Task
@@ -143,7 +144,7 @@ def task_lines(task: Task, state: str) -> list[str]:
     names = ", ".join(dict.fromkeys((task.name, *task.aliases)))
     classes = ", ".join(task.classes)
     wrapped = textwrap.wrap(classes, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    return [f"{names}: {len(task.classes)} classes, {state}", *wrapped]
+    return [f"{names}: {counted(len(task.classes), 'class')}, {state}", *wrapped]
 
 
 def run_table(runs: Sequence[Run]) -> str:
@@ -157,7 +158,7 @@ def run_table(runs: Sequence[Run]) -> str:
         metrics = run.metrics
         is_known = run.folder.classes_file.is_file()
         names = [task.short_name for task in run.tasks] if is_known else ["?"]
-        tasks = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} tasks"
+        tasks = ", ".join(names) if len(names) <= MOST_NAMES else counted(len(names), "task")
         best = metrics.get("best", {})
         finished = "*" if metrics.get("finished") else ""
         cells = [tasks, f"{metrics.get('epochs', 0)}{finished}"]

@@ -196,7 +196,7 @@ def test_a_process_that_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, missing: str
 ) -> None:
     monkeypatch.setenv(meeting.PATIENCE_VARIABLE, "0.3")
-    with pytest.raises(ConfigError, match=f"waited 0 seconds for {missing} of 2 processes"):
+    with pytest.raises(ConfigError, match=f"waited 0 s for {missing} of 2 processes"):
         Meeting(tmp_path, Place(rank, 2, rank)).begin()
 
 

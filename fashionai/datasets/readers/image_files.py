@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai.errors import DataError, shown
+from fashionai.errors import DataError, counted, shown
 from fashionai.files.names import (
     SYSTEM_FOLDERS,
     comparable,
@@ -262,9 +262,8 @@ def note_on_other_files(others: Sequence[str]) -> list[str]:
         return []
     more = ", ..." if len(others) > 3 else ""
     names = ", ".join(others[:3]) + more
-    if len(others) == 1:
-        return [f"1 file skipped because it is not an image: {names}"]
-    return [f"{len(others):,} files skipped because they are not images: {names}"]
+    reason = "it is not an image" if len(others) == 1 else "they are not images"
+    return [f"{counted(len(others), 'file')} skipped because {reason}: {names}"]
 
 
 def _is_folder(path: Path) -> bool:

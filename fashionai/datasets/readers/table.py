@@ -36,7 +36,7 @@ from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS, settle_spli
 from fashionai.datasets.readers.header import is_column_numbers, is_header, note_on_header
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest, shown
+from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.files.names import comparable
 from fashionai.tasks import Task
 
@@ -134,7 +134,7 @@ def _note_on_columns(csv_file: Path, first: Sequence[str], columns: TableColumns
     if columns.label is not None:
         labels = f"labels in {named(columns.label)}"
     else:
-        labels = f"one-hot labels in {len(columns.classes)} columns: " + listed(
+        labels = f"one-hot labels in {counted(len(columns.classes), 'column')}: " + listed(
             list(columns.classes.values())
         )
     return f"{csv_file}: paths in {named(columns.path)}, {labels}"

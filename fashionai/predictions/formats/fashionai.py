@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
-from fashionai.errors import ConfigError, DataError, shown
+from fashionai.errors import ConfigError, DataError, counted, shown
 from fashionai.families import find_known_task
 from fashionai.files import csv_files
 from fashionai.predictions.formats.base import (
@@ -43,7 +43,7 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         values = numbers.split(";")
         if len(values) != len(task.classes):
             raise DataError(
-                f"{where}: found {len(values)} probabilities, "
+                f"{where}: found {counted(len(values), 'probability')}, "
                 f"expected {len(task.classes)} for {task.name}"
             )
         yield PredictedRow(image, task, parse_distribution(values, where)), where
