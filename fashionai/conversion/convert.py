@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fashionai.conversion.extra_layers import EXTRA_LAYERS
-from fashionai.conversion.names import Layout, layouts
+from fashionai.conversion.layouts.registry import layouts
+from fashionai.conversion.names import Layout
 from fashionai.errors import WeightsError
 from fashionai.normalization import Channels
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 
@@ -18,7 +19,11 @@ class PublishedWeights:
     the repository ``timm/<name>`` on the Hugging Face hub, or a file name of
     torchvision, which contains the first eight digits of the file's SHA-256.
 
-    The input is ``(x - mean) / std`` for RGB values x in [0, 1].
+    The input is ``(x - mean) / std`` for RGB values x in [0, 1]. ``pixels`` is the side
+    of the square images that the network was trained with. For its published accuracy
+    an image is resized with ``interpolation`` so that the middle ``crop_fraction`` of the
+    short side has ``pixels`` pixels. ``top1`` is that accuracy, in [0, 1]; None if
+    unknown. ``licence`` is an SPDX identifier, or empty if unknown.
     """
 
     model: str
@@ -26,6 +31,11 @@ class PublishedWeights:
     name: str
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
+    pixels: int = 224
+    crop_fraction: float = 0.875
+    interpolation: str = "bilinear"
+    top1: Optional[float] = None
+    licence: str = ""
 
 
 def published_weights(model: str) -> list[PublishedWeights]:

@@ -1,4 +1,4 @@
-"""Building networks by name: those of the Gluon and GluonCV model zoos, and small_nets.
+"""Building networks by name: those of the Gluon and GluonCV model zoos, and our own.
 
 Networks of a zoo differ from its stock networks only in the number of classes and in
 layers without parameters: saved parameters load into the stock network.
@@ -18,8 +18,9 @@ from fashionai.errors import ConfigError, WeightsError, first_line
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
+from fashionai.models.networks.options import NetworkOptions
+from fashionai.models.networks.registry import NETWORKS, WITH_DROP_PATH
 from fashionai.models.parameter_files import check_fit, check_names, read_parameters
-from fashionai.models.small_nets import SMALL_NETS
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -37,7 +38,7 @@ NOT_CLASSIFIERS = re.compile(
 
 def network_names() -> list[str]:
     """The names of all image classifiers that build_network accepts."""
-    return sorted({*_gluon_names(), *_gluoncv_names(), *SMALL_NETS})
+    return sorted({*_gluon_names(), *_gluoncv_names(), *NETWORKS})
 
 
 def build_network(
@@ -45,18 +46,19 @@ def build_network(
     classes: int,
     crop: int,
     pretrained: Optional[Path] = None,
+    *,
     init_magnitude: float = 3.0,
+    drop_path: float = 0.0,
 ) -> Any:
     """Build a network on the CPU, from ``(B, 3, crop, crop) float32`` to logits ``(B, classes)``.
 
     The parameters are initialised with Xavier of magnitude ``init_magnitude``. If
-    ``pretrained`` is given, load_pretrained then loads this .params file. Raises
-    ConfigError for an unknown name or an unsupported crop, WeightsError for weights
-    that do not fit the network.
+    ``pretrained`` is given, load_pretrained then loads this .params file. ``drop_path`` is
+    that of NetworkOptions; it changes training alone. Raises ConfigError for an unknown
+    name, an unsupported crop and a ``drop_path`` of a network without one, WeightsError for
+    weights that do not fit the network.
     """
-    network = _stock_network(name, classes)
-    if name not in SMALL_NETS:
-        pool_globally(network)
+    network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
     try:
         _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
@@ -160,9 +162,26 @@ def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
     set_parameters(network, weights)
 
 
-def _stock_network(name: str, classes: int) -> Any:
-    if name in SMALL_NETS:
-        return SMALL_NETS[name](classes)
+def _stock_network(name: str, options: NetworkOptions) -> Any:
+    if name in NETWORKS:
+        _check_drop_path(name, options.drop_path)
+        return NETWORKS[name](options)
+    network = _zoo_network(name, options.classes)
+    _check_drop_path(name, options.drop_path)
+    pool_globally(network)
+    return network
+
+
+def _check_drop_path(name: str, drop_path: float) -> None:
+    if drop_path and name not in WITH_DROP_PATH:
+        raise ConfigError(
+            f"model.drop_path: {drop_path:g} has no effect on {name}, which leaves out no "
+            "residual branches",
+            "Set it to 0 or choose another model.name",
+        )
+
+
+def _zoo_network(name: str, classes: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if name in _gluon_names():

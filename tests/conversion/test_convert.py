@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fashionai.conversion.convert import convert, to_torch
-from fashionai.conversion.names import LAYOUTS, expand, layouts
+from fashionai.conversion.layouts.registry import LAYOUTS, layouts
+from fashionai.conversion.names import expand
 from fashionai.errors import WeightsError
 from tests.conversion import naive_forward
 from tests.support.networks import answers, shapes, stock_network, with_parameters

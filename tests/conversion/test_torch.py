@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert, to_torch
-from fashionai.conversion.names import LAYOUTS, layouts
+from fashionai.conversion.layouts.registry import LAYOUTS, layouts
 from fashionai.conversion.published import PUBLISHED_WEIGHTS
 from tests.support.networks import answers, shapes, with_parameters
 

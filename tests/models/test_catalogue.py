@@ -11,7 +11,7 @@ import pytest
 from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.catalogue import CATALOGUE, find_networks
-from fashionai.models.small_nets import SMALL_NETS
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.models.zoo import build_network, network_names
 from fashionai.weights.sources import zoo_hashes
 
@@ -90,7 +90,7 @@ def test_every_network_is_listed_once() -> None:
     assert len(BY_NAME) == len(CATALOGUE)
     assert BY_NAME.keys() <= set(network_names())
     assert not [n for n in set(network_names()) - BY_NAME.keys() if not LEFT_OUT.search(n)]
-    assert SMALL_NETS.keys() <= BY_NAME.keys()
+    assert NETWORKS.keys() <= BY_NAME.keys()
 
 
 def test_weights_are_those_that_are_downloaded() -> None:

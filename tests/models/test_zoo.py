@@ -10,7 +10,7 @@ import pytest
 from fashionai.errors import FashionAIError
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.forward import Forward
-from fashionai.models.small_nets import TiledConv2D
+from fashionai.models.networks.small import TiledConv2D
 from fashionai.models.views import softmax
 from fashionai.models.zoo import build_network, load_parameters, network_names
 
@@ -110,6 +110,17 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(FashionAIError, match=r"\.params: (not a \.params file|no such file)"):
             load()
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "resnet18_v2"])
+def test_drop_path_is_refused_where_no_branch_is_left_out(name: str) -> None:
+    build_network(name, 6, 64, drop_path=0.0)
+    with pytest.raises(FashionAIError) as error:
+        build_network(name, 6, 64, drop_path=0.1)
+    assert str(error.value) == (
+        f"model.drop_path: 0.1 has no effect on {name}, which leaves out no residual branches. "
+        "Set it to 0 or choose another model.name"
+    )
 
 
 def test_unknown_names_and_impossible_crops_are_errors_of_one_line() -> None:

@@ -15,7 +15,7 @@ from fashionai.families import expand_tasks
 from fashionai.frameworks.devices import Device
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import MAYBE, NO, YES
-from fashionai.models.small_nets import TutorialNet
+from fashionai.models.networks.small import TutorialNet
 from fashionai.pipeline.loader import Batch
 from fashionai.tasks import columns_of
 from fashionai.training.learner import Learner

@@ -14,7 +14,9 @@ from typing import Any
 
 from fashionai.cli import main
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.small_nets import SMALL_NETS, TutorialNet
+from fashionai.models.networks.options import of_classes
+from fashionai.models.networks.registry import NETWORKS
+from fashionai.models.networks.small import TutorialNet
 from fashionai.training import trainer
 
 mx = import_mxnet()
@@ -50,7 +52,7 @@ def normalised(classes: int) -> Any:
 
 
 if __name__ == "__main__":
-    SMALL_NETS.update(plain=plain, normalised=normalised)
+    NETWORKS.update(plain=of_classes(plain), normalised=of_classes(normalised))
     arguments = sys.argv[1:]
     rank = os.environ.get("RANK", "0")
     Path(f"pid-{rank}").write_text(str(os.getpid()))

@@ -16,7 +16,8 @@ from fashionai.config import load_config
 from fashionai.errors import FashionAIError
 from fashionai.files.locks import LOCK_FILE
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.small_nets import SMALL_NETS
+from fashionai.models.networks.options import NetworkOptions, of_classes
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Loader, shuffled_indices
 from fashionai.runs import Run, create_run
@@ -85,7 +86,7 @@ def test_two_devices_give_the_parameters_of_one(
     prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(prepared)
-    monkeypatch.setitem(SMALL_NETS, "plain_cnn", plain_cnn)
+    monkeypatch.setitem(NETWORKS, "plain_cnn", of_classes(plain_cnn))
     config = write_config(prepared, network="plain_cnn", epochs=2, lr=0.01)
     ends = []
     for contexts, batch_size in (([mx.cpu()], 16), ([mx.cpu(0), mx.cpu(1)], 8)):
@@ -226,7 +227,7 @@ def test_resuming_does_not_need_the_pretrained_weights(
 ) -> None:
     monkeypatch.chdir(prepared)
     weights = prepared / "given.params"
-    network = SMALL_NETS["small_cnn"](1000)
+    network = NETWORKS["small_cnn"](NetworkOptions(1000))
     network.initialize()
     network(mx.nd.zeros((1, 3, 32, 32)))
     network.save_parameters(str(weights))

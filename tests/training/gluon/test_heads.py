@@ -17,7 +17,8 @@ from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import SCORE_NAMES
-from fashionai.models.small_nets import SMALL_NETS
+from fashionai.models.networks.options import of_classes
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
 from fashionai.predictions.predict import Request, predict
@@ -207,7 +208,7 @@ def test_a_mixed_step_has_the_losses_of_both_rows(
     monkeypatch: pytest.MonkeyPatch, devices: int, loss: str
 ) -> None:
     """Also across heads; each device mixes its own part of the batch."""
-    monkeypatch.setitem(SMALL_NETS, "linear", linear)
+    monkeypatch.setitem(NETWORKS, "linear", of_classes(linear))
     learner = small_learner("model.name=linear", f"loss.{loss}=1.0", contexts=devices)
     weight = next(iter(learner.network.collect_params().values())).data(mx.cpu(0)).asnumpy()
     train = learner.train

@@ -10,7 +10,8 @@ import pytest
 
 from fashionai.errors import RunError
 from fashionai.frameworks.torch import import_torch
-from fashionai.models.small_nets import SMALL_NETS
+from fashionai.models.networks.options import of_classes
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.learner import Learner
 from tests.support.learners import (
@@ -59,7 +60,7 @@ def make_pair(folder: Path, *overrides: str) -> Pair:
 @pytest.mark.parametrize("name", CASES)
 def test_both_learn_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Losses, correct predictions, weights, statistics, averages: equal but for rounding."""
-    monkeypatch.setitem(SMALL_NETS, "smooth", smooth_net)
+    monkeypatch.setitem(NETWORKS, "smooth", of_classes(smooth_net))
     pair = make_pair(tmp_path, "model.name=smooth", *CASES[name])
     begun = pair.gluon.parameters()
     assert_close(begun, pair.torch.parameters(), 0)

@@ -9,7 +9,8 @@ import pytest
 
 from fashionai.config.models import OptimizerConfig
 from fashionai.frameworks.torch import import_torch
-from fashionai.models.small_nets import SMALL_NETS
+from fashionai.models.networks.options import of_classes
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.training.schedules import learning_rate, momentum
 from fashionai.training.torch.optimizers import Optimizer
 from tests.support.learners import (
@@ -96,7 +97,7 @@ def test_steps_are_those_of_mxnet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """With weight decay and a faster output layer; parameters and states within 1e-5."""
-    monkeypatch.setitem(SMALL_NETS, "plain", plain_net)
+    monkeypatch.setitem(NETWORKS, "plain", of_classes(plain_net))
     config = make_config(
         tmp_path, "model.name=plain", "optimizer.head_lr_factor=3", *OPTIMIZERS[name]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fashionai.frameworks.mxnet import import_mxnet
@@ -142,11 +142,3 @@ def covers_alexnet(classes: int) -> Any:
         ],
         classes,
     )
-
-
-SMALL_NETS: dict[str, Callable[[int], Any]] = {
-    "small_cnn": SmallCNN,
-    "logos_cnn": logos_cnn,
-    "covers_lenet": covers_lenet,
-    "covers_alexnet": covers_alexnet,
-}

@@ -1,0 +1,1 @@
+"""Layer names of each family in PyTorch libraries; registry has them all."""
