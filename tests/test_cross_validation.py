@@ -359,7 +359,7 @@ def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     assert fashionai("predict", "--out", "none.csv", "--run", stopped) == 2
     assert capsys.readouterr().err == (
         "Error: runs/stopped/fold-2: this fold is not finished. "
-        "Go on with: fashionai cross-validate --run runs/stopped --resume\n"
+        "Resume with: fashionai cross-validate --run runs/stopped --resume\n"
     )
     assert fashionai("train", "--run", stopped / "fold-2", "--resume") == 0
 

@@ -90,7 +90,7 @@ Examples:
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace an existing file that is no earlier result of this command, and discard finished "
+    help="Replace an existing file that this command did not write, and discard finished "
     "parts of an interrupted prediction.",
 )
 @prediction_options

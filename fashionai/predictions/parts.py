@@ -152,7 +152,7 @@ def _begin(
     if resume and (found or (_count_parts(folder) and not _differences(folder, description))):
         _check_same(folder, description)
         if found:
-            log.info("%s: goes on with %s", folder, counted(found, "finished part"))
+            log.info("%s: resumes with %s", folder, counted(found, "finished part"))
     else:
         remove_parts(folder, keep=LOCK_FILE)
     write_json(folder / DESCRIPTION_FILE, dict(description))

@@ -194,7 +194,7 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
             if not Run(fold).is_finished:
                 raise RunError(
                     f"{fold}: this fold is not finished",
-                    f"Go on with: fashionai cross-validate --run {path} --resume",
+                    f"Resume with: fashionai cross-validate --run {path} --resume",
                 )
         folders += folds or [RunFolder(path)]
     distinct = {folder.path.resolve(): folder for folder in folders}
@@ -238,7 +238,9 @@ def check_consistent_classes(tasks: Sequence[Task]) -> None:
     names = [task.name for task in dict.fromkeys(tasks)]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise RunError(f"{doubled[0]}: the runs know it with different classes", "Name one --run")
+        raise RunError(
+            f"{doubled[0]}: the runs were trained with different classes", "Name one --run"
+        )
 
 
 def best_finished_runs(tasks: Sequence[Task], candidates: Sequence[Run]) -> dict[Task, list[Run]]:

@@ -294,7 +294,7 @@ def test_an_earlier_export_is_replaced_and_nothing_else_is_touched(
     assert names() == ["mine.txt", "model-0000.params", "model-symbol.json", "model.json"]
     (out / "model.onnx").write_bytes(b"mine")
     assert export("onnx") == 2
-    assert "model.onnx: is no part of the earlier export there" in capsys.readouterr().err
+    assert "model.onnx: is not part of the earlier export there" in capsys.readouterr().err
     assert (out / "model.onnx").read_bytes() == b"mine"
     assert (out / "mine.txt").read_text() == "mine"
     assert json.loads((out / "model.json").read_text())["format"] == "gluon"

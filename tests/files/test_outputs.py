@@ -101,7 +101,7 @@ def test_what_is_no_regular_file_is_refused() -> None:
         "is a folder, expected the name of a file"
     )
     assert refusal(Path("pipe"), TABLE, overwrite=True).endswith(
-        "is no regular file, so it is not replaced"
+        "is not a regular file, so it is not replaced"
     )
     assert "no regular file" in refusal(Path("/dev/null"), TABLE, overwrite=True)
 

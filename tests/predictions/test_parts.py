@@ -94,7 +94,7 @@ def test_a_prediction_that_was_killed_goes_on(
     assert computed == [4, 4, 2]
     assert len(before) == 2
     assert not FOLDER.exists()
-    assert f"{FOLDER}: goes on with 2 finished parts" in capsys.readouterr().out
+    assert f"{FOLDER}: resumes with 2 finished parts" in capsys.readouterr().out
 
 
 def test_without_resume_nothing_is_used(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +116,7 @@ def test_a_restart_goes_on(
     monkeypatch.setenv(variable, "1")
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
     assert same()
-    assert "goes on with 2 finished parts" in capsys.readouterr().out
+    assert "resumes with 2 finished parts" in capsys.readouterr().out
 
 
 def other_questions() -> None:

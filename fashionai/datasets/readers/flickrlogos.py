@@ -67,8 +67,8 @@ def read_logos(data: Path, task: Task = LOGOS, *, no_logo_share: float = 0.5) ->
     moved = round(no_logo_share * len(lists[VAL_NO_LOGO_LIST]))
     if no_logo_share and not moved:
         raise ConfigError(
-            f"no_logo_share: found {no_logo_share}, "
-            f"which is none of {counted(len(lists[VAL_NO_LOGO_LIST]), 'image')}",
+            f"no_logo_share: {no_logo_share} of "
+            f"{counted(len(lists[VAL_NO_LOGO_LIST]), 'image')} is less than one image",
             "Give a larger share, or 0 to train on the brands only",
         )
     if not no_logo_share:
