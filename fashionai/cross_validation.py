@@ -26,6 +26,7 @@ from fashionai.errors import (
 )
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.paths import PathLike
 from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.fold_plan import Folds, FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
@@ -81,12 +82,12 @@ class CrossValidation:
         contexts: Devices to train and predict on.
 
     Example:
-        >>> cross_validation = fashionai.CrossValidation(Path("runs/skirt-folds"))
+        >>> cross_validation = fashionai.CrossValidation("runs/skirt-folds")
         >>> scores = json.loads(cross_validation.scores_file.read_text())
     """
 
-    def __init__(self, path: Path, contexts: Sequence[Any] = ()) -> None:
-        self.path = path
+    def __init__(self, path: PathLike, contexts: Sequence[Any] = ()) -> None:
+        self.path = path = Path(path)
         self.contexts = list(contexts)
         self.settings_file = path / CROSS_VALIDATION_FILE
         self.config_file = path / BASE_CONFIG_FILE

@@ -41,7 +41,7 @@ def log_data(config: Config, train: Samples, val: Samples) -> None:
     for head, task in enumerate(val.tasks):
         log.info(
             "%s: %s, %s, %s",
-            *(task.name, counted(len(task.classes), "class", "classes")),
+            *(task.name, counted(len(task.classes), "class")),
             counted(len(train.of_task(head)), "training image"),
             counted(len(val.of_task(head)), "validation image"),
         )

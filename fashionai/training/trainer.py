@@ -76,7 +76,7 @@ class Trainer:
 
     Example:
         >>> trainer = fashionai.Trainer(fashionai.load_config("skirt"), fashionai.contexts())
-        >>> metrics = trainer.fit(fashionai.create_run(Path("runs/skirt")))
+        >>> metrics = trainer.fit(fashionai.create_run("runs/skirt"))
     """
 
     run: RunFolder

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import urljoin
 
 from fashionai.conversion.published import PublishedWeights, published_weights
-from fashionai.errors import WeightsError
+from fashionai.errors import WeightsError, counted
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import find_network
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
@@ -243,7 +243,7 @@ def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as source:
             size, limit = opened.getinfo(member).file_size, archive.stat().st_size * MOST_UNPACKED
             if size > limit:
-                raise WeightsError(f"{Path(member).name} would unpack to {size:,} bytes")
+                raise WeightsError(f"{Path(member).name} would unpack to {counted(size, 'byte')}")
             with open(unpacked, "wb") as written:
                 shutil.copyfileobj(source, written)
     except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zlib.error):
