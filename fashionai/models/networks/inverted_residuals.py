@@ -93,7 +93,8 @@ class SqueezeExcitation(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803 - Gluon's name
         """The scaled feature maps."""
-        mean = F.Pooling(x, global_pool=True, pool_type="avg")
+        # Quantization needs a kernel, which global pooling ignores.
+        mean = F.Pooling(x, kernel=(1, 1), global_pool=True, pool_type="avg")
         factors = self.expand(self._activation(F, self.reduce(mean)))
         return F.broadcast_mul(x, F.Activation(factors, act_type="sigmoid"))
 
