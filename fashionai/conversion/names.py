@@ -22,7 +22,8 @@ class Layout:
     ``library`` and ``network`` are the library and its name of the network.
     ``layers`` maps Gluon's layer names to the library's. ``output`` is Gluon's name
     of the output layer. ``output_rank`` is the number of axes of the output layer's
-    weights in the library: 2 for a dense layer, 4 for a 1x1 convolution.
+    weights in the library: 2 for a dense layer, 4 for a 1x1 convolution. The kernels of
+    ``rotated`` networks are those of the library rotated by 180 degrees.
     """
 
     library: str
@@ -30,6 +31,7 @@ class Layout:
     layers: dict[str, str]
     output: str = "output"
     output_rank: int = 2
+    rotated: bool = False
 
 
 def expand(pattern: str) -> list[str]:

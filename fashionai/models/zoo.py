@@ -191,7 +191,7 @@ def _check_drop_path(name: str, drop_path: float) -> None:
         raise ConfigError(
             f"model.drop_path: {drop_path:g} has no effect on {name}, which leaves out no "
             "residual branches",
-            "Set it to 0 or choose another model.name",
+            f"Set it to 0 or choose another model.name, for instance {next(iter(WITH_DROP_PATH))}",
         )
 
 
