@@ -58,8 +58,8 @@ def build_network(
     name, an unsupported crop and a ``drop_path`` of a network without one, WeightsError for
     weights that do not fit the network.
     """
-    network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
     try:
+        network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
         _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
         raise ConfigError(

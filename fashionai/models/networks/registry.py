@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from fashionai.models.networks import small
+from fashionai.models.networks import convnext, small, vit
 from fashionai.models.networks.options import Builder, of_classes
 
 # Networks that leave out residual branches in training, as NetworkOptions.drop_path says.
-WITH_DROP_PATH: dict[str, Builder] = {}
+WITH_DROP_PATH: dict[str, Builder] = {
+    **convnext.BUILDERS,
+    **vit.BUILDERS,
+}
 
 NETWORKS: dict[str, Builder] = {
     "small_cnn": of_classes(small.SmallCNN),
