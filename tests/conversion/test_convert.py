@@ -27,9 +27,12 @@ def torch_tensors(model: str, layout, shapes, seed: int = 0) -> dict[str, np.nda
     tensors = {}
     for name, shape in shapes.items():
         layer, _, suffix = name.rpartition(".")
-        if layer not in layout.layers:
+        if name in layout.parameters:
+            source = layout.parameters[name]
+        elif layer in layout.layers:
+            source = f"{layout.layers[layer]}.{SUFFIXES.get(suffix, suffix)}"
+        else:
             continue
-        source = f"{layout.layers[layer]}.{SUFFIXES.get(suffix, suffix)}"
         if suffix in ("gamma", "running_var"):
             values = rng.uniform(0.5, 1.5, shape)
         else:
@@ -52,8 +55,8 @@ def test_patterns() -> None:
 @pytest.mark.parametrize(("model", "layout"), ALL_LAYOUTS)
 def test_every_tensor_is_used_once_and_comes_back(model: str, layout) -> None:
     """No two of Gluon's layers share a tensor, none goes without, and none is left."""
-    names = list(layout.layers.values())
-    assert None not in [*names, *layout.layers]
+    names = [*layout.layers.values(), *layout.parameters.values()]
+    assert None not in [*names, *layout.layers, *layout.parameters]
     assert len(set(names)) == len(names)
     tensors = torch_tensors(model, layout, smaller(model))
     parameters = convert(model, tensors, smaller(model))
@@ -65,14 +68,17 @@ def test_every_tensor_is_used_once_and_comes_back(model: str, layout) -> None:
     assert {value.dtype for value in back.tensors.values()} == {np.dtype(np.float32)}
     np.testing.assert_allclose((back.mean, back.std), (MEAN, STD), rtol=1e-6)
     renamed = {layout.layers[layer]: name for layer, name in first.layers.items()}
+    singles = {layout.parameters[name]: tensor for name, tensor in first.parameters.items()}
+
+    def name_in_first(name: str) -> str:
+        layer, _, suffix = name.rpartition(".")
+        return singles.get(name) or f"{renamed[layer]}.{suffix}"
+
     if model == "mobilenetv2_1.0":
         assert not back.tensors.pop("classifier.1.bias").any()
-    assert back.tensors.keys() == {
-        f"{renamed[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}" for name in tensors
-    }
+    assert back.tensors.keys() == {name_in_first(name) for name in tensors}
     for name, tensor in tensors.items():
-        layer, _, suffix = name.rpartition(".")
-        found = back.tensors[f"{renamed[layer]}.{suffix}"]
+        found = back.tensors[name_in_first(name)]
         # What the offset of a ResNet v2 has passed through is rounded.
         np.testing.assert_allclose(found.reshape(tensor.shape), tensor, rtol=1e-6, atol=1e-5)
 

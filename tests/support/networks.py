@@ -13,6 +13,8 @@ from fashionai.config.models import ModelConfig
 from fashionai.families import expand_tasks
 from fashionai.files import write_json
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
+from fashionai.models.networks.options import NetworkOptions
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.models.zoo import build_network
 from fashionai.runs import Run, create_run
 from fashionai.tasks import tasks_to_json
@@ -21,7 +23,9 @@ mx = import_mxnet()
 
 
 def stock_network(model: str, classes: int = 1000) -> Any:
-    """A network of GluonCV's or Gluon's own zoo, all shapes known for crops of 224 pixels."""
+    """A stock network of a zoo or of this project, all shapes known for crops of 224 pixels."""
+    if model in NETWORKS:
+        return NETWORKS[model](NetworkOptions(classes))
     zoo = import_gluoncv().model_zoo if model.endswith("_v1b") else mx.gluon.model_zoo.vision
     network = zoo.get_model(model, classes=classes)
     network.infer_shape(mx.nd.zeros((1, 3, 224, 224)))
