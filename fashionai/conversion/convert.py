@@ -194,11 +194,13 @@ def _to_float32(name: str, tensor: np.ndarray, shape: tuple[int, ...]) -> np.nda
     The shapes of a dense layer and of the equivalent convolution are converted into
     each other. Raises WeightsError for another shape or values that are not finite.
     """
-    free = shape.index(-1) if -1 in shape[: tensor.ndim] else len(shape)
-    expected = (*shape[:free], *tensor.shape[free : free + 1], *shape[free + 1 :])
+    free = shape.index(-1) if -1 in shape else -1
+    expected = shape
+    if 0 <= free < tensor.ndim:
+        expected = (*shape[:free], tensor.shape[free], *shape[free + 1 :])
     dense = {tensor.ndim, len(expected)} == {2, 4} and tensor.shape[0] == expected[0]
     if tensor.shape != expected and not (dense and tensor.size == np.prod(expected)):
-        text = str(shape).replace("-1", "tokens" if free else "classes")
+        text = str(shape).replace("-1", "tokens" if free > 0 else "classes")
         raise WeightsError(f"{name} has shape {tensor.shape}, expected {text}")
     with np.errstate(over="ignore"):
         values = np.array(tensor, np.float32).reshape(expected)

@@ -110,9 +110,7 @@ def test_outputs_are_those_of_pytorch(
 
 @pytest.mark.parametrize("side", [160, 384])
 @pytest.mark.parametrize("model", ["convnext_atto", "convnext_tiny", "vit_tiny", "deit3_small"])
-def test_outputs_at_another_size(
-    model: str, side: int, images: np.ndarray, tmp_path: Path
-) -> None:
+def test_outputs_at_another_size(model: str, side: int, images: np.ndarray, tmp_path: Path) -> None:
     """Weights made for 224 pixels: both libraries interpolate position embeddings."""
     layout = layouts(model)[0]
     weights, pictures, expected = (tmp_path / name for name in ("weights", "in.npy", "out.npy"))

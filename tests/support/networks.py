@@ -96,7 +96,7 @@ def disturb_normalisation(parameters: Path) -> None:
     rng = np.random.default_rng(0)
     weights = mx.nd.load(str(parameters))
     for name, values in weights.items():
-        if name.endswith(("gamma", "running_var")):
+        if name.endswith(("gamma", "scale", "running_var")):
             weights[name] = mx.nd.array(rng.uniform(0.5, 1.5, values.shape))
         elif name.endswith(("beta", "running_mean")):
             weights[name] = mx.nd.array(rng.normal(0, 0.2, values.shape))
