@@ -18,9 +18,9 @@ class Network(NamedTuple):
     ``pixels`` is the side of the images that the network was made for.
     ``parameters`` is the number of values in all arrays, including the statistics
     of batch normalisation. ``operations`` is the number of multiply-accumulates of
-    convolutions, dense layers and the products of attention for one image of this size. Both are for 1,000
-    classes, with these exceptions: 10 for small_cnn and the networks for CIFAR-10,
-    33 for logos_cnn, 2 for covers_lenet and covers_alexnet.
+    convolutions, dense layers and the products of attention for one image of this
+    size. Both are for 1,000 classes, with these exceptions: 10 for small_cnn and the
+    networks for CIFAR-10, 33 for logos_cnn, 2 for covers_lenet and covers_alexnet.
 
     ``weights`` is the beginning of the SHA-1 of the zoo's published weights, empty
     if there are none. ``top1`` is the published ImageNet accuracy of these weights,

@@ -122,8 +122,8 @@ def load_pretrained(network: Any, file: Path) -> None:
 
     The output layer keeps its values if the file has none for it, or if the file has
     another number of classes. Position embeddings for another size of images are
-    interpolated. All shapes of ``network`` must be known. Raises WeightsError, which names the parameter, if any other parameter is missing,
-    unknown or of another shape.
+    interpolated. All shapes of ``network`` must be known. Raises WeightsError, which
+    names the parameter, if any other parameter is missing, unknown or of another shape.
     """
     weights = with_positions(file, read_parameters(file), parameter_shapes(network))
     parameters = network._collect_params_with_prefix()
