@@ -51,8 +51,9 @@ def convert(
 
     ``shapes`` are the parameter shapes of the Gluon network for crops of 224 pixels,
     by the names of ``_collect_params_with_prefix``. The number of classes and the number
-    of tokens of a position embedding are taken from the tensors. The result has no output layer if the tensors have none, or if
-    theirs has a bias that is not zero and Gluon's has no bias.
+    of tokens of a position embedding are taken from the tensors. The result has no output
+    layer if the tensors have none, or if theirs has a bias that is not zero and Gluon's
+    has no bias.
 
     Raises WeightsError, which names the tensor, if one is missing, unexpected, not
     finite or of another shape.
