@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.config import Config, load_config, save_config
+from fashionai.config import Config, load_config, reported_score, save_config
 from fashionai.datasets.prepared.folds import write_folds
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import (
@@ -45,6 +45,7 @@ from fashionai.runs import (
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
     MOST_FOLDS,
+    SCORES_FILE,
     Run,
     RunFolder,
     deciding_differences,
@@ -89,7 +90,7 @@ class CrossValidation:
         self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
         self.predictions_file = path / "out_of_fold.csv"
-        self.scores_file = path / "scores.json"
+        self.scores_file = path / SCORES_FILE
         self.plot_file = path / "curves.png"
 
     @property
@@ -159,7 +160,7 @@ class CrossValidation:
         count = len(self._begun_runs)
         configs = [self._fold_config(config, number) for number in range(1, count + 1)]
         runs = self._train_folds(configs)
-        draw_folds([run.folder for run in runs], self.plot_file, config.monitor)
+        draw_folds([run.folder for run in runs], self.plot_file, reported_score(config.monitor))
         held_out = [read_samples(fold_config, "val") for fold_config in configs]
         for run in runs:
             run.check_usable()

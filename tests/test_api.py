@@ -83,7 +83,7 @@ def test_known_tasks_are_prepared_by_name_or_from_what_was_read(fashionai_data: 
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"table": "labels.csv"},
+        {"table": pd.DataFrame({"path": ["a.jpg"], "label": ["x"]})},
         {"images": "images"},
         {"table": "labels.csv", "images": "images", "folders": "images"},
         {"folders": "images", "columns": {"path": "p"}},
@@ -134,6 +134,8 @@ def test_scores_are_those_of_the_command(inside: Path) -> None:
     assert command("evaluate", *arguments) == 0
     expected = json.loads(Path("scores.json").read_text())["tasks"]["birds"]
     assert scores["rows"] == expected.pop("n")
+    for name, (low, high) in expected.pop("intervals").items():
+        expected.update({f"{name}_low": low, f"{name}_high": high})
     assert scores.drop("rows").to_dict() == expected
 
 
@@ -177,7 +179,7 @@ def test_the_task_of_a_frame_has_the_name_in_its_column_or_the_given_one(inside:
     assert name(frame) == "birds"
     assert name(frame, task="birds") == "birds"
     assert name(nameless, task="owls") == "owls"
-    assert name(nameless) == "table"
+    assert name(nameless) == "predictions"
     nameless.to_csv("nameless.csv", index=False)
     assert name("nameless.csv") == "nameless"
     frame.to_csv("named.csv", index=False)

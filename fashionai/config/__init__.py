@@ -13,12 +13,15 @@ from fashionai.config.loading import (
     save_config,
 )
 from fashionai.config.models import (
+    LAST,
     Config,
     DataConfig,
     OptimizerConfig,
+    reported_score,
 )
 
 __all__ = [
+    "LAST",
     "Config",
     "DataConfig",
     "OptimizerConfig",
@@ -26,6 +29,7 @@ __all__ = [
     "dump_config",
     "known_keys",
     "load_config",
+    "reported_score",
     "resolve_config",
     "save_config",
 ]

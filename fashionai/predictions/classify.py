@@ -171,10 +171,11 @@ def _fetch(
 ) -> dict[str, Path]:
     """Download images into a folder; those that fail are left out, or raise DataError."""
     fetched = {}
-    with progress("fetching images", len(urls)) as advance:
+    # The bytes that arrive, not the images: there are few, and one alone may take long.
+    with progress("fetching images", 0, "B") as advance:
         for number, url in enumerate(urls):
             try:
-                data = fetch_image_bytes(url, limits, rng)
+                data = fetch_image_bytes(url, limits, rng, progress=advance)
             except DataError as error:
                 if leave_out is None:
                     raise
@@ -183,7 +184,6 @@ def _fetch(
                 fetched[url] = folder / str(number)
                 with named_errors(fetched[url]):
                     fetched[url].write_bytes(data)
-            advance(1)
     return fetched
 
 

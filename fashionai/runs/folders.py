@@ -23,6 +23,7 @@ CROSS_VALIDATION_FILE = "cross_validation.yaml"
 MOST_FOLDS = 1000
 FOLDS_FILE = "folds.csv"
 BASE_CONFIG_FILE = "config.base.yaml"
+SCORES_FILE = "scores.json"
 
 # Files that are written before config.yaml or cross_validation.yaml, which mark a run or a
 # cross-validation as begun.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import FashionAIError, RunError, closest
+from fashionai.errors import FashionAIError, RunError, closest, counted
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
 from fashionai.runs.recorded_weights import check_recorded
@@ -41,7 +41,7 @@ class Run:
 
     @classmethod
     def open(cls, path: Path) -> Run:
-        """The run in a folder, ready to predict.
+        """The run in a folder, ready to predict. A warning tells that it is unfinished.
 
         Args:
             path: Folder of the run.
@@ -59,6 +59,11 @@ class Run:
         """
         run = cls(RunFolder(path))
         run.check_usable()
+        if not run.is_finished:
+            log.warning(
+                "%s: unfinished, %s; the weights of epoch %s are used",
+                *(run, run.epochs_done, run.metrics.get("best_epoch", "?")),
+            )
         return run
 
     def __str__(self) -> str:
@@ -110,6 +115,22 @@ class Run:
     def is_finished(self) -> bool:
         """Whether all epochs have been trained, or the run stopped early."""
         return bool(self.metrics.get("finished"))
+
+    @property
+    def epochs_done(self) -> str:
+        """How many epochs have been trained, such as ``40 epochs`` or ``10 of 40 epochs``."""
+        done = int(self.metrics.get("epochs", 0))
+        return (
+            counted(done, "epoch") if self.is_finished else f"{done} of {self._all_epochs} epochs"
+        )
+
+    @property
+    def _all_epochs(self) -> str:
+        """The number of epochs of the configuration; ``?`` where that cannot be read."""
+        try:
+            return str(self.config.epochs)
+        except FashionAIError:
+            return "?"
 
     def check_usable(self) -> None:
         """Read the run; RunError unless it has weights to predict with."""

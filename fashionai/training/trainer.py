@@ -170,7 +170,7 @@ class Trainer:
             raise self.learner.failure(error) from error
 
     def _train(self, stop: StopRequest) -> None:
-        messages.log_data(self.train_samples, self.val_samples)
+        messages.log_data(self.config, self.train_samples, self.val_samples)
         steps_per_epoch = self.learner.batch_plan.steps_per_epoch
         messages.log_settings(self.config, self.run, steps_per_epoch, self._weights)
         if self._has_state:

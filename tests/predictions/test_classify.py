@@ -162,9 +162,9 @@ def test_files_of_a_folder_that_are_no_images_are_named_as_predict_names_them(
     line = f"{tmp_path}: 1 file skipped because it is not an image: notes.txt"
     run = ("--run", "runs/skirt", "--crops", "1")
     assert fashionai("predict", *run, "--questions", tmp_path, "--out", "named.csv") == 0
-    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert capsys.readouterr().err.splitlines().count(line) == 1
     assert fashionai("classify", *run, tmp_path) == 0
-    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert capsys.readouterr().err.splitlines().count(line) == 1
     for option in ("--csv", "--json"):
         assert fashionai("classify", *run, option, "-", tmp_path) == 0
         captured = capsys.readouterr()

@@ -16,6 +16,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import SCORE_NAMES
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.training.history import (
+    choose_best,
     find_best,
     is_finished,
     score_name,
@@ -91,6 +92,20 @@ def test_scores_of_one_task_among_several_count_by_their_direction() -> None:
     assert find_best(rows, "skirt.log_loss").row["epoch"] == 2
     assert score_name("skirt.log_loss") == "skirt log loss"
     assert score_name("map") == "mAP"
+
+
+def test_last_keeps_the_last_epoch_whatever_it_scores() -> None:
+    rows = make_rows([0.9, 0.1, 0.2], [0.3, 0.9, 0.8])
+    assert find_best(rows, "last") == ("val", rows[2], 0.2)
+    assert find_best(rows[:2], "last") == ("val", rows[1], 0.1)
+    assert choose_best(rows, "last").row is rows[2]
+
+
+def test_with_last_the_smaller_loss_chooses_between_plain_and_averaged_weights() -> None:
+    rows = make_rows([0.9, 0.1], [0.3, 0.5])
+    for kind, other in (("val", "ema"), ("ema", "val")):
+        rows[1] |= {f"{kind}_log_loss": 0.1, f"{other}_log_loss": 0.2}
+        assert choose_best(rows, "last").kind == kind
 
 
 def epochs_trained(val: list[float], ema: list[float] | None = None, **config: Any) -> int:

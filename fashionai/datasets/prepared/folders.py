@@ -179,7 +179,7 @@ def _prepare_command(folder: Path) -> str:
     data, out_name = folder.parent.parent, folder.parent.name
     out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
     if not known_task(folder.name):
-        source = " --csv FILE --images DIR (or --folders DIR)"
+        source = " --csv FILE (or --folders DIR)"
     elif out_name == PREPARED_FOLDER.name and data != DATA_FOLDER:
         source = f" --data {data}"
     else:

@@ -112,6 +112,12 @@ class ImageFiles:
         place = shown(str(self.root / path), 400)
         return DataError(f"{where}: image {place} does not exist{more}", hint)
 
+    def missing_of_user(self, paths: Sequence[tuple[str, str]]) -> DataError:
+        """Return the error for missing files that the user's own CSV file or list names."""
+        error = self.missing(paths)
+        hint = f"Paths are relative to {self.root}; --images names another folder"
+        return DataError(error.message, error.hint or hint)
+
     def _real_folder(self, folder: str) -> str:
         """Return how the file system spells a folder; the same text when it does not exist."""
         if folder not in self._folders:
