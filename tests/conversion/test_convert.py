@@ -168,6 +168,36 @@ def test_an_expansion_that_was_trained_is_not_lost() -> None:
     )
 
 
+def test_position_embeddings_keep_the_size_of_the_file() -> None:
+    """Loading the parameters interpolates them, once."""
+    model = "vit_tiny"
+    tensors = torch_tensors(model, layouts(model)[0], shapes(model))
+    tensors["pos_embed"] = np.random.default_rng(0).normal(size=(1, 577, 192)).astype(np.float32)
+    parameters = convert(model, tensors, shapes(model))
+    np.testing.assert_array_equal(parameters["features.0.positions"], tensors["pos_embed"])
+    back = to_torch(model, parameters, MEAN, STD)
+    np.testing.assert_array_equal(back.tensors["pos_embed"], tensors["pos_embed"])
+    tensors["pos_embed"] = np.zeros((1, 577, 100), np.float32)
+    assert refusal(tensors, model) == (
+        "pos_embed has shape (1, 577, 100), expected (1, tokens, 192)"
+    )
+    del tensors["pos_embed"]
+    assert refusal(tensors, model).startswith("pos_embed of vit_tiny_patch16_224 not found")
+
+
+def test_parameters_that_are_no_weights_of_a_layer_are_missed() -> None:
+    model = "deit3_small"
+    parameters = convert(
+        model, torch_tensors(model, layouts(model)[0], smaller(model)), smaller(model)
+    )
+    del parameters["features.3.mlp.project.scale"], parameters["features.0.class_token"]
+    with pytest.raises(WeightsError) as caught:
+        to_torch(model, parameters, MEAN, STD)
+    assert str(caught.value) == (
+        "features.0.class_token, features.3.mlp.project.scale of deit3_small not found"
+    )
+
+
 def squeezenet() -> dict[str, np.ndarray]:
     return torch_tensors("squeezenet1.1", layouts("squeezenet1.1")[0], shapes("squeezenet1.1"))
 
