@@ -160,7 +160,11 @@ def _begin(
     if resume and (found or (_count_parts(folder) and not _differences(folder, description))):
         _check_same(folder, description)
         if found:
-            log.info("%s: goes on after %s", folder, _told(found, parts.size))
+            log.info(
+                "%s: %s are finished, the others follow",
+                folder,
+                _told(found, parts.size),
+            )
     else:
         remove_parts(folder, keep=LOCK_FILE)
     write_json(folder / DESCRIPTION_FILE, dict(description))
@@ -168,7 +172,7 @@ def _begin(
 
 def _told(count: int, size: int) -> str:
     """How much parts hold, for people: the last part of a run may have fewer images."""
-    return f"{counted(count, 'part')} of up to {size:,} images"
+    return f"{counted(count, 'part')} of up to {counted(size, 'image')} each"
 
 
 def _count_parts(folder: Path, kind: str = "") -> int:

@@ -96,7 +96,7 @@ def test_a_prediction_that_was_killed_goes_on(
     assert computed == [4, 4, 2]
     assert len(before) == 2
     assert not FOLDER.exists()
-    told = f"{FOLDER}: goes on after 2 parts of up to 4 images\n"
+    told = f"{FOLDER}: 2 parts of up to 4 images each are finished, the others follow\n"
     assert told in capsys.readouterr().out
 
 
@@ -104,7 +104,7 @@ def test_without_resume_nothing_is_used(work: Path, capsys: pytest.CaptureFixtur
     assert fashionai("predict", "--out", "p.csv", *OPTIONS) == 2
     assert capsys.readouterr().err == (
         f"Error: {FOLDER}: holds the results of an interrupted prediction, 2 parts of up to 4 "
-        "images. Go on with --resume, or discard them with --overwrite\n"
+        "images each. Go on with --resume, or discard them with --overwrite\n"
     )
     assert len(parts()) == 2
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
@@ -119,7 +119,7 @@ def test_a_restart_goes_on(
     monkeypatch.setenv(variable, "1")
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
     assert same()
-    assert "goes on after 2 parts of up to 4 images" in capsys.readouterr().out
+    assert "2 parts of up to 4 images each are finished" in capsys.readouterr().out
 
 
 def test_ctrl_c_tells_how_to_go_on(
