@@ -163,7 +163,19 @@ def _stock_network(name: str, options: NetworkOptions) -> Any:
         return NETWORKS[name](options)
     network = _zoo_network(name, options.classes)
     pool_globally(network)
+    network.apply(_stop_dropping_blocks)
     return network
+
+
+def _stop_dropping_blocks(block: Any) -> None:
+    """Turn off DropBlock, which the ResNeSts of GluonCV apply with probability 0.1.
+
+    Its layers read MXNet's training mode only while they are traced: a hybridized network
+    that was traced in training would drop blocks in every prediction, too. They also
+    accept crops of 224 pixels alone.
+    """
+    if isinstance(block, import_gluoncv().nn.dropblock.DropBlock):
+        block.drop_prob = 0
 
 
 def _zoo_network(name: str, classes: int) -> Any:

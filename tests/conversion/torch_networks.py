@@ -50,6 +50,11 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
             spread = module.running_var.sqrt()
             module.running_mean.add_(uniform(spread, -0.3, 0.3) * spread)
             module.running_var.mul_(uniform(spread, 0.6, 1.6))
+            # Over the pooled values of two images the deviation is far below the mean:
+            # normalising by it would magnify rounding errors from block to block.
+            module.running_var.copy_(
+                torch.maximum(module.running_var, module.running_mean.square() / 4)
+            )
 
 
 def answers(network: torch.nn.Module, images: torch.Tensor) -> np.ndarray:

@@ -43,7 +43,10 @@ def stock_probabilities(network: str, parameters: Path, images: np.ndarray) -> n
 
 @pytest.mark.parametrize(
     "network",
-    ["resnet18_v1b", "cifar_resnet20_v2", "mobilenetv2_0.25", "densenet121", "small_cnn"],
+    [
+        *("resnet18_v1b", "cifar_resnet20_v2", "mobilenetv2_0.25", "densenet121", "small_cnn"),
+        *("resnest14", "resnest26"),
+    ],
 )
 def test_the_model_computes_what_the_stock_network_does(tmp_path: Path, network: str) -> None:
     run = make_run(tmp_path, network)
