@@ -354,5 +354,6 @@ def _with_input_of_weights(config: Config) -> Config:
     classes = columns_of(read_samples(config, "train").tasks)[-1].stop
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std)
-    build_network(config.model.name, classes, config.data.crop, weights.file)
+    model, crop = config.model, config.data.crop
+    build_network(model.name, classes, crop, weights.file, drop_path=model.drop_path)
     return config

@@ -130,6 +130,14 @@ class ModelConfig(Section):
         le=1000,
         description="Magnitude of the Xavier initialisation of layers without pretrained weights.",
     )
+    drop_path: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Stochastic depth: probability with which the last residual block leaves its "
+        "branch out for an image in training; it rises linearly from 0 for the first block. Only "
+        "for EfficientNets, ConvNeXts and vision transformers.",
+    )
 
     @field_validator("pretrained", mode="wrap")
     @classmethod

@@ -18,7 +18,8 @@ from fashionai.errors import ConfigError, WeightsError, first_line
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
-from fashionai.models.networks.registry import NETWORKS, NetworkOptions
+from fashionai.models.networks.options import NetworkOptions
+from fashionai.models.networks.registry import NETWORKS, WITH_DROP_PATH
 from fashionai.models.parameter_files import check_fit, check_names, read_parameters
 
 mx = import_mxnet()
@@ -45,16 +46,19 @@ def build_network(
     classes: int,
     crop: int,
     pretrained: Optional[Path] = None,
+    *,
     init_magnitude: float = 3.0,
+    drop_path: float = 0.0,
 ) -> Any:
     """Build a network on the CPU, from ``(B, 3, crop, crop) float32`` to logits ``(B, classes)``.
 
     The parameters are initialised with Xavier of magnitude ``init_magnitude``. If
-    ``pretrained`` is given, load_pretrained then loads this .params file. Raises
-    ConfigError for an unknown name or an unsupported crop, WeightsError for weights
-    that do not fit the network.
+    ``pretrained`` is given, load_pretrained then loads this .params file. ``drop_path`` is
+    that of NetworkOptions; it changes training alone. Raises ConfigError for an unknown
+    name, an unsupported crop and a ``drop_path`` of a network without one, WeightsError for
+    weights that do not fit the network.
     """
-    network = _stock_network(name, NetworkOptions(classes, crop))
+    network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
     try:
         _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
@@ -160,8 +164,10 @@ def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
 
 def _stock_network(name: str, options: NetworkOptions) -> Any:
     if name in NETWORKS:
+        _check_drop_path(name, options.drop_path)
         return NETWORKS[name](options)
     network = _zoo_network(name, options.classes)
+    _check_drop_path(name, options.drop_path)
     pool_globally(network)
     network.apply(_stop_dropping_blocks)
     return network
@@ -176,6 +182,16 @@ def _stop_dropping_blocks(block: Any) -> None:
     """
     if isinstance(block, import_gluoncv().nn.dropblock.DropBlock):
         block.drop_prob = 0
+
+
+def _check_drop_path(name: str, drop_path: float) -> None:
+    if drop_path and name not in WITH_DROP_PATH:
+        raise ConfigError(
+            f"model.drop_path: {drop_path:g} has no effect on {name}, which leaves out no "
+            "residual branches",
+            "Set it to 0 or choose another model.name",
+        )
+
 
 
 def _zoo_network(name: str, classes: int) -> Any:

@@ -112,6 +112,17 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
             load()
 
 
+@pytest.mark.parametrize("name", ["small_cnn", "resnet18_v2"])
+def test_drop_path_is_refused_where_no_branch_is_left_out(name: str) -> None:
+    build_network(name, 6, 64, drop_path=0.0)
+    with pytest.raises(FashionAIError) as error:
+        build_network(name, 6, 64, drop_path=0.1)
+    assert str(error.value) == (
+        f"model.drop_path: 0.1 has no effect on {name}, which leaves out no residual branches. "
+        "Set it to 0 or choose another model.name"
+    )
+
+
 def test_unknown_names_and_impossible_crops_are_errors_of_one_line() -> None:
     with pytest.raises(FashionAIError) as error:
         build_network("resnet50v2", 6, 224)

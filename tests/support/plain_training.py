@@ -14,7 +14,8 @@ from typing import Any
 
 from fashionai.cli import main
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.networks.registry import NETWORKS, of_classes
+from fashionai.models.networks.options import of_classes
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.models.networks.small import TutorialNet
 from fashionai.training import trainer
 

@@ -16,7 +16,8 @@ from fashionai.config import load_config
 from fashionai.errors import FashionAIError
 from fashionai.files.locks import LOCK_FILE
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.networks.registry import NETWORKS, NetworkOptions, of_classes
+from fashionai.models.networks.options import NetworkOptions, of_classes
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Loader, shuffled_indices
 from fashionai.runs import Run, create_run

@@ -208,7 +208,14 @@ def initial_network(
     """The network with its initial weights on the devices, frozen as the configuration says."""
     mx.random.seed(config.seed)
     model, crop = config.model, config.data.crop
-    network = build_network(model.name, classes, crop, pretrained, model.init_magnitude)
+    network = build_network(
+        model.name,
+        classes,
+        crop,
+        pretrained,
+        init_magnitude=model.init_magnitude,
+        drop_path=model.drop_path,
+    )
     freeze(network, config.trainable, crop)
     set_head_rate(network, config.optimizer.head_lr_factor)
     network.collect_params().reset_ctx(contexts)

@@ -328,6 +328,16 @@ def test_dropout_keeps_the_mean(axes) -> None:
         assert equal == bool(axes)
 
 
+def test_dropout_leaves_out_whole_images() -> None:
+    """As stochastic depth does."""
+    data = np.ones((4000, 3, 2, 2), np.float32)
+    symbol = S.Dropout(X, p=0.25, axes=(1, 2, 3))
+    output = by_torch(description_of(symbol, {}), data, training=True).output
+    assert (output == output[:, :1, :1, :1]).all()
+    assert set(np.unique(output)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert abs((output > 0).mean() - 0.75) < 0.03
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [

@@ -17,7 +17,8 @@ from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import SCORE_NAMES
-from fashionai.models.networks.registry import NETWORKS, of_classes
+from fashionai.models.networks.options import of_classes
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
 from fashionai.pipeline.mixing import draw_mixing
 from fashionai.predictions.predict import Request, predict

@@ -9,7 +9,8 @@ import pytest
 
 from fashionai.config.models import OptimizerConfig
 from fashionai.frameworks.torch import import_torch
-from fashionai.models.networks.registry import NETWORKS, of_classes
+from fashionai.models.networks.options import of_classes
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.training.schedules import learning_rate, momentum
 from fashionai.training.torch.optimizers import Optimizer
 from tests.support.learners import (
