@@ -16,6 +16,7 @@ from fashionai.config.models import (
     Config,
     DataConfig,
     OptimizerConfig,
+    short_side,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "load_config",
     "resolve_config",
     "save_config",
+    "short_side",
 ]
