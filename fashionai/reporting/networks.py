@@ -167,7 +167,8 @@ def weights_table(networks: Sequence[Network], everything: bool) -> str:
         if everything or found or any(published):
             cells = [shown_licence(weights.licence) if weights else "-" for weights in published]
             lines.append((network.name, cells))
-    table = f"{aligned_table('network', columns, lines)}\nThe columns of the sources have the licences of their weights."
+    explanation = "The columns of the sources have the licences of their weights."
+    table = f"{aligned_table('network', columns, lines)}\n{explanation}"
     if not local:
         return f"{table}\nNo local weights. Download some: fashionai weights fetch MODEL"
     columns = [("from", 36), ("licence", 14), ("MB", 6)]
