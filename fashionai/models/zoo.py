@@ -193,7 +193,6 @@ def _check_drop_path(name: str, drop_path: float) -> None:
         )
 
 
-
 def _zoo_network(name: str, classes: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
