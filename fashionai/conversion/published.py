@@ -83,11 +83,11 @@ _TIMM: dict[str, _Published] = {
 }
 # The same for weights trained with mean and standard deviation 0.5.
 _TIMM_HALF: dict[str, _Published] = {
-    "resnet50_v1d": ("resnet50d.ra4_e3600_r224_in1k", 224, 0.95, "bicubic", 0.8096, APACHE),
     "resnet18_v2": ("resnetv2_18.ra4_e3600_r224_in1k", 224, 0.9, "bicubic", 0.7357, APACHE),
     "resnet34_v2": ("resnetv2_34.ra4_e3600_r224_in1k", 224, 0.9, "bicubic", 0.7763, APACHE),
     "resnet50_v2": ("resnetv2_50.a1h_in1k", 224, 0.95, "bicubic", 0.8041, APACHE),
     "resnet101_v2": ("resnetv2_101.a1h_in1k", 224, 0.95, "bicubic", 0.8204, APACHE),
+    "resnet50_v1d": ("resnet50d.ra4_e3600_r224_in1k", 224, 0.95, "bicubic", 0.8096, APACHE),
 }
 # Weights that torchvision publishes, by Gluon's name: the file name, the pixels of the resized
 # short side, and the accuracy. Source: torchvision's table of weights. Their licence is that of
