@@ -169,7 +169,6 @@ def _stock_network(name: str, options: NetworkOptions) -> Any:
     network = _zoo_network(name, options.classes)
     _check_drop_path(name, options.drop_path)
     pool_globally(network)
-    network.apply(_stop_dropping_blocks)
     return network
 
 
@@ -199,7 +198,8 @@ def _zoo_network(name: str, classes: int) -> Any:
         if name in _gluon_names():
             return mx.gluon.model_zoo.vision.get_model(name, classes=classes)
         if name in _gluoncv_names():
-            return import_gluoncv().model_zoo.get_model(name, classes=classes)
+            network = import_gluoncv().model_zoo.get_model(name, classes=classes)
+            return network.apply(_stop_dropping_blocks)
     raise ConfigError(f"model.name: unknown network '{name}'", _nearest_network(name))
 
 
