@@ -29,7 +29,7 @@ from fashionai.families import find_known_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 from fashionai.files.frames import as_file, is_frame
 from fashionai.files.paths import PathLike
-from fashionai.files.yaml_files import dump_json, parse_scalar
+from fashionai.files.yaml_files import dump_json
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run
 from fashionai.scoring.bootstrap import RESAMPLES
@@ -170,15 +170,9 @@ def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, A
         >>> config = fashionai.starter_config("birds")
         >>> config["epochs"] = 5
     """
-    import numpy as np
+    from fashionai.starter.write import make_starter
 
-    from fashionai.datasets import starter_config as starter
-
-    place = Path(folder)
-    found = starter.find_prepared(task, place)
-    survey = starter.survey_task(found, place, np.random.default_rng(0))
-    tree: dict[str, Any] = parse_scalar(starter.starter_config(survey, place, Path("FILE")))
-    return tree
+    return make_starter(task, Path(folder), Path("FILE")).tree
 
 
 @os_errors_as_data_errors()

@@ -31,6 +31,7 @@ from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.fold_plan import Folds, FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.devices import TORCH, framework_of_devices
+from fashionai.models.catalogue import find_network
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.crop_counts import CROP_COUNTS
 from fashionai.predictions.formats import (
@@ -58,6 +59,7 @@ from fashionai.runs import (
 from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
 from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
+from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.engine_choice import check_engine, wanted_engine
 from fashionai.training.estimate import duration
 from fashionai.training.parallel import train_side_by_side
@@ -353,7 +355,11 @@ def _with_input_of_weights(config: Config) -> Config:
 
     Builds the network, so that what cannot be trained is refused before a file changes.
     """
-    classes = columns_of(read_samples(config, "train").tasks)[-1].stop
+    train = read_samples(config, "train")
+    classes = columns_of(train.tasks)[-1].stop
+    # Before weights are fetched.
+    find_network(config.model.name)
+    class_weights(config.loss.class_weights, train)
     weights = starting_weights(config)
     config = config.with_input(weights.mean, weights.std)
     model, crop = config.model, config.data.crop

@@ -11,6 +11,8 @@ from fashionai.config.loading import (
     load_config,
     resolve_config,
     save_config,
+    shown_keys,
+    with_overrides,
 )
 from fashionai.config.models import (
     LAST,
@@ -32,4 +34,6 @@ __all__ = [
     "reported_score",
     "resolve_config",
     "save_config",
+    "shown_keys",
+    "with_overrides",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -64,15 +65,28 @@ def resolve_config(
         raise ConfigError(f"{name}: expected keys with values, found {shown_value(tree)}")
     # A section whose keys are all commented out is an empty section.
     tree = {key: {} if value is None and _is_section(key) else value for key, value in tree.items()}
-    problems: list[str] = []
-    # schedule.name first: it drops the keys of the file's schedule, not those of overrides.
-    for override in sorted(overrides, key=lambda text: not text.startswith("schedule.name=")):
-        problems += _apply_override(tree, override)
+    problems = _apply_overrides(tree, overrides)
     config, found = _validate(tree)
     problems += _unknown_tasks(tree, known_tasks)
     if config is None or problems:
         raise ConfigError(_listed(name, problems, found))
     return config
+
+
+def with_overrides(tree: Mapping[str, Any], name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of keys and values with ``key=value`` overrides applied; errors as load_config."""
+    changed = copy.deepcopy(dict(tree))
+    problems = _apply_overrides(changed, overrides)
+    if problems:
+        raise ConfigError(_listed(name, problems, []))
+    return changed
+
+
+def _apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Set dotted keys in the tree; the problems of those that cannot be set."""
+    # schedule.name first: it drops the keys of the file's schedule, not those of overrides.
+    ordered = sorted(overrides, key=lambda text: not text.startswith("schedule.name="))
+    return [problem for override in ordered for problem in _apply_override(tree, override)]
 
 
 def _listed(name: str, problems: Sequence[str], found: Sequence[ErrorDetails]) -> str:
@@ -103,6 +117,11 @@ def differing_keys(one: Config, other: Config) -> list[str]:
         for key in {**first, **second}
         if first.get(key) != second.get(key)
     ]
+
+
+def shown_keys(config: Config) -> dict[str, str]:
+    """The value of every dotted key as text."""
+    return {key: _as_yaml(value) for key, value in _flatten(config.model_dump()).items()}
 
 
 def _as_yaml(value: Any) -> str:

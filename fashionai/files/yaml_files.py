@@ -7,6 +7,7 @@ the number 90, ``no`` is false and ``1e-3`` is text.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,6 +241,20 @@ def parse_scalar(text: str) -> Any:
 def dump_yaml(tree: Any) -> str:
     """YAML text that is read back as the same values, keys in their order."""
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def dump_flow(value: Any) -> str:
+    """A value as YAML on one line, such as ``{name: sgd, lr: 0.01}``."""
+    text: str = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=math.inf,
+    )
+    # A scalar alone is followed by the mark of a document's end.
+    return text.removesuffix("...\n").rstrip("\n")
 
 
 def dump_json(value: Any) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 from fashionai.errors import InstallationError, first_line
 from fashionai.frameworks.devices import chosen_gpus
 from fashionai.frameworks.driver import LIBRARY, compute_capabilities
-from fashionai.runtime import usable_cores
+from fashionai.runtime import THREADS_VARIABLE, usable_cores
 
 # MXNet 1.9.1 reads these names at its import. NumPy 1.24 removed them.
 NUMPY_ALIASES = {
@@ -93,7 +93,7 @@ def prepare_process() -> str:
     """
     build = _installed_build()
     _check_numpy()
-    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    os.environ.setdefault(THREADS_VARIABLE, str(usable_cores()))
     # By default MXNet prints a line for every graph that it fuses.
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
     if build != "mxnet":

@@ -18,10 +18,10 @@ from typing import Any, NoReturn, Optional
 import numpy as np
 
 import fashionai
-from fashionai.config import Config, save_config
+from fashionai.config import Config, save_config, shown_keys
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunError, RunStoppedError, TrainingError
-from fashionai.files import content_hash, write_json
+from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.tasks import tasks_to_json
@@ -153,7 +153,7 @@ class Trainer:
         return {
             "the version of fashionai": fashionai.__version__,
             "the hash of the prepared folder": self.progress.resume_key["data"],
-            "the hash of the configuration": content_hash(own.model_dump_json().encode()),
+            **shown_keys(own),
         }
 
     @contextlib.contextmanager

@@ -143,7 +143,7 @@ def test_drop_path_is_refused_where_no_branch_is_left_out(name: str) -> None:
         build_network(name, 6, 64, drop_path=0.1)
     assert str(error.value) == (
         f"model.drop_path: 0.1 has no effect on {name}, which leaves out no residual branches. "
-        "Set it to 0 or choose another model.name"
+        "Set it to 0 or choose another model.name, for instance efficientnet_b0"
     )
 
 

@@ -144,14 +144,9 @@ class FeatureStore:
         found = [read_features(file, shape) for file in files]
         missing = [index for index, features in enumerate(found) if features is None]
         log.info(
-            "features of %s in %s: %d of %d views to compute, %.1f MB each",
-            *(
-                counted(len(paths), "image"),
-                self.folder,
-                len(missing),
-                len(views),
-                file_size(shape) / 1e6,
-            ),
+            "features of %s in %s: %d of %s to compute, %.1f MB each",
+            *(counted(len(paths), "image"), self.folder),
+            *(len(missing), counted(len(views), "view"), file_size(shape) / 1e6),
         )
         if missing:
             self._make_room(len(missing) * file_size(shape))
