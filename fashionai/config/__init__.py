@@ -11,15 +11,20 @@ from fashionai.config.loading import (
     load_config,
     resolve_config,
     save_config,
+    shown_keys,
+    with_overrides,
 )
 from fashionai.config.models import (
+    LAST,
     Config,
     DataConfig,
     OptimizerConfig,
+    reported_score,
     short_side,
 )
 
 __all__ = [
+    "LAST",
     "Config",
     "DataConfig",
     "OptimizerConfig",
@@ -27,7 +32,10 @@ __all__ = [
     "dump_config",
     "known_keys",
     "load_config",
+    "reported_score",
     "resolve_config",
     "save_config",
     "short_side",
+    "shown_keys",
+    "with_overrides",
 ]

@@ -55,7 +55,7 @@ APACHE, BSD = "Apache-2.0", "BSD-3-Clause"
 # Weights that timm publishes, by Gluon's name of the network: the tag, pixels, crop fraction,
 # interpolation, accuracy and licence. Sources: timm's configurations of pretrained weights, which
 # have the licences, and its table results-imagenet.csv, which has the accuracies.
-_Published = tuple[str, int, float, str, float, str]
+_Published = tuple[str, int, float, str, Optional[float], str]
 _TIMM: dict[str, _Published] = {
     "resnet18_v1b": ("resnet18.a1_in1k", 224, 0.95, "bicubic", 0.7150, APACHE),
     "resnet34_v1b": ("resnet34.a1_in1k", 224, 0.95, "bicubic", 0.7642, APACHE),
@@ -80,6 +80,22 @@ _TIMM: dict[str, _Published] = {
     "vgg16_bn": ("vgg16_bn.tv_in1k", 224, 0.875, "bilinear", 0.7335, BSD),
     "vgg19": ("vgg19.tv_in1k", 224, 0.875, "bilinear", 0.7240, BSD),
     "vgg19_bn": ("vgg19_bn.tv_in1k", 224, 0.875, "bilinear", 0.7423, BSD),
+    "efficientnet_b2": ("efficientnet_b2.ra_in1k", 288, 1.0, "bicubic", None, APACHE),
+    "efficientnet_b3": ("efficientnet_b3.ra2_in1k", 320, 1.0, "bicubic", 0.8230, APACHE),
+    "efficientnet_b4": ("efficientnet_b4.ra2_in1k", 384, 1.0, "bicubic", 0.8347, APACHE),
+    "efficientnetv2_b0": ("tf_efficientnetv2_b0.in1k", 224, 0.875, "bicubic", 0.7839, APACHE),
+    "convnext_atto": ("convnext_atto.d2_in1k", 224, 0.875, "bicubic", 0.7567, APACHE),
+    "convnext_pico": ("convnext_pico.d1_in1k", 224, 0.875, "bicubic", 0.7952, APACHE),
+    "convnext_nano": ("convnext_nano.in12k_ft_in1k", 224, 0.95, "bicubic", 0.8231, APACHE),
+    "convnext_tiny": ("convnext_tiny.in12k_ft_in1k", 224, 0.95, "bicubic", 0.8419, APACHE),
+    "convnext_small": ("convnext_small.in12k_ft_in1k", 224, 0.95, "bicubic", 0.8516, APACHE),
+    "convnext_base": ("convnext_base.fb_in22k_ft_in1k", 224, 0.875, "bicubic", 0.8581, APACHE),
+    "deit3_small": (
+        *("deit3_small_patch16_224.fb_in22k_ft_in1k", 224, 1.0, "bicubic", 0.8308, APACHE),
+    ),
+    "deit3_base": (
+        *("deit3_base_patch16_224.fb_in22k_ft_in1k", 224, 1.0, "bicubic", 0.8573, APACHE),
+    ),
 }
 # The same for weights trained with mean and standard deviation 0.5.
 _TIMM_HALF: dict[str, _Published] = {
@@ -88,6 +104,28 @@ _TIMM_HALF: dict[str, _Published] = {
     "resnet50_v2": ("resnetv2_50.a1h_in1k", 224, 0.95, "bicubic", 0.8041, APACHE),
     "resnet101_v2": ("resnetv2_101.a1h_in1k", 224, 0.95, "bicubic", 0.8204, APACHE),
     "resnet50_v1d": ("resnet50d.ra4_e3600_r224_in1k", 224, 0.95, "bicubic", 0.8096, APACHE),
+    "efficientnet_b0": ("efficientnet_b0.ra4_e3600_r224_in1k", 224, 0.9, "bicubic", 0.7857, APACHE),
+    "efficientnet_b1": ("efficientnet_b1.ra4_e3600_r240_in1k", 240, 0.9, "bicubic", 0.8040, APACHE),
+    "efficientnet_lite0": ("tf_efficientnet_lite0.in1k", 224, 0.875, "bicubic", 0.7485, APACHE),
+    "efficientnet_lite1": ("tf_efficientnet_lite1.in1k", 240, 0.882, "bicubic", 0.7667, APACHE),
+    "efficientnet_lite2": ("tf_efficientnet_lite2.in1k", 260, 0.890, "bicubic", 0.7747, APACHE),
+    "efficientnet_lite3": ("tf_efficientnet_lite3.in1k", 300, 0.904, "bilinear", 0.7981, APACHE),
+    "efficientnet_lite4": ("tf_efficientnet_lite4.in1k", 380, 0.920, "bilinear", 0.8154, APACHE),
+    "efficientnetv2_b3": (
+        *("tf_efficientnetv2_b3.in21k_ft_in1k", 300, 0.9, "bicubic", 0.8263, APACHE),
+    ),
+    "efficientnetv2_s": (
+        *("tf_efficientnetv2_s.in21k_ft_in1k", 384, 1.0, "bicubic", 0.8433, APACHE),
+    ),
+    "vit_tiny": (
+        *("vit_tiny_patch16_224.augreg_in21k_ft_in1k", 224, 0.9, "bicubic", 0.7545, APACHE),
+    ),
+    "vit_small": (
+        *("vit_small_patch16_224.augreg_in21k_ft_in1k", 224, 0.9, "bicubic", 0.8140, APACHE),
+    ),
+    "vit_base": (
+        *("vit_base_patch16_224.augreg2_in21k_ft_in1k", 224, 0.9, "bicubic", 0.8511, APACHE),
+    ),
 }
 # Weights that torchvision publishes, by Gluon's name: the file name, the pixels of the resized
 # short side, and the accuracy. Source: torchvision's table of weights. Their licence is that of

@@ -20,7 +20,12 @@ from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.networks.options import NetworkOptions
 from fashionai.models.networks.registry import NETWORKS, WITH_DROP_PATH
-from fashionai.models.parameter_files import check_fit, check_names, read_parameters
+from fashionai.models.parameter_files import (
+    check_fit,
+    check_names,
+    read_parameters,
+    with_positions,
+)
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -49,17 +54,18 @@ def build_network(
     *,
     init_magnitude: float = 3.0,
     drop_path: float = 0.0,
+    zero_output: bool = False,
 ) -> Any:
     """Build a network on the CPU, from ``(B, 3, crop, crop) float32`` to logits ``(B, classes)``.
 
-    The parameters are initialised with Xavier of magnitude ``init_magnitude``. If
-    ``pretrained`` is given, load_pretrained then loads this .params file. ``drop_path`` is
-    that of NetworkOptions; it changes training alone. Raises ConfigError for an unknown
-    name, an unsupported crop and a ``drop_path`` of a network without one, WeightsError for
-    weights that do not fit the network.
+    The parameters are initialised with Xavier of magnitude ``init_magnitude``; those of the
+    output layer are zero if ``zero_output`` is set. If ``pretrained`` is given, load_pretrained
+    then loads this .params file. ``drop_path`` is that of NetworkOptions; it changes training
+    alone. Raises ConfigError for an unknown name, an unsupported crop and a ``drop_path`` of a
+    network without one, WeightsError for weights that do not fit the network.
     """
-    network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
     try:
+        network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
         _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
         raise ConfigError(
@@ -68,6 +74,8 @@ def build_network(
             "The networks of the zoos are made for 224 pixels (Inception v3: 299)",
         ) from None
     _fix_input_statistics(network)
+    if zero_output:
+        _zero_output_layer(network)
     if pretrained is not None:
         load_pretrained(network, pretrained)
     return network
@@ -82,6 +90,17 @@ def _initialize(network: Any, classes: int, crop: int, magnitude: float) -> None
     mx.nd.waitall()
     if shape != (1, classes):
         raise ValueError(f"its output has shape {shape}, expected (1, {classes})")
+
+
+def _zero_output_layer(network: Any) -> None:
+    """Set the parameters of the output layer to zero, where it can learn from there.
+
+    The output layer of SqueezeNet ends with a ReLU, whose gradient at zero is zero.
+    """
+    _, output = layers_and_output(network)
+    if not any(isinstance(child, nn.Activation) for child in output._children.values()):
+        for parameter in output.collect_params().values():
+            parameter.set_data(mx.nd.zeros(parameter.shape))
 
 
 def _fix_input_statistics(network: Any) -> None:
@@ -116,11 +135,11 @@ def load_pretrained(network: Any, file: Path) -> None:
     """Set the parameters of a network from a .params file.
 
     The output layer keeps its values if the file has none for it, or if the file has
-    another number of classes. All shapes of ``network`` must be known. Raises
-    WeightsError, which names the parameter, if any other parameter is missing,
-    unknown or of another shape.
+    another number of classes. Position embeddings for another size of images are
+    interpolated. All shapes of ``network`` must be known. Raises WeightsError, which
+    names the parameter, if any other parameter is missing, unknown or of another shape.
     """
-    weights = read_parameters(file)
+    weights = with_positions(file, read_parameters(file), parameter_shapes(network))
     parameters = network._collect_params_with_prefix()
     missing = parameters.keys() - weights.keys()
     lacks_output = missing == output_names(network)
@@ -155,9 +174,13 @@ def output_names(network: Any) -> set[str]:
 
 
 def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
-    """Load all parameters from a .params file. Raises WeightsError unless they fit exactly."""
-    weights = read_parameters(file)
-    check_fit(file, weights, parameter_shapes(network))
+    """Load all parameters from a .params file. Raises WeightsError unless they fit exactly.
+
+    Position embeddings for another size of images are interpolated.
+    """
+    shapes = parameter_shapes(network)
+    weights = with_positions(file, read_parameters(file), shapes)
+    check_fit(file, weights, shapes)
     network.collect_params().reset_ctx(list(contexts))
     set_parameters(network, weights)
 
@@ -188,7 +211,7 @@ def _check_drop_path(name: str, drop_path: float) -> None:
         raise ConfigError(
             f"model.drop_path: {drop_path:g} has no effect on {name}, which leaves out no "
             "residual branches",
-            "Set it to 0 or choose another model.name",
+            f"Set it to 0 or choose another model.name, for instance {next(iter(WITH_DROP_PATH))}",
         )
 
 
