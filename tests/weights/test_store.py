@@ -146,5 +146,5 @@ def test_the_list_names_publishers_and_marks_local_weights(
         [MODEL, "file/old.params", "unknown", megabytes],
     ]
     last = here[3].split()
-    assert last[1].endswith("/models/resnet50_v2-ecdde353.params")
+    assert last[1].endswith("els/resnet50_v2-ecdde353.params")
     assert last[2:] == ["Apache-2.0", "2"]
