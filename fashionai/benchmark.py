@@ -25,7 +25,7 @@ from fashionai.demo.garments import draw
 from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import engines_on
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
-from fashionai.families import find_task
+from fashionai.families import find_known_task
 from fashionai.frameworks.choice import choose_devices, one_of
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
@@ -100,7 +100,7 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
     train_images = 0
     for name in config.task_names:
         if drawn:
-            task = find_task(name)
+            task = find_known_task(name)
             images = _drawn_images(task, wanted)
         else:
             task, images = _prepared_images(Path(config.data.folder) / name, wanted)

@@ -17,6 +17,7 @@ from fashionai.cli.options import (
     with_engine,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.errors import counted
 
 EPILOG = """
 \b
@@ -100,7 +101,9 @@ def command(
     draw_range_test(picture, *found)
     made, last = len(found.rates), found.rates[-1]
     if made < steps:
-        click.echo(f"the loss diverged at rate {last:.2g}, after {made} of {steps} steps")
+        click.echo(
+            f"the loss diverged at rate {last:.2g}, after {made} of {counted(steps, 'step')}"
+        )
     if found.suggestion is None:
         click.echo("no suggestion: the loss does not clearly decrease (try --steps 300)")
     else:

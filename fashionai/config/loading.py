@@ -7,7 +7,7 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional, Union, get_args, get_type_hints
+from typing import Any, Optional, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,9 +16,10 @@ from fashionai.config.augmentations import AUGMENTATIONS, Step
 from fashionai.config.models import Config, DataConfig
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
-from fashionai.errors import ConfigError, nearest, shown, shown_value
-from fashionai.families import find_task, full_names, known_task, known_tasks
+from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
+from fashionai.families import find_known_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
+from fashionai.files.paths import PathLike
 from fashionai.files.yaml_files import dump_yaml, is_text, load_yaml, parse_scalar
 from fashionai.packaged_configs import find_config
 from fashionai.tasks import Task, prepared_tasks
@@ -30,7 +31,7 @@ DEEPEST_SECTION = 2
 
 
 def load_config(
-    path: Union[str, Path], overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
+    path: PathLike, overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
 ) -> Config:
     """The configuration of a YAML file with ``key=value`` overrides applied.
 
@@ -95,8 +96,7 @@ def _listed(name: str, problems: Sequence[str], found: Sequence[ErrorDetails]) -
     lines += [_describe(details) for details in found[: MOST_PROBLEMS - len(lines)]]
     if total > len(lines):
         lines.append(f"and {total - len(lines):,} more")
-    count = f"{total:,} errors" if total > 1 else "1 error"
-    return "\n  ".join([f"{name}: {count} in the configuration", *lines])
+    return "\n  ".join([f"{name}: {counted(total, 'error')} in the configuration", *lines])
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -185,7 +185,7 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
     problems = []
     for name in unknown[:MOST_PROBLEMS]:
         try:
-            find_task(name, [*known, *prepared])
+            find_known_task(name, [*known, *prepared])
         except ConfigError as error:
             listed = f"task: several tasks are a list, 'task=[{shown(name)}]'"
             if folder and not place.is_dir() and "Did you mean" not in str(error):

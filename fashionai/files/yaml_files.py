@@ -20,7 +20,7 @@ from yaml.reader import Reader
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from fashionai.errors import ConfigError, nearest, shown
+from fashionai.errors import ConfigError, counted, nearest, shown
 
 # A configuration has some 2 KB; one with a weight for each of 10,000 classes has 300 KB.
 MAX_BYTES = 1_000_000
@@ -172,7 +172,7 @@ def _scalar(tag: str, text: str, node: yaml.ScalarNode) -> Any:
     if tag == _BOOL:
         return text[0] in "tT"
     if len(text) > MAX_DIGITS:
-        raise _error(f"a number of {len(text):,} characters", node)
+        raise _error(f"a number of {counted(len(text), 'character')}", node)
     return _integer(text) if tag == _INT else _float(text)
 
 

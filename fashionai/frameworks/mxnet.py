@@ -72,6 +72,22 @@ CUDA_LIBRARIES = (
 def import_mxnet() -> Any:
     """Prepare the process for MXNet, import it, and return the module.
 
+    Raises the errors of prepare_process, and InstallationError if MXNet does not load.
+    """
+    build = prepare_process()
+    try:
+        with _hidden_modules(HIDDEN_FROM_MXNET):
+            return importlib.import_module("mxnet")
+    except (ImportError, OSError) as error:
+        raise InstallationError(
+            f"{build} is installed but does not load: {first_line(error)}",
+            "Run ./scripts/setup.sh, or ./scripts/setup.sh --cpu on a machine without a GPU",
+        ) from error
+
+
+def prepare_process() -> str:
+    """Make the import of MXNet work in this process; returns the name of the installed build.
+
     Raises InstallationError if no build or more than one is installed, if NumPy is
     too new, or if a library that the build needs cannot be loaded.
     """
@@ -83,14 +99,7 @@ def import_mxnet() -> Any:
     if build != "mxnet":
         _load_driver()
         _load_cuda_wheels()
-    try:
-        with _hidden_modules(HIDDEN_FROM_MXNET):
-            return importlib.import_module("mxnet")
-    except (ImportError, OSError) as error:
-        raise InstallationError(
-            f"{build} is installed but does not load: {first_line(error)}",
-            "Run ./scripts/setup.sh, or ./scripts/setup.sh --cpu on a machine without a GPU",
-        ) from error
+    return build
 
 
 @functools.cache

@@ -180,7 +180,7 @@ def _balance(survey: Survey) -> str:
     smallest = int(np.where(survey.counts > 0, survey.counts, survey.images + 1).argmin())
     names = [" ".join(survey.task.classes[index].split())[:30] for index in (largest, smallest)]
     empty = int((survey.counts == 0).sum())
-    without = f"; {empty} without images" if empty else ""
+    without = f"; {counted(empty, 'class')} without images" if empty else ""
     if _ratio(survey) == 1:
         subject = "Every class with images" if empty else "Every class"
         return f"{subject} has {counted(survey.counts[largest], 'image')}{without}."

@@ -208,7 +208,8 @@ def _can_go_on(saved: dict[str, str], current: dict[str, str]) -> bool:
         return False
     batch = int(saved[BATCH_SIZE])
     log.info(
-        "begun by %s processes, goes on with %s: each computes %d of the %d images of a batch",
-        *(before[0], now[0], batch // int(now[0]), batch),
+        "the run was begun by %s and is resumed by %s: each computes %d of the %s of a batch",
+        *(counted(int(before[0]), "process"), now[0]),
+        *(batch // int(now[0]), counted(batch, "image")),
     )
     return True

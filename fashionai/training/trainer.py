@@ -76,7 +76,7 @@ class Trainer:
 
     Example:
         >>> trainer = fashionai.Trainer(fashionai.load_config("skirt"), fashionai.contexts())
-        >>> metrics = trainer.fit(fashionai.create_run(Path("runs/skirt")))
+        >>> metrics = trainer.fit(fashionai.create_run("runs/skirt"))
     """
 
     run: RunFolder
@@ -92,8 +92,7 @@ class Trainer:
         """Read the samples and build the learner; see the class."""
         check_engine(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
-            saved = resume_from.config.data
-            config = config.with_input(saved.mean, saved.std)
+            config = config.with_input_of(resume_from.config)
         state = None if resume_from is None else resume_from.folder.states_file
         resuming = state is not None and state.is_file()
         self._resumes = resume_from is not None

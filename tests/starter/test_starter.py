@@ -215,7 +215,7 @@ def test_imbalanced_classes_are_weighted(tmp_path: Path) -> None:
     # A class without images has no weight.
     assert chosen(tmp_path, 32, 20, 10, 0).loss.class_weights == "none"
     text = (tmp_path / "birds.yaml").read_text()
-    assert "Classes have from 10 (robin) to 20 (owl) images; 1 without images." in text
+    assert "Classes have from 10 (robin) to 20 (owl) images; 1 class without images." in text
 
 
 def test_classes_of_equal_size_are_described_by_one_number(tmp_path: Path) -> None:
