@@ -358,7 +358,8 @@ def _with_input_of_weights(config: Config) -> Config:
     train = read_samples(config, "train")
     classes = columns_of(train.tasks)[-1].stop
     # Before weights are fetched.
-    find_network(config.model.name)
+    if config.model.pretrained is True:
+        find_network(config.model.name)
     class_weights(config.loss.class_weights, train)
     weights = starting_weights(config)
     config = weights.resolve_input(config)

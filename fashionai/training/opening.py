@@ -65,7 +65,8 @@ def open_learner(
         config = resolve_engine(config, shown, contexts, resuming)
     check_engine(config, contexts)
     # Before weights are fetched.
-    find_network(config.model.name)
+    if config.model.pretrained is True:
+        find_network(config.model.name)
     class_weights(config.loss.class_weights, train)
     if config.engine == "gluon":
         opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
