@@ -16,6 +16,7 @@ from fashionai.metrics import (
     NO,
     YES,
     accuracy,
+    advice_on_validation,
     average_precision,
     balanced_accuracy,
     basic_precision,
@@ -26,6 +27,7 @@ from fashionai.metrics import (
     overall_scores,
     recalls,
     roc_auc,
+    standard_error,
     task_scores,
 )
 
@@ -235,3 +237,18 @@ def test_a_class_without_rows_is_left_out_and_a_single_class_has_no_roc() -> Non
     assert balanced_accuracy(probabilities, marks) == pytest.approx((1 + 0.5) / 2)
     assert np.isnan(recalls(confusion_matrix(probabilities, marks))[2])
     assert np.isnan(roc_auc(probabilities, marks_from_classes(np.zeros(3, int), 3)))
+
+
+def test_the_standard_error_is_the_deviation_of_measured_accuracies() -> None:
+    measured = np.random.default_rng(0).binomial(20, 0.8, size=100_000) / 20
+    assert standard_error(0.8, 20) == pytest.approx(measured.std(), rel=0.02)
+
+
+def test_advice_is_given_where_the_standard_error_is_above_four_points() -> None:
+    assert standard_error(0.8, 99) > 0.04 == pytest.approx(standard_error(0.8, 100))
+    assert advice_on_validation(100) == ""
+    assert advice_on_validation(20) == (
+        "with 20 validation images an accuracy of 0.8 has a standard error of 0.09; "
+        "fashionai cross-validate validates on all images"
+    )
+    assert advice_on_validation(1).startswith("with 1 validation image an accuracy")

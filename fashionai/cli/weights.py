@@ -9,6 +9,7 @@ import click
 
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.errors import counted
 from fashionai.web.urls import is_url
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def where() -> None:
 def _print_kept(weights: Weights) -> None:
     record = weights.record
     mean, std = (",".join(f"{value:g}" for value in values) for values in (record.mean, record.std))
-    classes = f"{record.classes:,} classes" if record.classes else "no output layer"
+    classes = counted(record.classes, "class") if record.classes else "no output layer"
     click.echo(f"{record.model}: {record.source}, {classes}")
     click.echo(f"input: RGB, mean {mean}, standard deviation {std}")
     click.echo(f"stored as {weights.file}")

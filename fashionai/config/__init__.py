@@ -11,14 +11,19 @@ from fashionai.config.loading import (
     load_config,
     resolve_config,
     save_config,
+    shown_keys,
+    with_overrides,
 )
 from fashionai.config.models import (
+    LAST,
     Config,
     DataConfig,
     OptimizerConfig,
+    reported_score,
 )
 
 __all__ = [
+    "LAST",
     "Config",
     "DataConfig",
     "OptimizerConfig",
@@ -26,6 +31,9 @@ __all__ = [
     "dump_config",
     "known_keys",
     "load_config",
+    "reported_score",
     "resolve_config",
     "save_config",
+    "shown_keys",
+    "with_overrides",
 ]

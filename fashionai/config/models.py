@@ -23,6 +23,9 @@ SWITCHES = tuple(
 # The weight of a class in the loss is computed in float32.
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
 
+# The value of ``monitor`` that keeps the last epoch, whatever it scores.
+LAST = "last"
+
 _PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
@@ -128,7 +131,8 @@ class ModelConfig(Section):
         3.0,
         gt=0,
         le=1000,
-        description="Magnitude of the Xavier initialisation of layers without pretrained weights.",
+        description="Magnitude of the Xavier initialisation of layers without pretrained weights. "
+        "With `trainable: head` the output layer starts at zero instead.",
     )
     drop_path: float = Field(
         0.0,
@@ -288,7 +292,8 @@ class Config(Section):
         "map",
         description="Validation score that chooses the best epoch: `map`, `accuracy`, "
         "`balanced_accuracy`, `basic_precision`, `mrr`, `roc_auc` or `log_loss`. With several "
-        "tasks also that of one task, for instance `skirt.map`.",
+        "tasks also that of one task, for instance `skirt.map`. `last` keeps the last epoch, "
+        "whatever it scores: few validation images choose an epoch by chance.",
     )
     evaluate_test: Literal["never", "end", "every-epoch"] = Field(
         "never",
@@ -348,6 +353,12 @@ class Config(Section):
             choices = monitor_names(info.data["task"])
             if value not in choices:
                 raise ValueError(f"found '{shown(value)}'. {nearest(value, choices)}")
+        stopping = info.data.get("early_stopping")
+        if value == LAST and stopping is not None and stopping.patience is not None:
+            raise ValueError(
+                "last keeps the last epoch, but early_stopping.patience needs a score that "
+                "improves. Give a score, or early_stopping.patience: null"
+            )
         return value
 
 
@@ -356,7 +367,12 @@ def _listed(task: Union[str, list[str]]) -> list[str]:
 
 
 def monitor_names(task: Union[str, list[str]]) -> list[str]:
-    """Validation scores of an epoch: over all tasks, and of each where there are several."""
+    """What can choose an epoch: its scores over all tasks, of each of several tasks, and LAST."""
     names = full_names(_listed(task))
     each = [f"{short_name(name)}.{score}" for name in names for score in SCORE_NAMES]
-    return [*SCORE_NAMES, *(each if len(names) > 1 else [])]
+    return [*SCORE_NAMES, *(each if len(names) > 1 else []), LAST]
+
+
+def reported_score(monitor: str) -> str:
+    """The score by which a run is described: the monitored one, or ``map`` with LAST."""
+    return "map" if monitor == LAST else monitor

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from fashionai.config.augmentations import AUGMENTATIONS
-from fashionai.config.models import LARGEST_WEIGHT, SMALLEST_WEIGHT, SWITCHES, Config
+from fashionai.config.models import LARGEST_WEIGHT, LAST, SMALLEST_WEIGHT, SWITCHES, Config
 from fashionai.families import ALL, known_tasks
 from fashionai.metrics import SCORE_NAMES
 
@@ -42,7 +42,12 @@ _FOLD_AND_FILE_OR_NEITHER = [
 # A step of the augmentation may be its name alone.
 _STEP_NAME = {"enum": list(AUGMENTATIONS)}
 _SCORES = list(SCORE_NAMES)
-_SCORE_OF_A_TASK = rf"^(.+\.)?({'|'.join(map(re.escape, _SCORES))})$"
+_MONITOR = rf"^((.+\.)?({'|'.join(map(re.escape, _SCORES))})|{LAST})$"
+_STOPS_EARLY = {"properties": {"patience": {"type": "integer"}}, "required": ["patience"]}
+_LAST_AND_STOPS_EARLY = {
+    "properties": {"monitor": {"const": LAST}, "early_stopping": _STOPS_EARLY},
+    "required": ["monitor", "early_stopping"],
+}
 # With a single task there are no scores of one task among several. "all" stands for several.
 _ONE_NAME = {"type": "string", "not": {"const": ALL}}
 _SINGLE_TASK = {"anyOf": [_ONE_NAME, {"type": "array", "items": _ONE_NAME, "maxItems": 1}]}
@@ -58,14 +63,15 @@ def config_schema() -> dict[str, Any]:
     schema["$defs"]["ModelConfig"]["properties"]["pretrained"]["not"] = {"enum": [*SWITCHES]}
     keys = schema["properties"]
     keys["task"].update(_TASK)
-    keys["monitor"]["pattern"] = _SCORE_OF_A_TASK
+    keys["monitor"]["pattern"] = _MONITOR
     keys.update({key: _or_null(value) for key, value in keys.items() if _is_section(value)})
     return {
         "$schema": DIALECT,
         **schema,
         "title": "fashionai configuration",
         "if": {"properties": {"task": _SINGLE_TASK}},
-        "then": {"properties": {"monitor": {"enum": _SCORES}}},
+        "then": {"properties": {"monitor": {"enum": [*_SCORES, LAST]}}},
+        "not": _LAST_AND_STOPS_EARLY,
     }
 
 

@@ -44,7 +44,7 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
     for file in (folder / name for name in names if name not in earlier):
         if file.exists():
             raise RunError(
-                f"{file}: is no part of the earlier export there", "Name another folder with --out"
+                f"{file}: is not part of the earlier export there", "Name another folder with --out"
             )
 
 

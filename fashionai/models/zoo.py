@@ -49,14 +49,15 @@ def build_network(
     *,
     init_magnitude: float = 3.0,
     drop_path: float = 0.0,
+    zero_output: bool = False,
 ) -> Any:
     """Build a network on the CPU, from ``(B, 3, crop, crop) float32`` to logits ``(B, classes)``.
 
-    The parameters are initialised with Xavier of magnitude ``init_magnitude``. If
-    ``pretrained`` is given, load_pretrained then loads this .params file. ``drop_path`` is
-    that of NetworkOptions; it changes training alone. Raises ConfigError for an unknown
-    name, an unsupported crop and a ``drop_path`` of a network without one, WeightsError for
-    weights that do not fit the network.
+    The parameters are initialised with Xavier of magnitude ``init_magnitude``; those of the
+    output layer are zero if ``zero_output`` is set. If ``pretrained`` is given, load_pretrained
+    then loads this .params file. ``drop_path`` is that of NetworkOptions; it changes training
+    alone. Raises ConfigError for an unknown name, an unsupported crop and a ``drop_path`` of a
+    network without one, WeightsError for weights that do not fit the network.
     """
     network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
     try:
@@ -68,6 +69,8 @@ def build_network(
             "The networks of the zoos are made for 224 pixels (Inception v3: 299)",
         ) from None
     _fix_input_statistics(network)
+    if zero_output:
+        _zero_output_layer(network)
     if pretrained is not None:
         load_pretrained(network, pretrained)
     return network
@@ -82,6 +85,17 @@ def _initialize(network: Any, classes: int, crop: int, magnitude: float) -> None
     mx.nd.waitall()
     if shape != (1, classes):
         raise ValueError(f"its output has shape {shape}, expected (1, {classes})")
+
+
+def _zero_output_layer(network: Any) -> None:
+    """Set the parameters of the output layer to zero, where it can learn from there.
+
+    The output layer of SqueezeNet ends with a ReLU, whose gradient at zero is zero.
+    """
+    _, output = layers_and_output(network)
+    if not any(isinstance(child, nn.Activation) for child in output._children.values()):
+        for parameter in output.collect_params().values():
+            parameter.set_data(mx.nd.zeros(parameter.shape))
 
 
 def _fix_input_statistics(network: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from fashionai.config import Config
+from fashionai.config import LAST, Config, reported_score
 from fashionai.errors import RunError
 from fashionai.files import file_hash, write_json
 from fashionai.files.csv_files import write_rows
@@ -45,13 +45,13 @@ def score_name(monitor: str) -> str:
 
 
 def find_best(rows: Sequence[EpochRow], monitor: str, kind: str = "val") -> BestEpoch:
-    """The epoch with the best monitored score of one kind of weights.
+    """The epoch with the best monitored score of one kind of weights, or the last one.
 
     NaN is worse than any other score. Equal scores, which are common in small validation
     splits, are ranked by the lower validation loss, and equal losses by the earlier epoch.
     """
     row = max(rows, key=lambda row: _rank(row, monitor, kind))
-    return BestEpoch(kind, row, row[f"{kind}_{monitor}"])
+    return BestEpoch(kind, row, row[f"{kind}_{reported_score(monitor)}"])
 
 
 def choose_best(rows: Sequence[EpochRow], monitor: str) -> BestEpoch:
@@ -218,7 +218,12 @@ def _rank(row: EpochRow, monitor: str, kind: str) -> tuple[float, float]:
 
 
 def _score_to_maximize(row: EpochRow, monitor: str, kind: str) -> float:
-    """The monitored score, negated where lower is better; -inf for NaN."""
+    """The monitored score, negated where lower is better; -inf for NaN.
+
+    With ``last`` it is the number of the epoch.
+    """
+    if monitor == LAST:
+        return row["epoch"]
     score = row[f"{kind}_{monitor}"]
     if math.isnan(score):
         return -math.inf

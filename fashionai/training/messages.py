@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Optional
 
-from fashionai.config import Config
+from fashionai.config import LAST, Config, reported_score
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import counted
+from fashionai.metrics import advice_on_validation
 from fashionai.runs import RunFolder
 from fashionai.training.history import (
     EPOCH_HEADER,
@@ -31,14 +33,22 @@ COLLAPSED = (
 )
 
 
-def log_data(train: Samples, val: Samples) -> None:
-    """Log the number of classes and images of every task."""
+def log_data(config: Config, train: Samples, val: Samples) -> None:
+    """Log the number of classes and images of every task, and advice on a small validation split.
+
+    A fold of a cross-validation needs no advice.
+    """
     for head, task in enumerate(val.tasks):
         log.info(
-            "%s: %d classes, %s training and %s validation images",
-            *(task.name, len(task.classes)),
-            *(f"{len(samples.of_task(head)):,}" for samples in (train, val)),
+            "%s: %s, %s, %s",
+            *(task.name, counted(len(task.classes), "class")),
+            counted(len(train.of_task(head)), "training image"),
+            counted(len(val.of_task(head)), "validation image"),
         )
+    fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
+    advice = advice_on_validation(fewest)
+    if advice and config.data.fold is None:
+        log.info("%s", advice)
 
 
 def log_settings(
@@ -49,9 +59,9 @@ def log_settings(
     ``weights`` are the weights that the training starts from; None when it is resumed.
     """
     fewest, most = math.floor(steps_per_epoch), math.ceil(steps_per_epoch)
-    steps = str(fewest) if fewest == most else f"{fewest} or {most}"
+    steps = counted(most, "step") if fewest == most else f"{fewest:,} or {counted(most, 'step')}"
     network = config.model.name + (" on PyTorch" if config.engine == "torch" else "")
-    log.info("%s, %s steps per epoch -> %s", network, steps, run)
+    log.info("%s, %s per epoch -> %s", network, steps, run)
     if weights is not None and weights.file is not None:
         log.info("pretrained weights: %s", weights.source)
         expected = [list(weights.mean), list(weights.std)]
@@ -88,9 +98,11 @@ def log_end(config: Config, history: Sequence[EpochRow], run: RunFolder) -> None
     if stopped_early(config, history):
         log.info("stopped early: %s has not improved", score_name(config.monitor))
     best = choose_best(history, config.monitor)
+    score = score_name(reported_score(config.monitor))
     log.info(
-        "finished: best epoch %d, validation %s %.4f; %s",
-        *(best.row["epoch"], score_name(config.monitor), best.score, best_file(run, best.kind)),
+        "finished: %s epoch %d, validation %s %.4f; %s",
+        "last" if config.monitor == LAST else "best",
+        *(best.row["epoch"], score, best.score, best_file(run, best.kind)),
     )
 
 

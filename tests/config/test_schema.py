@@ -74,13 +74,18 @@ VALUES = [
         "5",
         "none",
         "balanced",
+        "last",
         "adam",
         "all",
     ),
     *("head", "soft", "discard", "float16", "end", "skirt", "[skirt]", "[skirt, pant]", "[all]"),
     *("map", "skirt.map", "roc_auc"),
 ]
-SEVERAL = [{"task": ["skirt", "pant"], "data": {"folds_file": "f.csv", "fold": 1}}, {"task": "all"}]
+SEVERAL = [
+    {"task": ["skirt", "pant"], "data": {"folds_file": "f.csv", "fold": 1}},
+    {"task": "all"},
+    {"task": "skirt", "early_stopping": {"patience": 3}},
+]
 SECTIONS = ("model", "data", "optimizer", "schedule", "loss", "early_stopping")
 
 

@@ -12,7 +12,7 @@ from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.forward import Forward
 from fashionai.models.networks.small import TiledConv2D
 from fashionai.models.views import softmax
-from fashionai.models.zoo import build_network, load_parameters, network_names
+from fashionai.models.zoo import build_network, load_parameters, network_names, output_names
 
 mx = import_mxnet()
 vision = mx.gluon.model_zoo.vision
@@ -71,6 +71,30 @@ def test_pretrained_weights_replace_all_but_the_output(tmp_path: Path) -> None:
     weights = actual["output.weight"]
     assert 0.9 * limit < np.abs(weights).max() <= limit
     assert not actual["output.bias"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_zero"),
+    [("resnet18_v2", True), ("mobilenetv2_0.25", True), ("squeezenet1.1", False)],
+)
+def test_a_new_output_layer_can_start_at_zero_unless_it_ends_with_relu(
+    name: str, is_zero: bool
+) -> None:
+    """There the gradient would be zero, too."""
+    network = build_network(name, 6, 64, zero_output=True)
+    found, output = values(network), output_names(network)
+    weights = [key for key in found if key.endswith("weight")]
+    assert [key for key in weights if not found[key].any()] == [
+        key for key in weights if is_zero and key in output
+    ]
+
+
+def test_pretrained_weights_with_the_same_classes_replace_a_zero_output(tmp_path: Path) -> None:
+    file = tmp_path / "begun.params"
+    build_network("mobilenet0.25", 6, 64).save_parameters(str(file))
+    found = values(build_network("mobilenet0.25", 6, 64, file, zero_output=True))
+    for key, expected in mx.nd.load(str(file)).items():
+        assert np.array_equal(found[key], expected.asnumpy())
 
 
 def test_weights_of_the_same_classes_keep_their_output(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import SCORE_NAMES
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.training.history import (
+    choose_best,
     find_best,
     is_finished,
     score_name,
@@ -91,6 +92,20 @@ def test_scores_of_one_task_among_several_count_by_their_direction() -> None:
     assert find_best(rows, "skirt.log_loss").row["epoch"] == 2
     assert score_name("skirt.log_loss") == "skirt log loss"
     assert score_name("map") == "mAP"
+
+
+def test_last_keeps_the_last_epoch_whatever_it_scores() -> None:
+    rows = make_rows([0.9, 0.1, 0.2], [0.3, 0.9, 0.8])
+    assert find_best(rows, "last") == ("val", rows[2], 0.2)
+    assert find_best(rows[:2], "last") == ("val", rows[1], 0.1)
+    assert choose_best(rows, "last").row is rows[2]
+
+
+def test_with_last_the_smaller_loss_chooses_between_plain_and_averaged_weights() -> None:
+    rows = make_rows([0.9, 0.1], [0.3, 0.5])
+    for kind, other in (("val", "ema"), ("ema", "val")):
+        rows[1] |= {f"{kind}_log_loss": 0.1, f"{other}_log_loss": 0.2}
+        assert choose_best(rows, "last").kind == kind
 
 
 def epochs_trained(val: list[float], ema: list[float] | None = None, **config: Any) -> int:
@@ -236,3 +251,20 @@ def test_best_parameters_are_those_of_the_best_epoch_by_the_monitor(
         assert metrics["by_weights"][file.name]["log_loss"] == lowest
     both = [row[f"{kind}_log_loss"] for row in rows for kind in ("val", "ema")]
     assert metrics["best"]["log_loss"] == min(both)
+
+
+def test_with_last_a_run_keeps_its_last_epoch(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(prepared)
+    overrides = ["schedule.name=constant", "monitor=last"]
+    config = load_config(write_config(prepared, epochs=4, lr=0.3), overrides)
+    run = create_run(prepared / "runs/last")
+    with caplog.at_level("INFO"):
+        metrics = Trainer(config, [mx.cpu()]).fit(run)
+    rows = history(run.path)
+    assert min(row["val_log_loss"] for row in rows) < rows[-1]["val_log_loss"], "the last is best"
+    assert metrics["best_epoch"] == 4
+    assert metrics["best"]["map"] == rows[-1]["val_map"]
+    assert run.best_parameters.read_bytes() == run.last_parameters.read_bytes()
+    assert f"finished: last epoch 4, validation mAP {rows[-1]['val_map']:.4f}" in caplog.text

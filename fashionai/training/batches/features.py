@@ -21,7 +21,7 @@ from tqdm import tqdm
 import fashionai
 from fashionai.config import Config
 from fashionai.datasets.prepared.check import hash_files
-from fashionai.errors import TrainingError
+from fashionai.errors import TrainingError, counted
 from fashionai.files import content_hash
 from fashionai.models.views import Pending, mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform, Transform
@@ -144,8 +144,9 @@ class FeatureStore:
         found = [read_features(file, shape) for file in files]
         missing = [index for index, features in enumerate(found) if features is None]
         log.info(
-            "features of %s images in %s: %d of %d views to compute, %.1f MB each",
-            *(f"{len(paths):,}", self.folder, len(missing), len(views), file_size(shape) / 1e6),
+            "features of %s in %s: %d of %s to compute, %.1f MB each",
+            *(counted(len(paths), "image"), self.folder),
+            *(len(missing), counted(len(views), "view"), file_size(shape) / 1e6),
         )
         if missing:
             self._make_room(len(missing) * file_size(shape))

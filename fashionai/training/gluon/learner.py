@@ -205,7 +205,11 @@ class GluonLearner(Learner):
 def initial_network(
     config: Config, classes: int, contexts: list[Any], pretrained: Optional[Path]
 ) -> Any:
-    """The network with its initial weights on the devices, frozen as the configuration says."""
+    """The network with its initial weights on the devices, frozen as the configuration says.
+
+    A new output layer that learns alone starts at zero. There are more features than images of a
+    small task: random weights of directions that no image has would stay in it.
+    """
     mx.random.seed(config.seed)
     model, crop = config.model, config.data.crop
     network = build_network(
@@ -215,6 +219,7 @@ def initial_network(
         pretrained,
         init_magnitude=model.init_magnitude,
         drop_path=model.drop_path,
+        zero_output=config.trainable == "head",
     )
     freeze(network, config.trainable, crop)
     set_head_rate(network, config.optimizer.head_lr_factor)
