@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
@@ -122,6 +123,38 @@ _TORCHVISION = {
     "squeezenet1.0": "squeezenet1_0-b66bff10.pth",
     "squeezenet1.1": "squeezenet1_1-b8a52dc0.pth",
 }
+# By Gluon's name: the tag, the fraction of the short side, and the accuracy at 224 pixels. timm
+# publishes all of them under the Apache License 2.0.
+_CONVNEXT = {
+    "convnext_atto": ("convnext_atto.d2_in1k", 0.875, 0.7567),
+    "convnext_pico": ("convnext_pico.d1_in1k", 0.875, 0.7952),
+    "convnext_nano": ("convnext_nano.in12k_ft_in1k", 0.95, 0.8231),
+    "convnext_tiny": ("convnext_tiny.in12k_ft_in1k", 0.95, 0.8419),
+    "convnext_small": ("convnext_small.in12k_ft_in1k", 0.95, 0.8516),
+    "convnext_base": ("convnext_base.fb_in22k_ft_in1k", 0.875, 0.8581),
+}
+_VIT_HALF = {
+    "vit_tiny": ("vit_tiny_patch16_224.augreg_in21k_ft_in1k", 0.9, 0.7545),
+    "vit_small": ("vit_small_patch16_224.augreg_in21k_ft_in1k", 0.9, 0.8140),
+    "vit_base": ("vit_base_patch16_224.augreg2_in21k_ft_in1k", 0.9, 0.8511),
+}
+_DEIT3 = {
+    "deit3_small": ("deit3_small_patch16_224.fb_in22k_ft_in1k", 1.0, 0.8308),
+    "deit3_base": ("deit3_base_patch16_224.fb_in22k_ft_in1k", 1.0, 0.8573),
+}
+
+
+def _of_today(
+    table: Mapping[str, tuple[str, float, float]], mean: Channels, std: Channels
+) -> list[PublishedWeights]:
+    return [
+        PublishedWeights(
+            *(model, "timm", name, mean, std, 224, crop_fraction, "bicubic", top1, "Apache-2.0")
+        )
+        for model, (name, crop_fraction, top1) in table.items()
+    ]
+
+
 PUBLISHED_WEIGHTS = [
     *(
         PublishedWeights(model, "timm", name, mean, std)
@@ -136,4 +169,7 @@ PUBLISHED_WEIGHTS = [
         for model, (name, pixels, crop_fraction, top1) in networks.items()
     ),
     *(PublishedWeights(model, "torchvision", name) for model, name in _TORCHVISION.items()),
+    *_of_today(_CONVNEXT, IMAGENET_MEAN, IMAGENET_STD),
+    *_of_today(_VIT_HALF, HALF, HALF),
+    *_of_today(_DEIT3, IMAGENET_MEAN, IMAGENET_STD),
 ]

@@ -18,9 +18,9 @@ class Network(NamedTuple):
     ``pixels`` is the side of the images that the network was made for.
     ``parameters`` is the number of values in all arrays, including the statistics
     of batch normalisation. ``operations`` is the number of multiply-accumulates of
-    convolutions and dense layers for one image of this size. Both are for 1,000
-    classes, with these exceptions: 10 for small_cnn and the networks for CIFAR-10,
-    33 for logos_cnn, 2 for covers_lenet and covers_alexnet.
+    convolutions, dense layers and the products of attention for one image of this
+    size. Both are for 1,000 classes, with these exceptions: 10 for small_cnn and the
+    networks for CIFAR-10, 33 for logos_cnn, 2 for covers_lenet and covers_alexnet.
 
     ``weights`` is the beginning of the SHA-1 of the zoo's published weights, empty
     if there are none. ``top1`` is the published ImageNet accuracy of these weights,
@@ -56,6 +56,17 @@ CATALOGUE = (
     Network("efficientnetv2_s", 384, 21_612_360, 8_365_617_152, None, ""),
     Network("logos_cnn", 224, 79_278_433, 403_422_336, None, ""),
     Network("small_cnn", 32, 428_266, 38_634_752, None, ""),
+    Network("convnext_atto", 224, 3_695_520, 547_332_480, None, ""),
+    Network("convnext_pico", 224, 9_045_672, 1_367_055_360, None, ""),
+    Network("convnext_nano", 224, 15_593_560, 2_445_528_320, None, ""),
+    Network("convnext_tiny", 224, 28_589_128, 4_455_531_264, None, ""),
+    Network("convnext_small", 224, 50_223_688, 8_683_712_256, None, ""),
+    Network("convnext_base", 224, 88_591_464, 15_354_729_472, None, ""),
+    Network("vit_tiny", 224, 5_717_416, 1_253_683_200, None, ""),
+    Network("vit_small", 224, 22_050_664, 4_598_882_304, None, ""),
+    Network("vit_base", 224, 86_567_656, 17_563_828_224, None, ""),
+    Network("deit3_small", 224, 22_059_496, 4_598_882_304, None, ""),
+    Network("deit3_base", 224, 86_585_320, 17_563_828_224, None, ""),
     Network("alexnet", 224, 61_100_840, 714_188_480, 0.5492, "44335d1f"),
     Network("cifar_residualattentionnet56", 32, 7_235_690, 694_396_928, None, ""),
     Network("cifar_residualattentionnet92", 32, 12_231_786, 1_089_185_792, None, ""),

@@ -40,9 +40,12 @@ def torch_tensors(model: str, layout, shapes, seed: int = 0) -> dict[str, np.nda
     tensors = {}
     for name, shape in shapes.items():
         layer, _, suffix = name.rpartition(".")
-        if layer not in layout.layers:
+        if name in layout.parameters:
+            source = layout.parameters[name]
+        elif layer in layout.layers:
+            source = f"{layout.layers[layer]}.{SUFFIXES.get(suffix, suffix)}"
+        else:
             continue
-        source = f"{layout.layers[layer]}.{SUFFIXES.get(suffix, suffix)}"
         if suffix in ("gamma", "running_var"):
             values = rng.uniform(0.5, 1.5, shape)
         else:
@@ -65,8 +68,8 @@ def test_patterns() -> None:
 @pytest.mark.parametrize(("model", "layout"), ALL_LAYOUTS)
 def test_every_tensor_is_used_once_and_comes_back(model: str, layout) -> None:
     """No two of Gluon's layers share a tensor, none goes without, and none is left."""
-    names = list(layout.layers.values())
-    assert None not in [*names, *layout.layers]
+    names = [*layout.layers.values(), *layout.parameters.values()]
+    assert None not in [*names, *layout.layers, *layout.parameters]
     assert len(set(names)) == len(names)
     tensors = torch_tensors(model, layout, smaller(model))
     parameters = convert(model, tensors, smaller(model))
@@ -78,14 +81,17 @@ def test_every_tensor_is_used_once_and_comes_back(model: str, layout) -> None:
     assert {value.dtype for value in back.tensors.values()} == {np.dtype(np.float32)}
     np.testing.assert_allclose((back.mean, back.std), (MEAN, STD), rtol=1e-6)
     renamed = {layout.layers[layer]: name for layer, name in first.layers.items()}
+    singles = {layout.parameters[name]: tensor for name, tensor in first.parameters.items()}
+
+    def name_in_first(name: str) -> str:
+        layer, _, suffix = name.rpartition(".")
+        return singles.get(name) or f"{renamed[layer]}.{suffix}"
+
     if model == "mobilenetv2_1.0":
         assert not back.tensors.pop("classifier.1.bias").any()
-    assert back.tensors.keys() == {
-        f"{renamed[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}" for name in tensors
-    }
+    assert back.tensors.keys() == {name_in_first(name) for name in tensors}
     for name, tensor in tensors.items():
-        layer, _, suffix = name.rpartition(".")
-        found = back.tensors[f"{renamed[layer]}.{suffix}"]
+        found = back.tensors[name_in_first(name)]
         # What the offset of a ResNet v2 has passed through is rounded.
         np.testing.assert_allclose(found.reshape(tensor.shape), tensor, rtol=1e-6, atol=1e-5)
 
@@ -215,6 +221,36 @@ def test_an_expansion_that_was_trained_is_not_lost() -> None:
         "torchvision's mobilenet_v2 has no expansion layer in its first block, and this network "
         "has a trained one: features.3.out.0 differs from the identity by 0.00496. Train with "
         "trainable=last-stage, which freezes this layer, or export to another format"
+    )
+
+
+def test_position_embeddings_keep_the_size_of_the_file() -> None:
+    """Loading the parameters interpolates them, once."""
+    model = "vit_tiny"
+    tensors = torch_tensors(model, layouts(model)[0], shapes(model))
+    tensors["pos_embed"] = np.random.default_rng(0).normal(size=(1, 577, 192)).astype(np.float32)
+    parameters = convert(model, tensors, shapes(model))
+    np.testing.assert_array_equal(parameters["features.0.positions"], tensors["pos_embed"])
+    back = to_torch(model, parameters, MEAN, STD)
+    np.testing.assert_array_equal(back.tensors["pos_embed"], tensors["pos_embed"])
+    tensors["pos_embed"] = np.zeros((1, 577, 100), np.float32)
+    assert refusal(tensors, model) == (
+        "pos_embed has shape (1, 577, 100), expected (1, tokens, 192)"
+    )
+    del tensors["pos_embed"]
+    assert refusal(tensors, model).startswith("pos_embed of vit_tiny_patch16_224 not found")
+
+
+def test_parameters_that_are_no_weights_of_a_layer_are_missed() -> None:
+    model = "deit3_small"
+    parameters = convert(
+        model, torch_tensors(model, layouts(model)[0], smaller(model)), smaller(model)
+    )
+    del parameters["features.3.mlp.project.scale"], parameters["features.0.class_token"]
+    with pytest.raises(WeightsError) as caught:
+        to_torch(model, parameters, MEAN, STD)
+    assert str(caught.value) == (
+        "features.0.class_token, features.3.mlp.project.scale of deit3_small not found"
     )
 
 

@@ -20,7 +20,8 @@ from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert, to_torch
 from fashionai.conversion.layouts.registry import LAYOUTS, layouts
 from fashionai.conversion.published import PUBLISHED_WEIGHTS
-from tests.support.networks import answers, shapes, with_parameters
+from fashionai.models.zoo import build_network
+from tests.support.networks import answers, shapes, with_parameters, write_parameters
 
 pytestmark = pytest.mark.torch
 
@@ -109,6 +110,25 @@ def test_outputs_are_those_of_pytorch(
         for name, tensor in returned.items():
             if bias is None or name != f"{output}.bias":
                 np.testing.assert_allclose(tensor, tensors[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [160, 384])
+@pytest.mark.parametrize("model", ["convnext_atto", "convnext_tiny", "vit_tiny", "deit3_small"])
+def test_outputs_at_another_size(model: str, side: int, images: np.ndarray, tmp_path: Path) -> None:
+    """Weights made for 224 pixels: both libraries interpolate position embeddings."""
+    layout = layouts(model)[0]
+    weights, pictures, expected = (tmp_path / name for name in ("weights", "in.npy", "out.npy"))
+    np.save(pictures, images)
+    torch("save", layout.library, layout.network, weights, pictures, expected, "safetensors")
+    resized = images.repeat(2, 2).repeat(2, 3)[:, :, :side, :side]
+    np.save(pictures, resized)
+    torch("run", layout.library, layout.network, weights, pictures, expected)
+    parameters = convert(model, read_checkpoint(weights), shapes(model))
+    file = write_parameters(tmp_path / "network.params", parameters)
+    network = build_network(model, 1000, side, file)
+    found = difference(answers(network, resized), np.load(expected))
+    report(f"{model} at {side} pixels", there=found)
+    assert found < 1e-4
 
 
 @pytest.mark.parametrize("model", ["resnet18_v2", "resnet50_v2"])

@@ -34,6 +34,12 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
     normalisations = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for module in network.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                # Layer scales, class tokens and position embeddings begin near 0.
+                if name not in ("weight", "bias"):
+                    parameter.copy_(uniform(parameter, -1, 1))
+            if isinstance(module, torch.nn.LayerNorm):
+                module.weight.copy_(uniform(module.weight, 0.5, 1.5))
             if getattr(module, "bias", None) is not None:
                 module.bias.copy_(uniform(module.bias, -0.1, 0.1))
             # The usual ones are so small that biases alone would make the answers.
@@ -108,6 +114,8 @@ def main() -> None:
     else:
         network = build(library, name)
         network.load_state_dict(load_file(weights))
+        if hasattr(network, "pos_embed"):  # interpolates it, unless the size is the same
+            network.set_input_size(tuple(images.shape[2:]))
         np.save(answers_file, answers(network, images))
 
 

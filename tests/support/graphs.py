@@ -35,7 +35,7 @@ def randomise(network: Any, crop: int) -> None:
     """
     rng = np.random.default_rng(0)
     for name, parameter in network.collect_params().items():
-        if name.endswith("gamma"):
+        if name.endswith(("gamma", "scale")):
             parameter.set_data(mx.nd.array(rng.uniform(0.5, 1.5, parameter.shape)))
         elif name.endswith(("beta", "bias")):
             parameter.set_data(mx.nd.array(rng.normal(0, 0.2, parameter.shape)))

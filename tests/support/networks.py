@@ -23,12 +23,11 @@ mx = import_mxnet()
 
 
 def stock_network(model: str, classes: int = 1000) -> Any:
-    """A network of ours, GluonCV's or Gluon's zoo, all shapes known for crops of 224 pixels."""
+    """A stock network of a zoo or of this project, all shapes known for crops of 224 pixels."""
     if model in NETWORKS:
-        network = NETWORKS[model](NetworkOptions(classes))
-    else:
-        zoo = import_gluoncv().model_zoo if model.endswith("_v1b") else mx.gluon.model_zoo.vision
-        network = zoo.get_model(model, classes=classes)
+        return NETWORKS[model](NetworkOptions(classes))
+    zoo = import_gluoncv().model_zoo if model.endswith("_v1b") else mx.gluon.model_zoo.vision
+    network = zoo.get_model(model, classes=classes)
     network.infer_shape(mx.nd.zeros((1, 3, 224, 224)))
     return network
 
@@ -100,7 +99,7 @@ def disturb_normalisation(parameters: Path) -> None:
     rng = np.random.default_rng(0)
     weights = mx.nd.load(str(parameters))
     for name, values in weights.items():
-        if name.endswith(("gamma", "running_var")):
+        if name.endswith(("gamma", "scale", "running_var")):
             weights[name] = mx.nd.array(rng.uniform(0.5, 1.5, values.shape))
         elif name.endswith(("beta", "running_mean")):
             weights[name] = mx.nd.array(rng.normal(0, 0.2, values.shape))

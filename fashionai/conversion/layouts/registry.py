@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fashionai.conversion.layouts import densenet, efficientnet, mobilenet, resnet, vgg
+from fashionai.conversion.layouts import (
+    convnext,
+    densenet,
+    efficientnet,
+    mobilenet,
+    resnet,
+    vgg,
+    vit,
+)
 from fashionai.conversion.names import Layout
 from fashionai.errors import WeightsError, nearest
 
@@ -12,6 +20,8 @@ LAYOUTS: dict[str, list[Layout]] = {
     **densenet.LAYOUTS,
     **vgg.LAYOUTS,
     **efficientnet.LAYOUTS,
+    **convnext.LAYOUTS,
+    **vit.LAYOUTS,
 }
 
 

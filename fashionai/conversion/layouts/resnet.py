@@ -36,7 +36,7 @@ def _resnet_v2(depth: int, blocks: Sequence[int], convolutions: int) -> list[Lay
                 f"stages.{stage}.blocks.{{0..{count - 1}}}.{{norm,conv}}{{1..{convolutions}}}",
             )
         )
-    return [Layout("timm", f"resnetv2_{depth}", table(pairs), output_rank=4)]
+    return [Layout("timm", f"resnetv2_{depth}", table(pairs), ranks={"output": 4})]
 
 
 LAYOUTS: dict[str, list[Layout]] = {
