@@ -169,9 +169,8 @@ def test_published_inputs_are_those_of_the_libraries(tmp_path: Path) -> None:
         mean, std, *preprocessing = inputs[weights.name]
         assert (list(weights.mean), list(weights.std)) == (mean, std), weights
         if weights.licence:
-            sides, crop_fractions, interpolation, licence = preprocessing
-            assert weights.pixels == max(sides), weights
-            assert weights.crop_fraction in crop_fractions, weights
+            sizes, interpolation, licence = preprocessing
+            assert [weights.pixels, weights.crop_fraction] in sizes, weights
             assert (weights.interpolation, weights.licence.lower()) == (interpolation, licence)
         networks = [(layout.library, layout.network) for layout in layouts(weights.model)]
         network = weights.name.split("-")[0].split(".")[0]

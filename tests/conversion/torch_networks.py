@@ -75,17 +75,18 @@ def save(state: dict[str, torch.Tensor], file: str, form: str) -> None:
 def inputs() -> dict[str, list[object]]:
     """Mean and standard deviation of all published weights; of timm's also what test_torch reads.
 
-    These are sides of images, crop fractions, the interpolation and the licence.
+    These are sides of images with their crop fractions, the interpolation and the licence.
     """
     found: dict[str, list[object]] = {}
     for name in timm.list_pretrained():
         settings = timm.get_pretrained_cfg(name)
-        sizes = settings.input_size, settings.test_input_size or settings.input_size
+        tested = settings.test_input_size or settings.input_size
+        sizes = [
+            (settings.input_size[1], settings.crop_pct),
+            (tested[1], settings.test_crop_pct or settings.crop_pct),
+        ]
         found[name] = [
-            *(settings.mean, settings.std),
-            [size[1] for size in sizes],
-            [settings.crop_pct, settings.test_crop_pct],
-            *(settings.interpolation, settings.license),
+            *(settings.mean, settings.std, sizes, settings.interpolation, settings.license)
         ]
     for network in torchvision.models.list_models(module=torchvision.models):
         for weights in torchvision.models.get_model_weights(network):
