@@ -128,7 +128,7 @@ class CrossValidation:
         stored = self._read_settings()
         saved = self._read_config()
         wanted = (config or self._read_config(overrides)).with_engine_of(saved)
-        wanted = wanted.with_input(saved.data.mean, saved.data.std)
+        wanted = wanted.with_input_of(saved)
         different = deciding_differences(saved, wanted)
         for name, value in given.items():
             if value is not None and value != stored.get(name):
@@ -351,7 +351,7 @@ def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Con
 
 
 def _with_input_of_weights(config: Config) -> Config:
-    """The configuration with the mean and deviation of its weights.
+    """The configuration with the input of its weights.
 
     Builds the network, so that what cannot be trained is refused before a file changes.
     """
@@ -361,7 +361,7 @@ def _with_input_of_weights(config: Config) -> Config:
     find_network(config.model.name)
     class_weights(config.loss.class_weights, train)
     weights = starting_weights(config)
-    config = config.with_input(weights.mean, weights.std)
+    config = weights.resolve_input(config)
     model, crop = config.model, config.data.crop
     build_network(model.name, classes, crop, weights.file, drop_path=model.drop_path)
     return config

@@ -79,6 +79,11 @@ def zoo_url() -> str:
     return (os.environ.get("MXNET_GLUON_REPO") or DEFAULT_ZOO_URL).rstrip("/") + "/"
 
 
+def has_zoo_mirror() -> bool:
+    """Whether a mirror of the zoo's weights is set; the zoo's own hosts do not answer."""
+    return bool(os.environ.get("MXNET_GLUON_REPO"))
+
+
 def hub_url() -> str:
     """The URL of the Hugging Face hub, ending in a slash: ``$HF_ENDPOINT`` if set."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/") + "/"

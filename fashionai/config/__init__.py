@@ -20,6 +20,7 @@ from fashionai.config.models import (
     DataConfig,
     OptimizerConfig,
     reported_score,
+    short_side,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "reported_score",
     "resolve_config",
     "save_config",
+    "short_side",
     "shown_keys",
     "with_overrides",
 ]

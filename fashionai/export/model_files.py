@@ -105,7 +105,7 @@ def write_model(
         "classes": {task.name: list(task.classes) for task in tasks},
         "columns": columns,
         "background": list(BACKGROUND),
-        "resize_short": data.resize_short,
+        "resize_short": data.short_side,
         "interpolation": {"shrinking": "area", "growing": "cubic"},
         "crop": data.crop,
     }

@@ -161,7 +161,7 @@ def _begin(
         _check_same(folder, description)
         if found:
             log.info(
-                "%s: %s were computed before, only the others are now",
+                "%s: %s are finished, the others follow",
                 folder,
                 _told(found, parts.size),
             )

@@ -195,10 +195,10 @@ class Run:
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:
     """The differing keys that change the result of a run: all except data.workers.
 
-    Where ``wanted`` does not set the engine or the input's mean and deviation, it gets those of
-    ``begun``.
+    Where ``wanted`` does not set the engine, or how the input is resized and normalised, it gets
+    these of ``begun``.
     """
-    filled = wanted.with_engine_of(begun).with_input(begun.data.mean, begun.data.std)
+    filled = wanted.with_engine_of(begun).with_input_of(begun)
     return [line for line in differing_keys(begun, filled) if not line.startswith("data.workers:")]
 
 

@@ -51,6 +51,17 @@ def keeps_features(config: Config) -> bool:
     return config.trainable == "head" and not (config.loss.mixup or config.loss.cutmix)
 
 
+# A small data set to fine-tune on, for the mark in the list of networks.
+EXAMPLE_IMAGES, EXAMPLE_EPOCHS = 1000, 10
+# Multiply-accumulates of the forward pass of the images that 2 cores train on per second.
+# ResNet-50 v2 does 13.5 images/s of 4.09e9; half of that is assumed, because networks of many
+# small layers do fewer. MobileNetV2, with depthwise convolutions, does 18.5 images/s of 0.314e9.
+OPERATIONS_PER_SECOND = 0.5 * 13.5 * 4.09e9
+DEPTHWISE_OPERATIONS_PER_SECOND = 18.5 * 0.314e9
+# The beginnings of the names of networks with depthwise convolutions.
+DEPTHWISE = ("convnext", "efficientnet", "mobilenet", "shufflenet", "xception")
+
+
 def estimate_lines(
     config: Config,
     seconds_per_image: float,
@@ -81,6 +92,17 @@ def estimate_lines(
     ]
     lines = [f"  {setting:<48} about {time}" for setting, time in lighter]
     return [line, *(["Less time, from the beginning, with:"] if lines else []), *lines]
+
+
+def trains_in_an_hour(name: str, operations: float) -> bool:
+    """Whether 2 cores fine-tune a network on the example in about an hour.
+
+    ``operations`` are the multiply-accumulates of its forward pass for one image.
+    """
+    per_second = OPERATIONS_PER_SECOND
+    if name.startswith(DEPTHWISE):
+        per_second = DEPTHWISE_OPERATIONS_PER_SECOND
+    return EXAMPLE_IMAGES * EXAMPLE_EPOCHS * operations / per_second <= 3600
 
 
 def _lighter_settings(

@@ -23,6 +23,7 @@ from fashionai.training.history import (
     score_name,
     stopped_early,
 )
+from fashionai.weights.licences import licence_lines
 from fashionai.weights.store import StartingWeights
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ def log_settings(
     log.info("%s, %s per epoch -> %s", network, steps, run)
     if weights is not None and weights.file is not None:
         log.info("pretrained weights: %s", weights.source)
+        for line in licence_lines(weights.licence):
+            log.info("%s", line)
         expected = [list(weights.mean), list(weights.std)]
         if [list(values) for values in config.data.normalization] != expected:
             log.info("data.mean and data.std differ from those that the weights were trained with")

@@ -54,7 +54,7 @@ def open_learner(
     ``resuming`` tells that the weights will come from a saved state, so that pretrained ones
     need not be at hand. With ``pixels_only`` no features are kept. ``batch_size`` is that of all
     processes of a training that was begun with another number of them (PyTorch). The returned
-    configuration has the mean and the standard deviation of the weights' input.
+    configuration has the input of the weights: mean, standard deviation and resized short side.
 
     Raises WeightsError for pretrained weights that are missing or do not fit, ConfigError for
     settings that the network or the devices cannot compute, TrainingError for fewer training

@@ -92,8 +92,7 @@ class Trainer:
         """Read the samples and build the learner; see the class."""
         check_engine(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
-            saved = resume_from.config.data
-            config = config.with_input(saved.mean, saved.std)
+            config = config.with_input_of(resume_from.config)
         state = None if resume_from is None else resume_from.folder.states_file
         resuming = state is not None and state.is_file()
         self._resumes = resume_from is not None

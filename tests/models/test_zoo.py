@@ -280,6 +280,21 @@ def test_the_input_is_normalised_in_training_as_in_evaluation(name: str) -> None
     np.testing.assert_allclose(trained.asnumpy(), images.asnumpy(), rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["resnest26", "resnest50"])
+def test_no_block_is_dropped_after_training(name: str) -> None:
+    """A hybridized network that was traced in training predicts as one that was not."""
+    mx.random.seed(0)
+    network = build_network(name, 3, 64)
+    network.hybridize()
+    images = mx.nd.random.normal(shape=(2, 3, 64, 64))
+    with mx.autograd.record():
+        network(images).backward()
+    first, second = network(images).asnumpy(), network(images).asnumpy()
+    np.testing.assert_array_equal(first, second)
+    network.hybridize(False)
+    np.testing.assert_allclose(first, network(images).asnumpy(), atol=1e-5 * np.abs(first).max())
+
+
 def test_a_larger_image_counts_to_its_border() -> None:
     """The zoo's window of 13 would leave out two rows and columns of the map of 256 pixels."""
     network = build_network("squeezenet1.1", 3, 256)

@@ -87,7 +87,7 @@ def test_a_killed_process_ends_all_and_another_number_of_them_goes_on(work: Path
     finish(process, succeeds=False)
     assert not (work / "p.csv").exists()
     output = finish(job(work, 3, *PREDICT, "--resume"))
-    assert "resumes with" in output
+    assert "are finished, the others follow" in output
     assert (work / "p.csv").read_bytes() == (work / "whole.csv").read_bytes()
     assert not (work / FOLDER).exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import create_run
 from fashionai.training.trainer import Trainer
 from fashionai.weights.availability import package_index, pip_networks
-from fashionai.weights.pretrained import import_file
+from fashionai.weights.pretrained import find_weights, import_file
 from tests.support.commands import fashionai
 from tests.support.data_trees import write_fashionai_data
 from tests.support.networks import make_parameters, write_parameters
@@ -104,6 +105,39 @@ def test_the_input_of_the_weights_reaches_the_run_and_the_predictions(
     for name, probabilities in found.items():
         expected = by_hand("r", folder / "data/rank" / name)
         np.testing.assert_allclose(probabilities, expected, atol=2e-6)
+
+
+def test_the_crop_fraction_and_the_licence_of_the_weights_reach_the_run(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = weights.with_suffix(".json")
+    described = json.loads(record.read_text())
+    described.update(pixels=224, crop_fraction=0.8, interpolation="bicubic", licence="CC-BY-NC-4.0")
+    record.write_text(json.dumps(described))
+    Path("c.yaml").write_text(CONFIG.replace("resize_short: 32, ", "").replace("2\n", "1\n"))
+    assert fashionai("train", "--config", "c.yaml", "--run", "r") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("licence of the weights: CC-BY-NC-4.0") for line in lines)
+    assert any("does not allow commercial use" in line for line in lines)
+    # The crop of 32 pixels is 0.8 of the short side.
+    assert load_config(Path("r/config.yaml")).data.resize_short == 40
+    assert load_config(Path("c.yaml")).data.resize_short is None
+    # The configuration that leaves it open is still that of the run.
+    assert fashionai("train", "--config", "c.yaml", "--run", "r", "--resume") == 0
+    # Weights of a run have its input.
+    further = ["--run", "further", "epochs=1", "model.pretrained=r/best.params"]
+    assert fashionai("train", "--config", "c.yaml", *further) == 0
+    assert load_config(Path("further/config.yaml")).data.resize_short == 40
+
+
+def test_a_record_of_an_earlier_version_is_read(weights: Path) -> None:
+    record = weights.with_suffix(".json")
+    described = json.loads(record.read_text())
+    for name in ("pixels", "crop_fraction", "interpolation", "licence"):
+        del described[name]
+    record.write_text(json.dumps(described))
+    found = find_weights(MODEL)
+    assert (found.file, found.crop_fraction, found.licence) == (weights, 0.875, "")
 
 
 def test_training_begins_with_all_but_the_output(

@@ -173,7 +173,7 @@ class FeatureStore:
             "network": self._config.model.name,
             "weights": self._backbone.key(),
             "images": content_hash("".join(images).encode()),
-            "input": [data.resize_short, data.crop, mean, std],
+            "input": [data.short_side, data.crop, mean, std],
         }
         texts = [json.dumps({**key, "view": view.settings}, sort_keys=True) for view in views]
         return [self.folder / f"{content_hash(text.encode())}.npy" for text in texts]
