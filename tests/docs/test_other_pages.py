@@ -16,7 +16,7 @@ CONVERTIBLE = ["model.name=resnet18_v1b", *QUICK[1:]]
 # Pages whose commands tests of their own run.
 OWN_TESTS = {
     *("README.md", "competition.md", "training.md"),
-    *("your-own-images.md", "other-data-sets.md", "python.md"),
+    *("your-own-images.md", "labels-and-images.md", "other-data-sets.md", "python.md"),
 }
 OTHERS = sorted(set(PAGES) - OWN_TESTS)
 
