@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fashionai.engines.gluon import load_network
 from fashionai.engines.int8.engine import QuantizedForward, quantized_forward
 from fashionai.engines.int8.files import load_quantized
 from fashionai.frameworks.mxnet import import_mxnet
@@ -95,3 +97,21 @@ def test_a_network_may_normalise_before_it_quantizes(quantized: Run) -> None:
     plain = Forward(as_block(load_quantized(quantized), [mx.cpu()]), MEAN, STD, *settings[1:])
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
     np.testing.assert_allclose(engine.begin(images)(), plain.begin(images)(), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("quantized", "steps"),
+    [("efficientnet_lite0", 1), ("efficientnet_b0", 66)],
+    indirect=["quantized"],
+)
+def test_all_convolutions_of_efficientnets_are_quantized(quantized: Run, steps: int) -> None:
+    """With ReLU6 from the image to the output, with SiLU one by one: it stays in float32."""
+    graph = load_quantized(quantized)
+    nodes = json.loads(graph.symbol.tojson())["nodes"]
+    convolutions = [node for node in nodes if node["op"] == "_sg_mkldnn_conv"]
+    assert {node["attrs"].get("quantized") for node in convolutions} == {"true"}
+    assert sum(node["op"] == "_contrib_quantize_v2" for node in nodes) == steps
+    engine = quantized_forward(graph, (MEAN, STD), [mx.cpu()], COLUMNS)
+    plain = Forward(load_network(quantized, [mx.cpu()]), MEAN, STD, [mx.cpu()], COLUMNS)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    np.testing.assert_allclose(engine.begin(images)(), plain.begin(images)(), atol=0.05)

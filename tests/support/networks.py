@@ -26,10 +26,11 @@ mx = import_mxnet()
 def stock_network(model: str, classes: int = 1000) -> Any:
     """A stock network of a zoo or of this project, all shapes known for crops of 224 pixels."""
     if model in NETWORKS:
-        return NETWORKS[model](NetworkOptions(classes))
-    of_gluoncv = model.startswith("resnest") or re.search("_v1[bd]$", model)
-    zoo = import_gluoncv().model_zoo if of_gluoncv else mx.gluon.model_zoo.vision
-    network = zoo.get_model(model, classes=classes)
+        network = NETWORKS[model](NetworkOptions(classes))
+    else:
+        of_gluoncv = model.startswith("resnest") or re.search("_v1[bd]$", model)
+        zoo = import_gluoncv().model_zoo if of_gluoncv else mx.gluon.model_zoo.vision
+        network = zoo.get_model(model, classes=classes)
     network.infer_shape(mx.nd.zeros((1, 3, 224, 224)))
     return network
 

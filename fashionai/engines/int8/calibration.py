@@ -58,6 +58,8 @@ def calibrate(
             calib_mode=mode,
             calib_data=_CalibrationBatches(config, images, progress),
             quantized_dtype="auto",
+            # MXNet multiplies int8 alone, and quantizes what is never negative as uint8.
+            excluded_op_names=["elemwise_mul"],
             logger=None,
         )
     except mx.base.MXNetError as error:
