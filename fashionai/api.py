@@ -25,10 +25,11 @@ from fashionai.errors import (
     os_errors_as_data_errors,
     shown_value,
 )
-from fashionai.families import find_task
+from fashionai.families import find_known_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 from fashionai.files.frames import as_file, is_frame
-from fashionai.files.yaml_files import dump_json, parse_scalar
+from fashionai.files.paths import PathLike
+from fashionai.files.yaml_files import dump_json
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run
 from fashionai.scoring.bootstrap import RESAMPLES
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PathLike = Union[str, Path]
 RunLike = Union[PathLike, Run]
 
 # What the columns of a table of labels can hold, see evaluate.
@@ -133,7 +133,7 @@ def _read(
     if folders is not None:
         return read_own_folders(name, Path(folders), classes)
     if table is None:
-        return read_data_set(find_task(name), data)
+        return read_data_set(find_known_task(name), data)
     _check_roles(columns, COLUMN_ROLES)
     by_role = {f"{role}_column": column for role, column in columns.items()}
     folder = None if images is None else Path(images)
@@ -170,15 +170,9 @@ def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, A
         >>> config = fashionai.starter_config("birds")
         >>> config["epochs"] = 5
     """
-    import numpy as np
+    from fashionai.starter.write import make_starter
 
-    from fashionai.datasets import starter_config as starter
-
-    place = Path(folder)
-    found = starter.find_prepared(task, place)
-    survey = starter.survey_task(found, place, np.random.default_rng(0))
-    tree: dict[str, Any] = parse_scalar(starter.starter_config(survey, place, Path("FILE")))
-    return tree
+    return make_starter(task, Path(folder), Path("FILE")).tree
 
 
 @os_errors_as_data_errors()

@@ -89,7 +89,7 @@ def command(
     if out is not None:
         rows = average_files(joined, weights)
         write_predictions(out, rows)
-        click.echo(f"{out}: {counted(len(rows), 'row')}, the mean of {len(files)} files")
+        click.echo(f"{out}: {counted(len(rows), 'row')}, the mean of {counted(len(files), 'file')}")
 
 
 def _check_arguments(

@@ -239,7 +239,7 @@ def overwrite_option(command: Command) -> Command:
     return click.option(
         "--overwrite",
         is_flag=True,
-        help="Replace an existing file that is no earlier result of this command.",
+        help="Replace an existing file that this command did not write.",
     )(command)
 
 

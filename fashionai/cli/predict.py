@@ -94,7 +94,7 @@ Examples:
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace an existing file that is no earlier result of this command, and discard the "
+    help="Replace an existing file that this command did not write, and discard the "
     "results of an interrupted prediction.",
 )
 @prediction_options
@@ -153,7 +153,7 @@ def command(
             plan = without_bad_images(plan, progress_bar, leave_out, parts)
         if current_place().is_first:
             _print_plan(plan, layout)
-        bar = progress_bar(f"predicting, {settings.crops} crops", plan.images)
+        bar = progress_bar(f"predicting, {counted(settings.crops, 'crop')}", plan.images)
         with _hint_at_resuming(plan, parts), bar as advance:
             rows = write_planned(plan, out, chosen.contexts, parts, progress=advance, **options)
     if current_place().is_first:
@@ -172,7 +172,7 @@ def _hint_at_resuming(plan: Plan, parts: Optional[Parts]) -> Iterator[None]:
             command = shlex.join(["fashionai", *(each for each in given if each != "--overwrite")])
             resume = "" if "--resume" in given else " --resume"
             click.echo(
-                f"stopped: about {done:,} of {plan.images:,} images are predicted. "
+                f"stopped: about {done:,} of {counted(plan.images, 'image')} are predicted. "
                 f"Resume with: {command}{resume}",
                 err=True,
             )

@@ -10,6 +10,7 @@ import click
 from fashionai.cli.options import batch_size_option, renamed_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.engines.int8.calibration_modes import CALIBRATION_MODES
+from fashionai.errors import counted
 
 if TYPE_CHECKING:
     from fashionai.quantization import QuantizationResult
@@ -74,7 +75,7 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
         progress=progress_bar,
     )
     _print_scores(done)
-    click.echo(f"{run.folder.int8_report}: calibrated on {done.images} training images")
+    click.echo(f"{run.folder.int8_report}: calibrated on {counted(done.images, 'training image')}")
     click.echo(f"Next: fashionai predict --run {run} --engine int8 --out FILE")
 
 

@@ -77,6 +77,8 @@ def convert(
         raise WeightsError(
             f"{layout.network} has no {list_names(unused)}", _other_network_hint(model)
         )
+    if layout.rotated:
+        parameters = {name: _rotated(value) for name, value in parameters.items()}
     if model in EXTRA_LAYERS:
         EXTRA_LAYERS[model].add(parameters)
     return parameters
@@ -97,6 +99,8 @@ def to_torch(
     """
     layout = layouts(model)[0]
     values = {name: np.asarray(value) for name, value in parameters.items()}
+    if layout.rotated:
+        values = {name: _rotated(value) for name, value in values.items()}
     new_mean, new_std = mean, std
     if model in EXTRA_LAYERS:
         try:
@@ -208,6 +212,11 @@ def _to_float32(name: str, tensor: np.ndarray, shape: tuple[int, ...]) -> np.nda
     if not np.isfinite(values).all():
         raise WeightsError(f"{name} contains values that are not finite")
     return values
+
+
+def _rotated(parameter: np.ndarray) -> np.ndarray:
+    """Kernels ``(N, C, H, W)`` rotated by 180 degrees; other parameters as they are."""
+    return np.ascontiguousarray(parameter[:, :, ::-1, ::-1]) if parameter.ndim == 4 else parameter
 
 
 def _check_layers(model: str, layout: Layout, parameters: Collection[str]) -> None:

@@ -24,7 +24,8 @@ class Layout:
     of the output layer. ``parameters`` maps Gluon's names of parameters that are no
     weights of a layer, such as a class token, to the library's names of tensors.
     ``ranks`` is the number of axes of the weights in the library, by Gluon's name of the
-    layer, where it differs from Gluon's: 2 for a dense layer, 4 for a 1x1 convolution.
+    layer, where it differs from Gluon's: 2 for a dense layer, 4 for a 1x1 convolution. The
+    kernels of ``rotated`` networks are those of the library rotated by 180 degrees.
     """
 
     library: str
@@ -33,6 +34,7 @@ class Layout:
     output: str = "output"
     parameters: dict[str, str] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
+    rotated: bool = False
 
 
 def expand(pattern: str) -> list[str]:

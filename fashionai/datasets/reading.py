@@ -18,6 +18,7 @@ from fashionai.datasets.readers.table import read_table
 from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError, DataError, os_errors_as_data_errors
 from fashionai.families import ALL, FAMILIES, expand_tasks, known_task
+from fashionai.files.paths import PathLike
 from fashionai.tasks import Task
 
 # Valid as the name of a folder, and of a file with a suffix, on every system.
@@ -68,7 +69,7 @@ def _known_tasks(names: Sequence[str]) -> list[Task]:
 
 
 @os_errors_as_data_errors()
-def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
+def read_data_set(task: Task, data: PathLike, **options: float) -> DataSet:
     """Read the label files of a known task.
 
     Args:
@@ -84,7 +85,7 @@ def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
         DataError: A label file that cannot be used, with file and line, or a missing image.
 
     Example:
-        >>> skirts = fashionai.read_data_set(fashionai.find_task("skirt"), Path("data"))
+        >>> skirts = fashionai.read_data_set(fashionai.find_task("skirt"), "data")
         >>> len(skirts.images)
     """
     own = FAMILIES[task.family].option
@@ -93,7 +94,7 @@ def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
         if other is not None and other is not own and other.name in options:
             goes_with = " or ".join(each.short_name for each in family.tasks)
             raise ConfigError(f"{other.flag}: goes with --task {goes_with}, not with {task.name}")
-    return reader_of(task).read(data, task, **options)
+    return reader_of(task).read(Path(data), task, **options)
 
 
 @os_errors_as_data_errors()

@@ -10,7 +10,7 @@ import ast
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -31,8 +31,9 @@ MXNET_OPERATOR_SET = 13
 # supports it. What mx.onnx writes means the same in both sets.
 OPERATOR_SET, IR_VERSION = 17, 8
 
-# What a converter of mx.onnx returns: ONNX nodes, and the dtypes of their outputs.
-Converted = tuple[list[Any], tuple[Any, ...]]
+# What a converter of mx.onnx returns: ONNX nodes, and the dtypes of their outputs, None for that of
+# the input.
+Converted = tuple[list[Any], Optional[tuple[Any, ...]]]
 
 
 def onnx_model(run: Run) -> bytes:
@@ -158,6 +159,7 @@ def _own_converters(registry: dict[int, dict[str, Any]]) -> Iterator[None]:
         **before,
         "null": _convert_variable,
         "_image_normalize": _convert_normalize,
+        "slice": _convert_slice,
         "LayerNorm": _convert_layer_norm,
         "batch_dot": _convert_batch_dot,
     }
@@ -198,6 +200,33 @@ def _convert_normalize(node: dict[str, Any], **context: Any) -> Converted:
         make_node("Mul", [*_input_names(node, context), scale], [scaled]),
         make_node("Add", [scaled, shift], [name], name=name),
     ], (np.float32,)
+
+
+def _convert_slice(node: dict[str, Any], **context: Any) -> Converted:
+    """Write a slice along the first axes. mx.onnx cannot convert negative steps."""
+    from onnx.helper import make_node
+    from onnx.numpy_helper import from_array
+
+    name, given = node["name"], node["attrs"]
+    begins, ends = (ast.literal_eval(given[key]) for key in ("begin", "end"))
+    steps = [step or 1 for step in ast.literal_eval(given.get("step", "()")) or [1] * len(begins)]
+    # What stands for the first and the last element, where a bound is None.
+    first, last = 0, np.iinfo(np.int64).max
+    inputs = {
+        "begins": [
+            (first if step > 0 else last) if begin is None else begin
+            for begin, step in zip(begins, steps)
+        ],
+        "ends": [
+            (last if step > 0 else -last) if end is None else end for end, step in zip(ends, steps)
+        ],
+        "axes": range(len(begins)),
+        "steps": steps,
+    }
+    for key, values in inputs.items():
+        context["initializer"].append(from_array(np.array(values, np.int64), f"{name}_{key}"))
+    names = [f"{name}_{key}" for key in inputs]
+    return [make_node("Slice", [*_input_names(node, context), *names], [name], name=name)], None
 
 
 def _convert_layer_norm(node: dict[str, Any], **context: Any) -> Converted:

@@ -34,7 +34,7 @@ def read_parameters(file: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{file}: contains arrays without names, expected named parameters")
     plain = {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
     if len(plain) < len(weights):
-        raise WeightsError(f"{file}: two arrays of one name, but for the prefixes arg: and aux:")
+        raise WeightsError(f"{file}: two arrays whose names differ only in the prefix arg: or aux:")
     return plain
 
 

@@ -195,12 +195,23 @@ def _stock_network(name: str, options: NetworkOptions) -> Any:
     return network
 
 
+def _stop_dropping_blocks(block: Any) -> None:
+    """Turn off DropBlock, which the ResNeSts of GluonCV apply with probability 0.1.
+
+    Its layers read MXNet's training mode only while they are traced: a hybridized network
+    that was traced in training would drop blocks in every prediction, too. They also
+    accept crops of 224 pixels alone.
+    """
+    if isinstance(block, import_gluoncv().nn.dropblock.DropBlock):
+        block.drop_prob = 0
+
+
 def _check_drop_path(name: str, drop_path: float) -> None:
     if drop_path and name not in WITH_DROP_PATH:
         raise ConfigError(
             f"model.drop_path: {drop_path:g} has no effect on {name}, which leaves out no "
             "residual branches",
-            "Set it to 0 or choose another model.name",
+            f"Set it to 0 or choose another model.name, for instance {next(iter(WITH_DROP_PATH))}",
         )
 
 
@@ -210,7 +221,8 @@ def _zoo_network(name: str, classes: int) -> Any:
         if name in _gluon_names():
             return mx.gluon.model_zoo.vision.get_model(name, classes=classes)
         if name in _gluoncv_names():
-            return import_gluoncv().model_zoo.get_model(name, classes=classes)
+            network = import_gluoncv().model_zoo.get_model(name, classes=classes)
+            return network.apply(_stop_dropping_blocks)
     raise ConfigError(f"model.name: unknown network '{name}'", _nearest_network(name))
 
 

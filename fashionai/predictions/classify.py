@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from fashionai.datasets.questions import list_images
-from fashionai.errors import DataError, RunError
+from fashionai.errors import DataError, RunError, counted
 from fashionai.files import named_errors
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.outputs import csv_kind, json_kind
@@ -84,7 +84,7 @@ def classify(
         paths = list(files.values())
         requests = [Request(task, paths, own) for task, own in runs.items()]
         used = {run for own in runs.values() for run in own}
-        with progress(f"{crops} crops", len(files) * len(used)) as advance:
+        with progress(counted(crops, "crop"), len(files) * len(used)) as advance:
             predicted = predict(
                 requests,
                 contexts,

@@ -161,7 +161,7 @@ def _begin(
         _check_same(folder, description)
         if found:
             log.info(
-                "%s: %s were computed before, only the others are now",
+                "%s: %s are finished, the others follow",
                 folder,
                 _told(found, parts.size),
             )
@@ -172,7 +172,7 @@ def _begin(
 
 def _told(count: int, size: int) -> str:
     """How much parts hold, for people: the last part of a run may have fewer images."""
-    return f"{counted(count, 'part')} of up to {size:,} images each"
+    return f"{counted(count, 'part')} of up to {counted(size, 'image')} each"
 
 
 def _count_parts(folder: Path, kind: str = "") -> int:

@@ -8,6 +8,7 @@ from typing import Optional, Union
 
 import numpy as np
 
+from fashionai.errors import counted
 from fashionai.metrics import precisions, recalls
 from fashionai.runs import ListedCrossValidation, Run
 from fashionai.tasks import Task
@@ -167,7 +168,7 @@ def task_lines(task: Task, state: str) -> list[str]:
     names = ", ".join(dict.fromkeys((task.name, *task.aliases)))
     classes = ", ".join(task.classes)
     wrapped = textwrap.wrap(classes, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    return [f"{names}: {len(task.classes)} classes, {state}", *wrapped]
+    return [f"{names}: {counted(len(task.classes), 'class')}, {state}", *wrapped]
 
 
 def run_table(runs: Sequence[Run], cross_validations: Sequence[ListedCrossValidation] = ()) -> str:
@@ -206,7 +207,7 @@ def _line(
 ) -> RunLine:
     """What a line is sorted by, its name and its cells."""
     names = [task.short_name for task in tasks] or ["?"]
-    listed = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} tasks"
+    listed = ", ".join(names) if len(names) <= MOST_NAMES else counted(len(names), "task")
     scores = [best.get(key) for key in RUN_SCORES]
     cells = [listed, done, *("-" if each is None else f"{each:.4f}" for each in scores)]
     return (not tasks, names, not metrics, -(best.get("map") or 0.0)), name, cells

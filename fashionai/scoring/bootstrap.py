@@ -26,8 +26,12 @@ from fashionai.metrics import (
 RESAMPLES = 1000
 # The share of resamples whose scores lie in the interval.
 LEVEL = 0.95
-# How many resamples are computed at once.
-BLOCK = 16
+# How many rows all resamples draw together, to bound the time, and how many resamples are made of
+# any number of rows. The interval of so many rows is narrow: few resamples tell enough about it.
+MOST_DRAWN = 10**8
+FEWEST_RESAMPLES = 100
+# How many resamples, and how many of their rows, are computed at once, to bound the memory.
+BLOCK, BLOCK_ROWS = 16, 2_000_000
 
 
 class Interval(NamedTuple):
@@ -48,8 +52,19 @@ def interval(values: np.ndarray) -> Interval:
 
 def mean_intervals(resampled: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Interval]:
     """The intervals of the mean scores over tasks, whose rows were drawn independently."""
-    names = resampled[0] if resampled else ()
-    return {name: interval(np.mean([each[name] for each in resampled], axis=0)) for name in names}
+    if not resampled:
+        return {}
+    # A large task has fewer resamples than a small one.
+    count = min(len(values) for each in resampled for values in each.values())
+    return {
+        name: interval(np.mean([each[name][:count] for each in resampled], axis=0))
+        for name in resampled[0]
+    }
+
+
+def affordable_resamples(rows: int, wanted: int) -> int:
+    """How many of the wanted resamples are made of so many rows."""
+    return min(wanted, max(FEWEST_RESAMPLES, MOST_DRAWN // rows))
 
 
 def draw_counts(rng: np.random.Generator, rows: int) -> np.ndarray:
@@ -65,13 +80,16 @@ def resampled_scores(
 ) -> dict[str, np.ndarray]:
     """Each score of fashionai.metrics for every resample, ``(B,) float64``.
 
-    ``probabilities`` and ``marks`` are ``(N, C)`` as there. A score that a resample does not have
+    ``probabilities`` and ``marks`` are ``(N, C)`` as there. B is ``resamples`` or, for more than
+    100,000 rows, the fewer that affordable_resamples says. A score that a resample does not have
     is NaN.
     """
+    rows, count = len(marks), affordable_resamples(len(marks), resamples)
+    block = max(1, min(BLOCK, BLOCK_ROWS // rows))
     scores = ResampledScores(probabilities, marks)
     blocks = []
-    for start in range(0, resamples, BLOCK):
-        drawn = [draw_counts(rng, len(marks)) for _ in range(min(BLOCK, resamples - start))]
+    for start in range(0, count, block):
+        drawn = [draw_counts(rng, rows) for _ in range(min(block, count - start))]
         blocks.append(scores.of(np.array(drawn)))
     return {key: np.concatenate([block[key] for block in blocks]) for key in blocks[0]}
 

@@ -15,6 +15,7 @@ from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks, full_names
 from fashionai.files.names import composed
 from fashionai.files.outputs import json_kind
+from fashionai.files.paths import PathLike
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
@@ -130,9 +131,9 @@ def true_labels(task: Task, marks: np.ndarray) -> np.ndarray:
 
 
 def evaluate_file(
-    predictions: Path,
-    labels: Sequence[Path],
-    questions: Optional[Path] = None,
+    predictions: PathLike,
+    labels: Sequence[PathLike],
+    questions: Optional[PathLike] = None,
     task_names: Sequence[str] = (),
     threshold: Optional[float] = None,
     name: Optional[str] = None,
@@ -169,10 +170,13 @@ def evaluate_file(
         ConfigError: The threshold changes nothing, or one is needed.
 
     Example:
-        >>> (skirt,) = fashionai.evaluate_file(Path("submission.csv"), [Path("answer.csv")])
+        >>> (skirt,) = fashionai.evaluate_file("submission.csv", ["answer.csv"])
         >>> skirt.scores["map"]
     """
-    files = LabelFiles(labels, columns or {}, images)
+    predictions = Path(predictions)
+    questions = None if questions is None else Path(questions)
+    label_paths = [Path(each) for each in labels]
+    files = LabelFiles(label_paths, columns or {}, None if images is None else Path(images))
     names = str(predictions), files.names
     label_rows = read_predicted_labels(predictions)
     if label_rows is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,19 @@ from fashionai.conversion.convert import convert, to_torch
 from fashionai.conversion.layouts.registry import LAYOUTS, layouts
 from fashionai.conversion.names import expand
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.zoo import build_network
 from tests.conversion import naive_forward
-from tests.support.networks import answers, shapes, stock_network, with_parameters
+from tests.support.graphs import measure_statistics
+from tests.support.networks import (
+    answers,
+    parameters_of,
+    shapes,
+    stock_network,
+    with_parameters,
+)
+
+mx = import_mxnet()
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ALL_LAYOUTS = [
@@ -99,6 +112,51 @@ def test_outputs_of_networks_with_extra_layers(model: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
+def pictures(side: int) -> np.ndarray:
+    """Two images of patches that differ in size and colour."""
+    rng = np.random.default_rng(1)
+    sizes = (2, 5, side)
+    patches = [rng.normal(size=(2, 3, size, size)) for size in sizes]
+    repeats = [math.ceil(side / size) for size in sizes]
+    whole = [
+        patch.repeat(repeat, 2).repeat(repeat, 3)[:, :, :side, :side]
+        for patch, repeat in zip(patches, repeats)
+    ]
+    return np.sum(whole, axis=0).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("model", "strides"),
+    [
+        ("efficientnet_b0", (1, 2, 2, 2, 1, 2, 1)),
+        ("efficientnet_lite0", (1, 2, 2, 2, 1, 2, 1)),
+        ("efficientnetv2_b0", (1, 2, 2, 2, 1, 2)),
+    ],
+)
+def test_outputs_of_efficientnets_at_sides_that_are_padded_in_different_ways(
+    model: str, strides: tuple[int, ...]
+) -> None:
+    """From 96 pixels all strides halve an even side; from 77 the sides are 39, 20, 10, 5 and 3."""
+    network = build_network(model, 5, 96, init_magnitude=6)
+    rng = np.random.default_rng(0)
+    for name, parameter in network._collect_params_with_prefix().items():
+        if name.endswith(("gamma", "beta", "bias")):
+            low, high = (0.5, 1.5) if name.endswith("gamma") else (-0.5, 0.5)
+            parameter.set_data(mx.nd.array(rng.uniform(low, high, parameter.shape)))
+    measure_statistics(network, pictures(96))
+    tensors = to_torch(model, parameters_of(network), MEAN, STD).tensors
+    is_same = layouts(model)[0].rotated
+    for side in (96, 77):
+        images = pictures(side)
+        expected = naive_forward.efficientnet(tensors, images, strides, is_same)
+        assert np.abs(expected[0] - expected[1]).max() > 0.02 * np.abs(expected).max()
+        found = answers(network, images)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+        if is_same:
+            padded_alike = naive_forward.efficientnet(tensors, images, strides, False)
+            assert np.abs(padded_alike - expected).max() > 1e-3 * np.abs(expected).max()
+
+
 def trained(model: str) -> dict[str, np.ndarray]:
     """Converted parameters whose extra layers training has moved."""
     tensors = torch_tensors(model, layouts(model)[0], shapes(model))
@@ -141,10 +199,8 @@ def test_a_relu_that_clips_is_not_lost() -> None:
 
 
 def test_a_network_that_began_in_gluon_keeps_its_relu() -> None:
-    from fashionai.frameworks.mxnet import import_mxnet
-
     network = stock_network("resnet18_v2")
-    network.initialize(import_mxnet().init.Xavier())
+    network.initialize(mx.init.Xavier())
     parameters = {
         name: parameter.data().asnumpy()
         for name, parameter in network._collect_params_with_prefix().items()
@@ -261,7 +317,7 @@ def test_a_network_of_another_depth_or_without_counterpart() -> None:
         layouts("resnet50_v1")
     assert str(caught.value) == (
         "resnet50_v1 has no counterpart of equal architecture in torchvision or timm. "
-        "Did you mean 'resnet50_v1b'?"
+        "Did you mean 'resnet50_v1d'?"
     )
 
 

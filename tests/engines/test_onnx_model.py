@@ -61,7 +61,11 @@ def test_the_model_computes_layer_normalisation_and_attention(tmp_path: Path, ne
 
 @pytest.mark.parametrize(
     "network",
-    ["resnet18_v1b", "cifar_resnet20_v2", "mobilenetv2_0.25", "densenet121", "small_cnn"],
+    [
+        *("resnet18_v1b", "cifar_resnet20_v2", "mobilenetv2_0.25", "densenet121", "small_cnn"),
+        *("efficientnet_lite0", "efficientnetv2_b0"),
+        *("resnest14", "resnest26"),
+    ],
 )
 def test_the_model_computes_what_the_stock_network_does(tmp_path: Path, network: str) -> None:
     run = make_run(tmp_path, network)

@@ -62,6 +62,7 @@ def count(name: str) -> tuple[int, int]:
     [
         *("small_cnn", "cifar_resnet20_v2", "mobilenet0.25", "mobilenetv3_small"),
         *("squeezenet1.1", "shufflenet_v1", "resnet18_v2", "se_resnet18_v1"),
+        *("efficientnet_b0", "efficientnet_lite1", "efficientnetv2_b0"),
         *convnext.SIZES,
         *vit.SIZES,
     ],

@@ -256,13 +256,13 @@ def test_one_name_for_different_classes_is_refused(
         run.folder.classes_file.write_text(json.dumps(tasks_to_json([task])))
         runs.append(run)
     assert list(choose_runs(Candidates(runs[:1], named=True)).values()) == [runs[:1]]
-    with pytest.raises(RunError, match="birds: the runs know it with different classes"):
+    with pytest.raises(RunError, match="birds: the runs were trained with different classes"):
         choose_runs(Candidates(runs, named=True))
     monkeypatch.chdir(tmp_path)
     for arguments in (["--task", "birds"], ["--run", "runs/a", "--run", "runs/b"]):
         assert fashionai("predict", "--out", "p.csv", "--questions", images, *arguments) == 2
         assert capsys.readouterr().err == (
-            "Error: birds: the runs know it with different classes. Name one --run\n"
+            "Error: birds: the runs were trained with different classes. Name one --run\n"
         )
 
 

@@ -135,7 +135,7 @@ def test_ctrl_c_tells_how_to_go_on(
 
     monkeypatch.setattr(in_parts, "predict_with_engine", interrupted)
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 130
-    *_, hint, end = capsys.readouterr().err.splitlines()
+    *_, hint, _, end = capsys.readouterr().err.splitlines()
     begin, _, command = hint.partition(". Resume with: fashionai ")
     assert begin == "stopped: about 16 of 18 images are predicted"
     assert (end, len(parts())) == ("Interrupted.", 4)
@@ -151,7 +151,7 @@ def test_without_a_terminal_lines_tell_the_progress(
     monkeypatch.setattr("fashionai.cli.progress.SECONDS_BETWEEN_LINES", 0)
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("predicting")]
-    done = [re.fullmatch(r"predicting, \d+ crops: (\d+) of 18 images, .*", line) for line in lines]
+    done = [re.fullmatch(r"predicting, \d+ crops?: (\d+) of 18 images, .*", line) for line in lines]
     assert [int(each[1]) for each in done if each] == [*range(2, 20, 2)]
     assert all(" images/s, about " in line and line.endswith(" left") for line in lines[:-1])
     assert lines[-1].endswith(" images/s")

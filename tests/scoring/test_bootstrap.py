@@ -9,6 +9,7 @@ from scipy.stats import beta
 from fashionai.metrics import MAYBE, NO, SCORES, YES, marks_from_classes
 from fashionai.scoring.bootstrap import (
     ResampledScores,
+    affordable_resamples,
     draw_counts,
     interval,
     mean_intervals,
@@ -59,6 +60,15 @@ def test_the_interval_holds_the_middle_of_the_resamples() -> None:
     mean = mean_intervals([{"map": values}, {"map": values + 10}])
     assert mean == {"map": pytest.approx((30.0, 980.0))}
     assert mean_intervals([]) == {}
+    mean = mean_intervals([{"map": values}, {"map": np.array([10.0, 10.0])}])
+    assert mean == {"map": pytest.approx((5.0125, 5.4875))}
+
+
+def test_many_rows_have_fewer_resamples() -> None:
+    assert [affordable_resamples(rows, 1000) for rows in (50, 100_000, 400_000, 10**7)] == [
+        *(1000, 1000, 250, 100)
+    ]
+    assert affordable_resamples(10**7, 20) == 20
 
 
 def test_coverage_of_the_accuracy_is_that_of_a_binomial_interval() -> None:

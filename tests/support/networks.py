@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def stock_network(model: str, classes: int = 1000) -> Any:
     """A stock network of a zoo or of this project, all shapes known for crops of 224 pixels."""
     if model in NETWORKS:
         return NETWORKS[model](NetworkOptions(classes))
-    zoo = import_gluoncv().model_zoo if model.endswith("_v1b") else mx.gluon.model_zoo.vision
+    of_gluoncv = model.startswith("resnest") or re.search("_v1[bd]$", model)
+    zoo = import_gluoncv().model_zoo if of_gluoncv else mx.gluon.model_zoo.vision
     network = zoo.get_model(model, classes=classes)
     network.infer_shape(mx.nd.zeros((1, 3, 224, 224)))
     return network
@@ -50,6 +52,12 @@ def with_parameters(model: str, values: dict[str, np.ndarray], classes: int = 10
     return network
 
 
+def parameters_of(network: Any) -> dict[str, np.ndarray]:
+    """The values of all parameters by name."""
+    parameters = network._collect_params_with_prefix()
+    return {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
+
+
 def answers(network: Any, images: np.ndarray) -> np.ndarray:
     """Logits ``(B, C)`` for normalised images ``(B, 3, H, W)``."""
     return network(mx.nd.array(images)).asnumpy()
@@ -61,10 +69,7 @@ def make_parameters(model: str, classes: int = 1000) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(1)
     # He's variance, arXiv:1502.01852: behind many layers with ReLU there is something left.
     network = build_network(model, classes, 224, init_magnitude=6)
-    parameters = {
-        name: value.data().asnumpy()
-        for name, value in network._collect_params_with_prefix().items()
-    }
+    parameters = parameters_of(network)
     for name, value in parameters.items():
         if name.endswith("running_mean"):
             parameters[name] = rng.normal(0, 0.1, value.shape).astype(np.float32)

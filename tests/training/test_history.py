@@ -251,3 +251,20 @@ def test_best_parameters_are_those_of_the_best_epoch_by_the_monitor(
         assert metrics["by_weights"][file.name]["log_loss"] == lowest
     both = [row[f"{kind}_log_loss"] for row in rows for kind in ("val", "ema")]
     assert metrics["best"]["log_loss"] == min(both)
+
+
+def test_with_last_a_run_keeps_its_last_epoch(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(prepared)
+    overrides = ["schedule.name=constant", "monitor=last"]
+    config = load_config(write_config(prepared, epochs=4, lr=0.3), overrides)
+    run = create_run(prepared / "runs/last")
+    with caplog.at_level("INFO"):
+        metrics = Trainer(config, [mx.cpu()]).fit(run)
+    rows = history(run.path)
+    assert min(row["val_log_loss"] for row in rows) < rows[-1]["val_log_loss"], "the last is best"
+    assert metrics["best_epoch"] == 4
+    assert metrics["best"]["map"] == rows[-1]["val_map"]
+    assert run.best_parameters.read_bytes() == run.last_parameters.read_bytes()
+    assert f"finished: last epoch 4, validation mAP {rows[-1]['val_map']:.4f}" in caplog.text

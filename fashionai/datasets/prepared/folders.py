@@ -209,9 +209,7 @@ def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray
 def _check_row(row: dict[str, str], task: Task, where: str) -> None:
     """Raise DataError for a row that prepare does not write: someone edited the manifest."""
     if None in row or None in row.values():
-        raise DataError(
-            f"{where}: expected {len(MANIFEST_COLUMNS)} fields: {','.join(MANIFEST_COLUMNS)}"
-        )
+        raise DataError(f"{where}: expected the fields {','.join(MANIFEST_COLUMNS)}")
     index, label = row["class_index"], row["label"]
     number = parse_count(index)
     if number is None or number >= len(task.labels):

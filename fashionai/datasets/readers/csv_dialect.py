@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fashionai.datasets.readers.image_files import ImageFiles
-from fashionai.errors import ConfigError, DataError, nearest, shown
+from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.files.counts import parse_count
 from fashionai.files.csv_files import is_blank, lines_of
 from fashionai.files.text_files import read_text
@@ -80,7 +80,7 @@ def read_table_rows(
     for fields, line in itertools.islice(read_fields(file, delimiter), first_row, None):
         where = f"{file.path}:{line}"
         if len(fields) != width:
-            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+            count = counted(len(fields), "field")
             raise DataError(f"{where}: found {count}, expected {width}")
         yield fields, where
 

@@ -26,7 +26,7 @@ from fashionai.datasets.readers.csv_dialect import (
 )
 from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS
 from fashionai.datasets.readers.header import is_column_numbers, is_header, note_on_header
-from fashionai.errors import ConfigError, DataError, nearest, shown
+from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.files.names import comparable
 
 # What a column can hold besides a one-hot class; the options are --path-column and so on.
@@ -120,7 +120,7 @@ def _note_on_columns(
     if columns.label is not None:
         labels = f"{meaning} in {named(columns.label)}"
     else:
-        labels = f"one-hot labels in {len(columns.classes)} columns: " + listed(
+        labels = f"one-hot labels in {counted(len(columns.classes), 'column')}: " + listed(
             list(columns.classes.values())
         )
     return f"{csv_file}: paths in {named(columns.path)}, {labels}"

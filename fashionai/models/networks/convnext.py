@@ -106,4 +106,4 @@ def _builder(channels: int, blocks: Sequence[int]) -> Builder:
     return lambda options: ConvNeXt(channels, blocks, options)
 
 
-BUILDERS: dict[str, Builder] = {name: _builder(*size) for name, size in SIZES.items()}
+NETWORKS: dict[str, Builder] = {name: _builder(*size) for name, size in SIZES.items()}

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from fashionai.models.networks import convnext, small, vit
+from fashionai.models.networks import (
+    convnext,
+    efficientnet,
+    efficientnet_lite,
+    efficientnetv2,
+    small,
+    vit,
+)
 from fashionai.models.networks.options import Builder, of_classes
 
 # Networks that leave out residual branches in training, as NetworkOptions.drop_path says.
 WITH_DROP_PATH: dict[str, Builder] = {
-    **convnext.BUILDERS,
-    **vit.BUILDERS,
+    **efficientnet.NETWORKS,
+    **efficientnet_lite.NETWORKS,
+    **efficientnetv2.NETWORKS,
+    **convnext.NETWORKS,
+    **vit.NETWORKS,
 }
 
 NETWORKS: dict[str, Builder] = {

@@ -163,4 +163,4 @@ def _builder(channels: int, variant: Variant) -> Builder:
     return lambda options: VisionTransformer(channels, variant, options)
 
 
-BUILDERS: dict[str, Builder] = {name: _builder(*size) for name, size in SIZES.items()}
+NETWORKS: dict[str, Builder] = {name: _builder(*size) for name, size in SIZES.items()}

@@ -40,6 +40,8 @@ NETWORKS = [
     "se_resnext50_32x4d",
     "shufflenet_v1",
     "shufflenet_v2",
+    "efficientnet_lite0",
+    "efficientnetv2_b0",
     "squeezenet1.1",
     "vit_tiny",
     "xception",
