@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from fashionai.config import Config, load_config, resolve_config
 from fashionai.datasets.prepared.prepare import Summary
 from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
+from fashionai.datasets.readers.table_columns import COLUMN_ROLES
 from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
 from fashionai.datasets.records import DataSet
 from fashionai.errors import (
@@ -24,32 +25,30 @@ from fashionai.errors import (
     os_errors_as_data_errors,
     shown_value,
 )
-from fashionai.families import find_task
+from fashionai.families import find_known_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 from fashionai.files.frames import as_file, is_frame
-from fashionai.files.yaml_files import dump_json, parse_scalar
-from fashionai.progress import Advance, ProgressBar, no_progress
+from fashionai.files.paths import PathLike
+from fashionai.files.yaml_files import dump_json
+from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run
+from fashionai.scoring.bootstrap import RESAMPLES
+from fashionai.tasks import NAMELESS
 from fashionai.training import start
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fashionai.scoring.evaluate import TaskEvaluation
+
 log = logging.getLogger(__name__)
 
-PathLike = Union[str, Path]
 RunLike = Union[PathLike, Run]
 
-# What the columns of a table can hold, see prepare.
-COLUMN_ROLES = ("path", "label", "split", "group")
+# What the columns of a table of labels can hold, see evaluate.
+LABEL_ROLES = ("path", "label", "split")
 # More classes than a task has: all of them are given.
 ALL_CLASSES = 10**9
-
-
-@contextlib.contextmanager
-def no_bar(description: str, total: int) -> Iterator[Advance]:
-    """A ProgressBar that shows nothing."""
-    yield no_progress
 
 
 @os_errors_as_data_errors()
@@ -73,12 +72,12 @@ def prepare(
 
     Args:
         data_set: Name of a known task (``skirt``, ``logos`` ...), whose label files are below
-            ``data``; name of a new task, with ``table`` and ``images`` or with ``folders``; or
-            what ``read_data_set`` returned.
+            ``data``; name of a new task, with ``table`` or with ``folders``; or what
+            ``read_data_set`` returned.
         out: Folder for the prepared tasks.
         data: Folder of the data set of a known task.
         table: CSV file or DataFrame with a path and a class per row.
-        images: Folder that the table's paths are relative to.
+        images: Folder that the table's paths are relative to; by default that of the CSV file.
         folders: Folder of class folders, or of folders train, val and test with class folders.
         columns: Names of the table's columns by role (``path``, ``label``, ``split``,
             ``group``); needed for columns with unusual names.
@@ -125,25 +124,32 @@ def _read(
     classes: Sequence[str],
 ) -> DataSet:
     """Read the data set that the arguments of prepare specify."""
-    if (table is None) != (images is None) or (table is not None and folders is not None):
+    if (table is None and images is not None) or (table is not None and folders is not None):
         raise ConfigError("prepare: expected table and images, or folders, or neither")
+    if images is None and is_frame(table):
+        raise ConfigError("prepare: a DataFrame needs images, the folder of its paths")
     if table is None and columns:
         raise ConfigError("prepare: columns go with a table")
     if folders is not None:
         return read_own_folders(name, Path(folders), classes)
-    if table is None or images is None:
-        return read_data_set(find_task(name), data)
+    if table is None:
+        return read_data_set(find_known_task(name), data)
+    _check_roles(columns, COLUMN_ROLES)
     by_role = {f"{role}_column": column for role, column in columns.items()}
-    unknown = [role for role in columns if role not in COLUMN_ROLES]
-    if unknown:
-        raise ConfigError(
-            f"columns: unknown role {shown_value(unknown[0])}",
-            nearest(str(unknown[0]), COLUMN_ROLES),
-        )
+    folder = None if images is None else Path(images)
     with as_file(table) as file:
-        data_set = read_own_table(name, file, Path(images), classes, **by_role)
+        data_set = read_own_table(name, file, folder, classes, **by_role)
     # What was guessed about a DataFrame's file is of no use to anyone.
     return data_set if isinstance(table, (str, Path)) else data_set._replace(guesses=())
+
+
+def _check_roles(columns: Mapping[str, str], roles: Sequence[str]) -> None:
+    """ConfigError for a role that a column cannot have."""
+    for role in columns:
+        if role not in roles:
+            raise ConfigError(
+                f"columns: unknown role {shown_value(role)}", nearest(str(role), roles)
+            )
 
 
 @os_errors_as_data_errors()
@@ -164,15 +170,9 @@ def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, A
         >>> config = fashionai.starter_config("birds")
         >>> config["epochs"] = 5
     """
-    import numpy as np
+    from fashionai.starter.write import make_starter
 
-    from fashionai.datasets import starter_config as starter
-
-    place = Path(folder)
-    found = starter.find_prepared(task, place)
-    survey = starter.survey_task(found, place, np.random.default_rng(0))
-    tree: dict[str, Any] = parse_scalar(starter.starter_config(survey, place, Path("FILE")))
-    return tree
+    return make_starter(task, Path(folder), Path("FILE")).tree
 
 
 @os_errors_as_data_errors()
@@ -303,16 +303,18 @@ def predict(
     return pd.DataFrame(rows, columns=["image", "task", "class", "probability", *classes])
 
 
-@os_errors_as_data_errors()
 def _log_left_out(image: str, reason: str) -> None:
     log.warning("left out: %s: %s", image, reason)
 
 
+@os_errors_as_data_errors()
 def evaluate(
     what: Union[RunLike, pd.DataFrame],
-    split: str = "val",
+    split: Optional[str] = None,
     *,
     labels: Union[PathLike, pd.DataFrame, Iterable[Union[PathLike, pd.DataFrame]], None] = None,
+    images: Optional[PathLike] = None,
+    columns: Optional[Mapping[str, str]] = None,
     task: Optional[str] = None,
     threshold: Optional[float] = None,
     crops: int = 10,
@@ -320,15 +322,20 @@ def evaluate(
     engine: str = "auto",
     device: str = "auto",
     gpus: Sequence[int] = (),
+    skip_bad: bool = False,
 ) -> pd.DataFrame:
-    """Score a run on a prepared split, or a prediction file against labels.
+    """Score a run on a prepared split or on labelled images, or predictions against labels.
 
     Args:
         what: A run; or, together with ``labels``, a prediction file or a DataFrame of the columns
             that ``predict`` returns.
-        split: Prepared split that a run is scored on: ``train``, ``val`` or ``test``.
-        labels: Label files, DataFrames of paths and labels, or prepared folders, with the labels
-            of the predicted rows.
+        split: Split that a run is scored on, ``train``, ``val`` or ``test``: of its prepared
+            folders, by default ``val``, or of the ``labels``.
+        labels: Label files, DataFrames of paths and labels, class folders or prepared folders, with
+            the labels of the predicted rows, or of the images that a run is to predict.
+        images: Folder that the paths in ``labels`` are relative to; by default that of the file.
+        columns: Names of the columns of ``labels`` by role (``path``, ``label``, ``split``);
+            needed for columns with unusual names.
         task: Name of the only task to score, with ``labels``. It also names the task of a
             DataFrame without a column ``task``.
         threshold: With two classes or a held-out background: the probability, from 0 to 1, that
@@ -338,13 +345,16 @@ def evaluate(
         engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
         device: ``auto``, ``cpu`` or ``gpu``.
         gpus: Indices of the GPUs to use; all by default.
+        skip_bad: Log images of ``labels`` that cannot be used and leave them out, instead of
+            stopping; for a run.
 
     Returns:
-        One row per task, with ``rows``, ``map``, ``accuracy`` and the other scores. The index has
-        the names of the tasks in the labels. Where the labels name no task, it has the name in
+        One row per task, with ``rows``, ``map``, ``accuracy`` and the other scores, and with the
+        ends of their 95 % confidence intervals in ``map_low``, ``map_high`` and so on. The index
+        has the names of the tasks in the labels. Where the labels name no task, it has the name in
         the column ``task`` of the predictions. Without this column a DataFrame's task is called
-        ``task``, or ``table`` if that is not given, and a file's task has the name of the file
-        without its suffix.
+        ``task``, or ``predictions`` if that is not given, and a file's task has the name of the
+        file without its suffix.
 
     Raises:
         ConfigError: ``task`` without ``labels``, or a DataFrame without ``labels``.
@@ -354,29 +364,88 @@ def evaluate(
     Example:
         >>> fashionai.evaluate("runs/skirt").loc["skirt_length_labels", "map"]
     """
-    import pandas as pd
+    from fashionai.scoring.evaluate import evaluate_file
 
+    is_file = is_frame(what) or (isinstance(what, (str, Path)) and not Path(what).is_dir())
+    needing = {"task": task, "images": images, "columns": columns}
+    if labels is None:
+        given = [name for name, value in needing.items() if value is not None]
+        given += ["a DataFrame of predictions"] if is_frame(what) else []
+        if given:
+            raise ConfigError(f"evaluate: {given[0]} needs labels")
+    by_role = dict(columns or {})
+    _check_roles(by_role, LABEL_ROLES)
+    folder, names = None if images is None else Path(images), [] if task is None else [task]
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(as_file(each)) for each in _listed(labels)]
+        if labels is None or not is_file:
+            predicting: dict[str, Any] = {
+                "crops": crops,
+                "batch_size": batch_size,
+                "engine": engine,
+            }
+            evaluations = _evaluate_run(
+                *(what, (files, by_role, folder), names, split, threshold, device, gpus),
+                skip_bad=skip_bad,
+                **predicting,
+            )
+        elif split is not None:
+            raise ConfigError("evaluate: split goes with a run")
+        else:
+            evaluations = evaluate_file(
+                *(stack.enter_context(as_file(what)), files, None, names, threshold),
+                (task or NAMELESS) if is_frame(what) else None,
+                columns=by_role,
+                images=folder,
+                resamples=RESAMPLES,
+            )
+    return _scores_frame(evaluations)
+
+
+def _evaluate_run(
+    what: Any,
+    labels: tuple[Any, ...],
+    names: Sequence[str],
+    split: Optional[str],
+    threshold: Optional[float],
+    device: str,
+    gpus: Sequence[int],
+    *,
+    skip_bad: bool,
+    **predicting: Any,
+) -> list[TaskEvaluation]:
+    """Score a run on images of ``labels``, the fields of LabelFiles, or on a prepared split."""
     from fashionai.engines.registry import framework_of
     from fashionai.frameworks.choice import contexts
-    from fashionai.scoring.evaluate import evaluate_file
+    from fashionai.scoring.labelled_images import Wanted, evaluate_on_labels
+    from fashionai.scoring.labels import LabelFiles
     from fashionai.scoring.splits import evaluate_run
 
-    if labels is not None:
-        with contextlib.ExitStack() as stack:
-            file, *files = (stack.enter_context(as_file(e)) for e in (what, *_listed(labels)))
-            names = [] if task is None else [task]
-            evaluations = evaluate_file(
-                file, files, None, names, threshold, task if is_frame(what) else None
-            )
-    elif is_frame(what) or task is not None:
-        given = "task" if task is not None else "a DataFrame of predictions"
-        raise ConfigError(f"evaluate: {given} needs labels")
-    else:
-        options = {"crops": crops, "batch_size": batch_size, "engine": engine}
-        devices = contexts(device, list(gpus), framework_of(engine))
-        opened = what if isinstance(what, Run) else Run.open(Path(what))
-        evaluations = evaluate_run(opened, split, devices, threshold, **options)
-    rows = [{"task": each.name, "rows": each.rows, **each.scores} for each in evaluations]
+    devices = contexts(device, list(gpus), framework_of(predicting["engine"]))
+    run = what if isinstance(what, Run) else Run.open(Path(what))
+    files = LabelFiles(*labels)
+    if not files.paths:
+        return evaluate_run(run, split or "val", devices, threshold, RESAMPLES, **predicting)
+    return evaluate_on_labels(
+        *(run, Wanted(files, names, split), devices, threshold, RESAMPLES),
+        progress=no_bar,
+        leave_out=_log_left_out if skip_bad else None,
+        **predicting,
+    )
+
+
+def _scores_frame(evaluations: Iterable[TaskEvaluation]) -> pd.DataFrame:
+    """A row per task: its scores, then the ends of their confidence intervals."""
+    import pandas as pd
+
+    rows = []
+    for each in evaluations:
+        ends = {
+            f"{name}_{end}": value
+            for name, interval in each.intervals.items()
+            for end, value in interval._asdict().items()
+        }
+        rows.append({"task": each.name, "rows": each.rows, **each.scores, **ends})
     return pd.DataFrame(rows).set_index("task")
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,7 +25,7 @@ from fashionai.demo.garments import draw
 from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import engines_on
 from fashionai.errors import ConfigError, FashionAIError, TrainingError
-from fashionai.families import find_task
+from fashionai.families import find_known_task
 from fashionai.frameworks.choice import choose_devices, one_of
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import read_image
@@ -41,7 +38,7 @@ from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.batches.inputs import FeatureInputs
 from fashionai.training.engine_choice import check_engine, wanted_engine
-from fashionai.training.opening import open_learner
+from fashionai.training.step_speed import images_per_second, measure_steps, open_random
 from fashionai.training.trainer import Trainer
 
 # Training images: enough batches for decoding to run ahead of the steps, and at least MIN_IMAGES.
@@ -51,8 +48,6 @@ VALIDATION_IMAGES = 16
 DRAWN_WIDTH = 512
 # Views per forward pass of an engine: four images with ten crops.
 VIEWS = 40
-STEPS_PER_MEASUREMENT = 2
-MIN_MEASUREMENTS = 3
 # A learning rate at which random weights do not diverge.
 SAFE_LR = 1e-6
 
@@ -105,7 +100,7 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
     train_images = 0
     for name in config.task_names:
         if drawn:
-            task = find_task(name)
+            task = find_known_task(name)
             images = _drawn_images(task, wanted)
         else:
             task, images = _prepared_images(Path(config.data.folder) / name, wanted)
@@ -205,8 +200,8 @@ def _measure_all(settings: BenchmarkSettings, run_path: Path) -> MeasuredSpeeds:
         threads=usable_cores(),
         on_gpu=devices[0].device_type == "gpu",
         batch_size=config.batch_size,
-        decode=_images_per_second(seconds, lambda: _decode(config, paths)),
-        loader=_images_per_second(seconds, lambda: _load(config, paths)),
+        decode=images_per_second(seconds, lambda: _decode(config, paths)),
+        loader=images_per_second(seconds, lambda: _load(config, paths)),
         loop=loop,
         on_features=on_features,
         steps=_measure_batch_sizes(settings, devices, len(paths)),
@@ -245,22 +240,6 @@ def _measure_batch_sizes(
     return speeds
 
 
-def _images_per_second(seconds: float, run: Callable[[], int]) -> float:
-    """The median over calls of ``run``, which returns its number of images.
-
-    The first call warms up. Calls are repeated for ``seconds``, and at least
-    MIN_MEASUREMENTS times.
-    """
-    run()
-    speeds: list[float] = []
-    begin = time.perf_counter()
-    while len(speeds) < MIN_MEASUREMENTS or time.perf_counter() - begin < seconds:
-        start = time.perf_counter()
-        images = run()
-        speeds.append(images / (time.perf_counter() - start))
-    return statistics.median(speeds)
-
-
 def _decode(config: Config, paths: Sequence[Path]) -> int:
     short_side = TrainingTransform(config.data).decode_short
     with ThreadPoolExecutor(config.data.workers or usable_cores()) as pool:
@@ -275,23 +254,8 @@ def _load(config: Config, paths: Sequence[Path]) -> int:
 
 def _measure_steps(settings: BenchmarkSettings, batch_size: int) -> float:
     """Images per second of training steps on one constant batch."""
-    gc.collect()  # Gluon's blocks refer to each other: this frees those of the last measurement.
     config = settings.config.changed({"batch_size": batch_size})
-    train = read_samples(config, "train")
-    learner = open_learner(config, train, settings.contexts(), resuming=True).learner
-    batch = next(learner.batches(0))
-
-    def steps() -> int:
-        for step in range(STEPS_PER_MEASUREMENT):
-            result = learner.step(batch, 0, step, config.optimizer.lr, config.optimizer.momentum)
-        result.read()
-        learner.wait()
-        return STEPS_PER_MEASUREMENT * len(batch.rows)
-
-    try:
-        return _images_per_second(settings.seconds, steps)
-    except learner.framework_errors as error:
-        raise learner.failure(error) from error
+    return measure_steps(open_random(config, settings.contexts()), settings.seconds)
 
 
 def _measure_engines(
@@ -317,5 +281,5 @@ def _measure_engines(
             begin(pixels)()
             return len(pixels)
 
-        speeds[name] = _images_per_second(seconds, forward)
+        speeds[name] = images_per_second(seconds, forward)
     return speeds, left_out

@@ -26,10 +26,12 @@ from fashionai.errors import (
 )
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.paths import PathLike
 from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.fold_plan import Folds, FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.devices import TORCH, framework_of_devices
+from fashionai.models.catalogue import find_network
 from fashionai.models.zoo import build_network
 from fashionai.pipeline.crop_counts import CROP_COUNTS
 from fashionai.predictions.formats import (
@@ -45,6 +47,7 @@ from fashionai.runs import (
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
     MOST_FOLDS,
+    SCORES_FILE,
     Run,
     RunFolder,
     deciding_differences,
@@ -56,6 +59,7 @@ from fashionai.runs import (
 from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
 from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
+from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.engine_choice import check_engine, wanted_engine
 from fashionai.training.estimate import duration
 from fashionai.training.parallel import train_side_by_side
@@ -78,18 +82,18 @@ class CrossValidation:
         contexts: Devices to train and predict on.
 
     Example:
-        >>> cross_validation = fashionai.CrossValidation(Path("runs/skirt-folds"))
+        >>> cross_validation = fashionai.CrossValidation("runs/skirt-folds")
         >>> scores = json.loads(cross_validation.scores_file.read_text())
     """
 
-    def __init__(self, path: Path, contexts: Sequence[Any] = ()) -> None:
-        self.path = path
+    def __init__(self, path: PathLike, contexts: Sequence[Any] = ()) -> None:
+        self.path = path = Path(path)
         self.contexts = list(contexts)
         self.settings_file = path / CROSS_VALIDATION_FILE
         self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
         self.predictions_file = path / "out_of_fold.csv"
-        self.scores_file = path / "scores.json"
+        self.scores_file = path / SCORES_FILE
         self.plot_file = path / "curves.png"
 
     @property
@@ -124,7 +128,7 @@ class CrossValidation:
         stored = self._read_settings()
         saved = self._read_config()
         wanted = (config or self._read_config(overrides)).with_engine_of(saved)
-        wanted = wanted.with_input(saved.data.mean, saved.data.std)
+        wanted = wanted.with_input_of(saved)
         different = deciding_differences(saved, wanted)
         for name, value in given.items():
             if value is not None and value != stored.get(name):
@@ -347,13 +351,17 @@ def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Con
 
 
 def _with_input_of_weights(config: Config) -> Config:
-    """The configuration with the mean and deviation of its weights.
+    """The configuration with the input of its weights.
 
     Builds the network, so that what cannot be trained is refused before a file changes.
     """
-    classes = columns_of(read_samples(config, "train").tasks)[-1].stop
+    train = read_samples(config, "train")
+    classes = columns_of(train.tasks)[-1].stop
+    # Before weights are fetched.
+    find_network(config.model.name)
+    class_weights(config.loss.class_weights, train)
     weights = starting_weights(config)
-    config = config.with_input(weights.mean, weights.std)
+    config = weights.resolve_input(config)
     model, crop = config.model, config.data.crop
     build_network(model.name, classes, crop, weights.file, drop_path=model.drop_path)
     return config

@@ -106,8 +106,14 @@ _BRIEF.maxlevel = 4
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, such as ``1 row`` and ``1,200 rows``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """A number with its noun, such as ``1 row``, ``1,200 rows`` and ``2 classes``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {_plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -16,10 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Optional
 
 from fashionai.errors import ConfigError, closest, shown
-from fashionai.tasks import Task
+from fashionai.files.default_folders import PREPARED_FOLDER
+from fashionai.files.paths import PathLike
+from fashionai.tasks import Task, prepared_tasks
 
 READERS, FORMATS = "fashionai.datasets.readers", "fashionai.predictions.formats"
 
@@ -147,21 +150,31 @@ def known_task(name: str) -> Optional[Task]:
     return next((task for task in known_tasks() if name in (task.name, *task.aliases)), None)
 
 
-def find_task(name: str, others: Sequence[Task] = ()) -> Task:
-    """Return the task with that name or alias.
+def find_task(name: str, folder: PathLike = PREPARED_FOLDER) -> Task:
+    """Return the task with that name or alias: a known task, or one that is prepared.
 
     Args:
-        name: Full name or alias, such as ``skirt_length_labels`` or ``skirt``.
-        others: Further tasks, such as those of runs. They take precedence over known tasks.
+        name: Full name or alias, such as ``skirt_length_labels``, ``skirt`` or ``birds``.
+        folder: Folder of prepared tasks.
 
     Returns:
         The task with its classes.
 
     Raises:
         ConfigError: An unknown name; the message has the nearest name or all short names.
+        DataError: The description of a prepared task is damaged.
 
     Example:
         >>> fashionai.find_task("skirt").classes
+    """
+    return known_task(name) or find_known_task(name, prepared_tasks(Path(folder)))
+
+
+def find_known_task(name: str, others: Sequence[Task] = ()) -> Task:
+    """Return the known task with that name or alias, or the one of ``others``.
+
+    The others, such as the tasks of runs, take precedence. Raises ConfigError for an unknown name;
+    the message has the nearest name or all short names.
     """
     tasks = (*others, *known_tasks())
     for task in tasks:
@@ -176,12 +189,12 @@ def find_task(name: str, others: Sequence[Task] = ()) -> Task:
 def expand_tasks(names: Iterable[str], others: Sequence[Task] = ()) -> list[Task]:
     """Return the tasks of several names without duplicates.
 
-    The name ``all`` stands for the eight FashionAI attributes. Errors as for find_task.
+    The name ``all`` stands for the eight FashionAI attributes. Errors as for find_known_task.
     """
     tasks = [
         task
         for name in names
-        for task in (FASHIONAI_TASKS if name == ALL else (find_task(name, others),))
+        for task in (FASHIONAI_TASKS if name == ALL else (find_known_task(name, others),))
     ]
     return list({task.name: task for task in tasks}.values())
 

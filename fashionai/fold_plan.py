@@ -12,7 +12,7 @@ from fashionai.datasets.prepared.check import hash_files
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds
 from fashionai.datasets.prepared.split import join_groups
-from fashionai.errors import TrainingError
+from fashionai.errors import TrainingError, counted
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.predictions.formats import probability_format, source_names
 from fashionai.progress import ProgressBar
@@ -59,7 +59,8 @@ def plan_folds(config: Config, settings: FoldSettings, progress: ProgressBar) ->
         source_names(probability_format(split.task), split.task, split.sources)
         if len(np.unique(part)) < settings.folds:
             raise TrainingError(
-                f"{split.task.name}: {len(part)} images are too few for {settings.folds} folds",
+                f"{split.task.name}: too few images for {counted(settings.folds, 'fold')}: "
+                f"{len(part):,}",
                 "Give fewer --folds",
             )
     return Folds(splits, folds)

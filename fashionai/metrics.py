@@ -43,7 +43,7 @@ def average_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:
     Precision at t is the share of YES among the rows that are output and whose predicted class
     is not MAYBE. AP is the mean of precision over all t that have such rows. NaN without any.
     """
-    confidence, outcome = _predictions(probabilities, marks)
+    confidence, outcome = largest_probabilities(probabilities, marks)
     order = np.argsort(-confidence, kind="stable")
     confidence, outcome = confidence[order], outcome[order]
     correct = np.cumsum(outcome == YES)
@@ -58,19 +58,24 @@ def average_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:
 
 def basic_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:
     """Share of correct predictions among the rows whose predicted class is not MAYBE."""
-    _, outcome = _predictions(probabilities, marks)
+    _, outcome = largest_probabilities(probabilities, marks)
     counted = outcome[outcome != MAYBE]
     return float(np.mean(counted == YES)) if counted.size else float("nan")
 
 
 def accuracy(probabilities: np.ndarray, marks: np.ndarray) -> float:
     """Share of rows whose predicted class is the true one."""
-    _, outcome = _predictions(probabilities, marks)
+    _, outcome = largest_probabilities(probabilities, marks)
     return float(np.mean(outcome == YES))
 
 
 def mean_reciprocal_rank(probabilities: np.ndarray, marks: np.ndarray) -> float:
-    """Mean of 1/rank of the true class, with classes ranked by falling probability.
+    """Mean of 1/rank of the true class, see reciprocal_ranks."""
+    return float(np.mean(reciprocal_ranks(probabilities, marks)))
+
+
+def reciprocal_ranks(probabilities: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """1/rank of the true class of each row ``(N,)``, with classes ranked by falling probability.
 
     Among equal probabilities the class with the smaller index ranks first.
     """
@@ -78,7 +83,7 @@ def mean_reciprocal_rank(probabilities: np.ndarray, marks: np.ndarray) -> float:
     true_probability = np.take_along_axis(probabilities, truth[:, None], axis=1)
     earlier = np.arange(probabilities.shape[1])[None] < truth[:, None]
     ahead = (probabilities > true_probability) | ((probabilities == true_probability) & earlier)
-    return float(np.mean(1.0 / (1 + ahead.sum(axis=1))))
+    return np.asarray(1.0 / (1 + ahead.sum(axis=1)))
 
 
 def log_loss(probabilities: np.ndarray, marks: np.ndarray) -> float:
@@ -187,7 +192,9 @@ def _mean_ranks(values: np.ndarray) -> np.ndarray:
     return (ends - (counts - 1) / 2)[inverse]
 
 
-def _predictions(probabilities: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def largest_probabilities(
+    probabilities: np.ndarray, marks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Largest probability of every row and the mark of its class, both ``(N,)``."""
     predicted = probabilities.argmax(axis=1)[:, None]
     return (

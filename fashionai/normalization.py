@@ -1,4 +1,4 @@
-"""The mean and standard deviation with which the input of networks is normalised."""
+"""The usual input of networks: mean, standard deviation, and the share of an image."""
 
 from __future__ import annotations
 
@@ -10,3 +10,5 @@ Channels = Sequence[float]
 # The statistics of ImageNet's training images that torchvision and GluonCV use.
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+# The share of an image's resized short side that the networks of ImageNet usually see: 224 of 256.
+IMAGENET_CROP_FRACTION = 0.875

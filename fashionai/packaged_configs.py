@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Union
 
 from fashionai.errors import ConfigError, nearest
+from fashionai.files.paths import PathLike
 
 
 def packaged_configs() -> dict[str, Path]:
@@ -20,7 +20,7 @@ def packaged_configs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def find_config(path: Union[str, Path]) -> Path:
+def find_config(path: PathLike) -> Path:
     """The file of a path, or of the name of a packaged configuration.
 
     A text without a folder and without a suffix is a name, unless there is a file of that

@@ -17,7 +17,7 @@ from fashionai.errors import RunError, TrainingError
 from fashionai.files.outputs import try_place
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import check_task, predict_with_engine
-from fashionai.progress import Advance, no_progress
+from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run, locked_run
 from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.scoring.splits import evaluate_samples
@@ -59,13 +59,14 @@ def quantize(
     images: int = 256,
     max_loss: float = 0.01,
     batch_size: int = 16,
-    progress: Advance = no_progress,
+    progress: ProgressBar = no_bar,
 ) -> QuantizationResult:
     """Calibrate a run, score it on validation before and after, and save the quantized network.
 
     ``images`` is the number of training images to calibrate on, ``mode`` one of CALIBRATION_MODES,
     see calibrate. ``max_loss`` is how much accuracy and mAP of a task may decrease, 0 to 1.
-    ``progress`` counts validation images; each is predicted twice, as a centre crop.
+    ``progress`` counts images: those of the calibration, and those of validation, which are
+    predicted as centre crops before and after.
 
     Raises TrainingError when a score decreases by more than ``max_loss``, RunError when the
     prepared folder has other classes than the run or when the run's weights change meanwhile, and
@@ -79,15 +80,18 @@ def quantize(
     contexts, weights = [mx.cpu()], weights_hash(run)
     exact = open_gluon(run, contexts)
     chosen = choose_images(run, train.paths, images)
-    graph = calibrate(run, chosen, mode)
+    with progress("calibrating", len(chosen)) as advance:
+        graph = calibrate(run, chosen, mode, advance)
     quantized = quantized_forward(graph, run.config.data.normalization, contexts, run.columns)
 
-    def predictions_of(engine: Engine) -> np.ndarray:
-        return predict_with_engine(
-            engine, run, val.paths, crops=1, batch_size=batch_size, progress=progress
-        )
+    def predictions_of(engine: Engine, name: str) -> np.ndarray:
+        with progress(f"validation, {name}", len(val.paths)) as advance:
+            return predict_with_engine(
+                engine, run, val.paths, crops=1, batch_size=batch_size, progress=advance
+            )
 
-    result = _compare(run, val, len(chosen), predictions_of(exact), predictions_of(quantized))
+    before, after = predictions_of(exact, "float32"), predictions_of(quantized, "int8")
+    result = _compare(run, val, len(chosen), before, after)
     _check_score_loss(run, result, mode, max_loss)
     with locked_run(run.folder):
         if weights_hash(run) != weights:
@@ -111,7 +115,7 @@ def _check_score_loss(run: Run, result: QuantizationResult, mode: str, max_loss:
         raise TrainingError(
             f"{run}: quantization lowers accuracy or mAP by {result.score_loss:.4f}, "
             f"expected at most {max_loss:g}; nothing was written",
-            f"Try --mode {other_mode}, more --images, or a larger --max-loss",
+            f"Try --mode {other_mode}, more --calibration-images, or a larger --max-loss",
         )
 
 

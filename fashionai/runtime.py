@@ -13,6 +13,9 @@ from pathlib import Path
 # The quota and the period of the container's CPU time, in microseconds (cgroup v2).
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
+# The number of threads that compute, which MXNet reads when it is imported.
+THREADS_VARIABLE = "OMP_NUM_THREADS"
+
 DEFAULT_ZOO_URL = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
 
 DEFAULT_TORCHVISION_URL = "https://download.pytorch.org/models/"
@@ -29,7 +32,7 @@ def usable_cores() -> int:
 
 def compute_threads() -> int:
     """The number of threads that compute: ``$OMP_NUM_THREADS`` if set, else one per usable core."""
-    number = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    number = os.environ.get(THREADS_VARIABLE, "").split(",")[0]
     is_number = number.isdecimal() and len(number) < 10
     return max(1, int(number)) if is_number else usable_cores()
 
@@ -74,6 +77,11 @@ def zoo_cache_folder() -> Path:
 def zoo_url() -> str:
     """The URL of the zoo's weights, ending in a slash: ``$MXNET_GLUON_REPO`` if set."""
     return (os.environ.get("MXNET_GLUON_REPO") or DEFAULT_ZOO_URL).rstrip("/") + "/"
+
+
+def has_zoo_mirror() -> bool:
+    """Whether a mirror of the zoo's weights is set; the zoo's own hosts do not answer."""
+    return bool(os.environ.get("MXNET_GLUON_REPO"))
 
 
 def hub_url() -> str:

@@ -15,6 +15,9 @@ from fashionai.files.names import fitting
 
 Parsed = TypeVar("Parsed")
 
+# What a task is called where neither predictions nor labels name it.
+NAMELESS = "predictions"
+
 
 @dataclass(frozen=True)
 class Task:

@@ -220,7 +220,9 @@ def option_sections() -> str:
         options = [
             _option_row(parameter, metavars[parameter["name"]])
             for parameter in command["params"]
-            if parameter["param_type_name"] == "option" and HELP not in parameter["opts"]
+            if parameter["param_type_name"] == "option"
+            and HELP not in parameter["opts"]
+            and not parameter["hidden"]
         ]
         part = [f"## {name}", _text(command["help"]), f"```text\n{_usage(name)}\n```"]
         if options:

@@ -274,3 +274,5 @@ if [[ $build == gpu ]]; then with+=", 2.3 GB to download"; fi
 echo "Installing fashionai in ${venv##*/} (Python $version, MXNet for the ${build^^}$with)"
 if [[ $state == make ]]; then make_venv; fi
 install
+if [[ $PWD == "$root" ]]; then venv=${venv##*/}; fi
+echo "Installed. To use fashionai in this terminal: source $(printf %q "$venv")/bin/activate"

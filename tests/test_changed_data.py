@@ -28,7 +28,7 @@ def own(trained_cnn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def output(folder: Path, *arguments: str) -> str:
     done = run_cli(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def prepare(folder: Path, seed: int) -> None:

@@ -340,7 +340,7 @@ def test_more_folds_than_images_are_refused(work: Path, capsys: pytest.CaptureFi
     arguments = ["--config", "both.yaml", "task=pant", "--folds", "31", "--run", "runs/many"]
     assert fashionai("cross-validate", *arguments) == 2
     assert capsys.readouterr().err == (
-        "Error: pant_length_labels: 30 images are too few for 31 folds. Give fewer --folds\n"
+        "Error: pant_length_labels: too few images for 31 folds: 30. Give fewer --folds\n"
     )
 
 
@@ -359,7 +359,7 @@ def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     assert fashionai("predict", "--out", "none.csv", "--run", stopped) == 2
     assert capsys.readouterr().err == (
         "Error: runs/stopped/fold-2: this fold is not finished. "
-        "Go on with: fashionai cross-validate --run runs/stopped --resume\n"
+        "Resume with: fashionai cross-validate --run runs/stopped --resume\n"
     )
     assert fashionai("train", "--run", stopped / "fold-2", "--resume") == 0
 

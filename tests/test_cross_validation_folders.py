@@ -55,7 +55,7 @@ REFUSED = [
     ),
     (
         ["--folds", IMAGES + 1],
-        f"{PANT}: {IMAGES} images are too few for {IMAGES + 1} folds. Give fewer --folds",
+        f"{PANT}: too few images for {IMAGES + 1} folds: {IMAGES}. Give fewer --folds",
     ),
 ]
 
@@ -139,7 +139,7 @@ def test_images_of_one_name_in_two_sets_are_refused_before_anything_is_done(
     assert fashionai("train", "--config", "pant.yaml", "--run", "runs/pant") == 0
     capsys.readouterr()
     message = (
-        f"Error: {PANT}: base/{image} and train/{image} have one name in prediction files. "
+        f"Error: {PANT}: base/{image} and train/{image} have the same name in prediction files. "
         "Leave one of them out of the label files and prepare again"
     )
     assert fashionai("cross-validate", *SMALL, "--run", "runs/folds") == 2

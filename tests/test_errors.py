@@ -36,6 +36,10 @@ def test_of_large_values_a_part_is_shown() -> None:
 
 def test_a_count_agrees_with_its_noun() -> None:
     assert [counted(number, "row") for number in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
+    nouns = ("class", "index", "batch", "probability", "key", "training image")
+    several = "2 classes, 2 indexes, 2 batches, 2 probabilities, 2 keys, 2 training images"
+    assert ", ".join(counted(2, noun) for noun in nouns) == several
+    assert [counted(1, noun) for noun in nouns] == [f"1 {noun}" for noun in nouns]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def once(*runs: str) -> dict[str, int]:
         ["evaluate", "--run", "runs/skirt", "--split", "val"],
         ["classify", "--run", "runs/skirt", "data/rank/Images"],
         ["export", "--run", "{cnn}", "--format", "gluon", "--out", "{out}/exported"],
-        ["quantize", "--run", "{cnn}", "--images", "8", "--max-loss", "1"],
+        ["quantize", "--run", "{cnn}", "--calibration-images", "8", "--max-loss", "1"],
     ],
     ids=" ".join,
 )

@@ -51,7 +51,9 @@ def test_a_path_stays_a_path(path: str) -> None:
 def test_the_error_for_an_unknown_name_names_the_nearest() -> None:
     missing = "no such file, and no packaged configuration has this name"
     assert refusal("skrit") == f"skrit: {missing}. Did you mean 'skirt'?"
-    assert refusal("birds").startswith(f"birds: {missing}. Choose from: attributes, cactus, ")
+    assert refusal("birds").startswith(
+        f"birds: {missing}. Choose from: attributes, attributes_convnext, "
+    )
     Path("configs").mkdir()
     Path("configs/birds.yaml").write_text("task: skirt\n")
     assert refusal("birds") == f"birds: {missing}. Did you mean 'configs/birds.yaml'?"

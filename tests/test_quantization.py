@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError, RunError, TrainingError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
+from fashionai.progress import Advance
 from fashionai.quantization import quantize
 from fashionai.runs import Run
 from tests.support.commands import run_cli
@@ -119,7 +122,9 @@ def test_a_folder_with_other_classes_is_refused(cnn: Run) -> None:
 def test_weights_that_change_meanwhile_are_not_quantized(cnn: Run) -> None:
     """As those of a training that goes on do."""
 
-    def train_on(done: int) -> None:
+    @contextlib.contextmanager
+    def train_on(description: str, total: int, unit: str = "images") -> Iterator[Advance]:
+        yield lambda done: None
         weights = mx.nd.load(str(cnn.weights_file))
         weights["output.bias"] += 1
         replace_weights(cnn.path, weights)

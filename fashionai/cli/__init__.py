@@ -7,6 +7,7 @@ that a user can correct end here as a message and exit code 2.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import time
@@ -19,11 +20,13 @@ from click.shell_completion import CompletionItem
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.streams import LOST_OUTPUT, make_streams_safe
+from fashionai.cli.wrapping import WIDTH, for_terminal
 from fashionai.errors import (
     ConfigError,
     DataError,
     FashionAIError,
     RunStoppedError,
+    counted,
     printable,
     shown,
 )
@@ -61,9 +64,6 @@ SHARED_COMMANDS = ("train", "predict", "evaluate")
 # Most errors occur in all processes. The first one reports them: the launcher then ends the
 # others, which wait for so long before they report an error.
 SECONDS_FOR_FIRST = 3.0
-
-# The width of lines on terminals, in columns.
-WIDTH = 80
 
 EPILOG = """
 \b
@@ -123,7 +123,7 @@ def root(context: click.Context) -> None:
     if count > 1:
         shared = ", ".join(SHARED_COMMANDS)
         raise ConfigError(
-            f"{name}: was started in {count:,} processes, which do not share its work",
+            f"{name}: was started in {counted(count, 'process')}, which do not share its work",
             f"Start one process; these share their work: {shared}",
         )
 
@@ -146,9 +146,16 @@ def _error_text(error: FashionAIError) -> str:
     begin = f"Error: {_speaker(error.message)}"
     text = printable(f"{begin}{error}")
     longest = max(map(len, text.splitlines()))
-    if longest <= WIDTH or not error.hint or not sys.stderr.isatty():
-        return text
-    return printable(f"{begin}{error.message}.\n{error.hint}")
+    if longest > WIDTH and error.hint and sys.stderr.isatty():
+        text = printable(f"{begin}{error.message}.\n{error.hint}")
+    return for_terminal(text)
+
+
+def _usage_error_text(error: click.ClickException) -> str:
+    """What click prints about an error: for wrong arguments also the usage."""
+    shown_by_click = io.StringIO()
+    error.show(shown_by_click)
+    return for_terminal(shown_by_click.getvalue().rstrip("\n"))
 
 
 def _speaker(message: str) -> str:
@@ -167,11 +174,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     try:
         _run(arguments)
     except click.ClickException as error:
-        error.show()
+        click.echo(_usage_error_text(error), err=True)
         sys.exit(error.exit_code)
     except RunStoppedError as error:
         if place_or_alone().is_first:  # all processes stop together
-            click.echo(printable(str(error)), err=True)
+            click.echo(for_terminal(printable(str(error))), err=True)
         sys.exit(error.exit_code)
     except FashionAIError as error:
         click.echo(_error_text(error), err=True)
@@ -179,7 +186,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     except OSError as error:
         # Full disks, missing permissions and the like: a traceback would explain nothing.
         place = shown(str(error.filename or "file system"), LONGEST_PATH)
-        click.echo(f"Error: {_speaker('')}{place}: {error.strerror or error}", err=True)
+        text = f"Error: {_speaker('')}{place}: {error.strerror or error}"
+        click.echo(for_terminal(text), err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)

@@ -8,6 +8,7 @@ from typing import Optional
 import click
 
 from fashionai.cli.options import config_option, device_options, parse_gpus
+from fashionai.errors import counted
 
 EPILOG = """
 \b
@@ -62,7 +63,7 @@ def command(
         drawn=config_file is None,
         progress=lambda threads: click.echo(f"measuring, OMP_NUM_THREADS={threads} ...", err=True),
     )
-    click.echo(f"{processor_name()}, {speeds.threads} threads")
+    click.echo(f"{processor_name()}, {counted(speeds.threads, 'thread')}")
     click.echo(f"{config.model.name}, {config.data.crop} px, batch {speeds.batch_size}\n")
     click.echo(speed_table(speeds) + "\n")
     click.echo(wrapped(bottleneck(speeds)))

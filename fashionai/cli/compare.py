@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from fashionai.cli.options import OutputFile, overwrite_option
+from fashionai.cli.options import GivenLabels, OutputFile, labels_option, overwrite_option
+from fashionai.cli.progress import log_to_terminal
 from fashionai.errors import counted
 
 if TYPE_CHECKING:
@@ -27,11 +28,8 @@ OUTCOME_COLUMNS = [("both correct", 14), ("only A", 8), ("only B", 8), ("neither
 @click.command(epilog=EPILOG)
 @click.argument("file_a", type=click.Path(path_type=Path), metavar="A.csv")
 @click.argument("file_b", type=click.Path(path_type=Path), metavar="B.csv")
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Label file or prepared folder, to count correct predictions; may be repeated.",
+@labels_option(
+    "Label file, class folders or prepared folder, to count correct predictions; may be repeated."
 )
 @click.option(
     "--out",
@@ -40,7 +38,7 @@ OUTCOME_COLUMNS = [("both correct", 14), ("only A", 8), ("only B", 8), ("neither
 )
 @overwrite_option
 def command(
-    file_a: Path, file_b: Path, labels: tuple[Path, ...], out: Optional[Path], overwrite: bool
+    file_a: Path, file_b: Path, labels: GivenLabels, out: Optional[Path], overwrite: bool
 ) -> None:
     """Compare two prediction files of the same rows.
 
@@ -53,15 +51,17 @@ def command(
     from fashionai.files.outputs import check_output
     from fashionai.scoring.compare import DIFFERENCES, compare_tasks, write_differences
     from fashionai.scoring.joining import join_files
-    from fashionai.scoring.labels import read_labels
+    from fashionai.scoring.labels import labels_of_joined
 
+    files = labels.files
     if out in (file_a, file_b):
         raise click.UsageError(f"--out {out} is one of the files to compare")
     if out is not None:
-        check_output("--out", out, DIFFERENCES, [file_a, file_b, *labels], overwrite)
+        check_output("--out", out, DIFFERENCES, [file_a, file_b, *files.paths], overwrite)
+    log_to_terminal()
     joined = join_files([file_a, file_b])
-    names = str(file_a), ", ".join(map(str, labels))
-    truth = read_labels(labels, [part.task for part in joined])
+    names = str(file_a), files.names
+    truth = labels_of_joined(files, joined)
     compared = compare_tasks(joined, truth, names)
     click.echo(f"A: {file_a}\nB: {file_b}\n")
     _print_tasks(compared)

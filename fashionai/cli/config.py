@@ -66,7 +66,12 @@ def _print_resolved(path: Path, overrides: Sequence[str]) -> None:
     from fashionai.config import dump_config, load_config
     from fashionai.packaged_configs import find_config
     from fashionai.runs import Run, RunFolder, learnt_tasks
+    from fashionai.training.engine_choice import check_framework, machine_notes
 
     # Beside a run's configuration are its tasks, wherever they were prepared.
     known = learnt_tasks([Run(RunFolder(find_config(path).parent))])
-    click.echo(dump_config(load_config(path, overrides, known)), nl=False)
+    config = load_config(path, overrides, known)
+    check_framework(config)
+    click.echo(dump_config(config), nl=False)
+    for note in machine_notes(config):
+        click.echo(f"note: train would refuse this here: {note}", err=True)

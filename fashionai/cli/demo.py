@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fashionai.cli.next_steps import after_demo
 from fashionai.cli.progress import progress_bar
 from fashionai.files.default_folders import DEMO_FOLDER
 
@@ -53,3 +54,4 @@ def command(out: Path, train_images: int, test_images: int, seed: int, overwrite
             progress=bar,
         )
     click.echo(f"{out}: drawn garments for {', '.join(DEMO_TASKS)}")
+    click.echo(after_demo(out))

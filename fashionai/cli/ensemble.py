@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
 import click
 
-from fashionai.cli.options import OutputFile, overwrite_option
+from fashionai.cli.options import GivenLabels, OutputFile, labels_option, overwrite_option
+from fashionai.cli.progress import log_to_terminal
 from fashionai.errors import ConfigError, counted
 from fashionai.metrics import SCORE_NAMES
 
@@ -33,11 +35,8 @@ them with --weights to the test files of the same runs, in the same order.
     help="One weight per file; they are divided by their sum.  [default: equal]",
 )
 @click.option("--search", is_flag=True, help="Choose the weights with the best score on --labels.")
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Label file or prepared folder with labels for all rows; may be repeated.",
+@labels_option(
+    "Label file, class folders or prepared folder with labels for all rows; may be repeated."
 )
 @click.option(
     "--by",
@@ -51,7 +50,7 @@ def command(
     out: Optional[Path],
     weights_text: Optional[str],
     search: bool,
-    labels: tuple[Path, ...],
+    labels: GivenLabels,
     by: str,
     overwrite: bool,
 ) -> None:
@@ -65,16 +64,18 @@ def command(
     from fashionai.reporting.tables import score_table
     from fashionai.scoring.ensemble import average_files, normalize_weights, search_weights
     from fashionai.scoring.joining import join_files
-    from fashionai.scoring.labels import read_labels
+    from fashionai.scoring.labels import labels_of_joined
 
-    _check_arguments(files, out, weights_text, search, labels)
+    label_files = labels.files
+    _check_arguments(files, out, weights_text, search, label_files.paths)
     weights = normalize_weights(_parse_weights(weights_text), len(files))
     if out is not None:
-        check_output("--out", out, PREDICTIONS, [*files, *labels], overwrite)
+        check_output("--out", out, PREDICTIONS, [*files, *label_files.paths], overwrite)
+    log_to_terminal()
     joined = join_files(files)
     if search:
-        names = str(files[0]), ", ".join(map(str, labels))
-        truth = read_labels(labels, [part.task for part in joined])
+        names = str(files[0]), label_files.names
+        truth = labels_of_joined(label_files, joined)
         found = search_weights(joined, truth, names, by)
         click.echo(f"{counted(found.rows, 'labelled row')}, weights chosen by {SCORE_NAMES[by]}")
         lines = [
@@ -88,7 +89,7 @@ def command(
     if out is not None:
         rows = average_files(joined, weights)
         write_predictions(out, rows)
-        click.echo(f"{out}: {counted(len(rows), 'row')}, the mean of {len(files)} files")
+        click.echo(f"{out}: {counted(len(rows), 'row')}, the mean of {counted(len(files), 'file')}")
 
 
 def _check_arguments(
@@ -96,7 +97,7 @@ def _check_arguments(
     out: Optional[Path],
     weights: Optional[str],
     search: bool,
-    labels: tuple[Path, ...],
+    labels: Sequence[Path],
 ) -> None:
     if len(files) < 2:
         raise click.UsageError("give two or more prediction files")

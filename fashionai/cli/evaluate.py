@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 import click
 
 from fashionai.cli.options import (
+    GivenLabels,
     OutputFile,
     PredictionSettings,
+    labels_option,
+    left_out_by,
     overwrite_option,
     prediction_options,
     share_between_gpus,
+    skip_bad_option,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 
 if TYPE_CHECKING:
     from fashionai.scoring.evaluate import TaskEvaluation
+    from fashionai.scoring.labelled_images import Wanted
 
 EPILOG = """
 \b
@@ -29,6 +34,7 @@ Examples:
   fashionai evaluate --predictions val.csv --labels data/train_valid
   fashionai evaluate --run runs/skirt --split val --confusion
   fashionai evaluate --run runs/logos --split test --threshold auto
+  fashionai evaluate --run runs/birds --labels new.csv --images new-photos
 """
 
 AUTO_THRESHOLD = "auto"
@@ -54,10 +60,15 @@ class Threshold(click.ParamType):
 @click.command(epilog=EPILOG)
 @click.option("--predictions", type=click.Path(path_type=Path), help="Prediction file to score.")
 @click.option(
-    "--labels",
+    "--run",
+    "run_paths",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Label file, answer file or prepared folder; may be repeated.",
+    help="Run to score instead of a prediction file.",
+)
+@labels_option(
+    "Label file, answer file, class folders or prepared folder; may be repeated. With --run, its "
+    "images are predicted."
 )
 @click.option(
     "--questions",
@@ -66,13 +77,11 @@ class Threshold(click.ParamType):
 )
 @click.option("--task", "task_names", multiple=True, help="Score only this task; may be repeated.")
 @click.option(
-    "--run",
-    "run_paths",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Run to score instead of a prediction file.",
+    "--split",
+    type=click.Choice(SPLITS),
+    help="Split to score --run on, of its prepared folders or of --labels.  "
+    "[default: val of its prepared folders]",
 )
-@click.option("--split", type=click.Choice(SPLITS), default="val", help="Split to score --run on.")
 @click.option(
     "--threshold",
     type=Threshold(),
@@ -87,57 +96,95 @@ class Threshold(click.ParamType):
     help="Print the confusion matrix; for many classes the pairs that are confused.",
 )
 @click.option("--json", "json_file", type=OutputFile(), help="JSON file to write.")
+@skip_bad_option
 @overwrite_option
 @prediction_options
 def command(
     predictions: Optional[Path],
-    labels: tuple[Path, ...],
+    run_paths: tuple[Path, ...],
+    labels: GivenLabels,
     questions: Optional[Path],
     task_names: tuple[str, ...],
-    run_paths: tuple[Path, ...],
-    split: str,
+    split: Optional[str],
     threshold: Union[float, str, None],
     per_class: bool,
     confusion: bool,
     json_file: Optional[Path],
+    skip_bad: bool,
     overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
-    """Score a prediction file against labels, or a run on a prepared split.
+    """Score a prediction file against labels, or a run on labelled images.
 
-    mAP is the competition's score. The last line is the mean over tasks. All rows of a
-    label file must be predicted. With a prepared folder, a split counts if the
-    prediction file has any of its rows; then all its rows must be there.
+    mAP is the competition's score. The last task is the mean over tasks. The lines
+    "95 % from" and "to" are the ends of a confidence interval: 95 of 100 such
+    intervals contain the score on all images of this kind.
+
+    All rows of a label file must be predicted. With a prepared folder, a task and
+    split count if the prediction file has any of their rows; then all of these rows
+    must be there.
     """
     from fashionai.files import write_json
     from fashionai.files.outputs import check_output
     from fashionai.frameworks.processes import current_place
+    from fashionai.scoring.bootstrap import RESAMPLES
     from fashionai.scoring.evaluate import SCORES, evaluate_file, to_json
 
-    if len(run_paths) > 1:
-        raise click.UsageError("--run: give only one; predict averages several runs into a file")
-    run_path = run_paths[0] if run_paths else None
+    files = labels.files
+    _check_arguments(
+        (predictions, run_paths, questions), files.paths, task_names, split, threshold, skip_bad
+    )
     if json_file is not None:
-        inputs = [file for file in (predictions, *labels, questions) if file is not None]
+        inputs = [file for file in (predictions, *files.paths, questions) if file is not None]
         check_output("--json", json_file, SCORES, inputs, overwrite)
-    if run_path is not None and (questions or task_names):
-        raise click.UsageError("--questions and --task go with --predictions, not with --run")
-    if run_path is not None and predictions is None and not labels:
-        _log_of_first()
-        evaluations = _evaluate_run(run_path, split, threshold, settings)
-    elif predictions is not None and labels and run_path is None:
-        if isinstance(threshold, str):
-            raise click.UsageError("--threshold auto goes with --run, whose validation chooses it")
-        _log_of_first()
-        evaluations = evaluate_file(predictions, labels, questions, task_names, threshold)
-    else:
-        raise click.UsageError("give --predictions FILE --labels FILE, or --run DIR")
+    _log_of_first()
+    if run_paths:
+        from fashionai.scoring.labelled_images import Wanted
+
+        wanted = Wanted(files, task_names, split)
+        evaluations = _evaluate_run(run_paths[0], wanted, threshold, settings, skip_bad)
+    elif predictions is not None and not isinstance(threshold, str):
+        evaluations = evaluate_file(
+            *(predictions, files.paths, questions, task_names, threshold),
+            columns=files.columns,
+            images=files.images,
+            resamples=RESAMPLES,
+        )
 
     if current_place().is_first:
         _print_scores(evaluations)
         _print_tables(evaluations, per_class, confusion)
         if json_file is not None:
             write_json(json_file, to_json(evaluations))
+
+
+def _check_arguments(
+    scored: tuple[Optional[Path], tuple[Path, ...], Optional[Path]],
+    labels: Sequence[Path],
+    task_names: Sequence[str],
+    split: Optional[str],
+    threshold: Union[float, str, None],
+    skip_bad: bool,
+) -> None:
+    """UsageError for options that exclude each other or lack another one."""
+    predictions, runs, questions = scored
+    for wrong, message in (
+        (len(runs) > 1, "--run: give only one; predict averages several runs into a file"),
+        (
+            bool(runs) == (predictions is not None) or not (runs or labels),
+            "give --predictions FILE --labels FILE, or --run DIR",
+        ),
+        (runs and questions is not None, "--questions goes with --predictions"),
+        (task_names and not labels, "--task goes with --labels"),
+        (not runs and split is not None, "--split goes with --run"),
+        (skip_bad and not (runs and labels), "--skip-bad goes with --run and --labels"),
+        (
+            not runs and isinstance(threshold, str),
+            "--threshold auto goes with --run, whose validation chooses it",
+        ),
+    ):
+        if wrong:
+            raise click.UsageError(message)
 
 
 def _print_tables(evaluations: list[TaskEvaluation], per_class: bool, confusion: bool) -> None:
@@ -159,10 +206,16 @@ def _log_of_first() -> None:
 
 
 def _evaluate_run(
-    path: Path, split: str, threshold: Union[float, str, None], settings: PredictionSettings
+    path: Path,
+    wanted: Wanted,
+    threshold: Union[float, str, None],
+    settings: PredictionSettings,
+    skip_bad: bool,
 ) -> list[TaskEvaluation]:
     from fashionai.frameworks.processes import current_place
     from fashionai.runs import Run
+    from fashionai.scoring.bootstrap import RESAMPLES
+    from fashionai.scoring.labelled_images import evaluate_on_labels
     from fashionai.scoring.splits import evaluate_run, threshold_of_run
 
     run, chosen, place = Run.open(path), settings.chosen(), current_place()
@@ -171,23 +224,36 @@ def _evaluate_run(
         raise click.exceptions.Exit
     options: dict[str, Any] = {**settings.options, "engine": chosen.engine, "place": place}
     if isinstance(threshold, str):
-        with progress_bar(f"{run}: val", 0) as advance:
-            threshold = threshold_of_run(run, devices, progress=advance, **options)
-    with progress_bar(f"{run}: {split}", 0) as advance:
-        return evaluate_run(run, split, devices, threshold, progress=advance, **options)
+        threshold = threshold_of_run(run, devices, progress_bar, **options)
+    options.update(resamples=RESAMPLES, progress=progress_bar)
+    if wanted.files.paths:
+        options["leave_out"] = left_out_by(place) if skip_bad else None
+        return evaluate_on_labels(run, wanted, devices, threshold, **options)
+    return evaluate_run(run, wanted.split or "val", devices, threshold, **options)
 
 
 def _print_scores(evaluations: list[TaskEvaluation]) -> None:
     from fashionai.metrics import overall_scores
-    from fashionai.reporting.tables import balance_table, detection_table, score_table
+    from fashionai.reporting.tables import (
+        ScoreRow,
+        balance_table,
+        detection_table,
+        score_table,
+        with_intervals,
+    )
+    from fashionai.scoring.bootstrap import mean_intervals
 
-    scored = [(e.name, e.rows_of_classes, e.scores) for e in evaluations if e.scores]
+    scored = [e for e in evaluations if e.scores]
     if scored:
-        mean = overall_scores([scores for _, _, scores in scored])
-        scored.append(("mean", sum(rows for _, rows, _ in scored), mean))
-        click.echo(score_table(scored) + "\n")
-    balance = [(e.name, e.confusion, e.scores.get("roc_auc", math.nan)) for e in evaluations]
-    click.echo(balance_table(balance))
+        mean = overall_scores([e.scores for e in scored])
+        intervals = mean_intervals([e.resampled for e in scored])
+        total = sum(e.rows_of_classes for e in scored)
+        rows: list[ScoreRow] = []
+        for e in scored:
+            rows += with_intervals((e.name, e.rows_of_classes, e.scores), e.intervals)
+        rows += with_intervals(("mean", total, mean), intervals)
+        click.echo(score_table(rows) + "\n")
+    click.echo(balance_table([(e.name, e.confusion, e.scores, e.intervals) for e in evaluations]))
     figures = [(e.name, *e.figures) for e in evaluations if e.figures]
     if figures:
         click.echo("\n" + detection_table(figures))

@@ -16,7 +16,8 @@ from fashionai.cli.options import (
     parse_gpus,
     with_engine,
 )
-from fashionai.cli.progress import progress_bar
+from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.errors import counted
 
 EPILOG = """
 \b
@@ -85,6 +86,7 @@ def command(
     from fashionai.training.engine_choice import wanted_engine
     from fashionai.training.lr_finder import find_learning_rate
 
+    log_to_terminal()
     table, picture = out / "lr_finder.csv", out / "lr_finder.png"
     check_output("--out", table, csv_kind("a range test", COLUMNS), overwrite=overwrite)
     check_output("--out", picture, PICTURES, overwrite=overwrite)
@@ -99,7 +101,9 @@ def command(
     draw_range_test(picture, *found)
     made, last = len(found.rates), found.rates[-1]
     if made < steps:
-        click.echo(f"the loss diverged at rate {last:.2g}, after {made} of {steps} steps")
+        click.echo(
+            f"the loss diverged at rate {last:.2g}, after {made} of {counted(steps, 'step')}"
+        )
     if found.suggestion is None:
         click.echo("no suggestion: the loss does not clearly decrease (try --steps 300)")
     else:

@@ -17,6 +17,8 @@ from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 
 if TYPE_CHECKING:
     from fashionai.frameworks.choice import Chosen
+    from fashionai.frameworks.processes import Place
+    from fashionai.scoring.labels import LabelFiles
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -128,6 +130,91 @@ def runs_option(command: Command) -> Command:
     )(command)
 
 
+# The columns of the user's own CSV files, by the option's first word.
+COLUMNS = {
+    "path": "Name or number of the column of paths.",
+    "label": "Name or number of the column of classes.",
+    "split": "Column that says train, val or test.",
+    "group": "Column of groups; rows of one group stay in one split.",
+}
+
+
+def column_options(*roles: str) -> Callable[[Command], Command]:
+    """Add --path-column, --label-column and so on, of these roles in this order."""
+
+    def add(command: Command) -> Command:
+        for role in reversed(roles):
+            command = click.option(f"--{role}-column", help=COLUMNS[role])(command)
+        return command
+
+    return add
+
+
+def images_option(of: str) -> Callable[[Command], Command]:
+    """Add --images, the folder of the images in a CSV file that the option ``of`` gives."""
+    return click.option(
+        "--images",
+        type=click.Path(path_type=Path),
+        help=f"Folder that the paths in {of} are relative to.  [default: the file's own folder]",
+    )
+
+
+class GivenLabels(NamedTuple):
+    """The values of the options that labels_option adds."""
+
+    paths: tuple[Path, ...]
+    images: Optional[Path]
+    columns: dict[str, Optional[str]]
+
+    @property
+    def files(self) -> LabelFiles:
+        """The label files with how they are read; UsageError for options without a file."""
+        from fashionai.scoring.labels import LabelFiles
+
+        files = LabelFiles(self.paths, self.columns, self.images)
+        if files.options and not self.paths:
+            raise click.UsageError(f"{next(iter(files.options))} goes with --labels")
+        return files
+
+
+def labels_option(help_text: str) -> Callable[[Command], Command]:
+    """Add --labels and the options for its CSV files, and pass them on as ``labels``."""
+
+    def add(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_labels(
+            *,
+            labels: tuple[Path, ...],
+            images: Optional[Path],
+            path_column: Optional[str],
+            label_column: Optional[str],
+            split_column: Optional[str],
+            **others: Any,
+        ) -> Any:
+            columns = {"path": path_column, "label": label_column, "split": split_column}
+            return command(labels=GivenLabels(labels, images, columns), **others)
+
+        with_columns = column_options("path", "label", "split")(with_labels)
+        with_images = images_option("--labels")(with_columns)
+        added = click.option(
+            "--labels", type=click.Path(path_type=Path), multiple=True, help=help_text
+        )(with_images)
+        return cast(Command, added)
+
+    return add
+
+
+def renamed_option(old: str, new: str) -> Callable[[Command], Command]:
+    """Refuse a former name of an option with its present one; --help does not show it."""
+
+    def refuse(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value is not None:
+            raise click.UsageError(f"No such option: {old}. It is called {new} now")
+
+    name = f"former_{old.strip('-').replace('-', '_')}"
+    return click.option(old, name, hidden=True, expose_value=False, callback=refuse)
+
+
 def skip_bad_option(command: Command) -> Command:
     """Add --skip-bad for the images that a command predicts."""
     return click.option(
@@ -142,12 +229,17 @@ def left_out(name: str, reason: str) -> None:
     click.echo(f"left out: {name}: {reason}", err=True)
 
 
+def left_out_by(place: Place) -> Callable[[str, str], None]:
+    """Of several processes the first one tells which images are left out."""
+    return left_out if place.is_first else lambda name, reason: None
+
+
 def overwrite_option(command: Command) -> Command:
     """Add --overwrite for the files that a command writes."""
     return click.option(
         "--overwrite",
         is_flag=True,
-        help="Replace an existing file that is no earlier result of this command.",
+        help="Replace an existing file that this command did not write.",
     )(command)
 
 

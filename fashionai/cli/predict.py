@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -11,7 +13,9 @@ import click
 from fashionai.cli.options import (
     OutputFile,
     PredictionSettings,
-    left_out,
+    column_options,
+    images_option,
+    left_out_by,
     prediction_options,
     runs_option,
     share_between_gpus,
@@ -23,9 +27,8 @@ from fashionai.errors import counted
 from fashionai.files.default_folders import DATA_FOLDER
 
 if TYPE_CHECKING:
-    from fashionai.frameworks.processes import Place
+    from fashionai.predictions.parts import Parts
     from fashionai.predictions.plan import Plan
-    from fashionai.predictions.soundness import LeaveOut
     from fashionai.runs import Run
     from fashionai.tasks import Task
 
@@ -56,7 +59,8 @@ Examples:
     help="Images to predict: a competition's question file, or a folder, list or CSV of images.  "
     "[default: the competition's file below DATA, such as DATA/rank/Tests/question.csv]",
 )
-@click.option("--path-column", help="Name or number of the column of paths in a CSV.")
+@images_option("--questions")
+@column_options("path")
 @click.option(
     "--task", "task_names", multiple=True, help="Predict only this task; may be repeated."
 )
@@ -85,19 +89,20 @@ Examples:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with the finished parts of a long prediction that was interrupted.",
+    help="Go on with a long prediction that was interrupted, after its finished images.",
 )
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace an existing file that is no earlier result of this command, and discard finished "
-    "parts of an interrupted prediction.",
+    help="Replace an existing file that this command did not write, and discard the "
+    "results of an interrupted prediction.",
 )
 @prediction_options
 def command(
     out: Path,
     data: Path,
     questions: Optional[Path],
+    images: Optional[Path],
     path_column: Optional[str],
     task_names: tuple[str, ...],
     run_paths: tuple[Path, ...],
@@ -124,18 +129,14 @@ def command(
         write_planned,
     )
 
-    if split is not None and questions is not None:
-        raise click.UsageError("--questions and --split exclude each other")
-    if split is not None and skip_bad:
-        raise click.UsageError("--skip-bad and --split exclude each other: prepare checks images")
-    if questions is None and path_column is not None:
-        raise click.UsageError("--path-column goes with --questions")
+    _check_arguments(split, questions, {"--images": images, "--path-column": path_column}, skip_bad)
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
     if current_place().is_first:
         log_to_terminal()
     wanted = WantedFile(
         *(out, run_paths, task_names, data, questions, path_column, split),
+        images=images,
         as_table=layout == "table",
         threshold=threshold,
     )
@@ -148,19 +149,50 @@ def command(
         plan, out, chosen.contexts, **options, resume=resume, overwrite=overwrite
     ) as parts:
         if split is None:
-            leave_out = _left_out_by(current_place()) if skip_bad else None
+            leave_out = left_out_by(current_place()) if skip_bad else None
             plan = without_bad_images(plan, progress_bar, leave_out, parts)
         if current_place().is_first:
             _print_plan(plan, layout)
-        with progress_bar(f"{settings.crops} crops", plan.images) as advance:
+        bar = progress_bar(f"predicting, {counted(settings.crops, 'crop')}", plan.images)
+        with _hint_at_resuming(plan, parts), bar as advance:
             rows = write_planned(plan, out, chosen.contexts, parts, progress=advance, **options)
     if current_place().is_first:
         click.echo(f"{out}: {counted(rows, 'row')}")
 
 
-def _left_out_by(place: Place) -> LeaveOut:
-    """The first process tells which images are left out."""
-    return left_out if place.is_first else lambda name, reason: None
+@contextlib.contextmanager
+def _hint_at_resuming(plan: Plan, parts: Optional[Parts]) -> Iterator[None]:
+    """At Ctrl-C, tell how many images are predicted and how to go on; without parts, none are."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if parts is not None and parts.place.is_first:
+            done = min(parts.finished("run") * parts.size, plan.images)
+            given = click.get_current_context().find_root().obj
+            command = shlex.join(["fashionai", *(each for each in given if each != "--overwrite")])
+            resume = "" if "--resume" in given else " --resume"
+            click.echo(
+                f"stopped: about {done:,} of {counted(plan.images, 'image')} are predicted. "
+                f"Resume with: {command}{resume}",
+                err=True,
+            )
+        raise
+
+
+def _check_arguments(
+    split: Optional[str],
+    questions: Optional[Path],
+    of_csv: dict[str, Any],
+    skip_bad: bool,
+) -> None:
+    """UsageError for options that exclude each other or lack another one."""
+    if split is not None and questions is not None:
+        raise click.UsageError("--questions and --split exclude each other")
+    if split is not None and skip_bad:
+        raise click.UsageError("--skip-bad and --split exclude each other: prepare checks images")
+    for option, value in of_csv.items():
+        if questions is None and value is not None:
+            raise click.UsageError(f"{option} goes with --questions")
 
 
 def _print_plan(plan: Plan, layout: str) -> None:

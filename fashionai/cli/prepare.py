@@ -7,6 +7,8 @@ from typing import Any, Callable, Optional, TypeVar
 
 import click
 
+from fashionai.cli.next_steps import after_prepare
+from fashionai.cli.options import column_options, images_option
 from fashionai.cli.progress import progress_bar
 from fashionai.datasets.names import MODES
 from fashionai.families import FAMILIES
@@ -20,6 +22,7 @@ Examples:
   fashionai prepare --task skirt
   fashionai prepare --task all --skip-bad
   fashionai prepare --task logos --data data/flickrlogos
+  fashionai prepare --task birds --csv photos/labels.csv
   fashionai prepare --task birds --csv labels.csv --images photos
   fashionai prepare --task birds --folders birds
 """
@@ -71,15 +74,8 @@ def family_options(function: Function) -> Function:
     help="How images are placed in the class folders.",
 )
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Your own label file.")
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path),
-    help="Folder that the paths in --csv are relative to.",
-)
-@click.option("--path-column", help="Name or number of the column of paths.")
-@click.option("--label-column", help="Name or number of the column of classes.")
-@click.option("--split-column", help="Column that says train, val or test.")
-@click.option("--group-column", help="Column of groups; rows of one group stay in one split.")
+@images_option("--csv")
+@column_options("path", "label", "split", "group")
 @click.option(
     "--folders",
     type=click.Path(path_type=Path),
@@ -122,7 +118,7 @@ def command(
     own = csv_file is not None or folders is not None
     for wrong, message in (
         (csv_file and folders, "--csv and --folders exclude each other"),
-        (bool(csv_file) != bool(images), "--csv FILE and --images DIR go together"),
+        (not csv_file and images, "--images goes with --csv"),
         (not csv_file and any(columns.values()), "--path-column and the like go with --csv"),
         (not own and classes is not None, "--classes goes with --csv or --folders"),
         *((own and shares[name] is not None, message) for name, message in GOES_WITH.items()),
@@ -136,7 +132,8 @@ def command(
     listed = [] if classes is None else [name.strip() for name in classes.split(",")]
     own_files = OwnFiles(csv_file, images, folders, columns, listed)
     given = {name: share for name, share in shares.items() if share is not None}
-    for number, data_set in enumerate(read_data_sets(tasks, data, given, own_files)):
+    data_sets = read_data_sets(tasks, data, given, own_files)
+    for number, data_set in enumerate(data_sets):
         summary = prepare(
             data_set,
             out,
@@ -151,3 +148,4 @@ def command(
         click.echo(summary_table(summary))
         for note in summary_notes(summary):
             click.echo(note)
+    click.echo(after_prepare([data_set.task for data_set in data_sets], out))

@@ -5,9 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Iterator
 
+import click
+
 from fashionai.progress import Advance
+
+# Without a terminal, so many seconds pass between two lines about the progress of work.
+SECONDS_BETWEEN_LINES = 30
 
 
 @contextlib.contextmanager
@@ -15,7 +21,8 @@ def progress_bar(description: str, total: int, unit: str = "images") -> Iterator
     """Show a progress bar of ``total`` steps. The block gets a function that advances the bar.
 
     The function takes the number of steps done since its last call. The unit ``B``
-    stands for bytes, which are shown as kB, MB and so on.
+    stands for bytes, which are shown as kB, MB and so on. Without a terminal, a line on
+    standard error tells the progress of long work twice a minute.
     """
     from tqdm import tqdm
 
@@ -23,11 +30,14 @@ def progress_bar(description: str, total: int, unit: str = "images") -> Iterator
 
     scale = unit == "B"
     unit = unit if scale else f" {unit}"
+    if place_or_alone().is_first and not sys.stderr.isatty():
+        yield _ProgressLines(description, total, "B" if scale else unit.strip()).advance
+        return
     with tqdm(
         total=total,
         desc=description,
-        # None: shown on terminals. Of several processes the first one shows it.
-        disable=None if place_or_alone().is_first else True,
+        # Of several processes the first one shows it.
+        disable=not place_or_alone().is_first,
         unit=unit,
         unit_scale=scale,
         leave=False,
@@ -37,6 +47,37 @@ def progress_bar(description: str, total: int, unit: str = "images") -> Iterator
             bar.update(done)
 
         yield advance
+
+
+class _ProgressLines:
+    """Tells how far work has come where a progress bar would not be readable, as in a log file."""
+
+    def __init__(self, description: str, total: int, unit: str) -> None:
+        self._description, self._total, self._unit = description, total, unit
+        self._done = 0
+        self._started = self._told = time.monotonic()
+
+    def advance(self, done: int) -> None:
+        """Count steps; print a line if the last one is old enough."""
+        self._done += done
+        now = time.monotonic()
+        if now - self._told >= SECONDS_BETWEEN_LINES:
+            self._told = now
+            click.echo(f"{self._description}: {self._text(now - self._started)}", err=True)
+
+    def _text(self, seconds: float) -> str:
+        from fashionai.training.estimate import duration
+
+        rate = self._done / seconds
+        if self._unit == "B":
+            return f"{self._done / 1e6:,.1f} MB, {rate / 1e6:.1f} MB/s"
+        pace = f"{rate:.1f} {self._unit}/s"
+        if not self._total:
+            return f"{self._done:,} {self._unit}, {pace}"
+        count = f"{self._done:,} of {self._total:,} {self._unit}, {pace}"
+        if not 0 < self._done < self._total:
+            return count
+        return f"{count}, about {duration((self._total - self._done) / rate)} left"
 
 
 class _Terminal(logging.Handler):
@@ -50,7 +91,8 @@ class _Terminal(logging.Handler):
         """Print the message of a record."""
         from tqdm import tqdm
 
-        stream = sys.stderr if self._on_standard_error else sys.stdout
+        is_warning = record.levelno >= logging.WARNING
+        stream = sys.stderr if self._on_standard_error or is_warning else sys.stdout
         tqdm.write(self.format(record), file=stream)
         # Without a flush, lines would reach a file or a pipe only in large blocks.
         stream.flush()
@@ -59,12 +101,14 @@ class _Terminal(logging.Handler):
 def log_to_terminal(package: str = "fashionai", *, on_standard_error: bool = False) -> None:
     """Print the log lines of a package of the library, on standard output by default.
 
-    This replaces what an earlier call has set.
+    Warnings of all packages are printed on standard error. This replaces what an earlier call has
+    set.
     """
     logger = logging.getLogger("fashionai")
     logger.setLevel(logging.INFO)
     for earlier in [each for each in logger.handlers if isinstance(each, _Terminal)]:
         logger.removeHandler(earlier)
     handler = _Terminal(on_standard_error)
-    handler.addFilter(logging.Filter(package))
+    own = logging.Filter(package)
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or bool(own.filter(record)))
     logger.addHandler(handler)

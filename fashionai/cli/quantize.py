@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fashionai.cli.options import batch_size_option
+from fashionai.cli.options import batch_size_option, renamed_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.engines.int8.calibration_modes import CALIBRATION_MODES
+from fashionai.errors import counted
 
 if TYPE_CHECKING:
     from fashionai.quantization import QuantizationResult
@@ -38,11 +39,13 @@ Examples:
     "the range of the least Kullback-Leibler divergence.",
 )
 @click.option(
-    "--images",
+    "--calibration-images",
+    "images",
     type=click.IntRange(min=1),
     default=256,
     help="Number of training images to calibrate on.",
 )
+@renamed_option("--images", "--calibration-images")
 @click.option(
     "--max-loss",
     type=click.FloatRange(min=0),
@@ -63,17 +66,16 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
 
     log_to_terminal()
     run = Run.open(run_path)
-    with progress_bar(f"{run}: val before and after", 0) as advance:
-        done = quantize(
-            run,
-            mode=mode,
-            images=images,
-            max_loss=max_loss,
-            batch_size=batch_size,
-            progress=advance,
-        )
+    done = quantize(
+        run,
+        mode=mode,
+        images=images,
+        max_loss=max_loss,
+        batch_size=batch_size,
+        progress=progress_bar,
+    )
     _print_scores(done)
-    click.echo(f"{run.folder.int8_report}: calibrated on {done.images} training images")
+    click.echo(f"{run.folder.int8_report}: calibrated on {counted(done.images, 'training image')}")
     click.echo(f"Next: fashionai predict --run {run} --engine int8 --out FILE")
 
 

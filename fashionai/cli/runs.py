@@ -22,18 +22,19 @@ Examples:
 def command(folder: Path) -> None:
     """List the runs in FOLDER and their validation scores, the best first.
 
-    FOLDER defaults to runs/.
+    FOLDER defaults to runs/. A cross-validation has the mean scores of its folds.
     """
     from fashionai.errors import RunError
     from fashionai.reporting.tables import run_table
-    from fashionai.runs import find_sound_runs
+    from fashionai.runs import find_cross_validations, find_sound_runs
 
     log_to_terminal()
     runs = find_sound_runs(folder)
-    if not runs:
+    cross_validations = find_cross_validations(folder)
+    if not runs and not cross_validations:
         deeper = sorted({file.parent.parent for file in folder.glob("*/*/config.yaml")})
         hint = "Give another folder, or train a run"
         if deeper:
             hint = f"Did you mean {deeper[0]}?"
         raise RunError(f"{folder}: no runs found", hint)
-    click.echo(run_table(runs))
+    click.echo(run_table(runs, cross_validations))

@@ -7,6 +7,7 @@ from typing import Optional
 
 import click
 
+from fashionai.cli.next_steps import after_train
 from fashionai.cli.options import (
     config_option,
     device_options,
@@ -75,4 +76,7 @@ def command(
         config = load_config(config_file, overrides)
     if current_place().is_first:
         log_to_terminal()
-    train(config, run_path, device, chosen_gpus, resume=resume, overwrite=overwrite)
+    run = train(config, run_path, device, chosen_gpus, resume=resume, overwrite=overwrite)
+    # Where training is shared by processes, the command that has started them prints this.
+    if current_place().count == 1:
+        click.echo(after_train(run.path))

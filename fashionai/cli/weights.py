@@ -9,6 +9,7 @@ import click
 
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.errors import counted
 from fashionai.web.urls import is_url
 
 if TYPE_CHECKING:
@@ -233,9 +234,18 @@ def where() -> None:
 
 
 def _print_kept(weights: Weights) -> None:
+    from fashionai.weights.licences import licence_lines
+
     record = weights.record
     mean, std = (",".join(f"{value:g}" for value in values) for values in (record.mean, record.std))
-    classes = f"{record.classes:,} classes" if record.classes else "no output layer"
+    classes = counted(record.classes, "class") if record.classes else "no output layer"
     click.echo(f"{record.model}: {record.source}, {classes}")
     click.echo(f"input: RGB, mean {mean}, standard deviation {std}")
+    if record.pixels and record.crop_fraction:
+        click.echo(
+            f"evaluated on {record.pixels} pixels, {record.crop_fraction:.1%} of the short side, "
+            f"{record.interpolation}"
+        )
+    for line in licence_lines(record.licence):
+        click.echo(line)
     click.echo(f"stored as {weights.file}")

@@ -11,6 +11,8 @@ from fashionai.config.loading import (
     load_config,
     resolve_config,
     save_config,
+    shown_keys,
+    with_overrides,
 )
 from fashionai.config.models import (
     LAST,
@@ -18,6 +20,7 @@ from fashionai.config.models import (
     DataConfig,
     OptimizerConfig,
     reported_score,
+    short_side,
 )
 
 __all__ = [
@@ -32,4 +35,7 @@ __all__ = [
     "reported_score",
     "resolve_config",
     "save_config",
+    "short_side",
+    "shown_keys",
+    "with_overrides",
 ]

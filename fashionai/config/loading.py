@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional, Union, get_args, get_type_hints
+from typing import Any, Optional, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,9 +16,10 @@ from fashionai.config.augmentations import AUGMENTATIONS, Step
 from fashionai.config.models import Config, DataConfig
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
-from fashionai.errors import ConfigError, nearest, shown, shown_value
-from fashionai.families import find_task, full_names, known_task, known_tasks
+from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
+from fashionai.families import find_known_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
+from fashionai.files.paths import PathLike
 from fashionai.files.yaml_files import dump_yaml, is_text, load_yaml, parse_scalar
 from fashionai.packaged_configs import find_config
 from fashionai.tasks import Task, prepared_tasks
@@ -29,7 +31,7 @@ DEEPEST_SECTION = 2
 
 
 def load_config(
-    path: Union[str, Path], overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
+    path: PathLike, overrides: Sequence[str] = (), known_tasks: Sequence[Task] = ()
 ) -> Config:
     """The configuration of a YAML file with ``key=value`` overrides applied.
 
@@ -63,15 +65,28 @@ def resolve_config(
         raise ConfigError(f"{name}: expected keys with values, found {shown_value(tree)}")
     # A section whose keys are all commented out is an empty section.
     tree = {key: {} if value is None and _is_section(key) else value for key, value in tree.items()}
-    problems: list[str] = []
-    # schedule.name first: it drops the keys of the file's schedule, not those of overrides.
-    for override in sorted(overrides, key=lambda text: not text.startswith("schedule.name=")):
-        problems += _apply_override(tree, override)
+    problems = _apply_overrides(tree, overrides)
     config, found = _validate(tree)
     problems += _unknown_tasks(tree, known_tasks)
     if config is None or problems:
         raise ConfigError(_listed(name, problems, found))
     return config
+
+
+def with_overrides(tree: Mapping[str, Any], name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of keys and values with ``key=value`` overrides applied; errors as load_config."""
+    changed = copy.deepcopy(dict(tree))
+    problems = _apply_overrides(changed, overrides)
+    if problems:
+        raise ConfigError(_listed(name, problems, []))
+    return changed
+
+
+def _apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Set dotted keys in the tree; the problems of those that cannot be set."""
+    # schedule.name first: it drops the keys of the file's schedule, not those of overrides.
+    ordered = sorted(overrides, key=lambda text: not text.startswith("schedule.name="))
+    return [problem for override in ordered for problem in _apply_override(tree, override)]
 
 
 def _listed(name: str, problems: Sequence[str], found: Sequence[ErrorDetails]) -> str:
@@ -81,8 +96,7 @@ def _listed(name: str, problems: Sequence[str], found: Sequence[ErrorDetails]) -
     lines += [_describe(details) for details in found[: MOST_PROBLEMS - len(lines)]]
     if total > len(lines):
         lines.append(f"and {total - len(lines):,} more")
-    count = f"{total:,} errors" if total > 1 else "1 error"
-    return "\n  ".join([f"{name}: {count} in the configuration", *lines])
+    return "\n  ".join([f"{name}: {counted(total, 'error')} in the configuration", *lines])
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -103,6 +117,11 @@ def differing_keys(one: Config, other: Config) -> list[str]:
         for key in {**first, **second}
         if first.get(key) != second.get(key)
     ]
+
+
+def shown_keys(config: Config) -> dict[str, str]:
+    """The value of every dotted key as text."""
+    return {key: _as_yaml(value) for key, value in _flatten(config.model_dump()).items()}
 
 
 def _as_yaml(value: Any) -> str:
@@ -166,7 +185,7 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
     problems = []
     for name in unknown[:MOST_PROBLEMS]:
         try:
-            find_task(name, [*known, *prepared])
+            find_known_task(name, [*known, *prepared])
         except ConfigError as error:
             listed = f"task: several tasks are a list, 'task=[{shown(name)}]'"
             if folder and not place.is_dir() and "Did you mean" not in str(error):

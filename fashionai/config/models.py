@@ -14,7 +14,7 @@ from fashionai.errors import nearest, shown, shown_value
 from fashionai.families import ALL, full_names, short_name
 from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.metrics import SCORE_NAMES
-from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD
+from fashionai.normalization import IMAGENET_CROP_FRACTION, IMAGENET_MEAN, IMAGENET_STD
 
 # Words that YAML 1.1 read as true and false, and YAML 1.2 reads as text.
 SWITCHES = tuple(
@@ -22,11 +22,18 @@ SWITCHES = tuple(
 )
 # The weight of a class in the loss is computed in float32.
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
+# The largest side of an image in pixels.
+LARGEST_SIDE = 4096
 
 # The value of ``monitor`` that keeps the last epoch, whatever it scores.
 LAST = "last"
 
 _PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
+def short_side(crop: int, crop_fraction: float) -> int:
+    """The short side in pixels of which a crop is this share, at most the largest valid one."""
+    return min(round(crop / crop_fraction), LARGEST_SIDE)
 
 
 class DataConfig(Section):
@@ -41,13 +48,18 @@ class DataConfig(Section):
         ge=1,
         description="Fold to validate on instead of the prepared validation split.",
     )
-    resize_short: int = Field(
-        256, ge=8, le=4096, description="Short side of the resized image in pixels."
+    resize_short: Optional[int] = Field(
+        None,
+        ge=8,
+        le=LARGEST_SIDE,
+        description="Short side of the resized image in pixels. `null` resolves to `crop` divided "
+        "by the share of the short side that the pretrained weights are evaluated on, without "
+        "them by 0.875.",
     )
     crop: int = Field(
         224,
         ge=8,
-        le=4096,
+        le=LARGEST_SIDE,
         description="Side of the crop that the network sees, in pixels; at most `resize_short`.",
     )
     augment: list[Augmentation] = Field(
@@ -104,9 +116,19 @@ class DataConfig(Section):
         """Mean and standard deviation of the input; those of ImageNet replace null."""
         return self.mean or IMAGENET_MEAN, self.std or IMAGENET_STD
 
+    @property
+    def short_side(self) -> int:
+        """Short side of the resized image in pixels; that of ImageNet's networks replaces null."""
+        return self.resize_short or short_side(self.crop, IMAGENET_CROP_FRACTION)
+
+    @property
+    def crop_fraction(self) -> float:
+        """The share of the resized short side that the crop has."""
+        return self.crop / self.short_side
+
     @model_validator(mode="after")
     def _crop_fits(self) -> DataConfig:
-        if self.crop > self.resize_short:
+        if self.resize_short is not None and self.crop > self.resize_short:
             raise ValueError(f"crop {self.crop} is larger than resize_short {self.resize_short}")
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"std {self.std} has a channel that is not positive")
@@ -312,10 +334,27 @@ class Config(Section):
             return ALL
         return "-".join(short_name(name) for name in self.task_names)
 
-    def with_input(self, mean: Optional[Sequence[float]], std: Optional[Sequence[float]]) -> Config:
-        """A copy in which this mean and standard deviation replace those that are null."""
-        found = {"data.mean": self.data.mean or mean, "data.std": self.data.std or std}
-        return self.changed({key: value and list(value) for key, value in found.items()})
+    def with_input(
+        self,
+        mean: Optional[Sequence[float]],
+        std: Optional[Sequence[float]],
+        resize_short: Optional[int],
+    ) -> Config:
+        """A copy in which these values replace those of the input that are null."""
+        data = self.data
+        return self.changed(
+            {
+                "data.mean": data.mean or (mean and list(mean)),
+                "data.std": data.std or (std and list(std)),
+                "data.resize_short": data.resize_short or resize_short,
+            }
+        )
+
+    def with_input_of(self, begun: Config) -> Config:
+        """A copy in which the input of ``begun`` replaces what is null."""
+        data = begun.data
+        same_crop = self.data.crop == data.crop
+        return self.with_input(data.mean, data.std, data.resize_short if same_crop else None)
 
     def with_engine_of(self, begun: Config) -> Config:
         """A copy in which the engine of ``begun`` replaces ``auto``, with how it is compiled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,17 @@ import numpy as np
 from fashionai.conversion.extra_layers import EXTRA_LAYERS
 from fashionai.conversion.layouts.registry import layouts
 from fashionai.conversion.names import Layout
+from fashionai.conversion.positions import is_positions
 from fashionai.errors import WeightsError
 from fashionai.normalization import Channels
 
-# PyTorch's names of the trained parameters of batch normalisation, by Gluon's.
+# PyTorch's names of the trained parameters of normalisations, by Gluon's.
 TORCH_SUFFIXES = {"gamma": "weight", "beta": "bias"}
 # The parameters that a layer may have, by Gluon's names.
 LAYER_PARAMETERS = (
     {"weight"},
     {"weight", "bias"},
+    {"gamma", "beta"},
     {"gamma", "beta", "running_mean", "running_var"},
 )
 # PyTorch counts the batches of each batch normalisation; the outputs do not depend on it.
@@ -48,9 +50,10 @@ def convert(
     """Convert the tensors of a PyTorch network to float32 parameters of a Gluon network.
 
     ``shapes`` are the parameter shapes of the Gluon network for crops of 224 pixels,
-    by the names of ``_collect_params_with_prefix``. The number of classes is taken
-    from the tensors. The result has no output layer if the tensors have none, or if
-    theirs has a bias that is not zero and Gluon's has no bias.
+    by the names of ``_collect_params_with_prefix``. The number of classes and the number
+    of tokens of a position embedding are taken from the tensors. The result has no output
+    layer if the tensors have none, or if theirs has a bias that is not zero and Gluon's
+    has no bias.
 
     Raises WeightsError, which names the tensor, if one is missing, unexpected, not
     finite or of another shape.
@@ -74,6 +77,8 @@ def convert(
         raise WeightsError(
             f"{layout.network} has no {list_names(unused)}", _other_network_hint(model)
         )
+    if layout.rotated:
+        parameters = {name: _rotated(value) for name, value in parameters.items()}
     if model in EXTRA_LAYERS:
         EXTRA_LAYERS[model].add(parameters)
     return parameters
@@ -94,6 +99,8 @@ def to_torch(
     """
     layout = layouts(model)[0]
     values = {name: np.asarray(value) for name, value in parameters.items()}
+    if layout.rotated:
+        values = {name: _rotated(value) for name, value in values.items()}
     new_mean, new_std = mean, std
     if model in EXTRA_LAYERS:
         try:
@@ -101,13 +108,13 @@ def to_torch(
         except KeyError as error:
             raise WeightsError(f"{error.args[0]} of {model} not found") from None
     _check_layers(model, layout, values)
+    for layer, rank in layout.ranks.items():
+        weight = values[f"{layer}.weight"]
+        # Weights of a 1x1 convolution have two more axes than those of a dense layer.
+        values[f"{layer}.weight"] = weight.reshape(weight.shape[:2] + (1,) * (rank - 2))
     tensors = {_torch_name(layout, name): value for name, value in values.items()}
     output = layout.layers[layout.output]
-    weight = tensors[f"{output}.weight"]
-    # Weights of a 1x1 convolution have two more axes than those of a dense layer.
-    extra_axes = (1,) * (layout.output_rank - 2)
-    tensors[f"{output}.weight"] = weight.reshape(weight.shape[:2] + extra_axes)
-    tensors.setdefault(f"{output}.bias", np.zeros(len(weight)))
+    tensors.setdefault(f"{output}.bias", np.zeros(len(tensors[f"{output}.weight"])))
     return TorchNetwork(
         layout.library,
         layout.network,
@@ -158,7 +165,7 @@ def _torch_names(
 ) -> dict[str, str]:
     """The name of the tensor for each Gluon parameter that is converted from one."""
     layers = {name.rpartition(".")[0] for name in shapes}
-    absent = layout.layers.keys() - layers
+    absent = (layout.layers.keys() - layers) | (layout.parameters.keys() - set(shapes))
     if absent:
         raise ValueError(
             f"the shapes are not those of {model}: {list_names(sorted(absent))} not found"
@@ -166,19 +173,23 @@ def _torch_names(
     return {
         name: _torch_name(layout, name)
         for name in shapes
-        if name.rpartition(".")[0] in layout.layers
+        if (name in layout.parameters or name.rpartition(".")[0] in layout.layers)
         and (with_output or not name.startswith(f"{layout.output}."))
     }
 
 
 def _torch_name(layout: Layout, name: str) -> str:
+    if name in layout.parameters:
+        return layout.parameters[name]
     layer, _, suffix = name.rpartition(".")
     return f"{layout.layers[layer]}.{TORCH_SUFFIXES.get(suffix, suffix)}"
 
 
 def _shape(name: str, layout: Layout, shapes: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
-    """The shape of a parameter, with -1 for the number of classes."""
+    """The shape of a parameter, with -1 for the number of classes or of position embeddings."""
     shape = tuple(shapes[name])
+    if is_positions(name):
+        return (shape[0], -1, *shape[2:])
     return (-1, *shape[1:]) if name.startswith(f"{layout.output}.") else shape
 
 
@@ -188,10 +199,13 @@ def _to_float32(name: str, tensor: np.ndarray, shape: tuple[int, ...]) -> np.nda
     The shapes of a dense layer and of the equivalent convolution are converted into
     each other. Raises WeightsError for another shape or values that are not finite.
     """
-    expected = (*tensor.shape[:1], *shape[1:]) if shape[0] == -1 else shape
+    free = shape.index(-1) if -1 in shape else -1
+    expected = shape
+    if 0 <= free < tensor.ndim:
+        expected = (*shape[:free], tensor.shape[free], *shape[free + 1 :])
     dense = {tensor.ndim, len(expected)} == {2, 4} and tensor.shape[0] == expected[0]
     if tensor.shape != expected and not (dense and tensor.size == np.prod(expected)):
-        text = str(shape).replace("-1", "classes")
+        text = str(shape).replace("-1", "tokens" if free > 0 else "classes")
         raise WeightsError(f"{name} has shape {tensor.shape}, expected {text}")
     with np.errstate(over="ignore"):
         values = np.array(tensor, np.float32).reshape(expected)
@@ -200,10 +214,20 @@ def _to_float32(name: str, tensor: np.ndarray, shape: tuple[int, ...]) -> np.nda
     return values
 
 
-def _check_layers(model: str, layout: Layout, parameters: Iterable[str]) -> None:
-    """Raise WeightsError unless the parameters are exactly those of the layout's layers."""
+def _rotated(parameter: np.ndarray) -> np.ndarray:
+    """Kernels ``(N, C, H, W)`` rotated by 180 degrees; other parameters as they are."""
+    return np.ascontiguousarray(parameter[:, :, ::-1, ::-1]) if parameter.ndim == 4 else parameter
+
+
+def _check_layers(model: str, layout: Layout, parameters: Collection[str]) -> None:
+    """Raise WeightsError unless the parameters are exactly those of the layout."""
     found: dict[str, set[str]] = {layer: set() for layer in layout.layers}
+    missing = [name for name in layout.parameters if name not in parameters]
+    if missing:
+        raise WeightsError(f"{list_names(missing)} of {model} not found")
     for name in parameters:
+        if name in layout.parameters:
+            continue
         layer, _, suffix = name.rpartition(".")
         if layer not in found:
             raise WeightsError(f"{model} has no {name}")
@@ -212,7 +236,7 @@ def _check_layers(model: str, layout: Layout, parameters: Iterable[str]) -> None
         if suffixes not in LAYER_PARAMETERS:
             raise WeightsError(
                 f"{layer} of {model} has {', '.join(sorted(suffixes)) or 'no parameters'}, "
-                "expected weight, weight and bias, or the four parameters of batch normalisation"
+                "expected weight, weight and bias, or the parameters of a normalisation"
             )
 
 

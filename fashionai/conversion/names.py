@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PatternPairs = Sequence[tuple[str, str]]
 
@@ -21,15 +21,20 @@ class Layout:
 
     ``library`` and ``network`` are the library and its name of the network.
     ``layers`` maps Gluon's layer names to the library's. ``output`` is Gluon's name
-    of the output layer. ``output_rank`` is the number of axes of the output layer's
-    weights in the library: 2 for a dense layer, 4 for a 1x1 convolution.
+    of the output layer. ``parameters`` maps Gluon's names of parameters that are no
+    weights of a layer, such as a class token, to the library's names of tensors.
+    ``ranks`` is the number of axes of the weights in the library, by Gluon's name of the
+    layer, where it differs from Gluon's: 2 for a dense layer, 4 for a 1x1 convolution. The
+    kernels of ``rotated`` networks are those of the library rotated by 180 degrees.
     """
 
     library: str
     network: str
     layers: dict[str, str]
     output: str = "output"
-    output_rank: int = 2
+    parameters: dict[str, str] = field(default_factory=dict)
+    ranks: dict[str, int] = field(default_factory=dict)
+    rotated: bool = False
 
 
 def expand(pattern: str) -> list[str]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from fashionai.conversion.number_types import decode, item_size
-from fashionai.errors import WeightsError
+from fashionai.errors import WeightsError, counted
 
 ZIP_START = b"PK\x03\x04"
 LEGACY_START = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
@@ -86,7 +86,7 @@ def _read_zip(data: bytes) -> dict[str, np.ndarray]:
         unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > len(data):
             raise WeightsError(
-                f"would unpack to {unpacked} bytes, more than the file's own {len(data)}"
+                f"would unpack to {counted(unpacked, 'byte')}, more than the file's own {len(data)}"
             )
         names = archive.namelist()
         pickles = [name for name in names if name.endswith("/data.pkl")]
@@ -115,7 +115,9 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
     for key in keys:
         (count,) = struct.unpack_from("<q", data, position)
         if count != storages[key].count:
-            raise WeightsError(f"storage {key} has {count} numbers, expected {storages[key].count}")
+            raise WeightsError(
+                f"storage {key} has {counted(count, 'number')}, expected {storages[key].count}"
+            )
         end = position + 8 + count * item_size(storages[key].dtype)
         blocks[key] = data[position + 8 : end]
         position = end
@@ -203,7 +205,9 @@ def _arrays(
 def _numbers(storage: Storage, data: bytes, order: str) -> np.ndarray:
     expected = storage.count * item_size(storage.dtype)
     if len(data) != expected:
-        raise WeightsError(f"storage {storage.key} has {len(data)} bytes, expected {expected}")
+        raise WeightsError(
+            f"storage {storage.key} has {counted(len(data), 'byte')}, expected {expected}"
+        )
     return decode(data, storage.dtype, order)
 
 
@@ -221,7 +225,7 @@ def _view(name: str, tensor: Tensor, numbers: dict[str, np.ndarray]) -> np.ndarr
     ):
         raise WeightsError(
             f"tensor {name} of shape {shape}, strides {strides} and offset {tensor.offset} "
-            f"does not lie within its storage of {len(storage)} numbers"
+            f"does not lie within its storage of {counted(len(storage), 'number')}"
         )
     steps = tuple(step * storage.itemsize for step in strides)
     start = storage[tensor.offset :] if count else storage[:0]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 
-from fashionai.errors import DataError, shown
+from fashionai.errors import DataError, counted, shown
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.csv_files import read_csv_rows, write_rows
 from fashionai.files.outputs import check_not_lost, csv_kind, try_folder
@@ -68,7 +68,7 @@ class DownloadReport:
         if self.failures:
             total = self.fetched + self.present + len(self.failures)
             raise DataError(
-                f"{len(self.failures):,} of {total:,} images could not be fetched; "
+                f"{len(self.failures):,} of {counted(total, 'image')} could not be fetched; "
                 f"see {self.folder / FAILED}",
                 "Run the same command to try them again",
             )
@@ -131,7 +131,7 @@ def read_urls(path: Path) -> list[ListedURL]:
     has_header = not any(re.search("[/.]", field) for field in header)
     if not has_header and len(header) > 1:
         raise DataError(
-            f"{place}: found {len(header)} fields, expected one URL per row or a header",
+            f"{place}: found {counted(len(header), 'field')}, expected one URL per row or a header",
             QUOTE_COMMAS,
         )
     body = rows[1:] if has_header else rows
@@ -140,7 +140,8 @@ def read_urls(path: Path) -> list[ListedURL]:
     for fields, place in body:
         if len(fields) != len(header):
             raise DataError(
-                f"{place}: found {len(fields)} fields, expected {len(header)} as in the first row",
+                f"{place}: found {counted(len(fields), 'field')}, "
+                f"expected {len(header)} as in the first row",
                 QUOTE_COMMAS,
             )
     column = _url_column(header, *body[0])

@@ -5,11 +5,10 @@ The user's own are one image, a folder, a list of paths, or any CSV file with a 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -46,20 +45,23 @@ logger = logging.getLogger(__name__)
 
 
 def read_images_to_predict(
-    path: Path, data: Path, path_column: Optional[str] = None
+    path: Path, data: Path, path_column: Optional[str] = None, images: Optional[Path] = None
 ) -> list[ImageToPredict]:
     """Return the images of a question file, a list or a CSV file in its order, or of a folder.
 
-    ``path`` may also be a single image. Paths in a file are relative to the file's own folder
-    or to ``data``. ``path_column`` is the name or the number, from 1, of the column of paths in
-    a CSV file; without it, the column is found by its name or because it holds images. The log
-    tells how a file was read, and what was left out of a folder. Raises DataError for rows that
-    cannot be read and for missing or repeated images, and ConfigError when the column is not
-    found or when ``path_column`` is given with a folder or an image.
+    ``path`` may also be a single image. Paths in a list or CSV file are relative to ``images``, or
+    to the file's own folder without it; those in a competition's question file are also looked
+    for below ``images``, or below ``data`` without it. ``path_column`` is the name or the number,
+    from 1, of the column of paths in a CSV file; without it, the column is found by its name or
+    because it holds images. The log tells how a file was read, and what was left out of a folder.
+    Raises DataError for rows that cannot be read and for missing or repeated images, and
+    ConfigError when the column is not found or when ``path_column`` or ``images`` is given with a
+    folder or an image.
     """
-    if path_column is not None and (path.is_dir() or is_image_name(path.name)):
-        kind = "a folder" if path.is_dir() else "an image"
-        raise ConfigError(f"--path-column: goes with a CSV file, but {path} is {kind}")
+    for option, value in (("--path-column", path_column), ("--images", images)):
+        if value is not None and (path.is_dir() or is_image_name(path.name)):
+            kind = "a folder" if path.is_dir() else "an image"
+            raise ConfigError(f"{option}: goes with a CSV file, but {path} is {kind}")
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
@@ -70,8 +72,8 @@ def read_images_to_predict(
     if known is not None:
         for note in csv_files.note_on_encoding(path):
             logger.info(note)
-        return known.read(path, data)
-    return _read_list(path, data, path_column)
+        return known.read(path, images or data)
+    return _find_images(*_read_path_rows(path, images or path.parent, path_column))
 
 
 def names_to_predict(path: Path) -> list[tuple[str, Optional[Task]]]:
@@ -106,7 +108,7 @@ def list_images(folder: Path) -> list[str]:
     if not found:
         raise DataError(f"{folder}: no images found")
     for note in note_on_other_files(sorted(others)):
-        logger.info(f"{folder}: {note}")
+        logger.warning(f"{folder}: {note}")
     return sorted(found)
 
 
@@ -139,33 +141,32 @@ class _PathRow(NamedTuple):
     where: str
 
 
-def _read_list(path: Path, data: Path, path_column: Optional[str]) -> list[ImageToPredict]:
-    rows, places = _read_path_rows(path, data, path_column)
-    return _find_images(rows, places)
-
-
 def _read_path_rows(
-    path: Path, data: Path, path_column: Optional[str]
-) -> tuple[list[_PathRow], list[ImageFiles]]:
-    """Return the rows of a list or CSV file, and the folders that paths may be relative to."""
+    path: Path, folder: Path, path_column: Optional[str]
+) -> tuple[list[_PathRow], ImageFiles]:
+    """Return the rows of a list or CSV file, and the files below the folder of its images."""
     file = read_table_file(path)
     first_line = next(line.strip() for line in file.first_lines() if line.strip())
-    places = [ImageFiles(place) for place in (path.parent, data) if place.is_dir()]
+    files = ImageFiles(folder)
+
+    def exists(field: str) -> bool:
+        return is_existing_file(field, files)
+
     is_table = any(delimiter in first_line for delimiter in DELIMITERS)
-    if path_column is None and any(is_existing_file(first_line, files) for files in places):
+    if path_column is None and exists(first_line):
         is_table = False  # a path that contains a delimiter
-    delimiter = find_delimiter(file, places[0]) if is_table else NO_DELIMITER
+    delimiter = find_delimiter(file, exists) if is_table else NO_DELIMITER
     dialect_rows = first_rows(file, delimiter)
-    column, has_header = _find_path_column(dialect_rows, path_column, places, path)
+    column, has_header = _find_path_column(dialect_rows, path_column, exists, path)
     rows = [
-        _PathRow(fields[column], _relative_path(fields[column], where, places), where)
+        _PathRow(fields[column], files.relative_path(fields[column], where, "a path"), where)
         for fields, where in read_table_rows(file, delimiter, len(dialect_rows[0]), has_header)
     ]
     if not rows:
         raise DataError(f"{path}: no rows below its header")
     for note in _guesses(file, delimiter, dialect_rows[0], column, has_header):
         logger.info(note)
-    return rows, places
+    return rows, files
 
 
 def _guesses(
@@ -181,18 +182,10 @@ def _guesses(
     return notes
 
 
-def _relative_path(text: str, where: str, places: Sequence[ImageFiles]) -> str:
-    """Return the safe form of a path; an absolute one has to lie below one of the places."""
-    for files in places[1:]:
-        with contextlib.suppress(DataError):
-            return files.relative_path(text, where, "a path")
-    return places[0].relative_path(text, where, "a path")
-
-
 def _find_path_column(
     rows: Sequence[Sequence[str]],
     given: Optional[str],
-    places: Sequence[ImageFiles],
+    exists: Callable[[str], bool],
     path: Path,
 ) -> tuple[int, bool]:
     """Return the position of the column of paths, and whether the first row is a header."""
@@ -201,18 +194,12 @@ def _find_path_column(
         if not given.isdecimal():
             return column, True
     else:
-        column = _guess_path_column(rows[0], places, path)
+        column = _guess_path_column(rows[0], exists, path)
     # A list whose first path does not exist has no header: the path is reported as missing.
-    return column, is_header(
-        rows,
-        column,
-        None,
-        lambda field: any(is_existing_file(field, files) for files in places),
-        otherwise=given is not None,
-    )
+    return column, is_header(rows, column, None, exists, otherwise=given is not None)
 
 
-def _guess_path_column(first_row: Sequence[str], places: Sequence[ImageFiles], path: Path) -> int:
+def _guess_path_column(first_row: Sequence[str], exists: Callable[[str], bool], path: Path) -> int:
     """Return the column of paths: the first with an image's suffix, else the one with a usual
     name, else the first whose image exists, else the only one.
 
@@ -225,11 +212,7 @@ def _guess_path_column(first_row: Sequence[str], places: Sequence[ImageFiles], p
     usual = [
         column for column in columns if normalized_name(first_row[column]) in PATH_COLUMN_NAMES
     ]
-    existing = [
-        column
-        for column in columns
-        if any(is_existing_file(first_row[column], files) for files in places)
-    ]
+    existing = [column for column in columns if exists(first_row[column])]
     found = usual if len(usual) == 1 else existing[:1] or usual
     if not found and len(first_row) == 1:
         return 0
@@ -242,9 +225,8 @@ def _guess_path_column(first_row: Sequence[str], places: Sequence[ImageFiles], p
     return found[0]
 
 
-def _find_images(rows: Sequence[_PathRow], places: Sequence[ImageFiles]) -> list[ImageToPredict]:
-    """Return the images of all rows, from the first place that has the image of the first row."""
-    files = next((each for each in places if is_existing_file(rows[0].path, each)), places[0])
+def _find_images(rows: Sequence[_PathRow], files: ImageFiles) -> list[ImageToPredict]:
+    """Return the images of all rows."""
     images: list[ImageToPredict] = []
     missing: list[tuple[str, str]] = []
     first_places: dict[str, str] = {}
@@ -260,6 +242,5 @@ def _find_images(rows: Sequence[_PathRow], places: Sequence[ImageFiles]) -> list
         file = text if text == image else image
         images.append(ImageToPredict(text, file, None, files.root))
     if missing:
-        error = files.missing(missing)
-        raise DataError(error.message, error.hint or "Paths are relative to this folder or --data")
+        raise files.missing_of_user(missing)
     return images

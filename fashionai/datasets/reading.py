@@ -7,6 +7,7 @@ its label files. A data set of the user's own becomes a new task of the given na
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -15,8 +16,9 @@ from fashionai.datasets.readers.class_folders import read_class_folders
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.readers.table import read_table
 from fashionai.datasets.records import DataSet
-from fashionai.errors import ConfigError, os_errors_as_data_errors
+from fashionai.errors import ConfigError, DataError, os_errors_as_data_errors
 from fashionai.families import ALL, FAMILIES, expand_tasks, known_task
+from fashionai.files.paths import PathLike
 from fashionai.tasks import Task
 
 # Valid as the name of a folder, and of a file with a suffix, on every system.
@@ -26,7 +28,8 @@ TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 class OwnFiles(NamedTuple):
     """The user's own data set: a CSV file with the folder of its images, or class folders.
 
-    Either ``csv`` and ``images`` are given, or ``folders``, or nothing. ``columns`` are the
+    Either ``csv`` is given, with ``images`` unless that is its own folder, or ``folders``, or
+    nothing. ``columns`` are the
     keyword arguments of read_table that name columns. ``classes`` are the classes in order;
     without any, the names that are found are sorted.
     """
@@ -48,7 +51,7 @@ def read_data_sets(
     ConfigError for names and options that do not fit, and DataError for label files that cannot
     be used.
     """
-    if own.csv is not None and own.images is not None:
+    if own.csv is not None:
         return [read_own_table(names[0], own.csv, own.images, own.classes, **own.columns)]
     if own.folders is not None:
         return [read_own_folders(names[0], own.folders, own.classes)]
@@ -61,12 +64,12 @@ def _known_tasks(names: Sequence[str]) -> list[Task]:
         return expand_tasks(names)
     except ConfigError as error:
         end = "" if error.hint.endswith("?") else "."
-        own = "For your own images, give --csv and --images, or --folders"
+        own = "For your own images, give --csv or --folders"
         raise ConfigError(error.message, f"{error.hint}{end} {own}") from None
 
 
 @os_errors_as_data_errors()
-def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
+def read_data_set(task: Task, data: PathLike, **options: float) -> DataSet:
     """Read the label files of a known task.
 
     Args:
@@ -82,7 +85,7 @@ def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
         DataError: A label file that cannot be used, with file and line, or a missing image.
 
     Example:
-        >>> skirts = fashionai.read_data_set(fashionai.find_task("skirt"), Path("data"))
+        >>> skirts = fashionai.read_data_set(fashionai.find_task("skirt"), "data")
         >>> len(skirts.images)
     """
     own = FAMILIES[task.family].option
@@ -91,18 +94,24 @@ def read_data_set(task: Task, data: Path, **options: float) -> DataSet:
         if other is not None and other is not own and other.name in options:
             goes_with = " or ".join(each.short_name for each in family.tasks)
             raise ConfigError(f"{other.flag}: goes with --task {goes_with}, not with {task.name}")
-    return reader_of(task).read(data, task, **options)
+    return reader_of(task).read(Path(data), task, **options)
 
 
 @os_errors_as_data_errors()
 def read_own_table(
-    name: str, file: Path, images: Path, classes: Sequence[str], **columns: Any
+    name: str, file: Path, images: Optional[Path], classes: Sequence[str], **columns: Any
 ) -> DataSet:
     """Read a CSV file as a new task; ``columns`` and errors are those of read_table.
 
-    Raises ConfigError for the name of a known task and for a class without a name.
+    Without ``images``, paths are relative to the file's own folder. Raises ConfigError for the
+    name of a known task and for a class without a name, and DataError for a folder.
     """
     _check_names(name, classes)
+    if file.is_dir():
+        raise DataError(
+            f"--csv: {file} is a folder, expected a CSV file",
+            f"Class folders are prepared with --folders {shlex.quote(str(file))}",
+        )
     return read_table(name, file, images, classes=classes, **columns)
 
 
@@ -113,6 +122,11 @@ def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> DataSet
     Raises ConfigError for the name of a known task and for a class without a name.
     """
     _check_names(name, classes)
+    if folder.is_file():
+        raise DataError(
+            f"--folders: {folder} is a file, expected a folder of class folders",
+            f"A CSV file is prepared with --csv {shlex.quote(str(folder))}",
+        )
     return read_class_folders(name, folder, classes=classes)
 
 

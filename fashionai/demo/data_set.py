@@ -19,7 +19,7 @@ import numpy as np
 
 from fashionai.demo.garments import draw
 from fashionai.errors import ConfigError
-from fashionai.families import find_task
+from fashionai.families import find_known_task
 from fashionai.files import named_errors, write_text
 from fashionai.files.outputs import try_folder
 from fashionai.progress import Advance, no_progress
@@ -66,7 +66,7 @@ def write_demo(
     ConfigError for a folder whose label files hold other rows, unless ``overwrite`` is set. Then
     images of an earlier demo that are not part of this one are removed at the end.
     """
-    tasks = [find_task(name) for name in DEMO_TASKS]
+    tasks = [find_known_task(name) for name in DEMO_TASKS]
     counts = {"base": train_per_task, "rank": test_per_task}
     files = _label_files(tasks, counts, seed)
     if not overwrite:

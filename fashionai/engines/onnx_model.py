@@ -10,7 +10,7 @@ import ast
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -25,11 +25,15 @@ mx = import_mxnet()
 INSTALL_HINT = "Run: pip install 'fashionai[onnx]'"
 # The name of the model's input.
 IMAGES = "images"
-# The newest operator set that MXNet 1.9.1 writes, and an IR version that supports it.
-OPERATOR_SET, IR_VERSION = 13, 8
+# The newest operator set that mx.onnx of MXNet 1.9.1 knows.
+MXNET_OPERATOR_SET = 13
+# The operator set of the models, the first with a layer normalisation, and an IR version that
+# supports it. What mx.onnx writes means the same in both sets.
+OPERATOR_SET, IR_VERSION = 17, 8
 
-# What a converter of mx.onnx returns: ONNX nodes, and the dtypes of their outputs.
-Converted = tuple[list[Any], tuple[Any, ...]]
+# What a converter of mx.onnx returns: ONNX nodes, and the dtypes of their outputs, None for that of
+# the input.
+Converted = tuple[list[Any], Optional[tuple[Any, ...]]]
 
 
 def onnx_model(run: Run) -> bytes:
@@ -116,8 +120,8 @@ def _with_plain_reshapes(symbol: Any, images: Sequence[int]) -> Any:
         if node["op"] != "Reshape":
             continue
         codes = ast.literal_eval(node["attrs"]["shape"])
-        # The first axis, the number of images, stays variable.
-        if codes[0] == 0 and min(codes) < -1:
+        # The first axis stays variable: the number of images, or of their attention heads.
+        if codes[0] <= 0 and min(codes) < -1:
             node["attrs"]["shape"] = str((-1, *shape_of[f"{node['name']}_output"][1:]))
     return mx.sym.load_json(json.dumps(description))
 
@@ -143,23 +147,26 @@ def _convert(symbol: Any, weights: dict[str, Any], images: Sequence[int]) -> Any
             weights,
             in_shapes=[images],
             in_types=[TensorProto.UINT8],
-            opset_version=OPERATOR_SET,
+            opset_version=MXNET_OPERATOR_SET,
         )
 
 
 @contextmanager
 def _own_converters(registry: dict[int, dict[str, Any]]) -> Iterator[None]:
     """Let mx.onnx use the converters below instead of its own."""
-    before = registry[OPERATOR_SET]
-    registry[OPERATOR_SET] = {
+    before = registry[MXNET_OPERATOR_SET]
+    registry[MXNET_OPERATOR_SET] = {
         **before,
         "null": _convert_variable,
         "_image_normalize": _convert_normalize,
+        "slice": _convert_slice,
+        "LayerNorm": _convert_layer_norm,
+        "batch_dot": _convert_batch_dot,
     }
     try:
         yield
     finally:
-        registry[OPERATOR_SET] = before
+        registry[MXNET_OPERATOR_SET] = before
 
 
 def _convert_variable(node: dict[str, Any], **context: Any) -> Converted:
@@ -190,13 +197,71 @@ def _convert_normalize(node: dict[str, Any], **context: Any) -> Converted:
         context["initializer"].append(from_array(value.astype(np.float32), constant))
     scaled = f"{name}_scaled"
     return [
-        make_node("Mul", [_input_name(node, context), scale], [scaled]),
+        make_node("Mul", [*_input_names(node, context), scale], [scaled]),
         make_node("Add", [scaled, shift], [name], name=name),
     ], (np.float32,)
 
 
-def _input_name(node: dict[str, Any], context: dict[str, Any]) -> str:
-    """The name of an operator's only input."""
-    ((source, output, *_),) = node["inputs"]
-    name: str = context["outputs_lookup"][source][output].name
-    return name
+def _convert_slice(node: dict[str, Any], **context: Any) -> Converted:
+    """Write a slice along the first axes. mx.onnx cannot convert negative steps."""
+    from onnx.helper import make_node
+    from onnx.numpy_helper import from_array
+
+    name, given = node["name"], node["attrs"]
+    begins, ends = (ast.literal_eval(given[key]) for key in ("begin", "end"))
+    steps = [step or 1 for step in ast.literal_eval(given.get("step", "()")) or [1] * len(begins)]
+    # What stands for the first and the last element, where a bound is None.
+    first, last = 0, np.iinfo(np.int64).max
+    inputs = {
+        "begins": [
+            (first if step > 0 else last) if begin is None else begin
+            for begin, step in zip(begins, steps)
+        ],
+        "ends": [
+            (last if step > 0 else -last) if end is None else end for end, step in zip(ends, steps)
+        ],
+        "axes": range(len(begins)),
+        "steps": steps,
+    }
+    for key, values in inputs.items():
+        context["initializer"].append(from_array(np.array(values, np.int64), f"{name}_{key}"))
+    names = [f"{name}_{key}" for key in inputs]
+    return [make_node("Slice", [*_input_names(node, context), *names], [name], name=name)], None
+
+
+def _convert_layer_norm(node: dict[str, Any], **context: Any) -> Converted:
+    """Write one operator; mx.onnx would write eight."""
+    from onnx.helper import make_node
+
+    attributes = node.get("attrs", {})
+    axis, epsilon = int(attributes.get("axis", -1)), float(attributes.get("eps", 1e-5))
+    if axis != -1:
+        raise NotImplementedError(f"LayerNorm of axis {axis}")
+    normalise = make_node(
+        "LayerNormalization",
+        _input_names(node, context),
+        [node["name"]],
+        name=node["name"],
+        axis=axis,
+        epsilon=epsilon,
+    )
+    return [normalise], (np.float32,)
+
+
+def _convert_batch_dot(node: dict[str, Any], **context: Any) -> Converted:
+    """Write a product of ``(B, N, M)``; mx.onnx would compute shapes to transpose a factor."""
+    from onnx.helper import make_node
+
+    name, nodes, factors = node["name"], [], []
+    for factor, flag in zip(_input_names(node, context), ("transpose_a", "transpose_b")):
+        factors.append(factor)
+        if node.get("attrs", {}).get(flag) == "True":
+            factors[-1] = f"{name}_{flag}"
+            nodes.append(make_node("Transpose", [factor], factors[-1:], perm=(0, 2, 1)))
+    return [*nodes, make_node("MatMul", factors, [name], name=name)], (np.float32,)
+
+
+def _input_names(node: dict[str, Any], context: dict[str, Any]) -> list[str]:
+    """The names of an operator's inputs."""
+    outputs = context["outputs_lookup"]
+    return [outputs[source][output].name for source, output, *_ in node["inputs"]]

@@ -9,7 +9,7 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.engines.agreement import TOLERANCE, Agreement, agreement
 from fashionai.engines.gluon import open_gluon
 from fashionai.engines.protocol import Engine
-from fashionai.errors import WeightsError
+from fashionai.errors import WeightsError, counted
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_with_engine
 from fashionai.runs import Run
@@ -57,7 +57,7 @@ def check_on_validation_images(
     result = Exported(
         folder,
         f"{run.config.model.name} in format {format_name}",
-        f"{len(paths)} validation images",
+        counted(len(paths), "validation image"),
         agreement(own, exported, run.columns),
     )
     check_agreement(run, result)

@@ -29,8 +29,9 @@ def export_gluon(run: Run, folder: Path) -> Exported:
     """Write ``model-symbol.json``, ``model-0000.params`` and ``model.json``.
 
     The first two are what HybridBlock.export writes; ``mxnet.gluon.SymbolBlock.imports`` reads
-    them. The graph maps pixels to probabilities, see PixelNetwork. Comparison and errors are as for
-    export_onnx, except for the errors of onnx_model and OnnxEngine.
+    them, in programs that import fashionai.mxnet_compat before mxnet. The graph maps pixels to
+    probabilities, see PixelNetwork. Comparison and errors are as for export_onnx, except for the
+    errors of onnx_model and OnnxEngine.
     """
     check_folder(folder, GLUON_FILES)
     with tempfile.TemporaryDirectory(prefix="fashionai-") as name:

@@ -44,7 +44,7 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
     for file in (folder / name for name in names if name not in earlier):
         if file.exists():
             raise RunError(
-                f"{file}: is no part of the earlier export there", "Name another folder with --out"
+                f"{file}: is not part of the earlier export there", "Name another folder with --out"
             )
 
 
@@ -105,7 +105,7 @@ def write_model(
         "classes": {task.name: list(task.classes) for task in tasks},
         "columns": columns,
         "background": list(BACKGROUND),
-        "resize_short": data.resize_short,
+        "resize_short": data.short_side,
         "interpolation": {"shrinking": "area", "growing": "cubic"},
         "crop": data.crop,
     }

@@ -8,6 +8,7 @@ from typing import Any
 from safetensors.numpy import save
 
 from fashionai.conversion.convert import TorchNetwork, convert, to_torch
+from fashionai.conversion.positions import is_positions
 from fashionai.engines.agreement import Agreement, agreement, noise_images
 from fashionai.engines.gluon import load_network
 from fashionai.errors import WeightsError
@@ -73,7 +74,7 @@ def _check_crop(run: Run, own: Any, torch: TorchNetwork) -> None:
         return
     shapes = parameter_shapes(own)
     for layer, shape in parameter_shapes(build_network(name, classes, expected_crop)).items():
-        if shape != shapes[layer]:
+        if shape != shapes[layer] and not is_positions(layer):
             raise WeightsError(
                 f"{run}: {torch.library}'s {torch.network} takes images of {expected_crop} "
                 f"pixels, but the run was trained with {crop} pixels (layer {layer})"

@@ -17,6 +17,8 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
+from fashionai.errors import counted
+
 SUFFIX = ".npy"
 ENCRYPTED_FLAG = 1
 # What zipfile and NumPy raise for damaged bytes. RuntimeError: an archive of a later version.
@@ -100,6 +102,6 @@ class ArrayArchive:
             raise DamagedArchiveError(f"version {version} of an array")
         left = len(content) - stream.tell()
         if dtype.hasobject or math.prod(shape) * dtype.itemsize != left:
-            raise DamagedArchiveError(f"{left:,} bytes for {dtype} of shape {list(shape)}")
+            raise DamagedArchiveError(f"{counted(left, 'byte')} for {dtype} of shape {list(shape)}")
         values = np.frombuffer(content, dtype, offset=stream.tell())
         return values.reshape(shape, order="F" if by_column else "C")

@@ -22,6 +22,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from fashionai.errors import counted
+
 LIST_MARK, MARK_SIZE = 0x112, 8
 # Marks of an array with int64 dimensions, and of one with a storage type before them.
 SIZED_MARK, TYPED_MARK = 0xF993FAC8, 0xF993FAC9
@@ -98,7 +100,7 @@ class _Reader:
 
     def _take(self, size: int) -> None:
         if size > self.left:
-            raise DamagedArraysError(f"{size:,} bytes expected where {self.left:,} are left")
+            raise DamagedArraysError(f"{counted(size, 'byte')} expected, {self.left:,} left")
         self.left -= size
 
 
@@ -112,7 +114,7 @@ def _read_arrays_and_names(reader: _Reader) -> dict[str, np.ndarray]:
             raise DamagedArraysError(f"array {number:,} of {count:,}: {error}") from None
     names = _read_names(reader, count)
     if reader.left:
-        raise DamagedArraysError(f"{reader.left:,} bytes follow the last name")
+        raise DamagedArraysError(f"{counted(reader.left, 'byte')} after the last name")
     return dict(zip(names, arrays))
 
 
@@ -147,7 +149,7 @@ def _read_shape(reader: _Reader) -> tuple[int, ...]:
 def _read_names(reader: _Reader, arrays: int) -> list[str]:
     (count,) = reader.numbers("<Q")
     if count not in (0, arrays):
-        raise DamagedArraysError(f"{count:,} names of {arrays:,} arrays")
+        raise DamagedArraysError(f"{counted(count, 'name')} of {counted(arrays, 'array')}")
     names = []
     for _ in range(count):
         (length,) = reader.numbers("<Q")

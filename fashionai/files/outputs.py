@@ -90,7 +90,7 @@ def check_distinct(options: dict[str, Path]) -> None:
     """ConfigError when two outputs, by option, are one file."""
     for (name, path), (other, same) in itertools.combinations(options.items(), 2):
         if path.absolute() == same.absolute() or same_file(path, same):
-            raise ConfigError(f"{name} and {other} are one file: {path}")
+            raise ConfigError(f"{name} and {other} are the same file: {path}")
 
 
 def same_file(path: Path, other: Path) -> bool:
@@ -114,7 +114,7 @@ def check_not_lost(
     if stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"{output}: is a folder, expected the name of a file")
     if not stat.S_ISREG(status.st_mode):
-        raise ConfigError(f"{output}: is no regular file, so it is not replaced")
+        raise ConfigError(f"{output}: is not a regular file, so it is not replaced")
     if not status.st_size:
         return
     if not kind.is_picture and _is_image(path):

@@ -7,6 +7,7 @@ the number 90, ``no`` is false and ``1e-3`` is text.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from yaml.reader import Reader
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from fashionai.errors import ConfigError, nearest, shown
+from fashionai.errors import ConfigError, counted, nearest, shown
 
 # A configuration has some 2 KB; one with a weight for each of 10,000 classes has 300 KB.
 MAX_BYTES = 1_000_000
@@ -171,7 +172,7 @@ def _scalar(tag: str, text: str, node: yaml.ScalarNode) -> Any:
     if tag == _BOOL:
         return text[0] in "tT"
     if len(text) > MAX_DIGITS:
-        raise _error(f"a number of {len(text):,} characters", node)
+        raise _error(f"a number of {counted(len(text), 'character')}", node)
     return _integer(text) if tag == _INT else _float(text)
 
 
@@ -240,6 +241,20 @@ def parse_scalar(text: str) -> Any:
 def dump_yaml(tree: Any) -> str:
     """YAML text that is read back as the same values, keys in their order."""
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def dump_flow(value: Any) -> str:
+    """A value as YAML on one line, such as ``{name: sgd, lr: 0.01}``."""
+    text: str = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=math.inf,
+    )
+    # A scalar alone is followed by the mark of a document's end.
+    return text.removesuffix("...\n").rstrip("\n")
 
 
 def dump_json(value: Any) -> str:

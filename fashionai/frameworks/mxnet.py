@@ -25,7 +25,7 @@ from typing import Any
 from fashionai.errors import InstallationError, first_line
 from fashionai.frameworks.devices import chosen_gpus
 from fashionai.frameworks.driver import LIBRARY, compute_capabilities
-from fashionai.runtime import usable_cores
+from fashionai.runtime import THREADS_VARIABLE, usable_cores
 
 # MXNet 1.9.1 reads these names at its import. NumPy 1.24 removed them.
 NUMPY_ALIASES = {
@@ -72,17 +72,9 @@ CUDA_LIBRARIES = (
 def import_mxnet() -> Any:
     """Prepare the process for MXNet, import it, and return the module.
 
-    Raises InstallationError if no build or more than one is installed, if NumPy is
-    too new, or if a library that the build needs cannot be loaded.
+    Raises the errors of prepare_process, and InstallationError if MXNet does not load.
     """
-    build = _installed_build()
-    _check_numpy()
-    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
-    # By default MXNet prints a line for every graph that it fuses.
-    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
-    if build != "mxnet":
-        _load_driver()
-        _load_cuda_wheels()
+    build = prepare_process()
     try:
         with _hidden_modules(HIDDEN_FROM_MXNET):
             return importlib.import_module("mxnet")
@@ -91,6 +83,23 @@ def import_mxnet() -> Any:
             f"{build} is installed but does not load: {first_line(error)}",
             "Run ./scripts/setup.sh, or ./scripts/setup.sh --cpu on a machine without a GPU",
         ) from error
+
+
+def prepare_process() -> str:
+    """Make the import of MXNet work in this process; returns the name of the installed build.
+
+    Raises InstallationError if no build or more than one is installed, if NumPy is
+    too new, or if a library that the build needs cannot be loaded.
+    """
+    build = _installed_build()
+    _check_numpy()
+    os.environ.setdefault(THREADS_VARIABLE, str(usable_cores()))
+    # By default MXNet prints a line for every graph that it fuses.
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
+    if build != "mxnet":
+        _load_driver()
+        _load_cuda_wheels()
+    return build
 
 
 @functools.cache

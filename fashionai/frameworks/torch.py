@@ -72,7 +72,7 @@ def torch_devices(device: str = "auto", gpus: Sequence[int] = ()) -> list[Device
     torch = import_torch()
     finds_gpus = device != "cpu" and torch.cuda.is_available()
     available = torch.cuda.device_count() if finds_gpus else 0
-    hint = "install a CUDA build of PyTorch"
+    hint = "install a CUDA build of PyTorch with ./scripts/setup.sh --torch"
     chosen = chosen_gpus(device, gpus, available, lambda: f"PyTorch {torch.__version__}", hint)
     if chosen is None:
         return [Device("cpu")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
@@ -17,14 +17,18 @@ def freeze(network: Any, trainable: str, crop: int) -> None:
     """Freeze all layers but those that ``trainable`` names: all, last-stage or head.
 
     Frozen layers of batch normalisation use their running statistics in training,
-    too. The last stage begins with the layer that reduces the image to its smallest
+    too. The last stage begins with the layer that the network names in ``last_stage``, its
+    position in ``features``, otherwise with the layer that reduces the image to its smallest
     resolution before pooling. All parameters must be initialised. Raises ConfigError
     as layers_and_output does.
     """
     if trainable == "all":
         return
     layers, _ = layers_and_output(network)
-    first = _last_stage(layers, crop) if trainable == "last-stage" else len(layers)
+    first = len(layers)
+    if trainable == "last-stage":
+        named: Optional[int] = getattr(network, "last_stage", None)
+        first = _last_stage(layers, crop) if named is None else named
     for layer in layers[:first]:
         _freeze_block(layer)
 

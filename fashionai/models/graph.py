@@ -30,7 +30,7 @@ class Graph(NamedTuple):
 
 def trace(network: Any) -> Graph:
     """The graph of an initialised network, from ``(B, 3, H, W) float32`` to its output."""
-    symbol = _separate_shared_convolutions(network(mx.sym.var(INPUT)))
+    symbol = _separate_shared_convolutions(_with_clips(network(mx.sym.var(INPUT))))
     values = {
         name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
         for name, parameter in network.collect_params().items()
@@ -54,6 +54,21 @@ def changed_symbol(description: dict[str, Any]) -> Any:
     # node_row_ptr counts the outputs of the original nodes. It is optional.
     kept = {key: value for key, value in description.items() if key != "node_row_ptr"}
     return mx.sym.load_json(json.dumps({**kept, "arg_nodes": variables}))
+
+
+def _with_clips(symbol: Any) -> Any:
+    """Replace the minimum of a ReLU and a number by one operator, clip.
+
+    oneDNN computes clip as part of a convolution, also quantized, and ONNX has it as well.
+    """
+    description = json.loads(symbol.tojson())
+    nodes = description["nodes"]
+    for index, node in enumerate(nodes):
+        source = nodes[node["inputs"][0][0]] if node["inputs"] else {}
+        if node["op"] == "_minimum_scalar" and source.get("attrs") == {"act_type": "relu"}:
+            limits = {"a_min": "0", "a_max": node["attrs"]["scalar"]}
+            nodes[index] = {**node, "op": "clip", "attrs": limits, "inputs": source["inputs"]}
+    return changed_symbol(description)
 
 
 def _separate_shared_convolutions(symbol: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from fashionai.conversion.convert import list_names
+from fashionai.conversion.positions import is_positions, resize_positions
 from fashionai.errors import WeightsError
 from fashionai.files.array_lists import DamagedArraysError, read_array_list
+
+log = logging.getLogger(__name__)
 
 OTHER_NETWORK_HINT = "Is the file for another network?"
 
@@ -30,8 +34,31 @@ def read_parameters(file: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{file}: contains arrays without names, expected named parameters")
     plain = {re.sub(r"^(arg|aux):", "", name): value for name, value in weights.items()}
     if len(plain) < len(weights):
-        raise WeightsError(f"{file}: two arrays of one name, but for the prefixes arg: and aux:")
+        raise WeightsError(f"{file}: two arrays whose names differ only in the prefix arg: or aux:")
     return plain
+
+
+def with_positions(
+    file: Path, found: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """The parameters of a file, with position embeddings interpolated to the expected shapes.
+
+    Networks with position embeddings have one vector per patch: their number depends on the
+    size of the images. Raises WeightsError for an embedding that cannot be interpolated.
+    """
+    fitted = dict(found)
+    for name, values in found.items():
+        shape = expected.get(name, values.shape)
+        if is_positions(name) and values.ndim == len(shape) == 3 and values.shape != shape:
+            try:
+                fitted[name] = resize_positions(values, shape[1])
+            except WeightsError as error:
+                raise WeightsError(f"{file}: {name}: {error.message}", OTHER_NETWORK_HINT) from None
+            log.info(
+                "%s: interpolating the position embedding from %d to %d tokens",
+                *(file, values.shape[1], shape[1]),
+            )
+    return fitted
 
 
 def check_names(file: Path, found: Collection[str], expected: Collection[str]) -> None:

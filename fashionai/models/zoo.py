@@ -20,7 +20,12 @@ from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
 from fashionai.models.networks.options import NetworkOptions
 from fashionai.models.networks.registry import NETWORKS, WITH_DROP_PATH
-from fashionai.models.parameter_files import check_fit, check_names, read_parameters
+from fashionai.models.parameter_files import (
+    check_fit,
+    check_names,
+    read_parameters,
+    with_positions,
+)
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -59,8 +64,8 @@ def build_network(
     alone. Raises ConfigError for an unknown name, an unsupported crop and a ``drop_path`` of a
     network without one, WeightsError for weights that do not fit the network.
     """
-    network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
     try:
+        network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
         _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
         raise ConfigError(
@@ -130,11 +135,11 @@ def load_pretrained(network: Any, file: Path) -> None:
     """Set the parameters of a network from a .params file.
 
     The output layer keeps its values if the file has none for it, or if the file has
-    another number of classes. All shapes of ``network`` must be known. Raises
-    WeightsError, which names the parameter, if any other parameter is missing,
-    unknown or of another shape.
+    another number of classes. Position embeddings for another size of images are
+    interpolated. All shapes of ``network`` must be known. Raises WeightsError, which
+    names the parameter, if any other parameter is missing, unknown or of another shape.
     """
-    weights = read_parameters(file)
+    weights = with_positions(file, read_parameters(file), parameter_shapes(network))
     parameters = network._collect_params_with_prefix()
     missing = parameters.keys() - weights.keys()
     lacks_output = missing == output_names(network)
@@ -169,9 +174,13 @@ def output_names(network: Any) -> set[str]:
 
 
 def load_parameters(network: Any, file: Path, contexts: Sequence[Any]) -> None:
-    """Load all parameters from a .params file. Raises WeightsError unless they fit exactly."""
-    weights = read_parameters(file)
-    check_fit(file, weights, parameter_shapes(network))
+    """Load all parameters from a .params file. Raises WeightsError unless they fit exactly.
+
+    Position embeddings for another size of images are interpolated.
+    """
+    shapes = parameter_shapes(network)
+    weights = with_positions(file, read_parameters(file), shapes)
+    check_fit(file, weights, shapes)
     network.collect_params().reset_ctx(list(contexts))
     set_parameters(network, weights)
 
@@ -186,12 +195,23 @@ def _stock_network(name: str, options: NetworkOptions) -> Any:
     return network
 
 
+def _stop_dropping_blocks(block: Any) -> None:
+    """Turn off DropBlock, which the ResNeSts of GluonCV apply with probability 0.1.
+
+    Its layers read MXNet's training mode only while they are traced: a hybridized network
+    that was traced in training would drop blocks in every prediction, too. They also
+    accept crops of 224 pixels alone.
+    """
+    if isinstance(block, import_gluoncv().nn.dropblock.DropBlock):
+        block.drop_prob = 0
+
+
 def _check_drop_path(name: str, drop_path: float) -> None:
     if drop_path and name not in WITH_DROP_PATH:
         raise ConfigError(
             f"model.drop_path: {drop_path:g} has no effect on {name}, which leaves out no "
             "residual branches",
-            "Set it to 0 or choose another model.name",
+            f"Set it to 0 or choose another model.name, for instance {next(iter(WITH_DROP_PATH))}",
         )
 
 
@@ -201,7 +221,8 @@ def _zoo_network(name: str, classes: int) -> Any:
         if name in _gluon_names():
             return mx.gluon.model_zoo.vision.get_model(name, classes=classes)
         if name in _gluoncv_names():
-            return import_gluoncv().model_zoo.get_model(name, classes=classes)
+            network = import_gluoncv().model_zoo.get_model(name, classes=classes)
+            return network.apply(_stop_dropping_blocks)
     raise ConfigError(f"model.name: unknown network '{name}'", _nearest_network(name))
 
 

@@ -34,7 +34,7 @@ class EvaluationTransform:
     """Resizes the short side to ``resize_short`` pixels and takes 1, 5 or 10 crops."""
 
     def __init__(self, data: DataConfig, views: int = 1) -> None:
-        self.resize_short = self.decode_short = data.resize_short
+        self.resize_short = self.decode_short = data.short_side
         self.crop, self.views = data.crop, views
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator, out: np.ndarray) -> None:
@@ -52,7 +52,7 @@ class TrainingTransform:
     views = 1
 
     def __init__(self, data: DataConfig) -> None:
-        self.resize_short, self.crop = data.resize_short, data.crop
+        self.resize_short, self.crop = data.short_side, data.crop
         steps = [step for step in data.augment if not step.changes_nothing]
         self._crop_steps = [
             step for step in steps if isinstance(step, (RandomCrop, RandomResizedCrop))
@@ -79,7 +79,7 @@ def _needed_short_side(data: DataConfig, steps: Sequence[Step]) -> int:
     At the smallest crop and the largest zoom, the image then still has one pixel
     per pixel of the view.
     """
-    short: float = data.resize_short
+    short: float = data.short_side
     for step in steps:
         if isinstance(step, RandomResizedCrop):
             largest_ratio = max(step.ratio[1], 1 / step.ratio[0])

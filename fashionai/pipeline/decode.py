@@ -16,22 +16,23 @@ import numpy as np
 
 from fashionai.errors import DataError
 from fashionai.files.image_signatures import HEAD, identify_format
-from fashionai.pipeline import pillow_images
+from fashionai.pipeline import optional_formats, pillow_images
 from fashionai.pipeline.image_formats import (
     NO_END_MARKER,
     NO_IMAGE_DATA,
-    READABLE,
     ImageHeader,
     has_bad_profile,
     read_image_header,
     without_extras,
 )
 from fashionai.pipeline.pixel_values import (
+    grey_or_colour,
     has_transparent_pixels,
     is_nearly_constant,
     lay_on_white,
     to_eight_bits,
 )
+from fashionai.pipeline.unread_formats import animated, unread
 
 # Names what this project makes of images: their decoded pixels and the views of them. A change
 # that gives other pixels of the same file raises it, and a test fails until it does. What was
@@ -115,6 +116,8 @@ def read_header(data: Union[bytes, BinaryIO]) -> Optional[Header]:
     if header.width is not None and header.height is not None:
         return Header(header.width, header.height)
     try:
+        if header.name in optional_formats.FORMATS:
+            return Header(*optional_formats.open_image(data, header.name, False).size)
         return Header(*pillow_images.open_image(data, header.name).size)
     except Exception:  # Pillow raises errors of many kinds; KeyError: a format not read.
         return None
@@ -192,23 +195,27 @@ def _decode(data: bytes, short_side: Optional[int]) -> _Decoded:
     if header is None:
         raise _UnusableError("not an image")
     if header.animated:
-        raise _UnusableError(f"animated {header.name}, expected an image that does not move")
+        raise _UnusableError(animated(header.name))
     try:
-        if header.width is not None and header.height is not None:
-            _check_size(header.width, header.height)
-        if header.damage:
-            raise _UnusableError(header.damage)
-        if header.width is None or (header.transparent and not header.sixteen_bits):
-            decoded = _decode_with_pillow(data, header)
-        else:
-            decoded = _decode_with_opencv(data, header, short_side)
+        return _middle(_decode_format(data, header, short_side))
     except _UnusableError:
         raise
     except MemoryError:
         raise _UnusableError("cannot be decoded: not enough memory") from None
     except Exception:  # Decoders raise errors of many kinds, ZeroDivisionError among them.
         raise _UnusableError("cannot be decoded") from None
-    return _middle(decoded)
+
+
+def _decode_format(data: bytes, header: ImageHeader, short_side: Optional[int]) -> _Decoded:
+    if header.width is not None and header.height is not None:
+        _check_size(header.width, header.height)
+    if header.damage:
+        raise _UnusableError(header.damage)
+    if header.name in optional_formats.FORMATS:
+        return _decode_with_optional_library(data, header)
+    if header.width is None or (header.transparent and not header.sixteen_bits):
+        return _decode_with_pillow(data, header)
+    return _decode_with_opencv(data, header, short_side)
 
 
 def _check_size(width: int, height: int) -> None:
@@ -219,7 +226,7 @@ def _check_size(width: int, height: int) -> None:
 
 def _decode_with_pillow(data: bytes, header: ImageHeader) -> _Decoded:
     if header.name not in pillow_images.PILLOW_FORMATS:
-        raise _UnusableError(f"{header.name} is not read, expected {READABLE}")
+        raise _UnusableError(unread(header.name))
     data = without_extras(data, header)
     with pillow_images.STRICT, pillow_images.open_image(data, header.name) as image:
         _check_size(*image.size)
@@ -243,17 +250,35 @@ def _decode_sixteen_bits(data: bytes, header: ImageHeader) -> _Decoded:
     """Decode a PNG of 16 bits per value; the EXIF orientation of a transparent one is ignored."""
     if not header.transparent:
         values = _opencv_pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-        return _Decoded(to_eight_bits(values), frozenset({Trait.DEEP}))
-    values = _opencv_pixels(data, cv2.IMREAD_UNCHANGED)
-    if values.ndim == 2:
-        # A grey image with one transparent grey: OpenCV drops which.
-        pixels = cv2.cvtColor(to_eight_bits(values), cv2.COLOR_GRAY2BGR)
-        return _Decoded(pixels, frozenset({Trait.DEEP}))
+    else:
+        # Of a grey image with one transparent grey, OpenCV drops which.
+        values = _opencv_pixels(data, cv2.IMREAD_UNCHANGED)
+    return _to_colours(values, is_deep=True)
+
+
+def _decode_with_optional_library(data: bytes, header: ImageHeader) -> _Decoded:
+    if not optional_formats.is_installed(header.name):
+        raise _UnusableError(unread(header.name))
+    with pillow_images.STRICT:
+        image = optional_formats.open_image(data, header.name, header.sixteen_bits)
+        _check_size(*image.size)
+        return _to_colours(image.values(), image.is_deep)
+
+
+def _to_colours(values: np.ndarray, is_deep: bool) -> _Decoded:
+    """Grey ``(H, W)``, BGR ``(H, W, 3)`` or BGRA ``(H, W, 4)`` as 8-bit colours on white."""
+    deep = {Trait.DEEP} if is_deep else set()
+    if values.ndim == 2 or values.shape[2] == 3:
+        scaled = to_eight_bits(values) if is_deep else values
+        return _Decoded(grey_or_colour(scaled), frozenset(deep))
     colours, alpha = values[:, :, :3], values[:, :, 3]
-    scaled = to_eight_bits(colours, visible=alpha > 0)
-    layered = np.dstack([scaled, (alpha >> 8).astype(np.uint8)])
+    if is_deep:
+        colours = to_eight_bits(colours, visible=alpha > 0)
+    if alpha.dtype == np.uint16:
+        alpha = (alpha >> 8).astype(np.uint8)
+    layered = np.dstack([colours, alpha])
     transparent = {Trait.TRANSPARENT} if has_transparent_pixels(layered) else set()
-    return _Decoded(lay_on_white(layered), frozenset({Trait.DEEP} | transparent))
+    return _Decoded(lay_on_white(layered), frozenset(deep | transparent))
 
 
 def _opencv_pixels(data: bytes, flag: int) -> np.ndarray:

@@ -7,20 +7,20 @@ every format here that ``scripts/campaigns/images.py`` mutated and truncated.
   PNG is looked at first, because OpenCV 4.11 takes minutes for some wrong lengths of chunks.
 - Pillow decodes TIFF, JPEG 2000 and PNM. OpenCV 4.11 ended the process for damaged JPEG 2000.
   Pillow also decodes PNG, WebP and BMP that have transparency, because OpenCV ignores it.
+- Pillow decodes AVIF and HEIC where the extra "formats" is installed, see optional_formats.py.
 - Animations are refused, because OpenCV 4.11 ended the process for damaged animated PNG, and
-  because the first frame alone is often empty. So is everything else, by its name.
+  because the first frame alone is often empty. So is everything else, by its name and with a way
+  to convert it, see unread_formats.py.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
-from fashionai.files.image_signatures import HEAD, PNG_MAGIC, identify_format
-
-READABLE = "JPEG, PNG, WebP, BMP, TIFF, JPEG 2000 or PNM"
+from fashionai.files.image_signatures import HEAD, PNG_MAGIC, RAW, identify_format
 
 JPEG_MAGIC = b"\xff\xd8"
 
@@ -40,9 +40,15 @@ NO_IMAGE_DATA = "truncated: image data are missing"
 _BMP_HEADER_LENGTHS = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 
+# Of TIFF: the version of files below 4 GB, and the tags that tell a camera's raw file.
+_TIFF_VERSION = 42
+_SUBFILE_TYPE, _SUBFOLDERS, _DNG_VERSION = 254, 330, 50706
+
+
 class ImageHeader(NamedTuple):
     """``name`` is the format. Width and height are pixels, and None where only Pillow knows them.
 
+    ``sixteen_bits`` is set for a PNG of 16 bits per value and for an AVIF of 10 or 12.
     ``scan_start`` is the offset of a JPEG's first scan, 0 for other formats. ``tidy`` is not set
     if a JPEG or PNG has bytes that a decoder should not see, see without_extras. ``damage`` is what
     is wrong with the chunks of a PNG.
@@ -225,10 +231,43 @@ def _bmp_header(data: bytes) -> Optional[ImageHeader]:
     return ImageHeader("BMP", abs(width), abs(height), transparent=bits == 32)
 
 
-# The formats that OpenCV decodes.
-_HEADER_READERS = {
+def _tiff_header(data: bytes) -> ImageHeader:
+    """Tell camera raw files, as DNG, NEF and ARW, from other TIFF files.
+
+    Their first picture is a small preview, and the photograph belongs to a folder of its own.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    version, start = struct.unpack_from(f"{order}HI", data, 2)
+    if version != _TIFF_VERSION:
+        return ImageHeader("TIFF")
+    try:
+        (count,) = struct.unpack_from(f"{order}H", data, start)
+        places = range(start + 2, start + 2 + 12 * count, 12)
+        entries = [struct.unpack_from(f"{order}HHII", data, place) for place in places]
+    except struct.error:
+        return ImageHeader("TIFF")  # Its directory is missing: Pillow refuses it.
+    values = {tag: value for tag, _, _, value in entries}
+    is_preview = values.get(_SUBFILE_TYPE, 0) & 1 and _SUBFOLDERS in values
+    return ImageHeader(RAW if is_preview or _DNG_VERSION in values else "TIFF")
+
+
+def _avif_header(data: bytes) -> ImageHeader:
+    """Read from the AV1 configuration (AV1-ISOBMFF 2.3) whether values have 10 or 12 bits."""
+    settings = data.find(b"av1C")
+    deep = settings >= 0 and bool(data[settings + 6] & 0x40)
+    return ImageHeader("AVIF", sixteen_bits=deep, animated=data[8:12] == b"avis")
+
+
+def _heic_header(data: bytes) -> ImageHeader:
+    return ImageHeader("HEIC", animated=data[8:12] in (b"hevc", b"hevx", b"msf1"))
+
+
+_HEADER_READERS: dict[str, Callable[[bytes], Optional[ImageHeader]]] = {
     "JPEG": _jpeg_header,
     "PNG": _png_header,
     "WebP": _webp_header,
     "BMP": _bmp_header,
+    "TIFF": _tiff_header,
+    "AVIF": _avif_header,
+    "HEIC": _heic_header,
 }

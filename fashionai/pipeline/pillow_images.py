@@ -115,21 +115,22 @@ def to_pixels(image: Image.Image) -> tuple[np.ndarray, bool]:
     The second value says whether a pixel was transparent.
     """
     image.load()
-    orientation = _orientation(image)
     if has_more_than_eight_bits(image):
-        values = np.asarray(_turned(image, orientation))
+        values = np.asarray(upright(image))
         return grey_or_colour(to_eight_bits(values)), False
     if is_transparent(image):
-        rgba = np.asarray(_turned(image.convert("RGBA"), orientation))
+        rgba = np.asarray(upright(image, image.convert("RGBA")))
         laid = lay_on_white(rgba)
         return cv2.cvtColor(laid, cv2.COLOR_RGB2BGR, dst=laid), has_transparent_pixels(rgba)
-    rgb = np.asarray(_turned(image.convert("RGB"), orientation))
+    rgb = np.asarray(upright(image, image.convert("RGB")))
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), False
 
 
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    method = _UPRIGHT.get(orientation)
-    return image if method is None else image.transpose(method)
+def upright(image: Image.Image, converted: Optional[Image.Image] = None) -> Image.Image:
+    """Turn a loaded image, or what it was converted to, by the EXIF orientation of the image."""
+    method = _UPRIGHT.get(_orientation(image))
+    turned = image if converted is None else converted
+    return turned if method is None else turned.transpose(method)
 
 
 def _orientation(image: Image.Image) -> int:

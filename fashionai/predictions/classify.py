@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from fashionai.datasets.questions import list_images
-from fashionai.errors import DataError, RunError
+from fashionai.errors import DataError, RunError, counted
 from fashionai.files import named_errors
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.outputs import csv_kind, json_kind
@@ -84,7 +84,7 @@ def classify(
         paths = list(files.values())
         requests = [Request(task, paths, own) for task, own in runs.items()]
         used = {run for own in runs.values() for run in own}
-        with progress(f"{crops} crops", len(files) * len(used)) as advance:
+        with progress(counted(crops, "crop"), len(files) * len(used)) as advance:
             predicted = predict(
                 requests,
                 contexts,
@@ -171,10 +171,11 @@ def _fetch(
 ) -> dict[str, Path]:
     """Download images into a folder; those that fail are left out, or raise DataError."""
     fetched = {}
-    with progress("fetching images", len(urls)) as advance:
+    # The bytes that arrive, not the images: there are few, and one alone may take long.
+    with progress("fetching images", 0, "B") as advance:
         for number, url in enumerate(urls):
             try:
-                data = fetch_image_bytes(url, limits, rng)
+                data = fetch_image_bytes(url, limits, rng, progress=advance)
             except DataError as error:
                 if leave_out is None:
                     raise
@@ -183,7 +184,6 @@ def _fetch(
                 fetched[url] = folder / str(number)
                 with named_errors(fetched[url]):
                     fetched[url].write_bytes(data)
-            advance(1)
     return fetched
 
 

@@ -11,7 +11,7 @@ from typing import Optional
 
 import numpy as np
 
-from fashionai.errors import ConfigError
+from fashionai.errors import ConfigError, counted
 from fashionai.tasks import Task
 
 # The threshold of a task of two classes unless another one is given.
@@ -22,8 +22,8 @@ def check_threshold(task: Task) -> None:
     """ConfigError unless a threshold can change the task's predicted labels."""
     if not task.holds_out_background and len(task.classes) != 2:
         raise ConfigError(
-            f"--threshold: {task.name} learns {len(task.classes)} classes, expected two classes "
-            "or a held-out background"
+            f"--threshold: {task.name} learns {counted(len(task.classes), 'class')}, "
+            "expected two classes or a held-out background"
         )
 
 

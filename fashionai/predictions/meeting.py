@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
-from fashionai.errors import ConfigError
+from fashionai.errors import ConfigError, counted
 from fashionai.files import write_json
 from fashionai.files.json_files import read_json
 from fashionai.frameworks.processes import Place
@@ -120,8 +120,8 @@ class Meeting:
                 last, since = found, time.monotonic()
             if time.monotonic() - since > patience:
                 raise ConfigError(
-                    f"{self.folder}: waited {patience:,.0f} seconds for {missing()} of "
-                    f"{self.place.count} processes",
+                    f"{self.folder}: waited {patience:,.0f} s for {missing()} of "
+                    f"{counted(self.place.count, 'process')}",
                     "All processes need the same command, and a folder that all of them see",
                 )
 

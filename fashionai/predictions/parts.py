@@ -49,10 +49,15 @@ def parts_folder(out: Path) -> Path:
 
 
 class Parts:
-    """The parts of one prediction in ``folder``, of which this process computes its share."""
+    """The parts of one prediction in ``folder``, of which this process computes its share.
 
-    def __init__(self, folder: Path, description: Description, place: Place) -> None:
-        self.folder, self.place = folder, place
+    ``size`` is the number of images in a part; the last one of a run may have fewer.
+    """
+
+    def __init__(
+        self, folder: Path, description: Description, place: Place, size: int = PART_IMAGES
+    ) -> None:
+        self.folder, self.place, self.size = folder, place, size
         self.meeting = Meeting(folder, place)
         self.key = content_hash(as_json(description).encode())
 
@@ -115,19 +120,21 @@ def open_parts(
     description: Description,
     place: Place,
     *,
+    size: int = PART_IMAGES,
     resume: bool = False,
     discard: bool = False,
 ) -> Iterator[Parts]:
     """The parts of a prediction. The first process makes their folder; all of them meet there.
 
-    ``description`` identifies the prediction. With ``resume`` parts of the same prediction are
-    used, with ``discard`` those of any prediction are removed. Raises ConfigError for parts that
-    are there otherwise, RunError when another command writes there.
+    ``description`` identifies the prediction, and ``size`` is the number of images in a part. With
+    ``resume`` parts of the same prediction are used, with ``discard`` those of any prediction are
+    removed. Raises ConfigError for parts that are there otherwise, RunError when another command
+    writes there.
     """
-    parts = Parts(folder, description, place)
+    parts = Parts(folder, description, place, size)
     with contextlib.ExitStack() as stack:
         if place.is_first:
-            _begin(folder, description, resume, discard, stack)
+            _begin(parts, description, resume, discard, stack)
         parts.meeting.begin()
         if not place.is_first:
             _check_agreement(folder, description, place)
@@ -135,15 +142,16 @@ def open_parts(
 
 
 def _begin(
-    folder: Path, description: Description, resume: bool, discard: bool, stack: contextlib.ExitStack
+    parts: Parts, description: Description, resume: bool, discard: bool, stack: contextlib.ExitStack
 ) -> None:
     """Make the folder of parts, hold its lock, and write the description."""
+    folder = parts.folder
     check_is_no_file(folder)
     # Checks of images alone cost little: they are made again where the options have changed.
     found = _count_parts(folder) - _count_parts(folder, CHECKED)
     if found and not resume and not discard:
         raise ConfigError(
-            f"{folder}: holds {counted(found, 'part')} of a prediction that was not finished",
+            f"{folder}: holds the results of an interrupted prediction, {_told(found, parts.size)}",
             "Go on with --resume, or discard them with --overwrite",
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,10 +160,19 @@ def _begin(
     if resume and (found or (_count_parts(folder) and not _differences(folder, description))):
         _check_same(folder, description)
         if found:
-            log.info("%s: goes on with %s", folder, counted(found, "finished part"))
+            log.info(
+                "%s: %s are finished, the others follow",
+                folder,
+                _told(found, parts.size),
+            )
     else:
         remove_parts(folder, keep=LOCK_FILE)
     write_json(folder / DESCRIPTION_FILE, dict(description))
+
+
+def _told(count: int, size: int) -> str:
+    """How much parts hold, for people: the last part of a run may have fewer images."""
+    return f"{counted(count, 'part')} of up to {counted(size, 'image')} each"
 
 
 def _count_parts(folder: Path, kind: str = "") -> int:

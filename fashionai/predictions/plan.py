@@ -37,6 +37,7 @@ from fashionai.predictions.in_parts import (
     check_images_in_parts,
     compute_parts,
     describe,
+    images_per_part,
     is_long,
     wait_for_parts,
 )
@@ -89,7 +90,8 @@ class WantedFile(NamedTuple):
     """A prediction file as a user wants it: the images, the tasks and the runs are in these places.
 
     The images are those of ``split`` of prepared folders, else those of ``questions``, else those
-    of the competition's question file below ``data``.
+    of the competition's question file below ``data``. ``images`` is the folder that the paths in
+    a list or CSV file are relative to.
     """
 
     out: Path
@@ -99,6 +101,7 @@ class WantedFile(NamedTuple):
     questions: Optional[Path] = None
     path_column: Optional[str] = None
     split: Optional[str] = None
+    images: Optional[Path] = None
     as_table: bool = False
     threshold: Optional[float] = None
 
@@ -124,7 +127,7 @@ def plan_file(
     if file is None:
         file = question_file(wanted.data, tasks or candidates.tasks)
         check_output("--out", wanted.out, PREDICTIONS, [file], overwrite)
-    options["path_column"] = wanted.path_column
+    options.update(path_column=wanted.path_column, images_folder=wanted.images)
     return plan_questions(file, wanted.data, tasks, candidates, **options)
 
 
@@ -157,6 +160,7 @@ def plan_questions(
     candidates: Candidates,
     *,
     path_column: Optional[str] = None,
+    images_folder: Optional[Path] = None,
     as_table: bool = False,
     threshold: Optional[float] = None,
 ) -> Plan:
@@ -167,7 +171,7 @@ def plan_questions(
     empty. Raises RunError for a task without a run and for a named run that is not used, and
     errors of check_expressible.
     """
-    images = read_images_to_predict(questions, data, path_column)
+    images = read_images_to_predict(questions, data, path_column, images_folder)
     rows = _rows_by_task(images, questions, tasks, candidates)
     file_format = _choose_format(list(rows), as_table, threshold)
     parts = []
@@ -316,7 +320,10 @@ def open_parts_of(
         batch_size=whole_batch,
         engine=engine,
     )
-    with open_parts(folder, description, place, resume=resume, discard=overwrite) as parts:
+    size = images_per_part(whole_batch)
+    with open_parts(
+        folder, description, place, size=size, resume=resume, discard=overwrite
+    ) as parts:
         yield parts
 
 

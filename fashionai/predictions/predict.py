@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Optional
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def check_requests(requests: Sequence[Request], crops: int) -> None:
 
 
 def predict_images(
-    paths: Sequence[ImageFile], runs: Sequence[Run], contexts: list[Any], **options: Any
+    paths: Sequence[Union[str, ImageFile]], runs: Sequence[Run], contexts: list[Any], **options: Any
 ) -> dict[Task, np.ndarray]:
     """Probabilities of images for every task that the runs have learnt.
 
@@ -103,11 +104,12 @@ def predict_images(
         ConfigError: An option is wrong, or the engine cannot compute the network.
 
     Example:
-        >>> run = fashionai.Run.open(Path("runs/skirt"))
-        >>> fashionai.predict_images([Path("a.jpg")], [run], fashionai.contexts())
+        >>> run = fashionai.Run.open("runs/skirt")
+        >>> fashionai.predict_images(["a.jpg"], [run], fashionai.contexts())
     """
     learnt = dict.fromkeys(task for run in runs for task in run.tasks)
-    requests = [Request(task, paths, [run for run in runs if task in run.tasks]) for task in learnt]
+    files = [Path(path) if isinstance(path, str) else path for path in paths]
+    requests = [Request(task, files, [run for run in runs if task in run.tasks]) for task in learnt]
     return dict(zip(learnt, predict(requests, contexts, **options)))
 
 

@@ -8,7 +8,7 @@ from typing import Optional
 
 from fashionai.datasets.prepared.check import on_all_cores
 from fashionai.datasets.readers.image_files import list_folder
-from fashionai.errors import DataError, closest
+from fashionai.errors import DataError, closest, counted
 from fashionai.pipeline.decode import ImageFile, find_damage
 from fashionai.progress import Advance, ProgressBar
 
@@ -74,7 +74,7 @@ def _refusal(bad: Mapping[str, str], total: int, may_skip: bool) -> DataError:
     if len(lines) > MOST_NAMED:
         lines[MOST_NAMED:] = [f"and {len(lines) - MOST_NAMED:,} more"]
     listed = "".join(f"\n  {line}" for line in lines)
-    message = f"{len(bad):,} of {total:,} images cannot be used{listed}"
+    message = f"{len(bad):,} of {counted(total, 'image')} cannot be used{listed}"
     return DataError(message, f"{HINT}them" if may_skip else "")
 
 

@@ -2,57 +2,186 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, Optional
 
 from fashionai.models.catalogue import Network
 from fashionai.reporting.tables import aligned_table, keep_end
-from fashionai.weights.sources import SOURCES
+from fashionai.runtime import has_zoo_mirror
+from fashionai.training.estimate import EXAMPLE_EPOCHS, EXAMPLE_IMAGES, trains_in_an_hour
+from fashionai.weights.licences import shown_licence
+from fashionai.weights.sources import SOURCES, Zoo
 from fashionai.weights.store import cached_weights, find_local_file, zoo_cache_file
 
-EXPLANATION = """\
-Operations: millions of multiply-accumulates for one image of that many pixels.
-Top-1: published ImageNet accuracy of the model zoo's weights. Weights: local,
-or published, to be downloaded when needed (fashionai weights list)."""
+EXPLANATION = f"""\
+top-1: ImageNet accuracy of the best published weights, for images of px pixels.
+params: millions. GFLOPs: billions of multiply-accumulates for one such image.
+weights: local, or their source; fashionai weights list has all sources.
+* trains {EXAMPLE_IMAGES:,} images for {EXAMPLE_EPOCHS} epochs in an hour on 2 cores (estimated)"""
+LOCAL = "local"
+# Of equally accurate weights, those of the first of these sources are listed.
+PREFERRED_SOURCES = ("package", "hub", "torchvision", "zoo")
+
+Order = Literal["best", "accuracy", "cost", "name"]
 
 
-def network_table(networks: Sequence[Network]) -> str:
-    """One line per network, in the given order, and an explanation of the columns."""
-    columns = [("pixels", 8), ("parameters", 13), ("operations", 12), ("top-1", 8), ("weights", 10)]
-    lines = []
-    for network in networks:
-        top1 = "-" if network.top1 is None else f"{network.top1:.4f}"
-        published = any(source.offers(network.name) for source in SOURCES)
-        state = "published" if published else "-"
-        if find_local_file(network.name):
-            state = "local"
-        cells = (network.pixels, network.parameters, round(network.operations / 1e6), top1)
-        lines.append((network.name, [*cells, state]))
-    return f"{aligned_table('network', columns, lines)}\n{EXPLANATION}"
+class ListedNetwork(NamedTuple):
+    """A network with its best published weights.
+
+    ``top1`` is their ImageNet accuracy for images of ``pixels`` pixels, None if unknown.
+    ``operations`` are those for an image of this size. ``places`` says where weights
+    can be had: ``local`` or names of sources, that of the best weights first.
+    ``licence`` is empty if unknown.
+    """
+
+    name: str
+    top1: Optional[float]
+    pixels: int
+    parameters: int
+    operations: float
+    places: tuple[str, ...]
+    licence: str
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether weights can be had; the zoos' hosts are gone, so that only a mirror counts."""
+        return any(place != Zoo.name or has_zoo_mirror() for place in self.places)
+
+
+def list_network(network: Network) -> ListedNetwork:
+    """A network of the catalogue with its best published weights."""
+    offered = {source.name: source.published(network.name) for source in SOURCES}
+    published = [(name, weights) for name in PREFERRED_SOURCES if (weights := offered[name])]
+    # The zoos' weights count only without others, because their hosts are gone.
+    published.sort(key=lambda item: (item[0] == Zoo.name, -(item[1].top1 or 0)))
+    places = [name for name, _ in published]
+    best = published[0][1] if published else None
+    pixels = best.pixels if best else network.pixels
+    licence = best.licence if best else ""
+    if find_local_file(network.name):
+        cached = cached_weights(network.name)
+        licence = cached[0].record.licence if cached else Zoo.LICENCE
+        places.insert(0, LOCAL)
+    return ListedNetwork(
+        name=network.name,
+        top1=best.top1 if best else None,
+        pixels=pixels,
+        parameters=network.parameters,
+        operations=network.operations * (pixels / network.pixels) ** 2,
+        places=tuple(places),
+        licence=licence,
+    )
+
+
+def select_networks(
+    networks: Sequence[ListedNetwork],
+    max_params: Optional[float] = None,
+    max_gflops: Optional[float] = None,
+    with_weights: bool = False,
+) -> list[ListedNetwork]:
+    """The networks with at most so many millions of parameters and billions of operations.
+
+    ``with_weights`` leaves out networks whose weights cannot be had.
+    """
+    return [
+        network
+        for network in networks
+        if (max_params is None or network.parameters <= max_params * 1e6)
+        and (max_gflops is None or network.operations <= max_gflops * 1e9)
+        and (network.has_weights or not with_weights)
+    ]
+
+
+def best_networks(networks: Sequence[ListedNetwork]) -> list[ListedNetwork]:
+    """The networks with weights that no other one equals with fewer operations.
+
+    This is the Pareto front of accuracy and operations, the most accurate network first.
+    """
+    rated = [network for network in networks if network.top1 is not None and network.has_weights]
+    front: list[ListedNetwork] = []
+    for network in sorted(rated, key=lambda network: (network.operations, -_accuracy(network))):
+        if not front or _accuracy(network) > _accuracy(front[-1]):
+            front.append(network)
+    return front[::-1]
+
+
+def network_table(networks: Sequence[ListedNetwork], order: Order = "best") -> str:
+    """One line per network, and an explanation of the columns.
+
+    The order ``best`` puts best_networks first, separated by an empty line from the
+    others; both by accuracy.
+    """
+    columns = [
+        *(("top-1", 7), ("params", 7), ("GFLOPs", 8), ("px", 4), ("weights", 12), ("licence", 13)),
+    ]
+    first = best_networks(networks) if order == "best" else []
+    others = [network for network in networks if network not in first]
+    ordered = [*first, *sorted(others, key=_ORDERS[order])]
+    lines = aligned_table(
+        "network", columns, [(network.name, _cells(network)) for network in ordered]
+    ).split("\n")
+    if first and others:
+        lines.insert(1 + len(first), "")
+    return "\n".join([*lines, EXPLANATION])
+
+
+def _cells(network: ListedNetwork) -> list[object]:
+    marked = network.has_weights and trains_in_an_hour(network.name, network.operations)
+    return [
+        "-" if network.top1 is None else f"{network.top1:.4f}",
+        f"{network.parameters / 1e6:.1f}",
+        f"{network.operations / 1e9:.2f}{'*' if marked else ' '}",
+        network.pixels,
+        network.places[0] if network.places else "-",
+        shown_licence(network.licence) if network.places else "-",
+    ]
+
+
+def _accuracy(network: ListedNetwork) -> float:
+    return network.top1 or 0.0
+
+
+def _by_accuracy(network: ListedNetwork) -> tuple[object, ...]:
+    return -_accuracy(network), network.operations, network.name
+
+
+_ORDERS: dict[str, Callable[[ListedNetwork], tuple[object, ...]]] = {
+    "best": _by_accuracy,
+    "accuracy": _by_accuracy,
+    "cost": lambda network: (network.operations, network.name),
+    "name": lambda network: (network.name,),
+}
 
 
 def weights_table(networks: Sequence[Network], everything: bool) -> str:
-    """Which sources publish weights of each network, then the weights on this machine.
+    """The licence of the weights of each source, then the weights on this machine.
 
     Networks without any weights are listed only if ``everything`` is true.
     """
-    columns = [*((source.name, len(source.name) + 2) for source in SOURCES), ("local", 7)]
+    columns = [(source.name, max(len(source.name), 12) + 1) for source in SOURCES]
     lines, local = [], []
     for network in networks:
         found = _found_weights(network.name)
         local += [(network.name, cells) for cells in found]
-        marks = [bool(source.offers(network.name)) for source in SOURCES] + [bool(found)]
-        if everything or any(marks):
-            lines.append((network.name, ["yes" if mark else "-" for mark in marks]))
-    table = aligned_table("network", columns, lines)
+        published = [source.published(network.name) for source in SOURCES]
+        if everything or found or any(published):
+            cells = [shown_licence(weights.licence) if weights else "-" for weights in published]
+            lines.append((network.name, cells))
+    explanation = "The columns of the sources have the licences of their weights."
+    table = f"{aligned_table('network', columns, lines)}\n{explanation}"
     if not local:
         return f"{table}\nNo local weights. Download some: fashionai weights fetch MODEL"
-    return f"{table}\n\n{aligned_table('local', [('from', 44), ('MB', 7)], local)}"
+    columns = [("from", 36), ("licence", 14), ("MB", 6)]
+    return f"{table}\n\n{aligned_table('local', columns, local)}"
 
 
 def _found_weights(model: str) -> list[list[object]]:
-    """Source and size in MB of all weights of a network, the ones that training prefers first."""
-    found = [(weights.record.source, weights.file) for weights in cached_weights(model)]
+    """Source, licence and size in MB of a network's local weights, the preferred ones first."""
+    found = [(each.record.source, each.record.licence, each.file) for each in cached_weights(model)]
     in_zoo_cache = zoo_cache_file(model)
     if in_zoo_cache:
-        found.append((str(in_zoo_cache), in_zoo_cache))
-    return [[keep_end(source, 42), f"{file.stat().st_size / 1e6:.0f}"] for source, file in found]
+        found.append((str(in_zoo_cache), Zoo.LICENCE, in_zoo_cache))
+    return [
+        [keep_end(source, 34), shown_licence(licence), f"{file.stat().st_size / 1e6:.0f}"]
+        for source, licence, file in found
+    ]

@@ -8,17 +8,25 @@ from typing import Optional, Union
 
 import numpy as np
 
+from fashionai.errors import counted
 from fashionai.metrics import precisions, recalls
-from fashionai.runs import Run
+from fashionai.runs import ListedCrossValidation, Run
 from fashionai.tasks import Task
 
 WIDTH = 80
 RUN_SCORES = ("map", "accuracy")
 # A run with more tasks than this shows their number instead of their names.
 MOST_NAMES = 3
+# The names of the lines with the ends of confidence intervals.
+INTERVAL_NAMES = ("  95 % from", "         to")
 
 # A column's heading and its width.
 Column = tuple[str, int]
+
+# What a line of the table of runs is sorted by, the name of the run, and the other cells.
+RunLine = tuple[tuple[bool, list[str], bool, float], str, list[str]]
+# A name, a number of images or another cell, and scores; a score without a value is left empty.
+ScoreRow = tuple[str, Union[int, str], Mapping[str, float]]
 
 # The key of each score, its heading and the width of its column.
 SCORE_COLUMNS = (
@@ -55,11 +63,19 @@ def wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
+def with_intervals(row: ScoreRow, intervals: Mapping[str, tuple[float, float]]) -> list[ScoreRow]:
+    """A row, and below it the ends of the confidence intervals of its scores, if there are any."""
+    if not intervals:
+        return [row]
+    low, high = ({key: ends[at] for key, ends in intervals.items()} for at in (0, 1))
+    return [row, (INTERVAL_NAMES[0], "", low), (INTERVAL_NAMES[1], "", high)]
+
+
 def score_table(
-    rows: Sequence[tuple[str, Union[int, str], Mapping[str, float]]],
+    rows: Sequence[ScoreRow],
     headings: tuple[str, str] = ("task", "N"),
 ) -> str:
-    """One line per row (name, number of images or another cell, scores)."""
+    """One line per row, with the scores in columns."""
     columns = [(headings[1], 8), *((title, size) for _, title, size in SCORE_COLUMNS)]
     lines = [
         (name, [cell, *(f"{scores[key]:.4f}" for key, _, _ in SCORE_COLUMNS)])
@@ -68,19 +84,28 @@ def score_table(
     return aligned_table(headings[0], columns, lines)
 
 
-def balance_table(rows: Sequence[tuple[str, np.ndarray, float]]) -> str:
+def balance_table(
+    rows: Sequence[tuple[str, np.ndarray, Mapping[str, float], Mapping[str, tuple[float, float]]]],
+) -> str:
     """Accuracy beside three scores that show whether classes are imbalanced.
 
     They are the accuracy of always predicting the most frequent class (majority), balanced
-    accuracy and ROC AUC. ``rows`` are (name, confusion matrix, ROC AUC).
+    accuracy and ROC AUC. ``rows`` are (name, confusion matrix, scores, their intervals). Accuracies
+    are those of the matrix: their intervals are shown where they are those of the scores, too.
     """
     columns = [("accuracy", 10), ("majority", 10), ("balanced", 10), ("ROC AUC", 9)]
-    lines = []
-    for name, matrix, area in rows:
+    lines: list[tuple[str, list[str]]] = []
+    for name, matrix, scores, intervals in rows:
         accuracy, majority = np.trace(matrix), matrix.sum(axis=1).max()
         numbers = [share / matrix.sum() for share in (accuracy, majority)]
-        numbers += [np.nanmean(recalls(matrix)), area]
+        numbers += [np.nanmean(recalls(matrix)), scores.get("roc_auc", np.nan)]
         lines.append((name, [_number(number) for number in numbers]))
+        shown = ["accuracy", "", "balanced_accuracy", "roc_auc"]
+        if scores.get("accuracy") != numbers[0]:
+            shown[:3] = ["", "", ""]
+        for at, end in enumerate(INTERVAL_NAMES if intervals else ()):
+            cells = [_number(intervals[key][at]) if key in intervals else "" for key in shown]
+            lines.append((end, cells))
     return aligned_table("task", columns, lines)
 
 
@@ -143,30 +168,49 @@ def task_lines(task: Task, state: str) -> list[str]:
     names = ", ".join(dict.fromkeys((task.name, *task.aliases)))
     classes = ", ".join(task.classes)
     wrapped = textwrap.wrap(classes, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    return [f"{names}: {len(task.classes)} classes, {state}", *wrapped]
+    return [f"{names}: {counted(len(task.classes), 'class')}, {state}", *wrapped]
 
 
-def run_table(runs: Sequence[Run]) -> str:
-    """One line per run, sorted by tasks and then by mAP, the highest first.
+def run_table(runs: Sequence[Run], cross_validations: Sequence[ListedCrossValidation] = ()) -> str:
+    """One line per run and cross-validation, sorted by tasks and then by mAP, the highest first.
 
-    A star after the number of epochs marks finished runs. Runs without an epoch are the last ones
-    of their tasks, and those that have no classes yet are the last of all, with ``?`` as task.
+    A star marks finished ones. Runs without an epoch are the last ones of their tasks, and those
+    that have no classes yet are the last of all, with ``?`` as task.
     """
-    lines = []
-    for run in runs:
-        metrics = run.metrics
-        is_known = run.folder.classes_file.is_file()
-        names = [task.short_name for task in run.tasks] if is_known else ["?"]
-        tasks = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} tasks"
-        best = metrics.get("best", {})
-        finished = "*" if metrics.get("finished") else ""
-        cells = [tasks, f"{metrics.get('epochs', 0)}{finished}"]
-        cells += [f"{best[key]:.4f}" if best.get(key) is not None else "-" for key in RUN_SCORES]
-        order = not is_known, names, not metrics, -(best.get("map") or 0.0)
-        lines.append((order, str(run), cells))
-    columns = [("task", 24), ("epochs", 8), ("mAP", 8), ("accuracy", 10)]
+    lines = [_run_line(run) for run in runs] + [_folds_line(each) for each in cross_validations]
+    columns = [("task", 24), ("epochs", 14), ("mAP", 8), ("accuracy", 10)]
     ordered = [(name, cells) for _, name, cells in sorted(lines)]
     return aligned_table("run", columns, ordered) + "\n* finished"
+
+
+def _run_line(run: Run) -> RunLine:
+    is_known = run.folder.classes_file.is_file()
+    epochs = run.epochs_done.removesuffix("s").removesuffix(" epoch")
+    mark = "*" if run.is_finished else ""
+    tasks = run.tasks if is_known else ()
+    return _line(str(run), tasks, f"{epochs}{mark}", run.metrics.get("best", {}), run.metrics)
+
+
+def _folds_line(found: ListedCrossValidation) -> RunLine:
+    done = f"{found.folds} folds*"
+    if found.finished < found.folds or not found.scores:
+        done = f"{found.finished} of {found.folds} folds"
+    return _line(str(found.path), found.tasks, done, found.scores, found.scores)
+
+
+def _line(
+    name: str,
+    tasks: Sequence[Task],
+    done: str,
+    best: Mapping[str, Optional[float]],
+    metrics: Mapping[str, object],
+) -> RunLine:
+    """What a line is sorted by, its name and its cells."""
+    names = [task.short_name for task in tasks] or ["?"]
+    listed = ", ".join(names) if len(names) <= MOST_NAMES else counted(len(names), "task")
+    scores = [best.get(key) for key in RUN_SCORES]
+    cells = [listed, done, *("-" if each is None else f"{each:.4f}" for each in scores)]
+    return (not tasks, names, not metrics, -(best.get("map") or 0.0)), name, cells
 
 
 def _number(value: float) -> str:

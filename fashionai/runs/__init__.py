@@ -1,10 +1,12 @@
 """Runs: what a training leaves in its folder, and how it is read, made and removed."""
 
+from fashionai.runs.cross_validations import ListedCrossValidation, find_cross_validations
 from fashionai.runs.folders import (
     BASE_CONFIG_FILE,
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
     MOST_FOLDS,
+    SCORES_FILE,
     RunFolder,
     create_run,
     find_folds,
@@ -31,12 +33,15 @@ __all__ = [
     "CROSS_VALIDATION_FILE",
     "FOLDS_FILE",
     "MOST_FOLDS",
+    "SCORES_FILE",
+    "ListedCrossValidation",
     "Run",
     "RunFolder",
     "best_finished_runs",
     "check_consistent_classes",
     "create_run",
     "deciding_differences",
+    "find_cross_validations",
     "find_folds",
     "find_runs",
     "find_sound_runs",

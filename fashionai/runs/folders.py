@@ -15,6 +15,7 @@ from fashionai.files.abandoned import is_temporary
 from fashionai.files.json_files import read_json
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.outputs import check_is_no_file
+from fashionai.files.paths import PathLike
 from fashionai.files.yaml_files import load_yaml
 
 # The settings of a cross-validation. The folder with this file also has one run per fold.
@@ -23,6 +24,7 @@ CROSS_VALIDATION_FILE = "cross_validation.yaml"
 MOST_FOLDS = 1000
 FOLDS_FILE = "folds.csv"
 BASE_CONFIG_FILE = "config.base.yaml"
+SCORES_FILE = "scores.json"
 
 # Files that are written before config.yaml or cross_validation.yaml, which mark a run or a
 # cross-validation as begun.
@@ -38,11 +40,11 @@ class RunFolder:
         path: Folder of the run, which need not exist yet.
 
     Example:
-        >>> history = pd.read_csv(fashionai.RunFolder(Path("runs/skirt")).history_file)
+        >>> history = pd.read_csv(fashionai.RunFolder("runs/skirt").history_file)
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: PathLike) -> None:
+        self.path = path = Path(path)
         self.config_file = path / "config.yaml"
         self.classes_file = path / "classes.json"
         self.best_parameters = path / "best.params"
@@ -133,7 +135,7 @@ def _busy(path: Path) -> RunError:
     return RunError(f"{path}: is being trained by another process")
 
 
-def create_run(wanted: Path, exactly: bool = False) -> RunFolder:
+def create_run(wanted: PathLike, exactly: bool = False) -> RunFolder:
     """Make a new run folder, or use one in which a process was killed before its run began.
 
     Args:
@@ -150,8 +152,9 @@ def create_run(wanted: Path, exactly: bool = False) -> RunFolder:
         OSError: The folder cannot be made.
 
     Example:
-        >>> folder = fashionai.create_run(Path("runs/skirt"))
+        >>> folder = fashionai.create_run("runs/skirt")
     """
+    wanted = Path(wanted)
     check_is_no_file(wanted)
     wanted.parent.mkdir(parents=True, exist_ok=True)
     _finish_removals(wanted.parent)

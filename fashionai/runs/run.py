@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import FashionAIError, RunError, closest
+from fashionai.errors import FashionAIError, RunError, closest, counted
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.paths import PathLike
 from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
 from fashionai.runs.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
@@ -30,7 +31,7 @@ class Run:
         folder: Folder of the run. ``Run.open`` also checks that the run can predict.
 
     Example:
-        >>> run = fashionai.Run.open(Path("runs/skirt"))
+        >>> run = fashionai.Run.open("runs/skirt")
         >>> run.tasks[0].classes, run.config.data.crop, run.metrics["best"]["map"]
     """
 
@@ -40,8 +41,8 @@ class Run:
         return f"Run('{self}')"
 
     @classmethod
-    def open(cls, path: Path) -> Run:
-        """The run in a folder, ready to predict.
+    def open(cls, path: PathLike) -> Run:
+        """The run in a folder, ready to predict. A warning tells that it is unfinished.
 
         Args:
             path: Folder of the run.
@@ -55,10 +56,15 @@ class Run:
             DataError: Damaged descriptions of the tasks.
 
         Example:
-            >>> run = fashionai.Run.open(Path("runs/skirt"))
+            >>> run = fashionai.Run.open("runs/skirt")
         """
         run = cls(RunFolder(path))
         run.check_usable()
+        if not run.is_finished:
+            log.warning(
+                "%s: unfinished, %s; the weights of epoch %s are used",
+                *(run, run.epochs_done, run.metrics.get("best_epoch", "?")),
+            )
         return run
 
     def __str__(self) -> str:
@@ -110,6 +116,22 @@ class Run:
     def is_finished(self) -> bool:
         """Whether all epochs have been trained, or the run stopped early."""
         return bool(self.metrics.get("finished"))
+
+    @property
+    def epochs_done(self) -> str:
+        """How many epochs have been trained, such as ``40 epochs`` or ``10 of 40 epochs``."""
+        done = int(self.metrics.get("epochs", 0))
+        return (
+            counted(done, "epoch") if self.is_finished else f"{done} of {self._all_epochs} epochs"
+        )
+
+    @property
+    def _all_epochs(self) -> str:
+        """The number of epochs of the configuration; ``?`` where that cannot be read."""
+        try:
+            return str(self.config.epochs)
+        except FashionAIError:
+            return "?"
 
     def check_usable(self) -> None:
         """Read the run; RunError unless it has weights to predict with."""
@@ -173,10 +195,10 @@ class Run:
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:
     """The differing keys that change the result of a run: all except data.workers.
 
-    Where ``wanted`` does not set the engine or the input's mean and deviation, it gets those of
-    ``begun``.
+    Where ``wanted`` does not set the engine, or how the input is resized and normalised, it gets
+    these of ``begun``.
     """
-    filled = wanted.with_engine_of(begun).with_input(begun.data.mean, begun.data.std)
+    filled = wanted.with_engine_of(begun).with_input_of(begun)
     return [line for line in differing_keys(begun, filled) if not line.startswith("data.workers:")]
 
 
@@ -193,7 +215,7 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
             if not Run(fold).is_finished:
                 raise RunError(
                     f"{fold}: this fold is not finished",
-                    f"Go on with: fashionai cross-validate --run {path} --resume",
+                    f"Resume with: fashionai cross-validate --run {path} --resume",
                 )
         folders += folds or [RunFolder(path)]
     distinct = {folder.path.resolve(): folder for folder in folders}
@@ -237,7 +259,9 @@ def check_consistent_classes(tasks: Sequence[Task]) -> None:
     names = [task.name for task in dict.fromkeys(tasks)]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise RunError(f"{doubled[0]}: the runs know it with different classes", "Name one --run")
+        raise RunError(
+            f"{doubled[0]}: the runs were trained with different classes", "Name one --run"
+        )
 
 
 def best_finished_runs(tasks: Sequence[Task], candidates: Sequence[Run]) -> dict[Task, list[Run]]:

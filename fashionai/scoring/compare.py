@@ -15,7 +15,7 @@ from fashionai.metrics import true_classes
 from fashionai.predictions.formats import DECIMALS
 from fashionai.scoring.joining import JoinedTask
 from fashionai.scoring.labels import Labels, labels_of
-from fashionai.tasks import Task
+from fashionai.tasks import NAMELESS, Task
 
 DIFFERENCE_COLUMNS = (
     *("image", "task", "class_a", "probability_a", "class_b", "probability_b"),
@@ -62,8 +62,8 @@ class TaskComparison(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The task's name, or "table" where neither predictions nor labels name the task."""
-        return self.task.name or "table"
+        """The task's name, or NAMELESS."""
+        return self.task.name or NAMELESS
 
     @property
     def differs(self) -> np.ndarray:

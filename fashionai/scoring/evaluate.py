@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -14,6 +15,7 @@ from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks, full_names
 from fashionai.files.names import composed
 from fashionai.files.outputs import json_kind
+from fashionai.files.paths import PathLike
 from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
@@ -25,8 +27,16 @@ from fashionai.predictions.formats import (
     read_predicted_labels,
     read_predictions,
 )
+from fashionai.scoring.bootstrap import Interval, interval, mean_intervals, resampled_scores
 from fashionai.scoring.joining import join_rows, match_rows
-from fashionai.scoring.labels import LabelledRow, Labels, all_labels_of, read_labels, task_in
+from fashionai.scoring.labels import (
+    LabelFiles,
+    LabelledRow,
+    Labels,
+    all_labels_of,
+    read_labels,
+    task_in,
+)
 from fashionai.scoring.thresholds import DetectionFigures, detection_figures
 from fashionai.tasks import Task
 
@@ -39,7 +49,8 @@ class TaskEvaluation(NamedTuple):
 
     ``scores`` are those of the rows that belong to a class; they are empty where only labels
     were predicted. ``confusion`` ``(L, L)`` counts predicted labels, true label by row. Its
-    labels are the classes and, with a threshold, a held-out background.
+    labels are the classes and, with a threshold, a held-out background. ``resampled`` has the
+    scores of bootstrap resamples ``(B,)`` by name; it is empty where none were wanted.
     """
 
     task: Task
@@ -47,6 +58,12 @@ class TaskEvaluation(NamedTuple):
     scores: dict[str, float]
     confusion: np.ndarray
     figures: Optional[DetectionFigures]
+    resampled: Mapping[str, np.ndarray] = {}
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        """The 95 % confidence interval of each score, as far as there are resamples."""
+        return {key: interval(values) for key, values in self.resampled.items()}
 
     @property
     def name(self) -> str:
@@ -65,9 +82,13 @@ class TaskEvaluation(NamedTuple):
 
 
 def evaluate_task(
-    task: Task, probabilities: np.ndarray, marks: np.ndarray, threshold: Optional[float] = None
+    task: Task,
+    probabilities: np.ndarray,
+    marks: np.ndarray,
+    threshold: Optional[float] = None,
+    resamples: int = 0,
 ) -> TaskEvaluation:
-    """Score the predictions of one task.
+    """Score the predictions of one task, and as many bootstrap resamples of them.
 
     The arrays are those of fashionai.metrics, and fashionai.predictions.decisions explains the
     threshold. Images of a held-out background, whose marks have no YES, count only with a
@@ -79,13 +100,20 @@ def evaluate_task(
         raise DataError(f"{task.name}: no rows of its classes to score")
     if threshold is not None:
         _check_background(task, marks)
-    scores = task_scores(probabilities[of_class], marks[of_class])
+    scored = probabilities[of_class], marks[of_class]
+    resampled = resampled_scores(*scored, _random_stream(task), resamples) if resamples else {}
     counted = np.ones_like(of_class) if threshold is not None else of_class
     truth = true_labels(task, marks)[counted]
     predicted = predicted_labels(task, probabilities[counted], threshold)
     labels = len(task.classes) if threshold is None else len(task.labels)
     confusion = count_labels(truth, predicted, labels)
-    return _evaluation(task, scores, confusion, threshold)
+    evaluation = _evaluation(task, task_scores(*scored), confusion, threshold)
+    return evaluation._replace(resampled=resampled)
+
+
+def _random_stream(task: Task) -> np.random.Generator:
+    """The same stream each time, and another one for each task: their rows are independent."""
+    return np.random.default_rng(zlib.crc32(task.name.encode("utf-8", "surrogateescape")))
 
 
 def _check_background(task: Task, marks: np.ndarray) -> None:
@@ -103,28 +131,36 @@ def true_labels(task: Task, marks: np.ndarray) -> np.ndarray:
 
 
 def evaluate_file(
-    predictions: Path,
-    labels: Sequence[Path],
-    questions: Optional[Path] = None,
+    predictions: PathLike,
+    labels: Sequence[PathLike],
+    questions: Optional[PathLike] = None,
     task_names: Sequence[str] = (),
     threshold: Optional[float] = None,
     name: Optional[str] = None,
+    *,
+    columns: Optional[Mapping[str, Optional[str]]] = None,
+    images: Optional[Path] = None,
+    resamples: int = 0,
 ) -> list[TaskEvaluation]:
     """Score a prediction file against labels.
 
-    All rows of a label file must be predicted. Of a prepared folder, all rows of a split must be
-    predicted if any of them is; the other splits are not scored. Only labels of the tasks in
-    ``task_names``, or in a table's column ``task``, are used. Where neither the predictions nor
-    the labels name the task, it is called ``name``.
+    All rows of a label file must be predicted. Of a prepared folder, all rows of a task and split
+    must be predicted if any of them is; the other tasks and splits are not scored. Only labels of
+    the tasks in ``task_names``, or in a table's column ``task``, are used. Where neither the
+    predictions nor the labels name the task, it is called ``name``.
 
     Args:
         predictions: A prediction file of any format that predict writes.
-        labels: Label files, answer files or prepared folders.
+        labels: Label files, answer files, class folders or prepared folders.
         questions: A question file; only labels of its images are scored.
         task_names: Only rows of these tasks are scored; all tasks by default.
         threshold: For two classes or a held-out background, the probability that decides.
         name: The name of a task without one; that of the prediction file without its suffix by
             default.
+        columns: Names or numbers of the columns of a CSV file of labels, by role (``path``,
+            ``label``, ``split``); needed for columns with unusual names.
+        images: Folder that the paths in a CSV file of labels are relative to; by default its own.
+        resamples: Number of bootstrap resamples for the confidence intervals of the scores.
 
     Returns:
         One evaluation per task, in the order of the file's rows.
@@ -134,24 +170,30 @@ def evaluate_file(
         ConfigError: The threshold changes nothing, or one is needed.
 
     Example:
-        >>> (skirt,) = fashionai.evaluate_file(Path("submission.csv"), [Path("answer.csv")])
+        >>> (skirt,) = fashionai.evaluate_file("submission.csv", ["answer.csv"])
         >>> skirt.scores["map"]
     """
-    names = str(predictions), ", ".join(map(str, labels))
+    predictions = Path(predictions)
+    questions = None if questions is None else Path(questions)
+    label_paths = [Path(each) for each in labels]
+    files = LabelFiles(label_paths, columns or {}, None if images is None else Path(images))
+    names = str(predictions), files.names
     label_rows = read_predicted_labels(predictions)
     if label_rows is not None:
         if threshold is not None:
             raise ConfigError(
                 f"--threshold: {predictions} holds predicted labels, not probabilities"
             )
-        labelled = read_labels(labels, [label_rows[0].task], task_names)
+        named = [row.image for row in label_rows]
+        labelled = read_labels(files, [label_rows[0].task], task_names, named)
         label_rows = _choose_rows(label_rows, labelled, names, questions, task_names)
         return [_evaluate_labels(label_rows, labelled, names)]
     predicted = read_predictions(predictions)
     if threshold is None:
         _check_even_odds(predicted, predictions)
     wanted = _wanted_tasks(predicted[0].task_name, task_names, predictions)
-    labelled = read_labels(labels, list({row.task: None for row in predicted}), wanted)
+    tasks = list({row.task: None for row in predicted})
+    labelled = read_labels(files, tasks, wanted, [row.image for row in predicted])
     name = predicted[0].task_name or name or predictions.stem
     labelled = {key: _named(row, name) for key, row in labelled.items()}
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)
@@ -159,7 +201,9 @@ def evaluate_file(
     for part in join_rows([predicted]):
         truth = all_labels_of(part.task, part.images, labelled, names)
         probabilities = part.probabilities[0]
-        evaluations.append(evaluate_task(truth.task, probabilities, truth.marks, threshold))
+        evaluations.append(
+            evaluate_task(truth.task, probabilities, truth.marks, threshold, resamples)
+        )
     return evaluations
 
 
@@ -193,18 +237,29 @@ def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
 
 
 def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
-    """Mean scores at the top level, and the scores and number of rows of each task."""
-    scored = [evaluation.scores for evaluation in evaluations if evaluation.scores]
-    overall = overall_scores(scored) if scored else {}
+    """Mean scores at the top level, and the scores and number of rows of each task.
+
+    ``intervals`` has the ends of the 95 % confidence interval of each score.
+    """
+    scored = [evaluation for evaluation in evaluations if evaluation.scores]
+    overall = overall_scores([each.scores for each in scored]) if scored else {}
     tasks = {
         e.name: {
             "n": e.rows,
             **e.scores,
+            **_intervals_as_json(e.intervals),
             **({"answers": e.figures._asdict()} if e.figures else {}),
         }
         for e in evaluations
     }
-    return {**overall, "n": sum(e.rows for e in evaluations), "tasks": tasks}
+    means = mean_intervals([e.resampled for e in scored])
+    total = sum(e.rows for e in evaluations)
+    return {**overall, **_intervals_as_json(means), "n": total, "tasks": tasks}
+
+
+def _intervals_as_json(intervals: Mapping[str, Interval]) -> dict[str, object]:
+    ends = {key: list(ends) for key, ends in intervals.items()}
+    return {"intervals": ends} if ends else {}
 
 
 def _evaluation(
@@ -236,8 +291,8 @@ def _choose_rows(
         raise DataError(f"{names[0]}: no rows of {', '.join(task.name for task in tasks)}")
     if questions is not None:
         truth = _rows_in_questions(truth, questions, file_format)
-    _check_same_tasks(predicted, truth, file_format, names)
     truth = _of_predicted_splits(truth, predicted, file_format)
+    _check_same_tasks(predicted, truth, file_format, names)
     match_rows([row.key for row in predicted], [row.key(file_format) for row in truth], names)
     return predicted
 
@@ -292,9 +347,9 @@ def _check_same_tasks(
 def _of_predicted_splits(
     truth: Sequence[LabelledRow], predicted: Sequence[FileRow], file_format: Format
 ) -> list[LabelledRow]:
-    """All rows of label files, and of prepared folders the parts that have predicted rows.
+    """All rows of labels without splits, and of others the parts that have predicted rows.
 
-    A part is the images of classes of one split, or its images of a held-out background.
+    A part is the images of a task's classes of one split, or its images of a held-out background.
     """
     keys = {row.key for row in predicted}
     parts = {_part(row) for row in truth if row.key(file_format) in keys}

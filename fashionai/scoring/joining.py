@@ -18,13 +18,14 @@ class JoinedTask(NamedTuple):
     """The rows of one task in M prediction files, joined by image.
 
     ``positions`` are the positions of the N rows in the first file. ``probabilities`` are
-    ``(M, N, C)``.
+    ``(M, N, C)``. ``task_name`` is the name that a table has in its column ``task``, if any.
     """
 
     task: Task
     positions: list[int]
     images: list[str]
     probabilities: np.ndarray
+    task_name: str = ""
 
 
 def join_files(paths: Sequence[Path]) -> list[JoinedTask]:
@@ -57,6 +58,7 @@ def join_rows(files: Sequence[Sequence[PredictedRow]]) -> list[JoinedTask]:
             chosen,
             [files[0][position].image for position in chosen],
             np.array([[rows[position].probabilities for position in chosen] for rows in files]),
+            files[0][chosen[0]].task_name,
         )
         for chosen in positions.values()
     ]

@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
+from fashionai.datasets.label_folders import holds_class_folders, read_label_folders
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.folders import MANIFEST, read_split
 from fashionai.datasets.readers.label_list import read_label_list
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import LabelRow
-from fashionai.errors import DataError
+from fashionai.errors import ConfigError, DataError
 from fashionai.families import full_names
+from fashionai.files.names import composed
 from fashionai.metrics import NO, YES
+from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.formats import TABLE, Format, RowKey, format_of, row_key
-from fashionai.scoring.joining import check_same_classes, raise_for_rows
+from fashionai.scoring.image_names import ImageNames
+from fashionai.scoring.joining import JoinedTask, check_same_classes, raise_for_rows
 from fashionai.tasks import Task
+
+
+class LabelFiles(NamedTuple):
+    """Label files as a user gives them.
+
+    ``paths`` are label files, answer files, CSV files of paths and classes, class folders and
+    prepared folders. ``columns`` are names or numbers of a CSV file's columns by role, and
+    ``images`` is the folder that its paths are relative to, by default its own.
+    """
+
+    paths: Sequence[Path]
+    columns: Mapping[str, Optional[str]] = {}
+    images: Optional[Path] = None
+
+    @property
+    def names(self) -> str:
+        """The paths, for messages."""
+        return ", ".join(map(str, self.paths))
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options that were given and that only a CSV file has, by their names."""
+        given = {f"--{role}-column": column for role, column in self.columns.items()}
+        given["--images"] = None if self.images is None else str(self.images)
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class LabelledRow(NamedTuple):
     """The true marks ``(C,) int8`` of one image for one task, see fashionai.metrics.
 
     Images of a held-out background have no YES. ``image`` is the image's name in label files.
-    ``split`` is empty for labels of a file. ``where`` is the line of that file, or the
-    prepared folder.
+    ``split`` is empty for labels that have none. ``where`` is the line of a file, or the folder.
+    ``file`` is the image itself, where the labels say where it is.
     """
 
     image: str
@@ -34,6 +63,7 @@ class LabelledRow(NamedTuple):
     marks: np.ndarray
     split: str
     where: str
+    file: Optional[ImageFile] = None
 
     @property
     def is_background(self) -> bool:
@@ -54,29 +84,51 @@ def task_in(file_format: Format, task: Task) -> Task:
 
 
 def read_labels(
-    paths: Sequence[Path], tasks: Sequence[Task] = (), task_names: Sequence[str] = ()
+    files: LabelFiles,
+    tasks: Sequence[Task] = (),
+    task_names: Sequence[str] = (),
+    images: Collection[str] = (),
 ) -> dict[RowKey, LabelledRow]:
     """All labelled rows of label files and prepared folders, by the key of their prediction.
 
     A path is a label file of the tasks' family, a prepared task folder or its manifest.csv, or
-    a folder of prepared task folders. For predictions of one task it may also be a CSV of
-    paths and labels, where the family's prediction file holds one task. With ``tasks``, rows
-    that their prediction file cannot have are left out. With ``task_names``, rows of other tasks
-    are left out, if there are any rows of the named tasks.
+    a folder of prepared task folders. For predictions of one task it may also be a CSV file that
+    prepare accepts, or class folders, where the family's prediction file holds one task. With
+    ``tasks``, rows that their prediction file cannot have are left out. With ``task_names``, rows
+    of other tasks are left out, if there are any rows of the named tasks. ``images`` are the names
+    of the predicted images: a path that leads to one of them gets its name.
 
     Raises DataError for bad labels, for prepared folders that were edited, and for a row with
-    two different labels.
+    two different labels; ConfigError for options that only a CSV file has.
     """
-    rows = [row for path in paths for row in _read(path, tasks)]
+    predicted = {composed(image) for image in images}
+    rows = [row for path in files.paths for row in _read(path, tasks, files, predicted)]
     named = full_names(task_names)
     rows = [row for row in rows if row.task.name in named] or rows
-    file_format = format_of(tasks[0]) if tasks else None
+    if not tasks:
+        return distinct_rows(rows, lambda row: row.key(format_of(row.task)))
+    file_format = format_of(tasks[0])
+    fitting = _in_file_of(tasks, file_format, rows)
+    return distinct_rows(fitting, lambda row: row.key(file_format))
+
+
+def distinct_rows(
+    rows: Iterable[LabelledRow], key: Callable[[LabelledRow], RowKey]
+) -> dict[RowKey, LabelledRow]:
+    """The rows by their key; DataError for two of the same key with different labels."""
     labels: dict[RowKey, LabelledRow] = {}
-    for row in _in_file_of(tasks, file_format, rows) if file_format else rows:
-        first = labels.setdefault(row.key(file_format or format_of(row.task)), row)
+    for row in rows:
+        first = labels.setdefault(key(row), row)
         if first is not row and not np.array_equal(first.marks, row.marks):
             _raise_for_two_labels(first, row)
     return labels
+
+
+def labels_of_joined(files: LabelFiles, joined: Sequence[JoinedTask]) -> dict[RowKey, LabelledRow]:
+    """The labelled rows for prediction files that were joined; see read_labels."""
+    named = [part.task_name for part in joined if part.task_name]
+    images = [image for part in joined for image in part.images]
+    return read_labels(files, [part.task for part in joined], named, images)
 
 
 def _raise_for_two_labels(first: LabelledRow, second: LabelledRow) -> None:
@@ -142,19 +194,23 @@ def _in_file_of(
     return fitting if file_format.holds_tasks else same or fitting
 
 
-def _read(path: Path, tasks: Sequence[Task]) -> Iterator[LabelledRow]:
+def _read(
+    path: Path, tasks: Sequence[Task], files: LabelFiles, predicted: Collection[str]
+) -> Iterator[LabelledRow]:
     if path.name == MANIFEST:
         path = path.parent
-    if path.is_file() and len(tasks) == 1 and not format_of(tasks[0]).holds_tasks:
-        yield from _read_list(path, tasks[0])
+    holds_one_task = len(tasks) == 1 and not format_of(tasks[0]).holds_tasks
+    if path.is_file() and holds_one_task:
+        yield from read_listed(path, tasks[0], files, predicted)
         return
+    check_options(path, files)
     if not path.is_dir():
         for row in _label_file_reader(tasks)(path):
             yield LabelledRow(row.image, row.task, row.marks, "", row.where)
-        return
-    inner = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
-    for folder in inner or [path]:
-        yield from _read_folder(folder)
+    elif holds_one_task and holds_class_folders(path) and not is_parent_of_prepared(path):
+        yield from read_class_folders(path, tasks[0])
+    else:
+        yield from read_prepared(path)
 
 
 def _label_file_reader(tasks: Sequence[Task]) -> Callable[[Path], Iterator[LabelRow]]:
@@ -163,14 +219,59 @@ def _label_file_reader(tasks: Sequence[Task]) -> Callable[[Path], Iterator[Label
     return next(read for read in found if read is not None)
 
 
-def _read_list(path: Path, task: Task) -> Iterator[LabelledRow]:
-    """Rows of a CSV of paths and labels of the predicted task."""
-    names = [name for reader in readers() for name in reader.label_columns]
-    for listed in read_label_list(path, task.labels, names):
-        # A held-out background is not a class: its rows have no YES.
-        marks = np.full(len(task.labels), NO, dtype=np.int8)
-        marks[listed.label_index] = YES
-        yield LabelledRow(listed.path, task, marks[: len(task.classes)], "", listed.where)
+def check_options(path: Path, files: LabelFiles, allowed: str = "") -> None:
+    """ConfigError for a given option, other than ``allowed``, that this path cannot use."""
+    for option in files.options:
+        if option != allowed:
+            kind = "is a folder" if path.is_dir() else "names a task in each row"
+            raise ConfigError(
+                f"{option}: goes with a CSV file of paths and classes, but {path} {kind}"
+            )
+
+
+def is_parent_of_prepared(path: Path) -> bool:
+    """Whether a folder holds prepared folders."""
+    return any(path.glob(f"*/{MANIFEST}"))
+
+
+def read_prepared(path: Path) -> Iterator[LabelledRow]:
+    """The rows of a prepared folder, or of all prepared folders below a folder."""
+    inner = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    for folder in inner or [path]:
+        yield from _read_folder(folder)
+
+
+def read_listed(
+    path: Path, task: Task, files: LabelFiles, predicted: Collection[str] = ()
+) -> Iterator[LabelledRow]:
+    """The rows of a CSV file of paths and labels of this task.
+
+    A path that leads to an image of ``predicted`` gets that name: it may lack its suffix or be
+    absolute. Without ``predicted``, all images have to exist, else DataError.
+    """
+    known = ImageNames(path, task, files.images, predicted)
+    columns = [name for reader in readers() for name in reader.label_columns]
+    for listed in read_label_list(
+        path, task.labels, columns, columns=files.columns, exists=known.exists
+    ):
+        image, file = known.find(listed.path, listed.where)
+        marks = _marks(task, listed.label_index)
+        yield LabelledRow(image, task, marks, listed.split or "", listed.where, file)
+
+
+def _marks(task: Task, label_index: int) -> np.ndarray:
+    """The marks ``(C,) int8`` of a label; a held-out background is no class and has no YES."""
+    marks = np.full(len(task.labels), NO, dtype=np.int8)
+    marks[label_index] = YES
+    return marks[: len(task.classes)]
+
+
+def read_class_folders(path: Path, task: Task) -> Iterator[LabelledRow]:
+    """The images in class folders, or in folders train, val and test of class folders."""
+    for each in read_label_folders(path, task.labels):
+        marks = _marks(task, each.label_index)
+        file = path / each.path
+        yield LabelledRow(each.path, task, marks, each.split or "", each.where, file)
 
 
 def _read_folder(folder: Path) -> Iterator[LabelledRow]:
@@ -178,6 +279,7 @@ def _read_folder(folder: Path) -> Iterator[LabelledRow]:
     # For a folder without splits, reading the first split raises the error.
     for split in present or SPLITS[:1]:
         prepared = read_split(folder, split, background=True)
-        for source, marks in zip(prepared.sources, prepared.marks):
+        placed = zip(prepared.sources, prepared.marks, prepared.paths)
+        for source, marks, file in placed:
             image = reader_of(prepared.task).image_name(source)
-            yield LabelledRow(image, prepared.task, marks, split, f"{folder} ({split})")
+            yield LabelledRow(image, prepared.task, marks, split, f"{folder} ({split})", file)

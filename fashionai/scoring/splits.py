@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -15,6 +16,7 @@ from fashionai.predictions.formats import as_written
 from fashionai.predictions.in_parts import compute_parts, describe, gather
 from fashionai.predictions.parts import open_parts, parts_folder
 from fashionai.predictions.predict import Request, predict
+from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task, true_labels
 from fashionai.scoring.thresholds import choose_threshold
@@ -25,24 +27,29 @@ def evaluate_run(
     split: str,
     contexts: list[Any],
     threshold: Optional[float] = None,
+    resamples: int = 0,
+    progress: ProgressBar = no_bar,
     **options: Any,
 ) -> list[TaskEvaluation]:
     """Score a run on a split of its prepared folders, task by task.
 
-    ``options`` are those of predict_together. Images of a held-out background are included only
-    when there is a threshold, see evaluate_task. Logs a warning when the folders have changed since
-    the run was trained.
+    ``resamples`` is as for evaluate_task, and ``options`` are those of predict_together. Images of
+    a held-out background are included only when there is a threshold, see evaluate_task. Logs a
+    warning when the folders have changed since the run was trained.
     """
     if threshold is not None:
         for task in run.tasks:
             check_threshold(task)
     samples = read_samples(run.config, split, background=threshold is not None)
     warn_of_changed_data(run)
-    predicted = predict_together(samples, split, run, contexts, **options)
-    return evaluate_samples(samples, predicted, threshold)
+    with progress(f"{run}: {split}", len(samples.paths)) as advance:
+        predicted = predict_together(samples, split, run, contexts, progress=advance, **options)
+    return evaluate_samples(samples, predicted, threshold, resamples)
 
 
-def threshold_of_run(run: Run, contexts: list[Any], **options: Any) -> float:
+def threshold_of_run(
+    run: Run, contexts: list[Any], progress: ProgressBar = no_bar, **options: Any
+) -> float:
     """The threshold with the best accuracy on the run's validation split.
 
     ``options`` are those of predict_together. Raises ConfigError for a run of several tasks and
@@ -54,7 +61,10 @@ def threshold_of_run(run: Run, contexts: list[Any], **options: Any) -> float:
         raise ConfigError(f"--threshold auto: {run} learnt {names}, expected one task")
     check_threshold(tasks[0])
     samples = read_samples(run.config, "val", background=True)
-    (probabilities,) = predict_together(samples, "val", run, contexts, **options)
+    with progress(f"{run}: val", len(samples.paths)) as advance:
+        (probabilities,) = predict_together(
+            samples, "val", run, contexts, progress=advance, **options
+        )
     return choose_threshold(
         tasks[0], as_written(probabilities), true_labels(tasks[0], samples.marks)
     )
@@ -68,26 +78,33 @@ def predict_samples(
 
 
 def predict_together(
-    samples: Samples,
-    split: str,
-    run: Run,
+    samples: Samples, split: str, run: Run, contexts: list[Any], **options: Any
+) -> list[np.ndarray]:
+    """As predict_samples, by the processes of a place; see predict_requests."""
+    requests = _requests(samples, run)
+    rows = [samples.of_task(head) for head in range(len(requests))]
+    names = [[samples.sources[row] for row in own] for own in rows]
+    return predict_requests(requests, names, run.path / split, contexts, **options)
+
+
+def predict_requests(
+    requests: Sequence[Request],
+    names: Sequence[Sequence[str]],
+    place_of_parts: Path,
     contexts: list[Any],
     place: Place = ALONE,
     **options: Any,
 ) -> list[np.ndarray]:
-    """As predict_samples, by the processes of ``place``: each computes a share and has all rows.
+    """The probabilities of each request, by the processes of ``place``: each has all rows.
 
-    They exchange their shares in a hidden folder in the run.
+    Each computes a share. They exchange their shares in a hidden folder beside ``place_of_parts``.
+    ``names`` are those of each request's rows.
     """
     if place.count == 1:
-        return predict_samples(samples, run, contexts, **options)
-    requests = _requests(samples, run)
-    rows = [samples.of_task(head) for head in range(len(requests))]
-    names = [[samples.sources[row] for row in own] for own in rows]
+        return predict(requests, contexts, **options)
     settings = {key: options[key] for key in ("crops", "batch_size", "engine")}
     description = describe(requests, names, **settings)
-    folder = parts_folder(run.path / split)
-    with open_parts(folder, description, place, discard=True) as parts:
+    with open_parts(parts_folder(place_of_parts), description, place, discard=True) as parts:
         return gather(compute_parts(requests, contexts, parts, **options), parts)
 
 
@@ -99,10 +116,13 @@ def _requests(samples: Samples, run: Run) -> list[Request]:
 
 
 def evaluate_samples(
-    samples: Samples, predicted: Sequence[np.ndarray], threshold: Optional[float] = None
+    samples: Samples,
+    predicted: Sequence[np.ndarray],
+    threshold: Optional[float] = None,
+    resamples: int = 0,
 ) -> list[TaskEvaluation]:
     """Score the result of predict_samples exactly as its prediction file would be scored."""
     return [
-        evaluate_task(task, as_written(probabilities), samples.marks_of(head), threshold)
+        evaluate_task(task, as_written(probabilities), samples.marks_of(head), threshold, resamples)
         for head, (task, probabilities) in enumerate(zip(samples.tasks, predicted))
     ]

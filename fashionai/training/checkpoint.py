@@ -18,11 +18,11 @@ from typing import Any, Optional
 
 import numpy as np
 
-from fashionai.errors import RunError, shown
+from fashionai.errors import RunError, counted, shown
 from fashionai.files import atomic_path
 from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
 from fashionai.files.json_files import parse_json
-from fashionai.training.learner import BATCH_SIZE, Learner
+from fashionai.training.learner import BATCH_SIZE, THREADS, Learner
 
 log = logging.getLogger(__name__)
 
@@ -161,13 +161,23 @@ def read_batch_size(path: Path) -> Optional[int]:
 
     A damaged file is reported when the whole state is loaded.
     """
+    return _read_number(path, BATCH_SIZE)
+
+
+def read_threads(path: Path) -> Optional[int]:
+    """The number of threads that a run was begun with on the CPU; None if it is not saved."""
+    return _read_number(path, THREADS)
+
+
+def _read_number(path: Path, name: str) -> Optional[int]:
+    """A positive number of the saved resume key; None without one."""
     try:
         with ArrayArchive(path) as archive:
             saved = Progress.from_json(archive.read_text(PROGRESS)).resume_key
-        size = int(saved[BATCH_SIZE]) if BATCH_SIZE in saved else 0
+        number = int(saved[name]) if name in saved else 0
     except (OSError, TypeError, ValueError):
         return None
-    return size if size > 0 else None
+    return number if number > 0 else None
 
 
 def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) -> None:
@@ -175,6 +185,12 @@ def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) 
         raise RunError(
             f"{path.parent}: was begun on {saved.get('devices')}, resumed on {current['devices']}",
             "Give the same --device and --gpus",
+        )
+    before, now = saved.get(THREADS), current.get(THREADS)
+    if before is not None and now is not None and before != now:
+        log.info(
+            "begun with %s, goes on with %s: the last digits of its results may differ",
+            *(counted(int(each), "thread") for each in (before, now)),
         )
     if saved.get("data") != current["data"]:
         raise RunError(
@@ -192,7 +208,8 @@ def _can_go_on(saved: dict[str, str], current: dict[str, str]) -> bool:
         return False
     batch = int(saved[BATCH_SIZE])
     log.info(
-        "begun by %s processes, goes on with %s: each computes %d of the %d images of a batch",
-        *(before[0], now[0], batch // int(now[0]), batch),
+        "the run was begun by %s and is resumed by %s: each computes %d of the %s of a batch",
+        *(counted(int(before[0]), "process"), now[0]),
+        *(batch // int(now[0]), counted(batch, "image")),
     )
     return True

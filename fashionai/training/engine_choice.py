@@ -10,7 +10,8 @@ from typing import Any
 from fashionai.config import Config
 from fashionai.errors import ConfigError
 from fashionai.frameworks.devices import AUTO, GLUON, TORCH, framework_of_devices
-from fashionai.frameworks.torch import can_compile, has_torch
+from fashionai.frameworks.driver import compute_capabilities
+from fashionai.frameworks.torch import INSTALL_HINT, can_compile, has_torch
 from fashionai.runtime import compute_threads
 
 log = logging.getLogger(__name__)
@@ -44,16 +45,32 @@ def _needs_torch(config: Config) -> str:
 
 def check_engine(config: Config, contexts: Sequence[Any]) -> None:
     """Raise ConfigError for settings that the framework or the devices cannot compute."""
-    precision, setting = config.precision, _needs_torch(config)
+    check_framework(config)
+    if config.precision in GPUS_ONLY and contexts[0].device_type != "gpu":
+        raise ConfigError(
+            f"precision: {config.precision} needs a GPU, found {contexts[0]}",
+            "Give precision=float32, or a GPU with --device gpu",
+        )
+
+
+def check_framework(config: Config) -> None:
+    """Raise ConfigError for settings that the framework has on no device."""
+    setting = _needs_torch(config)
     if setting and config.engine == GLUON:
         raise ConfigError(
             f"engine: gluon (MXNet) does not have {setting}", f"Give engine=torch, or not {setting}"
         )
-    if precision in GPUS_ONLY and contexts[0].device_type != "gpu":
-        raise ConfigError(
-            f"precision: {precision} needs a GPU, found {contexts[0]}",
-            "Give precision=float32, or a GPU with --device gpu",
-        )
+
+
+def machine_notes(config: Config) -> list[str]:
+    """Why train would refuse a configuration on this machine, although others can compute it."""
+    notes = []
+    if wanted_engine(config) == TORCH and not has_torch():
+        setting = _needs_torch(config) or "engine=torch"
+        notes.append(f"{setting} needs PyTorch, which is not installed. {INSTALL_HINT}")
+    if config.precision in GPUS_ONLY and not compute_capabilities():
+        notes.append(f"precision={config.precision} needs a GPU, and this machine has none")
+    return notes
 
 
 def resolve_engine(
@@ -70,20 +87,28 @@ def resolve_engine(
     """
     if framework_of_devices(contexts) == TORCH or wanted_engine(config) == TORCH:
         return config.changed({"engine": TORCH})
-    # Images of 224 pixels that take as long.
-    equivalent = shown * (config.data.crop / SIDE) ** 2
-    if (
-        resuming
-        or contexts[0].device_type != "cpu"
-        or config.trainable != "all"
-        or config.precision != "float32"
-        or not FASTER_COMPILED.search(config.model.name)
-        or equivalent < FEWEST_IMAGES_PER_THREAD * compute_threads()
-        or not (has_torch() and can_compile())
-    ):
+    if resuming or contexts[0].device_type != "cpu" or not would_compile(config, shown):
         return config.changed({"engine": GLUON})
     log.info(
         "engine torch: torch.compile trains %s faster than MXNet; engine=gluon keeps MXNet",
         config.model.name,
     )
     return config.changed({"engine": TORCH, "compile": True})
+
+
+def would_compile(config: Config, shown: int) -> bool:
+    """Whether a new training of engine ``auto`` on the CPU is faster with torch.compile.
+
+    ``shown`` is the number of images of all its steps.
+    """
+    # Images of 224 pixels that take as long.
+    equivalent = shown * (config.data.crop / SIDE) ** 2
+    return (
+        config.engine == AUTO
+        and config.trainable == "all"
+        and config.precision == "float32"
+        and FASTER_COMPILED.search(config.model.name) is not None
+        and equivalent >= FEWEST_IMAGES_PER_THREAD * compute_threads()
+        and has_torch()
+        and can_compile()
+    )

@@ -2,22 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import pkgutil
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from fashionai.config import Config
+from fashionai.errors import counted
+from fashionai.models.catalogue import Network, find_network, relative_cost
+from fashionai.training.batches.features import training_views
 
 # A training step costs about three forward passes: forward, and backward for inputs and weights.
 FORWARD_SHARE = 1 / 3
-LONG_RUN_HOURS = 2
+# On kept features, the seconds per image and epoch; most of them write the run's files.
+SECONDS_ON_FEATURES = 1 / 2_000
+# Shorter trainings on the CPU get no hints.
+LONG_SECONDS = 120
+# A setting is named if it takes less than this share of the time.
+CLEARLY_LESS = 0.7
+# The most networks that are named.
+MOST_NETWORKS = 2
+SMALL_INPUT = {"data.resize_short": 144, "data.crop": 128}
 
-# Lighter settings for machines without a GPU, and how many times as fast as ResNet-50 v2 at 224
-# pixels they train (measured on 2 cores).
-LIGHTER_SETTINGS = (
-    ("model.name=resnet18_v2", 2.6),
-    ("model.name=mobilenet0.5 data.resize_short=144 data.crop=128", 44.0),
-)
-DEFAULT_NETWORK = ("resnet50_v2", 224)
+
+class Speed(NamedTuple):
+    """Seconds per image of a training step of all layers, and of a forward pass."""
+
+    step: float
+    forward: float
+
+    def at_crop(self, ratio: float) -> Speed:
+        """The speed for crops whose side is ``ratio`` times as long."""
+        return Speed(self.step * ratio**2, self.forward * ratio**2)
+
+
+def training_seconds(
+    config: Config, speed: Speed, train_images: int, val_images: int, epochs: int
+) -> float:
+    """The estimated seconds of so many epochs, and of the features that are computed once."""
+    if not keeps_features(config):
+        return epochs * (train_images * speed.step + val_images * speed.forward)
+    views = min(len(training_views(config)), epochs)
+    once = (views * train_images + val_images) * speed.forward
+    return once + epochs * (train_images + val_images) * SECONDS_ON_FEATURES
+
+
+def keeps_features(config: Config) -> bool:
+    """Whether frozen layers are computed once, unless the network prevents it."""
+    return config.trainable == "head" and not (config.loss.mixup or config.loss.cutmix)
+
+
+# A small data set to fine-tune on, for the mark in the list of networks.
+EXAMPLE_IMAGES, EXAMPLE_EPOCHS = 1000, 10
+# Multiply-accumulates of the forward pass of the images that 2 cores train on per second.
+# ResNet-50 v2 does 13.5 images/s of 4.09e9; half of that is assumed, because networks of many
+# small layers do fewer. MobileNetV2, with depthwise convolutions, does 18.5 images/s of 0.314e9.
+OPERATIONS_PER_SECOND = 0.5 * 13.5 * 4.09e9
+DEPTHWISE_OPERATIONS_PER_SECOND = 18.5 * 0.314e9
+# The beginnings of the names of networks with depthwise convolutions.
+DEPTHWISE = ("convnext", "efficientnet", "mobilenet", "shufflenet", "xception")
 
 
 def estimate_lines(
@@ -31,29 +73,64 @@ def estimate_lines(
 ) -> list[str]:
     """Lines for the terminal: the estimated time of the remaining epochs, and the memory in use.
 
-    ``memory`` is in GB. For a long run on the CPU they also suggest lighter settings.
+    ``memory`` is in GB. On the CPU they also name settings that take less time.
     """
     epochs = config.epochs - epochs_done
     seconds = epochs * seconds_per_image * (train_images + FORWARD_SHARE * val_images)
     devices = ", ".join(str(context) for context in contexts)
-    count = f"{epochs} epoch{'s' if epochs > 1 else ''}"
     line = (
-        f"about {duration(seconds)} for {count}: {1 / seconds_per_image:.1f} images/s "
-        f"on {devices}, {memory:.1f} GB of memory"
+        f"about {duration(seconds)} for {counted(epochs, 'epoch')}: "
+        f"{1 / seconds_per_image:.1f} images/s on {devices}, {memory:.1f} GB of memory"
     )
-    if contexts[0].device_type == "cpu" and seconds > LONG_RUN_HOURS * 3600:
-        return [line, *_lighter_settings(config, seconds)]
-    return [line]
+    if contexts[0].device_type != "cpu" or seconds < LONG_SECONDS or keeps_features(config):
+        return [line]
+    speed = Speed(seconds_per_image, seconds_per_image * FORWARD_SHARE)
+    lighter = [
+        (setting, duration(less))
+        for setting, less in _lighter_settings(config, speed, train_images, val_images)
+        if less < CLEARLY_LESS * seconds
+    ]
+    lines = [f"  {setting:<48} about {time}" for setting, time in lighter]
+    return [line, *(["Less time, from the beginning, with:"] if lines else []), *lines]
 
 
-def _lighter_settings(config: Config, seconds: float) -> list[str]:
-    if (config.model.name, config.data.crop) != DEFAULT_NETWORK:
-        return ["Fewer epochs, a smaller data.crop or a lighter model.name would be faster."]
-    lines = ["Fewer epochs or one of these settings would be faster:"]
-    for settings, speed_up in LIGHTER_SETTINGS:
-        lines.append(f"  {settings}")
-        lines.append(f"    (about {duration(seconds / speed_up)})")
-    return lines
+def trains_in_an_hour(name: str, operations: float) -> bool:
+    """Whether 2 cores fine-tune a network on the example in about an hour.
+
+    ``operations`` are the multiply-accumulates of its forward pass for one image.
+    """
+    per_second = OPERATIONS_PER_SECOND
+    if name.startswith(DEPTHWISE):
+        per_second = DEPTHWISE_OPERATIONS_PER_SECOND
+    return EXAMPLE_IMAGES * EXAMPLE_EPOCHS * operations / per_second <= 3600
+
+
+def _lighter_settings(
+    config: Config, speed: Speed, train_images: int, val_images: int
+) -> Iterator[tuple[str, float]]:
+    """Settings that may take less time, and the estimated seconds of a whole training with each."""
+    images = train_images, val_images, config.epochs
+    on_features = config.changed({"trainable": "head"})
+    if keeps_features(on_features):
+        yield "trainable=head", training_seconds(on_features, speed, *images)
+    whole, cost = training_seconds(config, speed, *images), relative_cost(config.model.name)
+    for network in lighter_networks(config.model.name)[:MOST_NETWORKS]:
+        yield f"model.name={network.name}", whole * relative_cost(network.name) / cost
+    if config.data.crop > SMALL_INPUT["data.crop"]:
+        setting = " ".join(f"{key}={value}" for key, value in SMALL_INPUT.items())
+        yield setting, whole * (SMALL_INPUT["data.crop"] / config.data.crop) ** 2
+
+
+def lighter_networks(model: str) -> list[Network]:
+    """The networks that cost clearly less than a network and whose weights can be had.
+
+    The most accurate ones come first.
+    """
+    # By its name, because the publishers' tables are MXNet's, which this module does not import.
+    obtainable = pkgutil.resolve_name("fashionai.weights.availability:known_networks")
+    limit = CLEARLY_LESS * relative_cost(model)
+    found: list[Network] = [each for each in obtainable() if relative_cost(each.name) < limit]
+    return [network for network in found if network != find_network(model)]
 
 
 def duration(seconds: float) -> str:

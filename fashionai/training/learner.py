@@ -23,6 +23,7 @@ from fashionai.files.array_lists import write_array_list
 from fashionai.metrics import overall_scores, task_scores
 from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
 from fashionai.pipeline.mixing import Mixing, draw_mixing
+from fashionai.runtime import compute_threads
 from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.batches.inputs import Inputs
@@ -32,6 +33,8 @@ from fashionai.training.batches.targets import mix_targets, soft_targets
 
 # The key of the batch size of all processes in Progress.resume_key; PyTorch's runs have it.
 BATCH_SIZE = "batch"
+# The key of the number of threads that compute on the CPU.
+THREADS = "threads"
 
 
 class DevicePart(NamedTuple):
@@ -159,9 +162,11 @@ class Learner(abc.ABC):
         )
 
     def resume_key(self) -> dict[str, str]:
-        """The devices that a training can be resumed on, see Progress."""
-        count = len(self.contexts) * self.share.count
-        return {"devices": f"{count} {self.contexts[0].device_type}"}
+        """The devices that a training can be resumed on, and its threads, see Progress."""
+        count, device = len(self.contexts) * self.share.count, self.contexts[0].device_type
+        on_cpu = device == "cpu" and self.share.count == 1
+        threads = {THREADS: str(compute_threads())} if on_cpu else {}
+        return {"devices": f"{count} {device}", **threads}
 
     @property
     def writes(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fashionai.errors import TrainingError
+from fashionai.errors import TrainingError, counted
 
 # As in MXNet's automatic mixed precision.
 INITIAL_SCALE, MIN_SCALE, MAX_SCALE = 2.0**16, 1.0, 2.0**24
@@ -56,5 +56,5 @@ class LossScale:
         value, finite_steps, skipped = state.tolist()
         counts = all(0 <= count <= MOST_STEPS for count in (finite_steps, skipped))
         if not (MIN_SCALE <= value <= MAX_SCALE and counts):
-            raise ValueError(f"a loss scale of {value} after {finite_steps} steps")
+            raise ValueError(f"a loss scale of {value} after {counted(finite_steps, 'step')}")
         self.value, self.finite_steps, self.skipped = value, int(finite_steps), int(skipped)

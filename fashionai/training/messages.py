@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from fashionai.config import LAST, Config, reported_score
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import counted
 from fashionai.metrics import advice_on_validation
 from fashionai.runs import RunFolder
 from fashionai.training.history import (
@@ -22,6 +23,7 @@ from fashionai.training.history import (
     score_name,
     stopped_early,
 )
+from fashionai.weights.licences import licence_lines
 from fashionai.weights.store import StartingWeights
 
 log = logging.getLogger(__name__)
@@ -39,9 +41,10 @@ def log_data(config: Config, train: Samples, val: Samples) -> None:
     """
     for head, task in enumerate(val.tasks):
         log.info(
-            "%s: %d classes, %s training and %s validation images",
-            *(task.name, len(task.classes)),
-            *(f"{len(samples.of_task(head)):,}" for samples in (train, val)),
+            "%s: %s, %s, %s",
+            *(task.name, counted(len(task.classes), "class")),
+            counted(len(train.of_task(head)), "training image"),
+            counted(len(val.of_task(head)), "validation image"),
         )
     fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
     advice = advice_on_validation(fewest)
@@ -57,11 +60,13 @@ def log_settings(
     ``weights`` are the weights that the training starts from; None when it is resumed.
     """
     fewest, most = math.floor(steps_per_epoch), math.ceil(steps_per_epoch)
-    steps = str(fewest) if fewest == most else f"{fewest} or {most}"
+    steps = counted(most, "step") if fewest == most else f"{fewest:,} or {counted(most, 'step')}"
     network = config.model.name + (" on PyTorch" if config.engine == "torch" else "")
-    log.info("%s, %s steps per epoch -> %s", network, steps, run)
+    log.info("%s, %s per epoch -> %s", network, steps, run)
     if weights is not None and weights.file is not None:
         log.info("pretrained weights: %s", weights.source)
+        for line in licence_lines(weights.licence):
+            log.info("%s", line)
         expected = [list(weights.mean), list(weights.std)]
         if [list(values) for values in config.data.normalization] != expected:
             log.info("data.mean and data.std differ from those that the weights were trained with")

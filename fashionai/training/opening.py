@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.models.catalogue import find_network
+from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.engine_choice import check_engine, resolve_engine
 from fashionai.training.learner import Learner
 from fashionai.weights.store import StartingWeights
@@ -52,7 +54,7 @@ def open_learner(
     ``resuming`` tells that the weights will come from a saved state, so that pretrained ones
     need not be at hand. With ``pixels_only`` no features are kept. ``batch_size`` is that of all
     processes of a training that was begun with another number of them (PyTorch). The returned
-    configuration has the mean and the standard deviation of the weights' input.
+    configuration has the input of the weights: mean, standard deviation and resized short side.
 
     Raises WeightsError for pretrained weights that are missing or do not fit, ConfigError for
     settings that the network or the devices cannot compute, TrainingError for fewer training
@@ -62,6 +64,9 @@ def open_learner(
         shown = config.epochs * len(train.paths)
         config = resolve_engine(config, shown, contexts, resuming)
     check_engine(config, contexts)
+    # Before weights are fetched.
+    find_network(config.model.name)
+    class_weights(config.loss.class_weights, train)
     if config.engine == "gluon":
         opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
         opened: Opened = opener(config, train, contexts, resuming, pixels_only=pixels_only)

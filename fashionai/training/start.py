@@ -48,8 +48,10 @@ def train(
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
     from fashionai.training.engine_choice import wanted_engine
+    from fashionai.training.threads import choose_threads
     from fashionai.training.trainer import Trainer
 
+    choose_threads(config, [folder] if begun is not None else [], device, gpus)
     chosen = choose_devices(wanted_engine(config), device, list(gpus))
     config = config.changed({"engine": chosen.engine})
     if chosen.engine == "torch" and len(chosen.contexts) > 1:

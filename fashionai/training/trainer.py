@@ -18,10 +18,10 @@ from typing import Any, NoReturn, Optional
 import numpy as np
 
 import fashionai
-from fashionai.config import Config, save_config
+from fashionai.config import Config, save_config, shown_keys
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunError, RunStoppedError, TrainingError
-from fashionai.files import content_hash, write_json
+from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.tasks import tasks_to_json
@@ -76,7 +76,7 @@ class Trainer:
 
     Example:
         >>> trainer = fashionai.Trainer(fashionai.load_config("skirt"), fashionai.contexts())
-        >>> metrics = trainer.fit(fashionai.create_run(Path("runs/skirt")))
+        >>> metrics = trainer.fit(fashionai.create_run("runs/skirt"))
     """
 
     run: RunFolder
@@ -92,8 +92,7 @@ class Trainer:
         """Read the samples and build the learner; see the class."""
         check_engine(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
-            saved = resume_from.config.data
-            config = config.with_input(saved.mean, saved.std)
+            config = config.with_input_of(resume_from.config)
         state = None if resume_from is None else resume_from.folder.states_file
         resuming = state is not None and state.is_file()
         self._resumes = resume_from is not None
@@ -153,7 +152,7 @@ class Trainer:
         return {
             "the version of fashionai": fashionai.__version__,
             "the hash of the prepared folder": self.progress.resume_key["data"],
-            "the hash of the configuration": content_hash(own.model_dump_json().encode()),
+            **shown_keys(own),
         }
 
     @contextlib.contextmanager

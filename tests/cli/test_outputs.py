@@ -60,7 +60,7 @@ def test_nothing_is_computed_for_a_place_that_cannot_be_used(
 
     monkeypatch.setattr("fashionai.pipeline.loader.read_image", fail)
     monkeypatch.setattr("fashionai.engines.gluon.build_network", fail)
-    monkeypatch.setattr("fashionai.datasets.starter_config.read_header", fail)
+    monkeypatch.setattr("fashionai.starter.survey.read_header", fail)
     place = tmp_path / "file"
     place.write_text("text")
     words = command.format(place=place, image=images_to_predict(trained)[0])

@@ -63,7 +63,16 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["pets", "train", "val", "rejected", "duplicates"]
     assert lines[4].split() == ["total", "21", "3", "0", "0"]
-    assert lines[-1] == "data/train_valid/pets: 24 files written"
+    assert lines[-2:] == ["data/train_valid/pets: 24 files written", "Next: fashionai init pets"]
+
+
+def test_a_table_beside_its_images(capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder of the table is that of the images, which is told."""
+    write_table(Path("own"), per_class=4)
+    Path("own/labels.csv").rename("own/images/labels.csv")
+    assert prepare("pets", "--csv", "own/images/labels.csv")
+    told = "own/images/labels.csv: paths are relative to its folder; --images names another one\n"
+    assert told in capsys.readouterr().out
 
 
 def rewritten(file: Path, header: str, *columns: list[str]) -> list[list[str]]:

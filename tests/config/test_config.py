@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fashionai.config import (
     Config,
+    DataConfig,
     differing_keys,
     dump_config,
     known_keys,
@@ -23,6 +24,7 @@ from fashionai.config.augmentations import AUGMENTATIONS, Mirror, RandomCrop
 from fashionai.config.schedules import SCHEDULES, CosineSchedule, StepSchedule
 from fashionai.errors import ConfigError
 from fashionai.files.yaml_files import dump_json, dump_yaml, load_yaml, parse_scalar
+from fashionai.weights.store import StartingWeights
 
 
 @pytest.fixture
@@ -92,7 +94,10 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
             "task: skirt\ndata: {augment: [{name: mirror, p: 2}]}",
             "data.augment.0.p: input should be less than or equal to 1, found 2",
         ),
-        ("task: skirt\ndata: {crop: 300}", "data: crop 300 is larger than resize_short 256"),
+        (
+            "task: skirt\ndata: {crop: 300, resize_short: 256}",
+            "data: crop 300 is larger than resize_short 256",
+        ),
         ("task: skirt\ndata: {std: [1, 0, 1]}", "data: std [1.0, 0.0, 1.0] has a channel that"),
         ("task: skirt\noptimizer: {lr: .inf}", "optimizer.lr: input should be a finite number"),
         ("task: skirt\noptimizer: {lr: true}", "optimizer.lr: input should be a valid number"),
@@ -372,3 +377,26 @@ def test_differing_keys_are_dotted_and_show_both_values(load) -> None:
 def test_half_characters_of_a_script_are_refused(tree: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"1 error in the configuration"):
         resolve_config({"task": "skirt", **tree}, "config")
+
+
+@pytest.mark.parametrize(
+    ("data", "fraction", "resized"),
+    [  # crop / fraction, rounded
+        ({"crop": 224}, 0.95, 236),
+        ({"crop": 224}, 0.875, 256),
+        ({"crop": 384}, 1.0, 384),
+        ({"crop": 224, "resize_short": 300}, 0.95, 300),
+        ({"crop": 4096}, 0.875, 4096),
+    ],
+)
+def test_a_resized_short_side_left_open_is_that_of_the_weights(data, fraction, resized) -> None:
+    config = Config(task="skirt", data=DataConfig(**data))
+    resolved = StartingWeights(None, "", crop_fraction=fraction).resolve_input(config)
+    assert resolved.data.resize_short == resolved.data.short_side == resized
+
+
+def test_without_weights_the_short_side_is_that_of_imagenets_networks() -> None:
+    assert DataConfig().short_side == 256
+    assert DataConfig(crop=128).short_side == 146
+    begun = Config(task="skirt", data=DataConfig(crop=128, resize_short=256))
+    assert Config(task="skirt", data=DataConfig(crop=128)).with_input_of(begun) == begun

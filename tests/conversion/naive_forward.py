@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,37 @@ mx = import_mxnet()
 
 
 class State:
-    """Layers by their names in a state dict."""
+    """Layers by their names in a state dict.
 
-    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+    With ``same`` images are padded as TensorFlow does: as many pixels as a convolution whose
+    output has ceil(side / stride) pixels needs, and the odd one at the end.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, np.ndarray], epsilon: float = 1e-5, same: bool = False
+    ) -> None:
         self.tensors = {name: mx.nd.array(value) for name, value in tensors.items()}
+        self.epsilon, self.same = epsilon, same
+
+    def has(self, layer: str) -> bool:
+        return f"{layer}.weight" in self.tensors
 
     def convolve(self, x: Any, layer: str, stride: int = 1, groups: int = 1) -> Any:
         weight = self.tensors[f"{layer}.weight"]
-        size = weight.shape[2]
+        size, side = weight.shape[2], x.shape[2]
+        before = after = size // 2
+        if self.same:
+            padding = max((math.ceil(side / stride) - 1) * stride + size - side, 0)
+            before, after = padding // 2, padding - padding // 2
         return mx.nd.Convolution(
-            x,
+            mx.nd.pad(x, mode="constant", pad_width=(0, 0, 0, 0, before, after, before, after)),
             weight,
-            no_bias=True,
+            bias=self.tensors.get(f"{layer}.bias"),
+            no_bias=f"{layer}.bias" not in self.tensors,
             num_filter=len(weight),
             num_group=groups,
             kernel=(size, size),
             stride=(stride, stride),
-            pad=(size // 2, size // 2),
         )
 
     def normalise(self, x: Any, layer: str) -> Any:
@@ -37,7 +52,7 @@ class State:
             self.tensors[f"{layer}.{name}"].reshape((1, -1, 1, 1))
             for name in ("weight", "bias", "running_mean", "running_var")
         )
-        return gamma * (x - mean) / (variance + 1e-5).sqrt() + beta
+        return gamma * (x - mean) / (variance + self.epsilon).sqrt() + beta
 
     def classify(self, x: Any, layer: str) -> np.ndarray:
         features = x.mean(axis=(2, 3)).asnumpy()
@@ -91,3 +106,45 @@ def mobilenet_v2(tensors: Mapping[str, np.ndarray], images: np.ndarray) -> np.nd
         x = x + y if y.shape == x.shape else y
     x = normalise(state.convolve(x, "features.18.0"), "features.18.1")
     return state.classify(x, "classifier.1")
+
+
+def efficientnet(
+    tensors: Mapping[str, np.ndarray], images: np.ndarray, strides: Sequence[int], tensorflow: bool
+) -> np.ndarray:
+    """timm's EfficientNets; Lite's layers are known by the lack of squeeze-and-excitation.
+
+    ``strides`` are those of the stages. ``tensorflow`` means its padding and epsilon.
+    """
+    state = State(tensors, epsilon=1e-3 if tensorflow else 1e-5, same=tensorflow)
+    is_lite = not any(".se." in name for name in tensors)
+
+    def active(x: Any, layer: str) -> Any:
+        x = state.normalise(x, layer)
+        return mx.nd.clip(x, 0, 6) if is_lite else x / (1 + (-x).exp())
+
+    x = active(state.convolve(mx.nd.array(images), "conv_stem", 2), "bn1")
+    for stage, stage_stride in enumerate(strides):
+        block = 0
+        while any(name.startswith(f"blocks.{stage}.{block}.") for name in tensors):
+            name, y = f"blocks.{stage}.{block}", x
+            stride = 1 if block else stage_stride
+            if state.has(f"{name}.conv"):
+                y = active(state.convolve(y, f"{name}.conv", stride), f"{name}.bn1")
+            elif state.has(f"{name}.conv_exp"):
+                y = active(state.convolve(y, f"{name}.conv_exp", stride), f"{name}.bn1")
+                y = state.normalise(state.convolve(y, f"{name}.conv_pwl"), f"{name}.bn2")
+            else:
+                first = 1
+                if state.has(f"{name}.conv_pwl"):
+                    y, first = active(state.convolve(y, f"{name}.conv_pw"), f"{name}.bn1"), 2
+                y = state.convolve(y, f"{name}.conv_dw", stride, groups=y.shape[1])
+                y = active(y, f"{name}.bn{first}")
+                if not is_lite:
+                    s = state.convolve(y.mean(axis=(2, 3), keepdims=True), f"{name}.se.conv_reduce")
+                    s = state.convolve(s / (1 + (-s).exp()), f"{name}.se.conv_expand")
+                    y = y / (1 + (-s).exp())
+                last = "conv_pwl" if first == 2 else "conv_pw"
+                y = state.normalise(state.convolve(y, f"{name}.{last}"), f"{name}.bn{first + 1}")
+            x, block = x + y if y.shape == x.shape else y, block + 1
+    x = active(state.convolve(x, "conv_head"), "bn2")
+    return state.classify(x, "classifier")

@@ -223,7 +223,7 @@ def test_a_storage_of_another_size(read: Callable) -> None:
 def test_a_zip_bomb(read: Callable) -> None:
     zeros = {"a": tensor(np.zeros(10**6, np.float32))}
     content = zip_file(zeros, compression=zipfile.ZIP_DEFLATED)
-    assert message(read, content).startswith("would unpack to 4000")
+    assert message(read, content).startswith("would unpack to 4,000")
 
 
 def test_a_place_in_the_memo_that_would_fill_the_memory(read: Callable) -> None:

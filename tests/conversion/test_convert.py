@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,19 @@ from fashionai.conversion.convert import convert, to_torch
 from fashionai.conversion.layouts.registry import LAYOUTS, layouts
 from fashionai.conversion.names import expand
 from fashionai.errors import WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.zoo import build_network
 from tests.conversion import naive_forward
-from tests.support.networks import answers, shapes, stock_network, with_parameters
+from tests.support.graphs import measure_statistics
+from tests.support.networks import (
+    answers,
+    parameters_of,
+    shapes,
+    stock_network,
+    with_parameters,
+)
+
+mx = import_mxnet()
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ALL_LAYOUTS = [
@@ -27,9 +40,12 @@ def torch_tensors(model: str, layout, shapes, seed: int = 0) -> dict[str, np.nda
     tensors = {}
     for name, shape in shapes.items():
         layer, _, suffix = name.rpartition(".")
-        if layer not in layout.layers:
+        if name in layout.parameters:
+            source = layout.parameters[name]
+        elif layer in layout.layers:
+            source = f"{layout.layers[layer]}.{SUFFIXES.get(suffix, suffix)}"
+        else:
             continue
-        source = f"{layout.layers[layer]}.{SUFFIXES.get(suffix, suffix)}"
         if suffix in ("gamma", "running_var"):
             values = rng.uniform(0.5, 1.5, shape)
         else:
@@ -52,8 +68,8 @@ def test_patterns() -> None:
 @pytest.mark.parametrize(("model", "layout"), ALL_LAYOUTS)
 def test_every_tensor_is_used_once_and_comes_back(model: str, layout) -> None:
     """No two of Gluon's layers share a tensor, none goes without, and none is left."""
-    names = list(layout.layers.values())
-    assert None not in [*names, *layout.layers]
+    names = [*layout.layers.values(), *layout.parameters.values()]
+    assert None not in [*names, *layout.layers, *layout.parameters]
     assert len(set(names)) == len(names)
     tensors = torch_tensors(model, layout, smaller(model))
     parameters = convert(model, tensors, smaller(model))
@@ -65,14 +81,17 @@ def test_every_tensor_is_used_once_and_comes_back(model: str, layout) -> None:
     assert {value.dtype for value in back.tensors.values()} == {np.dtype(np.float32)}
     np.testing.assert_allclose((back.mean, back.std), (MEAN, STD), rtol=1e-6)
     renamed = {layout.layers[layer]: name for layer, name in first.layers.items()}
+    singles = {layout.parameters[name]: tensor for name, tensor in first.parameters.items()}
+
+    def name_in_first(name: str) -> str:
+        layer, _, suffix = name.rpartition(".")
+        return singles.get(name) or f"{renamed[layer]}.{suffix}"
+
     if model == "mobilenetv2_1.0":
         assert not back.tensors.pop("classifier.1.bias").any()
-    assert back.tensors.keys() == {
-        f"{renamed[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}" for name in tensors
-    }
+    assert back.tensors.keys() == {name_in_first(name) for name in tensors}
     for name, tensor in tensors.items():
-        layer, _, suffix = name.rpartition(".")
-        found = back.tensors[f"{renamed[layer]}.{suffix}"]
+        found = back.tensors[name_in_first(name)]
         # What the offset of a ResNet v2 has passed through is rounded.
         np.testing.assert_allclose(found.reshape(tensor.shape), tensor, rtol=1e-6, atol=1e-5)
 
@@ -91,6 +110,51 @@ def test_outputs_of_networks_with_extra_layers(model: str) -> None:
     found = answers(with_parameters(model, convert(model, tensors, shapes(model))), images)
     assert np.abs(expected[0] - expected[1]).max() > 0.05 * np.abs(expected).max()
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+
+
+def pictures(side: int) -> np.ndarray:
+    """Two images of patches that differ in size and colour."""
+    rng = np.random.default_rng(1)
+    sizes = (2, 5, side)
+    patches = [rng.normal(size=(2, 3, size, size)) for size in sizes]
+    repeats = [math.ceil(side / size) for size in sizes]
+    whole = [
+        patch.repeat(repeat, 2).repeat(repeat, 3)[:, :, :side, :side]
+        for patch, repeat in zip(patches, repeats)
+    ]
+    return np.sum(whole, axis=0).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("model", "strides"),
+    [
+        ("efficientnet_b0", (1, 2, 2, 2, 1, 2, 1)),
+        ("efficientnet_lite0", (1, 2, 2, 2, 1, 2, 1)),
+        ("efficientnetv2_b0", (1, 2, 2, 2, 1, 2)),
+    ],
+)
+def test_outputs_of_efficientnets_at_sides_that_are_padded_in_different_ways(
+    model: str, strides: tuple[int, ...]
+) -> None:
+    """From 96 pixels all strides halve an even side; from 77 the sides are 39, 20, 10, 5 and 3."""
+    network = build_network(model, 5, 96, init_magnitude=6)
+    rng = np.random.default_rng(0)
+    for name, parameter in network._collect_params_with_prefix().items():
+        if name.endswith(("gamma", "beta", "bias")):
+            low, high = (0.5, 1.5) if name.endswith("gamma") else (-0.5, 0.5)
+            parameter.set_data(mx.nd.array(rng.uniform(low, high, parameter.shape)))
+    measure_statistics(network, pictures(96))
+    tensors = to_torch(model, parameters_of(network), MEAN, STD).tensors
+    is_same = layouts(model)[0].rotated
+    for side in (96, 77):
+        images = pictures(side)
+        expected = naive_forward.efficientnet(tensors, images, strides, is_same)
+        assert np.abs(expected[0] - expected[1]).max() > 0.02 * np.abs(expected).max()
+        found = answers(network, images)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+        if is_same:
+            padded_alike = naive_forward.efficientnet(tensors, images, strides, False)
+            assert np.abs(padded_alike - expected).max() > 1e-3 * np.abs(expected).max()
 
 
 def trained(model: str) -> dict[str, np.ndarray]:
@@ -135,10 +199,8 @@ def test_a_relu_that_clips_is_not_lost() -> None:
 
 
 def test_a_network_that_began_in_gluon_keeps_its_relu() -> None:
-    from fashionai.frameworks.mxnet import import_mxnet
-
     network = stock_network("resnet18_v2")
-    network.initialize(import_mxnet().init.Xavier())
+    network.initialize(mx.init.Xavier())
     parameters = {
         name: parameter.data().asnumpy()
         for name, parameter in network._collect_params_with_prefix().items()
@@ -159,6 +221,36 @@ def test_an_expansion_that_was_trained_is_not_lost() -> None:
         "torchvision's mobilenet_v2 has no expansion layer in its first block, and this network "
         "has a trained one: features.3.out.0 differs from the identity by 0.00496. Train with "
         "trainable=last-stage, which freezes this layer, or export to another format"
+    )
+
+
+def test_position_embeddings_keep_the_size_of_the_file() -> None:
+    """Loading the parameters interpolates them, once."""
+    model = "vit_tiny"
+    tensors = torch_tensors(model, layouts(model)[0], shapes(model))
+    tensors["pos_embed"] = np.random.default_rng(0).normal(size=(1, 577, 192)).astype(np.float32)
+    parameters = convert(model, tensors, shapes(model))
+    np.testing.assert_array_equal(parameters["features.0.positions"], tensors["pos_embed"])
+    back = to_torch(model, parameters, MEAN, STD)
+    np.testing.assert_array_equal(back.tensors["pos_embed"], tensors["pos_embed"])
+    tensors["pos_embed"] = np.zeros((1, 577, 100), np.float32)
+    assert refusal(tensors, model) == (
+        "pos_embed has shape (1, 577, 100), expected (1, tokens, 192)"
+    )
+    del tensors["pos_embed"]
+    assert refusal(tensors, model).startswith("pos_embed of vit_tiny_patch16_224 not found")
+
+
+def test_parameters_that_are_no_weights_of_a_layer_are_missed() -> None:
+    model = "deit3_small"
+    parameters = convert(
+        model, torch_tensors(model, layouts(model)[0], smaller(model)), smaller(model)
+    )
+    del parameters["features.3.mlp.project.scale"], parameters["features.0.class_token"]
+    with pytest.raises(WeightsError) as caught:
+        to_torch(model, parameters, MEAN, STD)
+    assert str(caught.value) == (
+        "features.0.class_token, features.3.mlp.project.scale of deit3_small not found"
     )
 
 
@@ -225,7 +317,7 @@ def test_a_network_of_another_depth_or_without_counterpart() -> None:
         layouts("resnet50_v1")
     assert str(caught.value) == (
         "resnet50_v1 has no counterpart of equal architecture in torchvision or timm. "
-        "Did you mean 'resnet50_v1b'?"
+        "Did you mean 'resnet50_v1d'?"
     )
 
 

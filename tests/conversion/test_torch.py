@@ -7,6 +7,7 @@ scripts/test_conversion.sh makes it and runs these tests, which others leave out
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 from pathlib import Path
@@ -19,19 +20,22 @@ from fashionai.conversion.checkpoints import read_checkpoint
 from fashionai.conversion.convert import convert, to_torch
 from fashionai.conversion.layouts.registry import LAYOUTS, layouts
 from fashionai.conversion.published import PUBLISHED_WEIGHTS
-from tests.support.networks import answers, shapes, with_parameters
+from fashionai.models.zoo import build_network
+from tests.support.networks import answers, shapes, with_parameters, write_parameters
 
 pytestmark = pytest.mark.torch
 
 SCRIPT = Path(__file__).with_name("torch_networks.py")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FORMS = {"resnet18": "legacy", "resnet34": "zip", "densenet121": "legacy", "vgg11": "zip"}
-# The layouts that some library of today builds.
+# The layouts that some library of today builds, and sides of images. TensorFlow pads images of 224
+# pixels at the end, and those of 260 pixels at both sides from the third convolution of stride 2.
 NETWORKS = [
-    (model, layout.library, layout.network)
+    (model, layout.library, layout.network, side)
     for model in LAYOUTS
     for layout in layouts(model)
     if layout.library in ("torchvision", "timm")
+    for side in ((224, 260) if model.startswith("efficientnet") else (224,))
 ]
 
 
@@ -41,13 +45,13 @@ def torch(*arguments: object) -> None:
     subprocess.run([str(word) for word in command], check=True, timeout=600)
 
 
-@pytest.fixture
-def images() -> np.ndarray:
+def random_pictures(side: int = 224) -> np.ndarray:
     """Random pictures of several scales, normalised."""
     rng = np.random.default_rng(1)
-    pixels = np.zeros((2, 3, 224, 224))
-    for size in (4, 28, 224):
-        pixels += rng.random((2, 3, size, size)).repeat(224 // size, 2).repeat(224 // size, 3) / 3
+    pixels = np.zeros((2, 3, side, side))
+    for size in (4, 28, side):
+        patches, repeats = rng.random((2, 3, size, size)) / 3, math.ceil(side / size)
+        pixels += patches.repeat(repeats, 2).repeat(repeats, 3)[:, :, :side, :side]
     normalised = (pixels - np.reshape(MEAN, (3, 1, 1))) / np.reshape(STD, (3, 1, 1))
     return normalised.astype(np.float32)
 
@@ -63,10 +67,11 @@ def report(name: str, **values: float) -> None:
     print(f"\n{name}: {text}", end=" ")
 
 
-@pytest.mark.parametrize(("model", "library", "network"), NETWORKS)
+@pytest.mark.parametrize(("model", "library", "network", "side"), NETWORKS)
 def test_outputs_are_those_of_pytorch(
-    model: str, library: str, network: str, images: np.ndarray, tmp_path: Path
+    model: str, library: str, network: str, side: int, tmp_path: Path
 ) -> None:
+    images = random_pictures(side)
     form = FORMS.get(network, "half" if library == "timm" else "safetensors")
     weights, pictures, expected = (tmp_path / name for name in ("weights", "in.npy", "out.npy"))
     np.save(pictures, images)
@@ -96,7 +101,7 @@ def test_outputs_are_those_of_pytorch(
     returned = load_file(weights)
     weights.unlink()
     again = difference(np.load(expected), torch_answers)
-    report(f"{model} {library}/{network} ({form})", there=there, back=again)
+    report(f"{model} {library}/{network} {side} px ({form})", there=there, back=again)
     assert there < 1e-4
     assert again < 1e-4
     if library == back.library:
@@ -107,9 +112,29 @@ def test_outputs_are_those_of_pytorch(
                 np.testing.assert_allclose(tensor, tensors[name], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("side", [160, 384])
+@pytest.mark.parametrize("model", ["convnext_atto", "convnext_tiny", "vit_tiny", "deit3_small"])
+def test_outputs_at_another_size(model: str, side: int, images: np.ndarray, tmp_path: Path) -> None:
+    """Weights made for 224 pixels: both libraries interpolate position embeddings."""
+    layout = layouts(model)[0]
+    weights, pictures, expected = (tmp_path / name for name in ("weights", "in.npy", "out.npy"))
+    np.save(pictures, images)
+    torch("save", layout.library, layout.network, weights, pictures, expected, "safetensors")
+    resized = images.repeat(2, 2).repeat(2, 3)[:, :, :side, :side]
+    np.save(pictures, resized)
+    torch("run", layout.library, layout.network, weights, pictures, expected)
+    parameters = convert(model, read_checkpoint(weights), shapes(model))
+    file = write_parameters(tmp_path / "network.params", parameters)
+    network = build_network(model, 1000, side, file)
+    found = difference(answers(network, resized), np.load(expected))
+    report(f"{model} at {side} pixels", there=found)
+    assert found < 1e-4
+
+
 @pytest.mark.parametrize("model", ["resnet18_v2", "resnet50_v2"])
-def test_trained_extra_layers_are_folded(model: str, images: np.ndarray, tmp_path: Path) -> None:
+def test_trained_extra_layers_are_folded(model: str, tmp_path: Path) -> None:
     """As training leaves them: other statistics, scales of either sign, another input."""
+    images = random_pictures()
     layout = layouts(model)[0]
     weights, pictures, expected = (tmp_path / name for name in ("weights", "in.npy", "out.npy"))
     np.save(pictures, images)
@@ -141,8 +166,14 @@ def test_published_inputs_are_those_of_the_libraries(tmp_path: Path) -> None:
     torch("inputs", tmp_path / "inputs.json")
     inputs = json.loads((tmp_path / "inputs.json").read_text())
     for weights in PUBLISHED_WEIGHTS:
-        mean, std = inputs[weights.name]
-        assert (list(weights.mean), list(weights.std)) == (mean, std), weights
+        facts = inputs[weights.name]
+        assert [list(weights.mean), list(weights.std)] == facts["input"], weights
+        evaluated = [weights.pixels, pytest.approx(weights.crop_fraction, abs=1e-3)]
+        assert [*evaluated, weights.interpolation] in facts["settings"], weights
+        if "licence" in facts:
+            assert weights.licence.lower() == facts["licence"], weights
+        if "top1" in facts:
+            assert weights.top1 == pytest.approx(facts["top1"], abs=1e-4), weights
         networks = [(layout.library, layout.network) for layout in layouts(weights.model)]
         network = weights.name.split("-")[0].split(".")[0]
         assert (weights.library, network) in networks or weights.library == "timm"

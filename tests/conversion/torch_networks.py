@@ -34,6 +34,12 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
     normalisations = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for module in network.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                # Layer scales, class tokens and position embeddings begin near 0.
+                if name not in ("weight", "bias"):
+                    parameter.copy_(uniform(parameter, -1, 1))
+            if isinstance(module, torch.nn.LayerNorm):
+                module.weight.copy_(uniform(module.weight, 0.5, 1.5))
             if getattr(module, "bias", None) is not None:
                 module.bias.copy_(uniform(module.bias, -0.1, 0.1))
             # The usual ones are so small that biases alone would make the answers.
@@ -50,6 +56,11 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
             spread = module.running_var.sqrt()
             module.running_mean.add_(uniform(spread, -0.3, 0.3) * spread)
             module.running_var.mul_(uniform(spread, 0.6, 1.6))
+            # Over the pooled values of two images the deviation is far below the mean:
+            # normalising by it would magnify rounding errors from block to block.
+            module.running_var.copy_(
+                torch.maximum(module.running_var, module.running_mean.square() / 4)
+            )
 
 
 def answers(network: torch.nn.Module, images: torch.Tensor) -> np.ndarray:
@@ -66,16 +77,32 @@ def save(state: dict[str, torch.Tensor], file: str, form: str) -> None:
         torch.save(state, file, _use_new_zipfile_serialization=form != "legacy")
 
 
-def inputs() -> dict[str, list[object]]:
-    """Mean and standard deviation of all published weights."""
-    found: dict[str, list[object]] = {}
+def inputs() -> dict[str, dict[str, object]]:
+    """What the libraries say about their published weights, by their name.
+
+    ``settings`` are the pixels, crop fractions and interpolations of evaluation.
+    """
+    found: dict[str, dict[str, object]] = {}
     for name in timm.list_pretrained():
-        settings = timm.get_pretrained_cfg(name)
-        found[name] = [settings.mean, settings.std]
+        config = timm.get_pretrained_cfg(name)
+        settings = [(config.input_size[-1], config.crop_pct, config.interpolation)]
+        if config.test_input_size:
+            crop = config.test_crop_pct or config.crop_pct
+            settings.append((config.test_input_size[-1], crop, config.interpolation))
+        found[name] = {
+            "input": [config.mean, config.std],
+            "settings": settings,
+            "licence": config.license,
+        }
     for network in torchvision.models.list_models(module=torchvision.models):
         for weights in torchvision.models.get_model_weights(network):
             transform = weights.transforms()
-            found[weights.url.split("/")[-1]] = [transform.mean, transform.std]
+            (crop,), (short,) = transform.crop_size, transform.resize_size
+            found[weights.url.split("/")[-1]] = {
+                "input": [transform.mean, transform.std],
+                "settings": [(crop, crop / short, transform.interpolation.value)],
+                "top1": weights.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
+            }
     return found
 
 
@@ -99,6 +126,8 @@ def main() -> None:
     else:
         network = build(library, name)
         network.load_state_dict(load_file(weights))
+        if hasattr(network, "pos_embed"):  # interpolates it, unless the size is the same
+            network.set_input_size(tuple(images.shape[2:]))
         np.save(answers_file, answers(network, images))
 
 

@@ -20,9 +20,9 @@ def write_images(folder: Path, *names: str) -> None:
         (folder / name).write_bytes(b"not opened here")
 
 
-def asked(path: Path, data: Path = Path("nowhere"), column: str | None = None) -> list[str]:
+def asked(path: Path, images: Path | None = None, column: str | None = None) -> list[str]:
     """The names of the rows, after looking at their files."""
-    rows = read_images_to_predict(path, data, column)
+    rows = read_images_to_predict(path, Path("nowhere"), column, images)
     assert all(row.path.is_file() for row in rows)
     assert all(row.task is None for row in rows)
     return [row.image for row in rows]
@@ -58,11 +58,12 @@ def test_a_folder_asks_for_all_images_below_it(tmp_path: Path) -> None:
     ],
 )
 def test_a_list_or_table_asks_in_its_order(tmp_path: Path, text: str, names: list[str]) -> None:
-    """Paths from the list's own folder, or from the data folder."""
-    write_images(tmp_path / "photos", "b.jpg", "sub/a.jpg", "c,d.jpg")
-    for place in (tmp_path / "photos", tmp_path):
+    """Paths from the list's own folder, or from --images."""
+    photos = tmp_path / "photos"
+    write_images(photos, "b.jpg", "sub/a.jpg", "c,d.jpg")
+    for place, images in ((photos, None), (photos, photos), (tmp_path, photos)):
         (place / "asked.csv").write_text(text, encoding="utf-8")
-        assert asked(place / "asked.csv", tmp_path / "photos") == names
+        assert asked(place / "asked.csv", images) == names
 
 
 def test_the_column_of_paths_can_be_named(tmp_path: Path) -> None:

@@ -41,9 +41,31 @@ def stock_probabilities(network: str, parameters: Path, images: np.ndarray) -> n
     return np.concatenate([part / part.sum(axis=1, keepdims=True) for part in parts], axis=1)
 
 
+@pytest.mark.parametrize("network", ["convnext_atto", "vit_tiny"])
+def test_the_model_computes_layer_normalisation_and_attention(tmp_path: Path, network: str) -> None:
+    run = make_run(tmp_path, network)
+    disturb_normalisation(run.folder.best_parameters)
+    file = tmp_path / "model.onnx"
+    file.write_bytes(onnx_model(run))
+    model = onnx.load(str(file))
+    onnx.checker.check_model(model, full_check=True)
+    operators = [node.op_type for node in model.graph.node]
+    assert operators.count("LayerNormalization") == (17 if network == "convnext_atto" else 25)
+    session = open_session(file)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    expected = stock_probabilities(network, run.folder.best_parameters, images)
+    for count in (3, 1):
+        (actual,) = session.run(["probabilities"], {"images": images[:count]})
+        np.testing.assert_allclose(actual, expected[:count], atol=2e-6)
+
+
 @pytest.mark.parametrize(
     "network",
-    ["resnet18_v1b", "cifar_resnet20_v2", "mobilenetv2_0.25", "densenet121", "small_cnn"],
+    [
+        *("resnet18_v1b", "cifar_resnet20_v2", "mobilenetv2_0.25", "densenet121", "small_cnn"),
+        *("efficientnet_lite0", "efficientnetv2_b0"),
+        *("resnest14", "resnest26"),
+    ],
 )
 def test_the_model_computes_what_the_stock_network_does(tmp_path: Path, network: str) -> None:
     run = make_run(tmp_path, network)

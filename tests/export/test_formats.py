@@ -61,6 +61,31 @@ def test_both_formats_compute_what_predict_does(
     np.testing.assert_allclose(probabilities, expected, atol=2e-6)
 
 
+READ_GLUON = """
+import fashionai.mxnet_compat
+import mxnet
+
+files = ["out/model-symbol.json", "out/model-0000.params"]
+network = mxnet.gluon.SymbolBlock.imports(files[0], ["data"], files[1])
+print(network(mxnet.nd.zeros((2, 32, 32, 3), dtype="uint8")).asnumpy().sum(axis=1).round(3))
+print([name for name in vars(fashionai.mxnet_compat) if not name.startswith("_")])
+"""
+
+
+def test_another_program_reads_a_gluon_export_after_one_import(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert fashionai("export", "--run", run, "--format", "gluon", "--out", out) == 0
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ_GLUON],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[1. 1.]\n[]\n", "")
+
+
 def run_the_pages_example(folder: Path, image: Path) -> subprocess.CompletedProcess[str]:
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) <= 30
@@ -269,7 +294,7 @@ def test_an_earlier_export_is_replaced_and_nothing_else_is_touched(
     assert names() == ["mine.txt", "model-0000.params", "model-symbol.json", "model.json"]
     (out / "model.onnx").write_bytes(b"mine")
     assert export("onnx") == 2
-    assert "model.onnx: is no part of the earlier export there" in capsys.readouterr().err
+    assert "model.onnx: is not part of the earlier export there" in capsys.readouterr().err
     assert (out / "model.onnx").read_bytes() == b"mine"
     assert (out / "mine.txt").read_text() == "mine"
     assert json.loads((out / "model.json").read_text())["format"] == "gluon"

@@ -90,6 +90,18 @@ def test_dense_layers_of_another_crop_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_position_embeddings_keep_the_size_of_the_run(tmp_path: Path) -> None:
+    """timm's network takes them with img_size=64: 4 x 4 patches and the class token."""
+    run = make_run(tmp_path, "vit_tiny")
+    assert export(run, tmp_path / "out") == 0
+    tensors = load_file(str(tmp_path / "out/model.safetensors"))
+    own = mx.nd.load(str(run.folder.best_parameters))
+    assert tensors["pos_embed"].shape == (1, 17, 192)
+    np.testing.assert_array_equal(tensors["pos_embed"], own["features.0.positions"].asnumpy())
+    described = json.loads((tmp_path / "out/model.json").read_text())
+    assert (described["network"], described["crop"]) == ("vit_tiny_patch16_224", 64)
+
+
 def test_a_run_without_weights_is_not_exported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

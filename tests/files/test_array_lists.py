@@ -163,5 +163,5 @@ def test_names_that_differ_in_their_prefix_alone(tmp_path: Path) -> None:
     """The prefixes of exported networks are left out: one of the arrays would be lost."""
     file = tmp_path / "two.params"
     mx.nd.save(str(file), {"arg:weight": mx.nd.ones((2,)), "weight": mx.nd.zeros((2,))})
-    with pytest.raises(WeightsError, match=r"two\.params: two arrays of one name"):
+    with pytest.raises(WeightsError, match=r"two\.params: two arrays whose names differ"):
         read_parameters(file)

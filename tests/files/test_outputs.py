@@ -45,7 +45,7 @@ def test_an_input_is_refused_by_any_name(link: object, overwrite: bool) -> None:
     link("list.csv", "other.csv")
     message = refusal(Path("other.csv"), TABLE, [Path("x"), listed], overwrite)
     assert message == "--out other.csv: is list.csv, which this command reads. Name another"
-    with pytest.raises(ConfigError, match=r"^--a and --b are one file"):
+    with pytest.raises(ConfigError, match=r"^--a and --b are the same file"):
         outputs.check_distinct({"--a": listed, "--b": Path("other.csv")})
 
 
@@ -101,9 +101,9 @@ def test_what_is_no_regular_file_is_refused() -> None:
         "is a folder, expected the name of a file"
     )
     assert refusal(Path("pipe"), TABLE, overwrite=True).endswith(
-        "is no regular file, so it is not replaced"
+        "is not a regular file, so it is not replaced"
     )
-    assert "no regular file" in refusal(Path("/dev/null"), TABLE, overwrite=True)
+    assert "not a regular file" in refusal(Path("/dev/null"), TABLE, overwrite=True)
 
 
 def test_places_of_outputs_are_checked() -> None:

@@ -27,7 +27,12 @@ def frozen(name: str):
 @pytest.mark.parametrize(
     ("name", "shape"),
     # The second keeps its layers in itself, the third's output layer is a convolution.
-    [("resnet18_v2", (512,)), ("resnet18_v1b", (512,)), ("mobilenetv2_0.25", (1280, 1, 1))],
+    [
+        ("resnet18_v2", (512,)),
+        ("resnet18_v1b", (512,)),
+        ("mobilenetv2_0.25", (1280, 1, 1)),
+        ("efficientnetv2_b0", (1280,)),
+    ],
 )
 def test_the_output_layer_makes_the_networks_logits_of_features(
     name: str, shape: tuple[int, ...]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from typing import Any
 
 import pytest
 
 from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.catalogue import CATALOGUE, find_networks
+from fashionai.models.networks import convnext, vit
+from fashionai.models.networks.options import NetworkOptions
 from fashionai.models.networks.registry import NETWORKS
-from fashionai.models.zoo import build_network, network_names
+from fashionai.models.zoo import _stock_network, network_names
 from fashionai.weights.sources import zoo_hashes
 
 mx = import_mxnet()
-nn = mx.gluon.nn
 
 BY_NAME = {network.name: network for network in CATALOGUE}
 CLASSES = {"small_cnn": 10, "cifar_resnet20_v2": 10}
@@ -26,20 +27,33 @@ LEFT_OUT = re.compile(r"kinetics|sthsth|ucf101|hmdb51|_int8$|_custom$|101e_64x4d
 
 
 def count(name: str) -> tuple[int, int]:
-    """Parameters, and multiply-accumulates as the layers of a real forward pass see them."""
-    network = build_network(name, CLASSES.get(name, 1000), BY_NAME[name].pixels)
-    parameters = sum(p.data().size for p in network.collect_params().values())
+    """Parameters, and multiply-accumulates by the shapes of the operators of the graph."""
+    pixels = BY_NAME[name].pixels
+    network = _stock_network(name, NetworkOptions(CLASSES.get(name, 1000), pixels))
+    graph = network(mx.sym.var("data"))
+    images = {"data": (1, 3, pixels, pixels)}
+    arguments, _, statistics = graph.infer_shape(**images)
+    shapes = dict(zip(graph.list_arguments(), arguments))
+    del shapes["data"]
+    parameters = sum(map(math.prod, [*shapes.values(), *statistics]))
+    inner = graph.get_internals()
+    _, outputs, _ = inner.infer_shape(**images)
+    by_name = dict(zip(inner.list_outputs(), outputs))
+    nodes = json.loads(graph.tojson())["nodes"]
+
+    def shape(index: int) -> tuple[int, ...]:
+        name, operator = nodes[index]["name"], nodes[index]["op"]
+        return by_name[name if operator == "null" else f"{name}_output"]
+
     operations = 0
-
-    def add(layer: Any, inputs: Any, output: Any) -> None:
-        nonlocal operations
-        if isinstance(layer, nn.Conv2D):
-            operations += output.size * math.prod(layer.weight.shape[1:])
-        elif isinstance(layer, nn.Dense):
-            operations += layer.weight.shape[0] * layer.weight.shape[1]
-
-    network.apply(lambda layer: layer.register_forward_hook(add))
-    network(mx.nd.zeros((1, 3, *[BY_NAME[name].pixels] * 2))).wait_to_read()
+    for index, node in enumerate(nodes):
+        if node["op"] in ("Convolution", "FullyConnected"):
+            operations += math.prod(shape(index)) * math.prod(shape(node["inputs"][1][0])[1:])
+        elif node["op"] == "batch_dot":
+            first = shape(node["inputs"][0][0])
+            attributes = node.get("attrs", {})
+            summed = first[1] if attributes.get("transpose_a") == "True" else first[2]
+            operations += math.prod(shape(index)) * summed
     return parameters, operations
 
 
@@ -48,6 +62,9 @@ def count(name: str) -> tuple[int, int]:
     [
         *("small_cnn", "cifar_resnet20_v2", "mobilenet0.25", "mobilenetv3_small"),
         *("squeezenet1.1", "shufflenet_v1", "resnet18_v2", "se_resnet18_v1"),
+        *("efficientnet_b0", "efficientnet_lite1", "efficientnetv2_b0"),
+        *convnext.SIZES,
+        *vit.SIZES,
     ],
 )
 def test_cost_is_that_of_the_network(name: str) -> None:
@@ -84,6 +101,27 @@ def test_resnet50_costs_what_its_paper_says() -> None:
     """Table 1 of arXiv:1512.03385: 3.8, 7.6 and 11.3 * 10^9 operations with 50, 101, 152 layers."""
     for name, billions in (("resnet50_v1", 3.8), ("resnet101_v1", 7.6), ("resnet152_v1", 11.3)):
         assert BY_NAME[name].operations / 1e9 == pytest.approx(billions, abs=0.06)
+
+
+def test_figures_of_todays_networks_are_those_of_their_papers() -> None:
+    """ConvNeXt's table 1, arXiv:2201.03545; DeiT's tables 1 and 5, arXiv:2012.12877."""
+    for name, millions, billions in (
+        ("convnext_tiny", 29, 4.5),
+        ("convnext_small", 50, 8.7),
+        ("convnext_base", 89, 15.4),
+    ):
+        assert round(BY_NAME[name].parameters / 1e6) == millions
+        assert BY_NAME[name].operations / 1e9 == pytest.approx(billions, abs=0.06)
+    for name, millions in (("vit_tiny", 5.7), ("vit_small", 22.1), ("vit_base", 86.6)):
+        assert round(BY_NAME[name].parameters / 1e6, 1) == millions
+
+
+def test_cost_of_a_vision_transformer_follows_from_its_layers() -> None:
+    """By hand: 197 tokens of 192 channels, 12 blocks of four dense layers and two products."""
+    tokens, channels = 197, 192
+    block = tokens * 12 * channels**2 + 2 * tokens**2 * channels
+    patches = 196 * 16**2 * 3 * channels
+    assert BY_NAME["vit_tiny"].operations == patches + 12 * block + channels * 1000
 
 
 def test_every_network_is_listed_once() -> None:

@@ -35,7 +35,9 @@ def values(network) -> dict[str, np.ndarray]:
     return {name: p.data().asnumpy().copy() for name, p in parameters.items()}
 
 
-@pytest.mark.parametrize("name", ["resnet18_v2", "resnet18_v1b", "mobilenet0.25"])
+@pytest.mark.parametrize(
+    "name", ["resnet18_v2", "resnet18_v1b", "mobilenet0.25", "efficientnet_lite0"]
+)
 def test_a_frozen_network_learns_its_output_alone(name: str) -> None:
     """Statistics of batch normalisation as well: frozen ones are those that are stored."""
     network = build_network(name, 4, 64)

@@ -19,7 +19,10 @@ from tests.support.commands import files_of_at_most
 mx = import_mxnet()
 
 # CIFAR's ResNet v2 adds the answer of its first convolution to what comes of normalising it.
-NETWORKS = ["cifar_resnet20_v2", "mobilenetv2_0.25", "squeezenet1.1"]
+NETWORKS = [
+    *("cifar_resnet20_v2", "mobilenetv2_0.25", "squeezenet1.1"),
+    *("efficientnet_b0", "efficientnet_lite0"),
+]
 
 
 def network_and_images(name: str) -> tuple[Any, Any]:

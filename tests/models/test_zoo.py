@@ -143,7 +143,7 @@ def test_drop_path_is_refused_where_no_branch_is_left_out(name: str) -> None:
         build_network(name, 6, 64, drop_path=0.1)
     assert str(error.value) == (
         f"model.drop_path: 0.1 has no effect on {name}, which leaves out no residual branches. "
-        "Set it to 0 or choose another model.name"
+        "Set it to 0 or choose another model.name, for instance efficientnet_b0"
     )
 
 
@@ -278,6 +278,21 @@ def test_the_input_is_normalised_in_training_as_in_evaluation(name: str) -> None
         network(images).sum().backward()
     np.testing.assert_allclose(trained.asnumpy(), first(images).asnumpy(), rtol=1e-5)
     np.testing.assert_allclose(trained.asnumpy(), images.asnumpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["resnest26", "resnest50"])
+def test_no_block_is_dropped_after_training(name: str) -> None:
+    """A hybridized network that was traced in training predicts as one that was not."""
+    mx.random.seed(0)
+    network = build_network(name, 3, 64)
+    network.hybridize()
+    images = mx.nd.random.normal(shape=(2, 3, 64, 64))
+    with mx.autograd.record():
+        network(images).backward()
+    first, second = network(images).asnumpy(), network(images).asnumpy()
+    np.testing.assert_array_equal(first, second)
+    network.hybridize(False)
+    np.testing.assert_allclose(first, network(images).asnumpy(), atol=1e-5 * np.abs(first).max())
 
 
 def test_a_larger_image_counts_to_its_border() -> None:

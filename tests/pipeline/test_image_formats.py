@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, TiffImagePlugin, TiffTags
 
 from fashionai.errors import DataError
 from fashionai.pipeline.decode import (
@@ -23,7 +23,6 @@ from fashionai.pipeline.decode import (
     is_image,
     read_header,
 )
-from fashionai.pipeline.image_formats import READABLE
 from fashionai.pipeline.pixel_values import lay_on_white
 from tests.support.commands import ROOT
 from tests.support.pictures import as_rgb, encode, picture, with_chunk
@@ -221,27 +220,49 @@ def test_images_of_nearly_one_colour_are_found() -> None:
 # Formats
 
 
-STILL = "expected an image that does not move"
 ANIMATED = {"save_all": True, "append_images": [picture().rotate(90)]}
+MAGICK = 'magick "FILE[0]" OUT.png'
+DARKTABLE = "camera raw is not read; convert it: darktable-cli FILE OUT.jpg"
+RSVG = "SVG is not read; convert it: rsvg-convert FILE --output OUT.png"
+
+
+def tiff_with(*entries: tuple[int, int]) -> bytes:
+    """A TIFF of 48 x 36 pixels with more entries, pairs of tag and value."""
+    extra = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in entries:
+        extra[tag] = value
+        extra.tagtype[tag] = TiffTags.LONG
+    return encode(picture(), "TIFF", tiffinfo=extra)
 
 
 @pytest.mark.parametrize(
     ("data", "damage"),
     [
-        (encode(picture(), "GIF"), f"GIF is not read, expected {READABLE}"),
-        (encode(picture(), "GIF", **ANIMATED), f"GIF is not read, expected {READABLE}"),
-        (
-            encode(picture(), "PNG", **ANIMATED),
-            "animated PNG, expected an image that does not move",
+        (encode(picture(), "GIF"), f"GIF is not read; convert it: {MAGICK}"),
+        (encode(picture(), "GIF", **ANIMATED), f"GIF is not read; convert it: {MAGICK}"),
+        *(
+            (
+                encode(picture(), name, **ANIMATED),
+                f"animated {shown}, expected a still image; convert its first frame: {MAGICK}",
+            )
+            for name, shown in (("PNG", "PNG"), ("WEBP", "WebP"))
         ),
+        (encode(picture(), "ICO"), f"icon is not read; convert it: {MAGICK}"),
+        (b"8BPS\0\1" + bytes(100), f"PSD is not read; convert it: {MAGICK}"),
         (
-            encode(picture(), "WEBP", **ANIMATED),
-            "animated WebP, expected an image that does not move",
+            b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(60),
+            "EMF is not read; convert it: soffice --convert-to png FILE",
         ),
-        (encode(picture(), "ICO"), f"icon is not read, expected {READABLE}"),
-        (b"\0\0\0\x20ftypavif" + bytes(100), f"AVIF is not read, expected {READABLE}"),
-        (b"\0\0\0\x20ftypheic" + bytes(100), f"HEIF is not read, expected {READABLE}"),
-        (b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(60), f"EMF is not read, expected {READABLE}"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", RSVG),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- drawn -->\n<!DOCTYPE svg PUBLIC ''>", RSVG),
+        (b"<!-- <svg> --><html><svg></svg></html>", "not an image"),
+        (b"II*\0\x10\0\0\0CR\2\0" + bytes(90), DARKTABLE),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(90), DARKTABLE),
+        (b"FUJIFILMCCD-RAW 0201" + bytes(90), DARKTABLE),
+        (tiff_with((254, 1), (330, 8)), DARKTABLE),  # as Nikon and Sony write
+        (tiff_with((50706, 0x01040000)), DARKTABLE),  # DNG
+        (tiff_with((254, 1)), ""),
+        (tiff_with((254, 2)), ""),
     ],
 )
 def test_what_is_not_read_is_named(data: bytes, damage: str) -> None:

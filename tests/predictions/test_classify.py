@@ -162,9 +162,9 @@ def test_files_of_a_folder_that_are_no_images_are_named_as_predict_names_them(
     line = f"{tmp_path}: 1 file skipped because it is not an image: notes.txt"
     run = ("--run", "runs/skirt", "--crops", "1")
     assert fashionai("predict", *run, "--questions", tmp_path, "--out", "named.csv") == 0
-    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert capsys.readouterr().err.splitlines().count(line) == 1
     assert fashionai("classify", *run, tmp_path) == 0
-    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert capsys.readouterr().err.splitlines().count(line) == 1
     for option in ("--csv", "--json"):
         assert fashionai("classify", *run, option, "-", tmp_path) == 0
         captured = capsys.readouterr()
@@ -256,13 +256,13 @@ def test_one_name_for_different_classes_is_refused(
         run.folder.classes_file.write_text(json.dumps(tasks_to_json([task])))
         runs.append(run)
     assert list(choose_runs(Candidates(runs[:1], named=True)).values()) == [runs[:1]]
-    with pytest.raises(RunError, match="birds: the runs know it with different classes"):
+    with pytest.raises(RunError, match="birds: the runs were trained with different classes"):
         choose_runs(Candidates(runs, named=True))
     monkeypatch.chdir(tmp_path)
     for arguments in (["--task", "birds"], ["--run", "runs/a", "--run", "runs/b"]):
         assert fashionai("predict", "--out", "p.csv", "--questions", images, *arguments) == 2
         assert capsys.readouterr().err == (
-            "Error: birds: the runs know it with different classes. Name one --run\n"
+            "Error: birds: the runs were trained with different classes. Name one --run\n"
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -94,14 +96,15 @@ def test_a_prediction_that_was_killed_goes_on(
     assert computed == [4, 4, 2]
     assert len(before) == 2
     assert not FOLDER.exists()
-    assert f"{FOLDER}: goes on with 2 finished parts" in capsys.readouterr().out
+    told = f"{FOLDER}: 2 parts of up to 4 images each are finished, the others follow\n"
+    assert told in capsys.readouterr().out
 
 
 def test_without_resume_nothing_is_used(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fashionai("predict", "--out", "p.csv", *OPTIONS) == 2
     assert capsys.readouterr().err == (
-        f"Error: {FOLDER}: holds 2 parts of a prediction that was not finished. "
-        "Go on with --resume, or discard them with --overwrite\n"
+        f"Error: {FOLDER}: holds the results of an interrupted prediction, 2 parts of up to 4 "
+        "images each. Go on with --resume, or discard them with --overwrite\n"
     )
     assert len(parts()) == 2
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
@@ -116,7 +119,42 @@ def test_a_restart_goes_on(
     monkeypatch.setenv(variable, "1")
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
     assert same()
-    assert "goes on with 2 finished parts" in capsys.readouterr().out
+    assert "2 parts of up to 4 images each are finished" in capsys.readouterr().out
+
+
+def test_ctrl_c_tells_how_to_go_on(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that it prints ends with the file of an uninterrupted prediction."""
+    predict = in_parts.predict_with_engine
+
+    def interrupted(*arguments: object, **options: object) -> object:
+        if len(parts()) == 4:
+            raise KeyboardInterrupt
+        return predict(*arguments, **options)
+
+    monkeypatch.setattr(in_parts, "predict_with_engine", interrupted)
+    assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 130
+    *_, hint, end = capsys.readouterr().err.splitlines()
+    begin, _, command = hint.partition(". Resume with: fashionai ")
+    assert begin == "stopped: about 16 of 18 images are predicted"
+    assert (end, len(parts())) == ("Interrupted.", 4)
+    assert "--overwrite" not in command
+    monkeypatch.setattr(in_parts, "predict_with_engine", predict)
+    assert fashionai(*shlex.split(command)) == 0
+    assert same()
+
+
+def test_without_a_terminal_lines_tell_the_progress(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fashionai.cli.progress.SECONDS_BETWEEN_LINES", 0)
+    assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("predicting")]
+    done = [re.fullmatch(r"predicting, \d+ crops: (\d+) of 18 images, .*", line) for line in lines]
+    assert [int(each[1]) for each in done if each] == [*range(2, 20, 2)]
+    assert all(" images/s, about " in line and line.endswith(" left") for line in lines[:-1])
+    assert lines[-1].endswith(" images/s")
 
 
 def other_questions() -> None:

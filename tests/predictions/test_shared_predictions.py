@@ -87,7 +87,7 @@ def test_a_killed_process_ends_all_and_another_number_of_them_goes_on(work: Path
     finish(process, succeeds=False)
     assert not (work / "p.csv").exists()
     output = finish(job(work, 3, *PREDICT, "--resume"))
-    assert "goes on with" in output
+    assert "are finished, the others follow" in output
     assert (work / "p.csv").read_bytes() == (work / "whole.csv").read_bytes()
     assert not (work / FOLDER).exists()
 
@@ -196,7 +196,7 @@ def test_a_process_that_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, missing: str
 ) -> None:
     monkeypatch.setenv(meeting.PATIENCE_VARIABLE, "0.3")
-    with pytest.raises(ConfigError, match=f"waited 0 seconds for {missing} of 2 processes"):
+    with pytest.raises(ConfigError, match=f"waited 0 s for {missing} of 2 processes"):
         Meeting(tmp_path, Place(rank, 2, rank)).begin()
 
 

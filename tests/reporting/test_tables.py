@@ -12,15 +12,19 @@ from fashionai.families import expand_tasks, known_tasks
 from fashionai.files import write_json
 from fashionai.metrics import marks_from_classes, roc_auc
 from fashionai.reporting.tables import (
+    SCORE_COLUMNS,
     WIDTH,
     balance_table,
     class_table,
     confusion_table,
     run_table,
+    score_table,
     task_lines,
+    with_intervals,
 )
-from fashionai.runs import Run, create_run
+from fashionai.runs import Run, create_run, find_cross_validations, find_sound_runs
 from fashionai.tasks import Task, tasks_to_json
+from tests.support.data_trees import put
 
 
 def test_the_tables_show_that_a_classifier_predicts_one_class_alone() -> None:
@@ -30,7 +34,7 @@ def test_the_tables_show_that_a_classifier_predicts_one_class_alone() -> None:
     matrix = np.zeros((3, 3), np.int64)
     matrix[:, 2] = [15, 5, 80]
     area = roc_auc(probabilities, marks_from_classes(truth, 3))
-    lines = balance_table([("logos", matrix, area)]).splitlines()
+    lines = balance_table([("logos", matrix, {"roc_auc": area}, {})]).splitlines()
     assert lines[0].split() == ["task", "accuracy", "majority", "balanced", "ROC", "AUC"]
     assert lines[1].split() == ["logos", "0.8000", "0.8000", "0.3333", "0.5000"]
     lines = class_table(matrix, ("adidas", "aldi", "no-logo")).splitlines()
@@ -86,9 +90,50 @@ def test_runs_are_listed_by_task_and_score(tmp_path: Path) -> None:
     assert names == ["c", "b", "a", "stopped", "d", "begun"]
     assert lines[1].split()[1:] == ["coat", "7*", "0.1000", "0.5000"]
     assert lines[5].split()[1:] == ["4", "tasks", "7*", "0.8000", "0.5000"]
-    assert lines[3].split()[1:] == ["skirt", "7", "0.7000", "0.5000"]
-    assert lines[4].split()[1:] == ["skirt", "0", "-", "-"]
-    assert lines[6].split()[1:] == ["?", "0", "-", "-"]
+    assert lines[3].split()[1:] == ["skirt", "7", "of", "40", "0.7000", "0.5000"]
+    assert lines[4].split()[1:] == ["skirt", "0", "of", "40", "-", "-"]
+    assert lines[6].split()[1:] == ["?", "0", "of", "?", "-", "-"]
+
+
+def test_cross_validations_are_listed_among_the_runs_of_their_task(tmp_path: Path) -> None:
+    """With the mean of their folds, whose folders are not runs of the list themselves."""
+    run = make_run(tmp_path, "one", ["skirt"], 0.7, finished=True)
+    for name, finished in (("whole", [True, True]), ("part", [True, False]), ("new", [])):
+        put(tmp_path / name / "cross_validation.yaml", "folds: 2\n")
+        for number, is_finished in enumerate(finished, start=1):
+            make_run(tmp_path / name, f"fold-{number}", ["skirt"], 0.7, is_finished)
+    put(tmp_path / "whole/scores.json", '{"mean": {"map": 0.8, "accuracy": 0.6}}')
+    put(tmp_path / "bad/cross_validation.yaml", "folds: many\n")
+    found = find_cross_validations(tmp_path)
+    lines = run_table(find_sound_runs(tmp_path), found).splitlines()
+    rows = [(Path(name).name, *cells) for name, *cells in (line.split() for line in lines[1:-1])]
+    assert rows == [
+        ("whole", "skirt", "2", "folds*", "0.8000", "0.6000"),
+        ("one", "skirt", "7*", "0.7000", "0.5000"),
+        ("part", "skirt", "1", "of", "2", "folds", "-", "-"),
+        ("new", "?", "0", "of", "2", "folds", "-", "-"),
+    ]
+    assert find_sound_runs(tmp_path) == [run]
+
+
+def test_intervals_lie_below_their_scores() -> None:
+    """The accuracy of a matrix that a threshold has changed has none."""
+    names = [name for name, _, _ in SCORE_COLUMNS]
+    scores, intervals = dict.fromkeys(names, 0.5), dict.fromkeys(names, (0.4, 0.6))
+    lines = score_table(with_intervals(("skirt", 10, scores), intervals)).splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["skirt", "10", *["0.5000"] * 5],
+        ["95", "%", "from", *["0.4000"] * 5],
+        ["to", *["0.6000"] * 5],
+    ]
+    assert with_intervals(("skirt", 10, scores), {}) == [("skirt", 10, scores)]
+    matrix = np.array([[1, 1], [1, 1]])
+    intervals.update(balanced_accuracy=(0.3, 0.7), roc_auc=(0.2, 0.8))
+    row = ("skirt", matrix, {"accuracy": 0.5, "roc_auc": 0.5}, intervals)
+    low = balance_table([row]).splitlines()[2]
+    assert low.split() == ["95", "%", "from", "0.4000", "0.3000", "0.2000"]
+    changed = ("skirt", np.array([[2, 0], [1, 1]]), *row[2:])
+    assert balance_table([changed]).splitlines()[2].split() == ["95", "%", "from", "0.2000"]
 
 
 @pytest.mark.parametrize("task", known_tasks(), ids=lambda task: task.short_name)

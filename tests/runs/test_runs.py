@@ -211,7 +211,7 @@ def test_a_damaged_run_does_not_hide_the_others(
     printed = capsys.readouterr()
     assert "runs/a" in printed.out
     assert "runs/b " not in printed.out
-    assert "left out: runs/b/metrics.json: not valid JSON" in printed.out
+    assert "left out: runs/b/metrics.json: not valid JSON" in printed.err
     # Which run is the best one is not known: no other one is taken instead.
     assert fashionai("predict", "--task", "skirt", "--split", "val", "--out", "p.csv") == 2
     assert "runs/b/metrics.json: not valid JSON" in capsys.readouterr().err

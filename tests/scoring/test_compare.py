@@ -22,7 +22,7 @@ from fashionai.scoring.compare import (
     write_differences,
 )
 from fashionai.scoring.joining import join_files
-from fashionai.scoring.labels import read_labels
+from fashionai.scoring.labels import LabelFiles, read_labels
 from fashionai.tasks import Task
 from tests.support.prepared_data import write_prepared
 
@@ -63,7 +63,9 @@ def pets(tmp_path: Path) -> Path:
 def compare(folder: Path, *labels: str) -> TaskComparison:
     joined = join_files([folder / "a.csv", folder / "b.csv"])
     names = "a.csv", ", ".join(labels)
-    (compared,) = compare_tasks(joined, read_labels([folder / name for name in labels]), names)
+    (compared,) = compare_tasks(
+        joined, read_labels(LabelFiles([folder / name for name in labels])), names
+    )
     return compared
 
 
@@ -88,7 +90,7 @@ def test_the_worked_example(pets: Path) -> None:
 
 def test_without_labels_no_prediction_is_correct(pets: Path) -> None:
     compared = compare(pets)
-    assert compared.name == "table"
+    assert compared.name == "predictions"
     assert compared.outcomes().rows == 0
     assert compared.differs.sum() == 5
 

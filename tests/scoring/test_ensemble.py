@@ -27,7 +27,7 @@ from fashionai.scoring.ensemble import (
 )
 from fashionai.scoring.evaluate import evaluate_file, to_json
 from fashionai.scoring.joining import JoinedTask, join_files
-from fashionai.scoring.labels import LabelledRow, Labels, read_labels
+from fashionai.scoring.labels import LabelFiles, LabelledRow, Labels, read_labels
 from fashionai.tasks import Task
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")
@@ -230,7 +230,7 @@ def test_labels_may_hold_more_rows_and_the_file_has_the_scores_of_the_search(
     extra = "Images/other.jpg,skirt_length_labels,ynnnnn\n"
     more.write_text(extra + (tmp_path / "answers.csv").read_text())
     joined = join_files([tmp_path / f"{number}.csv" for number in range(3)])
-    found = search_weights(joined, read_labels([more]), ("p", "l"))
+    found = search_weights(joined, read_labels(LabelFiles([more])), ("p", "l"))
     assert found.rows == 24
     rows = average_files(joined, normalize_weights(found.weights, 3))
     write_predictions(tmp_path / "mean.csv", rows)

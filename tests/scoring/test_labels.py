@@ -15,7 +15,7 @@ from fashionai.families import find_task
 from fashionai.metrics import MAYBE, NO, YES
 from fashionai.predictions.formats import PredictedRow, write_predictions
 from fashionai.scoring.evaluate import evaluate_file
-from fashionai.scoring.labels import labels_of, read_labels
+from fashionai.scoring.labels import LabelFiles, labels_of, read_labels
 from fashionai.tasks import Task
 from tests.support.prepared_data import write_prepared
 
@@ -51,7 +51,7 @@ def test_a_label_file_gives_marks_by_image_and_task(tmp_path: Path) -> None:
     file.write_text(
         "Images/a.jpg,skirt_length_labels,nymnnn\nImages/a.jpg,pant_length_labels,ynnnnn\n"
     )
-    labels = read_labels([file])
+    labels = read_labels(LabelFiles([file]))
     assert list(labels) == [
         ("Images/a.jpg", "skirt_length_labels"),
         ("Images/a.jpg", "pant_length_labels"),
@@ -63,7 +63,7 @@ def test_a_label_file_gives_marks_by_image_and_task(tmp_path: Path) -> None:
 def test_a_prepared_folder_is_known_by_itself_its_manifest_and_its_parent(
     skirts: Path, pets: Path
 ) -> None:
-    labels = read_labels([skirts])
+    labels = read_labels(LabelFiles([skirts]))
     assert {image: row.split for (image, _), row in labels.items()} == {
         "Images/s/a.jpg": "train",
         "Images/s/b.jpg": "train",
@@ -71,10 +71,10 @@ def test_a_prepared_folder_is_known_by_itself_its_manifest_and_its_parent(
     }
     maybe = [NO, NO, NO, NO, MAYBE, YES]
     assert labels["Images/s/c.jpg", SKIRT.name].marks.tolist() == maybe
-    assert read_labels([skirts / "manifest.csv"]).keys() == labels.keys()
-    both = read_labels([skirts.parent])
-    assert both.keys() == labels.keys() | read_labels([pets]).keys()
-    assert both.keys() == read_labels([skirts, pets]).keys()
+    assert read_labels(LabelFiles([skirts / "manifest.csv"])).keys() == labels.keys()
+    both = read_labels(LabelFiles([skirts.parent]))
+    assert both.keys() == labels.keys() | read_labels(LabelFiles([pets])).keys()
+    assert both.keys() == read_labels(LabelFiles([skirts, pets])).keys()
     # Tables do not name their task.
     assert both["zoo/2.jpg", ""].marks.tolist() == [NO, NO, YES]
 
@@ -82,26 +82,26 @@ def test_a_prepared_folder_is_known_by_itself_its_manifest_and_its_parent(
 def test_labels_that_contradict_each_other_are_refused(skirts: Path, tmp_path: Path) -> None:
     file = tmp_path / "label.csv"
     file.write_text("Images/s/a.jpg,skirt_length_labels,nymnnn\n")
-    assert len(read_labels([skirts, file])) == 3
+    assert len(read_labels(LabelFiles([skirts, file]))) == 3
     file.write_text("Images/s/a.jpg,skirt_length_labels,nynnnn\n")
     with pytest.raises(FashionAIError, match=r"label\.csv:1: Images/s/a\.jpg has another label"):
-        read_labels([skirts, file])
+        read_labels(LabelFiles([skirts, file]))
 
 
 def test_folders_that_are_not_prepared_or_were_edited_are_refused(
     skirts: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(FashionAIError, match="not a prepared folder"):
-        read_labels([skirts / "val"])
+        read_labels(LabelFiles([skirts / "val"]))
     with pytest.raises(FashionAIError, match="none: no such file"):
-        read_labels([tmp_path / "prepared/none/manifest.csv"])
+        read_labels(LabelFiles([tmp_path / "prepared/none/manifest.csv"]))
     next((skirts / "val").rglob("*.jpg")).unlink()
     with pytest.raises(FashionAIError, match=r"c\.jpg is missing"):
-        read_labels([skirts])
+        read_labels(LabelFiles([skirts]))
 
 
 def test_rows_without_a_label_are_known_and_other_classes_refused(pets: Path) -> None:
-    labels = read_labels([pets])
+    labels = read_labels(LabelFiles([pets]))
     found = labels_of(
         Task("", (), PETS.classes, "table"), ["x", "zoo/1.jpg"], labels, ("p.csv", "pets")
     )
@@ -155,13 +155,17 @@ def test_a_split_is_scored_as_a_whole(
 
 
 def test_tasks_that_the_predictions_lack_are_named(skirts: Path, tmp_path: Path) -> None:
+    """Those of a label file; of prepared folders only the predicted tasks are scored."""
     rows = [("train", "base/Images/s/a.jpg", 1, "nynnnn")]
     pants = write_prepared(tmp_path / f"prepared/{PANT.name}", PANT, rows)
+    (tmp_path / "pants.csv").write_text(f"Images/s/a.jpg,{PANT.name},nynnnn\n")
     predict(tmp_path / "p.csv", SKIRT, ["Images/s/c.jpg"])
+    files = [skirts, tmp_path / "pants.csv"]
     with pytest.raises(FashionAIError, match=r"has no rows of pant_.*, which .* Give --task skirt"):
-        evaluate_file(tmp_path / "p.csv", [skirts, pants])
-    (evaluation,) = evaluate_file(tmp_path / "p.csv", [skirts, pants], task_names=["skirt"])
-    assert evaluation.rows == 1
+        evaluate_file(tmp_path / "p.csv", files)
+    for labels, names in ((files, ["skirt"]), ([skirts, pants], []), ([skirts.parent], [])):
+        (evaluation,) = evaluate_file(tmp_path / "p.csv", labels, task_names=names)
+        assert (evaluation.name, evaluation.rows) == (SKIRT.name, 1)
 
 
 @pytest.mark.parametrize("kind", ["table", "cactus", "skirt"])

@@ -35,11 +35,11 @@ def randomise(network: Any, crop: int) -> None:
     """
     rng = np.random.default_rng(0)
     for name, parameter in network.collect_params().items():
-        if name.endswith("gamma"):
+        if name.endswith(("gamma", "scale")):
             parameter.set_data(mx.nd.array(rng.uniform(0.5, 1.5, parameter.shape)))
         elif name.endswith(("beta", "bias")):
             parameter.set_data(mx.nd.array(rng.normal(0, 0.2, parameter.shape)))
-    _measure_statistics(network, crop)
+    measure_statistics(network, random_images(crop, count=3))
     for name, parameter in network.collect_params().items():
         values = parameter.data().asnumpy()
         if name.endswith("running_mean"):
@@ -49,15 +49,15 @@ def randomise(network: Any, crop: int) -> None:
             parameter.set_data(mx.nd.array(values * noise + 0.2 * values.mean() + 0.1))
 
 
-def _measure_statistics(network: Any, crop: int) -> None:
-    """Set the running statistics to those of random images."""
+def measure_statistics(network: Any, images: np.ndarray) -> None:
+    """Set the running statistics to those of these images."""
     graph = json.loads(network(mx.sym.var("data")).tojson())
     for node in graph["nodes"]:
         if node["op"] == "BatchNorm":
             node["attrs"]["momentum"] = "0"
     parameters = dict(network.collect_params().items())
     values = {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
-    computed = by_mxnet(changed_symbol(graph), values, random_images(crop, count=3))
+    computed = by_mxnet(changed_symbol(graph), values, images)
     for name, statistics in computed.statistics.items():
         parameters[name].set_data(mx.nd.array(statistics))
 

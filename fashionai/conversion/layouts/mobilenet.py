@@ -36,9 +36,12 @@ def _mobilenet_v2() -> list[Layout]:
         )
         start += count
     return [
-        Layout("torchvision", "mobilenet_v2", table(torchvision), "output.0"),
-        Layout("timm", "mobilenetv2_100", table(timm), "output.0"),
-        Layout("pytorch-mobilenet-v2", "MobileNetV2", table(pytorch_mobilenet_v2), "output.0"),
+        Layout(library, network, table(pairs), "output.0", ranks={"output.0": 2})
+        for library, network, pairs in (
+            ("torchvision", "mobilenet_v2", torchvision),
+            ("timm", "mobilenetv2_100", timm),
+            ("pytorch-mobilenet-v2", "MobileNetV2", pytorch_mobilenet_v2),
+        )
     ]
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fashionai.conversion.layouts import densenet, mobilenet, resnet, vgg
+from fashionai.conversion.layouts import (
+    convnext,
+    densenet,
+    efficientnet,
+    mobilenet,
+    resnet,
+    vgg,
+    vit,
+)
 from fashionai.conversion.names import Layout
 from fashionai.errors import WeightsError, nearest
 
@@ -11,6 +19,9 @@ LAYOUTS: dict[str, list[Layout]] = {
     **mobilenet.LAYOUTS,
     **densenet.LAYOUTS,
     **vgg.LAYOUTS,
+    **efficientnet.LAYOUTS,
+    **convnext.LAYOUTS,
+    **vit.LAYOUTS,
 }
 
 

@@ -47,7 +47,7 @@ def _squeezenet(version: str, fires: str) -> list[Layout]:
         ),
         ("output.0", "classifier.1"),
     ]
-    return [Layout("torchvision", f"squeezenet{version}", table(pairs), "output.0", output_rank=4)]
+    return [Layout("torchvision", f"squeezenet{version}", table(pairs), "output.0")]
 
 
 LAYOUTS: dict[str, list[Layout]] = {

@@ -179,7 +179,7 @@ def _prepare_command(folder: Path) -> str:
     data, out_name = folder.parent.parent, folder.parent.name
     out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
     if not known_task(folder.name):
-        source = " --csv FILE --images DIR (or --folders DIR)"
+        source = " --csv FILE (or --folders DIR)"
     elif out_name == PREPARED_FOLDER.name and data != DATA_FOLDER:
         source = f" --data {data}"
     else:
@@ -209,9 +209,7 @@ def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray
 def _check_row(row: dict[str, str], task: Task, where: str) -> None:
     """Raise DataError for a row that prepare does not write: someone edited the manifest."""
     if None in row or None in row.values():
-        raise DataError(
-            f"{where}: expected {len(MANIFEST_COLUMNS)} fields: {','.join(MANIFEST_COLUMNS)}"
-        )
+        raise DataError(f"{where}: expected the fields {','.join(MANIFEST_COLUMNS)}")
     index, label = row["class_index"], row["label"]
     number = parse_count(index)
     if number is None or number >= len(task.labels):

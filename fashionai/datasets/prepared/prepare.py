@@ -236,7 +236,7 @@ def summary_notes(summary: Summary) -> list[str]:
         notes.append(f"{_images(len(images))} {trait.value}, for example {images[0].source}")
     for group in summary.conflicts:
         labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
-        notes.append(f"same bytes, different classes: {labels}")
+        notes.append(f"identical images with different classes: {labels}")
     for index in summary.unsplit_classes:
         name = summary.task.classes[index]
         only_split = "train" if summary.counts[index, "train"] else "val"

@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional
 from fashionai.datasets.readers.image_files import ImageFiles, safe_relative_path
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
-from fashionai.errors import DataError, shown
+from fashionai.errors import DataError, counted, shown
 from fashionai.families import CACTUS
 from fashionai.files import csv_files
 from fashionai.pipeline.decode import ImageFile
@@ -99,7 +99,7 @@ def _read_id_rows(path: Path) -> list[IdRow]:
                 )
             continue
         if len(fields) != len(HEADER):
-            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+            count = counted(len(fields), "field")
             raise DataError(f"{where}: found {count}, expected {expected}")
         name = safe_relative_path(fields[0], where, "the name of an image")
         first = seen.setdefault(name, where)
@@ -172,14 +172,15 @@ def _check_sizes(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
     for info in members:
         if info.file_size > LARGEST_MEMBER:
             raise DataError(
-                f"{path}: member {info.filename} has {info.file_size:,} bytes, "
+                f"{path}: member {info.filename} has {counted(info.file_size, 'byte')}, "
                 f"expected at most {LARGEST_MEMBER:,}"
             )
     unpacked, size = sum(info.file_size for info in members), path.stat().st_size
     if unpacked > max(LARGEST_MEMBER, MOST_UNPACKED * size):
+        images = counted(len(members), "image")
         raise DataError(
-            f"{path}: {len(members):,} images unpack to {unpacked:,} bytes, "
-            f"expected at most {MOST_UNPACKED} times the {size:,} bytes of the archive"
+            f"{path}: {images} would unpack to {counted(unpacked, 'byte')}, "
+            f"expected at most {MOST_UNPACKED} times the {counted(size, 'byte')} of the archive"
         )
 
 

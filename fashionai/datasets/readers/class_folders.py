@@ -22,7 +22,7 @@ from fashionai.datasets.readers.image_files import (
     note_on_other_files,
 )
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError, nearest
+from fashionai.errors import DataError, counted, nearest
 from fashionai.files.names import comparable
 from fashionai.tasks import Task
 
@@ -146,7 +146,8 @@ def _leave_out_unlabelled(places: dict[str, Path]) -> list[str]:
         return []
     del places["test"]
     count = len(content.images)
-    images = "1 image without a class is" if count == 1 else f"{count:,} images without classes are"
+    without = "without a class is" if count == 1 else "without classes are"
+    images = f"{counted(count, 'image')} {without}"
     return [f"{folder}: {images} left out; predict with: fashionai predict --questions {folder}"]
 
 

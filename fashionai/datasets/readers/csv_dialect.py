@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from fashionai.datasets.readers.image_files import ImageFiles
-from fashionai.errors import ConfigError, DataError, nearest, shown
+from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.files.counts import parse_count
 from fashionai.files.csv_files import is_blank, lines_of
 from fashionai.files.text_files import read_text
@@ -80,7 +80,7 @@ def read_table_rows(
     for fields, line in itertools.islice(read_fields(file, delimiter), first_row, None):
         where = f"{file.path}:{line}"
         if len(fields) != width:
-            count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+            count = counted(len(fields), "field")
             raise DataError(f"{where}: found {count}, expected {width}")
         yield fields, where
 
@@ -108,11 +108,11 @@ def _parse_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     return rows
 
 
-def find_delimiter(file: TableFile, files: ImageFiles) -> str:
+def find_delimiter(file: TableFile, exists: Callable[[str], bool]) -> str:
     """Return the delimiter with which most rows have as many fields as the first row.
 
-    Among equals, one that yields the path of an existing file below the header comes first, and
-    then the one that occurs earlier in the first line. Raises DataError when there are no rows
+    Among equals, one that yields the path of an image (``exists``) below the header comes first,
+    and then the one that occurs earlier in the first line. Raises DataError when there are no rows
     or when no delimiter splits the first one.
     """
     lines = file.first_lines()
@@ -123,7 +123,7 @@ def find_delimiter(file: TableFile, files: ImageFiles) -> str:
         if rows and len(rows[0]) > 1:
             alike = sum(len(row) == len(rows[0]) for row in rows)
             fields = rows[1] if len(rows) > 1 else rows[0]
-            has_image = any(is_existing_file(field, files) for field in fields)
+            has_image = any(exists(field) for field in fields)
             ranks[delimiter] = (alike, has_image, -first_line.find(delimiter))
     if not ranks:
         # A first row that is not valid CSV has no fields with any delimiter.

@@ -22,8 +22,8 @@ from fashionai.datasets.readers.header import note_on_header
 from fashionai.datasets.readers.image_files import ImageFiles, is_image_name
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
-from fashionai.errors import ConfigError, DataError, shown
-from fashionai.families import FASHIONAI_TASKS, find_task, known_task
+from fashionai.errors import ConfigError, DataError, counted, shown
+from fashionai.families import FASHIONAI_TASKS, find_known_task, known_task
 from fashionai.files import csv_files
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
@@ -161,7 +161,7 @@ def parse_label(row: AttributeRow) -> np.ndarray:
     text = shown(label)
     if len(label) != classes:
         raise DataError(
-            f"{row.where}: label '{text}' has {len(label)} letters, "
+            f"{row.where}: label '{text}' has {counted(len(label), 'letter')}, "
             f"expected {classes} for {row.task.name}"
         )
     for letter in label:
@@ -237,7 +237,7 @@ def _is_header(fields: Sequence[str]) -> bool:
 
 def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
     if len(fields) not in (2, 3):
-        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        count = counted(len(fields), "field")
         raise DataError(
             f"{where}: found {count}, expected image,task,label",
             "Remove the columns behind these three" if len(fields) > 3 else "",
@@ -253,7 +253,7 @@ def _parse_row(fields: Sequence[str], where: str) -> AttributeRow:
             "expected Images/<task>/<file>"
         )
     try:
-        task = find_task(shown(task_name))
+        task = find_known_task(shown(task_name))
     except ConfigError as error:
         raise DataError(f"{where}: {error}") from None
     return AttributeRow(image, task, label, where)

@@ -20,7 +20,7 @@ from fashionai.datasets.readers.image_files import (
 )
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest, shown
+from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.families import LOGOS
 from fashionai.files import csv_files
 from fashionai.files.text_files import read_text
@@ -67,8 +67,8 @@ def read_logos(data: Path, task: Task = LOGOS, *, no_logo_share: float = 0.5) ->
     moved = round(no_logo_share * len(lists[VAL_NO_LOGO_LIST]))
     if no_logo_share and not moved:
         raise ConfigError(
-            f"no_logo_share: found {no_logo_share}, "
-            f"which is none of {len(lists[VAL_NO_LOGO_LIST]):,} images",
+            f"no_logo_share: {no_logo_share} of "
+            f"{counted(len(lists[VAL_NO_LOGO_LIST]), 'image')} is less than one image",
             "Give a larger share, or 0 to train on the brands only",
         )
     if not no_logo_share:
@@ -79,7 +79,7 @@ def read_logos(data: Path, task: Task = LOGOS, *, no_logo_share: float = 0.5) ->
         "test": lists[TEST_LIST],
     }
     notes = [
-        f"{name} has {len(rows):,} rows; the complete data set has {LIST_SIZES[name]:,}"
+        f"{name} has {counted(len(rows), 'row')}; the complete data set has {LIST_SIZES[name]:,}"
         for name, rows in lists.items()
         if len(rows) != LIST_SIZES[name]
     ]

@@ -19,7 +19,7 @@ import numpy as np
 
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError
+from fashionai.errors import DataError, counted
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import Task
 
@@ -73,8 +73,8 @@ def _read_values(file: BinaryFile, path: Path, dimensions: int) -> np.ndarray:
     kept = _read_at_most(file, size if size <= LARGEST_FILE else 0)
     found = len(kept) + _count_bytes(file)
     if found != size:
-        count = f"{found:,}" if found < LARGEST_FILE else f"over {LARGEST_FILE:,}"
-        raise DataError(f"{path}: holds {count} values, its header says {sizes}")
+        count = counted(found, "value") if found < LARGEST_FILE else f"over {LARGEST_FILE:,} values"
+        raise DataError(f"{path}: holds {count}, its header says {sizes}")
     if size > LARGEST_FILE:
         raise DataError(f"{path}: its header says {sizes}, expected at most {LARGEST_FILE:,} bytes")
     return np.frombuffer(kept, np.uint8).reshape(shape)
@@ -119,7 +119,10 @@ def read_idx_images(data: Path, task: Task, progress: Advance = no_progress) -> 
         if not len(images):
             raise DataError(f"{images_file}: holds no images")
         if len(images) != len(labels):
-            raise DataError(f"{labels_file}: {len(labels):,} labels for {len(images):,} images")
+            raise DataError(
+                f"{labels_file}: {counted(len(labels), 'label')} "
+                f"for {counted(len(images), 'image')}"
+            )
         if labels.size and labels.max() >= len(task.classes):
             row = int(np.argmax(labels >= len(task.classes)))
             raise DataError(

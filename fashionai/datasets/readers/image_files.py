@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai.errors import DataError, shown
+from fashionai.errors import DataError, counted, shown
 from fashionai.files.names import (
     SYSTEM_FOLDERS,
     comparable,
@@ -23,7 +23,8 @@ from fashionai.web.urls import is_url
 # which is better than to skip it silently.
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic"),
+    *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic", ".heif", ".hif", ".jxl", ".apng", ".svg"),
+    *(".psd", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2"),
 )
 # The suffix of a file of another kind, such as ".h5", ".ai" and ".jpg~". Other dots belong to the
 # name, as in "5.2 metres".
@@ -111,6 +112,12 @@ class ImageFiles:
         hint = f"Did you mean '{alike[0]}'?" if alike else ""
         place = shown(str(self.root / path), 400)
         return DataError(f"{where}: image {place} does not exist{more}", hint)
+
+    def missing_of_user(self, paths: Sequence[tuple[str, str]]) -> DataError:
+        """Return the error for missing files that the user's own CSV file or list names."""
+        error = self.missing(paths)
+        hint = f"Paths are relative to {self.root}; --images names another folder"
+        return DataError(error.message, error.hint or hint)
 
     def _real_folder(self, folder: str) -> str:
         """Return how the file system spells a folder; the same text when it does not exist."""
@@ -261,9 +268,8 @@ def note_on_other_files(others: Sequence[str]) -> list[str]:
         return []
     more = ", ..." if len(others) > 3 else ""
     names = ", ".join(others[:3]) + more
-    if len(others) == 1:
-        return [f"1 file skipped because it is not an image: {names}"]
-    return [f"{len(others):,} files skipped because they are not images: {names}"]
+    reason = "it is not an image" if len(others) == 1 else "they are not images"
+    return [f"{counted(len(others), 'file')} skipped because {reason}: {names}"]
 
 
 def _is_folder(path: Path) -> bool:

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.datasets.readers.class_names import names_of_classes
-from fashionai.datasets.readers.csv_dialect import (
-    LABEL_COLUMN_NAMES,
-    PATH_COLUMN_NAMES,
-    find_delimiter,
-    first_rows,
-    normalized_name,
-    note_on_delimiter,
-    read_table_file,
-    read_table_rows,
-)
-from fashionai.datasets.readers.header import is_header, note_on_header
-from fashionai.datasets.readers.image_files import ImageFiles
+from fashionai.datasets.readers.csv_dialect import LABEL_COLUMN_NAMES
+from fashionai.datasets.readers.table_columns import KnownNames, open_table
 from fashionai.errors import DataError, nearest, shown
 from fashionai.files.counts import parse_count
 from fashionai.files.names import comparable
@@ -28,66 +18,51 @@ logger = logging.getLogger(__name__)
 
 
 class ListedLabel(NamedTuple):
-    """One row: the path as the file has it, the index of its label, and its place (file:line)."""
+    """One row: the path as the file has it, the index of its label, its place (file:line).
+
+    ``split`` is train, val or test, or None where the file has no column of splits.
+    """
 
     path: str
     label_index: int
     where: str
+    split: Optional[str] = None
 
 
 def read_label_list(
-    file: Path, labels: Sequence[str], label_columns: Sequence[str] = ()
+    file: Path,
+    labels: Sequence[str],
+    label_columns: Sequence[str] = (),
+    *,
+    columns: Optional[Mapping[str, Optional[str]]] = None,
+    exists: Callable[[str], bool] = lambda _: False,
 ) -> list[ListedLabel]:
-    """Read a CSV file with a column of paths and a column of labels.
+    """Read the paths and labels of a CSV file that prepare would accept, without its images.
 
     ``labels`` are the names of all labels by index. All rows hold names, or all rows hold
-    indices; indices are not read where a name is a number. With a header, the columns are found
-    by usual names, to which ``label_columns`` adds. A file without a header has two columns, the
-    path first. The log tells how the file was read. Raises DataError when the columns are not
-    found, and with file and line for unknown labels.
+    indices; indices are not read where a name is a number. ``columns`` are names or numbers of
+    columns by role. Others are found by usual names, to which ``label_columns`` adds; ``exists``
+    tells whether a field is the path of an image. The log tells how the file was read. Raises
+    errors of open_table, and DataError with file and line for unknown labels.
     """
-    table = read_table_file(file)
-    delimiter = find_delimiter(table, ImageFiles(file.parent))
-    dialect_rows = first_rows(table, delimiter)
-    first = dialect_rows[0]
-    path, label, has_header = _find_columns(
-        dialect_rows, (*LABEL_COLUMN_NAMES, *label_columns), file
-    )
-    rows = list(read_table_rows(table, delimiter, len(first), has_header))
+    known = KnownNames(exists, (*LABEL_COLUMN_NAMES, *label_columns), labels)
+    table = open_table(file, columns or {}, known)
+    rows = list(table.rows())
     if not rows:
         raise DataError(f"{file}: no rows below its header")
-    texts = [fields[label] for fields, _ in rows]
+    texts = [table.label(fields, where) for fields, where in rows]
     by_text, meaning = _meaning_of(texts, labels)
-    for note in (
-        *table.notes,
-        note_on_delimiter(table, delimiter),
-        note_on_header(file, first, has_header),
-        f"{file}: paths in column {path + 1}, {meaning} in column {label + 1}",
-    ):
+    for note in table.guesses(meaning):
         logger.info(note)
     return [
-        ListedLabel(fields[path], _index(fields[label], by_text, labels, where), where)
-        for fields, where in rows
+        ListedLabel(
+            fields[table.columns.path],
+            _index(text, by_text, labels, where),
+            where,
+            table.split(fields, where),
+        )
+        for (fields, where), text in zip(rows, texts)
     ]
-
-
-def _find_columns(
-    rows: Sequence[Sequence[str]], label_names: Sequence[str], file: Path
-) -> tuple[int, int, bool]:
-    """Return the positions of path and label, and whether the first row is a header."""
-    first = rows[0]
-    names = [normalized_name(field) for field in first]
-    paths = [position for position, name in enumerate(names) if name in PATH_COLUMN_NAMES]
-    labels = [position for position, name in enumerate(names) if name in label_names]
-    if len(paths) == len(labels) == 1:
-        return paths[0], labels[0], True
-    if len(first) == 2 and not labels:
-        return 0, 1, is_header(rows, 0, 1, lambda _: False, otherwise=False)
-    found = ", ".join(map(shown, first[:12]))
-    raise DataError(
-        f"{file}:1: cannot tell which columns hold paths and labels: {found}",
-        "Name them path and label in a header",
-    )
 
 
 def _meaning_of(texts: Sequence[str], labels: Sequence[str]) -> tuple[dict[str, int], str]:

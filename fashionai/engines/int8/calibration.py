@@ -18,6 +18,7 @@ from fashionai.models.forward import Normalize, to_device
 from fashionai.models.graph import INPUT, Graph, trace
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
+from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run
 
 mx = import_mxnet()
@@ -32,8 +33,10 @@ def choose_images(run: Run, paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[row] for row in rows]
 
 
-def calibrate(run: Run, images: Sequence[Path], mode: str) -> Graph:
-    """Quantize a run's network with ranges that these images give.
+def calibrate(
+    run: Run, images: Sequence[Path], mode: str, progress: Advance = no_progress
+) -> Graph:
+    """Quantize a run's network with ranges that these images give; ``progress`` counts them.
 
     ``mode`` is how the range of a layer's outputs is chosen: naive (the range of all values) or
     entropy (the range of the least Kullback-Leibler divergence between the values and the quantized
@@ -53,7 +56,7 @@ def calibrate(run: Run, images: Sequence[Path], mode: str) -> Graph:
             data_names=[INPUT],
             label_names=None,
             calib_mode=mode,
-            calib_data=_CalibrationBatches(config, images),
+            calib_data=_CalibrationBatches(config, images, progress),
             quantized_dtype="auto",
             logger=None,
         )
@@ -70,7 +73,7 @@ class _CalibrationBatches(DataIter):
     All batches have one shape: the first images are repeated to fill the last batch.
     """
 
-    def __init__(self, config: Config, paths: Sequence[Path]) -> None:
+    def __init__(self, config: Config, paths: Sequence[Path], progress: Advance) -> None:
         batch_size = min(BATCH_SIZE, len(paths))
         super().__init__(batch_size)
         batches = math.ceil(len(paths) / batch_size)
@@ -80,8 +83,12 @@ class _CalibrationBatches(DataIter):
         shape = (batch_size, 3, config.data.crop, config.data.crop)
         self.provide_data = [mx.io.DataDesc(INPUT, shape)]
         self.provide_label: list[Any] = []
+        self._left, self._progress = len(paths), progress
 
     def next(self) -> Any:
         """The next batch; StopIteration at the end."""
         pixels = to_device(next(self._batches).images[:, 0], mx.cpu())
+        done = min(self._left, self.batch_size)
+        self._left -= done
+        self._progress(done)
         return mx.io.DataBatch([self._normalize(pixels)])

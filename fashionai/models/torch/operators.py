@@ -296,6 +296,8 @@ BUILDERS: dict[str, Builder] = {
     ),
     "_contrib_AdaptiveAvgPooling2D": _adaptive,
     "_contrib_BilinearResize2D": _bilinear,
+    "_maximum_scalar": lambda given: Call(torch.clamp, {"min": given.number("scalar")}),
+    "_minimum_scalar": lambda given: Call(torch.clamp, {"max": given.number("scalar")}),
     "_power_scalar": lambda given: Call(torch.pow, {"exponent": given.number("scalar")}),
     "_rdiv_scalar": _from_scalar("divide"),
     "_rminus_scalar": _from_scalar("minus"),

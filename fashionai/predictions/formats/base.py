@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple, Optional, TypeVar
 
 import numpy as np
 
-from fashionai.errors import DataError, shown
+from fashionai.errors import DataError, counted, shown
 from fashionai.files.names import composed
 from fashionai.tasks import Task
 
@@ -154,7 +154,9 @@ def parse_distribution(values: Sequence[str], where: str) -> np.ndarray:
 def check_fields(fields: Sequence[str], expected: Sequence[str], where: str) -> None:
     """DataError unless a row has as many fields as ``expected`` names."""
     if len(fields) != len(expected):
-        raise DataError(f"{where}: found {len(fields)} fields, expected {','.join(expected)}")
+        raise DataError(
+            f"{where}: found {counted(len(fields), 'field')}, expected {','.join(expected)}"
+        )
 
 
 def row_of_two_classes(image: str, task: Task, probability: str, where: str) -> PredictedRow:

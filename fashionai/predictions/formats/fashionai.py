@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
-from fashionai.errors import ConfigError, DataError, shown
-from fashionai.families import find_task
+from fashionai.errors import ConfigError, DataError, counted, shown
+from fashionai.families import find_known_task
 from fashionai.files import csv_files
 from fashionai.predictions.formats.base import (
     Format,
@@ -37,13 +37,13 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         check_fields(fields, COLUMNS, where)
         image, task_name, numbers = fields
         try:
-            task = find_task(shown(task_name))
+            task = find_known_task(shown(task_name))
         except ConfigError as error:
             raise DataError(f"{where}: {error}") from None
         values = numbers.split(";")
         if len(values) != len(task.classes):
             raise DataError(
-                f"{where}: found {len(values)} probabilities, "
+                f"{where}: found {counted(len(values), 'probability')}, "
                 f"expected {len(task.classes)} for {task.name}"
             )
         yield PredictedRow(image, task, parse_distribution(values, where)), where

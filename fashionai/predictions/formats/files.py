@@ -178,7 +178,7 @@ def _distinct_names(
     for name, image in zip(names, known_as):
         if name in first:
             raise DataError(
-                f"{task.name}: {first[name]} and {image} have one name in prediction files",
+                f"{task.name}: {first[name]} and {image} have the same name in prediction files",
                 hint,
             )
         first[name] = image

@@ -12,7 +12,7 @@ from typing import Optional
 
 import numpy as np
 
-from fashionai.errors import DataError, shown
+from fashionai.errors import DataError, counted, shown
 from fashionai.files import csv_files
 from fashionai.predictions.formats.base import (
     SUM_TOLERANCE,
@@ -54,7 +54,8 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     for fields, where in placed:
         if len(fields) != len(header):
             raise DataError(
-                f"{where}: found {len(fields)} fields, expected {len(header)} as in the header"
+                f"{where}: found {counted(len(fields), 'field')}, "
+                f"expected {len(header)} as in the header"
             )
         image, *named_task, predicted, probability = fields[: len(columns)]
         numbers = fields[len(columns) :]

@@ -21,7 +21,7 @@ from tqdm import tqdm
 import fashionai
 from fashionai.config import Config
 from fashionai.datasets.prepared.check import hash_files
-from fashionai.errors import TrainingError
+from fashionai.errors import TrainingError, counted
 from fashionai.files import content_hash
 from fashionai.models.views import Pending, mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform, Transform
@@ -144,8 +144,9 @@ class FeatureStore:
         found = [read_features(file, shape) for file in files]
         missing = [index for index, features in enumerate(found) if features is None]
         log.info(
-            "features of %s images in %s: %d of %d views to compute, %.1f MB each",
-            *(f"{len(paths):,}", self.folder, len(missing), len(views), file_size(shape) / 1e6),
+            "features of %s in %s: %d of %s to compute, %.1f MB each",
+            *(counted(len(paths), "image"), self.folder),
+            *(len(missing), counted(len(views), "view"), file_size(shape) / 1e6),
         )
         if missing:
             self._make_room(len(missing) * file_size(shape))
@@ -172,7 +173,7 @@ class FeatureStore:
             "network": self._config.model.name,
             "weights": self._backbone.key(),
             "images": content_hash("".join(images).encode()),
-            "input": [data.resize_short, data.crop, mean, std],
+            "input": [data.short_side, data.crop, mean, std],
         }
         texts = [json.dumps({**key, "view": view.settings}, sort_keys=True) for view in views]
         return [self.folder / f"{content_hash(text.encode())}.npy" for text in texts]

@@ -9,7 +9,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
-from fashionai.errors import TrainingError
+from fashionai.errors import TrainingError, counted
 from fashionai.pipeline.loader import Draws, draws_of, shuffled_indices
 from fashionai.training.batches.class_balance import balanced_order
 
@@ -34,14 +34,14 @@ class BatchPlan:
         self._config, self._train, self._count = config, train, len(train.paths)
         if self._count < devices:
             raise TrainingError(
-                f"{self._count} training images are too few, expected at least {devices}"
+                f"too few training images: found {self._count:,}, expected at least {devices:,}"
             )
         # Every device gets an equal share of a batch.
         self.batch_size = batch_size or min(config.batch_size, self._count // devices) * devices
         if self.batch_size % devices:
             raise TrainingError(
-                f"the training was begun with batches of {self.batch_size} images, which cannot "
-                f"be divided among {devices} processes"
+                f"the training was begun with batches of {counted(self.batch_size, 'image')}, "
+                f"which cannot be divided among {counted(devices, 'process')}"
             )
         self.steps_per_epoch = Fraction(self._count, self.batch_size)
         if config.data.last_batch == "discard":

@@ -54,4 +54,4 @@ def _with_weights(config: Config, resuming: bool) -> tuple[Config, Optional[Star
     if resuming:
         return config, None
     weights = starting_weights(config)
-    return config.with_input(weights.mean, weights.std), weights
+    return weights.resolve_input(config), weights

@@ -22,6 +22,8 @@ from fashionai.training.batches.shares import WHOLE, Share
 
 # A process that does not answer for this many seconds has died or hangs.
 PATIENCE = 50.0
+# Stands for the value of a key that another schedule or augmentation does not have.
+NOT_SET = "not set"
 PATIENCE_VARIABLE = "FASHIONAI_PROCESS_TIMEOUT"
 # Machines may begin at different times.
 JOINING = timedelta(minutes=10)
@@ -98,10 +100,11 @@ class Processes:
         dist.all_gather_object(everyone, (str(current_place()), dict(values)))
         (first, expected), *others = everyone
         for place, found in others:
-            for name, value in found.items():
-                if value != expected[name]:
+            for name in {**expected, **found}:
+                value, other = found.get(name, NOT_SET), expected.get(name, NOT_SET)
+                if value != other:
                     raise ConfigError(
-                        f"{place}: {name} is {shown(value)}, on {first} {shown(expected[name])}",
+                        f"{place}: {name} is {shown(value)}, on {first} {shown(other)}",
                         "All processes need the same",
                     )
 

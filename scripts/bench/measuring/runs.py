@@ -56,7 +56,7 @@ def trained_run(cache: Path, network: str) -> Path:
         (run / "trained").touch()
     # Quantized each time, so that this version of the project has done it. The highest --max-loss,
     # because the accuracy of these weights is of no interest.
-    fashionai("quantize", "--run", run, "--images", TRAINING_IMAGES, "--max-loss", 1)
+    fashionai("quantize", "--run", run, "--calibration-images", TRAINING_IMAGES, "--max-loss", 1)
     return run
 
 

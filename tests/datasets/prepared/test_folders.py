@@ -331,7 +331,7 @@ def test_reading_names_missing_and_extra_images(tmp_path, planned) -> None:
         (",label\n", "\n", "found columns 'split,class_index,class_name,file,source', expected"),
         ("train,0,", "train,x,", "manifest.csv:2: class_index is 'x', expected 0 to 5"),
         ("train,0,", "train,6,", "manifest.csv:2: class_index is '6', expected 0 to 5"),
-        (",ynnnnn\n", "\n", "manifest.csv:2: expected 6 fields: split,class_index,"),
+        (",ynnnnn\n", "\n", "manifest.csv:2: expected the fields split,class_index,"),
         (",ynnnnn\n", ",nynnnn\n", "manifest.csv:2: label 'nynnnn' does not go with class_index 0"),
         (",ynnnnn\n", ",y?nnnn\n", "manifest.csv:2: label 'y?nnnn' does not go with"),
         (",ynnnnn\n", ",y\n", "manifest.csv:2: label 'y' does not go with"),

@@ -142,7 +142,7 @@ def test_equal_images_share_a_split_and_conflicts_are_listed(fashionai_data, tmp
     notes = "\n".join(summary_notes(summary))
     assert "2 images with the same bytes as an earlier image, all in the same split" in notes
     assert (
-        "same bytes, different classes: "
+        "identical images with different classes: "
         f"base/Images/{SKIRT.name}/{first_image(data).name} (Invisible), "
         f"base/Images/{SKIRT.name}/twin.jpg (Invisible), "
         f"base/Images/{SKIRT.name}/other.jpg (Floor)"

@@ -171,7 +171,7 @@ def test_many_images_that_would_fill_the_memory(tmp_path: Path) -> None:
     path = archive_of(tmp_path, ("train/a.jpg", half), ("train/b.jpg", half))
     size = path.stat().st_size
     assert error_of(read_cactus, tmp_path) == (
-        f"{path}: 2 images unpack to 16,777,218 bytes, "
+        f"{path}: 2 images would unpack to 16,777,218 bytes, "
         f"expected at most 10 times the {size:,} bytes of the archive"
     )
 

@@ -129,7 +129,7 @@ def test_a_share_out_of_range_is_refused(tmp_path: Path, share: float) -> None:
 def test_a_share_of_no_image_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
     assert error_of(tmp_path, 0.05, ConfigError) == (
-        "no_logo_share: found 0.05, which is none of 5 images. "
+        "no_logo_share: 0.05 of 5 images is less than one image. "
         "Give a larger share, or 0 to train on the brands only"
     )
 

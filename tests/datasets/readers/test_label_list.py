@@ -39,7 +39,7 @@ def test_rows_are_paths_and_labels(tmp_path: Path, text: str) -> None:
         ("path,label\n", "l.csv: no rows below its header"),
         (
             "a.jpg,cat,x\n",
-            "l.csv:1: cannot tell which columns hold paths and labels: a.jpg, cat, x",
+            "l.csv:1: cannot tell without a header which columns hold paths and .*: a.jpg, cat, x",
         ),
         ("a.jpg\n", "l.csv:1: found one field"),
     ],

@@ -204,7 +204,7 @@ def test_how_labels_were_read_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
     assert [record.getMessage().partition("l.csv: ")[2] for record in caplog.records] == [
         "fields are separated by semicolons",
         "the first row is the header: 'path', 'label'",
-        "paths in column 1, indices of classes in column 2",
+        "paths in column 1 'path', indices of classes in column 2 'label'",
     ]
 
 

@@ -20,6 +20,7 @@ from tests.support.graphs import (
     random_network,
     weights_of,
 )
+from tests.support.transformers import SMALL, small_network
 
 torch = pytest.importorskip("torch")
 mx = import_mxnet()
@@ -28,6 +29,7 @@ mx = import_mxnet()
 NETWORKS = [
     "cifar_residualattentionnet56",
     "cifar_resnet20_v2",
+    "convnext_atto",
     "covers_lenet",
     "densenet121",
     "googlenet",
@@ -38,7 +40,10 @@ NETWORKS = [
     "se_resnext50_32x4d",
     "shufflenet_v1",
     "shufflenet_v2",
+    "efficientnet_lite0",
+    "efficientnetv2_b0",
     "squeezenet1.1",
+    "vit_tiny",
     "xception",
 ]
 
@@ -133,6 +138,30 @@ def test_a_step_gives_the_gradients_and_statistics_of_mxnet(name: str) -> None:
     for key, statistics in theirs.statistics.items():
         close(ours.named()[key].numpy(), statistics, 1e-6, scale=1)
         close(exact.named()[key].numpy(), statistics, 1e-6, scale=1)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_gradients_of_transformers_are_those_of_mxnet(name: str) -> None:
+    network, images = small_network(name), random_images(64, count=4)
+    symbol = network(mx.sym.var("data"))
+    values = {key: p.data().asnumpy() for key, p in network.collect_params().items()}
+    theirs = by_mxnet(symbol, values, images)
+    description = description_of(symbol, values)
+    gradients = step(graph_network(description), images)
+    exact = step(graph_network(description).double(), images)
+    check_gradients(gradients, exact)
+    check_gradients(theirs.gradients, exact)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_transformers_in_bfloat16_are_near_those_in_float32(name: str) -> None:
+    network, images = small_network(name), torch.from_numpy(random_images(64))
+    ours = graph_network(describe(network, 64)).eval()
+    with torch.no_grad():
+        expected = ours(images)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = ours(images)
+    assert 1e-4 < (rounded.float() - expected).abs().max() / expected.abs().max() < 0.03
 
 
 def frozen_network(name: str, trainable: str):

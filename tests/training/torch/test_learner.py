@@ -24,6 +24,7 @@ from tests.support.learners import (
     open_pair,
     smooth_net,
 )
+from tests.support.transformers import SMALL
 
 torch = import_torch()
 
@@ -82,6 +83,25 @@ def test_both_learn_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
     np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-5)
     if pair.torch.has_average:
         compare_averaged(pair)
+
+
+@pytest.mark.parametrize("trainable", ["all", "last-stage", "head"])
+@pytest.mark.parametrize("name", SMALL)
+def test_transformers_learn_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, trainable: str
+) -> None:
+    monkeypatch.setitem(NETWORKS, name, SMALL[name])
+    pair = make_pair(tmp_path, f"model.name={name}", f"trainable={trainable}")
+    begun = pair.gluon.parameters()
+    for step in range(3):
+        take_step(pair, step, rel=1e-4)
+        assert_close(pair.gluon.state(), pair.torch.state(), 1e-4)
+    parameters = pair.torch.parameters()
+    changed = {key for key, values in parameters.items() if (values != begun[key]).any()}
+    if trainable == "head":
+        assert changed == {"output.weight", "output.bias"}
+    else:
+        assert (changed == begun.keys()) == (trainable == "all")
 
 
 def take_step(pair: Pair, step: int, rel: float = 1e-5) -> None:

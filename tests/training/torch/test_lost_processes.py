@@ -99,7 +99,7 @@ def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path,
     run = folder / "runs/grown"
     kill_after_first_epoch(folder, 2, 1, *arguments)
     output = trained(folder, 4, *arguments, "--resume")
-    assert "begun by 2 processes, goes on with 4: each computes 4 of the 16 images" in output
+    assert "begun by 2 processes and is resumed by 4: each computes 4 of the 16 images" in output
     assert difference(one, run) < 1e-5
     assert [row[0] for row in history(run)] == ["epoch", "1", "2"]
 

@@ -1,0 +1,54 @@
+"""The commands that usually follow a command, as lines for its end."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from fashionai.families import known_task
+from fashionai.files.default_folders import DEMO_FOLDER, PREPARED_FOLDER
+from fashionai.tasks import Task
+
+DEMO_PREPARED = DEMO_FOLDER / "train_valid"
+DEMO_TASK = "skirt"
+
+
+def after_demo(folder: Path) -> str:
+    """The command that prepares the demo's first task."""
+    places = f"--data {_quoted(folder)} --out {_quoted(folder / 'train_valid')}"
+    return f"Next: fashionai prepare --task {DEMO_TASK} {places}"
+
+
+def after_prepare(tasks: Sequence[Task], out: Path) -> str:
+    """The command that trains the first of the prepared tasks, or writes its configuration."""
+    from fashionai.packaged_configs import packaged_configs
+
+    task = tasks[0]
+    name = task.short_name
+    others = "; the other tasks likewise" if len(tasks) > 1 else ""
+    if out == DEMO_PREPARED:
+        chosen = "" if name == DEMO_TASK else f" task={name}"
+        return f"Next: fashionai train --config demo{chosen}{others}"
+    config = name.replace("-", "_")
+    if known_task(task.name) and config in packaged_configs():
+        folder = "" if out == PREPARED_FOLDER else f" {_quoted(f'data.folder={out}')}"
+        return f"Next: fashionai train --config {config}{folder}{others}"
+    folder = "" if out == PREPARED_FOLDER else f" --folder {_quoted(out)}"
+    return f"Next: fashionai init {name}{folder}{others}"
+
+
+def after_train(run: Path) -> str:
+    """The commands that show a run's scores and mistakes, and that predict with it."""
+    name = _quoted(run)
+    return "\n".join(
+        [
+            f"Scores:   fashionai evaluate --run {name}",
+            f"Mistakes: fashionai evaluate --run {name} --per-class --confusion",
+            f"Predict:  fashionai predict --run {name} --questions FOLDER --out FILE",
+        ]
+    )
+
+
+def _quoted(path: object) -> str:
+    return shlex.quote(str(path))

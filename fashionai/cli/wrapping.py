@@ -1,0 +1,49 @@
+"""Messages on a terminal: wrapped at its width, with paths and commands in one piece."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import textwrap
+
+# The width of lines on terminals, in columns, where a terminal does not tell its own.
+WIDTH = 80
+
+# A command is kept on one line so that it can be copied.
+_COMMAND = re.compile(
+    r"\b(?:fashionai|pip|apt-get|magick|rsvg-convert|darktable-cli|soffice) [^;]+?(?=;|\. |\.?$)"
+)
+# Stands for the blanks of a command while lines are wrapped.
+_BLANK = "\0"
+
+
+def for_terminal(text: str) -> str:
+    """The text as standard error shows it: wrapped if that is a terminal, else unchanged.
+
+    Programs and logs see a message on one line. Continued lines are indented.
+    """
+    if not sys.stderr.isatty():
+        return text
+    return "\n".join(_wrapped(line, _width()) for line in text.split("\n"))
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or WIDTH
+    except (OSError, ValueError):
+        return WIDTH
+
+
+def _wrapped(line: str, width: int) -> str:
+    text = line.lstrip(" ")
+    indent = line[: len(line) - len(text)]
+    glued = _COMMAND.sub(lambda found: found.group().replace(" ", _BLANK), text)
+    return textwrap.fill(
+        glued,
+        max(width, 20),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).replace(_BLANK, " ")

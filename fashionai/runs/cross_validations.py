@@ -1,0 +1,62 @@
+"""Cross-validations as lists of runs show them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from fashionai.errors import FashionAIError, RunError
+from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.json_files import read_json
+from fashionai.runs.folders import CROSS_VALIDATION_FILE, SCORES_FILE, find_folds
+from fashionai.runs.run import Run, learnt_tasks
+from fashionai.tasks import Task
+
+log = logging.getLogger(__name__)
+
+
+class ListedCrossValidation(NamedTuple):
+    """A cross-validation: its folder, tasks, folds, and how many of them are finished.
+
+    ``scores`` are the means over folds by name; they are empty until all folds are predicted.
+    """
+
+    path: Path
+    tasks: list[Task]
+    folds: int
+    finished: int
+    scores: Mapping[str, float]
+
+
+def find_cross_validations(folder: Path = RUNS_FOLDER) -> list[ListedCrossValidation]:
+    """The cross-validations directly below a folder; a warning names each that is damaged."""
+    found = []
+    for file in sorted(folder.glob(f"*/{CROSS_VALIDATION_FILE}")):
+        try:
+            found.append(_read(file.parent))
+        except FashionAIError as error:
+            log.warning("left out: %s", error)
+    return found
+
+
+def _read(path: Path) -> ListedCrossValidation:
+    runs = [Run(fold) for fold in find_folds(path)]
+    finished = sum(run.is_finished for run in runs)
+    return ListedCrossValidation(path, learnt_tasks(runs), len(runs), finished, _mean_scores(path))
+
+
+def _mean_scores(path: Path) -> dict[str, float]:
+    """The mean scores in scores.json; empty when it is not written yet."""
+    file = path / SCORES_FILE
+    try:
+        scores = read_json(file)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise RunError(f"{file}: not valid JSON: {error}") from None
+    mean = scores.get("mean") if isinstance(scores, dict) else None
+    if not isinstance(mean, dict) or not all(type(each) in (int, float) for each in mean.values()):
+        raise RunError(f"{file}: does not hold the scores of a cross-validation")
+    return mean

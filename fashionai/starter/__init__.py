@@ -1,0 +1,1 @@
+"""First configurations for prepared tasks: ``fashionai init``."""

@@ -1,0 +1,208 @@
+"""Plans: network, recipe, crop and epochs for a task, a machine and the time that there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Optional
+
+from fashionai.config import Config
+from fashionai.models.catalogue import Network, find_network
+from fashionai.starter.recipes import FEW_IMAGES, PRETRAINED, SCRATCH, Recipe, recommended
+from fashionai.starter.survey import Survey
+from fashionai.training.estimate import Speed, training_seconds
+from fashionai.weights.availability import Obtainable
+
+# The largest short sides, in pixels, for the small network and for a crop below ImageNet's.
+SMALL_SIDE, MEDIUM_SIDE = 64, 160
+SMALL_NETWORK = "small_cnn"
+# The multiply-accumulates per image of the networks that are recommended: without a GPU, for few or
+# medium images; and else.
+FEWER_OPERATIONS, MOST_OPERATIONS = 2e9, 6e9
+# Smaller crops that are tried where time is short, in pixels.
+SMALLER_CROPS = (160, 128)
+# The memory that a batch may take.
+MEMORY_GIGABYTES = 6
+# The batch size is halved until an epoch has this many steps, but not below the smallest batch.
+SMALLEST_BATCH, STEPS_PER_EPOCH = 8, 16
+# Of networks: the megabytes that training takes per image, measured on the CPU, and the side in
+# pixels of the square images of that measurement. Others are taken to need the most of them.
+MEMORY = {
+    SMALL_NETWORK: (5.2, 64),
+    "resnet18_v2": (26.0, 224),
+    "resnet50_v2": (86.0, 224),
+}
+
+# The speed of a network on this machine, see fashionai.starter.timing.
+Measure = Callable[[str, int], Speed]
+
+
+class Machine(NamedTuple):
+    """What there is to train with: a GPU or none, and networks whose weights can be had."""
+
+    on_gpu: bool
+    obtainable: Obtainable
+
+
+class Plan(NamedTuple):
+    """The choices of a configuration, with the reason for each.
+
+    ``seconds`` is the estimated time where one was asked for, else None.
+    """
+
+    network: str
+    network_reason: str
+    recipe: Recipe
+    crop: int
+    crop_reason: str
+    batch_size: int
+    epochs: int
+    seconds: Optional[float] = None
+
+    @property
+    def memory(self) -> float:
+        """The megabytes that a batch takes per image, features nearly none."""
+        return _memory(self.network, self.recipe, self.crop)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate for the batch size."""
+        return self.recipe.lr * self.batch_size / self.recipe.largest_batch
+
+
+def recommend(survey: Survey, machine: Machine, model: Optional[str]) -> Plan:
+    """The plan for a task where no time was given; ``model`` is a network that was asked for."""
+    network, reason, recipe = _choose_network(survey, machine, model)
+    return _plan(survey, network, reason, recipe, *choose_crop(survey.short_side))
+
+
+def fit_time(
+    survey: Survey,
+    machine: Machine,
+    model: Optional[str],
+    seconds: float,
+    measure: Measure,
+    resolve: Callable[[Plan], Config],
+    keeps_epochs: bool,
+) -> Plan:
+    """The best plan that takes at most ``seconds``, by the estimate; else the fastest one.
+
+    ``resolve`` returns the configuration of a plan, with the overrides that were given;
+    ``keeps_epochs`` tells that they give the number of epochs.
+    """
+    measured: dict[str, tuple[Speed, int]] = {}
+    plans = []
+    for plan in _alternatives(survey, machine, model):
+        config = resolve(plan)
+        name, crop = config.model.name, config.data.crop
+        if name not in measured:
+            measured[name] = measure(name, crop), crop
+        speed = measured[name][0].at_crop(crop / measured[name][1])
+        fewest = config.epochs if keeps_epochs else min(plan.recipe.fewest, config.epochs)
+        plan = _shortened(plan, config, speed, survey, seconds, fewest)
+        plans.append(plan)
+        if _seconds_of(plan) <= seconds:
+            return plan
+    return min(plans, key=_seconds_of)
+
+
+def choose_crop(short_side: int) -> tuple[int, str]:
+    """Return the side of the crop in pixels, and the reason."""
+    if short_side > MEDIUM_SIDE:
+        return 224, "The crop is ImageNet's; the cost of a larger one grows with its area."
+    step = 4 if short_side <= SMALL_SIDE else 32
+    reason = f"The crop is the largest multiple of {step} that fits."
+    return max(short_side // step * step, 8), reason
+
+
+def _memory(network: str, recipe: Recipe, crop: int) -> float:
+    """The megabytes that a batch takes per image."""
+    if recipe.keeps_features:
+        return 0.0
+    megabytes, side = MEMORY.get(network, MEMORY["resnet50_v2"])
+    return megabytes * (crop / side) ** 2
+
+
+def _seconds_of(plan: Plan) -> float:
+    return math.inf if plan.seconds is None else plan.seconds
+
+
+def _shortened(
+    plan: Plan, config: Config, speed: Speed, survey: Survey, seconds: float, fewest: int
+) -> Plan:
+    """The plan with as many epochs as fit the time, but not fewer than ``fewest``."""
+    images, epochs = (survey.images, survey.val_images), config.epochs
+    estimated = training_seconds(config, speed, *images, epochs)
+    while epochs > fewest and estimated > seconds:
+        epochs -= 1
+        estimated = training_seconds(config, speed, *images, epochs)
+    return plan._replace(epochs=epochs, seconds=estimated)
+
+
+def _alternatives(survey: Survey, machine: Machine, model: Optional[str]) -> Iterator[Plan]:
+    """Plans, the one that is expected to score best where time does not matter first."""
+    network, reason, recipe = _choose_network(survey, machine, model)
+    largest, crop_reason = choose_crop(survey.short_side)
+    networks = [(network, reason)]
+    recipes: Sequence[Recipe] = [recipe]
+    if recipe.pretrained:
+        recipes = PRETRAINED
+    if recipe.pretrained and model is None:
+        networks = [(each.name, machine.obtainable.how) for each in machine.obtainable.networks]
+    for crop in (largest, *(each for each in SMALLER_CROPS if each < largest)):
+        why = crop_reason if crop == largest else f"The crop fits the time; {largest} is better."
+        for recipe in recipes:
+            for network, reason in networks:
+                yield _plan(survey, network, reason, recipe, crop, why)
+
+
+def _plan(
+    survey: Survey, network: str, reason: str, recipe: Recipe, crop: int, crop_reason: str
+) -> Plan:
+    epochs = min(max(round(recipe.images_in_all / survey.images), recipe.fewest), recipe.most)
+    batch = _choose_batch(survey.images, recipe.largest_batch, _memory(network, recipe, crop))
+    return Plan(network, reason, recipe, crop, crop_reason, batch, epochs)
+
+
+def _choose_network(
+    survey: Survey, machine: Machine, model: Optional[str]
+) -> tuple[str, str, Recipe]:
+    """Return the name of the network, the reason, and the recommended recipe.
+
+    Raises ConfigError for a model that is unknown.
+    """
+    networks = machine.obtainable.networks
+    from_weights = recommended(survey, machine.on_gpu)
+    if model is not None:
+        found = find_network(model) in networks
+        return model, "the network that was asked for", from_weights if found else SCRATCH
+    if survey.short_side <= SMALL_SIDE:
+        return SMALL_NETWORK, f"made for images of up to {SMALL_SIDE} pixels", SCRATCH
+    if not networks:
+        return "resnet18_v2", "there are no pretrained weights of any network here", SCRATCH
+    chosen = _most_accurate(networks, _most_operations(survey, machine))
+    return chosen.name, machine.obtainable.how, from_weights
+
+
+def _most_operations(survey: Survey, machine: Machine) -> float:
+    """The multiply-accumulates per image that a network for this task should take at most."""
+    few = survey.images < FEW_IMAGES or survey.short_side <= MEDIUM_SIDE
+    return FEWER_OPERATIONS if few or not machine.on_gpu else MOST_OPERATIONS
+
+
+def _most_accurate(networks: Sequence[Network], operations: float) -> Network:
+    """The most accurate network within so many operations; the smallest where none is."""
+    within = [network for network in networks if network.operations <= operations]
+    if not within:
+        return min(networks, key=lambda network: network.operations)
+    return max(within, key=lambda network: network.top1 or 0)
+
+
+def _choose_batch(images: int, largest: int, megabytes: float) -> int:
+    """Return the largest batch size that fits the memory and leaves an epoch enough steps."""
+    batch = largest
+    while batch > SMALLEST_BATCH and (
+        batch * megabytes > 1000 * MEMORY_GIGABYTES or images < batch * STEPS_PER_EPOCH
+    ):
+        batch //= 2
+    return batch

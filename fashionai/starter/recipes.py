@@ -1,0 +1,89 @@
+"""Recipes: settings that belong together, such as layers that learn, learning rate and epochs.
+
+A new recipe is one entry of PRETRAINED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fashionai.starter.survey import Survey
+
+# With fewer training images, a machine without a GPU trains the output layer alone by default, and
+# deeper networks mainly memorize them.
+FEW_IMAGES = 2_000
+
+
+class Recipe(NamedTuple):
+    """The settings that depend on where the weights come from and on what learns.
+
+    ``lr`` is the learning rate for the batch size ``largest_batch``, ``optimizer`` has the other
+    keys of the optimizer. Training shows ``images_in_all`` images, in ``fewest`` to ``most``
+    epochs. ``reason`` follows ``trainable`` in a comment. ``keeps_features`` tells that the network
+    computes each image only once, so that an epoch costs nearly nothing.
+    """
+
+    pretrained: bool
+    trainable: Any
+    reason: str
+    largest_batch: int
+    lr: float
+    optimizer: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    images_in_all: int
+    fewest: int
+    most: int
+    augment: tuple[Mapping[str, Any], ...] = (
+        {"name": "random_crop"},
+        {"name": "mirror", "p": 0.5},
+    )
+    keeps_features: bool = False
+
+
+SCRATCH = Recipe(
+    pretrained=False,
+    trainable="all",
+    reason="random weights: every layer has to learn",
+    largest_batch=128,
+    lr=0.1,
+    optimizer={"name": "sgd", "momentum": 0.9, "weight_decay": 5e-4},
+    schedule={"name": "cosine", "warmup_epochs": 1},
+    images_in_all=1_000_000,
+    fewest=15,
+    most=60,
+)
+# The figures are those of docs/training.md, "Few validation images".
+HEAD = Recipe(
+    pretrained=True,
+    trainable="head",
+    reason="the output layer, on features that are computed once",
+    largest_batch=16,
+    lr=0.002,
+    optimizer={"name": "adamw", "weight_decay": 0.1},
+    schedule={"name": "cosine"},
+    images_in_all=100_000,
+    fewest=20,
+    most=40,
+    augment=(),
+    keeps_features=True,
+)
+WHOLE = Recipe(
+    pretrained=True,
+    trainable="all",
+    reason="every layer; head takes minutes instead of hours without a GPU",
+    largest_batch=64,
+    lr=0.01,
+    optimizer={"name": "sgd", "momentum": 0.9, "weight_decay": 1e-4},
+    schedule={"name": "one_cycle"},
+    images_in_all=500_000,
+    fewest=10,
+    most=40,
+)
+# The recipes that start from pretrained weights; where there is time, the first one scores best.
+PRETRAINED = (WHOLE, HEAD)
+
+
+def recommended(survey: Survey, on_gpu: bool) -> Recipe:
+    """The recipe for pretrained weights where no time was given."""
+    return HEAD if survey.images < FEW_IMAGES and not on_gpu else WHOLE

@@ -1,0 +1,143 @@
+"""Writes a first configuration for a prepared task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from fashionai.config import Config, resolve_config, with_overrides
+from fashionai.config.schema import config_schema
+from fashionai.errors import ConfigError
+from fashionai.files import write_json, write_text
+from fashionai.files.default_folders import CONFIGS_FOLDER
+from fashionai.files.outputs import Kind, check_not_lost, try_place
+from fashionai.frameworks.choice import choose_devices
+from fashionai.frameworks.driver import compute_capabilities
+from fashionai.models.catalogue import find_network
+from fashionai.starter.plans import SMALL_SIDE, Machine, Plan, fit_time, recommend
+from fashionai.starter.survey import Survey, find_prepared, survey_task
+from fashionai.starter.text import SCHEMA_FILE, starter_text, starter_tree
+from fashionai.starter.timing import measure_speed
+from fashionai.training.estimate import Speed
+from fashionai.weights.availability import NOTHING, Obtainable, find_obtainable, has_weights
+
+MODEL_KEY = "model.name="
+# People change configurations, so none is replaced without being told.
+CONFIGURATION = Kind("a configuration", lambda path: False)
+
+
+class Wishes(NamedTuple):
+    """What the user asks for: overrides ``key=value``, and the most seconds of a training."""
+
+    overrides: Sequence[str] = ()
+    seconds: Optional[float] = None
+
+    @property
+    def model(self) -> Optional[str]:
+        """The network that the overrides name."""
+        names = [text[len(MODEL_KEY) :] for text in self.overrides if text.startswith(MODEL_KEY)]
+        return names[-1] if names else None
+
+    @property
+    def keys(self) -> list[str]:
+        """The dotted keys of the overrides."""
+        return [override.partition("=")[0] for override in self.overrides]
+
+
+NO_WISHES = Wishes()
+
+
+class Starter(NamedTuple):
+    """A first configuration: its figures and choices, its keys and values, and its text."""
+
+    survey: Survey
+    plan: Plan
+    tree: dict[str, Any]
+    text: str
+
+
+def write_starter(
+    name: str,
+    folder: Path,
+    out: Optional[Path],
+    overwrite: bool,
+    wishes: Wishes = NO_WISHES,
+) -> tuple[Path, Starter]:
+    """Write a configuration for a task that is prepared in ``folder``; return its path, and it.
+
+    ``out`` defaults to configs/<short name>.yaml. The JSON schema that the configuration names
+    for editors is written beside it. Raises DataError for a task that is not prepared, and
+    ConfigError for a file that exists, unless ``overwrite`` is set, for a folder or an image,
+    and for wrong overrides.
+    """
+    task = find_prepared(name, folder)
+    path = out or CONFIGS_FOLDER / f"{task.short_name}.yaml"
+    output = f"--out {path}"
+    # Folders and images are not replaced with --overwrite either.
+    check_not_lost(output, path, CONFIGURATION, overwrite=True)
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: already exists", "Give --overwrite, or another --out")
+    try_place(output, path)
+    starter = make_starter(name, folder, path, wishes)
+    write_json(path.with_name(SCHEMA_FILE), config_schema())
+    write_text(path, starter.text)
+    return path, starter
+
+
+def make_starter(name: str, folder: Path, path: Path, wishes: Wishes = NO_WISHES) -> Starter:
+    """The configuration for a task that is prepared in ``folder``, to be written to ``path``.
+
+    Raises DataError for a task that is not prepared, and ConfigError for wrong overrides.
+    """
+    # Before anything is measured.
+    if wishes.model is not None:
+        find_network(wishes.model)
+    survey = survey_task(find_prepared(name, folder), folder, np.random.default_rng(0))
+    on_gpu = bool(compute_capabilities())
+    machine = Machine(on_gpu, _obtainable(survey, wishes))
+    return plan_starter(survey, machine, folder, path, wishes)
+
+
+def plan_starter(
+    survey: Survey, machine: Machine, folder: Path, path: Path, wishes: Wishes = NO_WISHES
+) -> Starter:
+    """The configuration for the figures of a task and a machine; errors as for make_starter."""
+
+    def tree_of(plan: Plan) -> dict[str, Any]:
+        return with_overrides(starter_tree(survey, plan, folder), "init", wishes.overrides)
+
+    def resolve(plan: Plan) -> Config:
+        return resolve_config(tree_of(plan), "init", (), [survey.task])
+
+    plan = recommend(survey, machine, wishes.model)
+    # Wrong overrides are refused before anything is measured.
+    resolve(plan)
+    if wishes.seconds is not None:
+        measure, keeps_epochs = _measure(survey, folder), "epochs" in wishes.keys
+        plan = fit_time(
+            survey, machine, wishes.model, wishes.seconds, measure, resolve, keeps_epochs
+        )
+    tree = tree_of(plan)
+    return Starter(survey, plan, tree, starter_text(survey, plan, tree, path, wishes.keys))
+
+
+def _obtainable(survey: Survey, wishes: Wishes) -> Obtainable:
+    """The networks to choose from; nobody is asked where there is no choice."""
+    if wishes.model is not None:
+        if has_weights(wishes.model):
+            return Obtainable((find_network(wishes.model),), "")
+        return NOTHING
+    return NOTHING if survey.short_side <= SMALL_SIDE else find_obtainable()
+
+
+def _measure(survey: Survey, folder: Path) -> Any:
+    devices = choose_devices().contexts[:1]
+
+    def measure(network: str, crop: int) -> Speed:
+        task = survey.task.short_name
+        return measure_speed(task, str(folder), network, crop, survey.images, devices)
+
+    return measure

@@ -1,0 +1,71 @@
+"""How long training steps and forward passes take on this machine, on one constant batch."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fashionai.config import Config
+from fashionai.datasets.prepared.samples import read_samples
+from fashionai.training.learner import Learner
+from fashionai.training.opening import open_learner
+
+STEPS_PER_MEASUREMENT = 2
+MIN_MEASUREMENTS = 3
+
+
+def images_per_second(seconds: float, run: Callable[[], int]) -> float:
+    """The median over calls of ``run``, which returns its number of images.
+
+    The first call warms up. Calls are repeated for ``seconds``, and at least
+    MIN_MEASUREMENTS times.
+    """
+    run()
+    speeds: list[float] = []
+    begin = time.perf_counter()
+    while len(speeds) < MIN_MEASUREMENTS or time.perf_counter() - begin < seconds:
+        start = time.perf_counter()
+        images = run()
+        speeds.append(images / (time.perf_counter() - start))
+    return statistics.median(speeds)
+
+
+def open_random(config: Config, contexts: Sequence[Any]) -> Learner:
+    """A learner with random weights in place of pretrained ones."""
+    gc.collect()  # Gluon's blocks refer to each other: this frees those of the last measurement.
+    train = read_samples(config, "train")
+    return open_learner(config, train, contexts, resuming=True).learner
+
+
+def measure_steps(learner: Learner, seconds: float) -> float:
+    """Images per second of training steps. Raises TrainingError where the framework fails."""
+    config, batch = learner.config, next(learner.batches(0))
+
+    def steps() -> int:
+        for step in range(STEPS_PER_MEASUREMENT):
+            result = learner.step(batch, 0, step, config.optimizer.lr, config.optimizer.momentum)
+        result.read()
+        learner.wait()
+        return STEPS_PER_MEASUREMENT * len(batch.rows)
+
+    try:
+        return images_per_second(seconds, steps)
+    except learner.framework_errors as error:
+        raise learner.failure(error) from error
+
+
+def measure_forward(learner: Learner, seconds: float) -> float:
+    """Images per second of forward passes in evaluation; errors as for measure_steps."""
+    batch = next(learner.batches(0))
+
+    def forward() -> int:
+        learner.probabilities([batch.images])
+        return len(batch.rows)
+
+    try:
+        return images_per_second(seconds, forward)
+    except learner.framework_errors as error:
+        raise learner.failure(error) from error

@@ -1,0 +1,329 @@
+"""Configurations written for prepared tasks: they load, they train, and they follow the images."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jsonschema
+import numpy as np
+import pytest
+import yaml
+
+from fashionai.config import Config, load_config, with_overrides
+from fashionai.config.schema import config_schema
+from fashionai.errors import ConfigError
+from fashionai.files.yaml_files import load_yaml
+from fashionai.models.catalogue import find_network
+from fashionai.runs import Run
+from fashionai.starter.plans import Machine, Plan, fit_time
+from fashionai.starter.recipes import HEAD, SCRATCH, WHOLE
+from fashionai.starter.survey import Survey, survey_task
+from fashionai.starter.text import starter_tree
+from fashionai.starter.write import Wishes, plan_starter
+from fashionai.tasks import Task
+from fashionai.training.estimate import Speed, training_seconds
+from fashionai.weights.availability import NOTHING, Obtainable
+from tests.support.commands import fashionai
+from tests.support.data_trees import write_class_folders, write_table
+
+CLASSES = ("owl", "robin", "tit")
+BIRDS = Task("birds", (), CLASSES, "table")
+
+
+HERE = Obtainable(
+    tuple(map(find_network, ("resnet50_v2", "mobilenetv2_1.0", "resnet18_v2"))),
+    "its weights are on this machine",
+)
+CPU, GPU = Machine(False, HERE), Machine(True, HERE)
+
+
+def chosen(
+    folder: Path,
+    short_side: int,
+    *counts: int,
+    task: Task = BIRDS,
+    machine: Machine = CPU,
+    overrides: tuple[str, ...] = (),
+    val_images: int = 10,
+) -> Config:
+    """The configuration for so many training images of each class of that size."""
+    path = folder / "birds.yaml"
+    survey = Survey(task, np.array(counts), val_images, short_side, 20)
+    wishes = Wishes(overrides)
+    starter = plan_starter(survey, machine, Path("data/train_valid"), path, wishes)
+    path.write_text(starter.text)
+    assert max(map(len, path.read_text().replace(str(folder), "configs").splitlines())) <= 100
+    config = load_config(path, (), [task])
+    assert config == Config.model_validate(starter.tree)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("machine", "short_side", "images", "network", "crop", "trainable"),
+    [
+        (CPU, 8, 300, "small_cnn", 8, "all"),
+        (CPU, 30, 300, "small_cnn", 28, "all"),
+        (GPU, 64, 90_000, "small_cnn", 64, "all"),
+        # Of the networks at hand the most accurate one, of at most 2 or 6 billion operations.
+        (GPU, 65, 90_000, "mobilenetv2_1.0", 64, "all"),
+        (CPU, 160, 1_500, "mobilenetv2_1.0", 160, "head"),
+        (CPU, 161, 300, "mobilenetv2_1.0", 224, "head"),
+        (GPU, 161, 300, "mobilenetv2_1.0", 224, "all"),
+        (CPU, 512, 2_001, "mobilenetv2_1.0", 224, "all"),
+        (GPU, 512, 2_001, "resnet50_v2", 224, "all"),
+    ],
+)
+def test_network_input_and_layers_follow_images_and_machine(
+    tmp_path: Path,
+    machine: Machine,
+    short_side: int,
+    images: int,
+    network: str,
+    crop: int,
+    trainable: str,
+) -> None:
+    config = chosen(tmp_path, short_side, *[images // 3] * 3, machine=machine)
+    assert (config.model.name, config.data.crop, config.trainable) == (network, crop, trainable)
+    assert config.model.pretrained is (network != "small_cnn")
+    # The random crop has about an eighth of the side to move in, if only a pixel.
+    assert 1 <= config.data.resize_short - crop <= 32
+    assert config.data.resize_short >= crop * 9 // 8
+
+
+def test_without_any_weights_the_configuration_still_runs(tmp_path: Path) -> None:
+    config = chosen(tmp_path, 200, 9, 9, 9, machine=Machine(False, NOTHING))
+    assert config.model.pretrained is False
+    assert config.trainable == "all"
+    text = (tmp_path / "birds.yaml").read_text()
+    assert "# there are no pretrained weights of any network here" in text
+
+
+def test_a_network_that_was_asked_for_is_taken(tmp_path: Path) -> None:
+    only = Machine(False, HERE._replace(networks=(find_network("resnet50_v2"),)))
+    for given, pretrained in (("resnet50_v2", True), ("senet_154e", False)):
+        config = chosen(tmp_path, 300, 9, 9, 9, machine=only, overrides=(f"model.name={given}",))
+        assert (config.model.name, config.model.pretrained) == (given, pretrained)
+
+
+def test_overrides_reach_the_file_and_are_marked(tmp_path: Path) -> None:
+    overrides = ("optimizer.lr=0.5", "data.workers=2", "data.augment=[mirror]", "ema=0.9")
+    config = chosen(tmp_path, 300, 9, 9, 9, overrides=overrides)
+    assert (config.optimizer.lr, config.optimizer.momentum) == (0.5, 0.9)
+    assert (config.data.workers, len(config.data.augment), config.ema) == (2, 1, 0.9)
+    text = (tmp_path / "birds.yaml").read_text()
+    assert text.count("# as given to fashionai init\n") == 4
+    assert "# The learning rate is" not in text
+    with pytest.raises(ConfigError, match=r"epochz: unknown key\. Did you mean 'epochs'"):
+        chosen(tmp_path, 300, 9, 9, 9, overrides=("epochz=2",))
+
+
+def test_few_validation_images_recommend_cross_validation(tmp_path: Path) -> None:
+    for images, is_told in ((99, True), (100, False)):
+        config = chosen(tmp_path, 30, 9, 9, 9, val_images=images)
+        text = (tmp_path / "birds.yaml").read_text()
+        assert ("# With 99 validation images an accuracy of 0.8 has a standard" in text) is is_told
+        assert (config.monitor == "last") is is_told
+
+
+# Seconds per image of steps and forward passes at 224 pixels.
+SPEEDS = {"resnet50_v2": (1.0, 0.3), "mobilenetv2_1.0": (0.4, 0.1), "resnet18_v2": (0.4, 0.15)}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "network", "trainable", "crop", "epochs"),
+    [
+        # 900 images and 100 for validation; all epochs: 40 * (900 + 30) s.
+        (40_000, "resnet50_v2", "all", 224, 40),
+        (20_000, "resnet50_v2", "all", 224, 21),
+        # 10 epochs of MobileNetV2 take 3,700 s.
+        (4_000, "mobilenetv2_1.0", "all", 224, 10),
+        # 1,000 forward passes, and up to 40 epochs of 0.5 s.
+        (400, "resnet50_v2", "head", 224, 40),
+        (121, "mobilenetv2_1.0", "head", 224, 40),
+        (115, "mobilenetv2_1.0", "head", 224, 30),
+        # At 160 pixels the passes take half the time.
+        (72, "mobilenetv2_1.0", "head", 160, 40),
+        (20, "mobilenetv2_1.0", "head", 128, 20),
+    ],
+)
+def test_the_plan_fits_the_time(
+    seconds: float, network: str, trainable: str, crop: int, epochs: int
+) -> None:
+    plan, _ = plan_within(seconds)
+    assert (plan.network, plan.recipe.trainable, plan.crop) == (network, trainable, crop)
+    assert plan.epochs == pytest.approx(epochs, abs=1)
+    if seconds > 40:
+        assert plan.seconds is not None
+        assert plan.seconds <= seconds
+
+
+def plan_within(seconds: float, *overrides: str) -> tuple[Plan, Config]:
+    survey = Survey(BIRDS, np.array([300, 300, 300]), 100, 300, 20)
+
+    def resolve(plan: Plan) -> Config:
+        tree = starter_tree(survey, plan, Path("data/train_valid"))
+        return Config.model_validate(with_overrides(tree, "init", overrides))
+
+    def measure(name: str, crop: int) -> Speed:
+        step, forward = SPEEDS[name]
+        return Speed(step, forward).at_crop(crop / 224)
+
+    plan = fit_time(survey, CPU, None, seconds, measure, resolve, bool(overrides))
+    return plan, resolve(plan)
+
+
+def test_epochs_that_were_given_stay(tmp_path: Path) -> None:
+    plan, config = plan_within(20_000, "epochs=40")
+    assert (plan.network, plan.recipe, config.epochs) == ("mobilenetv2_1.0", WHOLE, 40)
+    assert plan.seconds == pytest.approx(40 * (900 * 0.4 + 100 * 0.1))
+
+
+def test_features_cost_their_forward_passes() -> None:
+    speed = Speed(1.0, 0.25)
+    config = Config(task="skirt", trainable="head")
+    seconds = training_seconds(config, speed, 800, 200, 10)
+    assert seconds == pytest.approx((4 * 800 + 200) * 0.25, rel=0.01)
+    mixed = config.changed({"loss.mixup": 0.2})
+    assert training_seconds(mixed, speed, 800, 200, 10) == pytest.approx(10 * (800 + 50))
+
+
+@pytest.mark.parametrize("images", [3, 30, 999, 3_000, 30_000, 900_000])
+@pytest.mark.parametrize(("short_side", "machine"), [(28, CPU), (128, GPU), (512, CPU)])
+def test_batch_and_epochs_follow_their_number(
+    tmp_path: Path, images: int, short_side: int, machine: Machine
+) -> None:
+    config = chosen(tmp_path, short_side, *[images // 3] * 3, machine=machine)
+    recipe = WHOLE if config.trainable == "all" else HEAD
+    recipe = SCRATCH if config.model.name == "small_cnn" else recipe
+    largest, bounds = recipe.largest_batch, (recipe.fewest, recipe.most)
+    # Powers of two with 16 steps an epoch.
+    wanted = [size for size in (8, 16, 32, 64, 128) if size <= largest and size * 16 <= images]
+    assert config.batch_size == max(wanted, default=8)
+    assert config.optimizer.lr == pytest.approx(recipe.lr * config.batch_size / largest)
+    assert bounds[0] <= config.epochs <= bounds[1]
+    if bounds[0] < config.epochs < bounds[1]:
+        assert config.epochs * images == pytest.approx(recipe.images_in_all, rel=0.05)
+
+
+def test_imbalanced_classes_are_weighted(tmp_path: Path) -> None:
+    assert chosen(tmp_path, 32, 29, 10, 20).loss.class_weights == "none"
+    assert chosen(tmp_path, 32, 30, 10, 20).loss.class_weights == "balanced"
+    # A class without images has no weight.
+    assert chosen(tmp_path, 32, 20, 10, 0).loss.class_weights == "none"
+    text = (tmp_path / "birds.yaml").read_text()
+    assert "Classes have from 10 (robin) to 20 (owl) images; 1 class without images." in text
+
+
+def test_classes_of_equal_size_are_described_by_one_number(tmp_path: Path) -> None:
+    chosen(tmp_path, 32, 9, 9, 9)
+    assert "# Every class has 9 images.\n" in (tmp_path / "birds.yaml").read_text()
+
+
+def test_the_memory_of_a_small_batch_is_given_in_megabytes(tmp_path: Path) -> None:
+    chosen(tmp_path, 32, 9, 9, 9)
+    text = " ".join((tmp_path / "birds.yaml").read_text().replace("\n#", "").split())
+    assert re.search(r"per image, [0-9.]+ MB in all\.", text)
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "12", "1e5", "true", "b-1", "0o17", "no", "1:30", "a: \U0001f989"]
+)
+def test_names_stay_names(tmp_path: Path, name: str) -> None:
+    config = chosen(tmp_path, 32, 9, 9, 9, task=Task(name, (), ("# a\nb", *CLASSES[1:]), "table"))
+    assert config.task_names == [name]
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_images_are_counted_and_measured(inside: Path) -> None:
+    """Short sides of 40, 60 and 90 pixels in three times three images for training."""
+    write_class_folders(Path("own"), {"train": 3, "val": 1}, CLASSES)
+    for name in CLASSES:
+        for index, size in enumerate([(40, 200), (300, 60), (90, 95)]):
+            noise = np.random.default_rng(len(name) + index).integers(0, 256, (*size, 3), np.uint8)
+            cv2.imwrite(f"own/train/{name}/{index:03d}.jpg", noise)
+    Path("own/train/tit/002.jpg").unlink()
+    assert fashionai("prepare", "--task", "birds", "--folders", "own") == 0
+    survey = survey_task(BIRDS, Path("data/train_valid"), np.random.default_rng(0))
+    assert (survey.task, survey.counts.tolist(), survey.val_images) == (BIRDS, [3, 3, 2], 3)
+    assert (survey.short_side, survey.measured) == (60, 8)
+
+
+def test_a_task_of_ones_own_is_begun_and_trained(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table(Path("own"), CLASSES, per_class=10)
+    source = ["--csv", "own/labels.csv", "--images", "own/images"]
+    assert fashionai("prepare", "--task", "birds", *source, "--out", "prepared") == 0
+    capsys.readouterr()
+    assert fashionai("init", "birds", "--folder", "prepared") == 0
+    told = capsys.readouterr().out
+    assert told == (
+        "configs/birds.yaml: written\n"
+        "network: small_cnn, made for images of up to 64 pixels\n"
+        "trainable: all, crop 16, 60 epochs, batch size 8\n"
+        "Train with: fashionai train --config configs/birds.yaml\n"
+    )
+    assert fashionai("train", "--config", "configs/birds.yaml", "epochs=1") == 0
+    run = Run.open(Path("runs/birds"))
+    assert run.is_finished
+    assert run.config.data.folder == "prepared"
+    # What the header promises.
+    header = Path("configs/birds.yaml").read_text().partition("\ntask:")[0]
+    assert "# birds: 27 training and 3 validation images of 3 classes.\n" in header
+    for command in ("evaluate --run runs/birds --split val", "classify --run runs/birds IMAGE"):
+        assert f"#   fashionai {command}\n" in header
+        arguments = command.replace("IMAGE", "own/images/0000.jpg").split()
+        assert fashionai(*arguments) == 0
+
+
+def test_editors_find_the_schema_beside_the_configuration(inside: Path) -> None:
+    write_table(Path("own"), CLASSES, per_class=10)
+    source = ["--csv", "own/labels.csv", "--images", "own/images"]
+    assert fashionai("prepare", "--task", "birds", *source) == 0
+    assert fashionai("init", "birds", "--out", "a folder/mine.yaml") == 0
+    path = Path("a folder/mine.yaml")
+    first = path.read_text().splitlines()[0]
+    # As yaml-language-server reads it: a path that is relative to the file.
+    schema = path.parent / first.partition("# yaml-language-server: $schema=")[2]
+    assert json.loads(schema.read_text()) == config_schema()
+    jsonschema.validate(load_yaml(path), config_schema())
+    # Made again whenever there is another configuration, of this release or a later one.
+    schema.write_text("{}")
+    assert fashionai("init", "birds", "--out", "a folder/mine.yaml") == 2
+    assert schema.read_text() == "{}"
+    assert fashionai("init", "birds", "--out", "a folder/other.yaml") == 0
+    assert json.loads(schema.read_text()) == config_schema()
+
+
+def test_an_existing_file_is_kept_by_default(
+    fashionai_data: Path, inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a known task, which its alias names."""
+    assert fashionai("prepare", "--task", "skirt") == 0
+    path = Path("configs/skirt.yaml")
+    path.parent.mkdir()
+    path.write_text("mine\n")
+    capsys.readouterr()
+    assert fashionai("init", "skirt") == 2
+    assert capsys.readouterr().err == (
+        "Error: configs/skirt.yaml: already exists. Give --overwrite, or another --out\n"
+    )
+    assert path.read_text() == "mine\n"
+    assert fashionai("init", "skirt", "--out", "b.yaml") == 0
+    assert fashionai("init", "skirt_length_labels", "--overwrite") == 0
+    trees: list[dict[str, Any]] = [yaml.safe_load(Path(p).read_text()) for p in (path, "b.yaml")]
+    assert trees[0] == trees[1]
+    assert trees[0]["task"] == "skirt"
+    Path("photo.png").write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    for out, reason in {"photo.png": "is an image", "configs": "is a folder"}.items():
+        assert fashionai("init", "skirt", "--out", out, "--overwrite") == 2
+        assert f"Error: --out {out}: {reason}, " in capsys.readouterr().err
