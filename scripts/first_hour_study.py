@@ -4,10 +4,11 @@ usage: scripts/first_hour_study.py --pictures DIR --out DIR [--network NAME] [--
                                    [--recipes head,head-then-all,all] [--quick]
 
 DIR holds the pictures of Debian's package openclipart-png, which installs them in
-/usr/share/openclipart/png. There are two tasks: kinds of food and kinds of animals. A split holds
-out 30 % of the pictures of each class for the test, and a tenth of the rest for validation. The
-recipes train on each split from ImageNet weights; scikit-learn's LogisticRegressionCV learns from
-the features that the recipe "head" keeps. Prints a table as Markdown.
+/usr/share/openclipart/png. There are three tasks: kinds of food, kinds of animals, and subjects. A
+split holds out 30 % of the pictures of each class for the test, and a tenth of the rest for
+validation. The recipes train on each split from ImageNet weights; scikit-learn's
+LogisticRegressionCV learns from the features that the recipe "head" keeps. Prints a table as
+Markdown.
 
 Finished results in DIR/results.json are not computed again, and the table has those of all recipes
 so far. With --quick the study runs one epoch on a few pictures, and its scores mean nothing.
@@ -41,10 +42,16 @@ from fashionai.errors import DataError, FashionAIError, RunStoppedError
 from fashionai.files import file_hash, write_json, write_text
 from fashionai.pipeline.loader import draws_of
 
-# The classes of each task are folders below the folder of its name.
+# The classes of each task: folders of pictures.
 TASKS = {
-    "food": ("beverages", "breads_and_carbs", "desserts", "fruit", "meats_and_eggs"),
-    "animals": ("birds", "bugs", "dinosaurs", "fish", "mammals"),
+    "food": tuple(
+        f"food/{name}"
+        for name in ("beverages", "breads_and_carbs", "desserts", "fruit", "meats_and_eggs")
+    ),
+    "animals": tuple(
+        f"animals/{name}" for name in ("birds", "bugs", "dinosaurs", "fish", "mammals")
+    ),
+    "subjects": ("office", "people", "plants", "tools", "transportation"),
 }
 STORED_SIDE = 256
 TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
@@ -148,14 +155,15 @@ class Study:
         collected = self.out / "pictures" / task
         seen: set[str] = set()
         for name in TASKS[task]:
-            files = sorted((self.pictures / task / name).glob("*.png"))
+            files = sorted((self.pictures / name).glob("*.png"))
             if not files:
-                raise DataError(f"{self.pictures / task / name}: no pictures found")
-            (collected / name).mkdir(parents=True, exist_ok=True)
+                raise DataError(f"{self.pictures / name}: no pictures found")
+            folder = collected / Path(name).name
+            folder.mkdir(parents=True, exist_ok=True)
             for file in files:
                 content = file_hash(file)
                 if content not in seen:
-                    copy_picture(file, collected / name / file.name)
+                    copy_picture(file, folder / file.name)
                 seen.add(content)
         return collected
 

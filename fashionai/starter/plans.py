@@ -191,11 +191,12 @@ def _most_operations(survey: Survey, machine: Machine) -> float:
 
 
 def _most_accurate(networks: Sequence[Network], operations: float) -> Network:
-    """The most accurate network within so many operations; the smallest where none is."""
+    """The most accurate network within so many operations; the smallest where none is.
+
+    ``networks`` are ordered by accuracy.
+    """
     within = [network for network in networks if network.operations <= operations]
-    if not within:
-        return min(networks, key=lambda network: network.operations)
-    return max(within, key=lambda network: network.top1 or 0)
+    return within[0] if within else min(networks, key=lambda network: network.operations)
 
 
 def _choose_batch(images: int, largest: int, megabytes: float) -> int:

@@ -30,7 +30,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "TASKS", {"food": CLASSES})
+    monkeypatch.setattr(module, "TASKS", {"food": tuple(f"food/{name}" for name in CLASSES)})
     return module
 
 
