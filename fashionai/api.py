@@ -239,6 +239,7 @@ def predict(
     run: Union[RunLike, Iterable[RunLike], None] = None,
     *,
     crops: int = 10,
+    image_size: Optional[int] = None,
     batch_size: int = 16,
     engine: str = "auto",
     device: str = "auto",
@@ -253,6 +254,7 @@ def predict(
         run: One run or several, whose probabilities are averaged task by task. By default,
             for each task the finished run below ``runs`` with the best validation mAP.
         crops: Views per image: 1, 5 or 10.
+        image_size: Side of the views in pixels, by default that of the run's training.
         batch_size: Images per batch and device.
         engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
         device: ``auto``, ``cpu`` or ``gpu``.
@@ -282,7 +284,7 @@ def predict(
 
     results = classify(
         [str(image) for image in _listed(images)],
-        choose_runs(Candidates.open([_path(each) for each in _listed(run)])),
+        choose_runs(Candidates.open([_path(each) for each in _listed(run)], image_size)),
         contexts(device, list(gpus), framework_of(engine)),
         top=ALL_CLASSES,
         limits=DownloadLimits(),
@@ -318,6 +320,7 @@ def evaluate(
     task: Optional[str] = None,
     threshold: Optional[float] = None,
     crops: int = 10,
+    image_size: Optional[int] = None,
     batch_size: int = 16,
     engine: str = "auto",
     device: str = "auto",
@@ -341,6 +344,7 @@ def evaluate(
         threshold: With two classes or a held-out background: the probability, from 0 to 1, that
             decides the predicted label.
         crops: Views per image: 1, 5 or 10.
+        image_size: Side of the views in pixels, by default that of the run's training.
         batch_size: Images per batch and device.
         engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
         device: ``auto``, ``cpu`` or ``gpu``.
@@ -385,7 +389,8 @@ def evaluate(
                 "engine": engine,
             }
             evaluations = _evaluate_run(
-                *(what, (files, by_role, folder), names, split, threshold, device, gpus),
+                _opened(what).at_crop(image_size),
+                *((files, by_role, folder), names, split, threshold, device, gpus),
                 skip_bad=skip_bad,
                 **predicting,
             )
@@ -402,8 +407,12 @@ def evaluate(
     return _scores_frame(evaluations)
 
 
+def _opened(run: Any) -> Run:
+    return run if isinstance(run, Run) else Run.open(Path(run))
+
+
 def _evaluate_run(
-    what: Any,
+    run: Run,
     labels: tuple[Any, ...],
     names: Sequence[str],
     split: Optional[str],
@@ -422,7 +431,6 @@ def _evaluate_run(
     from fashionai.scoring.splits import evaluate_run
 
     devices = contexts(device, list(gpus), framework_of(predicting["engine"]))
-    run = what if isinstance(what, Run) else Run.open(Path(what))
     files = LabelFiles(*labels)
     if not files.paths:
         return evaluate_run(run, split or "val", devices, threshold, RESAMPLES, **predicting)

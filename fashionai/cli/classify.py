@@ -88,7 +88,7 @@ def command(
     log_to_terminal(
         "fashionai.datasets", on_standard_error=STANDARD_OUTPUT in (csv_file, json_file)
     )
-    runs = choose_runs(Candidates.open(run_paths))
+    runs = choose_runs(Candidates.open(run_paths, settings.image_size))
     results = classify(
         images,
         runs,

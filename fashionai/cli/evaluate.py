@@ -218,7 +218,8 @@ def _evaluate_run(
     from fashionai.scoring.labelled_images import evaluate_on_labels
     from fashionai.scoring.splits import evaluate_run, threshold_of_run
 
-    run, chosen, place = Run.open(path), settings.chosen(), current_place()
+    run = Run.open(path).at_crop(settings.image_size)
+    chosen, place = settings.chosen(), current_place()
     devices = chosen.contexts
     if share_between_gpus(devices):
         raise click.exceptions.Exit

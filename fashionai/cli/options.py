@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from fashionai.engines.registry import AUTO, ENGINES, framework_of
 from fashionai.errors import ConfigError
+from fashionai.normalization import LARGEST_SIDE, SMALLEST_SIDE
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 
 if TYPE_CHECKING:
@@ -273,6 +274,7 @@ class PredictionSettings(NamedTuple):
     engine: str
     device: str
     gpus: list[int]
+    image_size: Optional[int] = None
 
     def contexts(self) -> list[Any]:
         """The devices to compute on."""
@@ -294,14 +296,23 @@ class PredictionSettings(NamedTuple):
 def prediction_options(command: Command) -> Command:
     """Add the options of commands that predict images, and pass them on as ``settings``.
 
-    They are --crops, --batch-size, --engine, --device and --gpus.
+    They are --crops, --image-size, --batch-size, --engine, --device and --gpus.
     """
 
     @functools.wraps(command)
     def with_settings(
-        *, crops: str, batch_size: int, engine: str, device: str, gpus: str, **others: Any
+        *,
+        crops: str,
+        image_size: Optional[int],
+        batch_size: int,
+        engine: str,
+        device: str,
+        gpus: str,
+        **others: Any,
     ) -> Any:
-        settings = PredictionSettings(int(crops), batch_size, engine, device, parse_gpus(gpus))
+        settings = PredictionSettings(
+            int(crops), batch_size, engine, device, parse_gpus(gpus), image_size
+        )
         return command(settings=settings, **others)
 
     with_engine = click.option(
@@ -311,10 +322,17 @@ def prediction_options(command: Command) -> Command:
         help="Engine that computes the network: auto is the fastest exact one, int8 needs "
         "fashionai quantize before.",
     )(device_options(with_settings))
+    with_size = click.option(
+        "--image-size",
+        type=click.IntRange(SMALLEST_SIDE, LARGEST_SIDE),
+        metavar="PIXELS",
+        help="Side of the views, where it is not the run's data.crop. data.resize_short changes in "
+        "proportion.",
+    )(batch_size_option(with_engine))
     with_crops = click.option(
         "--crops",
         type=CROPS,
         default=str(DEFAULT_CROPS),
         help="Views per image: 1 centre; 5 with the corners; 10 with all mirrored.",
-    )(batch_size_option(with_engine))
+    )(with_size)
     return cast(Command, with_crops)

@@ -139,6 +139,7 @@ def command(
         images=images,
         as_table=layout == "table",
         threshold=threshold,
+        crop=settings.image_size,
     )
     plan = plan_file(wanted, overwrite=overwrite)
     chosen = settings.chosen()

@@ -14,7 +14,13 @@ from fashionai.errors import nearest, shown, shown_value
 from fashionai.families import ALL, full_names, short_name
 from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.metrics import SCORE_NAMES
-from fashionai.normalization import IMAGENET_CROP_FRACTION, IMAGENET_MEAN, IMAGENET_STD
+from fashionai.normalization import (
+    IMAGENET_CROP_FRACTION,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    LARGEST_SIDE,
+    SMALLEST_SIDE,
+)
 
 # Words that YAML 1.1 read as true and false, and YAML 1.2 reads as text.
 SWITCHES = tuple(
@@ -22,8 +28,6 @@ SWITCHES = tuple(
 )
 # The weight of a class in the loss is computed in float32.
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
-# The largest side of an image in pixels.
-LARGEST_SIDE = 4096
 
 # The value of ``monitor`` that keeps the last epoch, whatever it scores.
 LAST = "last"
@@ -50,7 +54,7 @@ class DataConfig(Section):
     )
     resize_short: Optional[int] = Field(
         None,
-        ge=8,
+        ge=SMALLEST_SIDE,
         le=LARGEST_SIDE,
         description="Short side of the resized image in pixels. `null` resolves to `crop` divided "
         "by the share of the short side that the pretrained weights are evaluated on, without "
@@ -58,7 +62,7 @@ class DataConfig(Section):
     )
     crop: int = Field(
         224,
-        ge=8,
+        ge=SMALLEST_SIDE,
         le=LARGEST_SIDE,
         description="Side of the crop that the network sees, in pixels; at most `resize_short`.",
     )
@@ -349,6 +353,11 @@ class Config(Section):
                 "data.resize_short": data.resize_short or resize_short,
             }
         )
+
+    def with_crop(self, crop: int) -> Config:
+        """A copy for crops of another side in pixels; resize_short changes in proportion."""
+        resized = short_side(crop, self.data.crop_fraction)
+        return self.changed({"data.crop": crop, "data.resize_short": resized})
 
     def with_input_of(self, begun: Config) -> Config:
         """A copy in which the input of ``begun`` replaces what is null."""

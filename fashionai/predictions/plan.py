@@ -91,7 +91,8 @@ class WantedFile(NamedTuple):
 
     The images are those of ``split`` of prepared folders, else those of ``questions``, else those
     of the competition's question file below ``data``. ``images`` is the folder that the paths in
-    a list or CSV file are relative to.
+    a list or CSV file are relative to. ``crop`` is the side in pixels of the crops, by default that
+    of each run's training.
     """
 
     out: Path
@@ -104,6 +105,7 @@ class WantedFile(NamedTuple):
     images: Optional[Path] = None
     as_table: bool = False
     threshold: Optional[float] = None
+    crop: Optional[int] = None
 
 
 def plan_file(
@@ -117,7 +119,7 @@ def plan_file(
     """
     questions = [] if wanted.questions is None else [wanted.questions]
     check_output("--out", wanted.out, PREDICTIONS, questions, overwrite)
-    candidates = Candidates.open(wanted.run_paths)
+    candidates = Candidates.open(wanted.run_paths, wanted.crop)
     known = [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)]
     tasks = expand_tasks(wanted.task_names, known)
     options: dict[str, Any] = {"as_table": wanted.as_table, "threshold": wanted.threshold}

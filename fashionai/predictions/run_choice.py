@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from fashionai.errors import RunError
 from fashionai.runs import (
@@ -29,10 +29,13 @@ class Candidates(NamedTuple):
     named: bool
 
     @classmethod
-    def open(cls, paths: Sequence[Path]) -> Candidates:
-        """The runs in these folders; without folders, all runs in the default folder."""
+    def open(cls, paths: Sequence[Path], crop: Optional[int] = None) -> Candidates:
+        """The runs in these folders; without folders, all runs in the default folder.
+
+        ``crop`` is the side in pixels of the crops to predict with, by default that of training.
+        """
         named = open_runs(paths)
-        return cls(named or find_runs(), bool(named))
+        return cls([run.at_crop(crop) for run in named or find_runs()], bool(named))
 
     @property
     def tasks(self) -> list[Task]:

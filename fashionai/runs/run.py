@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import FashionAIError, RunError, closest, counted
@@ -25,10 +25,11 @@ log = logging.getLogger(__name__)
 class Run:
     """One run. Each of its files is read once, when it is first needed.
 
-    A file that changes later has no effect. Two runs are equal when their folders are equal.
+    A file that changes later has no effect. Two runs are equal when their folders and crops are.
 
     Args:
         folder: Folder of the run. ``Run.open`` also checks that the run can predict.
+        crop: Side in pixels of the crops to predict with, where it is not that of training.
 
     Example:
         >>> run = fashionai.Run.open("runs/skirt")
@@ -36,6 +37,7 @@ class Run:
     """
 
     folder: RunFolder
+    crop: Optional[int] = None
 
     def __repr__(self) -> str:
         return f"Run('{self}')"
@@ -70,6 +72,10 @@ class Run:
     def __str__(self) -> str:
         return str(self.folder)
 
+    def at_crop(self, crop: Optional[int]) -> Run:
+        """The run for crops of another side in pixels; with None the run as it is."""
+        return self if crop is None else replace(self, crop=crop)
+
     @property
     def path(self) -> Path:
         """The folder's path."""
@@ -78,7 +84,8 @@ class Run:
     @cached_property
     def config(self) -> Config:
         """The resolved configuration; RunError when the folder holds no run."""
-        return self.config_with(())
+        config = self.config_with(())
+        return config if self.crop is None else config.with_crop(self.crop)
 
     def config_with(self, overrides: Sequence[str]) -> Config:
         """The configuration with ``key=value`` overrides applied; errors as for load_config."""

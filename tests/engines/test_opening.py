@@ -218,6 +218,8 @@ def test_engine_int8_needs_a_network_quantized_from_the_present_weights(
         open_engine(runs[0], CPU, "int8")
     run = Run.open(Path(shutil.copytree(runs[1].path, tmp_path / "skirt")))
     open_engine(run, CPU, "int8")
+    with pytest.raises(RunError, match="only crops of the size that the run was trained with"):
+        open_engine(run.at_crop(run.config.data.crop + 32), CPU, "int8")
     content = run.folder.int8_parameters.read_bytes()
     for damaged in (content[:1000], content[:-4] + b"1234"):
         run.folder.int8_parameters.write_bytes(damaged)

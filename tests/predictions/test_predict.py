@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from fashionai import predict as predict_frame
 from fashionai.errors import FashionAIError, TrainingError
 from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
@@ -19,7 +21,8 @@ from fashionai.predictions.predict import (
     predict_with_engine,
 )
 from fashionai.runs import Run
-from tests.support.references import MEAN, STD, naive_views
+from tests.support.commands import fashionai
+from tests.support.references import CROP, MEAN, RESIZE, STD, naive_views
 from tests.support.trained_runs import images_to_predict, replace_weights
 
 mx = import_mxnet()
@@ -34,9 +37,9 @@ def stock_network(parameters: Path):
     return network
 
 
-def naive_probabilities(path: Path, network, count: int) -> np.ndarray:
+def naive_probabilities(path: Path, network, count: int, *sizes: int) -> np.ndarray:
     answers = []
-    for view in naive_views(path, count):
+    for view in naive_views(path, count, *sizes):
         pixels = ((view / 255 - MEAN) / STD).transpose(2, 0, 1)[None].astype(np.float32)
         logits = network(mx.nd.array(pixels)).asnumpy()[0].astype(np.float64)
         powers = np.exp(logits - logits.max())
@@ -59,6 +62,30 @@ def test_crops_agree_with_a_plain_loop_over_the_stock_network(
     np.testing.assert_allclose(actual, expected, atol=2e-5)
     np.testing.assert_allclose(actual.sum(axis=1), 1, atol=1e-12)
     assert np.ptp(expected, axis=0).max() > 0.1, "the network answers the same everywhere"
+
+
+def test_views_may_have_another_size_than_in_training(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images are resized in proportion; also on the command line and from Python."""
+    monkeypatch.chdir(trained)
+    run = Run.open("runs/skirt")
+    paths, side = images_to_predict(trained)[:6], CROP * 3 // 2
+    actual = predict_images(paths, [run.at_crop(side)], [mx.cpu()], crops=5)[SKIRT]
+    network = stock_network(run.folder.best_parameters)
+    sizes = round(RESIZE * side / CROP), side
+    expected = np.array([naive_probabilities(path, network, 5, *sizes) for path in paths])
+    np.testing.assert_allclose(actual, expected, atol=2e-5)
+    usual = predict_images(paths, [run], [mx.cpu()], crops=5)[SKIRT]
+    assert np.abs(usual - expected).max() > 0.001
+
+    options = ["--run", "runs/skirt", "--crops", "5", "--image-size", str(side), "--csv", "out.csv"]
+    assert fashionai("classify", *options, *map(str, paths)) == 0
+    written = pd.read_csv("out.csv").groupby("image")["probability"].max()
+    frame = predict_frame([str(path) for path in paths], "runs/skirt", crops=5, image_size=side)
+    for found in (written, frame.set_index("image")["probability"]):
+        largest = [found[str(path)] for path in paths]
+        np.testing.assert_allclose(largest, expected.max(axis=1), atol=2e-5)
 
 
 def test_two_devices_predict_what_one_does(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 RESIZE, CROP = 40, 32
 
 
-def naive_views(path: Path, count: int, resize: int = RESIZE) -> list[np.ndarray]:
+def naive_views(path: Path, count: int, resize: int = RESIZE, side: int = CROP) -> list[np.ndarray]:
     """Crops of one image, written as the text of the contract says them."""
     image = cv2.imread(str(path))[:, :, ::-1]
     height, width = image.shape[:2]
@@ -22,13 +22,13 @@ def naive_views(path: Path, count: int, resize: int = RESIZE) -> list[np.ndarray
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     image = cv2.resize(image, size, interpolation=method)
     height, width = image.shape[:2]
-    middle = image[(height - CROP) // 2 :, (width - CROP) // 2 :][:CROP, :CROP]
+    middle = image[(height - side) // 2 :, (width - side) // 2 :][:side, :side]
     views = [
         middle,
-        image[:CROP, :CROP],
-        image[:CROP, -CROP:],
-        image[-CROP:, :CROP],
-        image[-CROP:, -CROP:],
+        image[:side, :side],
+        image[:side, -side:],
+        image[-side:, :side],
+        image[-side:, -side:],
     ]
     views += [view[:, ::-1] for view in views]
     return views[:count]

@@ -43,6 +43,11 @@ def load_quantized(run: Run) -> Graph:
     and when its files are damaged.
     """
     folder, command = run.folder, f"fashionai quantize --run {run}"
+    if run.crop is not None:
+        raise RunError(
+            f"{run}: engine int8 computes only crops of the size that the run was trained with",
+            "Leave out --image-size, or choose another engine",
+        )
     try:
         report = read_json(folder.int8_report)
     except (OSError, ValueError):
