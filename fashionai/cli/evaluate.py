@@ -116,7 +116,7 @@ def command(
 ) -> None:
     """Score a prediction file against labels, or a run on labelled images.
 
-    mAP is the competition's score. The last task is the mean over tasks. The lines
+    mAP is the competition's score. Of several tasks the last line is the mean. The lines
     "95 % from" and "to" are the ends of a confidence interval: 95 of 100 such
     intervals contain the score on all images of this kind.
 
@@ -246,13 +246,14 @@ def _print_scores(evaluations: list[TaskEvaluation]) -> None:
 
     scored = [e for e in evaluations if e.scores]
     if scored:
-        mean = overall_scores([e.scores for e in scored])
-        intervals = mean_intervals([e.resampled for e in scored])
-        total = sum(e.rows_of_classes for e in scored)
         rows: list[ScoreRow] = []
         for e in scored:
             rows += with_intervals((e.name, e.rows_of_classes, e.scores), e.intervals)
-        rows += with_intervals(("mean", total, mean), intervals)
+        if len(scored) > 1:
+            mean = overall_scores([e.scores for e in scored])
+            total = sum(e.rows_of_classes for e in scored)
+            intervals = mean_intervals([e.resampled for e in scored])
+            rows += with_intervals(("mean", total, mean), intervals)
         click.echo(score_table(rows) + "\n")
     click.echo(balance_table([(e.name, e.confusion, e.scores, e.intervals) for e in evaluations]))
     figures = [(e.name, *e.figures) for e in evaluations if e.figures]

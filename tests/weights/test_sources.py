@@ -121,7 +121,8 @@ def test_torchvision_names_the_first_digits(torchvision: ImageServer, folder: Pa
     torchvision.pages[f"/models/resnet18-{SHA256[:8]}.pth"] = in_turn(status(500), content(BODY))
     fetched = Torchvision().fetch(MODEL, folder, lambda received: None)
     assert fetched.file.read_bytes() == BODY
-    assert fetched[1:] == (f"torchvision/resnet18-{SHA256[:8]}.pth", HALF, HALF)
+    assert fetched.source == f"torchvision/resnet18-{SHA256[:8]}.pth"
+    assert (fetched.published.mean, fetched.published.std) == (HALF, HALF)
 
 
 @pytest.mark.parametrize(
