@@ -284,7 +284,7 @@ def predict(
 
     results = classify(
         [str(image) for image in _listed(images)],
-        choose_runs(Candidates.open([_path(each) for each in _listed(run)], image_size)),
+        choose_runs(Candidates.open(_listed(run), image_size)),
         contexts(device, list(gpus), framework_of(engine)),
         top=ALL_CLASSES,
         limits=DownloadLimits(),
@@ -379,6 +379,8 @@ def evaluate(
             raise ConfigError(f"evaluate: {given[0]} needs labels")
     by_role = dict(columns or {})
     _check_roles(by_role, LABEL_ROLES)
+    if not is_file and images is None and any(map(is_frame, _listed(labels))):
+        raise ConfigError("evaluate: a run needs images, the folder of the paths in a DataFrame")
     folder, names = None if images is None else Path(images), [] if task is None else [task]
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(as_file(each)) for each in _listed(labels)]
@@ -394,8 +396,8 @@ def evaluate(
                 skip_bad=skip_bad,
                 **predicting,
             )
-        elif split is not None:
-            raise ConfigError("evaluate: split goes with a run")
+        elif split is not None or image_size is not None or skip_bad:
+            raise ConfigError("evaluate: split, image_size and skip_bad go with a run")
         else:
             evaluations = evaluate_file(
                 *(stack.enter_context(as_file(what)), files, None, names, threshold),
@@ -463,7 +465,3 @@ def _listed(value: Any) -> list[Any]:
         return []
     is_one = isinstance(value, (str, Path, Run)) or is_frame(value)
     return [value] if is_one else list(value)
-
-
-def _path(value: RunLike) -> Path:
-    return value.path if isinstance(value, Run) else Path(value)

@@ -211,9 +211,9 @@ def standard_error(share: float, rows: int) -> float:
 def advice_on_validation(images: int) -> str:
     """A sentence that recommends cross-validation for a small validation split.
 
-    An empty text from FEW_VALIDATION_IMAGES on.
+    An empty text without images, and from FEW_VALIDATION_IMAGES on.
     """
-    if images >= FEW_VALIDATION_IMAGES:
+    if not 0 < images < FEW_VALIDATION_IMAGES:
         return ""
     return (
         f"with {counted(images, 'validation image')} an accuracy of 0.8 has a standard error of "

@@ -132,7 +132,13 @@ def command(
 
     files = labels.files
     _check_arguments(
-        (predictions, run_paths, questions), files.paths, task_names, split, threshold, skip_bad
+        (predictions, run_paths, questions),
+        files.paths,
+        task_names,
+        split,
+        threshold,
+        skip_bad,
+        settings.image_size,
     )
     if json_file is not None:
         inputs = [file for file in (predictions, *files.paths, questions) if file is not None]
@@ -165,6 +171,7 @@ def _check_arguments(
     split: Optional[str],
     threshold: Union[float, str, None],
     skip_bad: bool,
+    image_size: Optional[int],
 ) -> None:
     """UsageError for options that exclude each other or lack another one."""
     predictions, runs, questions = scored
@@ -178,6 +185,7 @@ def _check_arguments(
         (task_names and not labels, "--task goes with --labels"),
         (not runs and split is not None, "--split goes with --run"),
         (skip_bad and not (runs and labels), "--skip-bad goes with --run and --labels"),
+        (not runs and image_size is not None, "--image-size goes with --run"),
         (
             not runs and isinstance(threshold, str),
             "--threshold auto goes with --run, whose validation chooses it",

@@ -175,14 +175,21 @@ CATALOGUE = (
 )
 
 
-# Measured in training on 2 cores at 224 pixels: MobileNetV2 takes 8 times as long per
-# multiply-accumulate as ResNet-18 v2, MobileNet twice as long.
+# How many times as long training takes per multiply-accumulate as with ResNets, by the beginning of
+# a network's name. Measured on the CPU at 224 pixels for MobileNetV2, MobileNet, ConvNeXt and ViT;
+# similar networks are taken to be like them.
 OPERATION_COSTS = {
     "mobilenetv": 8,
     "mobilenet": 2,
     "efficientnet": 8,
     "shufflenet": 8,
+    "xception": 2,
+    "convnext": 6,
+    "vit": 4,
+    "deit3": 4,
 }
+# The relative cost that 2 cores train per second.
+COST_PER_SECOND = 50e9
 
 
 def find_network(name: str) -> Network:
@@ -208,14 +215,11 @@ def find_networks(names: Sequence[str] = ()) -> list[Network]:
     return list(found) if names else list(CATALOGUE)
 
 
-def relative_cost(name: str) -> float:
-    """How long training takes per image of the network's own size, in a unit of its own.
-
-    On the CPU, per multiply-accumulate, networks of depthwise convolutions take longer than
-    others by the factors of OPERATION_COSTS.
-    """
+def relative_cost(name: str, crop: int) -> float:
+    """How long training on the CPU takes per image of ``crop`` pixels, in a ResNet's operations."""
     factors = [factor for start, factor in OPERATION_COSTS.items() if name.startswith(start)]
-    return find_network(name).operations * (factors[0] if factors else 1)
+    network = find_network(name)
+    return network.operations * (crop / network.pixels) ** 2 * (factors[0] if factors else 1)
 
 
 def closest_network(name: str, choices: Sequence[str]) -> Optional[str]:

@@ -91,7 +91,9 @@ def _hash_of_rows(request: Request, names: Sequence[str]) -> str:
 
 def _identify(run: Run, engine: str) -> str:
     """A hash of what a run predicts with."""
-    parts = [run.check_weights(), file_hash(run.folder.config_file), str(run.config.data.crop)]
+    parts = [run.check_weights(), file_hash(run.folder.config_file)]
+    if run.crop is not None:
+        parts.append(f"crop {run.crop}")
     if engine == "int8" and run.folder.int8_report.is_file():
         parts.append(file_hash(run.folder.int8_report))
     return content_hash(" ".join(parts).encode())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from fashionai.errors import RunError
+from fashionai.files.paths import PathLike
 from fashionai.runs import (
     Run,
     best_finished_runs,
@@ -29,12 +29,12 @@ class Candidates(NamedTuple):
     named: bool
 
     @classmethod
-    def open(cls, paths: Sequence[Path], crop: Optional[int] = None) -> Candidates:
+    def open(cls, runs: Sequence[Union[PathLike, Run]], crop: Optional[int] = None) -> Candidates:
         """The runs in these folders; without folders, all runs in the default folder.
 
         ``crop`` is the side in pixels of the crops to predict with, by default that of training.
         """
-        named = open_runs(paths)
+        named = open_runs(runs)
         return cls([run.at_crop(crop) for run in named or find_runs()], bool(named))
 
     @property

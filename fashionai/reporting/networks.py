@@ -126,7 +126,7 @@ def network_table(networks: Sequence[ListedNetwork], order: Order = "best") -> s
 
 
 def _cells(network: ListedNetwork) -> list[object]:
-    marked = network.has_weights and trains_in_an_hour(network.name, network.operations)
+    marked = network.has_weights and trains_in_an_hour(network.name, network.pixels)
     return [
         "-" if network.top1 is None else f"{network.top1:.4f}",
         f"{network.parameters / 1e6:.1f}",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import FashionAIError, RunError, closest, counted
@@ -209,24 +209,27 @@ def deciding_differences(begun: Config, wanted: Config) -> list[str]:
     return [line for line in differing_keys(begun, filled) if not line.startswith("data.workers:")]
 
 
-def open_runs(paths: Sequence[Path]) -> list[Run]:
+def open_runs(runs: Sequence[Union[PathLike, Run]]) -> list[Run]:
     """Open the runs in these folders; the folder of a cross-validation stands for all its folds.
 
-    A run that is named twice counts once. Raises RunError for a fold that is not
-    finished, and errors of Run.open.
+    A run that is open already is taken as it is, and one that is named twice counts once.
+    Raises RunError for a fold that is not finished, and errors of Run.open.
     """
-    folders: list[RunFolder] = []
-    for path in paths:
-        folds = find_folds(path)
+    found: list[Union[RunFolder, Run]] = []
+    for each in runs:
+        if isinstance(each, Run):
+            found.append(each)
+            continue
+        folds = find_folds(Path(each))
         for fold in folds:
             if not Run(fold).is_finished:
                 raise RunError(
                     f"{fold}: this fold is not finished",
-                    f"Resume with: fashionai cross-validate --run {path} --resume",
+                    f"Resume with: fashionai cross-validate --run {each} --resume",
                 )
-        folders += folds or [RunFolder(path)]
-    distinct = {folder.path.resolve(): folder for folder in folders}
-    return [Run.open(folder.path) for folder in distinct.values()]
+        found += folds or [RunFolder(each)]
+    distinct = {each.path.resolve(): each for each in found}
+    return [each if isinstance(each, Run) else Run.open(each.path) for each in distinct.values()]
 
 
 def find_runs(folder: Path = RUNS_FOLDER) -> list[Run]:

@@ -74,7 +74,7 @@ class Plan(NamedTuple):
 def recommend(survey: Survey, machine: Machine, model: Optional[str]) -> Plan:
     """The plan for a task where no time was given; ``model`` is a network that was asked for."""
     network, reason, recipe = _choose_network(survey, machine, model)
-    return _plan(survey, network, reason, recipe, *choose_crop(survey.short_side))
+    return _plan(survey, network, reason, recipe, *choose_crop(survey.short_side, network))
 
 
 def fit_time(
@@ -107,13 +107,16 @@ def fit_time(
     return min(plans, key=_seconds_of)
 
 
-def choose_crop(short_side: int) -> tuple[int, str]:
+def choose_crop(short_side: int, network: str) -> tuple[int, str]:
     """Return the side of the crop in pixels, and the reason."""
     if short_side > MEDIUM_SIDE:
         return 224, "The crop is ImageNet's; the cost of a larger one grows with its area."
-    step = 4 if short_side <= SMALL_SIDE else 32
-    reason = f"The crop is the largest multiple of {step} that fits."
-    return max(short_side // step * step, 8), reason
+    if find_network(network).pixels <= SMALL_SIDE:
+        return max(short_side // 4 * 4, 8), "The crop is the largest multiple of 4 that fits."
+    # Networks for larger images halve the sides five times.
+    if short_side < 32:
+        return 32, "The crop is the smallest one that this network takes."
+    return short_side // 32 * 32, "The crop is the largest multiple of 32 that fits."
 
 
 def _memory(network: str, recipe: Recipe, crop: int) -> float:
@@ -143,7 +146,7 @@ def _shortened(
 def _alternatives(survey: Survey, machine: Machine, model: Optional[str]) -> Iterator[Plan]:
     """Plans, the one that is expected to score best where time does not matter first."""
     network, reason, recipe = _choose_network(survey, machine, model)
-    largest, crop_reason = choose_crop(survey.short_side)
+    largest, crop_reason = choose_crop(survey.short_side, network)
     networks = [(network, reason)]
     recipes: Sequence[Recipe] = [recipe]
     if recipe.pretrained:

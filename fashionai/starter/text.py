@@ -95,8 +95,9 @@ def _header(survey: Survey, plan: Plan, path: Path) -> list[str]:
     estimated = [] if plan.seconds is None else [f"Estimated time on this machine: {_time(plan)}."]
     return [
         f"yaml-language-server: $schema={SCHEMA_FILE}",
-        f"{name}: {survey.images:,} training and {survey.val_images:,} validation images of "
-        f"{len(survey.task.classes)} classes.",
+        f"{name}: {counted(survey.images, 'training image')} and "
+        f"{counted(survey.val_images, 'validation image')} of "
+        f"{counted(len(survey.task.classes), 'class')}.",
         "",
         f"  fashionai train --config {config}",
         *([f"  fashionai cross-validate --config {config}"] if uncertain else []),

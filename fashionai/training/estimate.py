@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fashionai.config import Config
 from fashionai.errors import counted
-from fashionai.models.catalogue import Network, find_network, relative_cost
+from fashionai.models.catalogue import COST_PER_SECOND, Network, find_network, relative_cost
 from fashionai.training.batches.features import training_views
 
 # A training step costs about three forward passes: forward, and backward for inputs and weights.
@@ -22,6 +22,10 @@ CLEARLY_LESS = 0.7
 # The most networks that are named.
 MOST_NETWORKS = 2
 SMALL_INPUT = {"data.resize_short": 144, "data.crop": 128}
+
+
+# A small data set to fine-tune on, for the mark in the list of networks.
+EXAMPLE_IMAGES, EXAMPLE_EPOCHS = 1000, 10
 
 
 class Speed(NamedTuple):
@@ -49,17 +53,6 @@ def training_seconds(
 def keeps_features(config: Config) -> bool:
     """Whether frozen layers are computed once, unless the network prevents it."""
     return config.trainable == "head" and not (config.loss.mixup or config.loss.cutmix)
-
-
-# A small data set to fine-tune on, for the mark in the list of networks.
-EXAMPLE_IMAGES, EXAMPLE_EPOCHS = 1000, 10
-# Multiply-accumulates of the forward pass of the images that 2 cores train on per second.
-# ResNet-50 v2 does 13.5 images/s of 4.09e9; half of that is assumed, because networks of many
-# small layers do fewer. MobileNetV2, with depthwise convolutions, does 18.5 images/s of 0.314e9.
-OPERATIONS_PER_SECOND = 0.5 * 13.5 * 4.09e9
-DEPTHWISE_OPERATIONS_PER_SECOND = 18.5 * 0.314e9
-# The beginnings of the names of networks with depthwise convolutions.
-DEPTHWISE = ("convnext", "efficientnet", "mobilenet", "shufflenet", "xception")
 
 
 def estimate_lines(
@@ -94,15 +87,10 @@ def estimate_lines(
     return [line, *(["Less time, from the beginning, with:"] if lines else []), *lines]
 
 
-def trains_in_an_hour(name: str, operations: float) -> bool:
-    """Whether 2 cores fine-tune a network on the example in about an hour.
-
-    ``operations`` are the multiply-accumulates of its forward pass for one image.
-    """
-    per_second = OPERATIONS_PER_SECOND
-    if name.startswith(DEPTHWISE):
-        per_second = DEPTHWISE_OPERATIONS_PER_SECOND
-    return EXAMPLE_IMAGES * EXAMPLE_EPOCHS * operations / per_second <= 3600
+def trains_in_an_hour(name: str, pixels: int) -> bool:
+    """Whether 2 cores fine-tune a network on the example, of so many pixels, in about an hour."""
+    images = EXAMPLE_IMAGES * EXAMPLE_EPOCHS
+    return images * relative_cost(name, pixels) / COST_PER_SECOND <= 3600
 
 
 def _lighter_settings(
@@ -113,23 +101,24 @@ def _lighter_settings(
     on_features = config.changed({"trainable": "head"})
     if keeps_features(on_features):
         yield "trainable=head", training_seconds(on_features, speed, *images)
-    whole, cost = training_seconds(config, speed, *images), relative_cost(config.model.name)
-    for network in lighter_networks(config.model.name)[:MOST_NETWORKS]:
-        yield f"model.name={network.name}", whole * relative_cost(network.name) / cost
-    if config.data.crop > SMALL_INPUT["data.crop"]:
+    name, crop = config.model.name, config.data.crop
+    whole, cost = training_seconds(config, speed, *images), relative_cost(name, crop)
+    for network in lighter_networks(name, crop)[:MOST_NETWORKS]:
+        yield f"model.name={network.name}", whole * relative_cost(network.name, crop) / cost
+    if crop > SMALL_INPUT["data.crop"]:
         setting = " ".join(f"{key}={value}" for key, value in SMALL_INPUT.items())
-        yield setting, whole * (SMALL_INPUT["data.crop"] / config.data.crop) ** 2
+        yield setting, whole * (SMALL_INPUT["data.crop"] / crop) ** 2
 
 
-def lighter_networks(model: str) -> list[Network]:
-    """The networks that cost clearly less than a network and whose weights can be had.
+def lighter_networks(model: str, crop: int) -> list[Network]:
+    """The networks that cost clearly less for this crop and whose weights can be had.
 
     The most accurate ones come first.
     """
     # By its name, because the publishers' tables are MXNet's, which this module does not import.
     obtainable = pkgutil.resolve_name("fashionai.weights.availability:known_networks")
-    limit = CLEARLY_LESS * relative_cost(model)
-    found: list[Network] = [each for each in obtainable() if relative_cost(each.name) < limit]
+    limit = CLEARLY_LESS * relative_cost(model, crop)
+    found: list[Network] = [each for each in obtainable() if relative_cost(each.name, crop) < limit]
     return [network for network in found if network != find_network(model)]
 
 

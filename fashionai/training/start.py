@@ -51,7 +51,9 @@ def train(
     from fashionai.training.threads import choose_threads
     from fashionai.training.trainer import Trainer
 
-    choose_threads(config, [folder] if begun is not None else [], device, gpus)
+    if choose_threads(config, [folder] if begun is not None else [], device, gpus):
+        # The number suits MXNet.
+        config = config.changed({"engine": "gluon"})
     chosen = choose_devices(wanted_engine(config), device, list(gpus))
     config = config.changed({"engine": chosen.engine})
     if chosen.engine == "torch" and len(chosen.contexts) > 1:

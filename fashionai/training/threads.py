@@ -21,7 +21,7 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import counted
 from fashionai.frameworks.driver import compute_capabilities
 from fashionai.frameworks.processes import current_place
-from fashionai.models.catalogue import find_network, relative_cost
+from fashionai.models.catalogue import COST_PER_SECOND, relative_cost
 from fashionai.runs import RunFolder
 from fashionai.runtime import THREADS_VARIABLE, usable_cores
 from fashionai.training.checkpoint import read_threads
@@ -30,8 +30,6 @@ from fashionai.training.estimate import Speed, keeps_features, training_seconds
 
 log = logging.getLogger(__name__)
 
-# The relative cost (see fashionai.models.catalogue) that 2 cores train per second.
-COST_PER_SECOND = 50e9
 # Shorter trainings are not worth the measuring, which takes some ten seconds for each number.
 LONG_SECONDS = 300
 MEASURED_SECONDS = 3.0
@@ -46,38 +44,38 @@ SAFE_LR = 1e-6
 
 def choose_threads(
     config: Config, begun: Iterable[RunFolder], device: str, gpus: Sequence[int]
-) -> None:
+) -> bool:
     """Set ``$OMP_NUM_THREADS`` for a training on the CPU, unless the user has set it.
 
     A training that has ``begun`` goes on with its number. For a new one that takes long on MXNet,
-    the fastest number is measured. Does nothing where a framework has started its threads
-    already. Raises DataError for a folder that is not prepared, ConfigError for an unknown network.
+    the fastest number is measured, and True is returned. Does nothing where a framework has started
+    its threads already. Raises DataError for a folder that is not prepared, ConfigError for an
+    unknown network.
     """
     is_started = "mxnet" in sys.modules or "torch" in sys.modules
     on_gpu = device != "cpu" and (device == "gpu" or bool(gpus) or bool(compute_capabilities()))
     several = current_place().count > 1
     if THREADS_VARIABLE in os.environ or is_started or on_gpu or several:
-        return
+        return False
     states = [folder.states_file for folder in begun if folder.has_begun]
     if states:
         recorded = next(filter(None, map(read_threads, states)), None)
         if recorded is not None:
             os.environ[THREADS_VARIABLE] = str(recorded)
-        return
-    if usable_cores() > 1 and _takes_long(config):
-        number = _measured(config)
-        if number is not None:
-            os.environ[THREADS_VARIABLE] = str(number)
+        return False
+    number = _measured(config) if usable_cores() > 1 and _takes_long(config) else None
+    if number is not None:
+        os.environ[THREADS_VARIABLE] = str(number)
+    return number is not None
 
 
 def _takes_long(config: Config) -> bool:
     """Whether a training is worth the measuring: one on MXNet that takes minutes, by its cost."""
     train, val = (len(read_samples(config, split).paths) for split in ("train", "val"))
-    network = find_network(config.model.name)
     if wanted_engine(config) == "torch" or would_compile(config, config.epochs * train):
         return False
-    seconds = relative_cost(network.name) / COST_PER_SECOND
-    speed = Speed(seconds, seconds / 3).at_crop(config.data.crop / network.pixels)
+    seconds = relative_cost(config.model.name, config.data.crop) / COST_PER_SECOND
+    speed = Speed(seconds, seconds / 3)
     return training_seconds(config, speed, train, val, config.epochs) > LONG_SECONDS
 
 

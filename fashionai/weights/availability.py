@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from fashionai.errors import WeightsError
 from fashionai.models.catalogue import Network, find_networks
-from fashionai.weights.sources import SOURCES, PackageIndex
+from fashionai.runtime import has_zoo_mirror
+from fashionai.weights.sources import SOURCES, PackageIndex, Zoo
 from fashionai.weights.store import find_local_file
 
 # Trains a network without pretrained weights.
@@ -37,8 +38,12 @@ def pip_networks() -> tuple[Network, ...]:
 
 
 def has_weights(model: str) -> bool:
-    """Whether weights of a network are on this machine or published anywhere."""
-    return _is_cached(model) or any(source.offers(model) for source in SOURCES)
+    """Whether weights of a network are on this machine or published where they can be fetched.
+
+    The zoos' own hosts do not answer, so that only a mirror of them counts.
+    """
+    sources = (source for source in SOURCES if source.name != Zoo.name or has_zoo_mirror())
+    return _is_cached(model) or any(source.offers(model) for source in sources)
 
 
 def find_obtainable() -> Obtainable:

@@ -82,8 +82,11 @@ def test_views_may_have_another_size_than_in_training(
     options = ["--run", "runs/skirt", "--crops", "5", "--image-size", str(side), "--csv", "out.csv"]
     assert fashionai("classify", *options, *map(str, paths)) == 0
     written = pd.read_csv("out.csv").groupby("image")["probability"].max()
-    frame = predict_frame([str(path) for path in paths], "runs/skirt", crops=5, image_size=side)
-    for found in (written, frame.set_index("image")["probability"]):
+    names = [str(path) for path in paths]
+    frame = predict_frame(names, "runs/skirt", crops=5, image_size=side)
+    opened = predict_frame(names, run.at_crop(side), crops=5)
+    frames = (each.set_index("image")["probability"] for each in (frame, opened))
+    for found in (written, *frames):
         largest = [found[str(path)] for path in paths]
         np.testing.assert_allclose(largest, expected.max(axis=1), atol=2e-5)
 

@@ -278,7 +278,7 @@ def test_a_task_of_ones_own_is_begun_and_trained(
     assert run.config.data.folder == "prepared"
     # What the header promises.
     header = Path("configs/birds.yaml").read_text().partition("\ntask:")[0]
-    assert "# birds: 27 training and 3 validation images of 3 classes.\n" in header
+    assert "# birds: 27 training images and 3 validation images of 3 classes.\n" in header
     for command in ("evaluate --run runs/birds --split val", "classify --run runs/birds IMAGE"):
         assert f"#   fashionai {command}\n" in header
         arguments = command.replace("IMAGE", "own/images/0000.jpg").split()

@@ -57,7 +57,7 @@ def test_only_networks_whose_weights_can_be_had_are_named(tmp_path: Path) -> Non
     assert named <= {network.name for network in pip_networks()}
     parameters = make_parameters("mobilenet0.25")
     import_file(write_parameters(tmp_path / "a.params", parameters), "mobilenet0.25")
-    cheapest = {network.name for network in lighter_networks("mobilenet0.5")}
+    cheapest = {network.name for network in lighter_networks("mobilenet0.5", 224)}
     assert cheapest == {"mobilenet0.25"}
     assert networks_named("mobilenet0.25") == set()
 

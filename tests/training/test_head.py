@@ -10,9 +10,13 @@ from sklearn.linear_model import LogisticRegression
 
 from fashionai.config import load_config
 from fashionai.datasets.prepared.samples import read_samples
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.training.gluon.learner import initial_network
 from tests.support.installed import needs_torch
 from tests.support.learners import make_batch, make_config, make_samples, open_one
 from tests.support.trained_runs import write_config
+
+mx = import_mxnet()
 
 ENGINES = ["gluon", pytest.param("torch", marks=needs_torch)]
 ROWS = 84
@@ -55,3 +59,20 @@ def test_it_ends_at_the_optimum_of_scikit_learn(
     expected = solver.fit(inputs, classes).coef_
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_frozen_layers_leave_no_branch_out(tmp_path: Path) -> None:
+    """Their features can be kept, whatever model.drop_path says."""
+    found = {}
+    for trainable in ("head", "all"):
+        config = make_config(
+            *(tmp_path, "model.name=convnext_atto", "model.drop_path=0.5"),
+            *(f"trainable={trainable}", "data.resize_short=32", "data.crop=32"),
+        )
+        network = initial_network(config, 4, [mx.cpu()], None)
+        network.hybridize()
+        images = mx.nd.random.uniform(shape=(2, 3, 32, 32))
+        with mx.autograd.train_mode():
+            found[trainable] = [network(images).asnumpy() for _ in range(2)]
+    np.testing.assert_array_equal(*found["head"])
+    assert np.abs(np.subtract(*found["all"])).max() > 0

@@ -43,7 +43,7 @@ def load_quantized(run: Run) -> Graph:
     and when its files are damaged.
     """
     folder, command = run.folder, f"fashionai quantize --run {run}"
-    if run.crop is not None:
+    if run.crop not in (None, run.config_with(()).data.crop):
         raise RunError(
             f"{run}: engine int8 computes only crops of the size that the run was trained with",
             "Leave out --image-size, or choose another engine",

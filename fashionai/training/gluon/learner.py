@@ -208,7 +208,8 @@ def initial_network(
     """The network with its initial weights on the devices, frozen as the configuration says.
 
     A new output layer that learns alone starts at zero. There are more features than images of a
-    small task: random weights of directions that no image has would stay in it.
+    small task: random weights of directions that no image has would stay in it. Frozen layers
+    leave no residual branch out, so that their features can be kept.
     """
     mx.random.seed(config.seed)
     model, crop = config.model, config.data.crop
@@ -218,7 +219,7 @@ def initial_network(
         crop,
         pretrained,
         init_magnitude=model.init_magnitude,
-        drop_path=model.drop_path,
+        drop_path=0.0 if config.trainable == "head" else model.drop_path,
         zero_output=config.trainable == "head",
     )
     freeze(network, config.trainable, crop)
