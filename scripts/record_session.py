@@ -39,10 +39,10 @@ NEW_PICTURES = 3
 HEADER = """\
 # A recorded session
 
-The commands of [your own images](your-own-images.md) on {labelled} labelled drawings of animals and
-{new} new ones, on {cores} CPU cores: {minutes} in all, with the download of the weights.
-`scripts/record_session.py` wrote this page. The drawings are those of Debian's package
-`openclipart-png`.
+After reading this page you know what the commands of [your own images](your-own-images.md)
+print: on {labelled} labelled drawings of animals and {new} new ones, on {cores} CPU cores. They
+took {minutes}, with the download of the weights. `scripts/record_session.py` wrote this page. The
+drawings are those of Debian's package `openclipart-png`.
 
 """
 

@@ -10,14 +10,15 @@ from fashionai.reporting.tables import aligned_table, keep_end
 from fashionai.runtime import has_zoo_mirror
 from fashionai.training.estimate import EXAMPLE_EPOCHS, EXAMPLE_IMAGES, trains_in_an_hour
 from fashionai.weights.licences import shown_licence
-from fashionai.weights.sources import SOURCES, Zoo
+from fashionai.weights.sources import SOURCES, PackageIndex, Zoo
 from fashionai.weights.store import cached_weights, find_local_file, zoo_cache_file
 
 EXPLANATION = f"""\
 top-1: ImageNet accuracy of the best published weights, for images of px pixels.
 params: millions. GFLOPs: billions of multiply-accumulates for one such image.
 weights: local, or their source; fashionai weights list has all sources.
-* trains {EXAMPLE_IMAGES:,} images for {EXAMPLE_EPOCHS} epochs in an hour on 2 cores (estimated)"""
+* with weights, and trains {EXAMPLE_IMAGES:,} images for {EXAMPLE_EPOCHS} epochs in an hour
+  on 2 cores (estimated)"""
 LOCAL = "local"
 # Of equally accurate weights, those of the first of these sources are listed.
 PREFERRED_SOURCES = ("package", "hub", "torchvision", "zoo")
@@ -125,6 +126,14 @@ def network_table(networks: Sequence[ListedNetwork], order: Order = "best") -> s
     return "\n".join([*lines, EXPLANATION])
 
 
+def _shown_places(places: Sequence[str]) -> str:
+    """The first place, and pip's packages, which need no other host."""
+    shown = places[:1]
+    if PackageIndex.name in places[1:] and LOCAL not in shown:
+        shown = (*shown, PackageIndex.name)
+    return ", ".join(shown) or "-"
+
+
 def _cells(network: ListedNetwork) -> list[object]:
     marked = network.has_weights and trains_in_an_hour(network.name, network.pixels)
     return [
@@ -132,7 +141,7 @@ def _cells(network: ListedNetwork) -> list[object]:
         f"{network.parameters / 1e6:.1f}",
         f"{network.operations / 1e9:.2f}{'*' if marked else ' '}",
         network.pixels,
-        network.places[0] if network.places else "-",
+        _shown_places(network.places),
         shown_licence(network.licence) if network.places else "-",
     ]
 

@@ -13,11 +13,12 @@ import numpy as np
 from fashionai.datasets.label_folders import holds_class_folders
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.folders import MANIFEST
+from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.readers.csv_dialect import is_existing_file
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.datasets.readers.reader import readers
 from fashionai.datasets.records import LabelRow
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError, DataError, FashionAIError, counted
 from fashionai.families import expand_tasks
 from fashionai.files.csv_files import read_csv_rows
 from fashionai.pipeline.decode import ImageFile
@@ -74,6 +75,7 @@ def evaluate_on_labels(
     and for several splits without a choice, DataError for bad labels and images.
     """
     rows = read_labelled_images(run, wanted)
+    _warn_of_training_images(run, rows, wanted.files.names)
     tasks = list(dict.fromkeys(row.task for row in rows))
     if threshold is not None:
         for task in tasks:
@@ -102,6 +104,27 @@ def evaluate_on_labels(
         )
         for (task, own), probabilities in zip(parts, predicted)
     ]
+
+
+def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) -> None:
+    """Tell how many images the run was trained on, as far as prepared links to them show it."""
+    try:
+        trained = {_identity(path) for path in read_samples(run.config, "train").paths}
+    except (FashionAIError, OSError):
+        return
+    count = sum(_identity(row.file) in trained for row in rows if isinstance(row.file, Path))
+    if count:
+        log.warning(
+            "%s: %s was trained on %d of %s, so the scores are too high; those of other images "
+            "say how good it is, for instance of --split val without --labels",
+            *(names, run, count, counted(len(rows), "image")),
+        )
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    """What a file has in common with all links to it."""
+    status = file.stat()
+    return status.st_dev, status.st_ino
 
 
 def _files_of(rows: Sequence[LabelledRow]) -> list[ImageFile]:

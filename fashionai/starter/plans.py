@@ -179,7 +179,8 @@ def _choose_network(
     from_weights = recommended(survey, machine.on_gpu)
     if model is not None:
         found = find_network(model) in networks
-        return model, "the network that was asked for", from_weights if found else SCRATCH
+        where = f"; {machine.obtainable.how}" if machine.obtainable.how else ""
+        return model, f"the network that was asked for{where}", from_weights if found else SCRATCH
     if survey.short_side <= SMALL_SIDE:
         return SMALL_NETWORK, f"made for images of up to {SMALL_SIDE} pixels", SCRATCH
     if not networks:

@@ -22,7 +22,13 @@ from fashionai.starter.survey import Survey, find_prepared, survey_task
 from fashionai.starter.text import SCHEMA_FILE, starter_text, starter_tree
 from fashionai.starter.timing import measure_speed
 from fashionai.training.estimate import Speed
-from fashionai.weights.availability import NOTHING, Obtainable, find_obtainable, has_weights
+from fashionai.weights.availability import (
+    NOTHING,
+    Obtainable,
+    find_obtainable,
+    has_weights,
+    where_weights_are,
+)
 
 MODEL_KEY = "model.name="
 # People change configurations, so none is replaced without being told.
@@ -107,7 +113,11 @@ def plan_starter(
     """The configuration for the figures of a task and a machine; errors as for make_starter."""
 
     def tree_of(plan: Plan) -> dict[str, Any]:
-        return with_overrides(starter_tree(survey, plan, folder), "init", wishes.overrides)
+        tree = starter_tree(survey, plan, folder)
+        if "data.crop" in wishes.keys:
+            # Left out, it follows from the crop that was given.
+            del tree["data"]["resize_short"]
+        return with_overrides(tree, "init", wishes.overrides)
 
     def resolve(plan: Plan) -> Config:
         return resolve_config(tree_of(plan), "init", (), [survey.task])
@@ -128,7 +138,7 @@ def _obtainable(survey: Survey, wishes: Wishes) -> Obtainable:
     """The networks to choose from; nobody is asked where there is no choice."""
     if wishes.model is not None:
         if has_weights(wishes.model):
-            return Obtainable((find_network(wishes.model),), "")
+            return Obtainable((find_network(wishes.model),), where_weights_are(wishes.model))
         return NOTHING
     return NOTHING if survey.short_side <= SMALL_SIDE else find_obtainable()
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fashionai.errors import WeightsError
 from fashionai.models.catalogue import Network, find_networks
 from fashionai.runtime import has_zoo_mirror
-from fashionai.weights.sources import SOURCES, PackageIndex, Zoo
+from fashionai.weights.sources import SOURCES, PackageIndex, Zoo, sources_to_try
 from fashionai.weights.store import find_local_file
 
 # Trains a network without pretrained weights.
@@ -24,6 +24,10 @@ class Obtainable(NamedTuple):
 
 
 NOTHING = Obtainable((), "")
+
+
+# The clause about a network whose weights are in the cache.
+ON_THIS_MACHINE = "its weights are on this machine"
 
 
 def cached_networks() -> tuple[Network, ...]:
@@ -46,11 +50,19 @@ def has_weights(model: str) -> bool:
     return _is_cached(model) or any(source.offers(model) for source in sources)
 
 
+def where_weights_are(model: str) -> str:
+    """A clause about the weights of a network; empty if they cannot be had."""
+    if _is_cached(model):
+        return ON_THIS_MACHINE
+    names = [source.name for source in sources_to_try() if source.offers(model)]
+    return f"its weights are published by {', '.join(names)}" if has_weights(model) else ""
+
+
 def find_obtainable() -> Obtainable:
     """The networks with weights on this machine; without any those that pip reaches now."""
     cached = cached_networks()
     if cached:
-        return Obtainable(cached, "its weights are on this machine")
+        return Obtainable(cached, ON_THIS_MACHINE)
     networks = pip_networks()
     if networks and package_index().is_reachable(networks[0].name):
         return Obtainable(networks, "pip fetches its weights")

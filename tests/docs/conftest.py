@@ -60,7 +60,8 @@ def own_images(workplace: Path) -> Path:
     rng = np.random.default_rng(1)
     for name in ("owl.jpg", "new-photos/1.jpg", "new-photos/2.jpg"):
         put(Path(name), encode(0, rng))
-    put(Path("truth.csv"), "path,label\n1.jpg,owl\n2.jpg,tit\n")
+    for name in ("truth.csv", "new-labels.csv"):
+        put(Path(name), "path,label\n1.jpg,owl\n2.jpg,tit\n")
     return workplace
 
 

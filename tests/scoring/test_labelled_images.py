@@ -94,15 +94,30 @@ def test_a_csv_that_prepare_takes_is_scored(
     assert at_once["n"] == 12
 
 
+def test_images_that_were_trained_on_are_told(
+    pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pets)
+    with open("data/train_valid/pets/manifest.csv", encoding="utf-8") as manifest:
+        rows = list(csv.DictReader(manifest))
+    trained = sum(row["split"] == "train" for row in rows)
+    own = ("--labels", "own/labels.csv", "--images", "own/images")
+    scores(tmp_path, "--run", "runs/pets", *own, *FAST)
+    told = f"runs/pets was trained on {trained} of {len(rows)} images, so the scores are too high"
+    assert told in capsys.readouterr().err
+    scores(tmp_path, "--run", "runs/pets", "--labels", "folders", *FAST)
+    assert "trained on" not in capsys.readouterr().err
+
+
 def test_class_folders_are_scored(
     pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is no image is named on standard error, in the words of predict and classify."""
     monkeypatch.chdir(pets)
     shutil.copytree("folders", tmp_path / "f")
-    put(tmp_path / "f/cat/logo.svg", "<svg/>")
+    put(tmp_path / "f/cat/notes.txt", "cats")
     at_once = scores(tmp_path, "--run", "runs/pets", "--labels", tmp_path / "f", *FAST)
-    told = f"{tmp_path}/f: 1 file skipped because it is not an image: cat/logo.svg\n"
+    told = f"{tmp_path}/f: 1 file skipped because it is not an image: cat/notes.txt\n"
     assert capsys.readouterr().err == told
     out = tmp_path / "p.csv"
     predicting = ["--run", "runs/pets", "--questions", tmp_path / "f", *FAST]

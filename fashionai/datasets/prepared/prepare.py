@@ -45,14 +45,14 @@ class Summary:
     task: Task
     folder: Path
     counts: Counter[tuple[int, str]]
-    rejected: list[tuple[LabelledImage, str]]
+    rejected: list[tuple[LabelledImage, str]] = field(repr=False)
     duplicates: Counter[int]
     crossing_splits: int
-    conflicts: list[list[LabelledImage]]
+    conflicts: list[list[LabelledImage]] = field(repr=False)
     unsplit_classes: list[int]
     changes: FileChanges
     notes: list[str]
-    traits: dict[Trait, list[LabelledImage]] = field(default_factory=dict)
+    traits: dict[Trait, list[LabelledImage]] = field(default_factory=dict, repr=False)
 
     @property
     def changed(self) -> int:
