@@ -160,7 +160,7 @@ def test_a_table_holds_one_task(tmp_path: Path) -> None:
         ("a.jpg,skirt,0.5;0.5;0\n", "1: found 3 probabilities, expected 6"),
         ("a.jpg,0.5;0.5;0;0;0;0\n", "1: found 2 fields, expected image,task,p0;p1;..."),
         ("id,has_cactus\n", "no rows below its header"),
-        ("id,has_cactus\na.jpg\n", "2: found 1 fields, expected id,has_cactus"),
+        ("id,has_cactus\na.jpg\n", "2: found 1 field, expected id,has_cactus"),
         ("id,has_cactus\na.jpg,1.1\n", "2: found 1.1, expected probabilities from 0 to 1"),
         ("id,has_cactus\na.jpg,nan\n", "2: found nan, expected probabilities from 0 to 1"),
         ("id,has_cactus\na.jpg,yes\n", "2: found yes, expected numbers"),
