@@ -112,7 +112,7 @@ def test_every_option_is_listed(script: ModuleType, name: str, command: click.Co
     assert section is not None
     assert f"fashionai {name}" in section[1]
     for parameter in command.params:
-        if isinstance(parameter, click.Option):
+        if isinstance(parameter, click.Option) and not parameter.hidden:
             assert f"`{parameter.opts[0]}`" in section[1]
     assert f"[`{name}`](#{name.replace(' ', '-')})" in script.command_table()
 
