@@ -18,7 +18,7 @@ EPILOG = """
 Examples:
   fashionai init birds
   fashionai init birds --time 10m
-  fashionai init birds --model efficientnet_lite0 --out configs/b.yaml epochs=9
+  fashionai init birds --model mobilenetv2_1.0 --out birds.yaml epochs=9
 
 KEY=VALUE sets any key that fashionai config prints.
 """
