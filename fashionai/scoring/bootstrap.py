@@ -52,7 +52,7 @@ def interval(values: np.ndarray) -> Interval:
 
 def mean_intervals(resampled: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Interval]:
     """The intervals of the mean scores over tasks, whose rows were drawn independently."""
-    if not resampled:
+    if not any(resampled):
         return {}
     # A large task has fewer resamples than a small one.
     count = min(len(values) for each in resampled for values in each.values())

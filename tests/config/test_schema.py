@@ -142,7 +142,7 @@ def beyond(tree: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     "text",
     [
-        "{task: skirt, data: {crop: 300}}",  # larger than resize_short
+        "{task: skirt, data: {crop: 300, resize_short: 256}}",  # larger than resize_short
         "{task: skirt, epochs: 3.0}",
         "{task: [skirt, pant], monitor: coat.map}",
         "{task: skirt, schedule: {name: one_cycle, base_momentum: 0.96}}",
