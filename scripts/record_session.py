@@ -97,7 +97,12 @@ def run_in_terminal(command: str, folder: Path) -> str:
     with subprocess.Popen(
         [sys.executable, "-m", program, *arguments],
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env={
+            **environment,
+            "PYTHONPATH": str(ROOT),
+            # Without weights and features of earlier commands.
+            "FASHIONAI_HOME": str(folder / ".cache/fashionai"),
+        },
         stdin=subprocess.DEVNULL,
         stdout=side,
         stderr=side,

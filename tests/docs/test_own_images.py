@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +30,7 @@ def test_the_quick_start_learns_real_drawings(tmp_path: Path) -> None:
     """As a user runs it, with nothing made smaller."""
     page, work = tmp_path / "session.md", tmp_path / "work"
     script = [sys.executable, ROOT / "scripts/record_session.py", "--pictures", DRAWINGS]
-    environment = {**os.environ, "FASHIONAI_HOME": str(tmp_path / "home")}
-    subprocess.run([*script, "--out", page, "--work", work], check=True, env=environment)
+    subprocess.run([*script, "--out", page, "--work", work], check=True)
     commands = all_commands(PAGES["your-own-images.md"])
     recorded = [line[2:] for line in page.read_text().splitlines() if line.startswith("$ ")]
     assert recorded == commands
