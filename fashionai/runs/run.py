@@ -127,10 +127,11 @@ class Run:
     @property
     def epochs_done(self) -> str:
         """How many epochs have been trained, such as ``40 epochs`` or ``10 of 40 epochs``."""
-        done = int(self.metrics.get("epochs", 0))
-        return (
-            counted(done, "epoch") if self.is_finished else f"{done} of {self._all_epochs} epochs"
-        )
+        # Damaged metrics may hold anything.
+        done = self.metrics.get("epochs", 0)
+        if not self.is_finished:
+            return f"{done} of {self._all_epochs} epochs"
+        return counted(done, "epoch") if isinstance(done, int) else f"{done} epochs"
 
     @property
     def _all_epochs(self) -> str:

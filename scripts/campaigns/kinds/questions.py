@@ -53,7 +53,7 @@ def check(case: Case, folder: Path) -> str:
     file = folder / "lists/q.csv"
     put_images(folder, [*case.names, "lists/q.csv"])
     file.write_bytes(case.content)
-    read = attempt(read_images_to_predict, file, folder, case.column)
+    read = attempt(read_images_to_predict, file, folder, case.column, folder)
     if not case.column:
         names = attempt(names_to_predict, file)
         if case.expected is not None and not {",", ";"} & set("".join(case.names)):
