@@ -78,7 +78,8 @@ class _HeicImage:
         self.is_deep = ";" in self._image.mode
 
     def values(self) -> np.ndarray:
-        values = np.asarray(self._image)
+        # A copy: arrays of pillow-heif 1.1, the last one for Python 3.9, do not keep their memory.
+        values = np.array(self._image)
         if values.ndim == 3 and values.shape[2] == 2:
             grey, alpha = values[:, :, 0], values[:, :, 1]
             values = np.dstack([grey, grey, grey, alpha])

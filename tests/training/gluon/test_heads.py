@@ -281,10 +281,12 @@ def test_evaluating_a_run_scores_each_of_its_tasks(capsys: pytest.CaptureFixture
     arguments = ["--crops", "1", "--json", "scores.json", "--device", "cpu"]
     run_command("evaluate", "--run", "runs/both", *arguments)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    # Each is followed by the two ends of its confidence intervals.
+    scored = lines[1:10:3]
     metrics = json.loads(Path("runs/both/metrics.json").read_text())
     written = json.loads(Path("scores.json").read_text())
-    assert [line[0] for line in lines[1:4]] == [COLLAR.name, SKIRT.name, "mean"]
-    for line, task in zip(lines[1:], (COLLAR, SKIRT)):
+    assert [line[0] for line in scored] == [COLLAR.name, SKIRT.name, "mean"]
+    for line, task in zip(scored, (COLLAR, SKIRT)):
         # The centre crop is what training validates with.
         assert float(line[2]) == pytest.approx(metrics["tasks"][task.name]["map"], abs=1e-4)
         for score in SCORES:
