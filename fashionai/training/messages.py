@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Optional
@@ -28,6 +29,9 @@ from fashionai.weights.store import StartingWeights
 
 log = logging.getLogger(__name__)
 
+# The width of a log line.
+COLUMNS = 80
+
 COLLAPSED = (
     "the network has collapsed: every validation image gets the same class",
     "optimizer.lr may be too high, or the classes too imbalanced",
@@ -49,7 +53,8 @@ def log_data(config: Config, train: Samples, val: Samples) -> None:
     fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
     advice = advice_on_validation(fewest)
     if advice and config.data.fold is None:
-        log.info("%s", advice)
+        for line in textwrap.wrap(advice, COLUMNS):
+            log.info("%s", line)
 
 
 def log_settings(
