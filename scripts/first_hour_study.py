@@ -254,7 +254,7 @@ def mean_and_error(values: Sequence[float], sign: str = "") -> str:
 
 def main() -> None:
     """Run the study and print its table."""
-    parser = argparse.ArgumentParser(usage=(__doc__ or "").split("usage: ")[1])
+    parser = argparse.ArgumentParser(usage=(__doc__ or "").split("usage: ")[1].replace("%", "%%"))
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--network", default="mobilenetv2_1.0")
