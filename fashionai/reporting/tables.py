@@ -185,10 +185,11 @@ def run_table(runs: Sequence[Run], cross_validations: Sequence[ListedCrossValida
 
 def _run_line(run: Run) -> RunLine:
     is_known = run.folder.classes_file.is_file()
-    epochs = run.epochs_done.removesuffix("s").removesuffix(" epoch")
     mark = "*" if run.is_finished else ""
     tasks = run.tasks if is_known else ()
-    return _line(str(run), tasks, f"{epochs}{mark}", run.metrics.get("best", {}), run.metrics)
+    return _line(
+        str(run), tasks, f"{run.epochs_done}{mark}", run.metrics.get("best", {}), run.metrics
+    )
 
 
 def _folds_line(found: ListedCrossValidation) -> RunLine:

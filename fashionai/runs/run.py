@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import FashionAIError, RunError, closest, counted
+from fashionai.errors import FashionAIError, RunError, closest
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.paths import PathLike
 from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
@@ -64,7 +64,7 @@ class Run:
         run.check_usable()
         if not run.is_finished:
             log.warning(
-                "%s: unfinished, %s; the weights of epoch %s are used",
+                "%s: unfinished, %s epochs; the weights of epoch %s are used",
                 *(run, run.epochs_done, run.metrics.get("best_epoch", "?")),
             )
         return run
@@ -126,12 +126,9 @@ class Run:
 
     @property
     def epochs_done(self) -> str:
-        """How many epochs have been trained, such as ``40 epochs`` or ``10 of 40 epochs``."""
-        # Damaged metrics may hold anything.
+        """How many epochs have been trained: ``40``, or ``10 of 40`` of an unfinished run."""
         done = self.metrics.get("epochs", 0)
-        if not self.is_finished:
-            return f"{done} of {self._all_epochs} epochs"
-        return counted(done, "epoch") if isinstance(done, int) else f"{done} epochs"
+        return f"{done}" if self.is_finished else f"{done} of {self._all_epochs}"
 
     @property
     def _all_epochs(self) -> str:
