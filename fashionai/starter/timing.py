@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.config import Config
-from fashionai.training.estimate import Speed
+from fashionai.training.estimate import Speed, config_to_measure
 from fashionai.training.step_speed import measure_forward, measure_steps, open_random
 
 # Seconds for each of two measurements. A busy machine makes single steps slow by chance.
 MEASURED_SECONDS = 2.0
-# Smaller than a training's, so that measuring takes seconds with every network.
-BATCH_SIZE = 8
-# A learning rate at which random weights do not diverge.
-SAFE_LR = 1e-6
 
 
 def measure_speed(
@@ -25,13 +21,11 @@ def measure_speed(
         {
             "task": task,
             "data": {"folder": folder, "crop": crop, "resize_short": crop + crop // 8},
-            "model": {"name": network, "pretrained": False},
+            "model": {"name": network},
             "engine": "gluon" if contexts[0].device_type == "cpu" else "auto",
-            "epochs": 1,
-            "batch_size": max(1, min(BATCH_SIZE, images // len(contexts))),
-            "optimizer": {"lr": SAFE_LR},
+            "batch_size": max(1, images // len(contexts)),
         }
     )
-    learner = open_random(config, contexts)
+    learner = open_random(config_to_measure(config), contexts)
     forward = measure_forward(learner, MEASURED_SECONDS)
     return Speed(1 / measure_steps(learner, MEASURED_SECONDS), 1 / forward)

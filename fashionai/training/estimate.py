@@ -24,6 +24,11 @@ MOST_NETWORKS = 2
 SMALL_INPUT = {"data.resize_short": 144, "data.crop": 128}
 
 
+# The batch size of measurements: smaller than a training's, so that they take seconds with every
+# network.
+MEASURED_BATCH = 8
+# A learning rate at which random weights do not diverge.
+SAFE_LR = 1e-6
 # A small data set to fine-tune on, for the mark in the list of networks.
 EXAMPLE_IMAGES, EXAMPLE_EPOCHS = 1000, 10
 
@@ -37,6 +42,20 @@ class Speed(NamedTuple):
     def at_crop(self, ratio: float) -> Speed:
         """The speed for crops whose side is ``ratio`` times as long."""
         return Speed(self.step * ratio**2, self.forward * ratio**2)
+
+
+def config_to_measure(config: Config) -> Config:
+    """A configuration whose steps, from random weights, are measured in place of another's."""
+    return config.changed(
+        {
+            "epochs": 1,
+            "batch_size": min(config.batch_size, MEASURED_BATCH),
+            "model.pretrained": False,
+            "optimizer.lr": SAFE_LR,
+            "evaluate_test": "never",
+            "ema": None,
+        }
+    )
 
 
 def training_seconds(

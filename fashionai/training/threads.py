@@ -26,7 +26,12 @@ from fashionai.runs import RunFolder
 from fashionai.runtime import THREADS_VARIABLE, usable_cores
 from fashionai.training.checkpoint import read_threads
 from fashionai.training.engine_choice import wanted_engine, would_compile
-from fashionai.training.estimate import Speed, keeps_features, training_seconds
+from fashionai.training.estimate import (
+    Speed,
+    config_to_measure,
+    keeps_features,
+    training_seconds,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +39,8 @@ log = logging.getLogger(__name__)
 LONG_SECONDS = 300
 MEASURED_SECONDS = 3.0
 MOST_SECONDS_TO_MEASURE = 45
-# Smaller than a training's, so that measuring takes seconds with every network.
-BATCH_SIZE = 8
 # A number is preferred to one thread per core if it is faster by this factor.
 CLEAR_GAIN = 1.2
-# A learning rate at which random weights do not diverge.
-SAFE_LR = 1e-6
 
 
 def choose_threads(
@@ -87,7 +88,7 @@ def _measured(config: Config) -> Optional[int]:
     speeds: dict[int, float] = {}
     with tempfile.TemporaryDirectory(prefix="fashionai-") as folder:
         file = Path(folder) / "config.yaml"
-        save_config(_to_measure(config), file)
+        save_config(config_to_measure(config).changed({"engine": "gluon"}), file)
         for number in numbers:
             speeds[number] = _speed_in_process(file, number)
     best = max(speeds, key=speeds.__getitem__)
@@ -98,21 +99,6 @@ def _measured(config: Config) -> Optional[int]:
     listed = ", ".join(f"{counted(each, 'thread')} {speeds[each]:.1f}" for each in numbers)
     log.info("images/s with %s: this training computes with %d", listed, chosen)
     return chosen
-
-
-def _to_measure(config: Config) -> Config:
-    """The configuration of the measured steps, or forward passes."""
-    return config.changed(
-        {
-            "engine": "gluon",
-            "epochs": 1,
-            "batch_size": min(config.batch_size, BATCH_SIZE),
-            "model.pretrained": False,
-            "optimizer.lr": SAFE_LR,
-            "evaluate_test": "never",
-            "ema": None,
-        }
-    )
 
 
 def _speed_in_process(file: Path, threads: int) -> float:
