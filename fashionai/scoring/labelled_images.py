@@ -110,9 +110,10 @@ def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) 
     """Tell how many images the run was trained on, as far as prepared links to them show it."""
     try:
         trained = {_identity(path) for path in read_samples(run.config, "train").paths}
+        count = sum(_identity(row.file) in trained for row in rows if isinstance(row.file, Path))
     except (FashionAIError, OSError):
+        # Images that are missing are named when all of them are opened.
         return
-    count = sum(_identity(row.file) in trained for row in rows if isinstance(row.file, Path))
     if count:
         log.warning(
             "%s: %s was trained on %d of %s, so the scores are too high; those of other images "

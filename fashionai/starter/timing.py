@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.config import Config
-from fashionai.training.estimate import Speed, config_to_measure
+from fashionai.training.estimate import MEASURED_BATCH, Speed, config_to_measure
 from fashionai.training.step_speed import measure_forward, measure_steps, open_random
 
 # Seconds for each of two measurements. A busy machine makes single steps slow by chance.
@@ -23,7 +23,7 @@ def measure_speed(
             "data": {"folder": folder, "crop": crop, "resize_short": crop + crop // 8},
             "model": {"name": network},
             "engine": "gluon" if contexts[0].device_type == "cpu" else "auto",
-            "batch_size": max(1, images // len(contexts)),
+            "batch_size": max(1, min(MEASURED_BATCH, images // len(contexts))),
         }
     )
     learner = open_random(config_to_measure(config), contexts)
