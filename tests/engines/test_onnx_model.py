@@ -15,6 +15,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.catalogue import CATALOGUE
 from fashionai.models.graph import trace
 from fashionai.models.zoo import build_network
+from fashionai.runs import Run
 from tests.support.networks import disturb_normalisation, make_run
 from tests.support.references import MEAN, STD
 
@@ -41,22 +42,38 @@ def stock_probabilities(network: str, parameters: Path, images: np.ndarray) -> n
     return np.concatenate([part / part.sum(axis=1, keepdims=True) for part in parts], axis=1)
 
 
-@pytest.mark.parametrize("network", ["convnext_atto", "vit_tiny"])
-def test_the_model_computes_layer_normalisation_and_attention(tmp_path: Path, network: str) -> None:
-    run = make_run(tmp_path, network)
+def write_model(folder: Path, network: str) -> tuple[Run, Path]:
+    """A run with disturbed statistics, and the file of its model."""
+    run = make_run(folder, network)
     disturb_normalisation(run.folder.best_parameters)
-    file = tmp_path / "model.onnx"
+    file = folder / "model.onnx"
     file.write_bytes(onnx_model(run))
+    return run, file
+
+
+def read_checked(file: Path) -> onnx.ModelProto:
     model = onnx.load(str(file))
     onnx.checker.check_model(model, full_check=True)
-    operators = [node.op_type for node in model.graph.node]
-    assert operators.count("LayerNormalization") == (17 if network == "convnext_atto" else 25)
-    session = open_session(file)
+    return model
+
+
+def assert_computes_the_stock_network(
+    session: onnxruntime.InferenceSession, run: Run, network: str
+) -> None:
+    """For batches of several sizes."""
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     expected = stock_probabilities(network, run.folder.best_parameters, images)
     for count in (3, 1):
         (actual,) = session.run(["probabilities"], {"images": images[:count]})
         np.testing.assert_allclose(actual, expected[:count], atol=2e-6)
+
+
+@pytest.mark.parametrize("network", ["convnext_atto", "vit_tiny"])
+def test_the_model_computes_layer_normalisation_and_attention(tmp_path: Path, network: str) -> None:
+    run, file = write_model(tmp_path, network)
+    operators = [node.op_type for node in read_checked(file).graph.node]
+    assert operators.count("LayerNormalization") == (17 if network == "convnext_atto" else 25)
+    assert_computes_the_stock_network(open_session(file), run, network)
 
 
 @pytest.mark.parametrize(
@@ -68,21 +85,13 @@ def test_the_model_computes_layer_normalisation_and_attention(tmp_path: Path, ne
     ],
 )
 def test_the_model_computes_what_the_stock_network_does(tmp_path: Path, network: str) -> None:
-    run = make_run(tmp_path, network)
-    disturb_normalisation(run.folder.best_parameters)
-    file = tmp_path / "model.onnx"
-    file.write_bytes(onnx_model(run))
-    model = onnx.load(str(file))
-    onnx.checker.check_model(model, full_check=True)
+    run, file = write_model(tmp_path, network)
+    model = read_checked(file)
     assert [value.name for value in model.graph.input] == ["images"], "weights are constants"
     read = {name for node in model.graph.node for name in node.input}
     assert {constant.name for constant in model.graph.initializer} <= read
     session = open_session(file, str(tmp_path / "optimized.onnx"))
-    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
-    expected = stock_probabilities(network, run.folder.best_parameters, images)
-    for count in (3, 1):
-        (actual,) = session.run(["probabilities"], {"images": images[:count]})
-        np.testing.assert_allclose(actual, expected[:count], atol=2e-6)
+    assert_computes_the_stock_network(session, run, network)
     optimized = onnx.load(str(tmp_path / "optimized.onnx"))
     left = sum(node.op_type == "BatchNormalization" for node in optimized.graph.node)
     before = sum(node.op_type == "BatchNormalization" for node in model.graph.node)
