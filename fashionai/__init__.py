@@ -12,11 +12,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 PUBLIC = {
-    "prepare": "fashionai.api",
-    "starter_config": "fashionai.api",
-    "train": "fashionai.api",
-    "predict": "fashionai.api",
-    "evaluate": "fashionai.api",
+    "prepare": "fashionai.api.training",
+    "starter_config": "fashionai.api.training",
+    "train": "fashionai.api.training",
+    "predict": "fashionai.api.predictions",
+    "evaluate": "fashionai.api.predictions",
     "load_config": "fashionai.config",
     "read_data_set": "fashionai.datasets.reading",
     "find_task": "fashionai.families",

@@ -1,40 +1,21 @@
-"""The four steps for scripts and notebooks: paths and tables in, pandas tables out.
-
-They do what the commands of the same names do, and print nothing: log lines go to the
-logger ``fashionai``. MXNet is imported by the functions that compute.
-"""
+"""predict and evaluate for scripts."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fashionai.config import Config, load_config, resolve_config
-from fashionai.datasets.prepared.prepare import Summary
-from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
-from fashionai.datasets.readers.table_columns import COLUMN_ROLES
-from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
-from fashionai.datasets.records import DataSet
-from fashionai.errors import (
-    ConfigError,
-    nearest,
-    os_errors_as_data_errors,
-    shown_value,
-)
-from fashionai.families import find_known_task
-from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
+from fashionai.api.arguments import RunLike, check_roles, listed
+from fashionai.errors import ConfigError, os_errors_as_data_errors
 from fashionai.files.frames import as_file, is_frame
 from fashionai.files.paths import PathLike
-from fashionai.files.yaml_files import dump_json
-from fashionai.progress import ProgressBar, no_bar
+from fashionai.progress import no_bar
 from fashionai.runs import Run
 from fashionai.scoring.bootstrap import RESAMPLES
 from fashionai.tasks import NAMELESS
-from fashionai.training import start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,194 +24,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RunLike = Union[PathLike, Run]
-
 # What the columns of a table of labels can hold, see evaluate.
 LABEL_ROLES = ("path", "label", "split")
 # More classes than a task has: all of them are given.
 ALL_CLASSES = 10**9
-
-
-@os_errors_as_data_errors()
-def prepare(
-    data_set: Union[str, DataSet],
-    out: PathLike = PREPARED_FOLDER,
-    *,
-    data: PathLike = DATA_FOLDER,
-    table: Union[PathLike, pd.DataFrame, None] = None,
-    images: Optional[PathLike] = None,
-    folders: Optional[PathLike] = None,
-    columns: Optional[Mapping[str, str]] = None,
-    classes: Sequence[str] = (),
-    val_fraction: Optional[float] = None,
-    seed: int = 0,
-    mode: str = "hardlink",
-    skip_bad: bool = False,
-    progress: ProgressBar = no_bar,
-) -> Summary:
-    """Put the images of a data set into per-class folders below ``out``.
-
-    Args:
-        data_set: Name of a known task (``skirt``, ``logos`` ...), whose label files are below
-            ``data``; name of a new task, with ``table`` or with ``folders``; or what
-            ``read_data_set`` returned.
-        out: Folder for the prepared tasks.
-        data: Folder of the data set of a known task.
-        table: CSV file or DataFrame with a path and a class per row.
-        images: Folder that the table's paths are relative to; by default that of the CSV file.
-        folders: Folder of class folders, or of folders train, val and test with class folders.
-        columns: Names of the table's columns by role (``path``, ``label``, ``split``,
-            ``group``); needed for columns with unusual names.
-        classes: Classes of a new task in order; by default sorted by name or number.
-        val_fraction: Share of the rows for validation, in [0, 1); by default that of the data
-            set, usually 0.1.
-        seed: Seed of the split.
-        mode: ``hardlink``, ``copy`` or ``symlink``.
-        skip_bad: Leave out images that cannot be decoded instead of stopping.
-        progress: Called with a description and a total. It returns a context manager that
-            provides a function, which is called with the number of steps done since its last
-            call.
-
-    Returns:
-        What was done. ``to_frame()`` counts the images, with a row per class.
-
-    Raises:
-        ConfigError: An unknown task, or arguments that exclude each other.
-        DataError: Label files or images that cannot be used.
-
-    Example:
-        >>> fashionai.prepare("birds", table="labels.csv", images="photos").to_frame()
-    """
-    if isinstance(data_set, str):
-        data_set = _read(data_set, Path(data), table, images, folders, columns or {}, classes)
-    return prepare_data_set(
-        data_set,
-        Path(out),
-        val_fraction=val_fraction,
-        seed=seed,
-        mode=mode,
-        skip_bad=skip_bad,
-        progress=progress,
-    )
-
-
-def _read(
-    name: str,
-    data: Path,
-    table: Union[PathLike, pd.DataFrame, None],
-    images: Optional[PathLike],
-    folders: Optional[PathLike],
-    columns: Mapping[str, str],
-    classes: Sequence[str],
-) -> DataSet:
-    """Read the data set that the arguments of prepare specify."""
-    if (table is None and images is not None) or (table is not None and folders is not None):
-        raise ConfigError("prepare: expected table and images, or folders, or neither")
-    if images is None and is_frame(table):
-        raise ConfigError("prepare: a DataFrame needs images, the folder of its paths")
-    if table is None and columns:
-        raise ConfigError("prepare: columns go with a table")
-    if folders is not None:
-        return read_own_folders(name, Path(folders), classes)
-    if table is None:
-        return read_data_set(find_known_task(name), data)
-    _check_roles(columns, COLUMN_ROLES)
-    by_role = {f"{role}_column": column for role, column in columns.items()}
-    folder = None if images is None else Path(images)
-    with as_file(table) as file:
-        data_set = read_own_table(name, file, folder, classes, **by_role)
-    # What was guessed about a DataFrame's file is of no use to anyone.
-    return data_set if isinstance(table, (str, Path)) else data_set._replace(guesses=())
-
-
-def _check_roles(columns: Mapping[str, str], roles: Sequence[str]) -> None:
-    """ConfigError for a role that a column cannot have."""
-    for role in columns:
-        if role not in roles:
-            raise ConfigError(
-                f"columns: unknown role {shown_value(role)}", nearest(str(role), roles)
-            )
-
-
-@os_errors_as_data_errors()
-def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, Any]:
-    """A configuration that suits the images of a prepared task, as ``fashionai init`` writes it.
-
-    Args:
-        task: Name of a task that ``prepare`` has put below ``folder``.
-        folder: Folder of prepared tasks.
-
-    Returns:
-        Keys and values for ``train``.
-
-    Raises:
-        DataError: The task is not prepared, or an image of it is damaged.
-
-    Example:
-        >>> config = fashionai.starter_config("birds")
-        >>> config["epochs"] = 5
-    """
-    from fashionai.starter.write import make_starter
-
-    return make_starter(task, Path(folder), Path("FILE")).tree
-
-
-@os_errors_as_data_errors()
-def train(
-    config: Union[PathLike, Mapping[str, Any], Config],
-    overrides: Union[Mapping[str, Any], Sequence[str]] = (),
-    *,
-    run: Optional[PathLike] = None,
-    resume: bool = False,
-    device: str = "auto",
-    gpus: Sequence[int] = (),
-) -> Run:
-    """Train a network on prepared folders and return its run.
-
-    An existing run is never overwritten: without ``resume`` the new run gets another name.
-
-    Args:
-        config: YAML file, keys and values as in such a file, or a Config.
-        overrides: Values by dotted key, ``{"optimizer.lr": 0.01}``, or ``key=value`` texts.
-        run: Folder of the run; by default ``runs/TASK``.
-        resume: Resume the run where it stopped, or return it if it is finished.
-        device: ``auto``, ``cpu`` or ``gpu``.
-        gpus: Indices of the GPUs to use; all by default.
-
-    Returns:
-        The run, opened.
-
-    Raises:
-        ConfigError: Unknown keys or wrong values, all of them in one message.
-        DataError: Prepared folders that cannot be used.
-        RunError: ``resume`` with another configuration.
-        TrainingError: The loss is not finite.
-        RunStoppedError: Ctrl-C; the state is saved.
-
-    Example:
-        >>> run = fashionai.train("configs/skirt.yaml", {"epochs": 10})
-    """
-    return start.train(
-        _resolve(config, overrides),
-        Path(run) if run is not None else None,
-        device,
-        gpus,
-        resume=resume,
-    )
-
-
-def _resolve(
-    config: Union[PathLike, Mapping[str, Any], Config],
-    overrides: Union[Mapping[str, Any], Sequence[str]],
-) -> Config:
-    """The configuration with the overrides applied, all errors at once."""
-    if isinstance(overrides, Mapping):
-        # The values of overrides are YAML, which includes JSON.
-        overrides = [f"{key}={dump_json(value)}" for key, value in overrides.items()]
-    if isinstance(config, (str, Path)):
-        return load_config(Path(config), overrides)
-    tree = config.model_dump() if isinstance(config, Config) else json.loads(json.dumps(config))
-    return resolve_config(tree, "config", overrides)
 
 
 @os_errors_as_data_errors()
@@ -283,8 +80,8 @@ def predict(
     from fashionai.web.downloads import DownloadLimits
 
     results = classify(
-        [str(image) for image in _listed(images)],
-        choose_runs(Candidates.open(_listed(run), image_size)),
+        [str(image) for image in listed(images)],
+        choose_runs(Candidates.open(listed(run), image_size)),
         contexts(device, list(gpus), framework_of(engine)),
         top=ALL_CLASSES,
         limits=DownloadLimits(),
@@ -378,12 +175,12 @@ def evaluate(
         if given:
             raise ConfigError(f"evaluate: {given[0]} needs labels")
     by_role = dict(columns or {})
-    _check_roles(by_role, LABEL_ROLES)
-    if not is_file and images is None and any(map(is_frame, _listed(labels))):
+    check_roles(by_role, LABEL_ROLES)
+    if not is_file and images is None and any(map(is_frame, listed(labels))):
         raise ConfigError("evaluate: a run needs images, the folder of the paths in a DataFrame")
     folder, names = None if images is None else Path(images), [] if task is None else [task]
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(as_file(each)) for each in _listed(labels)]
+        files = [stack.enter_context(as_file(each)) for each in listed(labels)]
         if labels is None or not is_file:
             predicting: dict[str, Any] = {
                 "crops": crops,
@@ -457,11 +254,3 @@ def _scores_frame(evaluations: Iterable[TaskEvaluation]) -> pd.DataFrame:
         }
         rows.append({"task": each.name, "rows": each.rows, **each.scores, **ends})
     return pd.DataFrame(rows).set_index("task")
-
-
-def _listed(value: Any) -> list[Any]:
-    """A list of one value or of several; empty for None."""
-    if value is None:
-        return []
-    is_one = isinstance(value, (str, Path, Run)) or is_frame(value)
-    return [value] if is_one else list(value)
