@@ -14,14 +14,8 @@ from fashionai.config.loading import (
     shown_keys,
     with_overrides,
 )
-from fashionai.config.models import (
-    LAST,
-    Config,
-    DataConfig,
-    OptimizerConfig,
-    reported_score,
-    short_side,
-)
+from fashionai.config.models import LAST, Config, reported_score
+from fashionai.config.sections import DataConfig, OptimizerConfig, short_side
 
 __all__ = [
     "LAST",

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fashionai.config.augmentations import AUGMENTATIONS, Step
-from fashionai.config.models import Config, DataConfig
+from fashionai.config.models import Config
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
+from fashionai.config.sections import DataConfig
 from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
 from fashionai.families import find_known_task, full_names, known_task, known_tasks
 from fashionai.files import write_text

@@ -12,7 +12,8 @@ import re
 from typing import Any
 
 from fashionai.config.augmentations import AUGMENTATIONS
-from fashionai.config.models import LARGEST_WEIGHT, LAST, SMALLEST_WEIGHT, SWITCHES, Config
+from fashionai.config.models import LAST, Config
+from fashionai.config.sections import LARGEST_WEIGHT, SMALLEST_WEIGHT, SWITCHES
 from fashionai.families import ALL, known_tasks
 from fashionai.metrics import SCORE_NAMES
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.config.models import LossConfig
+from fashionai.config.sections import LossConfig
 
 
 class Mixing(NamedTuple):

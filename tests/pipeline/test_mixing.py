@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashionai.config.models import LossConfig
+from fashionai.config.sections import LossConfig
 from fashionai.pipeline.mixing import Mixing, draw_mixing
 
 MIXUP, CUTMIX = LossConfig(mixup=0.4), LossConfig(cutmix=1.0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fashionai.config import Config, DataConfig, save_config
-from fashionai.config.models import ModelConfig
+from fashionai.config.sections import ModelConfig
 from fashionai.families import expand_tasks
 from fashionai.files import write_json
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import sklearn.datasets
 
-from fashionai.config.models import DataConfig
+from fashionai.config.sections import DataConfig
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
 

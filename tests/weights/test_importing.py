@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from fashionai.config import Config, DataConfig, save_config
-from fashionai.config.models import ModelConfig
+from fashionai.config.sections import ModelConfig
 from fashionai.conversion.convert import to_torch
 from fashionai.errors import WeightsError
 from fashionai.frameworks.mxnet import import_mxnet

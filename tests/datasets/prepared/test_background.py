@@ -12,7 +12,7 @@ import pytest
 
 from fashionai.cli import main
 from fashionai.config import Config
-from fashionai.config.models import DataConfig
+from fashionai.config.sections import DataConfig
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashionai.config import Config
-from fashionai.config.models import DataConfig
+from fashionai.config.sections import DataConfig
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds, read_folds, select_samples, write_folds
 from fashionai.datasets.prepared.samples import read_samples

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashionai.config import Config
-from fashionai.config.models import DataConfig
+from fashionai.config.sections import DataConfig
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.folds import select_samples
 from fashionai.datasets.prepared.prepare import prepare

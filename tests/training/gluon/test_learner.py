@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fashionai.config import Config
-from fashionai.config.models import DataConfig, ModelConfig
+from fashionai.config.sections import DataConfig, ModelConfig
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet

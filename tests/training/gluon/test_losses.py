@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from fashionai.config.models import LossConfig
+from fashionai.config.sections import LossConfig
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import MARK_LETTERS
 from fashionai.models.forward import Forward

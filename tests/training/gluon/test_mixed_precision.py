@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fashionai.config import Config, OptimizerConfig
-from fashionai.config.models import DataConfig, ModelConfig
+from fashionai.config.sections import DataConfig, ModelConfig
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError
 from fashionai.families import find_task

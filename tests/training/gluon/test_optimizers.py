@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fashionai.config import load_config
-from fashionai.config.models import OptimizerConfig
+from fashionai.config.sections import OptimizerConfig
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.gluon.optimizers import make_optimizer, set_rates
 from fashionai.training.trainer import Trainer

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.config.models import OptimizerConfig
+from fashionai.config.sections import OptimizerConfig
 from fashionai.frameworks.torch import import_torch
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
