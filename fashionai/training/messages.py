@@ -50,10 +50,9 @@ def log_data(config: Config, train: Samples, val: Samples) -> None:
             counted(len(train.of_task(head)), "training image"),
             counted(len(val.of_task(head)), "validation image"),
         )
-    fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
-    advice = advice_on_validation(fewest)
-    if advice and config.data.fold is None:
-        for line in textwrap.wrap(advice, COLUMNS):
+    if config.data.fold is None:
+        fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
+        for line in textwrap.wrap(advice_on_validation(fewest), COLUMNS):
             log.info("%s", line)
 
 
