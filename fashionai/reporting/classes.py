@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from fashionai.reporting.tables import WIDTH, keep_end
+from fashionai.reporting.tables import WIDTH
 from fashionai.tasks import Task
+from fashionai.text_width import keep_end, left_aligned, text_width
 
 ClassProbabilities = Sequence[tuple[str, float]]
 INDENT = "  "
@@ -18,14 +19,14 @@ def image_lines(image: str, tasks: Mapping[Task, ClassProbabilities]) -> list[st
     """The name of the image, then one line per class; for several tasks, one line per task."""
     lines = [keep_end(image, WIDTH)]
     if len(tasks) > 1:
-        width = max(len(task.short_name) for task in tasks)
+        width = max(text_width(task.short_name) for task in tasks)
         for task, ranked in tasks.items():
-            lines += _task_lines(task.short_name.ljust(width), ranked)
+            lines += _task_lines(left_aligned(task.short_name, width), ranked)
         return lines
     (ranked,) = tasks.values()
-    width = min(max(len(name) for name, _ in ranked), WIDTH - 14)
+    width = min(max(text_width(name) for name, _ in ranked), WIDTH - 14)
     for name, value in ranked:
-        lines.append(f"{INDENT}{keep_end(name, width):<{width}}  {100 * value:5.1f} %")
+        lines.append(f"{INDENT}{left_aligned(keep_end(name, width), width)}  {100 * value:5.1f} %")
     return lines
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Optional
 
 from fashionai.models.catalogue import Network
-from fashionai.reporting.tables import aligned_table, keep_end
+from fashionai.reporting.tables import aligned_table
 from fashionai.runtime import has_zoo_mirror
+from fashionai.text_width import keep_end
 from fashionai.training.estimate import EXAMPLE_EPOCHS, EXAMPLE_IMAGES, trains_in_an_hour
 from fashionai.weights.licences import shown_licence
 from fashionai.weights.sources import SOURCES, PackageIndex, Zoo

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from fashionai.files import atomic_path
 from fashionai.files.outputs import PNG_METADATA
 from fashionai.metrics import SCORE_NAMES
-from fashionai.reporting.tables import keep_end
 from fashionai.runs import RunFolder
+from fashionai.text_width import keep_end
 
 # Width and height in inches of two plots side by side.
 SIZE = (9.0, 3.6)

@@ -12,6 +12,7 @@ from fashionai.errors import counted
 from fashionai.metrics import precisions, recalls
 from fashionai.runs import ListedCrossValidation, Run
 from fashionai.tasks import Task
+from fashionai.text_width import keep_end, left_aligned, right_aligned, text_width
 
 WIDTH = 80
 RUN_SCORES = ("map", "accuracy")
@@ -48,12 +49,12 @@ def aligned_table(
     """
     room = WIDTH - sum(size for _, size in columns)
     names = [keep_end(name, room) for name, _ in rows]
-    width = max(len(name) for name in (heading, *names))
-    lines = [heading.ljust(width) + "".join(f"{title:>{size}}" for title, size in columns)]
+    width = max(text_width(name) for name in (heading, *names))
+    lines = [left_aligned(heading, width) + "".join(f"{title:>{size}}" for title, size in columns)]
     for name, (_, cells) in zip(names, rows):
         texts = (f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells)
-        padded = "".join(f"{text:>{size}}" for text, (_, size) in zip(texts, columns))
-        lines.append((name.ljust(width) + padded).rstrip())
+        row = "".join(right_aligned(text, size) for text, (_, size) in zip(texts, columns))
+        lines.append((left_aligned(name, width) + row).rstrip())
     return "\n".join(lines)
 
 
@@ -146,14 +147,14 @@ def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
     frequent first.
     """
     names = [f"{index} {name}" for index, name in enumerate(classes)]
-    width = max(len(name) for name in (*names, "true / predicted"))
+    width = max(text_width(name) for name in (*names, "true / predicted"))
     cell = max(6, len(f"{matrix.max():,}") + 1)
     if width + cell * len(classes) > WIDTH:
         return _confused_pairs(matrix, classes)
     columns = "".join(f"{index:>{cell}}" for index in range(len(classes)))
     lines = ["true / predicted".ljust(width) + columns]
     for name, row in zip(names, matrix):
-        lines.append(name.ljust(width) + "".join(f"{count:>{cell},}" for count in row))
+        lines.append(left_aligned(name, width) + "".join(f"{count:>{cell},}" for count in row))
     return "\n".join(lines)
 
 
@@ -217,8 +218,3 @@ def _line(
 def _number(value: float) -> str:
     """Four decimals, or a dash for NaN."""
     return "-" if np.isnan(value) else f"{value:.4f}"
-
-
-def keep_end(text: str, room: int) -> str:
-    """The text, or its end after ``...`` if it has more than ``room`` characters."""
-    return text if len(text) <= room else f"...{text[len(text) - room + 3 :]}"

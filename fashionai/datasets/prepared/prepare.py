@@ -21,6 +21,7 @@ from fashionai.files.outputs import check_is_no_file
 from fashionai.pipeline.decode import Trait
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
+from fashionai.text_width import left_aligned, text_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,12 +215,12 @@ def _describe_rejected(rejected: Sequence[tuple[LabelledImage, str]], listing: P
 def summary_table(summary: Summary) -> str:
     """Return a table of the images per class and split, and of rejected and duplicate images."""
     task, columns = summary.task, summary.columns
-    width = max(len(name) for name in (*task.labels, task.name))
-    lines = [f"{task.name:<{width}}" + "".join(f"{name:>11}" for name in columns)]
+    width = max(text_width(name) for name in (*task.labels, task.name))
+    lines = [left_aligned(task.name, width) + "".join(f"{name:>11}" for name in columns)]
     rows = list(zip(*columns.values()))
     totals = tuple(sum(column) for column in columns.values())
     for name, numbers in zip((*task.labels, "total"), (*rows, totals)):
-        lines.append(f"{name:<{width}}" + "".join(f"{number:>11,}" for number in numbers))
+        lines.append(left_aligned(name, width) + "".join(f"{number:>11,}" for number in numbers))
     return "\n".join(lines)
 
 
