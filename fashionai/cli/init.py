@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from fashionai.cli.progress import log_to_terminal
 from fashionai.files.default_folders import PREPARED_FOLDER
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def command(
     """
     from fashionai.starter.write import MODEL_KEY, Wishes, write_starter
 
+    log_to_terminal("fashionai.starter")
     if model is not None:
         overrides = (*overrides, f"{MODEL_KEY}{model}")
     path, starter = write_starter(name, folder, out, overwrite, Wishes(overrides, seconds))

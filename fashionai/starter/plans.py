@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from fashionai.config import Config
-from fashionai.models.catalogue import Network, find_network
+from fashionai.models.catalogue import Network, find_network, relative_cost
 from fashionai.starter.recipes import FEW_IMAGES, PRETRAINED, SCRATCH, Recipe, recommended
 from fashionai.starter.survey import Survey
 from fashionai.training.estimate import Speed, training_seconds
@@ -22,6 +22,8 @@ SMALL_NETWORK = "small_cnn"
 FEWER_OPERATIONS, MOST_OPERATIONS = 0.5e9, 6e9
 # Smaller crops that are tried where time is short, in pixels.
 SMALLER_CROPS = (160, 128)
+# A network may be so many times as fast as its cost suggests, compared with another.
+OPTIMISM = 2
 # The memory that a batch may take.
 MEMORY_GIGABYTES = 6
 # The batch size is halved until an epoch has this many steps, but not below the smallest batch.
@@ -91,20 +93,48 @@ def fit_time(
     ``resolve`` returns the configuration of a plan, with the overrides that were given;
     ``keeps_epochs`` tells that they give the number of epochs.
     """
-    measured: dict[str, tuple[Speed, int]] = {}
+    speeds = _Speeds(measure)
+    first = resolve(recommend(survey, machine, model))
+    speeds.measured(first.model.name, first.data.crop)
     plans = []
     for plan in _alternatives(survey, machine, model):
         config = resolve(plan)
         name, crop = config.model.name, config.data.crop
-        if name not in measured:
-            measured[name] = measure(name, crop), crop
-        speed = measured[name][0].at_crop(crop / measured[name][1])
         fewest = config.epochs if keeps_epochs else min(plan.recipe.fewest, config.epochs)
-        plan = _shortened(plan, config, speed, survey, seconds, fewest)
-        plans.append(plan)
-        if _seconds_of(plan) <= seconds:
-            return plan
+        best = _shortened(plan, config, speeds.highest(name, crop), survey, seconds, fewest)
+        if _seconds_of(best) > seconds and name not in speeds:
+            continue  # To measure a network that is far too slow takes long.
+        timed = _shortened(plan, config, speeds.measured(name, crop), survey, seconds, fewest)
+        if _seconds_of(timed) <= seconds:
+            return timed
+        plans.append(timed)
     return min(plans, key=_seconds_of)
+
+
+class _Speeds:
+    """The measured speeds of networks, and the highest that others can be expected to have."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+        self._known: dict[str, tuple[Speed, int]] = {}
+
+    def __contains__(self, network: str) -> bool:
+        return network in self._known
+
+    def measured(self, network: str, crop: int) -> Speed:
+        """The speed of a network, measured for the first crop that is asked for."""
+        if network not in self._known:
+            self._known[network] = self._measure(network, crop), crop
+        speed, known_crop = self._known[network]
+        return speed.at_crop(crop / known_crop)
+
+    def highest(self, network: str, crop: int) -> Speed:
+        """The speed of a measured network; else what its cost makes of the first one's."""
+        if network in self._known:
+            return self.measured(network, crop)
+        name, (speed, known_crop) = next(iter(self._known.items()))
+        ratio = relative_cost(network, crop) / relative_cost(name, known_crop) / OPTIMISM
+        return Speed(speed.step * ratio, speed.forward * ratio)
 
 
 def choose_crop(short_side: int, network: str) -> tuple[int, str]:

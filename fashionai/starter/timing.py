@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from fashionai.config import Config
 from fashionai.training.estimate import MEASURED_BATCH, Speed, config_to_measure
 from fashionai.training.step_speed import measure_forward, measure_steps, open_random
+
+log = logging.getLogger(__name__)
 
 # Seconds for each of two measurements. A busy machine makes single steps slow by chance.
 MEASURED_SECONDS = 2.0
@@ -17,6 +20,7 @@ def measure_speed(
     task: str, folder: str, network: str, crop: int, images: int, contexts: Sequence[Any]
 ) -> Speed:
     """The speed of a network with random weights, on some of the ``images`` of a task."""
+    log.info("measuring the speed of %s for crops of %d pixels", network, crop)
     config = Config.model_validate(
         {
             "task": task,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import cv2
 import jsonschema
@@ -161,7 +161,17 @@ def test_the_plan_fits_the_time(
         assert plan.seconds <= seconds
 
 
-def plan_within(seconds: float, *overrides: str) -> tuple[Plan, Config]:
+def test_a_network_that_is_far_too_slow_is_not_measured() -> None:
+    measured: list[str] = []
+    plan_within(1, measured=measured)
+    assert measured == ["mobilenetv2_1.0"]
+    plan_within(400, measured=measured)
+    assert measured == ["mobilenetv2_1.0", "mobilenetv2_1.0", "resnet50_v2"]
+
+
+def plan_within(
+    seconds: float, *overrides: str, measured: Optional[list[str]] = None
+) -> tuple[Plan, Config]:
     survey = Survey(BIRDS, np.array([300, 300, 300]), 100, 300, 20)
 
     def resolve(plan: Plan) -> Config:
@@ -169,6 +179,8 @@ def plan_within(seconds: float, *overrides: str) -> tuple[Plan, Config]:
         return Config.model_validate(with_overrides(tree, "init", overrides))
 
     def measure(name: str, crop: int) -> Speed:
+        if measured is not None:
+            measured.append(name)
         step, forward = SPEEDS[name]
         return Speed(step, forward).at_crop(crop / 224)
 
