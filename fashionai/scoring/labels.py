@@ -11,6 +11,7 @@ import numpy as np
 from fashionai.datasets.label_folders import holds_class_folders, read_label_folders
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.folders import MANIFEST, read_split
+from fashionai.datasets.readers.image_files import list_folder
 from fashionai.datasets.readers.label_list import read_label_list
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import LabelRow
@@ -235,8 +236,16 @@ def is_parent_of_prepared(path: Path) -> bool:
 
 
 def read_prepared(path: Path) -> Iterator[LabelledRow]:
-    """The rows of a prepared folder, or of all prepared folders below a folder."""
+    """The rows of a prepared folder, or of all prepared folders below a folder.
+
+    Raises DataError for a folder that is not prepared, such as one of images without labels.
+    """
     inner = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    if not inner and not (path / MANIFEST).is_file() and list_folder(path).images:
+        raise DataError(
+            f"{path}: holds images without labels, expected class folders or a prepared folder",
+            "Move the images into one folder per class, or list them in a label file: see --images",
+        )
     for folder in inner or [path]:
         yield from _read_folder(folder)
 
