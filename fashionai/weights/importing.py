@@ -50,6 +50,7 @@ def import_weights(
     mean: Sequence[float],
     std: Sequence[float],
     published: Optional[PublishedWeights] = None,
+    crop_fraction: Optional[float] = None,
     bgr: bool = False,
 ) -> Weights:
     """Put a .params file or a PyTorch checkpoint into the cache for a network.
@@ -57,9 +58,9 @@ def import_weights(
     ``source`` names the origin of the file; cached weights of the same source are
     replaced. ``mean`` and ``std``, one number per channel for values in [0, 1],
     normalise the input. ``published`` are the published weights that the file holds, if
-    that is known: the record takes the other properties from them. With ``bgr`` the
-    file, ``mean`` and ``std`` have the channel order BGR, and all are reversed:
-    networks of the cache take RGB. The caller must hold
+    that is known: the record takes the other properties from them, else ``crop_fraction``
+    alone. With ``bgr`` the file, ``mean`` and ``std`` have the channel order BGR, and all
+    are reversed: networks of the cache take RGB. The caller must hold
     write_lock(model). Raises WeightsError, which names the parameter, for a file that
     does not fit, and ConfigError for an unknown network.
     """
@@ -90,16 +91,14 @@ def import_weights(
         std=tuple(std),
         classes=classes,
         fingerprint=tuple(numbers),
-        **_published_properties(published),
+        **({"crop_fraction": crop_fraction} if published is None else _properties(published)),
     )
     write_text(record_file(target), record.model_dump_json(indent=2) + "\n")
     return Weights(target, record)
 
 
-def _published_properties(published: Optional[PublishedWeights]) -> dict[str, Any]:
-    """The fields of a record that are published beside the weights; empty if unknown."""
-    if published is None:
-        return {}
+def _properties(published: PublishedWeights) -> dict[str, Any]:
+    """The fields of a record that are published beside the weights."""
     names = ("pixels", "crop_fraction", "interpolation", "licence")
     return {name: getattr(published, name) for name in names}
 

@@ -127,7 +127,7 @@ def import_file(
     ``mean`` and ``std`` default to those of the published weights whose name is part
     of the file name. Otherwise they default, for checkpoints, to those of the first
     published weights of the network; for .params files, to those of the run that
-    contains the file; and else to those of ImageNet.
+    contains the file, whose crop fraction is kept too; and else to those of ImageNet.
     """
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
@@ -145,9 +145,13 @@ def _import_file(
     """import_file for a caller that holds write_lock(model)."""
     named = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
     similar = named or ([] if file.suffix == ".params" else published_weights(model))
-    defaults = (similar[0].mean, similar[0].std) if similar else _input_of(file)[:2]
-    # The defaults are in RGB order.
-    default_mean, default_std = (values[::-1] if bgr else values for values in defaults)
+    fraction: Optional[float] = None
+    if similar:
+        default_mean, default_std = similar[0].mean, similar[0].std
+    else:
+        default_mean, default_std, fraction = _input_of(file)
+    if bgr:  # The defaults are in RGB order.
+        default_mean, default_std = default_mean[::-1], default_std[::-1]
     return import_weights(
         model,
         file,
@@ -155,6 +159,7 @@ def _import_file(
         mean=mean or default_mean,
         std=std or default_std,
         published=named[0] if named else None,
+        crop_fraction=fraction,
         bgr=bgr,
     )
 

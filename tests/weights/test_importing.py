@@ -147,11 +147,12 @@ def test_weights_of_a_run_bring_its_input_and_its_name(
     for name in ("skirt", "pant"):
         run = tmp_path / name
         run.mkdir()
-        data = DataConfig(mean=[0.5, 0.4, 0.3], std=[0.2, 0.2, 0.2])
+        data = DataConfig(mean=[0.5, 0.4, 0.3], std=[0.2, 0.2, 0.2], resize_short=280, crop=224)
         save_config(Config(task="skirt", data=data), run / "config.yaml")
         file = write_parameters(run / "best.params", parameters)
         record = import_file(file, MODEL).record
         assert (record.mean, record.std) == ((0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
+        assert record.crop_fraction == pytest.approx(0.8)
         model = ModelConfig(name=MODEL, pretrained=str(file))
         weights = starting_weights(Config(task="skirt", model=model))
         assert list(weights.mean) == [0.5, 0.4, 0.3]
