@@ -59,15 +59,14 @@ def starter_text(
 
 def starter_tree(survey: Survey, plan: Plan, folder: Path) -> dict[str, Any]:
     """The keys and values of a plan, for a task that is prepared in ``folder``."""
-    recipe, crop = plan.recipe, plan.crop
+    recipe = plan.recipe
     return {
         "task": survey.task.short_name,
         "model": {"name": plan.network, "pretrained": recipe.pretrained},
         "trainable": recipe.trainable,
         "data": {
             "folder": str(folder),
-            "resize_short": 256 if crop == 224 else crop + crop // 8,
-            "crop": crop,
+            "crop": plan.crop,
             "augment": [dict(step) for step in recipe.augment],
         },
         "epochs": plan.epochs,
@@ -126,9 +125,7 @@ def _notes(survey: Survey, plan: Plan, path: Path) -> dict[str, Note]:
         "model.name": Note((), plan.network_reason),
         "model.pretrained": Note((), learns),
         "trainable": Note((), recipe.reason),
-        "data.resize_short": Note(
-            (f"{size} pixels.", plan.crop_reason), "room for random_crop" if recipe.augment else ""
-        ),
+        "data.crop": Note((f"{size} pixels.", plan.crop_reason)),
         "data.augment": Note((), "" if recipe.augment else "each image is computed only once"),
         "data.augment.mirror": Note((), "remove it if mirroring changes the class"),
         "epochs": Note(

@@ -24,7 +24,7 @@ def measure_speed(
     config = Config.model_validate(
         {
             "task": task,
-            "data": {"folder": folder, "crop": crop, "resize_short": crop + crop // 8},
+            "data": {"folder": folder, "crop": crop},
             "model": {"name": network},
             "engine": "gluon" if contexts[0].device_type == "cpu" else "auto",
             "batch_size": max(1, min(MEASURED_BATCH, images // len(contexts))),

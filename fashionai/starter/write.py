@@ -113,11 +113,7 @@ def plan_starter(
     """The configuration for the figures of a task and a machine; errors as for make_starter."""
 
     def tree_of(plan: Plan) -> dict[str, Any]:
-        tree = starter_tree(survey, plan, folder)
-        if "data.crop" in wishes.keys:
-            # Left out, it follows from the crop that was given.
-            del tree["data"]["resize_short"]
-        return with_overrides(tree, "init", wishes.overrides)
+        return with_overrides(starter_tree(survey, plan, folder), "init", wishes.overrides)
 
     def resolve(plan: Plan) -> Config:
         return resolve_config(tree_of(plan), "init", (), [survey.task])

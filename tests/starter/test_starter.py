@@ -90,8 +90,8 @@ def test_network_input_and_layers_follow_images_and_machine(
     assert (config.model.name, config.data.crop, config.trainable) == (network, crop, trainable)
     assert config.model.pretrained is (network != "small_cnn")
     # The random crop has about an eighth of the side to move in, if only a pixel.
-    assert 1 <= config.data.resize_short - crop <= 32
-    assert config.data.resize_short >= crop * 9 // 8
+    assert 1 <= config.data.short_side - crop <= 32
+    assert config.data.short_side >= crop * 9 // 8
 
 
 def test_without_any_weights_the_configuration_still_runs(tmp_path: Path) -> None:
