@@ -26,9 +26,11 @@ from fashionai.predictions.formats import (
     format_of,
     read_predicted_labels,
     read_predictions,
+    row_key,
 )
 from fashionai.scoring.bootstrap import Interval, interval, mean_intervals, resampled_scores
 from fashionai.scoring.joining import join_rows, match_rows
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.labels import (
     LabelFiles,
     LabelledRow,
@@ -44,13 +46,19 @@ from fashionai.tasks import Task
 SCORES = json_kind("scores", lambda value: isinstance(value, dict) and {"n", "tasks"} <= set(value))
 
 
+NOTHING = np.empty((0, 0))
+
+
 class TaskEvaluation(NamedTuple):
     """How good the predictions for N rows of one task are.
 
     ``scores`` are those of the rows that belong to a class; they are empty where only labels
     were predicted. ``confusion`` ``(L, L)`` counts predicted labels, true label by row. Its
     labels are the classes and, with a threshold, a held-out background. ``resampled`` has the
-    scores of bootstrap resamples ``(B,)`` by name; it is empty where none were wanted.
+    scores of bootstrap resamples ``(B,)`` by name; it is empty where none were wanted. Resamples of
+    the same rows of one task are the same, so that those of two evaluations can be subtracted.
+    ``probabilities`` and ``marks`` ``(n, C)`` are those of the rows that belong to a class, and
+    empty where only labels were predicted.
     """
 
     task: Task
@@ -59,6 +67,8 @@ class TaskEvaluation(NamedTuple):
     confusion: np.ndarray
     figures: Optional[DetectionFigures]
     resampled: Mapping[str, np.ndarray] = {}
+    probabilities: np.ndarray = NOTHING
+    marks: np.ndarray = NOTHING
 
     @property
     def intervals(self) -> dict[str, Interval]:
@@ -108,7 +118,17 @@ def evaluate_task(
     labels = len(task.classes) if threshold is None else len(task.labels)
     confusion = count_labels(truth, predicted, labels)
     evaluation = _evaluation(task, task_scores(*scored), confusion, threshold)
-    return evaluation._replace(resampled=resampled)
+    return evaluation._replace(resampled=resampled, probabilities=scored[0], marks=scored[1])
+
+
+def evaluate_rows(
+    tasks: Sequence[LabelledPredictions], threshold: Optional[float] = None, resamples: int = 0
+) -> list[TaskEvaluation]:
+    """Score the rows of each task, as evaluate_task does."""
+    return [
+        evaluate_task(each.task, each.probabilities, each.marks, threshold, resamples)
+        for each in tasks
+    ]
 
 
 def _random_stream(task: Task) -> np.random.Generator:
@@ -177,17 +197,31 @@ def evaluate_file(
     questions = None if questions is None else Path(questions)
     label_paths = [Path(each) for each in labels]
     files = LabelFiles(label_paths, columns or {}, None if images is None else Path(images))
-    names = str(predictions), files.names
     label_rows = read_predicted_labels(predictions)
     if label_rows is not None:
         if threshold is not None:
             raise ConfigError(
                 f"--threshold: {predictions} holds predicted labels, not probabilities"
             )
+        names = str(predictions), files.names
         named = [row.image for row in label_rows]
         labelled = read_labels(files, [label_rows[0].task], task_names, named)
         label_rows = _choose_rows(label_rows, labelled, names, questions, task_names)
         return [_evaluate_labels(label_rows, labelled, names)]
+    rows = rows_of_file(predictions, files, questions, task_names, threshold, name)
+    return evaluate_rows(rows, threshold, resamples)
+
+
+def rows_of_file(
+    predictions: Path,
+    files: LabelFiles,
+    questions: Optional[Path] = None,
+    task_names: Sequence[str] = (),
+    threshold: Optional[float] = None,
+    name: Optional[str] = None,
+) -> list[LabelledPredictions]:
+    """The rows of a file of probabilities that evaluate_file scores, by task; errors as there."""
+    names = str(predictions), files.names
     predicted = read_predictions(predictions)
     if threshold is None:
         _check_even_odds(predicted, predictions)
@@ -197,14 +231,14 @@ def evaluate_file(
     name = predicted[0].task_name or name or predictions.stem
     labelled = {key: _named(row, name) for key, row in labelled.items()}
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)
-    evaluations = []
+    found = []
     for part in join_rows([predicted]):
         truth = all_labels_of(part.task, part.images, labelled, names)
-        probabilities = part.probabilities[0]
-        evaluations.append(
-            evaluate_task(truth.task, probabilities, truth.marks, threshold, resamples)
+        images = [labelled[row_key(image, part.task)].file for image in part.images]
+        found.append(
+            LabelledPredictions(truth.task, part.images, images, truth.marks, part.probabilities[0])
         )
-    return evaluations
+    return found
 
 
 def _wanted_tasks(in_file: str, task_names: Sequence[str], path: Path) -> Sequence[str]:
