@@ -25,27 +25,30 @@ SIZE = (9.0, 3.6)
 TITLE_LENGTH = 80
 # Lines of a legend that fit the height.
 LEGEND_LINES = 14
+# Columns of history.csv and what they are called on plots of losses and of scores.
+LOSS_CURVES = (
+    ("train_loss", "training"),
+    ("val_log_loss", "validation"),
+    ("ema_log_loss", "validation, averaged weights"),
+)
+SCORE_CURVES = (
+    ("train_accuracy", "training accuracy"),
+    ("val_accuracy", "validation accuracy"),
+    ("val_map", "validation mAP"),
+    ("ema_map", "validation mAP, averaged weights"),
+)
 
 
 def draw_history(run: RunFolder) -> Path:
     """Plot a run's losses, accuracies and mAP over its epochs; returns its file ``curves.png``."""
-    columns = _read_history(run)
+    columns = read_history(run)
     figure = Figure(figsize=SIZE, layout="constrained")
     losses, scores = figure.subplots(1, 2)
-    curves = [
-        (losses, "train_loss", "training"),
-        (losses, "val_log_loss", "validation"),
-        (losses, "ema_log_loss", "validation, averaged weights"),
-        (scores, "train_accuracy", "training accuracy"),
-        (scores, "val_accuracy", "validation accuracy"),
-        (scores, "val_map", "validation mAP"),
-        (scores, "ema_map", "validation mAP, averaged weights"),
-    ]
-    for axes, name, label in curves:
-        if name in columns:
-            axes.plot(
-                columns["epoch"], columns[name], label=label, marker=_marker(columns["epoch"])
-            )
+    for axes, curves in ((losses, LOSS_CURVES), (scores, SCORE_CURVES)):
+        for name, label in curves:
+            if name in columns:
+                marker = _marker(columns["epoch"])
+                axes.plot(columns["epoch"], columns[name], label=label, marker=marker)
     for axes, label in ((losses, "loss"), (scores, "score")):
         _finish_epochs(axes, label)
         axes.legend(fontsize="small")
@@ -56,7 +59,7 @@ def draw_history(run: RunFolder) -> Path:
 def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
     """Plot the validation loss and the monitored score of every fold, and their means."""
     figure = Figure(figsize=SIZE, layout="constrained")
-    histories = [_read_history(run) for run in runs]
+    histories = [read_history(run) for run in runs]
     names = dict.fromkeys(("log_loss", "map" if monitor == "log_loss" else monitor))
     both = figure.subplots(1, 2)
     for axes, name in zip(both, names):
@@ -116,7 +119,8 @@ def draw_range_test(
     return _save(figure, path)
 
 
-def _read_history(run: RunFolder) -> dict[str, list[float]]:
+def read_history(run: RunFolder) -> dict[str, list[float]]:
+    """The columns of a run's history.csv, one number per epoch."""
     with open(run.history_file, encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     return {name: [float(row[name]) for row in rows] for name in rows[0]}
