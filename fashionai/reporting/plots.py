@@ -53,7 +53,7 @@ def draw_history(run: RunFolder) -> Path:
         _finish_epochs(axes, label)
         axes.legend(fontsize="small")
     _set_title(figure, run.path)
-    return _save(figure, run.path / "curves.png")
+    return save_figure(figure, run.path / "curves.png")
 
 
 def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
@@ -75,7 +75,7 @@ def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
         ncol=math.ceil((len(runs) + 1) / LEGEND_LINES),
     )
     _set_title(figure, path.parent)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _plot_folds(
@@ -116,7 +116,7 @@ def draw_range_test(
     axes.set_ylabel("training loss")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="lower left")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def read_history(run: RunFolder) -> dict[str, list[float]]:
@@ -139,11 +139,16 @@ def _finish_epochs(axes: Axes, ylabel: str) -> None:
 
 
 def _set_title(figure: Figure, folder: Path) -> None:
-    # Matplotlib reads text between two dollars as a formula.
-    figure.suptitle(keep_end(str(folder), TITLE_LENGTH).replace("$", r"\$"), fontsize="medium")
+    figure.suptitle(as_plain_text(keep_end(str(folder), TITLE_LENGTH)), fontsize="medium")
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def as_plain_text(text: str) -> str:
+    """A name as matplotlib shows it unchanged: text between two dollars would be a formula."""
+    return text.replace("$", r"\$")
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as a PNG that is marked as one of this project; returns the path."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata=PNG_METADATA)
     return path
