@@ -66,7 +66,7 @@ def test_a_cell_of_the_matrix_shows_its_images(opened: Page, results: TaskResult
     button = cell(opened, row, column, run=1)
     assert button.text_content().startswith(str(counts[row, column]))
     button.click()
-    expect(images(opened)).to_have_count(counts[row, column])
+    expect(images(opened)).to_have_count(int(counts[row, column]))
     expect(opened.locator(".browser h4")).to_be_focused()
     status = f"{counts[row, column]} images listed of {counts[row, column]} in this cell."
     expect(opened.locator(".browser .status")).to_have_text(status)

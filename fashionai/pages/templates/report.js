@@ -82,33 +82,33 @@
       }
       this.form.addEventListener("input", () => this.refresh());
       this.form.addEventListener("submit", (event) => event.preventDefault());
-      this.form.addEventListener("reset", () => setTimeout(() => { this.unlisted = undefined; this.refresh(); }));
+      this.form.querySelector("button").addEventListener("click", () => this.choose({}));
       this.more.addEventListener("click", () => this.extend());
       this.refresh();
     }
     get run() { return Number(this.form.elements.run?.value ?? 0); }
-    /* Shows a cell of the matrix. A label of several classes, "all other", has the index -1. */
-    open(values, note, others) {
+    /* Of a label that stands for several classes, others has those that are not among them. */
+    choose(values, note, others) {
       this.form.reset();
       for (const [name, value] of Object.entries(values)) {
         if (this.form.elements[name]) this.form.elements[name].value = value;
       }
-      this.unlisted = undefined;
-      setTimeout(() => {
-        this.unlisted = others;
-        this.refresh(note);
-        const heading = this.root.querySelector("h4");
-        heading.focus({ preventScroll: true });
-        heading.scrollIntoView({ block: "start" });
-      });
+      this.others = others;
+      this.refresh(note);
+    }
+    open(values, note, others) {
+      this.choose(values, note, others);
+      const heading = this.root.querySelector("h4");
+      heading.focus({ preventScroll: true });
+      heading.scrollIntoView({ block: "start" });
     }
     fits(row) {
       const { show, truth, predicted, text } = this.form.elements, run = this.run, rows = this.rows;
       const is = rows.predicted(run, row), should = rows.task.truth[row];
       if (truth.value !== "" && should !== Number(truth.value)) return false;
       if (predicted.value !== "" && is !== Number(predicted.value)) return false;
-      if (this.unlisted?.truth && this.unlisted.classes.has(should)) return false;
-      if (this.unlisted?.predicted && this.unlisted.classes.has(is)) return false;
+      if (this.others?.truth && this.others.classes.has(should)) return false;
+      if (this.others?.predicted && this.others.classes.has(is)) return false;
       if (text.value && !rows.paths[row].toLowerCase().includes(text.value.toLowerCase())) return false;
       if (show.value === "mistakes") return rows.isMistake(run, row);
       if (show.value === "correct") return rows.isRight(run, row);

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from fashionai import __version__
+from fashionai.config import dump_config
 from fashionai.files.yaml_files import load_yaml
 from fashionai.reporting.report.results import Source
 from fashionai.reporting.report.subjects import Subject, split_of
@@ -24,20 +25,21 @@ class Reproduction(NamedTuple):
 
 
 def reproduction(subject: Subject, source: Source, crops: int) -> Reproduction:
-    """How one run of the report can be made again."""
-    path = subject.path
+    """How one run of the report can be made again; ``crops`` is the number of views per image."""
+    again = f"--run {_quoted(f'{subject.path}-again')}"
     if subject.is_cross_validation:
-        file = path / BASE_CONFIG_FILE
-        folds = load_yaml(path / CROSS_VALIDATION_FILE).get("folds")
-        train = f"cross-validate --config {_quoted(file)} --folds {folds}"
-    else:
-        file = subject.runs[0].folder.config_file
-        train = f"train --config {_quoted(file)}"
-    lines = [f"fashionai {train} --run {_quoted(f'{path}-again')}"]
-    if not source.files and not subject.is_cross_validation:
-        split = split_of(subject, source.split)
-        lines.append(f"fashionai evaluate --run {_quoted(path)} --split {split} --crops {crops}")
-    return Reproduction("\n".join(lines), file.read_text(encoding="utf-8"))
+        file = subject.path / BASE_CONFIG_FILE
+        folds = load_yaml(subject.path / CROSS_VALIDATION_FILE).get("folds")
+        command = f"fashionai cross-validate --config {_quoted(file)} --folds {folds} {again}"
+        return Reproduction(command, file.read_text(encoding="utf-8"))
+    (run,) = subject.runs
+    lines = [f"fashionai train --config {_quoted(run.folder.config_file)} {again}"]
+    if not source.files:
+        options = f"--split {split_of(subject, source.split)} --crops {crops}"
+        size = "" if run.crop is None else f" --image-size {run.crop}"
+        lines.append(f"fashionai evaluate --run {_quoted(subject.path)} {options}{size}")
+    trained = run.config if run.crop is None else run.config_with(())
+    return Reproduction("\n".join(lines), dump_config(trained))
 
 
 def environment() -> list[tuple[str, str]]:
