@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fashionai.errors import RunError
 from fashionai.files import atomic_path
 from fashionai.files.outputs import PNG_METADATA
 from fashionai.metrics import SCORE_NAMES
@@ -120,10 +121,13 @@ def draw_range_test(
 
 
 def read_history(run: RunFolder) -> dict[str, list[float]]:
-    """The columns of a run's history.csv, one number per epoch."""
-    with open(run.history_file, encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+    """The columns of a run's history.csv, one number per epoch; RunError for a damaged file."""
+    try:
+        with open(run.history_file, encoding="utf-8", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        return {name: [float(row[name]) for row in rows] for name in ("epoch", *rows[0])}
+    except (ValueError, TypeError, LookupError, csv.Error):
+        raise RunError(f"{run.history_file}: expected a number per column and epoch") from None
 
 
 def _marker(epochs: Sequence[float]) -> str:

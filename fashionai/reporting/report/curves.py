@@ -25,7 +25,7 @@ from fashionai.scoring.calibration import calibration_bins, expected_calibration
 
 # Rows of the table behind a curve, and of the table of sizes.
 TABLE_ROWS = 21
-MOST_SIZES, SIZE_BINS = 20, 16
+MOST_SIZES, SIZE_BINS = 20, 10
 History = Mapping[str, Sequence[float]]
 
 
@@ -81,7 +81,7 @@ def _epoch_plot(name: str, summary: str, series: Sequence[Series]) -> Plot:
     if any(value > limit for value in values):
         summary += f" Values above {limit:.3g} are cut off."
     axes = (
-        axis("epoch", epochs),
+        axis("epoch", epochs, integer=True),
         axis(name[0].lower() + name[1:], [value for value in values if value <= limit]),
     )
     table = Table(["epoch", *(each.label for each in series)], cells)
@@ -186,7 +186,7 @@ def size_plot(sizes: Mapping[str, SizeCounts]) -> Plot:
         for (width, height), number in counts.most_common(MOST_SIZES):
             cells.append([split, f"{width} x {height}", f"{number:,}"])
     shares_seen = [value for each in series for _, value in each.points]
-    axes = axis("short side in pixels", sides), axis("share of images", shares_seen)
+    axes = axis("short side in pixels", sides), axis("share of images", [0, *shares_seen])
     table = Table(["split", "size", "images"], cells)
     summary = "; ".join(_size_summary(split, counts) for split, counts in sizes.items())
     return draw_plot("Image sizes", f"{summary}.", axes, series, table)

@@ -17,8 +17,9 @@ from fashionai.pages import as_json
 from fashionai.reporting.report.results import Result, TaskResults
 from fashionai.reporting.report.thumbnails import thumbnails
 
-# What the rows and the thumbnails of all tasks of a page may take, in characters.
-ROW_BYTES, THUMBNAIL_BYTES = 1_900_000, 2_400_000
+# What the rows and the thumbnails of all tasks of a page may take, in characters; and the number of
+# thumbnails, which take a few seconds to make.
+ROW_BYTES, THUMBNAIL_BYTES, MOST_THUMBNAILS = 1_900_000, 2_400_000, 500
 # Rows of a gallery, and correct rows that are listed for each class.
 GALLERY, MOST_CORRECT = 48, 12
 # Classes whose probabilities are listed for each row.
@@ -46,7 +47,8 @@ def list_rows(task: TaskResults, tasks: int) -> Listing:
     results, rows = task.results, task.results[0].rows
     names = [str(file or image) for file, image in zip(rows.files, rows.images)]
     chosen = _that_fit(_by_priority(results), names, len(results), ROW_BYTES // tasks)
-    pictures = thumbnails([rows.files[at] for at in chosen], THUMBNAIL_BYTES // tasks)
+    limits = MOST_THUMBNAILS // tasks, THUMBNAIL_BYTES // tasks
+    pictures = thumbnails([rows.files[at] for at in chosen], *limits)
     numbers = {position: number for number, position in enumerate(pictures)}
     split = [names[at].rpartition("/") for at in chosen]
     folders = {folder: number for number, folder in enumerate(dict.fromkeys(f for f, *_ in split))}

@@ -93,14 +93,15 @@ class Plot(NamedTuple):
     table: Table
 
 
-def axis(label: str, values: Sequence[float], digits: int = 6) -> Axis:
-    """An axis of round ticks that has room for all values that are finite."""
+def axis(label: str, values: Sequence[float], integer: bool = False) -> Axis:
+    """An axis of round ticks, or of whole ones, that has room for all values that are finite."""
     finite = [value for value in values if np.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     if low == high:
         low, high = low - 0.5, high + 0.5
-    ticks = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    return Axis(label, ticks[0], ticks[-1], [(tick, f"{tick:.{digits}g}") for tick in ticks])
+    locator = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], integer=integer)
+    ticks = locator.tick_values(low, high)
+    return Axis(label, ticks[0], ticks[-1], [(tick, f"{tick:.6g}") for tick in ticks])
 
 
 def share_axis(label: str) -> Axis:

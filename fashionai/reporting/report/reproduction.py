@@ -37,7 +37,7 @@ def reproduction(subject: Subject, source: Source, crops: int) -> Reproduction:
     if not source.files:
         options = f"--split {split_of(subject, source.split)} --crops {crops}"
         size = "" if run.crop is None else f" --image-size {run.crop}"
-        lines.append(f"fashionai evaluate --run {_quoted(subject.path)} {options}{size}")
+        lines.append(f"fashionai evaluate {again} {options}{size}")
     trained = run.config if run.crop is None else run.config_with(())
     return Reproduction("\n".join(lines), dump_config(trained))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.errors import ConfigError, DataError
+from fashionai.errors import ConfigError, DataError, counted
 from fashionai.families import expand_tasks
 from fashionai.files.names import composed
 from fashionai.pipeline.decode import ImageFile
@@ -98,7 +98,8 @@ def check_source(subjects: Sequence[Subject], source: Source) -> None:
     names = [task.name for subject in subjects for task in subject.tasks]
     if len(source.files) != 1 or len(set(names)) < len(names):
         raise ConfigError(
-            f"--predictions: found {len(source.files)} for {len(subjects)} runs",
+            f"--predictions: found {counted(len(source.files), 'file')} for "
+            f"{counted(len(subjects), 'run')}",
             "Give one file for each run, in their order; one file alone serves runs of different "
             "tasks",
         )

@@ -15,16 +15,14 @@ from fashionai.progress import no_progress
 
 # Pixels of the long side, and quality of JPEG: about 4 kB of text.
 SIDE, QUALITY = 128, 70
-# Images of the longest pages take a few seconds.
-MOST = 500
 
 
-def thumbnails(files: Sequence[Optional[ImageFile]], most_bytes: int) -> dict[int, str]:
-    """Base64 JPEGs of the first files by their position, as many as fit so many characters.
+def thumbnails(files: Sequence[Optional[ImageFile]], most: int, most_bytes: int) -> dict[int, str]:
+    """Base64 JPEGs of the first ``most`` files by position, as far as they fit ``most_bytes``.
 
     Files that are None or cannot be read have none.
     """
-    known = [at for at, file in enumerate(files) if file is not None][:MOST]
+    known = [at for at, file in enumerate(files) if file is not None][:most]
     pictures = on_all_cores(lambda at: _thumbnail(files[at]), known, no_progress)
     found: dict[int, str] = {}
     size = 0

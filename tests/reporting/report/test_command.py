@@ -103,7 +103,7 @@ def test_what_cannot_be_shown_is_refused(
         ),
         (
             ["runs/skirt", "runs-cnn/skirt", "--predictions", "a.csv", "--labels", PREPARED],
-            "--predictions: found 1 for 2 runs",
+            "--predictions: found 1 file for 2 runs",
         ),
         (["runs/skirt", "--split", "test"], "split 'test' has no images, found train, val"),
     ):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
+from fashionai.errors import RunError
 from fashionai.reporting.report.curves import precision_plot, reliability_plot, training_plots
 from fashionai.reporting.report.plot import FRAME, DrawnLine, Plot
 from fashionai.tasks import Task
@@ -76,3 +77,13 @@ def test_an_epoch_without_a_loss_interrupts_the_curve(tmp_path: Path, loss: str)
     assert (training.path, len(training.dots)) == ("", 2)
     assert validation.path.startswith("M")
     assert FRAME.left <= float(training.dots[0][0]) <= FRAME.right
+
+
+@pytest.mark.parametrize(
+    "text", ["", "epoch\n", "epoch,val_map\n1\n", "epoch,val_map\n1,x\n", "a\n1\n"]
+)
+def test_a_damaged_history_is_named(tmp_path: Path, text: str) -> None:
+    subject = make_subject(tmp_path / "run", TASK)
+    subject.runs[0].folder.history_file.write_text(text)
+    with pytest.raises(RunError, match=r"run/history.csv: expected a number per column"):
+        training_plots(subject)
