@@ -25,8 +25,8 @@ Examples:
   fashionai report runs/skirt --out report.html
   fashionai report runs/skirt runs/skirt-2 --split test --out report.html
   fashionai report runs/skirt-folds --out report.html
-  fashionai report runs/skirt --predictions submission.csv --labels answer.csv \\
-    --images data/rank --out report.html
+  fashionai report runs/skirt --out report.html --predictions submission.csv \\
+    --labels answer.csv --images data/rank
 """
 
 SPLITS = ("val", "test", "out-of-fold")
@@ -63,10 +63,11 @@ def command(
 ) -> None:
     """Write one HTML page that shows how good runs are and where they err.
 
-    It has the scores with their confidence intervals, the confusion matrix with
-    its images, every class, curves, calibration, the worst mistakes, the data and
-    how to make the run again. Several runs are compared on the same images. RUN
-    is the folder of a run or of a cross-validation. The page needs no network.
+    RUN is the folder of a run or of a cross-validation. The page has the scores
+    with their confidence intervals, the confusion matrix with its images, every
+    class, curves, calibration, the worst mistakes, the data, and how to make the
+    run again. Several runs are compared on the same images. The page is one file
+    and loads nothing from anywhere.
     """
     files = labels.files
     _check_arguments(split, predictions, files.paths, settings)

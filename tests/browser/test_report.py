@@ -248,7 +248,7 @@ def test_a_page_of_80_000_images_is_small_and_works(page: Page, tmp_path: Path) 
     file = write_page(tmp_path / "report.html", results)
     assert file.stat().st_size < LARGEST_PAGE
     page.goto(file.as_uri())
-    expect(page.locator("#task-0")).to_contain_text("of 80,000 images, and 500 thumbnails")
+    expect(page.locator("#task-0")).to_contain_text("of 80,000 images, 500 with a thumbnail")
     cell(page, 3, 7, run=1).click()
     status = page.locator(".browser .status")
     expect(status).to_contain_text(f"of {confusion(results, 1)[3, 7]} in this cell")

@@ -1,8 +1,9 @@
 """The images that a page lists, as compact JSON: of many the most telling ones.
 
-A page of a few megabytes cannot list every row of a large split. In this order are listed, as far
-as there is room: for each run the most confident mistakes and the least certain images, then images
-that only some of the runs get right, then images of every cell of the confusion matrix in turn.
+A page of a few megabytes cannot list every row of a large split. Rows are listed in this order, as
+far as there is room: for each run the most confident mistakes and the least certain images, then
+images that only some of the runs get right, then images of every cell of the confusion matrix in
+turn, and then all others.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fashionai.reporting.report.thumbnails import thumbnails
 # What the rows and the thumbnails of all tasks of a page may take, in characters; and the number of
 # thumbnails, which take a few seconds to make.
 ROW_BYTES, THUMBNAIL_BYTES, MOST_THUMBNAILS = 1_900_000, 2_400_000, 500
-# Rows of a gallery, and correct rows that are listed for each class.
+# Rows of a gallery, and correct rows of each class that are listed before all others.
 GALLERY, MOST_CORRECT = 48, 12
 # Classes whose probabilities are listed for each row.
 TOP = 3
@@ -105,6 +106,7 @@ def _by_priority(results: Sequence[Result]) -> np.ndarray:
     agree = np.array(correct)
     parts.append(np.flatnonzero(agree.any(axis=0) & ~agree.all(axis=0)))
     parts += [_cells_in_turn(result, truth) for result in results]
+    parts.append(np.arange(len(truth)))
     every = np.concatenate(parts)
     _, first = np.unique(every, return_index=True)
     return every[np.sort(first)]
@@ -113,8 +115,8 @@ def _by_priority(results: Sequence[Result]) -> np.ndarray:
 def _cells_in_turn(result: Result, truth: np.ndarray) -> np.ndarray:
     """The first row of each cell of the confusion matrix, then the second of each, and so on.
 
-    Wrong rows are ranked by falling confidence, correct ones by rising confidence; of these only
-    MOST_CORRECT are listed for each class.
+    Wrong rows are ranked by falling confidence. Correct ones are ranked by rising confidence, and
+    of each class at most MOST_CORRECT are returned.
     """
     predicted = result.rows.probabilities.argmax(axis=1)
     confidence, right = result.rows.probabilities.max(axis=1), predicted == truth
