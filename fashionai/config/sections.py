@@ -188,6 +188,12 @@ class OptimizerConfig(Section):
     head_lr_factor: float = Field(
         1.0, gt=0, description="The output layer learns at `lr` times this factor."
     )
+    clip_norm: Optional[float] = Field(
+        None,
+        gt=0,
+        description="Largest norm of the gradient of all parameters together; a longer one is "
+        "scaled down to it (arXiv:1211.5063). `null` turns it off.",
+    )
 
 
 class LossConfig(Section):

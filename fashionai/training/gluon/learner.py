@@ -23,7 +23,7 @@ from fashionai.training.batches.inputs import Inputs, PixelInputs
 from fashionai.training.batches.targets import count_correct
 from fashionai.training.gluon.backbone import feature_inputs
 from fashionai.training.gluon.ema import WeightAverage, restored_afterwards
-from fashionai.training.gluon.finite import all_finite
+from fashionai.training.gluon.gradients import all_finite, global_norm
 from fashionai.training.gluon.losses import CrossEntropy
 from fashionai.training.gluon.optimizers import make_optimizer, set_rates
 from fashionai.training.gluon.state import restore_state, state_arrays
@@ -125,20 +125,26 @@ class GluonLearner(Learner):
 
         Optimizers divide gradients by the argument of update, before weight decay.
         """
-        scale = self.loss_scale
+        scale, divisor = self.loss_scale, float(batch_size)
         if scale is None:
             mx.autograd.backward(losses)
-            self.optimizer.step(batch_size)
-            return True
-        divisor = batch_size * scale.value
-        factors = [mx.nd.full(loss.shape, scale.value, loss.context) for loss in losses]
-        mx.autograd.backward(losses, factors)
+        else:
+            divisor *= scale.value
+            factors = [mx.nd.full(loss.shape, scale.value, loss.context) for loss in losses]
+            mx.autograd.backward(losses, factors)
         self.optimizer.allreduce_grads()
-        trained = [p for p in self.network.collect_params().values() if p.grad_req != "null"]
-        if not scale.accept(all_finite([parameter.list_grad()[0] for parameter in trained])):
+        clip = self.config.optimizer.clip_norm
+        if scale is not None and not scale.accept(all_finite(self._gradients())):
             return False
+        if clip is not None:
+            divisor = max(divisor, global_norm(self._gradients()) / clip)
         self.optimizer.update(divisor)
         return True
+
+    def _gradients(self) -> list[Any]:
+        """The gradients on the first device, which are the sums over devices."""
+        parameters = self.network.collect_params().values()
+        return [each.list_grad()[0] for each in parameters if each.grad_req != "null"]
 
     def wait(self) -> None:
         """Wait for all devices."""

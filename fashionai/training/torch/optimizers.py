@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ class Optimizer:
         decays: Mapping[str, float],
         momentum: float,
     ) -> None:
-        self._decay = config.weight_decay
+        self._decay, self._clip = config.weight_decay, config.clip_norm
         self._rule: Rule = RULES[config.name]
         self.updates = 0
         states = 2 if config.name.startswith("adam") else int(momentum > 0)
@@ -68,11 +68,18 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, lr: float, momentum: float, divisor: float) -> None:
-        """Update all parameters by their gradients, which are divided by ``divisor`` first."""
+        """Update all parameters by their gradients, which are divided by ``divisor`` first.
+
+        They are divided by more if their norm would exceed ``clip_norm``.
+        """
         self.updates += 1
-        for group in self._groups:
-            gradients = [_gradient(parameter) for parameter in group.parameters]
-            torch._foreach_div_(gradients, divisor)
+        found = [[_gradient(parameter) for parameter in group.parameters] for group in self._groups]
+        divided_by: Union[float, Tensor] = divisor
+        if self._clip is not None:
+            everything = [gradient for gradients in found for gradient in gradients]
+            divided_by = (global_norm(everything) / self._clip).clamp(min=divisor)
+        for group, gradients in zip(self._groups, found):
+            torch._foreach_div_(gradients, divided_by)
             rate, decay = lr * group.rate, self._decay * group.decay
             self._rule(group, gradients, Step(rate, decay, momentum, self.updates))
 
@@ -83,6 +90,11 @@ class Optimizer:
             for names, group in zip(self._names, self._groups)
             for index, name in enumerate(names)
         }
+
+
+def global_norm(tensors: list[Tensor]) -> Tensor:
+    """The Euclidean norm of all elements of tensors; the device computes it without waiting."""
+    return torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(tensors))))
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import NO, YES
 from fashionai.pipeline.loader import Batch
 from fashionai.training.checkpoint import Progress, load_state, save_state
-from fashionai.training.gluon.finite import all_finite
+from fashionai.training.gluon.gradients import all_finite
 from fashionai.training.gluon.learner import GluonLearner
 from fashionai.training.loss_scale import LossScale
 
