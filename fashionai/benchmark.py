@@ -117,6 +117,7 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
             "optimizer.lr": SAFE_LR,
             "epochs": 2,
             "batch_size": max(1, min(config.batch_size, train_images // devices)),
+            "accumulate": 1,
             "evaluate_test": "never",
             "early_stopping": {},
         }

@@ -41,6 +41,14 @@ class Config(Section):
     data: DataConfig = DataConfig()
     epochs: int = Field(40, ge=1, le=1_000_000, description="Number of epochs.")
     batch_size: int = Field(64, ge=1, le=1_000_000, description="Images per batch and device.")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=1_000_000,
+        description="Batches per update, computed one after the other: without batch "
+        "normalisation the same as a batch so many times as large, in less memory. A step is an "
+        "update.",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
     engine: Literal["auto", "gluon", "torch"] = Field(
         "auto",

@@ -50,6 +50,7 @@ def config_to_measure(config: Config) -> Config:
         {
             "epochs": 1,
             "batch_size": min(config.batch_size, MEASURED_BATCH),
+            "accumulate": 1,
             "model.pretrained": False,
             "optimizer.lr": SAFE_LR,
             "evaluate_test": "never",

@@ -7,6 +7,7 @@ class alone.
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -70,6 +71,8 @@ class Learner(abc.ABC):
 
     ``inputs`` yields the batches, ``contexts`` are the devices of this process, ``share`` is
     its share of every batch, and ``has_average`` tells whether there are averaged weights.
+    ``batch_size`` is the number of samples of this process in a step, ``pass_size`` in one
+    forward pass.
     ``framework_errors`` are the exceptions with which the framework refuses to compute, for
     instance when the memory of a GPU is used up.
     """
@@ -92,6 +95,8 @@ class Learner(abc.ABC):
         self.share = share
         self.columns = columns_of(train.tasks)
         self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count, batch_size)
+        self.batch_size = self.batch_plan.batch_size // share.count
+        self.pass_size = self._rows_per_pass(self.batch_size)
         self._class_weights = class_weights(config.loss.class_weights, train)
 
     @abc.abstractmethod
@@ -158,8 +163,16 @@ class Learner(abc.ABC):
         """What to tell about one of framework_errors."""
         return TrainingError(
             f"{self.framework} stopped: {first_line(error)}",
-            "A smaller batch_size needs less memory",
+            self._memory_hint(),
         )
+
+    def _memory_hint(self) -> str:
+        """Settings that need less memory for the same updates, as far as batches can be smaller."""
+        size, count = self.config.batch_size, self.config.accumulate
+        if size == 1:
+            return "A smaller data.crop needs less memory"
+        smaller = f"batch_size={math.ceil(size / 2)} accumulate={2 * count}"
+        return f"Smaller batches need less memory: {smaller}"
 
     def resume_key(self) -> dict[str, str]:
         """The devices that a training can be resumed on, and its threads, see Progress."""
@@ -199,9 +212,28 @@ class Learner(abc.ABC):
         draws = self.share.of_draws(self.batch_plan.draws(epoch), self.batch_plan.batch_size)
         return self.inputs.training(draws, skip)
 
-    def device_parts(self, batch: Batch, epoch: int, step: int) -> Iterator[DevicePart]:
-        """Yield each device's part of a training batch; every part is mixed on its own."""
-        rng = np.random.default_rng((self.config.seed, epoch, step, MIXING_STREAM))
+    def passes(self, batch: Batch, epoch: int, step: int) -> list[Iterator[DevicePart]]:
+        """The parts of a training batch that are computed one after the other, by device.
+
+        All have equally many samples but for the last one, which may have fewer.
+        """
+        size = self._rows_per_pass(len(batch.rows))
+        starts = range(0, len(batch.rows), size)
+        parts = [Batch(*(each[start : start + size] for each in batch)) for start in starts]
+        first = step * self.config.accumulate
+        return [self._device_parts(part, epoch, first + at) for at, part in enumerate(parts)]
+
+    def _rows_per_pass(self, rows: int) -> int:
+        """The number of samples in one forward pass of a batch of so many, on all devices."""
+        devices = len(self.contexts)
+        return math.ceil(rows / (self.config.accumulate * devices)) * devices
+
+    def _device_parts(self, batch: Batch, epoch: int, number: int) -> Iterator[DevicePart]:
+        """Yield each device's part of a batch; every part is mixed on its own.
+
+        ``number`` counts the forward passes of an epoch.
+        """
+        rng = np.random.default_rng((self.config.seed, epoch, number, MIXING_STREAM))
         count = len(self.contexts)
         rows = len(batch.rows) // count
 

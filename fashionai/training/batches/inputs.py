@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,6 +26,13 @@ MIXES_PIXELS = "loss.mixup and loss.cutmix mix the pixels of two images"
 
 # Called before each batch; may raise to stop.
 Check = Callable[[], None]
+
+
+class Sizes(NamedTuple):
+    """The number of samples of this process in a training step, and in a batch of evaluation."""
+
+    training: int
+    evaluation: int
 
 
 class Inputs(Protocol):
@@ -50,9 +57,9 @@ class PixelInputs:
     ``reason`` says why features cannot be used, if only the output layer is trained.
     """
 
-    def __init__(self, config: Config, train: Samples, batch_size: int, reason: str = "") -> None:
+    def __init__(self, config: Config, train: Samples, sizes: Sizes, reason: str = "") -> None:
         self._data, self._seed, self._train = config.data, config.seed, train
-        self._batch_size, self._reason = batch_size, reason
+        self._sizes, self._reason = sizes, reason
 
     def prepare(self, check: Check) -> None:
         """Log the reason for using pixels, if there is one."""
@@ -64,7 +71,7 @@ class PixelInputs:
         loader = Loader(
             self._train.paths,
             TrainingTransform(self._data),
-            self._batch_size,
+            self._sizes.training,
             workers=self._data.workers,
             seed=self._seed,
         )
@@ -73,7 +80,8 @@ class PixelInputs:
     def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
         """Centre crops ``(B, 1, crop, crop, 3) uint8``."""
         transform = EvaluationTransform(self._data)
-        loader = Loader(samples.paths, transform, self._batch_size, workers=self._data.workers)
+        size, workers = self._sizes.evaluation, self._data.workers
+        loader = Loader(samples.paths, transform, size, workers=workers)
         for batch in loader.batches(np.arange(len(samples.paths))):
             check()
             yield batch.images
@@ -91,11 +99,11 @@ class FeatureInputs:
         self,
         config: Config,
         train: Samples,
-        batch_size: int,
+        sizes: Sizes,
         store: FeatureStore,
         in_turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._config, self._train, self._batch_size = config, train, batch_size
+        self._config, self._train, self._sizes = config, train, sizes
         self._store, self._in_turn = store, in_turn
         self._training: list[np.ndarray] = []
         self._evaluation: dict[tuple[Path, ...], np.ndarray] = {}
@@ -116,8 +124,9 @@ class FeatureInputs:
         """Features ``(B, 1, ...) float32``."""
         self.prepare(lambda: None)
         views = (draws.epochs + draws.repeats) % len(self._training)
-        for start in range(skip * self._batch_size, len(views), self._batch_size):
-            part = slice(start, start + self._batch_size)
+        size = self._sizes.training
+        for start in range(skip * size, len(views), size):
+            part = slice(start, start + size)
             yield Batch(self._gather(draws.indices[part], views[part]), draws.indices[part])
 
     def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
@@ -128,10 +137,10 @@ class FeatureInputs:
         if key not in self._evaluation:
             view = centre_crop(self._config)
             (self._evaluation[key],) = self._store.open(samples.paths, [view], check)
-        features = self._evaluation[key]
-        for start in range(0, len(features), self._batch_size):
+        features, size = self._evaluation[key], self._sizes.evaluation
+        for start in range(0, len(features), size):
             check()
-            yield np.array(features[start : start + self._batch_size, None])
+            yield np.array(features[start : start + size, None])
 
     def _gather(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
         features = np.empty((len(rows), 1, *self._training[0].shape[1:]), np.float32)

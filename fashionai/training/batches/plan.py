@@ -15,9 +15,10 @@ from fashionai.training.batches.class_balance import balanced_order
 
 
 class BatchPlan:
-    """Divides the training samples of every epoch into batches of ``batch_size``.
+    """Divides the training samples of every epoch into batches of ``batch_size``, one per step.
 
-    ``batch_size`` counts the samples on all devices and is the same in every step.
+    ``batch_size`` counts the samples on all devices and is the same in every step. It is
+    ``accumulate`` times that of the configuration, if there are as many samples.
     Each epoch has its own order of N samples. Samples at its end that do not fill
     a batch come first in the next epoch (``data.last_batch=rollover``) or are left
     out (``discard``). ``steps_per_epoch`` is the mean over epochs: with rollover
@@ -37,7 +38,8 @@ class BatchPlan:
                 f"too few training images: found {self._count:,}, expected at least {devices:,}"
             )
         # Every device gets an equal share of a batch.
-        self.batch_size = batch_size or min(config.batch_size, self._count // devices) * devices
+        wanted = config.batch_size * config.accumulate
+        self.batch_size = batch_size or min(wanted, self._count // devices) * devices
         if self.batch_size % devices:
             raise TrainingError(
                 f"the training was begun with batches of {counted(self.batch_size, 'image')}, "

@@ -14,11 +14,11 @@ from fashionai.models.forward import Forward
 from fashionai.models.views import Pending
 from fashionai.models.zoo import output_names
 from fashionai.training.batches.features import IMAGES_PER_DEVICE, FeatureStore, weights_hash
-from fashionai.training.batches.inputs import MIXES_PIXELS, FeatureInputs
+from fashionai.training.batches.inputs import MIXES_PIXELS, FeatureInputs, Sizes
 
 
 def feature_inputs(
-    config: Config, train: Samples, network: Any, contexts: Sequence[Any], batch_size: int
+    config: Config, train: Samples, network: Any, contexts: Sequence[Any], sizes: Sizes
 ) -> Union[tuple[FeatureInputs, Any], str]:
     """Inputs that keep features, and the output layer; or why there are none.
 
@@ -31,7 +31,7 @@ def feature_inputs(
     except NotConstantError as reason:
         return str(reason)
     store = FeatureStore(config, GluonBackbone(config, network, backbone, contexts))
-    return FeatureInputs(config, train, batch_size, store), backbone.output
+    return FeatureInputs(config, train, sizes, store), backbone.output
 
 
 class GluonBackbone:

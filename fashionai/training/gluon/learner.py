@@ -19,7 +19,7 @@ from fashionai.models.mixed_precision import mixed_precision
 from fashionai.models.zoo import build_network, load_parameters
 from fashionai.pipeline.loader import Batch
 from fashionai.runtime import peak_memory_gigabytes
-from fashionai.training.batches.inputs import Inputs, PixelInputs
+from fashionai.training.batches.inputs import Inputs, PixelInputs, Sizes
 from fashionai.training.batches.targets import count_correct
 from fashionai.training.gluon.backbone import feature_inputs
 from fashionai.training.gluon.ema import WeightAverage, restored_afterwards
@@ -67,6 +67,9 @@ class GluonLearner(Learner):
         """
         super().__init__(config, train, contexts)
         self.network = initial_network(config, self.columns[-1].stop, self.contexts, pretrained)
+        if config.accumulate > 1:
+            for parameter in self._learning():
+                parameter.grad_req = "add"
         self.loss_scale: Optional[LossScale] = None
         self.inputs, self.forward = self._open_inputs(pixels_only)
         self._loss = CrossEntropy(self.columns)
@@ -83,9 +86,9 @@ class GluonLearner(Learner):
 
     def _open_inputs(self, pixels_only: bool) -> tuple[Inputs, BatchForward]:
         """Features if only the output layer is trained and its input is constant, else pixels."""
-        config, size, reason = self.config, self.batch_plan.batch_size, ""
+        config, sizes, reason = self.config, Sizes(self.batch_size, self.pass_size), ""
         if config.trainable == "head" and not pixels_only:
-            found = feature_inputs(config, self.train, self.network, self.contexts, size)
+            found = feature_inputs(config, self.train, self.network, self.contexts, sizes)
             if not isinstance(found, str):
                 inputs, output = found
                 return inputs, BatchForward(output, self.contexts, self.columns)
@@ -95,20 +98,25 @@ class GluonLearner(Learner):
             self.loss_scale = LossScale()
             network = mixed_precision(network)
         forward = Forward(network, *config.data.normalization, self.contexts, self.columns)
-        return PixelInputs(config, self.train, size, reason), forward
+        return PixelInputs(config, self.train, sizes, reason), forward
 
     def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
         """One step; see the class Learner."""
         set_rates(self.optimizer.optimizer, lr, momentum)
         mx.random.seed(self.step_seed(epoch, step))
-        losses, logits, targets = [], [], []
-        with mx.autograd.record():
-            for part, context in zip(self.device_parts(batch, epoch, step), self.contexts):
-                output = self.forward.logits(to_device(part.inputs, context), part.mixing)
-                losses.append(self._loss(output, to_device(part.weighted, context)))
-                logits.append(output)
-                targets.append(part.targets)
-        updated = self._update(losses, len(batch.rows))
+        losses: list[Any] = []
+        logits, targets = [], []
+        self._begin_gradients()
+        for parts in self.passes(batch, epoch, step):
+            before = len(losses)
+            with mx.autograd.record():
+                for part, context in zip(parts, self.contexts):
+                    output = self.forward.logits(to_device(part.inputs, context), part.mixing)
+                    losses.append(self._loss(output, to_device(part.weighted, context)))
+                    logits.append(output)
+                    targets.append(part.targets)
+            self._backward(losses[before:])
+        updated = self._update(len(batch.rows))
         if updated and self.average is not None:
             self.average.update(self.batch_plan.first_step(epoch) + step)
 
@@ -120,22 +128,32 @@ class GluonLearner(Learner):
 
         return StepResult(step, len(batch.rows), read)
 
-    def _update(self, losses: list[Any], batch_size: int) -> bool:
-        """Backward pass and update; False when the update is skipped for infinite gradients.
+    def _begin_gradients(self) -> None:
+        """Set gradients to zero that several backward passes add to."""
+        if self.config.accumulate > 1:
+            for parameter in self._learning():
+                parameter.zero_grad()
+
+    def _backward(self, losses: list[Any]) -> None:
+        """The backward pass from the losses of all devices."""
+        factors = None
+        if self.loss_scale is not None:
+            scale = self.loss_scale.value
+            factors = [mx.nd.full(loss.shape, scale, loss.context) for loss in losses]
+        mx.autograd.backward(losses, factors)
+
+    def _update(self, batch_size: int) -> bool:
+        """Update all parameters; False when that is skipped for infinite gradients.
 
         Optimizers divide gradients by the argument of update, before weight decay.
         """
         scale, divisor = self.loss_scale, float(batch_size)
-        if scale is None:
-            mx.autograd.backward(losses)
-        else:
-            divisor *= scale.value
-            factors = [mx.nd.full(loss.shape, scale.value, loss.context) for loss in losses]
-            mx.autograd.backward(losses, factors)
         self.optimizer.allreduce_grads()
+        if scale is not None:
+            divisor *= scale.value
+            if not scale.accept(all_finite(self._gradients())):
+                return False
         clip = self.config.optimizer.clip_norm
-        if scale is not None and not scale.accept(all_finite(self._gradients())):
-            return False
         if clip is not None:
             divisor = max(divisor, global_norm(self._gradients()) / clip)
         self.optimizer.update(divisor)
@@ -143,8 +161,12 @@ class GluonLearner(Learner):
 
     def _gradients(self) -> list[Any]:
         """The gradients on the first device, which are the sums over devices."""
+        return [parameter.list_grad()[0] for parameter in self._learning()]
+
+    def _learning(self) -> list[Any]:
+        """The parameters that are trained."""
         parameters = self.network.collect_params().values()
-        return [each.list_grad()[0] for each in parameters if each.grad_req != "null"]
+        return [parameter for parameter in parameters if parameter.grad_req != "null"]
 
     def wait(self) -> None:
         """Wait for all devices."""
@@ -152,7 +174,7 @@ class GluonLearner(Learner):
 
     def probabilities(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Probabilities ``(N, C) float64``; see the class Learner."""
-        return self.forward.probabilities(batches, self.batch_plan.batch_size)
+        return self.forward.probabilities(batches, self.pass_size)
 
     def average_statistics(self) -> None:
         """Set the running statistics to their mean over devices."""

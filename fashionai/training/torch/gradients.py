@@ -43,7 +43,7 @@ class GradientSums:
                 group = []
         if group:
             self._make_group(group)
-        self._sizes = list(self._missing)
+        self._sizes, self._missing = self._missing, []
 
     def _make_group(self, parameters: list[Tensor]) -> None:
         """Let the gradients of parameters be parts of one array."""
@@ -59,18 +59,18 @@ class GradientSums:
         self._groups.append(values)
         self._missing.append(len(parameters))
 
-    def begin(self) -> None:
-        """Forget the gradients of the last step."""
+    def begin(self, passes: int) -> None:
+        """Forget the gradients of the last step; ``passes`` backward passes add up to the next."""
         if self._alone:
             for parameter in self._parameters:
                 parameter.grad = None
             return
         for values in self._groups:
             values.zero_()
-        self._missing, self._begun = list(self._sizes), []
+        self._missing, self._begun = [passes * size for size in self._sizes], []
 
     def _count(self, number: int) -> None:
-        """A parameter of a group has its gradient: sum the groups that are complete."""
+        """A parameter of a group has a gradient more: sum the groups that are complete."""
         self._missing[number] -= 1
         while len(self._begun) < len(self._groups) and not self._missing[len(self._begun)]:
             self._sum_next()

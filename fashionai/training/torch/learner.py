@@ -30,8 +30,8 @@ from fashionai.models.torch.forward import (
 from fashionai.pipeline.loader import Batch
 from fashionai.runtime import peak_memory_gigabytes
 from fashionai.training.batches.features import FeatureStore
-from fashionai.training.batches.inputs import FeatureInputs, Inputs, PixelInputs
-from fashionai.training.learner import BATCH_SIZE, Learner, StepResult
+from fashionai.training.batches.inputs import FeatureInputs, Inputs, PixelInputs, Sizes
+from fashionai.training.learner import BATCH_SIZE, DevicePart, Learner, StepResult
 from fashionai.training.loss_scale import LossScale
 from fashionai.training.schedules import momentum
 from fashionai.training.state_arrays import (
@@ -119,13 +119,12 @@ class TorchLearner(Learner):
         return self.network.backbone is not None
 
     def _open_inputs(self, normalize: nn.Module, reason: str) -> Inputs:
-        config, size = self.config, self.batch_plan.batch_size // self.share.count
+        config, sizes = self.config, Sizes(self.batch_size, self.pass_size)
         if not self._on_features:
-            return PixelInputs(config, self.train, size, reason)
+            return PixelInputs(config, self.train, sizes, reason)
         backbone = TorchBackbone(self.network, normalize, self.contexts[0])
-        return FeatureInputs(
-            config, self.train, size, FeatureStore(config, backbone), self._processes.in_turn
-        )
+        store, in_turn = FeatureStore(config, backbone), self._processes.in_turn
+        return FeatureInputs(config, self.train, sizes, store, in_turn)
 
     def _build_steps(self, normalize: nn.Module) -> None:
         """The computations of training and of evaluation, and the scale of float16."""
@@ -139,17 +138,13 @@ class TorchLearner(Learner):
 
     def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:
         """One step; see the class Learner."""
-        (part,) = self.device_parts(batch, epoch, step)
+        passes = self.passes(batch, epoch, step)
         torch.manual_seed(self.step_seed(epoch, step) + self.share.index)
-        inputs, targets = self._uploads.copy(part.inputs), self._uploads.copy(part.targets)
-        same = part.weighted is part.targets
-        weighted = targets if same else self._uploads.copy(part.weighted)
-        network = self.network.trained
-        network.train()
-        self._gradients.begin()
-        loss, sums = self._steps(inputs, targets, weighted, self._uploads.mixing(part.mixing))
-        network.update_statistics(self._input_shape(inputs))
-        updated = self._update(loss, lr, momentum)
+        self.network.trained.train()
+        self._gradients.begin(len(passes))
+        first, *others = [self._pass(part) for (part,) in passes]
+        sums = sum(others, first)
+        updated = self._update(lr, momentum)
         if self._has_long_patience:
             self._processes.end_long_patience()
             self._has_long_patience = False
@@ -166,16 +161,26 @@ class TorchLearner(Learner):
 
         return StepResult(step, self.batch_plan.batch_size, read)
 
+    def _pass(self, part: DevicePart) -> Tensor:
+        """Forward and backward pass of a part; the second result of StepComputation.forward."""
+        inputs, targets = self._uploads.copy(part.inputs), self._uploads.copy(part.targets)
+        same = part.weighted is part.targets
+        weighted = targets if same else self._uploads.copy(part.weighted)
+        loss, sums = self._steps(inputs, targets, weighted, self._uploads.mixing(part.mixing))
+        self.network.trained.update_statistics(self._input_shape(inputs))
+        scale = self.loss_scale
+        torch.autograd.backward(loss if scale is None else loss * scale.value)
+        return sums
+
     def _input_shape(self, inputs: Tensor) -> tuple[int, ...]:
         if self._on_features:
             return tuple(inputs.shape)
         rows, height, width, channels = inputs.shape
         return rows, channels, height, width
 
-    def _update(self, loss: Tensor, lr: float, momentum: float) -> bool:
-        """Backward pass and update; False when the update is skipped for infinite gradients."""
+    def _update(self, lr: float, momentum: float) -> bool:
+        """Update all parameters; False when that is skipped for infinite gradients."""
         scale, divisor = self.loss_scale, float(self.batch_plan.batch_size)
-        torch.autograd.backward(loss if scale is None else loss * scale.value)
         self._gradients.wait()
         if scale is not None:
             divisor *= scale.value
@@ -232,8 +237,8 @@ class TorchLearner(Learner):
 
     def probabilities(self, batches: Iterable[np.ndarray]) -> np.ndarray:
         """Probabilities ``(N, C) float64``, of the rows of all processes."""
-        size = self.batch_plan.batch_size // self.share.count
-        return self._processes.rows_of_all(self.forward.probabilities(batches, size))
+        own = self.forward.probabilities(batches, self.pass_size)
+        return self._processes.rows_of_all(own)
 
     def average_statistics(self) -> None:
         """Set the running statistics to their mean over processes."""

@@ -52,6 +52,11 @@ def test_two_processes_train_what_one_does(one: Path, two: Path) -> None:
     assert 0 < difference(one, two) < 1e-5
 
 
+def test_accumulated_batches_are_summed_over_processes_once(folder: Path, one: Path) -> None:
+    trained(folder, 2, *start("accumulated", 4), "accumulate=2")
+    assert 0 < difference(one, folder / "runs/accumulated") < 1e-5
+
+
 def test_four_processes_train_what_one_does(folder: Path, one: Path) -> None:
     output = trained(folder, 4, *start("four", 4))
     assert difference(one, folder / "runs/four") < 1e-5
