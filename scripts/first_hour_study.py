@@ -75,22 +75,33 @@ SETTINGS = {
         *("trainable=head", "data.augment=[]", "epochs=40"),
         *("optimizer.name=adamw", "optimizer.lr=0.002", "optimizer.weight_decay=0.1"),
     ),
+    THEN: (
+        *("trainable={head: 4, all: 12}", "epochs=16", "schedule.warmup_epochs=1"),
+        *("optimizer.name=adamw", "optimizer.lr=0.0003", "optimizer.weight_decay=0.1"),
+    ),
     ALL: (
         *("trainable=all", "epochs=12", "schedule.warmup_epochs=1"),
         *("optimizer.name=adamw", "optimizer.lr=0.0003", "optimizer.weight_decay=0.1"),
     ),
 }
-SETTINGS[THEN] = SETTINGS[ALL]
+QUICK = {
+    HEAD: ["epochs=1"],
+    THEN: ["trainable={head: 1, all: 1}", "epochs=2"],
+    ALL: ["epochs=1"],
+}
 
 
 class Plan(NamedTuple):
-    """What is compared: ``images`` is the largest number of pictures of a class."""
+    """What is compared: ``images`` is the largest number of pictures of a class.
+
+    A ``quick`` one trains an epoch or two.
+    """
 
     network: str
     splits: int
     recipes: Sequence[str]
     images: int = 80
-    settings: Sequence[str] = ()
+    quick: bool = False
 
 
 class Study:
@@ -123,10 +134,9 @@ class Study:
         prepared = self._prepare(task, split)
         file = self.out / "study.yaml"
         write_text(file, CONFIG.format(task=task, network=self.plan.network, folder=prepared))
-        settings = [*SETTINGS[recipe], f"seed={split}", *self.plan.settings]
-        if recipe == THEN:
-            begun = self.out / "runs" / f"{task}-{split}-{HEAD}" / "best.params"
-            settings.append(f"model.pretrained={begun}")
+        settings = [*SETTINGS[recipe], f"seed={split}"]
+        if self.plan.quick:
+            settings += QUICK[recipe]
         shutil.rmtree(folder.path, ignore_errors=True)
         folder.path.mkdir(parents=True)
         start = time.process_time()
@@ -267,7 +277,7 @@ def main() -> None:
         parser.error(f"--recipes: choose from {', '.join(RECIPES)}")
     plan = Plan(arguments.network, arguments.splits, recipes)
     if arguments.quick:
-        plan = plan._replace(splits=1, images=12, settings=["epochs=1"])
+        plan = plan._replace(splits=1, images=12, quick=True)
     log_to_terminal()
     warnings.filterwarnings("ignore", category=FutureWarning, module="sklearn")
     study = Study(plan, arguments.pictures, arguments.out.resolve())

@@ -7,6 +7,7 @@ from typing import Any, Literal, Optional, Union, cast
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from fashionai.config.phases import Phase, check_epochs, check_trainable, phases_of
 from fashionai.config.schedules import Schedule, StepSchedule
 from fashionai.config.section import Section
 from fashionai.config.sections import (
@@ -33,13 +34,16 @@ class Config(Section):
         "each. `all` stands for the eight FashionAI attributes."
     )
     model: ModelConfig = ModelConfig()
-    trainable: Literal["all", "last-stage", "head"] = Field(
+    trainable: Union[str, dict[str, int]] = Field(
         "all",
         description="Layers that learn: `all`; `head`, the output layer only, on features that "
-        "are computed once; `last-stage`, the output layer and the layers of the last resolution.",
+        "are computed once; `last-stage`, the output layer and the layers of the last resolution; "
+        "or epochs of each in this order, for instance `{head: 2, all: 18}`.",
     )
     data: DataConfig = DataConfig()
-    epochs: int = Field(40, ge=1, le=1_000_000, description="Number of epochs.")
+    epochs: int = Field(
+        40, ge=1, le=1_000_000, validate_default=True, description="Number of epochs."
+    )
     batch_size: int = Field(64, ge=1, le=1_000_000, description="Images per batch and device.")
     accumulate: int = Field(
         1,
@@ -107,6 +111,21 @@ class Config(Section):
             return ALL
         return "-".join(short_name(name) for name in self.task_names)
 
+    @property
+    def phases(self) -> list[Phase]:
+        """The phases of the training, one unless ``trainable`` has several."""
+        return phases_of(self.trainable, self.epochs)
+
+    def phase_of(self, epoch: int) -> Phase:
+        """The phase that an epoch, from 0, belongs to; the last one for later epochs."""
+        begun = [phase for phase in self.phases if phase.first <= epoch]
+        return begun[-1]
+
+    def in_phase(self, phase: Phase) -> Config:
+        """A copy in which the layers of one phase learn, with no more views than its epochs."""
+        views = min(self.data.feature_views, phase.epochs)
+        return self.changed({"trainable": phase.trainable, "data.feature_views": views})
+
     def with_input(
         self,
         mean: Optional[Sequence[float]],
@@ -162,6 +181,18 @@ class Config(Section):
             found = shown_value(value)
             raise ValueError(f"expected the name of a task or a list of them, found {found}")
         return cast(Union[str, list[str]], value)
+
+    @field_validator("trainable", mode="wrap")
+    @classmethod
+    def _known_layers(cls, value: Any, _: Any) -> Union[str, dict[str, int]]:
+        return check_trainable(value)
+
+    @field_validator("epochs")
+    @classmethod
+    def _of_all_phases(cls, value: int, info: ValidationInfo) -> int:
+        if "trainable" in info.data:  # else it is invalid, which is reported
+            check_epochs(info.data["trainable"], value)
+        return value
 
     @field_validator("monitor")
     @classmethod

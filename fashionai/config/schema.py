@@ -13,6 +13,7 @@ from typing import Any
 
 from fashionai.config.augmentations import AUGMENTATIONS
 from fashionai.config.models import LAST, Config
+from fashionai.config.phases import TRAINABLE
 from fashionai.config.sections import LARGEST_WEIGHT, SMALLEST_WEIGHT, SWITCHES
 from fashionai.families import ALL, known_tasks
 from fashionai.metrics import SCORE_NAMES
@@ -31,6 +32,18 @@ _CLASS_WEIGHTS = {
     "anyOf": [
         {"enum": ["none", "balanced"]},
         {"type": "object", "additionalProperties": _WEIGHT},
+    ]
+}
+_EPOCHS = {"type": "integer", "minimum": 1}
+_LAYERS = {
+    "anyOf": [
+        {"enum": list(TRAINABLE)},
+        {
+            "type": "object",
+            "properties": dict.fromkeys(TRAINABLE, _EPOCHS),
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
     ]
 }
 _FOLD_AND_FILE_OR_NEITHER = [
@@ -61,6 +74,7 @@ def config_schema() -> dict[str, Any]:
         _require_name_that_decides(definition)
     _add_rules_of_data(schema["$defs"]["DataConfig"])
     schema["$defs"]["LossConfig"]["properties"]["class_weights"].update(_CLASS_WEIGHTS)
+    schema["properties"]["trainable"].update(_LAYERS)
     schema["$defs"]["ModelConfig"]["properties"]["pretrained"]["not"] = {"enum": [*SWITCHES]}
     keys = schema["properties"]
     keys["task"].update(_TASK)

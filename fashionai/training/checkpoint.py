@@ -22,6 +22,7 @@ from fashionai.errors import RunError, counted, shown
 from fashionai.files import atomic_path
 from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
 from fashionai.files.json_files import parse_json
+from fashionai.runs import RunFolder
 from fashionai.training.learner import BATCH_SIZE, THREADS, Learner
 
 log = logging.getLogger(__name__)
@@ -131,20 +132,29 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def load_state(
-    path: Path, learner: Learner, resume_key: dict[str, str], content: Optional[bytes] = None
+    path: Path,
+    learner: Learner,
+    resume_key: dict[str, str],
+    content: Optional[bytes] = None,
+    first_epoch: int = 0,
 ) -> Progress:
     """Restore what save_state wrote into ``learner``, and return the progress.
 
     ``content`` is that of the file ``path``, if it was read already. ``learner`` must not have
-    made a step yet. Raises RunError when the file is damaged, belongs to another network, or was
-    saved with another ``resume_key``.
+    made a step yet. ``first_epoch`` is the first one of its phase (see Config.phases): a state at
+    its beginning may be of the phase before. Raises RunError when the file is damaged, belongs to
+    another network, or was saved with another ``resume_key``.
     """
     refusals: tuple[type[Exception], ...] = (OSError, ValueError)
     try:
         with ArrayArchive(path if content is None else io.BytesIO(content)) as archive:
             progress = Progress.from_json(archive.read_text(PROGRESS))
             _check_same_key(path, progress.resume_key, resume_key)
-            steps = learner.batch_plan.first_step(progress.epoch) + progress.step
+            plan = learner.batch_plan
+            steps = plan.first_step(progress.epoch) + progress.step - plan.first_step(first_epoch)
+            if first_epoch and not steps:
+                learner.take_over(archive)
+                return progress
             left = archive.names() - learner.restore(archive, steps) - {PROGRESS}
             if left:
                 raise DamagedArchiveError(f"{min(left)} is of another training")
@@ -154,6 +164,23 @@ def load_state(
             "Start anew with --overwrite or another --run",
         ) from None
     return progress
+
+
+def check_resumes(run: RunFolder, resumes: bool) -> None:
+    """Raise RunError unless the folder holds a run that can be resumed, or none.
+
+    ``resumes`` tells that a run which has begun is to be resumed.
+    """
+    if not resumes and (run.has_begun or run.states_file.is_file()):
+        raise RunError(
+            f"{run}: has been begun by another process meanwhile",
+            "Give another --run, or --resume",
+        )
+    if run.history_file.is_file() and not run.states_file.is_file():
+        raise RunError(
+            f"{run}: {run.states_file.name} not found, cannot resume",
+            "Start anew with --overwrite or another --run",
+        )
 
 
 def read_batch_size(path: Path) -> Optional[int]:
@@ -167,6 +194,15 @@ def read_batch_size(path: Path) -> Optional[int]:
 def read_threads(path: Path) -> Optional[int]:
     """The number of threads that a run was begun with on the CPU; None if it is not saved."""
     return _read_number(path, THREADS)
+
+
+def read_epoch(content: bytes) -> int:
+    """The epoch of a state, from 0; 0 for one that is damaged, which load_state reports."""
+    try:
+        with ArrayArchive(io.BytesIO(content)) as archive:
+            return Progress.from_json(archive.read_text(PROGRESS)).epoch
+    except (OSError, ValueError):
+        return 0
 
 
 def _read_number(path: Path, name: str) -> Optional[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pkgutil
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,9 @@ from fashionai.config import Config
 from fashionai.errors import counted
 from fashionai.models.catalogue import COST_PER_SECOND, Network, find_network, relative_cost
 from fashionai.training.batches.features import training_views
+from fashionai.training.learner import Learner
+
+log = logging.getLogger(__name__)
 
 # A training step costs about three forward passes: forward, and backward for inputs and weights.
 FORWARD_SHARE = 1 / 3
@@ -48,6 +52,7 @@ def config_to_measure(config: Config) -> Config:
     """A configuration whose steps, from random weights, are measured in place of another's."""
     return config.changed(
         {
+            "trainable": config.phases[-1].trainable,
             "epochs": 1,
             "batch_size": min(config.batch_size, MEASURED_BATCH),
             "accumulate": 1,
@@ -73,6 +78,16 @@ def training_seconds(
 def keeps_features(config: Config) -> bool:
     """Whether frozen layers are computed once, unless the network prevents it."""
     return config.trainable == "head" and not (config.loss.mixup or config.loss.cutmix)
+
+
+def log_estimate(
+    learner: Learner, seconds_per_image: float, train_images: int, val_images: int, epochs: int
+) -> None:
+    """Log the estimate of the remaining ``epochs`` of a learner."""
+    config, devices = learner.config, (learner.contexts, learner.memory_gigabytes())
+    images, done = (train_images, val_images), config.epochs - epochs
+    for line in estimate_lines(config, seconds_per_image, *images, done, *devices):
+        log.info("%s", line)
 
 
 def estimate_lines(

@@ -8,7 +8,7 @@ the test scores.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -228,3 +228,8 @@ def _score_to_maximize(row: EpochRow, monitor: str, kind: str) -> float:
     if math.isnan(score):
         return -math.inf
     return -score if monitor.rpartition(".")[2] in LOWER_IS_BETTER else score
+
+
+def prefixed(kind: str, scores: Mapping[str, float]) -> EpochRow:
+    """The scores under the names that they have in a row: ``val_map`` and so on."""
+    return {f"{kind}_{name}": score for name, score in scores.items()}

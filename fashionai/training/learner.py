@@ -151,8 +151,19 @@ class Learner(abc.ABC):
     def restore(self, archive: ArrayArchive, steps: int) -> set[str]:
         """Restore the result of state() after ``steps`` steps; no step must have been made yet.
 
+        Steps count from the one that the optimizer began with.
+
         Returns the names of the arrays that belong to this training. Raises ValueError or one of
         framework_errors for the state of another network.
+        """
+
+    @abc.abstractmethod
+    def take_over(self, archive: ArrayArchive) -> None:
+        """Go on from the result of state() of a learner of which fewer layers were trained.
+
+        Takes the parameters and their averages; the averages of layers that were frozen begin
+        with their weights. The optimizer and the scale of float16 begin anew. Errors as for
+        restore.
         """
 
     @abc.abstractmethod

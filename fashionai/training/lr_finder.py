@@ -71,7 +71,7 @@ def find_learning_rate(
         >>> fashionai.find_learning_rate(config, fashionai.contexts()).suggestion
     """
     check_engine(config, contexts)
-    config = config.changed({"ema": None})
+    config = config.in_phase(config.phases[-1]).changed({"ema": None})
     if config.engine == "auto":
         config = resolve_engine(config, steps * config.batch_size, contexts)
     train = read_samples(config, "train")

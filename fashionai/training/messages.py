@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, Optional
 
 from fashionai.config import LAST, Config, reported_score
+from fashionai.config.phases import Phase
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import counted
 from fashionai.metrics import advice_on_validation
@@ -31,6 +32,12 @@ log = logging.getLogger(__name__)
 
 # The width of a log line.
 COLUMNS = 80
+
+LEARNING = {
+    "head": "the output layer learns",
+    "last-stage": "the last stage learns too",
+    "all": "all layers learn",
+}
 
 COLLAPSED = (
     "the network has collapsed: every validation image gets the same class",
@@ -76,6 +83,11 @@ def log_settings(
             log.info("data.mean and data.std differ from those that the weights were trained with")
     if config.schedule.warmup_epochs > config.epochs:
         log.info("schedule.warmup_epochs exceeds epochs: the rate never reaches optimizer.lr")
+
+
+def log_phase(phase: Phase) -> None:
+    """Log which layers learn from now on."""
+    log.info("from epoch %d on, %s", phase.first + 1, LEARNING[phase.trainable])
 
 
 def log_epoch(row: EpochRow, epochs: int, header: bool) -> None:

@@ -6,7 +6,8 @@ import pkgutil
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional, Protocol
 
-from fashionai.config import Config
+import fashionai
+from fashionai.config import Config, shown_keys
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.models.catalogue import find_network
 from fashionai.training.batches.class_balance import class_weights
@@ -38,6 +39,16 @@ class Opener(Protocol):
     ) -> Opened:
         """Open a learner."""
         ...
+
+
+def what_must_be_same(config: Config, data_hash: str) -> dict[str, str]:
+    """What all processes of a training must have in common, see Learner.check_same."""
+    own = config.changed({"data.folder": "", "data.workers": None})
+    return {
+        "the version of fashionai": fashionai.__version__,
+        "the hash of the prepared folder": data_hash,
+        **shown_keys(own),
+    }
 
 
 def open_learner(

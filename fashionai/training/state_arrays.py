@@ -25,6 +25,19 @@ def read_averages(
     }
 
 
+def known_averages(
+    archive: ArrayArchive, current: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The averaged weights of a state, and the current ones of names that it does not have."""
+    found = archive.names()
+    return {
+        name: archive.read(AVERAGE + name, values.shape, values.dtype)
+        if AVERAGE + name in found
+        else values
+        for name, values in current.items()
+    }
+
+
 def restore_scale(scale: Optional[LossScale], archive: ArrayArchive) -> int:
     """Restore the scale of float16, if there is one; returns the number of skipped updates."""
     if scale is None:

@@ -17,19 +17,25 @@ from typing import Any, NoReturn, Optional
 
 import numpy as np
 
-import fashionai
-from fashionai.config import Config, save_config, shown_keys
+from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
-from fashionai.errors import RunError, RunStoppedError, TrainingError
+from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
-from fashionai.training.checkpoint import Progress, load_state, read_batch_size, save_state
+from fashionai.training.checkpoint import (
+    Progress,
+    check_resumes,
+    load_state,
+    read_batch_size,
+    read_epoch,
+    save_state,
+)
 from fashionai.training.clock import EpochClock
 from fashionai.training.engine_choice import check_engine
-from fashionai.training.estimate import estimate_lines
+from fashionai.training.estimate import log_estimate
 from fashionai.training.history import (
     EpochRow,
     announce_weights,
@@ -38,11 +44,13 @@ from fashionai.training.history import (
     find_best,
     is_finished,
     just_collapsed,
+    prefixed,
     write_history,
 )
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.learner import StepResult
-from fashionai.training.opening import Opener, open_learner
+from fashionai.training.opening import Opener, open_learner, what_must_be_same
+from fashionai.training.phases import PhaseLearners
 from fashionai.training.run_log import run_log
 from fashionai.training.schedules import learning_rate, momentum
 
@@ -101,8 +109,10 @@ class Trainer:
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None
         saved_size = None if state is None else read_batch_size(state)
-        opened = opener(config, self.train_samples, contexts, resuming, batch_size=saved_size)
-        self.learner, self.config, self._weights = opened
+        self._phases = PhaseLearners(
+            opener, config, self.train_samples, contexts, resuming, saved_size
+        )
+        self.learner, self.config = self._phases.learner, self._phases.config
         self.progress = Progress(
             resume_key={**self.learner.resume_key(), "data": data_hash(config)}
         )
@@ -110,7 +120,8 @@ class Trainer:
         self._header_logged = False
         self._has_state = False
         # Before a run that is to be overwritten is removed.
-        self.learner.check_same(self._what_must_be_same())
+        shared = what_must_be_same(self.config, self.progress.resume_key["data"])
+        self.learner.check_same(shared)
 
     def fit(self, run: RunFolder) -> Mapping[str, Any]:
         """Train the remaining epochs into a run folder.
@@ -146,15 +157,6 @@ class Trainer:
                 self._train(stop)
         return Run(run).metrics
 
-    def _what_must_be_same(self) -> dict[str, str]:
-        """What all processes of a training must have in common."""
-        own = self.config.changed({"data.folder": "", "data.workers": None})
-        return {
-            "the version of fashionai": fashionai.__version__,
-            "the hash of the prepared folder": self.progress.resume_key["data"],
-            **shown_keys(own),
-        }
-
     @contextlib.contextmanager
     def _clear_errors(self) -> Iterator[None]:
         """Turn errors of disk and framework into a TrainingError that says what to do."""
@@ -171,7 +173,7 @@ class Trainer:
     def _train(self, stop: StopRequest) -> None:
         messages.log_data(self.config, self.train_samples, self.val_samples)
         steps_per_epoch = self.learner.batch_plan.steps_per_epoch
-        messages.log_settings(self.config, self.run, steps_per_epoch, self._weights)
+        messages.log_settings(self.config, self.run, steps_per_epoch, self._phases.weights)
         if self._has_state:
             log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         self._train_epochs(stop)
@@ -180,8 +182,12 @@ class Trainer:
     def _train_epochs(self, stop: StopRequest) -> None:
         """Train the remaining epochs, or until the user stops the training."""
         try:
-            self._prepare_inputs(stop)
+            self._begin_phase(stop)
             while not is_finished(self.config, self.progress.history):
+                if self._enter_phase(self.progress.epoch):
+                    # From the state that the end of the phase before has saved.
+                    self._restore(self._saved_state() or b"")
+                    self._begin_phase(stop)
                 self._train_epoch(stop)
                 self._finish_epoch(self._validate(stop))
         except Stopped:
@@ -193,30 +199,32 @@ class Trainer:
         Raises RunError when the folder holds a run that is not to be resumed: another process
         has begun it meanwhile.
         """
-        run = self.run
-        content = None
         if self.learner.writes:
-            self._check_resumes()
-            content = run.states_file.read_bytes() if run.states_file.is_file() else None
-        content = self.learner.content_of_first(content)
+            check_resumes(self.run, self._resumes)
+        content = self._saved_state()
         if content is not None:
-            key = self.progress.resume_key
-            self.progress = load_state(run.states_file, self.learner, key, content)
+            self._enter_phase(read_epoch(content))
+            self._restore(content)
             self._has_state = True
 
-    def _check_resumes(self) -> None:
-        """Raise RunError unless the folder holds a run that can be resumed, or none."""
-        run = self.run
-        if not self._resumes and (run.has_begun or run.states_file.is_file()):
-            raise RunError(
-                f"{run}: has been begun by another process meanwhile",
-                "Give another --run, or --resume",
-            )
-        if run.history_file.is_file() and not run.states_file.is_file():
-            raise RunError(
-                f"{run}: {run.states_file.name} not found, cannot resume",
-                "Start anew with --overwrite or another --run",
-            )
+    def _saved_state(self) -> Optional[bytes]:
+        """The content of the file of states that the first process has; None without one."""
+        file = self.run.states_file
+        content = file.read_bytes() if self.learner.writes and file.is_file() else None
+        return self.learner.content_of_first(content)
+
+    def _enter_phase(self, epoch: int) -> bool:
+        """Open the learner of an epoch's phase; returns False if it is open already."""
+        if not self._phases.enter(epoch):
+            return False
+        self.learner = self._phases.learner
+        self.clock = EpochClock(self._log_estimate, shows=self.learner.writes)
+        return True
+
+    def _restore(self, content: bytes) -> None:
+        """Restore the content of the file of states into the learner of its phase."""
+        place = self.run.states_file, self.learner, self.progress.resume_key
+        self.progress = load_state(*place, content, self._phases.phase.first)
 
     def _write_beginning(self) -> None:
         """Write what the run is, and the files that follow from the state that was loaded.
@@ -232,8 +240,10 @@ class Trainer:
             # Within an epoch the weights are no longer those of the last finished one.
             self._write_results(last_parameters=progress.step == 0)
 
-    def _prepare_inputs(self, stop: StopRequest) -> None:
-        """Prepare the inputs once; the time counts for the current epoch."""
+    def _begin_phase(self, stop: StopRequest) -> None:
+        """Prepare the inputs of a phase; the time counts for the current epoch."""
+        if len(self.config.phases) > 1:
+            messages.log_phase(self._phases.phase)
         start = time.perf_counter()
         self.learner.inputs.prepare(lambda: self._check(stop))
         self.progress.seconds += time.perf_counter() - start
@@ -314,12 +324,12 @@ class Trainer:
         """The scores of an epoch, named as in its row; ``check`` may raise to stop."""
         learner = self.learner
         learner.average_statistics()
-        scores = _prefixed("val", learner.scores(self.val_samples, check))
+        scores = prefixed("val", learner.scores(self.val_samples, check))
         if self.test_samples is not None and self.config.evaluate_test == "every-epoch":
-            scores |= _prefixed("test", learner.scores(self.test_samples, check))
+            scores |= prefixed("test", learner.scores(self.test_samples, check))
         if learner.has_average:
             with learner.averaged():
-                scores |= _prefixed("ema", learner.scores(self.val_samples, check))
+                scores |= prefixed("ema", learner.scores(self.val_samples, check))
         return scores
 
     def _finish_epoch(self, row: EpochRow) -> None:
@@ -385,12 +395,6 @@ class Trainer:
 
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_samples.paths), len(self.val_samples.paths)
-        devices = self.learner.contexts, self.learner.memory_gigabytes()
-        epochs_done = self.progress.epoch
-        for line in estimate_lines(self.config, seconds_per_image, *images, epochs_done, *devices):
-            log.info("%s", line)
-
-
-def _prefixed(kind: str, scores: Mapping[str, float]) -> dict[str, float]:
-    """The scores under the names that they have in a row: ``val_map`` and so on."""
-    return {f"{kind}_{name}": score for name, score in scores.items()}
+        # Those of this phase alone: other layers take another time.
+        left = self._phases.phase.first + self._phases.phase.epochs - self.progress.epoch
+        log_estimate(self.learner, seconds_per_image, *images, left)

@@ -15,6 +15,8 @@ SOUND: dict[str, Any] = {
     "seed": lambda rng: rng.randint(0, 2**31 - 1),
     "ema": lambda rng: rng.choice([None, 0.5, 0.999, 1e-3]),
     "trainable": lambda rng: rng.choice(["all", "head", "last-stage"]),
+    "accumulate": lambda rng: rng.randint(1, 64),
+    "optimizer.clip_norm": lambda rng: rng.choice([None, 1.0, 1e-3]),
     "model.name": lambda rng: rng.choice(["resnet18_v2", "no", "1e3", "08", "1:30", "a: b", "# x"]),
     "model.pretrained": lambda rng: rng.choice([True, False, "w.params", "0x1", "é ü", "null"]),
     "data.folder": lambda rng: rng.choice(["data", "1e3", "0o17", "no", "a b", "~", "2020-01-01"]),

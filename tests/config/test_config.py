@@ -71,6 +71,23 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
         ("{}", "task: missing. Choose from: skirt, coat, "),
         ("task: skirt\nmirror: 1", "mirror: unknown key. Did you mean 'monitor'?"),
         ("task: skirt\nlr: 1", "lr: unknown key. Did you mean 'optimizer.lr'?"),
+        (
+            "task: skirt\ntrainable: heads",
+            "trainable: expected all, last-stage, head, or epochs of",
+        ),
+        ("task: skirt\ntrainable: {had: 2}", "trainable: found 'had'. Did you mean 'head'?"),
+        (
+            "task: skirt\ntrainable: {head: 2.0, all: 18}",
+            "trainable: the epochs of head are 2.0, expected a whole number > 0",
+        ),
+        (
+            "task: skirt\ntrainable: {all: 2, head: 18}",
+            "trainable: expected the order head, last-stage, all, found all, head",
+        ),
+        (
+            "task: skirt\ntrainable: {head: 2, all: 18}",
+            "epochs: found 40, but the phases of trainable have 20 together",
+        ),
         ("task: skirt\nschedule: {name: step, step: 3}", "schedule.step: unknown key of step."),
         ("task: skirt\nschedule: {factor: 0.3}", "schedule.name: missing. Choose from: constant,"),
         ("task: skirt\nschedule: step", "schedule: expected keys with values, found 'step'"),

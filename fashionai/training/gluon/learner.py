@@ -26,13 +26,14 @@ from fashionai.training.gluon.ema import WeightAverage, restored_afterwards
 from fashionai.training.gluon.gradients import all_finite, global_norm
 from fashionai.training.gluon.losses import CrossEntropy
 from fashionai.training.gluon.optimizers import make_optimizer, set_rates
-from fashionai.training.gluon.state import restore_state, state_arrays
+from fashionai.training.gluon.state import restore_parameters, restore_state, state_arrays
 from fashionai.training.learner import Learner, StepResult
 from fashionai.training.loss_scale import LossScale
 from fashionai.training.schedules import momentum
 from fashionai.training.state_arrays import (
     AVERAGE,
     LOSS_SCALE,
+    known_averages,
     names_of_others,
     read_averages,
     restore_scale,
@@ -222,6 +223,14 @@ class GluonLearner(Learner):
         read = restore_state(self.network, self.optimizer, archive, updates)
         return read | names_of_others(archive)
 
+    def take_over(self, archive: ArrayArchive) -> None:
+        """Take parameters and averages over; see the class Learner."""
+        restore_parameters(self.network, self.optimizer, archive)
+        if self.average is not None:
+            parameters = self.parameters()
+            current = {name: parameters[name] for name in self.average.arrays()}
+            self.average.restore(known_averages(archive, current))
+
     def memory_gigabytes(self) -> float:
         """The largest memory in use among the GPUs, or this process's peak on the CPU."""
         if self.contexts[0].device_type == "gpu":
@@ -240,17 +249,17 @@ def initial_network(
     leave no residual branch out, so that their features can be kept.
     """
     mx.random.seed(config.seed)
-    model, crop = config.model, config.data.crop
+    model, crop, trainable = config.model, config.data.crop, config.phases[0].trainable
     network = build_network(
         model.name,
         classes,
         crop,
         pretrained,
         init_magnitude=model.init_magnitude,
-        drop_path=0.0 if config.trainable == "head" else model.drop_path,
-        zero_output=config.trainable == "head",
+        drop_path=0.0 if trainable == "head" else model.drop_path,
+        zero_output=trainable == "head",
     )
-    freeze(network, config.trainable, crop)
+    freeze(network, trainable, crop)
     set_head_rate(network, config.optimizer.head_lr_factor)
     network.collect_params().reset_ctx(contexts)
     return network

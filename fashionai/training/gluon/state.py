@@ -28,6 +28,15 @@ def restore_state(network: Any, trainer: Any, archive: ArrayArchive, updates: in
     The network must not have been trained yet. Adam's bias correction depends on the number of
     updates.
     """
+    read = restore_parameters(network, trainer, archive)
+    read |= _restore_optimizer(archive, trainer, updates)
+    trainer.optimizer.begin_num_update = updates
+    trainer.optimizer.num_update = updates
+    return read
+
+
+def restore_parameters(network: Any, trainer: Any, archive: ArrayArchive) -> set[str]:
+    """Restore the parameters of the result of state_arrays; returns the names."""
     _connect_devices(trainer)
     read = set()
     for name, parameter in network._collect_params_with_prefix().items():
@@ -35,9 +44,6 @@ def restore_state(network: Any, trainer: Any, archive: ArrayArchive, updates: in
             read.add(_fill(values, archive, f"{PARAMETERS}{name}/{device}"))
         if parameter.grad_req != "null":
             parameter.set_data(parameter.list_data()[0])
-    read |= _restore_optimizer(archive, trainer, updates)
-    trainer.optimizer.begin_num_update = updates
-    trainer.optimizer.num_update = updates
     return read
 
 

@@ -39,6 +39,7 @@ from fashionai.training.state_arrays import (
     LOSS_SCALE,
     OPTIMIZER,
     PARAMETERS,
+    known_averages,
     names_of_others,
     read_averages,
     restore_scale,
@@ -291,13 +292,7 @@ class TorchLearner(Learner):
 
     def restore(self, archive: ArrayArchive, steps: int) -> set[str]:
         """Restore the result of state(); see the class Learner."""
-        arrays, read, found = {}, set(), archive.names()
-        for name, current in self.network.arrays().items():
-            keys = _saved_copies(name, found)
-            copies = [archive.read(key, current.shape, current.dtype) for key in keys]
-            arrays[name] = self._own_copy(copies)
-            read |= set(keys)
-        self.network.set_arrays(arrays)
+        read = self._restore_parameters(archive)
         for name, tensors in self.optimizer.state().items():
             for position, tensor in enumerate(tensors):
                 key = f"{OPTIMIZER}{self._index(name)}/{position}"
@@ -310,6 +305,25 @@ class TorchLearner(Learner):
                 _set(averages[name], values)
         self.optimizer.updates = steps - restore_scale(self.loss_scale, archive)
         return read | names_of_others(archive)
+
+    def _restore_parameters(self, archive: ArrayArchive) -> set[str]:
+        """Restore the parameters of the result of state(); returns the names."""
+        arrays, read, found = {}, set(), archive.names()
+        for name, current in self.network.arrays().items():
+            keys = _saved_copies(name, found)
+            copies = [archive.read(key, current.shape, current.dtype) for key in keys]
+            arrays[name] = self._own_copy(copies)
+            read |= set(keys)
+        self.network.set_arrays(arrays)
+        return read
+
+    def take_over(self, archive: ArrayArchive) -> None:
+        """Take parameters and averages over; see the class Learner."""
+        self._restore_parameters(archive)
+        if self.average is not None:
+            current = {name: _array(tensor) for name, tensor in self.network.moving.items()}
+            for name, values in known_averages(archive, current).items():
+                _set(self.average.averages[name], values)
 
     def _own_copy(self, copies: list[np.ndarray]) -> np.ndarray:
         """This process's copy; the mean if the number of processes has changed."""

@@ -134,7 +134,7 @@ class Processes:
     def end_long_patience(self) -> None:
         """From now on a process that does not answer within the usual time is lost."""
         if not self.is_alone:
-            _set_patience()
+            _set_patience(_patience())
 
 
 def join_processes(device: torch.device, compiles: bool) -> Processes:
@@ -149,8 +149,8 @@ def join_processes(device: torch.device, compiles: bool) -> Processes:
         return Processes()
     if not dist.is_initialized():
         _initialize(place, device, LONG_PATIENCE if compiles else JOINING)
-        if not compiles:
-            _set_patience()
+    # A later phase of the training compiles again.
+    _set_patience(LONG_PATIENCE if compiles else _patience())
     return Processes(Share(place.rank, place.count), str(device))
 
 
@@ -184,8 +184,8 @@ def _initialize(place: Place, device: torch.device, patience: timedelta) -> None
         atexit.register(_leave)
 
 
-def _set_patience() -> None:
-    dist.distributed_c10d._set_pg_timeout(_patience(), dist.group.WORLD)
+def _set_patience(patience: timedelta) -> None:
+    dist.distributed_c10d._set_pg_timeout(patience, dist.group.WORLD)
 
 
 def _patience() -> timedelta:
