@@ -188,6 +188,14 @@ class OptimizerConfig(Section):
     head_lr_factor: float = Field(
         1.0, gt=0, description="The output layer learns at `lr` times this factor."
     )
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Each stage of the network (layers of one resolution; of a vision transformer "
+        "each block) learns at this factor times the rate of the one after it, the last stage at "
+        "this factor times `lr`.",
+    )
     clip_norm: Optional[float] = Field(
         None,
         gt=0,

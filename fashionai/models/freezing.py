@@ -33,16 +33,44 @@ def freeze(network: Any, trainable: str, crop: int) -> None:
         _freeze_block(layer)
 
 
-def set_head_rate(network: Any, factor: float) -> None:
-    """Set the learning rate of the output layer to ``factor`` times that of the other layers.
+def set_layer_rates(network: Any, head_factor: float, decay: float, crop: int) -> None:
+    """Set the learning rates of layers as multiples of that of the optimizer.
 
-    Raises ConfigError as layers_and_output does.
+    The output layer has ``head_factor``. The stages before it, see stages, have ``decay`` raised
+    to their distance from the output layer: the last one ``decay``, the one before ``decay ** 2``
+    and so on (layer-wise decay, arXiv:1801.06146, arXiv:2106.08254). All parameters must be
+    initialised. Raises ConfigError as layers_and_output does.
     """
-    if factor == 1:
-        return
-    _, output = layers_and_output(network)
-    for parameter in output.collect_params().values():
+    if head_factor != 1:
+        _, output = layers_and_output(network)
+        _set_rate(output, head_factor)
+    if decay != 1:
+        for distance, stage in enumerate(reversed(stages(network, crop)), start=1):
+            for layer in stage:
+                _set_rate(layer, decay**distance)
+
+
+def _set_rate(layer: Any, factor: float) -> None:
+    for parameter in layer.collect_params().values():
         parameter.lr_mult = factor
+
+
+def stages(network: Any, crop: int) -> list[list[Any]]:
+    """The layers before the output layer in stages: layers of one resolution, or one of tokens.
+
+    Layers after pooling belong to the last stage. Stages without parameters are left out.
+    """
+    layers, _ = layers_and_output(network)
+    found: list[list[Any]] = []
+    side = 0
+    for layer, shape in zip(layers, _output_shapes(layers, crop)):
+        reduced = len(shape) == 4 and shape[-1] not in (side, 1)
+        if not found or reduced or len(shape) == 3:
+            found.append([])
+        found[-1].append(layer)
+        if reduced:
+            side = shape[-1]
+    return [stage for stage in found if any(layer.collect_params() for layer in stage)]
 
 
 def moving_parameters(network: Any) -> dict[str, Any]:
@@ -71,9 +99,9 @@ def layers_and_output(network: Any) -> tuple[list[Any], Any]:
     if layers and isinstance(layers[-1], mx.gluon.nn.Dense):
         return layers[:-1], layers[-1]
     raise ConfigError(
-        "trainable, optimizer.head_lr_factor: the output layer of this network cannot be "
-        "identified",
-        "Set them to all and 1, or choose another model.name",
+        "trainable, optimizer.head_lr_factor, optimizer.layer_decay: the output layer of this "
+        "network cannot be identified",
+        "Set them to all, 1 and 1, or choose another model.name",
     )
 
 
@@ -95,13 +123,19 @@ def _fixed_statistics(block: Any) -> set[int]:
 
 def _last_stage(layers: list[Any], crop: int) -> int:
     """The first layer whose output has the resolution of the last feature map."""
-    hidden = mx.nd.zeros((1, 3, crop, crop), ctx=_context(layers))
-    sides = []
-    for layer in layers:
-        hidden = layer(hidden)
-        sides.append(hidden.shape[-1] if hidden.ndim == 4 else 0)
+    sides = [shape[-1] if len(shape) == 4 else 0 for shape in _output_shapes(layers, crop)]
     map_sides = [side for side in sides if side > 1]
     return sides.index(map_sides[-1]) if map_sides else len(layers)
+
+
+def _output_shapes(layers: list[Any], crop: int) -> list[tuple[int, ...]]:
+    """The shape of the output of each layer for one image."""
+    hidden = mx.nd.zeros((1, 3, crop, crop), ctx=_context(layers))
+    shapes = []
+    for layer in layers:
+        hidden = layer(hidden)
+        shapes.append(hidden.shape)
+    return shapes
 
 
 def _context(layers: list[Any]) -> Any:

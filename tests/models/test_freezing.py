@@ -7,7 +7,7 @@ import pytest
 
 from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.freezing import freeze, layers_and_output, set_head_rate
+from fashionai.models.freezing import freeze, layers_and_output, set_layer_rates
 from fashionai.models.zoo import build_network
 
 mx = import_mxnet()
@@ -77,7 +77,7 @@ def test_the_head_learns_at_its_own_rate() -> None:
     for factor in (1.0, 10.0):
         mx.random.seed(0)
         network = build_network("small_cnn", 4, 64)
-        set_head_rate(network, factor)
+        set_layer_rates(network, factor, 1.0, 64)
         before = values(network)
         train_steps(network, steps=1)
         after = values(network)

@@ -14,7 +14,7 @@ from fashionai.datasets.prepared.samples import Samples
 from fashionai.files.array_archives import ArrayArchive
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import BatchForward, Forward, to_device
-from fashionai.models.freezing import STATISTICS, freeze, set_head_rate
+from fashionai.models.freezing import STATISTICS, freeze, set_layer_rates
 from fashionai.models.mixed_precision import mixed_precision
 from fashionai.models.zoo import build_network, load_parameters
 from fashionai.pipeline.loader import Batch
@@ -260,6 +260,7 @@ def initial_network(
         zero_output=trainable == "head",
     )
     freeze(network, trainable, crop)
-    set_head_rate(network, config.optimizer.head_lr_factor)
+    optimizer = config.optimizer
+    set_layer_rates(network, optimizer.head_lr_factor, optimizer.layer_decay, crop)
     network.collect_params().reset_ctx(contexts)
     return network
