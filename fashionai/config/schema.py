@@ -14,7 +14,12 @@ from typing import Any
 from fashionai.config.augmentations import AUGMENTATIONS
 from fashionai.config.models import LAST, Config
 from fashionai.config.phases import TRAINABLE
-from fashionai.config.sections import LARGEST_WEIGHT, SMALLEST_WEIGHT, SWITCHES
+from fashionai.config.sections import (
+    CLASS_WEIGHTS,
+    LARGEST_WEIGHT,
+    SMALLEST_WEIGHT,
+    SWITCHES,
+)
 from fashionai.families import ALL, known_tasks
 from fashionai.metrics import SCORE_NAMES
 
@@ -30,7 +35,7 @@ _TASK = {
 _WEIGHT = {"type": "number", "minimum": SMALLEST_WEIGHT, "maximum": LARGEST_WEIGHT}
 _CLASS_WEIGHTS = {
     "anyOf": [
-        {"enum": ["none", "balanced"]},
+        {"enum": list(CLASS_WEIGHTS)},
         {"type": "object", "additionalProperties": _WEIGHT},
     ]
 }

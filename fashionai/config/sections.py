@@ -25,6 +25,8 @@ SWITCHES = tuple(
 )
 # The weight of a class in the loss is computed in float32.
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
+# How weights of classes are computed from their numbers of samples.
+CLASS_WEIGHTS = ("none", "balanced", "effective")
 
 _PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
 
@@ -226,10 +228,25 @@ class LossConfig(Section):
         description="Alpha of CutMix's beta distribution (arXiv:1905.04899); 0 turns it off. With "
         "`mixup` too, each batch of a device uses one of them.",
     )
+    focal_gamma: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Gamma of the focal loss (arXiv:1708.02002), in which samples that are "
+        "classified well count less, for instance 2; 0 is cross-entropy.",
+    )
     class_weights: Union[str, dict[str, float]] = Field(
         "none",
         description="Weights of the classes in the loss: `none`, `balanced` (inversely "
-        "proportional to the number of samples), or a mapping such as `{no-logo: 0.2}`.",
+        "proportional to the number of samples), `effective` (to the effective number of samples, "
+        "arXiv:1901.05555), or a mapping such as `{no-logo: 0.2}`.",
+    )
+    effective_beta: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="Beta of `class_weights: effective`: 0 weights all classes equally, towards 1 "
+        "the weights approach those of `balanced`.",
     )
 
     @field_validator("class_weights", mode="wrap")
@@ -239,9 +256,9 @@ class LossConfig(Section):
             for name, weight in value.items():
                 _check_weight(str(name), weight)
             return {str(name): float(weight) for name, weight in value.items()}
-        if value not in ("none", "balanced"):
-            found = shown_value(value)
-            raise ValueError(f"expected none, balanced or weights by class, found {found}")
+        if value not in CLASS_WEIGHTS:
+            found, names = shown_value(value), ", ".join(CLASS_WEIGHTS)
+            raise ValueError(f"expected {names} or weights by class, found {found}")
         return str(value)
 
 

@@ -97,7 +97,9 @@ class Learner(abc.ABC):
         self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count, batch_size)
         self.batch_size = self.batch_plan.batch_size // share.count
         self.pass_size = self._rows_per_pass(self.batch_size)
-        self._class_weights = class_weights(config.loss.class_weights, train)
+        self._class_weights = class_weights(
+            config.loss.class_weights, train, config.loss.effective_beta
+        )
 
     @abc.abstractmethod
     def step(self, batch: Batch, epoch: int, step: int, lr: float, momentum: float) -> StepResult:

@@ -16,16 +16,17 @@ from fashionai.tasks import columns_of
 
 
 def class_weights(
-    setting: Union[str, Mapping[str, float]], samples: Samples
+    setting: Union[str, Mapping[str, float]], samples: Samples, beta: float = 0.0
 ) -> Optional[np.ndarray]:
     """The weight of every class in the loss, ``(C,) float32``; None when all weights are 1.
 
-    ``setting`` is ``loss.class_weights``: ``none``, ``balanced``, or a mapping from
-    class names to weights, in which a class that is not named has weight 1.
+    ``setting`` is ``loss.class_weights``: ``none``, ``balanced``, ``effective``, or a mapping
+    from class names to weights, in which a class that is not named has weight 1.
     ``balanced`` is n_samples / (n_classes * n_samples of the class) within each task,
     as in scikit-learn, over the classes that have samples, so that the mean weight of
-    a sample is 1. Raises ConfigError for a class name that is unknown or that several
-    tasks have.
+    a sample is 1. ``effective`` is proportional to (1 - beta) / (1 - beta ** n_samples of the
+    class), with mean 1 over those classes (arXiv:1901.05555). Raises ConfigError for a class
+    name that is unknown or that several tasks have.
     """
     if setting == "none":
         return None
@@ -35,9 +36,22 @@ def class_weights(
     weights = np.ones(samples.marks.shape[1], np.float32)
     counts = (samples.marks == YES).sum(axis=0)
     for part in columns_of(samples.tasks):
-        total, present = counts[part].sum(), np.count_nonzero(counts[part])
-        weights[part] = total / (present * np.maximum(counts[part], 1))
+        own = counts[part]
+        weights[part] = _effective(own, beta) if setting == "effective" else _balanced(own)
     return weights
+
+
+def _balanced(counts: np.ndarray) -> np.ndarray:
+    """The weights of one task's classes, ``(C,)``, that have so many samples."""
+    weights: np.ndarray = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return weights
+
+
+def _effective(counts: np.ndarray, beta: float) -> np.ndarray:
+    """As _balanced, by the effective number of samples."""
+    weights = (1 - beta) / (1 - beta ** np.maximum(counts, 1))
+    mean: np.ndarray = weights[counts > 0].mean()
+    return weights / mean
 
 
 def _named_weights(setting: Mapping[str, float], samples: Samples) -> np.ndarray:

@@ -9,6 +9,10 @@ import numpy as np
 from fashionai.metrics import MAYBE, YES
 from fashionai.pipeline.mixing import Mixing
 
+# In the focal loss, the least 1 - p of a class's probability p: for gamma < 1 the slope of
+# (1 - p) ** gamma grows without bound as p approaches 1.
+SMALLEST_REST = 1e-12
+
 
 def soft_targets(
     marks: np.ndarray,

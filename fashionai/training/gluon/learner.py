@@ -73,7 +73,7 @@ class GluonLearner(Learner):
                 parameter.grad_req = "add"
         self.loss_scale: Optional[LossScale] = None
         self.inputs, self.forward = self._open_inputs(pixels_only)
-        self._loss = CrossEntropy(self.columns)
+        self._loss = CrossEntropy(self.columns, config.loss.focal_gamma)
         self._loss.hybridize()
         self.optimizer = mx.gluon.Trainer(
             self.network.collect_params(),

@@ -132,7 +132,8 @@ class TorchLearner(Learner):
         config, network = self.config, self.network.trained
         # The output layer alone is computed in float32, whatever the precision.
         precision = "float32" if self._on_features else config.precision
-        steps = StepComputation(network, normalize, self.columns, precision)
+        gamma = config.loss.focal_gamma
+        steps = StepComputation(network, normalize, self.columns, precision, gamma)
         self._steps: Any = CompiledSteps(steps) if config.compile else steps
         self.forward = TorchForward(network, normalize, self.contexts[0], self.columns, precision)
         self.loss_scale = LossScale() if precision == "float16" else None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fashionai.errors import first_line
 from fashionai.models.torch.forward import mix, precision_context
+from fashionai.training.batches.targets import SMALLEST_REST
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +23,20 @@ class StepComputation(nn.Module):
 
     ``columns`` holds one slice of the network's output per task. The soft-max is taken over the
     columns of each task separately; a task whose targets are all zero adds nothing to the loss.
+    With ``gamma`` above 0 it is the focal loss, see fashionai.training.gluon.losses.
     """
 
     def __init__(
-        self, network: nn.Module, normalize: nn.Module, columns: Sequence[slice], precision: str
+        self,
+        network: nn.Module,
+        normalize: nn.Module,
+        columns: Sequence[slice],
+        precision: str,
+        gamma: float = 0.0,
     ) -> None:
         super().__init__()
         self.network, self.normalize = network, normalize
-        self._columns, self._precision = list(columns), precision
+        self._columns, self._precision, self._gamma = list(columns), precision, gamma
 
     def forward(self, inputs: Tensor, targets: Tensor, weighted: Tensor, mixed: Mixed) -> Any:
         """The sum of the losses, and ``(2,) float64`` of it and of the correct predictions.
@@ -41,7 +48,11 @@ class StepComputation(nn.Module):
             logits = self.network(mix(self.normalize(inputs), mixed))
         logits = logits.float()
         parts = [torch.log_softmax(logits[:, part], dim=1) for part in self._columns]
-        losses = -(torch.cat(parts, dim=1) * weighted).sum(dim=1)
+        logarithms = torch.cat(parts, dim=1)
+        if self._gamma:
+            rest = (-torch.expm1(logarithms)).clamp(SMALLEST_REST, 1.0)
+            weighted = weighted * rest**self._gamma
+        losses = -(logarithms * weighted).sum(dim=1)
         correct = _count_correct(logits, targets, self._columns)
         return losses.sum(), torch.stack([losses.detach().double().sum(), correct.double()])
 

@@ -67,3 +67,13 @@ def test_orders_differ_between_epochs_and_seeds() -> None:
     rows = make_rows([0] * 50 + [1] * 10, [ONE])
     orders = [tuple(balanced_order(rows, *key)) for key in ((0, 0), (0, 1), (1, 0))]
     assert len(set(orders)) == 3
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.999, 0.999999])
+def test_effective_weights_are_those_of_the_paper(beta: float) -> None:
+    """The effective number is the sum of beta ** k over the samples, k from 0: proposition 1."""
+    truth, heads = [0] * 40 + [1] * 3 + [3] * 5 + [4], [0] * 43 + [1] * 6
+    weights = class_weights("effective", make_rows(truth, [ONE, TWO], heads), beta)
+    for part, counts in ((slice(0, 2), (40, 3)), (slice(3, 5), (5, 1))):
+        inverse = [1 / sum(beta**k for k in range(count)) for count in counts]
+        np.testing.assert_allclose(weights[part], 2 * np.array(inverse) / sum(inverse), rtol=1e-4)

@@ -41,6 +41,7 @@ CASES = {
     "soft m": ["data.maybe=soft", "data.maybe_share=0.3"],
     "class weights": ["loss.class_weights=balanced", "loss.label_smoothing=0.1"],
     "named weights": ["task=skirt", "loss.class_weights={Midi: 3}"],
+    "focal": ["loss.focal_gamma=2", "loss.class_weights=effective", "loss.label_smoothing=0.1"],
     "mixup": ["loss.mixup=0.4"],
     "cutmix": ["loss.cutmix=1.0"],
     "everything mixed": [*MIXED, "data.maybe=soft", "loss.class_weights=balanced"],
