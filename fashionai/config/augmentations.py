@@ -1,9 +1,9 @@
 """The steps of ``data.augment``: every step has its probability ``p`` and its own strength.
 
 The crop is always taken first. Of several crop steps that are applied, the last one
-counts; without one the crop is central. Then the geometric steps (mirror to warp) are
-applied in the order of the list, all in one sampling of the image, and then the steps
-of colour, noise and erasing in their order.
+counts; without one the crop is central. Then the geometric steps (mirror to warp, and the
+geometric operations of rand_augment and trivial_augment) are applied in the order of the list, all
+in one sampling of the image, and then the steps of colour, noise and erasing in their order.
 """
 
 from __future__ import annotations
@@ -186,6 +186,34 @@ class RandomErasing(_Step):
     ratio: Ratio = Field([0.3, 10 / 3], description="Least and largest aspect ratio.")
 
 
+class RandAugment(_Step):
+    """Apply operations drawn at random, all of one magnitude (arXiv:1909.13719)."""
+
+    name: Literal["rand_augment"] = "rand_augment"
+    layers: int = Field(2, ge=1, le=20, description="Number of operations.")
+    magnitude: float = Field(9.0, ge=0, le=30, description="Magnitude of the operations.")
+    deviation: float = Field(
+        0.0, ge=0, le=30, description="Standard deviation of the magnitude, drawn each time."
+    )
+
+
+class TrivialAugment(_Step):
+    """Apply one operation of any magnitude, drawn at random, wide (arXiv:2103.10158)."""
+
+    name: Literal["trivial_augment"] = "trivial_augment"
+
+
+class AugMix(_Step):
+    """Mix the image with chains of one to three operations drawn at random (arXiv:1912.02781)."""
+
+    name: Literal["aug_mix"] = "aug_mix"
+    severity: int = Field(3, ge=1, le=10, description="Largest magnitude of the operations.")
+    width: int = Field(3, ge=1, le=20, description="Number of chains.")
+    alpha: float = Field(
+        1.0, gt=0, le=100, description="Parameter of the distributions of the weights."
+    )
+
+
 Step = Union[
     RandomCrop,
     RandomResizedCrop,
@@ -202,6 +230,9 @@ Step = Union[
     Lighting,
     Noise,
     RandomErasing,
+    RandAugment,
+    TrivialAugment,
+    AugMix,
 ]
 Augmentation = Annotated[Step, Field(discriminator="name")]
 AUGMENTATIONS = tuple(step.model_fields["name"].default for step in get_args(Step))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -13,7 +13,14 @@ from fashionai.config import DataConfig
 from fashionai.config.augmentations import RandomCrop, RandomResizedCrop, Step, Zoom
 from fashionai.pipeline.colour import PixelSteps
 from fashionai.pipeline.crops import cut_views, resize_short
-from fashionai.pipeline.geometry import HOMOGRAPHIES, draw_box, draw_homography, sample_view
+from fashionai.pipeline.geometry import (
+    draw_box,
+    draw_homography,
+    is_applied,
+    is_geometric,
+    sample_view,
+)
+from fashionai.pipeline.policies import POLICIES
 
 
 class Transform(Protocol):
@@ -53,24 +60,39 @@ class TrainingTransform:
 
     def __init__(self, data: DataConfig) -> None:
         self.resize_short, self.crop = data.short_side, data.crop
-        steps = [step for step in data.augment if not step.changes_nothing]
+        self._steps = [step for step in data.augment if not step.changes_nothing]
         self._crop_steps = [
-            step for step in steps if isinstance(step, (RandomCrop, RandomResizedCrop))
+            step for step in self._steps if isinstance(step, (RandomCrop, RandomResizedCrop))
         ]
-        self._geometric_steps = [step for step in steps if step.name in HOMOGRAPHIES]
-        self.decode_short = _needed_short_side(data, steps)
-        pixel_steps = [
-            step for step in steps if step not in self._crop_steps + self._geometric_steps
-        ]
-        self._apply_pixel_steps = PixelSteps(pixel_steps)
+        self.decode_short = _needed_short_side(data, self._steps)
+        self._parts = None
+        if not any(step.name in POLICIES for step in self._steps):
+            self._parts = self._divide(self._steps)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator, out: np.ndarray) -> None:
         """Fill ``out`` with one view. Equal states of ``rng`` give equal views."""
+        geometric, apply_pixel_steps = self._parts or self._divide(self._drawn(rng))
         box = draw_box(self._crop_steps, image.shape, self.resize_short, self.crop, rng)
-        homography = draw_homography(self._geometric_steps, rng)
+        homography = draw_homography(geometric, rng)
         view = sample_view(image, box, homography, self.crop)
         cv2.cvtColor(view, cv2.COLOR_BGR2RGB, dst=out[0])
-        self._apply_pixel_steps(out[0], rng)
+        apply_pixel_steps(out[0], rng)
+
+    def _drawn(self, rng: np.random.Generator) -> list[Any]:
+        """The steps with the operations that policies draw in their places."""
+        steps: list[Any] = []
+        for step in self._steps:
+            if step.name not in POLICIES:
+                steps.append(step)
+            elif is_applied(step.p, rng):
+                steps += POLICIES[step.name](step, self.crop, rng)
+        return steps
+
+    def _divide(self, steps: Sequence[Any]) -> tuple[list[Any], PixelSteps]:
+        """The geometric steps, which are composed, and those that change pixels afterwards."""
+        geometric = [step for step in steps if is_geometric(step)]
+        others = [step for step in steps if step not in geometric + self._crop_steps]
+        return geometric, PixelSteps(others)
 
 
 def _needed_short_side(data: DataConfig, steps: Sequence[Step]) -> int:

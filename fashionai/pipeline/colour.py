@@ -16,6 +16,8 @@ import numpy as np
 
 from fashionai.config.augmentations import RandomErasing
 from fashionai.pipeline.geometry import TRIES, is_applied, log_uniform
+from fashionai.pipeline.operations import Operation, apply_operations
+from fashionai.pipeline.policies import mix_chains
 
 # Luma and the two chroma axes of NTSC (47 CFR 73.682), with the coefficients of Python's colorsys.
 _LUMA = np.array([0.30, 0.59, 0.11])
@@ -55,6 +57,8 @@ class PixelSteps:
 
 def _kind(step: Any) -> str:
     """The key of a step in APPLY_FUNCTIONS."""
+    if isinstance(step, Operation):
+        return "operations"
     if step.name in APPLY_FUNCTIONS:
         return str(step.name)
     return str(getattr(step, "space", "linear"))
@@ -191,4 +195,6 @@ APPLY_FUNCTIONS: dict[str, Callable[[Sequence[Any], np.ndarray, np.random.Genera
     "logit": _apply_logit,
     "noise": _add_noise,
     "random_erasing": _erase,
+    "operations": apply_operations,
+    "aug_mix": mix_chains,
 }

@@ -16,6 +16,7 @@ import numpy as np
 
 from fashionai.config.augmentations import RandomResizedCrop
 from fashionai.pipeline.crops import resize
+from fashionai.pipeline.operations import GEOMETRIC, Operation, rotation
 
 # A random box is drawn at most this often until one fits into the image.
 TRIES = 10
@@ -98,8 +99,19 @@ def draw_homography(steps: Sequence[Any], rng: np.random.Generator) -> np.ndarra
     homography = np.eye(3)
     for step in steps:
         if is_applied(step.p, rng):
-            homography = homography @ HOMOGRAPHIES[step.name](step, rng)
+            homography = homography @ _homography(step, rng)
     return homography
+
+
+def _homography(step: Any, rng: np.random.Generator) -> np.ndarray:
+    if isinstance(step, Operation):
+        return GEOMETRIC[step.name](step.amount)
+    return HOMOGRAPHIES[step.name](step, rng)
+
+
+def is_geometric(step: Any) -> bool:
+    """Whether draw_homography takes a step or an operation."""
+    return step.name in HOMOGRAPHIES or step.name in GEOMETRIC
 
 
 def _dihedral(step: Any, rng: np.random.Generator) -> np.ndarray:
@@ -109,9 +121,7 @@ def _dihedral(step: Any, rng: np.random.Generator) -> np.ndarray:
 
 
 def _rotation(step: Any, rng: np.random.Generator) -> np.ndarray:
-    angle = math.radians(rng.uniform(-step.degrees, step.degrees))
-    cos, sin = math.cos(angle), math.sin(angle)
-    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    return rotation(rng.uniform(-step.degrees, step.degrees))
 
 
 def _zoom(step: Any, rng: np.random.Generator) -> np.ndarray:

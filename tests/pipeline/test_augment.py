@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fashionai.config import DataConfig
 from fashionai.config.augmentations import (
+    AugMix,
     Brightness,
     Contrast,
     Dihedral,
@@ -20,12 +21,14 @@ from fashionai.config.augmentations import (
     Lighting,
     Mirror,
     Noise,
+    RandAugment,
     RandomCrop,
     RandomErasing,
     RandomResizedCrop,
     Rotate,
     Saturation,
     Step,
+    TrivialAugment,
     Warp,
     Zoom,
 )
@@ -148,6 +151,7 @@ EVERY_STEP = [
     *(RandomResizedCrop(), Mirror(), Flip(), Dihedral(), Rotate(), Zoom(), Warp()),
     *(Brightness(), Contrast(), Brightness(space="logit"), Contrast(space="logit")),
     *(Saturation(), Hue(), Lighting(), Noise(), RandomErasing()),
+    *(RandAugment(), TrivialAugment(), AugMix()),
 ]
 WITHOUT_STRENGTH = [
     *(Rotate(degrees=0.0), Zoom(factor=[1.0, 1.0]), Warp(magnitude=0.0)),
