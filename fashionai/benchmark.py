@@ -116,6 +116,7 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
             "model.pretrained": False,
             "optimizer.lr": SAFE_LR,
             "trainable": config.phases[-1].trainable,
+            "data.sizes": [],
             "epochs": 2,
             "batch_size": max(1, min(config.batch_size, train_images // devices)),
             "accumulate": 1,

@@ -142,6 +142,15 @@ class Config(Section):
             }
         )
 
+    def training_side(self, epoch: int) -> int:
+        """The side in pixels of the training images of an epoch, from 0."""
+        sizes = self.data.sizes or [[0, self.data.crop]]
+        return int([side for share, side in sizes if round(share * self.epochs) <= epoch][-1])
+
+    def for_training(self, epoch: int) -> Config:
+        """A copy whose crop is the side of the training images of an epoch, from 0."""
+        return self.with_crop(self.training_side(epoch)) if self.data.sizes else self
+
     def with_crop(self, crop: int) -> Config:
         """A copy for crops of another side in pixels; resize_short changes in proportion."""
         resized = short_side(crop, self.data.crop_fraction)

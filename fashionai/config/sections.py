@@ -28,6 +28,8 @@ SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
 # How weights of classes are computed from their numbers of samples.
 CLASS_WEIGHTS = ("none", "balanced", "effective")
 
+# A share of the epochs, and the side in pixels from then on.
+SizeFrom = Annotated[list[Union[int, float]], Field(min_length=2, max_length=2)]
 _PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
@@ -61,6 +63,12 @@ class DataConfig(Section):
         ge=SMALLEST_SIDE,
         le=LARGEST_SIDE,
         description="Side of the crop that the network sees, in pixels; at most `resize_short`.",
+    )
+    sizes: list[SizeFrom] = Field(
+        [],
+        description="Sides of training images that change, each with the share of the epochs "
+        "after which it begins: `[[0, 128], [0.6, 224]]`. Validation sees `crop`; `resize_short` "
+        "changes in proportion. An empty list is `crop` throughout.",
     )
     augment: list[Augmentation] = Field(
         [RandomCrop(), Mirror()],
@@ -110,6 +118,18 @@ class DataConfig(Section):
         if not isinstance(value, list):
             return value
         return [{"name": step} if isinstance(step, str) else step for step in value]
+
+    @field_validator("sizes")
+    @classmethod
+    def _sizes_in_order(cls, value: list[list[Union[int, float]]]) -> list[list[Union[int, float]]]:
+        shares = [share for share, _ in value]
+        if value and (shares[0] != 0 or shares != sorted(set(shares)) or shares[-1] >= 1):
+            raise ValueError(f"expected shares that rise from 0 and are below 1, found {shares}")
+        for _, side in value:
+            if type(side) is not int or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+                expected = f"whole numbers from {SMALLEST_SIDE} to {LARGEST_SIDE}"
+                raise ValueError(f"expected sides that are {expected}, found {side}")
+        return value
 
     @property
     def normalization(self) -> tuple[Sequence[float], Sequence[float]]:

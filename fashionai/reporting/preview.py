@@ -61,6 +61,7 @@ def check_png_name(out: Path) -> None:
 
 def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
     """The first ``count`` images of an epoch, which counts from 0, in training order."""
+    config = config.for_training(epoch)
     train = read_samples(config, "train")
     order = shuffled_indices(len(train.paths), config.seed, epoch)
     # Full batches, because images are mixed with others of their batch.
@@ -83,7 +84,7 @@ def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
 
 def image_tiles(config: Config, path: Path, count: int, epoch: int) -> list[Tile]:
     """``count`` random augmentations of one image."""
-    loader = _loader(config, [path] * count)
+    loader = _loader(config.for_training(epoch), [path] * count)
     return [
         Tile(image, "")
         for batch in loader.batches(np.arange(count), epoch)

@@ -11,6 +11,7 @@ from fashionai.config import Config
 from fashionai.errors import counted
 from fashionai.models.catalogue import COST_PER_SECOND, Network, find_network, relative_cost
 from fashionai.training.batches.features import training_views
+from fashionai.training.batches.inputs import why_no_features
 from fashionai.training.learner import Learner
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def config_to_measure(config: Config) -> Config:
     return config.changed(
         {
             "trainable": config.phases[-1].trainable,
+            "data.sizes": [],
             "epochs": 1,
             "batch_size": min(config.batch_size, MEASURED_BATCH),
             "accumulate": 1,
@@ -77,16 +79,25 @@ def training_seconds(
 
 def keeps_features(config: Config) -> bool:
     """Whether frozen layers are computed once, unless the network prevents it."""
-    return config.trainable == "head" and not (config.loss.mixup or config.loss.cutmix)
+    return config.trainable == "head" and not why_no_features(config)
 
 
 def log_estimate(
-    learner: Learner, seconds_per_image: float, train_images: int, val_images: int, epochs: int
+    learner: Learner,
+    seconds_per_image: float,
+    train_images: int,
+    val_images: int,
+    epochs: Sequence[int],
 ) -> None:
-    """Log the estimate of the remaining ``epochs`` of a learner."""
+    """Log the estimate of the ``epochs`` of a learner that are left, from the speed of the first.
+
+    Images of other sizes take a time in proportion to their pixels.
+    """
     config, devices = learner.config, (learner.contexts, learner.memory_gigabytes())
-    images, done = (train_images, val_images), config.epochs - epochs
-    for line in estimate_lines(config, seconds_per_image, *images, done, *devices):
+    images, done = (train_images, val_images), config.epochs - len(epochs)
+    pixels = [config.training_side(epoch) ** 2 for epoch in epochs]
+    seconds = seconds_per_image * sum(pixels) / (len(pixels) * pixels[0])
+    for line in estimate_lines(config, seconds, *images, done, *devices):
         log.info("%s", line)
 
 

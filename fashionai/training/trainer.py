@@ -396,5 +396,6 @@ class Trainer:
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_samples.paths), len(self.val_samples.paths)
         # Those of this phase alone: other layers take another time.
-        left = self._phases.phase.first + self._phases.phase.epochs - self.progress.epoch
-        log_estimate(self.learner, seconds_per_image, *images, left)
+        end = self._phases.phase.first + self._phases.phase.epochs
+        epochs = range(self.progress.epoch, end)
+        log_estimate(self.learner, seconds_per_image, *images, epochs)

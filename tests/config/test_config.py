@@ -75,6 +75,14 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
             "task: skirt\ntrainable: heads",
             "trainable: expected all, last-stage, head, or epochs of",
         ),
+        (
+            "task: skirt\ndata: {sizes: [[0.1, 128]]}",
+            "data.sizes: expected shares that rise from 0 and are below 1, found [0.1]",
+        ),
+        (
+            "task: skirt\ndata: {sizes: [[0, 128], [0.5, 4]]}",
+            "data.sizes: expected sides that are whole numbers from 8 to ",
+        ),
         ("task: skirt\ntrainable: {had: 2}", "trainable: found 'had'. Did you mean 'head'?"),
         (
             "task: skirt\ntrainable: {head: 2.0, all: 18}",

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 # Why features cannot be kept, see FeatureInputs.
 MIXES_PIXELS = "loss.mixup and loss.cutmix mix the pixels of two images"
+CHANGES_SIZE = "data.sizes changes the size of the images"
 
 # Called before each batch; may raise to stop.
 Check = Callable[[], None]
@@ -51,6 +52,13 @@ class Inputs(Protocol):
         ...
 
 
+def why_no_features(config: Config) -> str:
+    """The setting for which features cannot be kept, whatever the network; "" without one."""
+    if config.loss.mixup or config.loss.cutmix:
+        return MIXES_PIXELS
+    return CHANGES_SIZE if config.data.sizes else ""
+
+
 class PixelInputs:
     """Images for the whole network, decoded and augmented in every epoch.
 
@@ -58,7 +66,7 @@ class PixelInputs:
     """
 
     def __init__(self, config: Config, train: Samples, sizes: Sizes, reason: str = "") -> None:
-        self._data, self._seed, self._train = config.data, config.seed, train
+        self._config, self._train = config, train
         self._sizes, self._reason = sizes, reason
 
     def prepare(self, check: Check) -> None:
@@ -67,20 +75,22 @@ class PixelInputs:
             log.info("the frozen layers are computed in every epoch: %s", self._reason)
 
     def training(self, draws: Draws, skip: int) -> Iterator[Batch]:
-        """Augmented views ``(B, 1, crop, crop, 3) uint8``."""
+        """Augmented views ``(B, 1, side, side, 3) uint8``, see Config.training_side."""
+        # The last draws are of this epoch; the first may be left over from the one before.
+        config = self._config.for_training(int(draws.epochs[-1]))
         loader = Loader(
             self._train.paths,
-            TrainingTransform(self._data),
+            TrainingTransform(config.data),
             self._sizes.training,
-            workers=self._data.workers,
-            seed=self._seed,
+            workers=config.data.workers,
+            seed=config.seed,
         )
         return loader.load(draws, skip)
 
     def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
         """Centre crops ``(B, 1, crop, crop, 3) uint8``."""
-        transform = EvaluationTransform(self._data)
-        size, workers = self._sizes.evaluation, self._data.workers
+        data = self._config.data
+        transform, size, workers = EvaluationTransform(data), self._sizes.evaluation, data.workers
         loader = Loader(samples.paths, transform, size, workers=workers)
         for batch in loader.batches(np.arange(len(samples.paths))):
             check()

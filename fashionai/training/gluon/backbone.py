@@ -14,7 +14,7 @@ from fashionai.models.forward import Forward
 from fashionai.models.views import Pending
 from fashionai.models.zoo import output_names
 from fashionai.training.batches.features import IMAGES_PER_DEVICE, FeatureStore, weights_hash
-from fashionai.training.batches.inputs import MIXES_PIXELS, FeatureInputs, Sizes
+from fashionai.training.batches.inputs import FeatureInputs, Sizes, why_no_features
 
 
 def feature_inputs(
@@ -24,8 +24,9 @@ def feature_inputs(
 
     The layers of ``network`` are frozen already.
     """
-    if config.loss.mixup or config.loss.cutmix:
-        return MIXES_PIXELS
+    reason = why_no_features(config)
+    if reason:
+        return reason
     try:
         backbone = cut_backbone(network, config.data.crop)
     except NotConstantError as reason:

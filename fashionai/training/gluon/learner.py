@@ -11,8 +11,10 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import ConfigError
 from fashionai.files.array_archives import ArrayArchive
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.description import INPUT
 from fashionai.models.forward import BatchForward, Forward, to_device
 from fashionai.models.freezing import STATISTICS, freeze, set_layer_rates
 from fashionai.models.mixed_precision import mixed_precision
@@ -259,8 +261,23 @@ def initial_network(
         drop_path=0.0 if trainable == "head" else model.drop_path,
         zero_output=trainable == "head",
     )
+    _check_sides(network, config)
     freeze(network, trainable, crop)
     optimizer = config.optimizer
     set_layer_rates(network, optimizer.head_lr_factor, optimizer.layer_decay, crop)
     network.collect_params().reset_ctx(contexts)
     return network
+
+
+def _check_sides(network: Any, config: Config) -> None:
+    """Raise ConfigError unless the network takes images of all sizes of the training."""
+    shapes = {each.name: each.shape for each in network.collect_params().values()}
+    for _, side in config.data.sizes:
+        try:
+            network(mx.sym.var(INPUT)).infer_shape(**{INPUT: (1, 3, side, side)}, **shapes)
+        except mx.base.MXNetError:
+            raise ConfigError(
+                f"data.sizes: {config.model.name} for images of {config.data.crop} pixels does not "
+                f"take images of {side}",
+                "Choose another model.name, or data.sizes=[]",
+            ) from None

@@ -11,15 +11,13 @@ from fashionai.models.description import NetworkDescription
 from fashionai.models.torch.forward import TorchForward
 from fashionai.models.views import Pending
 from fashionai.training.batches.features import IMAGES_PER_DEVICE, weights_hash
-from fashionai.training.batches.inputs import MIXES_PIXELS
+from fashionai.training.batches.inputs import why_no_features
 from fashionai.training.torch.networks import TrainedNetwork
 
 
 def why_not_constant(config: Config, description: NetworkDescription) -> str:
     """Why features cannot be kept although only the output layer is trained; "" if they can."""
-    if config.loss.mixup or config.loss.cutmix:
-        return MIXES_PIXELS
-    return description.not_constant
+    return why_no_features(config) or description.not_constant
 
 
 class TorchBackbone:

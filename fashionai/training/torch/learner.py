@@ -107,8 +107,8 @@ class TorchLearner(Learner):
         # What this process wants, and what all of them have agreed on: STOP and SAVE.
         self._wishes = torch.zeros(2, dtype=torch.float64, device=self._device)
         self._agreed = [False, False]
-        # The first step compiles.
-        self._has_long_patience = config.compile
+        # The first step compiles, and the first one of every size.
+        self._has_long_patience = config.compile and not config.data.sizes
 
     @property
     def is_compiled(self) -> bool:
