@@ -91,6 +91,21 @@ class DataConfig(Section):
     maybe_share: float = Field(
         0.2, gt=0, lt=1, description="Share of the target that all classes marked `m` divide."
     )
+    soft_targets: Optional[str] = Field(
+        None,
+        description="Prediction file of the training images, of an ensemble or out of fold, whose "
+        "probabilities are mixed with the targets (distillation, arXiv:1503.02531).",
+    )
+    soft_share: float = Field(
+        0.5, gt=0, le=1, description="Share of the target that `soft_targets` have."
+    )
+    soft_temperature: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="Above 1 the probabilities of `soft_targets` become more even: "
+        "p^(1/temperature), divided by their sum.",
+    )
     sampler: Literal["shuffle", "balanced"] = Field(
         "shuffle",
         description="`shuffle` shows every sample once per epoch, `balanced` every class equally "

@@ -23,7 +23,7 @@ from fashionai.files import atomic_path
 from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
 from fashionai.files.json_files import parse_json
 from fashionai.runs import RunFolder
-from fashionai.training.learner import BATCH_SIZE, THREADS, Learner
+from fashionai.training.learner import BATCH_SIZE, SOFT_TARGETS, THREADS, Learner
 
 log = logging.getLogger(__name__)
 
@@ -227,6 +227,11 @@ def _check_same_key(path: Path, saved: dict[str, str], current: dict[str, str]) 
         log.info(
             "begun with %s, goes on with %s: the last digits of its results may differ",
             *(counted(int(each), "thread") for each in (before, now)),
+        )
+    if saved.get(SOFT_TARGETS) != current.get(SOFT_TARGETS):
+        raise RunError(
+            f"{path.parent}: the file of data.soft_targets has changed",
+            "Write it as it was, or start a new run",
         )
     if saved.get("data") != current["data"]:
         raise RunError(

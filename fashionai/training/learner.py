@@ -18,7 +18,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError, first_line
-from fashionai.files import atomic_path
+from fashionai.files import atomic_path, content_hash
 from fashionai.files.array_archives import ArrayArchive
 from fashionai.files.array_lists import write_array_list
 from fashionai.metrics import overall_scores, task_scores
@@ -27,6 +27,7 @@ from fashionai.pipeline.mixing import Mixing, draw_mixing
 from fashionai.runtime import compute_threads
 from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights
+from fashionai.training.batches.distillation import read_teacher
 from fashionai.training.batches.inputs import Inputs
 from fashionai.training.batches.plan import BatchPlan
 from fashionai.training.batches.shares import WHOLE, Share
@@ -36,6 +37,8 @@ from fashionai.training.batches.targets import mix_targets, soft_targets
 BATCH_SIZE = "batch"
 # The key of the number of threads that compute on the CPU.
 THREADS = "threads"
+# The key of the hash of the soft targets, of runs that have some.
+SOFT_TARGETS = "soft targets"
 
 
 class DevicePart(NamedTuple):
@@ -90,13 +93,17 @@ class Learner(abc.ABC):
         share: Share = WHOLE,
         batch_size: Optional[int] = None,
     ) -> None:
-        """Raises ConfigError for weights of unknown classes, TrainingError as BatchPlan does."""
+        """Raises ConfigError for weights of unknown classes, TrainingError as BatchPlan does.
+
+        Raises DataError for soft targets as read_teacher does.
+        """
         self.config, self.train, self.contexts = config, train, list(contexts)
         self.share = share
         self.columns = columns_of(train.tasks)
         self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count, batch_size)
         self.batch_size = self.batch_plan.batch_size // share.count
         self.pass_size = self._rows_per_pass(self.batch_size)
+        self._teacher = read_teacher(config.data, train)
         self._class_weights = class_weights(
             config.loss.class_weights, train, config.loss.effective_beta
         )
@@ -192,7 +199,10 @@ class Learner(abc.ABC):
         count, device = len(self.contexts) * self.share.count, self.contexts[0].device_type
         on_cpu = device == "cpu" and self.share.count == 1
         threads = {THREADS: str(compute_threads())} if on_cpu else {}
-        return {"devices": f"{count} {device}", **threads}
+        key = {"devices": f"{count} {device}", **threads}
+        if self._teacher is not None:
+            key[SOFT_TARGETS] = content_hash(self._teacher.tobytes())
+        return key
 
     @property
     def writes(self) -> bool:
@@ -308,10 +318,14 @@ class Learner(abc.ABC):
 
     def _targets(self, rows: np.ndarray) -> np.ndarray:
         data = self.config.data
-        return soft_targets(
+        targets = soft_targets(
             self.train.marks[rows],
             self.train.heads[rows],
             self.columns,
             maybe_share=data.maybe_share if data.maybe == "soft" else 0.0,
             smoothing=self.config.loss.label_smoothing,
         )
+        if self._teacher is None:
+            return targets
+        mixed = (1 - data.soft_share) * targets + data.soft_share * self._teacher[rows]
+        return mixed.astype(np.float32)
