@@ -52,9 +52,15 @@ def test_two_processes_train_what_one_does(one: Path, two: Path) -> None:
     assert 0 < difference(one, two) < 1e-5
 
 
-def test_accumulated_batches_are_summed_over_processes_once(folder: Path, one: Path) -> None:
-    trained(folder, 2, *start("accumulated", 4), "accumulate=2")
-    assert 0 < difference(one, folder / "runs/accumulated") < 1e-5
+def test_phases_and_accumulated_batches_are_those_of_one_process(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Kept features first; then gradients, whose norm is limited, are summed once per update."""
+    options = ("trainable={head: 1, all: 1}", "data.augment=[]", "optimizer.clip_norm=0.05")
+    for name, processes, size, count in (("whole", 1, 16, 1), ("parts", 2, 4, 2)):
+        home, batches = str(tmp_path / name), f"accumulate={count}"
+        trained(folder, processes, *start(name, size), batches, *options, FASHIONAI_HOME=home)
+    assert 0 < difference(folder / "runs/whole", folder / "runs/parts") < 1e-5
 
 
 def test_four_processes_train_what_one_does(folder: Path, one: Path) -> None:
