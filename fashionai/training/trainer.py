@@ -109,9 +109,8 @@ class Trainer:
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None
         saved_size = None if state is None else read_batch_size(state)
-        self._phases = PhaseLearners(
-            opener, config, self.train_samples, contexts, resuming, saved_size
-        )
+        place = contexts, resuming, saved_size
+        self._phases = PhaseLearners(opener, config, self.train_samples, *place)
         self.learner, self.config = self._phases.learner, self._phases.config
         self.progress = Progress(
             resume_key={**self.learner.resume_key(), "data": data_hash(config)}
@@ -396,6 +395,6 @@ class Trainer:
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_samples.paths), len(self.val_samples.paths)
         # Those of this phase alone: other layers take another time.
-        end = self._phases.phase.first + self._phases.phase.epochs
-        epochs = range(self.progress.epoch, end)
+        phase = self._phases.phase
+        epochs = range(self.progress.epoch, phase.first + phase.epochs)
         log_estimate(self.learner, seconds_per_image, *images, epochs)
