@@ -18,6 +18,11 @@ class Phase(NamedTuple):
     first: int
     epochs: int
 
+    @property
+    def end(self) -> int:
+        """The epoch after its last one."""
+        return self.first + self.epochs
+
 
 def phases_of(trainable: Union[str, Mapping[str, int]], epochs: int) -> list[Phase]:
     """The phases of a training of so many epochs, in their order."""
@@ -25,7 +30,7 @@ def phases_of(trainable: Union[str, Mapping[str, int]], epochs: int) -> list[Pha
         return [Phase(trainable, 0, epochs)]
     phases: list[Phase] = []
     for name, count in trainable.items():
-        phases.append(Phase(name, sum(phase.epochs for phase in phases), count))
+        phases.append(Phase(name, phases[-1].end if phases else 0, count))
     return phases
 
 

@@ -395,6 +395,5 @@ class Trainer:
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_samples.paths), len(self.val_samples.paths)
         # Those of this phase alone: other layers take another time.
-        phase = self._phases.phase
-        epochs = range(self.progress.epoch, phase.first + phase.epochs)
+        epochs = range(self.progress.epoch, self._phases.phase.end)
         log_estimate(self.learner, seconds_per_image, *images, epochs)
