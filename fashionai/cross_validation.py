@@ -47,6 +47,7 @@ from fashionai.runs import (
     CROSS_VALIDATION_FILE,
     FOLDS_FILE,
     MOST_FOLDS,
+    OUT_OF_FOLD_FILE,
     SCORES_FILE,
     Run,
     RunFolder,
@@ -92,7 +93,7 @@ class CrossValidation:
         self.settings_file = path / CROSS_VALIDATION_FILE
         self.config_file = path / BASE_CONFIG_FILE
         self.folds_file = path / FOLDS_FILE
-        self.predictions_file = path / "out_of_fold.csv"
+        self.predictions_file = path / OUT_OF_FOLD_FILE
         self.scores_file = path / SCORES_FILE
         self.plot_file = path / "curves.png"
 

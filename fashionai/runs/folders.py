@@ -25,6 +25,7 @@ MOST_FOLDS = 1000
 FOLDS_FILE = "folds.csv"
 BASE_CONFIG_FILE = "config.base.yaml"
 SCORES_FILE = "scores.json"
+OUT_OF_FOLD_FILE = "out_of_fold.csv"
 
 # Files that are written before config.yaml or cross_validation.yaml, which mark a run or a
 # cross-validation as begun.
@@ -57,6 +58,7 @@ class RunFolder:
         self.int8_symbol = path / "int8-symbol.json"
         self.int8_parameters = path / "int8-0000.params"
         self.int8_report = path / "int8.json"
+        self.calibration_file = path / "calibration.json"
 
     def __str__(self) -> str:
         return str(self.path)

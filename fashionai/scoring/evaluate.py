@@ -28,6 +28,7 @@ from fashionai.predictions.formats import (
     read_predictions,
 )
 from fashionai.scoring.bootstrap import Interval, interval, mean_intervals, resampled_scores
+from fashionai.scoring.calibration import CalibrationFigures, calibration_figures
 from fashionai.scoring.joining import join_rows, match_rows
 from fashionai.scoring.labels import (
     LabelFiles,
@@ -51,6 +52,8 @@ class TaskEvaluation(NamedTuple):
     were predicted. ``confusion`` ``(L, L)`` counts predicted labels, true label by row. Its
     labels are the classes and, with a threshold, a held-out background. ``resampled`` has the
     scores of bootstrap resamples ``(B,)`` by name; it is empty where none were wanted.
+    ``calibration`` has the figures of the scored probabilities and, of a run with a calibration,
+    of its probabilities before and after it; it is empty where ``scores`` are.
     """
 
     task: Task
@@ -59,6 +62,7 @@ class TaskEvaluation(NamedTuple):
     confusion: np.ndarray
     figures: Optional[DetectionFigures]
     resampled: Mapping[str, np.ndarray] = {}
+    calibration: Sequence[CalibrationFigures] = ()
 
     @property
     def intervals(self) -> dict[str, Interval]:
@@ -108,7 +112,7 @@ def evaluate_task(
     labels = len(task.classes) if threshold is None else len(task.labels)
     confusion = count_labels(truth, predicted, labels)
     evaluation = _evaluation(task, task_scores(*scored), confusion, threshold)
-    return evaluation._replace(resampled=resampled)
+    return evaluation._replace(resampled=resampled, calibration=[calibration_figures(*scored)])
 
 
 def _random_stream(task: Task) -> np.random.Generator:
@@ -249,6 +253,7 @@ def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
             **e.scores,
             **_intervals_as_json(e.intervals),
             **({"answers": e.figures._asdict()} if e.figures else {}),
+            **({"calibration": [each._asdict() for each in e.calibration]} if e.scores else {}),
         }
         for e in evaluations
     }

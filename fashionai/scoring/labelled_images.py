@@ -21,14 +21,16 @@ from fashionai.datasets.records import LabelRow
 from fashionai.errors import ConfigError, DataError, FashionAIError, counted
 from fashionai.families import expand_tasks
 from fashionai.files.csv_files import read_csv_rows
+from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.decisions import check_threshold
-from fashionai.predictions.formats import as_written, row_key
+from fashionai.predictions.formats import row_key
 from fashionai.predictions.predict import Request
 from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
 from fashionai.runs import Run
-from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
+from fashionai.scoring.calibrated import RunCalibration, identity
+from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.scoring.joining import check_same_classes
 from fashionai.scoring.labels import (
     LabelFiles,
@@ -66,16 +68,20 @@ def evaluate_on_labels(
     *,
     progress: ProgressBar,
     leave_out: Optional[LeaveOut] = None,
+    calibrated: bool = False,
     **options: Any,
 ) -> list[TaskEvaluation]:
     """Predict labelled images with a run and score it, as predict and then evaluate would.
 
-    ``threshold`` and ``resamples`` are as for evaluate_task, ``leave_out`` as for check_images and
-    ``options`` as for predict_requests. Raises ConfigError for tasks that the run has not learnt
-    and for several splits without a choice, DataError for bad labels and images.
+    ``threshold`` and ``resamples`` are as for evaluate_task, ``leave_out`` as for check_images,
+    ``calibrated`` as for evaluate_run and ``options`` as for predict_requests. Raises ConfigError
+    for tasks that the run has not learnt and for several splits without a choice, DataError for bad
+    labels and images.
     """
+    calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
     rows = read_labelled_images(run, wanted)
     _warn_of_training_images(run, rows, wanted.files.names)
+    calibration.warn_of_fitted_images([row.file for row in rows])
     tasks = list(dict.fromkeys(row.task for row in rows))
     if threshold is not None:
         for task in tasks:
@@ -95,12 +101,8 @@ def evaluate_on_labels(
             requests, names, place_of_parts, contexts, progress=advance, **options
         )
     return [
-        evaluate_task(
-            task,
-            as_written(probabilities),
-            np.array([row.marks for row in own]),
-            threshold,
-            resamples,
+        calibration.evaluate(
+            task, probabilities, np.array([row.marks for row in own]), threshold, resamples
         )
         for (task, own), probabilities in zip(parts, predicted)
     ]
@@ -109,8 +111,8 @@ def evaluate_on_labels(
 def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) -> None:
     """Tell how many images the run was trained on, as far as prepared links to them show it."""
     try:
-        trained = {_identity(path) for path in read_samples(run.config, "train").paths}
-        count = sum(_identity(row.file) in trained for row in rows if isinstance(row.file, Path))
+        trained = {identity(path) for path in read_samples(run.config, "train").paths}
+        count = sum(identity(row.file) in trained for row in rows if isinstance(row.file, Path))
     except (FashionAIError, OSError):
         # Images that are missing are named when all of them are opened.
         return
@@ -120,12 +122,6 @@ def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) 
             "say how good it is, for instance of --split val without --labels",
             *(names, run, count, counted(len(rows), "image")),
         )
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    """What a file has in common with all links to it."""
-    status = file.stat()
-    return status.st_dev, status.st_ino
 
 
 def _files_of(rows: Sequence[LabelledRow]) -> list[ImageFile]:
