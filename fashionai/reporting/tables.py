@@ -120,8 +120,7 @@ def calibration_table(rows: Sequence[tuple[str, Sequence[CalibrationFigures]]]) 
     lines = []
     for name, several in rows:
         for figures in several:
-            stage = "after" if figures.is_scaled else "before"
-            title = f"{name}, {stage}" if len(several) > 1 else name
+            title = f"{name}, {figures.stage}" if len(several) > 1 else name
             lines.append((title, [_number(value) for value in figures[1:]]))
     return aligned_table("calibration", columns, lines)
 

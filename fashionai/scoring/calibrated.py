@@ -68,7 +68,7 @@ class RunCalibration(NamedTuple):
         scored = marks.any(axis=1)
         scaled = self.calibration.of(task).apply(probabilities)
         return evaluation._replace(
-            calibration=[
+            before_and_after=[
                 calibration_figures(as_written(values[scored]), marks[scored], is_scaled)
                 for values, is_scaled in ((probabilities, False), (scaled, True))
             ]

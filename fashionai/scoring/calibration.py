@@ -47,6 +47,15 @@ class CalibrationFigures(NamedTuple):
     log_loss: float
     map: float
 
+    @property
+    def stage(self) -> str:
+        """``before`` or ``after`` the calibration."""
+        return "after" if self.is_scaled else "before"
+
+    def to_json(self) -> dict[str, float]:
+        """The figures by the names that they have in files."""
+        return {"calibration_error": self.error, "log_loss": self.log_loss, "map": self.map}
+
 
 def calibration_figures(
     probabilities: np.ndarray, marks: np.ndarray, is_scaled: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from fashionai.predictions.formats import (
     read_predictions,
 )
 from fashionai.scoring.bootstrap import Interval, interval, mean_intervals, resampled_scores
-from fashionai.scoring.calibration import CalibrationFigures, calibration_figures
+from fashionai.scoring.calibration import CalibrationFigures, expected_calibration_error
 from fashionai.scoring.joining import join_rows, match_rows
 from fashionai.scoring.labels import (
     LabelFiles,
@@ -52,8 +53,9 @@ class TaskEvaluation(NamedTuple):
     were predicted. ``confusion`` ``(L, L)`` counts predicted labels, true label by row. Its
     labels are the classes and, with a threshold, a held-out background. ``resampled`` has the
     scores of bootstrap resamples ``(B,)`` by name; it is empty where none were wanted.
-    ``calibration`` has the figures of the scored probabilities and, of a run with a calibration,
-    of its probabilities before and after it; it is empty where ``scores`` are.
+    ``calibration_error`` is that of the scored probabilities, NaN where ``scores`` are empty.
+    ``before_and_after`` has the figures of a run's probabilities before and after its calibration;
+    it is empty without one.
     """
 
     task: Task
@@ -62,12 +64,20 @@ class TaskEvaluation(NamedTuple):
     confusion: np.ndarray
     figures: Optional[DetectionFigures]
     resampled: Mapping[str, np.ndarray] = {}
-    calibration: Sequence[CalibrationFigures] = ()
+    calibration_error: float = math.nan
+    before_and_after: Sequence[CalibrationFigures] = ()
 
     @property
     def intervals(self) -> dict[str, Interval]:
         """The 95 % confidence interval of each score, as far as there are resamples."""
         return {key: interval(values) for key, values in self.resampled.items()}
+
+    @property
+    def calibration(self) -> Sequence[CalibrationFigures]:
+        """The figures before and after a calibration, or those of the scored probabilities."""
+        log_loss, ap = (self.scores[name] for name in ("log_loss", "map"))
+        scored = CalibrationFigures(False, self.calibration_error, log_loss, ap)
+        return self.before_and_after or [scored]
 
     @property
     def name(self) -> str:
@@ -112,7 +122,8 @@ def evaluate_task(
     labels = len(task.classes) if threshold is None else len(task.labels)
     confusion = count_labels(truth, predicted, labels)
     evaluation = _evaluation(task, task_scores(*scored), confusion, threshold)
-    return evaluation._replace(resampled=resampled, calibration=[calibration_figures(*scored)])
+    error = expected_calibration_error(scored[0], true_classes(scored[1]))
+    return evaluation._replace(resampled=resampled, calibration_error=error)
 
 
 def _random_stream(task: Task) -> np.random.Generator:
@@ -253,13 +264,22 @@ def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
             **e.scores,
             **_intervals_as_json(e.intervals),
             **({"answers": e.figures._asdict()} if e.figures else {}),
-            **({"calibration": [each._asdict() for each in e.calibration]} if e.scores else {}),
+            **_calibration_as_json(e),
         }
         for e in evaluations
     }
     means = mean_intervals([e.resampled for e in scored])
     total = sum(e.rows for e in evaluations)
     return {**overall, **_intervals_as_json(means), "n": total, "tasks": tasks}
+
+
+def _calibration_as_json(evaluation: TaskEvaluation) -> dict[str, object]:
+    """The calibration error, and the figures before and after a run's calibration."""
+    if not evaluation.scores:
+        return {}
+    stages = {figures.stage: figures.to_json() for figures in evaluation.before_and_after}
+    error = {"calibration_error": evaluation.calibration_error}
+    return {**error, **({"calibration": stages} if stages else {})}
 
 
 def _intervals_as_json(intervals: Mapping[str, Interval]) -> dict[str, object]:

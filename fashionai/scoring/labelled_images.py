@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
@@ -130,6 +131,12 @@ def _files_of(rows: Sequence[LabelledRow]) -> list[ImageFile]:
 
 def read_labelled_images(run: Run, wanted: Wanted) -> list[LabelledRow]:
     """The labelled images for tasks of a run, each with its file and the run's task."""
+    chosen = _of_split(_rows_of_run(run, wanted), wanted.split, wanted.files.names)
+    return list(distinct_rows(chosen, lambda row: row_key(row.image, row.task)).values())
+
+
+def _rows_of_run(run: Run, wanted: Wanted) -> list[LabelledRow]:
+    """The labelled images of all splits for tasks of a run."""
     tasks = expand_tasks(wanted.task_names, run.tasks) or list(run.tasks)
     unlearnt = [task.name for task in tasks if task not in run.tasks]
     if unlearnt:
@@ -141,8 +148,35 @@ def read_labelled_images(run: Run, wanted: Wanted) -> list[LabelledRow]:
     if not placed:
         names = ", ".join(task.name for task in tasks)
         raise DataError(f"{files.names}: has no labels of {names}")
-    chosen = _of_split(placed, wanted.split, files.names)
-    return list(distinct_rows(chosen, lambda row: row_key(row.image, row.task)).values())
+    return placed
+
+
+def known_classes(run: Run, files: Sequence[Path], labels: LabelFiles) -> list[dict[Task, int]]:
+    """The true class of each task of a run, for each file whose label is known.
+
+    Without ``labels``, those of the run's prepared folders are used, as far as they are there. A
+    file is found in them by itself or a hard link to it.
+    """
+    if labels.paths:
+        rows = _rows_of_run(run, Wanted(labels))
+        found = [(row.task, row.file, row.marks) for row in rows if isinstance(row.file, Path)]
+    else:
+        found = list(_prepared_marks(run))
+    known: dict[tuple[int, int], dict[Task, int]] = {identity(file): {} for file in files}
+    for task, file, marks in found:
+        if marks.any() and identity(file) in known:
+            known[identity(file)][task] = int(marks.argmax())
+    return [known[identity(file)] for file in files]
+
+
+def _prepared_marks(run: Run) -> Iterator[tuple[Task, Path, np.ndarray]]:
+    """The tasks, files and marks of all splits of a run's prepared folders that can be read."""
+    for split in SPLITS:
+        with contextlib.suppress(FashionAIError):
+            samples = read_samples(run.config, split)
+            for head, task in enumerate(samples.tasks):
+                files = [samples.paths[row] for row in samples.of_task(head)]
+                yield from zip(itertools.repeat(task), files, samples.marks_of(head))
 
 
 def _read(path: Path, tasks: Sequence[Task], files: LabelFiles) -> Iterator[LabelledRow]:

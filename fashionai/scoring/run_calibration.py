@@ -207,10 +207,5 @@ def _fit(task: Task, probabilities: np.ndarray, marks: np.ndarray, vector: bool)
 
 def _details(fit: TaskFit) -> dict[str, Any]:
     """What calibration.json tells people about a task."""
-    return {
-        "images": fit.images,
-        **{
-            name: {"calibration_error": figures.error, "log_loss": figures.log_loss}
-            for name, figures in (("before", fit.before), ("after", fit.after))
-        },
-    }
+    stages = {figures.stage: figures.to_json() for figures in (fit.before, fit.after)}
+    return {"images": fit.images, **stages}

@@ -94,13 +94,16 @@ def test_predict_and_evaluate_use_it(run: Run, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr()
     assert "was calibrated on this split" in printed.err
     scores = json.loads(Path("scores.json").read_text())["tasks"][TASK]
-    before, after = scores["calibration"]
+    before, after = (scores["calibration"][stage] for stage in ("before", "after"))
     labels = true_classes(read_samples(run.config, "val").marks)
-    assert before["error"] == expected_calibration_error(plain, labels)
-    assert after["error"] == expected_calibration_error(scaled, labels)
+    errors = [expected_calibration_error(each, labels) for each in (plain, scaled)]
+    assert [each["calibration_error"] for each in (before, after)] == errors
+    assert scores["calibration_error"] == errors[1]
     assert scores["log_loss"] == after["log_loss"] < before["log_loss"]
     for figures in (before, after):
-        line = f"{figures['error']:10.4f}{figures['log_loss']:10.4f}{figures['map']:9.4f}"
+        line = (
+            f"{figures['calibration_error']:10.4f}{figures['log_loss']:10.4f}{figures['map']:9.4f}"
+        )
         assert line in printed.out
     assert fashionai("evaluate", "--predictions", "plain.csv", "--labels", "data/train_valid") == 0
     assert "calibration             error  log loss" in capsys.readouterr().out
@@ -213,4 +216,5 @@ def test_images_of_a_held_out_background_do_not_count(run: Run) -> None:
     alone = calibration.evaluate(task, probabilities, marks)
     marks = np.concatenate([marks, np.full((5, classes), NO, np.int8)])
     beside = np.concatenate([probabilities, np.full((5, classes), 1 / classes)])
-    assert calibration.evaluate(task, beside, marks).calibration == alone.calibration
+    assert len(alone.before_and_after) == 2
+    assert calibration.evaluate(task, beside, marks).before_and_after == alone.before_and_after
