@@ -8,7 +8,7 @@ the test scores.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -36,6 +36,11 @@ class BestEpoch(NamedTuple):
     kind: str
     row: EpochRow
     score: float
+
+
+def scores_in_row(kind: str, scores: Mapping[str, float]) -> EpochRow:
+    """The scores under the names that they have in a row: ``val_map`` and so on."""
+    return {f"{kind}_{name}": score for name, score in scores.items()}
 
 
 def score_name(monitor: str) -> str:

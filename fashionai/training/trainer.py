@@ -38,10 +38,12 @@ from fashionai.training.history import (
     find_best,
     is_finished,
     just_collapsed,
+    scores_in_row,
     write_history,
 )
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.learner import StepResult
+from fashionai.training.observers import open_observers
 from fashionai.training.opening import Opener, open_learner
 from fashionai.training.run_log import run_log
 from fashionai.training.schedules import learning_rate, momentum
@@ -69,6 +71,7 @@ class Trainer:
 
     Raises:
         DataError: Prepared folders that cannot be used.
+        InstallationError: A log whose package is not installed.
         ConfigError: Settings that this network or these devices cannot compute, or that differ
             between the processes of a training.
         WeightsError: Pretrained weights that are missing or do not fit.
@@ -90,6 +93,7 @@ class Trainer:
         opener: Opener = open_learner,
     ) -> None:
         """Read the samples and build the learner; see the class."""
+        self._observers = open_observers(config)
         check_engine(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             config = config.with_input_of(resume_from.config)
@@ -144,6 +148,7 @@ class Trainer:
                 self._write_beginning()
             with run_log(run), self._clear_errors():
                 self._train(stop)
+                self._observers.finish(self.learner.contexts)
         return Run(run).metrics
 
     def _what_must_be_same(self) -> dict[str, str]:
@@ -228,6 +233,7 @@ class Trainer:
         remove_temporary_files(run.path)
         write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
         save_config(self.config, run.config_file)
+        self._observers.begin(run, self.config)
         if progress.history:
             # Within an epoch the weights are no longer those of the last finished one.
             self._write_results(last_parameters=progress.step == 0)
@@ -314,12 +320,12 @@ class Trainer:
         """The scores of an epoch, named as in its row; ``check`` may raise to stop."""
         learner = self.learner
         learner.average_statistics()
-        scores = _prefixed("val", learner.scores(self.val_samples, check))
+        scores = scores_in_row("val", learner.scores(self.val_samples, check))
         if self.test_samples is not None and self.config.evaluate_test == "every-epoch":
-            scores |= _prefixed("test", learner.scores(self.test_samples, check))
+            scores |= scores_in_row("test", learner.scores(self.test_samples, check))
         if learner.has_average:
             with learner.averaged():
-                scores |= _prefixed("ema", learner.scores(self.val_samples, check))
+                scores |= scores_in_row("ema", learner.scores(self.val_samples, check))
         return scores
 
     def _finish_epoch(self, row: EpochRow) -> None:
@@ -369,6 +375,7 @@ class Trainer:
             self.learner.save_parameters(self.run.last_parameters)
         data = progress.resume_key["data"]
         write_history(self.run, self.config, tasks, progress.history, data, progress.test)
+        self._observers.observe(progress.history)
 
     def _stop(self) -> NoReturn:
         """Save the state within an epoch and raise RunStoppedError."""
@@ -389,8 +396,3 @@ class Trainer:
         epochs_done = self.progress.epoch
         for line in estimate_lines(self.config, seconds_per_image, *images, epochs_done, *devices):
             log.info("%s", line)
-
-
-def _prefixed(kind: str, scores: Mapping[str, float]) -> dict[str, float]:
-    """The scores under the names that they have in a row: ``val_map`` and so on."""
-    return {f"{kind}_{name}": score for name, score in scores.items()}
