@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_pictures_are_written_with_labels_of_the_prepared_folder(
     # The same file elsewhere, and one that no label is known of.
     (tmp_path / "linked").mkdir()
     linked = tmp_path / "linked" / own[0].name
-    linked.hardlink_to(own[0])
+    os.link(own[0], linked)
     other = images_to_predict(Path())[0]
     out = tmp_path / "why"
     command = ["explain", "--run", "runs/skirt", "--out", out, "--top", 1]
