@@ -396,7 +396,7 @@ def test_a_run_is_calibrated_on_out_of_fold_predictions(
     ]
     write_predictions(folds / "out_of_fold.csv", predicted, probability_format(predicted[0].task))
     assert fashionai("calibrate", run, "--folds", folds) == 0
-    assert "fashionai evaluate" in capsys.readouterr().out
+    assert "predict --run runs/calibrated --calibrated --crops 5" in capsys.readouterr().out
     content = json.loads((run / "calibration.json").read_text())
     assert content["crops"] == 5
     for task in TASKS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Optional
 import click
 from click.core import ParameterSource
 
+from fashionai.cli.next_steps import after_calibrate
 from fashionai.cli.options import PredictionSettings, prediction_options
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.errors import counted
@@ -67,12 +68,12 @@ def command(
         chosen = settings.chosen()
         options["engine"], contexts = chosen.engine, chosen.contexts
     for run in runs:
-        fits = calibrate(
+        calibration, fits = calibrate(
             run, contexts, vector=vector, folds=folds, progress=progress_bar, **options
         )
         _print_fits(fits)
         click.echo(f"{run.folder.calibration_file}: fitted on these images\n")
-    click.echo(f"Next: fashionai evaluate --run {runs[0]} --split test --calibrated")
+    click.echo(after_calibrate(run_path, calibration.crops, settings.image_size))
 
 
 def _refuse_with_folds(*names: str) -> None:

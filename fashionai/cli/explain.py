@@ -14,7 +14,7 @@ EPILOG = """
 \b
 Examples:
   fashionai explain --run runs/skirt photo.jpg --out why
-  fashionai explain --run runs/birds --labels birds.csv photos --out why --top 1
+  fashionai explain --run runs/birds --labels birds.csv photos --out why
 """
 
 

@@ -50,6 +50,13 @@ class TaskFit(NamedTuple):
     after: CalibrationFigures
 
 
+class CalibrationResult(NamedTuple):
+    """A new calibration, and how it was fitted for each task."""
+
+    calibration: Calibration
+    fits: list[TaskFit]
+
+
 class _Rows(NamedTuple):
     """Rows to fit on: the labels and probabilities ``(N, C)`` of each task, and what they are."""
 
@@ -70,7 +77,7 @@ def calibrate(
     folds: Optional[Path] = None,
     progress: ProgressBar = no_bar,
     **options: Any,
-) -> list[TaskFit]:
+) -> CalibrationResult:
     """Fit a scaling for each task of a run, and keep it in the run.
 
     Args:
@@ -84,7 +91,7 @@ def calibrate(
             calibration.
 
     Returns:
-        The fit of each task.
+        The calibration and the fit of each task.
 
     Raises:
         RunError: The cross-validation is not finished or has other tasks, or the run's weights
@@ -108,7 +115,7 @@ def calibrate(
             raise RunError(f"{run}: the weights changed during calibration", "Calibrate it again")
         details = {fit.task.name: _details(fit) for fit in fits}
         write_json(file, write_content(calibration, weights, details))
-    return fits
+    return CalibrationResult(calibration, fits)
 
 
 def _validation_rows(

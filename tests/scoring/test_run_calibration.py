@@ -53,7 +53,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 
 
 def fitted(run: Run, **options: object) -> Scaling:
-    (fit,) = calibrate(run, [mx.cpu()], crops=1, engine="gluon", **options)
+    _, (fit,) = calibrate(run, [mx.cpu()], crops=1, engine="gluon", **options)
     return fit.scaling
 
 
