@@ -51,8 +51,8 @@ def draw_confusion(matrix: np.ndarray, labels: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if count <= MOST_LABELS:
-        axes.set_xticks(range(count), labels, rotation=90)
-        axes.set_yticks(range(count), labels)
+        axes.set_xticks(range(count), labels, rotation=90, parse_math=False)
+        axes.set_yticks(range(count), labels, parse_math=False)
         for row, column in np.argwhere(matrix).tolist():
             colour = "white" if shares[row, column] > 0.5 else "black"
             text = f"{matrix[row, column]}"

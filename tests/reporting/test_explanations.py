@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from fashionai.predictions.explain import ExplainedClass, Explanation
-from fashionai.reporting.explanations import overlay, picture_names, rows_of_tiles
+from fashionai.reporting.explanations import (
+    overlay,
+    picture_names,
+    rows_of_tiles,
+    write_explanation,
+)
 from fashionai.tasks import Task
 
 
@@ -38,6 +43,15 @@ def test_every_task_has_a_row_of_titled_classes() -> None:
     assert len(second[1].title.split("\n")[0]) == 23
     (alone,) = rows_of_tiles(Explanation(image, classes[:2]), "photo.jpg")
     assert alone[0].title == "photo.jpg\ncentre crop"
+
+
+def test_names_are_text_and_no_formulas(tmp_path: Path) -> None:
+    """Matplotlib takes text between dollars for a formula, and refuses unknown words of it."""
+    task = Task("side", (), ("$\\left", "$\\foo$"), "table")
+    one = ExplainedClass(task, 1, 0.8, False, np.zeros((4, 4), np.float32))
+    explanation = Explanation(np.zeros((4, 4, 3), np.uint8), [one])
+    write_explanation(explanation, "$\\bar$.jpg", tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size
 
 
 def test_names_of_pictures_are_distinct() -> None:

@@ -183,9 +183,9 @@ def test_a_damaged_reference_to_an_mlflow_run_is_told(tmp_path: Path) -> None:
 
 def test_a_matrix_is_coloured_by_the_shares_of_its_rows() -> None:
     matrix = np.array([[90, 10], [0, 1]])
-    figure = draw_confusion(matrix, ["no", "yes"])
+    figure = draw_confusion(matrix, ["no", "$\\yes$"])
     (axes,) = figure.axes
     assert axes.images[0].get_array().tolist() == [[0.9, 0.1], [0.0, 1.0]]
     assert [text.get_text() for text in axes.texts] == ["90", "10", "1"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["no", "yes"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["no", "$\\yes$"]
     assert pixels(figure).dtype == np.uint8
