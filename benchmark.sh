@@ -83,6 +83,7 @@ for task in ${tasks//,/ }; do
   fi
 done
 
+runs_of_tasks=()
 predict_runs=()
 for task in ${tasks//,/ }; do
   run=$runs/${task%%_*}
@@ -90,6 +91,7 @@ for task in ${tasks//,/ }; do
   if $demo; then config=$demo_config; fi
   fashionai train --config "$config" --run "$run" --resume "${devices[@]+"${devices[@]}"}" \
     "task=$task" "data.folder=$data/train_valid" "${overrides[@]+"${overrides[@]}"}"
+  runs_of_tasks+=("$run")
   predict_runs+=(--run "$run")
 done
 
@@ -102,7 +104,14 @@ if [ -f "$answers" ]; then
   fashionai evaluate --predictions "$out/submission.csv" --labels "$answers" \
     "${chosen[@]}" --json "$out/evaluation.json"
 fi
+if $demo && [ -f "$answers" ]; then
+  fashionai report "${runs_of_tasks[@]}" --predictions "$out/submission.csv" --labels "$answers" \
+    --images "$data/rank" --out "$out/report.html"
+fi
 echo "submission: $out/submission.csv and $out/submission.zip"
+if $demo && [ -f "$out/report.html" ]; then
+  echo "report: $out/report.html, to be opened in a browser"
+fi
 if $demo && [ ${#overrides[@]} -eq 0 ]; then
   .venv/bin/python - "$out/evaluation.json" <<'PYTHON'
 import json, sys

@@ -8,6 +8,7 @@ predicted class of a row has its largest probability; of equal ones the first is
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,12 +37,24 @@ FEW_VALIDATION_IMAGES = 100
 SMALLEST_PROBABILITY = 1e-15
 
 
-def average_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:
-    """The FashionAI competition's AP of one attribute.
+class PrecisionCurve(NamedTuple):
+    """Precision at each of K thresholds, the highest first.
+
+    ``thresholds (K,)`` are probabilities, ``rows (K,) int64`` the number of rows that are output
+    at each, and ``precision (K,)`` lies in [0, 1]. K is at least 0.
+    """
+
+    thresholds: np.ndarray
+    rows: np.ndarray
+    precision: np.ndarray
+
+
+def precision_curve(probabilities: np.ndarray, marks: np.ndarray) -> PrecisionCurve:
+    """The precisions that the FashionAI competition's AP of one attribute is the mean of.
 
     Each distinct largest probability t is a threshold: rows below t are not output.
     Precision at t is the share of YES among the rows that are output and whose predicted class
-    is not MAYBE. AP is the mean of precision over all t that have such rows. NaN without any.
+    is not MAYBE. Thresholds without such rows are left out.
     """
     confidence, outcome = largest_probabilities(probabilities, marks)
     order = np.argsort(-confidence, kind="stable")
@@ -50,10 +63,17 @@ def average_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:
     predicted = np.cumsum(outcome != MAYBE)
     # Rows of equal probability are output together: precision is taken after the last of them.
     last_of_run = np.append(confidence[1:] != confidence[:-1], True)
-    usable = last_of_run & (predicted > 0)
-    if not usable.any():
-        return float("nan")
-    return float(np.mean(correct[usable] / predicted[usable]))
+    usable = np.flatnonzero(last_of_run & (predicted > 0))
+    return PrecisionCurve(confidence[usable], usable + 1, correct[usable] / predicted[usable])
+
+
+def average_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:
+    """The FashionAI competition's AP of one attribute: the mean of precision over all thresholds.
+
+    See precision_curve. NaN without a threshold.
+    """
+    precision = precision_curve(probabilities, marks).precision
+    return float(np.mean(precision)) if precision.size else float("nan")
 
 
 def basic_precision(probabilities: np.ndarray, marks: np.ndarray) -> float:

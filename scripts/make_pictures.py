@@ -4,8 +4,9 @@
 usage: OMP_NUM_THREADS=1 python scripts/make_pictures.py [--work DIR]
 
 preview.png: augmented training images. confusion.png: predictions of the test images by a network
-that configs/demo.yaml trains from random weights. It takes two minutes on one CPU core. Data and
-run stay in DIR (build/pictures), where a second call finds them.
+that configs/demo.yaml trains from random weights. report.png: a part of its report, in Debian's
+chromium. It takes two minutes on one CPU core. Data and run stay in DIR (build/pictures), where a
+second call finds them.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def main() -> None:
     shrink(IMAGES / "preview.png")
     run = fashionai.train(CONFIG, [folder], run=work / "runs/skirt", resume=True)
     draw_confusion(confusion(work, run), IMAGES / "confusion.png")
+    run_command("report", run, "--split", "val", "--out", work / "report.html")
+    photograph_report(work / "report.html", IMAGES / "report.png")
 
 
 def run_command(*arguments: object) -> None:
@@ -99,6 +102,28 @@ def draw_confusion(counts: pd.DataFrame, out: Path) -> None:
         f"Skirt lengths of the demo: {correct} of {int(counts.to_numpy().sum())} correct"
     )
     figure.savefig(out)
+
+
+def photograph_report(page: Path, out: Path) -> None:
+    """The plots of precision and reliability and the worst mistakes of a report, as PNG."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        tab = browser.new_page(viewport={"width": 1000, "height": 1200})
+        tab.goto(page.resolve().as_uri())
+        first, last = (
+            tab.get_by_role("heading", name=name, exact=True).bounding_box()
+            for name in ("Precision over thresholds, and calibration", "Least certain images")
+        )
+        clip = {"x": 0, "y": first["y"], "width": 1000, "height": last["y"] - first["y"]}
+        tab.screenshot(path=out, clip=clip, full_page=True)
+        browser.close()
+    with Image.open(out) as image:
+        # A palette is enough for lines, text and a few thumbnails, and a third of the size.
+        image.convert("RGB").quantize(128).save(out, optimize=True)
 
 
 if __name__ == "__main__":

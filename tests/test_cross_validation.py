@@ -25,6 +25,7 @@ from fashionai.predictions.formats import (
 )
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run, RunFolder
+from fashionai.scoring.out_of_fold import rows_of_folds
 from tests.support.commands import fashionai, run_cli
 from tests.support.pausing import go_on, start_until
 from tests.support.prepared_data import TASKS, write_two_tasks
@@ -185,6 +186,26 @@ def test_the_file_is_scored_by_evaluate(work: Path, tmp_path: Path) -> None:
     for task in TASKS:
         for name in ("accuracy", "mrr", "log_loss"):
             assert evaluated[task][name] == pytest.approx(together[task][name], abs=1e-4)
+
+
+def test_the_report_shows_out_of_fold_predictions(
+    work: Path, held_out: HeldOut, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = rows_of_folds(work)
+    assert [each.task.name for each in found] == list(TASKS)
+    for rows in found:
+        folds = [held_out[rows.task.name, number] for number in range(1, FOLDS + 1)]
+        names = [name for *_, images in folds for name in images]
+        assert [Path(image).name for image in rows.images] == [Path(name).name for name in names]
+        assert all(file.name == Path(image).name for file, image in zip(rows.files, rows.images))
+        probabilities, marks, _ = zip(*folds)
+        np.testing.assert_allclose(rows.probabilities, np.concatenate(probabilities), atol=2e-6)
+        np.testing.assert_array_equal(rows.marks, np.concatenate(marks))
+    assert fashionai("report", work, "--out", tmp_path / "report.html") == 0
+    images = sum(len(rows.images) for rows in found)
+    assert f"report.html: 1 run, 2 tasks, {images} images" in capsys.readouterr().out
+    assert fashionai("report", work, "--split", "val", "--out", tmp_path / "report.html") == 2
+    assert "is a cross-validation, which has out-of-fold" in capsys.readouterr().err
 
 
 def test_what_is_printed_fits_a_terminal_and_is_what_is_written(work: Path) -> None:

@@ -12,7 +12,7 @@ from tests.support.commands import ROOT
 TESTS = ROOT / "tests"
 MODULES = sorted(TESTS.rglob("*.py"))
 # Folders that mirror no package.
-OTHERS = {"cases", "docs", "scripts", "support"}
+OTHERS = {"browser", "cases", "docs", "scripts", "support"}
 
 
 def imported_modules(text: str) -> set[str]:

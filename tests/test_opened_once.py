@@ -56,6 +56,7 @@ def once(*runs: str) -> dict[str, int]:
         ["predict", "--out", "{out}/best.csv"],
         ["predict", "--run", "runs/skirt", "--split", "val", "--out", "{out}/val.csv"],
         ["evaluate", "--run", "runs/skirt", "--split", "val"],
+        ["report", "runs/skirt", "--crops", "1", "--out", "{out}/report.html"],
         ["classify", "--run", "runs/skirt", "data/rank/Images"],
         ["export", "--run", "{cnn}", "--format", "gluon", "--out", "{out}/exported"],
         ["quantize", "--run", "{cnn}", "--calibration-images", "8", "--max-loss", "1"],

@@ -42,6 +42,7 @@ COMMANDS = {
     "predict": "Write a prediction file for a question file, a folder or a split.",
     "classify": "Print the classes of images, folders or URLs.",
     "evaluate": "Score predictions against labels.",
+    "report": "Write a page that shows how good runs are and where they err.",
     "find-lr": "Suggest a learning rate with a range test.",
     "cross-validate": "Train one run per fold and write out-of-fold predictions.",
     "ensemble": "Average prediction files and search for the best weights.",

@@ -33,7 +33,7 @@ EPILOG = """
 Examples:
   fashionai evaluate --predictions submission.csv --labels answer.csv
   fashionai evaluate --predictions val.csv --labels data/train_valid
-  fashionai evaluate --run runs/skirt --split val --confusion
+  fashionai evaluate --run runs/skirt --split val --confusion --plots plots
   fashionai evaluate --run runs/logos --split test --threshold auto
   fashionai evaluate --run runs/birds --labels new.csv --images new-photos
 """
@@ -98,6 +98,13 @@ class Threshold(click.ParamType):
     help="Print the confusion matrix; for many classes the pairs that are confused.",
 )
 @click.option("--json", "json_file", type=OutputFile(), help="JSON file to write.")
+@click.option(
+    "--plots",
+    "plots_folder",
+    type=click.Path(path_type=Path),
+    help="Folder to write the confusion matrix, precision over thresholds and reliability to, as "
+    "PNG.",
+)
 @skip_bad_option
 @overwrite_option
 @prediction_options
@@ -113,6 +120,7 @@ def command(
     per_class: bool,
     confusion: bool,
     json_file: Optional[Path],
+    plots_folder: Optional[Path],
     skip_bad: bool,
     overwrite: bool,
     settings: PredictionSettings,
@@ -132,7 +140,8 @@ def command(
     from fashionai.files.outputs import check_output
     from fashionai.frameworks.processes import current_place
     from fashionai.scoring.bootstrap import RESAMPLES
-    from fashionai.scoring.evaluate import SCORES, evaluate_file, to_json
+    from fashionai.scoring.evaluate import evaluate_file
+    from fashionai.scoring.score_files import SCORES, to_json
 
     files = labels.files
     _check_arguments(
@@ -145,9 +154,13 @@ def command(
         settings.image_size,
         calibrated,
     )
+    inputs = [file for file in (predictions, *files.paths, questions) if file is not None]
     if json_file is not None:
-        inputs = [file for file in (predictions, *files.paths, questions) if file is not None]
         check_output("--json", json_file, SCORES, inputs, overwrite)
+    if plots_folder is not None:
+        from fashionai.reporting.score_plots import check_plots
+
+        check_plots("--plots", plots_folder, inputs, overwrite)
     _log_of_first()
     if run_paths:
         from fashionai.scoring.labelled_images import Wanted
@@ -169,6 +182,10 @@ def command(
         _print_tables(evaluations, per_class, confusion)
         if json_file is not None:
             write_json(json_file, to_json(evaluations))
+        if plots_folder is not None:
+            from fashionai.reporting.score_plots import draw_scores
+
+            click.echo("\n" + "\n".join(map(str, draw_scores(plots_folder, evaluations))))
 
 
 def _check_arguments(

@@ -41,12 +41,13 @@ def after_prepare(tasks: Sequence[Task], out: Path) -> str:
 
 
 def after_train(run: Path) -> str:
-    """The commands that show a run's scores and mistakes, and that predict with it."""
+    """The commands that show a run's scores and mistakes, also as a page, and that predict."""
     name = _quoted(run)
     return "\n".join(
         [
             f"Scores:   fashionai evaluate --run {name}",
             f"Mistakes: fashionai evaluate --run {name} --per-class --confusion",
+            f"Report:   fashionai report {name} --out report.html",
             f"Predict:  fashionai predict --run {name} --questions FOLDER --out FILE",
         ]
     )

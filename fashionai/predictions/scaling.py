@@ -16,13 +16,14 @@ import numpy as np
 
 from fashionai.errors import FashionAIError, RunError, counted
 from fashionai.files.json_files import read_json
-from fashionai.metrics import SMALLEST_PROBABILITY
 from fashionai.models.views import softmax
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
+from fashionai.predictions.formats import DECIMALS, as_written
 from fashionai.runs import Run
 from fashionai.tasks import Task
 
-TEMPERATURE, VECTOR = "temperature", "vector"
+TEMPERATURE = "temperature"
+SMALLEST = 0.5 * 10.0**-DECIMALS
 
 
 class Scaling(NamedTuple):
@@ -72,8 +73,12 @@ class Scaling(NamedTuple):
 
 
 def log_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    """The natural logarithm of probabilities of at least SMALLEST_PROBABILITY."""
-    return np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+    """The natural logarithm of probabilities, rounded as in a prediction file.
+
+    What is computed from a file and without one is then the same. A probability that is rounded to
+    0 counts as half of the last digit.
+    """
+    return np.log(np.maximum(as_written(probabilities), SMALLEST))
 
 
 class Calibration(NamedTuple):

@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fashionai.errors import RunError
 from fashionai.files import atomic_path
 from fashionai.files.outputs import PNG_METADATA
 from fashionai.metrics import SCORE_NAMES
@@ -25,38 +26,41 @@ SIZE = (9.0, 3.6)
 TITLE_LENGTH = 80
 # Lines of a legend that fit the height.
 LEGEND_LINES = 14
+# Columns of history.csv and what they are called on plots of losses and of scores.
+LOSS_CURVES = (
+    ("train_loss", "training"),
+    ("val_log_loss", "validation"),
+    ("ema_log_loss", "validation, averaged weights"),
+)
+SCORE_CURVES = (
+    ("train_accuracy", "training accuracy"),
+    ("val_accuracy", "validation accuracy"),
+    ("val_map", "validation mAP"),
+    ("ema_map", "validation mAP, averaged weights"),
+)
 
 
 def draw_history(run: RunFolder) -> Path:
     """Plot a run's losses, accuracies and mAP over its epochs; returns its file ``curves.png``."""
-    columns = _read_history(run)
+    columns = read_history(run)
     figure = Figure(figsize=SIZE, layout="constrained")
     losses, scores = figure.subplots(1, 2)
-    curves = [
-        (losses, "train_loss", "training"),
-        (losses, "val_log_loss", "validation"),
-        (losses, "ema_log_loss", "validation, averaged weights"),
-        (scores, "train_accuracy", "training accuracy"),
-        (scores, "val_accuracy", "validation accuracy"),
-        (scores, "val_map", "validation mAP"),
-        (scores, "ema_map", "validation mAP, averaged weights"),
-    ]
-    for axes, name, label in curves:
-        if name in columns:
-            axes.plot(
-                columns["epoch"], columns[name], label=label, marker=_marker(columns["epoch"])
-            )
+    for axes, curves in ((losses, LOSS_CURVES), (scores, SCORE_CURVES)):
+        for name, label in curves:
+            if name in columns:
+                marker = _marker(columns["epoch"])
+                axes.plot(columns["epoch"], columns[name], label=label, marker=marker)
     for axes, label in ((losses, "loss"), (scores, "score")):
         _finish_epochs(axes, label)
         axes.legend(fontsize="small")
     _set_title(figure, run.path)
-    return _save(figure, run.path / "curves.png")
+    return save_figure(figure, run.path / "curves.png")
 
 
 def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
     """Plot the validation loss and the monitored score of every fold, and their means."""
     figure = Figure(figsize=SIZE, layout="constrained")
-    histories = [_read_history(run) for run in runs]
+    histories = [read_history(run) for run in runs]
     names = dict.fromkeys(("log_loss", "map" if monitor == "log_loss" else monitor))
     both = figure.subplots(1, 2)
     for axes, name in zip(both, names):
@@ -72,7 +76,7 @@ def draw_folds(runs: Sequence[RunFolder], path: Path, monitor: str) -> Path:
         ncol=math.ceil((len(runs) + 1) / LEGEND_LINES),
     )
     _set_title(figure, path.parent)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _plot_folds(
@@ -113,13 +117,17 @@ def draw_range_test(
     axes.set_ylabel("training loss")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="lower left")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
-def _read_history(run: RunFolder) -> dict[str, list[float]]:
-    with open(run.history_file, encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+def read_history(run: RunFolder) -> dict[str, list[float]]:
+    """The columns of a run's history.csv, one number per epoch; RunError for a damaged file."""
+    try:
+        with open(run.history_file, encoding="utf-8", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        return {name: [float(row[name]) for row in rows] for name in ("epoch", *rows[0])}
+    except (ValueError, TypeError, LookupError, csv.Error):
+        raise RunError(f"{run.history_file}: expected a number per column and epoch") from None
 
 
 def _marker(epochs: Sequence[float]) -> str:
@@ -135,11 +143,16 @@ def _finish_epochs(axes: Axes, ylabel: str) -> None:
 
 
 def _set_title(figure: Figure, folder: Path) -> None:
-    # Matplotlib reads text between two dollars as a formula.
-    figure.suptitle(keep_end(str(folder), TITLE_LENGTH).replace("$", r"\$"), fontsize="medium")
+    figure.suptitle(as_plain_text(keep_end(str(folder), TITLE_LENGTH)), fontsize="medium")
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def as_plain_text(text: str) -> str:
+    """A name as matplotlib shows it unchanged: text between two dollars would be a formula."""
+    return text.replace("$", r"\$")
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as a PNG that is marked as one of this project; returns the path."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata=PNG_METADATA)
     return path

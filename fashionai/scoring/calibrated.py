@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-import numpy as np
-
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import FashionAIError, counted
 from fashionai.pipeline.decode import ImageFile
@@ -17,7 +15,7 @@ from fashionai.predictions.scaling import Calibration, find_calibration, read_ca
 from fashionai.runs import Run
 from fashionai.scoring.calibration import calibration_figures
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
-from fashionai.tasks import Task
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 
 log = logging.getLogger(__name__)
 
@@ -43,33 +41,23 @@ class RunCalibration(NamedTuple):
             log.warning("calibrated figures are left out: %s", problem)
         return cls(run, calibration, False)
 
-    def applied(self, task: Task, probabilities: np.ndarray) -> np.ndarray:
-        """The probabilities ``(N, C)`` to use: calibrated ones, or as they are."""
-        if self.calibration is None or not self.is_used:
-            return probabilities
-        return self.calibration.of(task).apply(probabilities)
-
     def evaluate(
-        self,
-        task: Task,
-        probabilities: np.ndarray,
-        marks: np.ndarray,
-        threshold: Optional[float] = None,
-        resamples: int = 0,
+        self, rows: LabelledPredictions, threshold: Optional[float] = None, resamples: int = 0
     ) -> TaskEvaluation:
-        """Score probabilities of the run as evaluate_task does, exactly as a file of them.
+        """Score probabilities of the run as evaluate_task does, before or after calibration.
 
-        The result has the figures of calibration before and after.
+        The result has the figures of both.
         """
-        used = as_written(self.applied(task, probabilities))
-        evaluation = evaluate_task(task, used, marks, threshold, resamples)
+        task, probabilities, marks = rows.task, rows.probabilities, rows.marks
         if self.calibration is None:
-            return evaluation
+            return evaluate_task(task, probabilities, marks, threshold, resamples)
+        scaled = as_written(self.calibration.of(task).apply(probabilities))
+        used = scaled if self.is_used else probabilities
+        evaluation = evaluate_task(task, used, marks, threshold, resamples)
         scored = marks.any(axis=1)
-        scaled = self.calibration.of(task).apply(probabilities)
         return evaluation._replace(
             before_and_after=[
-                calibration_figures(as_written(values[scored]), marks[scored], is_scaled)
+                calibration_figures(values[scored], marks[scored], is_scaled)
                 for values, is_scaled in ((probabilities, False), (scaled, True))
             ]
         )

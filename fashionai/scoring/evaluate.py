@@ -15,9 +15,8 @@ from fashionai.datasets.questions import names_to_predict
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks, full_names
 from fashionai.files.names import composed
-from fashionai.files.outputs import json_kind
 from fashionai.files.paths import PathLike
-from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
+from fashionai.metrics import count_labels, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
     FileRow,
@@ -27,10 +26,16 @@ from fashionai.predictions.formats import (
     format_of,
     read_predicted_labels,
     read_predictions,
+    row_key,
 )
-from fashionai.scoring.bootstrap import Interval, interval, mean_intervals, resampled_scores
-from fashionai.scoring.calibration import CalibrationFigures, expected_calibration_error
+from fashionai.scoring.bootstrap import Interval, interval, resampled_scores
+from fashionai.scoring.calibration import (
+    CalibrationFigures,
+    calibration_figures,
+    expected_calibration_error,
+)
 from fashionai.scoring.joining import join_rows, match_rows
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.labels import (
     LabelFiles,
     LabelledRow,
@@ -42,8 +47,7 @@ from fashionai.scoring.labels import (
 from fashionai.scoring.thresholds import DetectionFigures, detection_figures
 from fashionai.tasks import Task
 
-# What to_json gives, as a file.
-SCORES = json_kind("scores", lambda value: isinstance(value, dict) and {"n", "tasks"} <= set(value))
+NOTHING = np.empty((0, 0))
 
 
 class TaskEvaluation(NamedTuple):
@@ -52,10 +56,11 @@ class TaskEvaluation(NamedTuple):
     ``scores`` are those of the rows that belong to a class; they are empty where only labels
     were predicted. ``confusion`` ``(L, L)`` counts predicted labels, true label by row. Its
     labels are the classes and, with a threshold, a held-out background. ``resampled`` has the
-    scores of bootstrap resamples ``(B,)`` by name; it is empty where none were wanted.
-    ``calibration_error`` is that of the scored probabilities, NaN where ``scores`` are empty.
-    ``before_and_after`` has the figures of a run's probabilities before and after its calibration;
-    it is empty without one.
+    scores of bootstrap resamples ``(B,)`` by name; it is empty where none were wanted. Resamples of
+    the same rows of one task are the same, so that those of two evaluations can be subtracted.
+    ``probabilities`` and ``marks`` ``(n, C)`` are those of the rows that belong to a class, and
+    empty where only labels were predicted. ``before_and_after`` has the figures of a run's
+    probabilities before and after its calibration; it is empty without one.
     """
 
     task: Task
@@ -64,7 +69,8 @@ class TaskEvaluation(NamedTuple):
     confusion: np.ndarray
     figures: Optional[DetectionFigures]
     resampled: Mapping[str, np.ndarray] = {}
-    calibration_error: float = math.nan
+    probabilities: np.ndarray = NOTHING
+    marks: np.ndarray = NOTHING
     before_and_after: Sequence[CalibrationFigures] = ()
 
     @property
@@ -73,11 +79,16 @@ class TaskEvaluation(NamedTuple):
         return {key: interval(values) for key, values in self.resampled.items()}
 
     @property
+    def calibration_error(self) -> float:
+        """The expected calibration error of the probabilities; NaN where only labels are known."""
+        if not self.scores:
+            return math.nan
+        return expected_calibration_error(self.probabilities, true_classes(self.marks))
+
+    @property
     def calibration(self) -> Sequence[CalibrationFigures]:
         """The figures before and after a calibration, or those of the scored probabilities."""
-        log_loss, ap = (self.scores[name] for name in ("log_loss", "map"))
-        scored = CalibrationFigures(False, self.calibration_error, log_loss, ap)
-        return self.before_and_after or [scored]
+        return self.before_and_after or [calibration_figures(self.probabilities, self.marks)]
 
     @property
     def name(self) -> str:
@@ -122,8 +133,17 @@ def evaluate_task(
     labels = len(task.classes) if threshold is None else len(task.labels)
     confusion = count_labels(truth, predicted, labels)
     evaluation = _evaluation(task, task_scores(*scored), confusion, threshold)
-    error = expected_calibration_error(scored[0], true_classes(scored[1]))
-    return evaluation._replace(resampled=resampled, calibration_error=error)
+    return evaluation._replace(resampled=resampled, probabilities=scored[0], marks=scored[1])
+
+
+def evaluate_rows(
+    tasks: Sequence[LabelledPredictions], threshold: Optional[float] = None, resamples: int = 0
+) -> list[TaskEvaluation]:
+    """Score the rows of each task, as evaluate_task does."""
+    return [
+        evaluate_task(each.task, each.probabilities, each.marks, threshold, resamples)
+        for each in tasks
+    ]
 
 
 def _random_stream(task: Task) -> np.random.Generator:
@@ -192,17 +212,31 @@ def evaluate_file(
     questions = None if questions is None else Path(questions)
     label_paths = [Path(each) for each in labels]
     files = LabelFiles(label_paths, columns or {}, None if images is None else Path(images))
-    names = str(predictions), files.names
     label_rows = read_predicted_labels(predictions)
     if label_rows is not None:
         if threshold is not None:
             raise ConfigError(
                 f"--threshold: {predictions} holds predicted labels, not probabilities"
             )
+        names = str(predictions), files.names
         named = [row.image for row in label_rows]
         labelled = read_labels(files, [label_rows[0].task], task_names, named)
         label_rows = _choose_rows(label_rows, labelled, names, questions, task_names)
         return [_evaluate_labels(label_rows, labelled, names)]
+    rows = rows_of_file(predictions, files, questions, task_names, threshold, name)
+    return evaluate_rows(rows, threshold, resamples)
+
+
+def rows_of_file(
+    predictions: Path,
+    files: LabelFiles,
+    questions: Optional[Path] = None,
+    task_names: Sequence[str] = (),
+    threshold: Optional[float] = None,
+    name: Optional[str] = None,
+) -> list[LabelledPredictions]:
+    """The rows of a file of probabilities that evaluate_file scores, by task; errors as there."""
+    names = str(predictions), files.names
     predicted = read_predictions(predictions)
     if threshold is None:
         _check_even_odds(predicted, predictions)
@@ -212,14 +246,14 @@ def evaluate_file(
     name = predicted[0].task_name or name or predictions.stem
     labelled = {key: _named(row, name) for key, row in labelled.items()}
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)
-    evaluations = []
+    found = []
     for part in join_rows([predicted]):
         truth = all_labels_of(part.task, part.images, labelled, names)
-        probabilities = part.probabilities[0]
-        evaluations.append(
-            evaluate_task(truth.task, probabilities, truth.marks, threshold, resamples)
+        images = [labelled[row_key(image, part.task)].file for image in part.images]
+        found.append(
+            LabelledPredictions(truth.task, part.images, images, truth.marks, part.probabilities[0])
         )
-    return evaluations
+    return found
 
 
 def _wanted_tasks(in_file: str, task_names: Sequence[str], path: Path) -> Sequence[str]:
@@ -249,42 +283,6 @@ def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
                 f"{EVEN_ODDS}",
                 "Give that threshold with --threshold",
             )
-
-
-def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
-    """Mean scores at the top level, and the scores and number of rows of each task.
-
-    ``intervals`` has the ends of the 95 % confidence interval of each score.
-    """
-    scored = [evaluation for evaluation in evaluations if evaluation.scores]
-    overall = overall_scores([each.scores for each in scored]) if scored else {}
-    tasks = {
-        e.name: {
-            "n": e.rows,
-            **e.scores,
-            **_intervals_as_json(e.intervals),
-            **({"answers": e.figures._asdict()} if e.figures else {}),
-            **_calibration_as_json(e),
-        }
-        for e in evaluations
-    }
-    means = mean_intervals([e.resampled for e in scored])
-    total = sum(e.rows for e in evaluations)
-    return {**overall, **_intervals_as_json(means), "n": total, "tasks": tasks}
-
-
-def _calibration_as_json(evaluation: TaskEvaluation) -> dict[str, object]:
-    """The calibration error, and the figures before and after a run's calibration."""
-    if not evaluation.scores:
-        return {}
-    stages = {figures.stage: figures.to_json() for figures in evaluation.before_and_after}
-    error = {"calibration_error": evaluation.calibration_error}
-    return {**error, **({"calibration": stages} if stages else {})}
-
-
-def _intervals_as_json(intervals: Mapping[str, Interval]) -> dict[str, object]:
-    ends = {key: list(ends) for key, ends in intervals.items()}
-    return {"intervals": ends} if ends else {}
 
 
 def _evaluation(

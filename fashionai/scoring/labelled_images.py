@@ -25,7 +25,7 @@ from fashionai.files.csv_files import read_csv_rows
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.decisions import check_threshold
-from fashionai.predictions.formats import row_key
+from fashionai.predictions.formats import as_written, row_key
 from fashionai.predictions.predict import Request
 from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
@@ -33,6 +33,7 @@ from fashionai.runs import Run
 from fashionai.scoring.calibrated import RunCalibration, identity
 from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.scoring.joining import check_same_classes
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.labels import (
     LabelFiles,
     LabelledRow,
@@ -102,11 +103,22 @@ def evaluate_on_labels(
             requests, names, place_of_parts, contexts, progress=advance, **options
         )
     return [
-        calibration.evaluate(
-            task, probabilities, np.array([row.marks for row in own]), threshold, resamples
-        )
-        for (task, own), probabilities in zip(parts, predicted)
+        calibration.evaluate(_labelled(task, own, values), threshold, resamples)
+        for (task, own), values in zip(parts, predicted)
     ]
+
+
+def _labelled(
+    task: Task, rows: Sequence[LabelledRow], probabilities: np.ndarray
+) -> LabelledPredictions:
+    """Labelled rows of a task with their probabilities, rounded as in a prediction file."""
+    return LabelledPredictions(
+        task,
+        [row.image for row in rows],
+        [row.file for row in rows],
+        np.array([row.marks for row in rows]),
+        as_written(probabilities),
+    )
 
 
 def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) -> None:

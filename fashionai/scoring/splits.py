@@ -21,7 +21,8 @@ from fashionai.predictions.scaling import read_calibration
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run
 from fashionai.scoring.calibrated import RunCalibration
-from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task, true_labels
+from fashionai.scoring.evaluate import TaskEvaluation, evaluate_rows, true_labels
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.thresholds import choose_threshold
 
 
@@ -44,17 +45,48 @@ def evaluate_run(
     when the calibration was fitted on the split.
     """
     calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
+    calibration.warn_of_fitted_split(split)
     if threshold is not None:
         for task in run.tasks:
             check_threshold(task)
-    samples = read_samples(run.config, split, background=threshold is not None)
+    background = threshold is not None
+    rows = rows_of_split(run, split, contexts, background, progress, **options)
+    return [calibration.evaluate(each, threshold, resamples) for each in rows]
+
+
+def rows_of_split(
+    run: Run,
+    split: str,
+    contexts: list[Any],
+    background: bool = False,
+    progress: ProgressBar = no_bar,
+    **options: Any,
+) -> list[LabelledPredictions]:
+    """A run's predictions for a split of its prepared folders, by task; as for evaluate_run.
+
+    Images of a held-out background are included only with ``background``.
+    """
+    samples = read_samples(run.config, split, background=background)
     warn_of_changed_data(run)
-    calibration.warn_of_fitted_split(split)
     with progress(f"{run}: {split}", len(samples.paths)) as advance:
         predicted = predict_together(samples, split, run, contexts, progress=advance, **options)
+    return labelled_samples(samples, predicted)
+
+
+def labelled_samples(
+    samples: Samples, predicted: Sequence[np.ndarray]
+) -> list[LabelledPredictions]:
+    """The samples of each task with their probabilities, rounded as in a prediction file."""
+    rows = [samples.of_task(head) for head in range(len(samples.tasks))]
     return [
-        calibration.evaluate(task, values, samples.marks_of(head), threshold, resamples)
-        for head, (task, values) in enumerate(zip(samples.tasks, predicted))
+        LabelledPredictions(
+            task,
+            [samples.sources[row] for row in rows[head]],
+            [samples.paths[row] for row in rows[head]],
+            samples.marks_of(head),
+            as_written(probabilities),
+        )
+        for head, (task, probabilities) in enumerate(zip(samples.tasks, predicted))
     ]
 
 
@@ -140,7 +172,4 @@ def evaluate_samples(
     resamples: int = 0,
 ) -> list[TaskEvaluation]:
     """Score the result of predict_samples exactly as its prediction file would be scored."""
-    return [
-        evaluate_task(task, as_written(probabilities), samples.marks_of(head), threshold, resamples)
-        for head, (task, probabilities) in enumerate(zip(samples.tasks, predicted))
-    ]
+    return evaluate_rows(labelled_samples(samples, predicted), threshold, resamples)

@@ -19,6 +19,7 @@ from fashionai.predictions.scaling import Calibration, Scaling, read_calibration
 from fashionai.runs import Run, RunFolder
 from fashionai.scoring.calibrated import RunCalibration
 from fashionai.scoring.calibration import expected_calibration_error
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.run_calibration import calibrate
 from fashionai.scoring.splits import predict_samples
 from tests.support.commands import fashionai
@@ -213,8 +214,12 @@ def test_images_of_a_held_out_background_do_not_count(run: Run) -> None:
     scaling = Scaling.of_temperature(2, classes)
     about = Calibration("validation split", ["val"], 1, 32, {task.name: scaling})
     calibration = RunCalibration(run, about, is_used=False)
-    alone = calibration.evaluate(task, probabilities, marks)
+    names = [""] * 35
+    alone = calibration.evaluate(
+        LabelledPredictions(task, names[:30], names[:30], marks, probabilities)
+    )
     marks = np.concatenate([marks, np.full((5, classes), NO, np.int8)])
     beside = np.concatenate([probabilities, np.full((5, classes), 1 / classes)])
     assert len(alone.before_and_after) == 2
-    assert calibration.evaluate(task, beside, marks).before_and_after == alone.before_and_after
+    both = calibration.evaluate(LabelledPredictions(task, names, names, marks, beside))
+    assert both.before_and_after == alone.before_and_after
