@@ -63,6 +63,7 @@ from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.engine_choice import check_engine, wanted_engine
 from fashionai.training.estimate import duration
+from fashionai.training.observers import check_logs
 from fashionai.training.parallel import train_side_by_side
 from fashionai.training.start import new_folder
 from fashionai.training.trainer import Trainer
@@ -348,6 +349,7 @@ def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Con
     chosen = choose_devices(wanted_engine(config), device, gpus)
     config = config.changed({"engine": chosen.engine})
     check_engine(config, chosen.contexts)
+    check_logs(config)
     return config, chosen.contexts
 
 

@@ -18,7 +18,11 @@ import pytest
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import task_scores
-from fashionai.predictions.formats import read_predictions
+from fashionai.predictions.formats import (
+    probability_format,
+    read_predictions,
+    write_predictions,
+)
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run, RunFolder
 from fashionai.scoring.out_of_fold import rows_of_folds
@@ -395,3 +399,47 @@ def test_killed_in_a_fold_and_between_folds_nothing_is_lost(
     assert command == "cross-validate --run runs/stopped --resume"
     assert fashionai(*shlex.split(command)) == 0
     assert contents(stopped) == contents(work)
+
+
+def test_a_run_is_calibrated_on_out_of_fold_predictions(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One temperature per task of all images, each predicted by the run that has not seen it."""
+    folds, run = (
+        Path(shutil.copytree(source, f"runs/{name}"))
+        for source, name in ((work, "mistaken"), (work / "fold-1", "calibrated"))
+    )
+    # All predictions are correct: every fifth one gets the probabilities of other classes.
+    predicted = read_predictions(folds / "out_of_fold.csv")
+    predicted = [
+        row._replace(probabilities=np.roll(row.probabilities, number % 5 == 0))
+        for number, row in enumerate(predicted)
+    ]
+    write_predictions(folds / "out_of_fold.csv", predicted, probability_format(predicted[0].task))
+    assert fashionai("calibrate", run, "--folds", folds) == 0
+    assert "predict --run runs/calibrated --calibrated --crops 5" in capsys.readouterr().out
+    content = json.loads((run / "calibration.json").read_text())
+    assert content["crops"] == 5
+    for task in TASKS:
+        prepared, entry = split_of(task), content["tasks"][task]
+        name_of = {Path(each).name: row for row, each in enumerate(prepared.sources)}
+        rows = [row for row in predicted if row.task.name == task]
+        order = [name_of[Path(row.image).name] for row in rows]
+        marks = prepared.marks[order]
+        assert entry["images"] == len(rows) == len(prepared.sources)
+
+        def loss(temperature: float, rows: list = rows, marks: np.ndarray = marks) -> float:
+            powers = np.array([row.probabilities for row in rows]) ** (1 / temperature)
+            return task_scores(powers / powers.sum(axis=1, keepdims=True), marks)["log_loss"]
+
+        found = entry["temperature"]
+        assert entry["before"]["log_loss"] == pytest.approx(loss(1.0))
+        assert entry["after"]["log_loss"] == pytest.approx(loss(found), abs=1e-6)
+        assert loss(found) <= min(loss(found * 0.98), loss(found * 1.02))
+
+
+def test_folds_of_other_crops_are_refused(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fashionai("calibrate", work / "fold-1", "--folds", work, "--crops", 1) == 2
+    assert "--crops and --folds exclude each other" in capsys.readouterr().err
+    assert fashionai("calibrate", work / "fold-1", "--folds", work / "fold-1") == 2
+    assert "not a cross-validation" in capsys.readouterr().err

@@ -150,12 +150,13 @@ def evaluate(
             stopping; for a run.
 
     Returns:
-        One row per task, with ``rows``, ``map``, ``accuracy`` and the other scores, and with the
-        ends of their 95 % confidence intervals in ``map_low``, ``map_high`` and so on. The index
-        has the names of the tasks in the labels. Where the labels name no task, it has the name in
-        the column ``task`` of the predictions. Without this column a DataFrame's task is called
-        ``task``, or ``predictions`` if that is not given, and a file's task has the name of the
-        file without its suffix.
+        One row per task, with ``rows``, ``map``, ``accuracy`` and the other scores, with
+        ``calibration_error`` (the expected one, of 15 bins), and with the ends of the scores' 95 %
+        confidence intervals in ``map_low``, ``map_high`` and so on. The index has the names of the
+        tasks in the labels. Where the labels name no task, it has the name in the column ``task``
+        of the predictions. Without this column a DataFrame's task is called ``task``, or
+        ``predictions`` if that is not given, and a file's task has the name of the file without
+        its suffix.
 
     Raises:
         ConfigError: ``task`` without ``labels``, or a DataFrame without ``labels``.
@@ -252,5 +253,6 @@ def _scores_frame(evaluations: Iterable[TaskEvaluation]) -> pd.DataFrame:
             for name, interval in each.intervals.items()
             for end, value in interval._asdict().items()
         }
-        rows.append({"task": each.name, "rows": each.rows, **each.scores, **ends})
+        scores = {**each.scores, "calibration_error": each.calibration_error, **ends}
+        rows.append({"task": each.name, "rows": each.rows, **scores})
     return pd.DataFrame(rows).set_index("task")

@@ -48,6 +48,8 @@ COMMANDS = {
     "ensemble": "Average prediction files and search for the best weights.",
     "compare": "Compare two prediction files and test their difference.",
     "preview": "Draw a grid of augmented training images.",
+    "calibrate": "Fit a run's probabilities to how often they are correct.",
+    "explain": "Draw which pixels of images speak for the predicted classes.",
     "runs": "List runs with their scores.",
     "tasks": "List tasks with their classes.",
     "quantize": "Quantize a run to 8-bit integers for faster prediction.",

@@ -13,6 +13,7 @@ from fashionai.cli.options import (
     GivenLabels,
     OutputFile,
     PredictionSettings,
+    calibrated_option,
     labels_option,
     left_out_by,
     overwrite_option,
@@ -89,6 +90,7 @@ class Threshold(click.ParamType):
     help="With two classes or a held-out background: the probability, from 0 to 1, that decides "
     "the predicted label. With --run also auto: the best threshold on validation.",
 )
+@calibrated_option
 @click.option("--per-class", is_flag=True, help="Print recall and precision of each class.")
 @click.option(
     "--confusion",
@@ -114,6 +116,7 @@ def command(
     task_names: tuple[str, ...],
     split: Optional[str],
     threshold: Union[float, str, None],
+    calibrated: bool,
     per_class: bool,
     confusion: bool,
     json_file: Optional[Path],
@@ -126,7 +129,8 @@ def command(
 
     mAP is the competition's score. Of several tasks the last line is the mean. The lines
     "95 % from" and "to" are the ends of a confidence interval: 95 of 100 such
-    intervals contain the score on all images of this kind.
+    intervals contain the score on all images of this kind. The calibration error is the
+    mean difference between the largest probability and the accuracy (15 bins).
 
     All rows of a label file must be predicted. With a prepared folder, a task and
     split count if the prediction file has any of their rows; then all of these rows
@@ -136,7 +140,8 @@ def command(
     from fashionai.files.outputs import check_output
     from fashionai.frameworks.processes import current_place
     from fashionai.scoring.bootstrap import RESAMPLES
-    from fashionai.scoring.evaluate import SCORES, evaluate_file, to_json
+    from fashionai.scoring.evaluate import evaluate_file
+    from fashionai.scoring.score_files import SCORES, to_json
 
     files = labels.files
     _check_arguments(
@@ -147,6 +152,7 @@ def command(
         threshold,
         skip_bad,
         settings.image_size,
+        calibrated,
     )
     inputs = [file for file in (predictions, *files.paths, questions) if file is not None]
     if json_file is not None:
@@ -160,7 +166,9 @@ def command(
         from fashionai.scoring.labelled_images import Wanted
 
         wanted = Wanted(files, task_names, split)
-        evaluations = _evaluate_run(run_paths[0], wanted, threshold, settings, skip_bad)
+        evaluations = _evaluate_run(
+            run_paths[0], wanted, threshold, settings, skip_bad=skip_bad, calibrated=calibrated
+        )
     elif predictions is not None and not isinstance(threshold, str):
         evaluations = evaluate_file(
             *(predictions, files.paths, questions, task_names, threshold),
@@ -188,6 +196,7 @@ def _check_arguments(
     threshold: Union[float, str, None],
     skip_bad: bool,
     image_size: Optional[int],
+    calibrated: bool,
 ) -> None:
     """UsageError for options that exclude each other or lack another one."""
     predictions, runs, questions = scored
@@ -202,6 +211,7 @@ def _check_arguments(
         (not runs and split is not None, "--split goes with --run"),
         (skip_bad and not (runs and labels), "--skip-bad goes with --run and --labels"),
         (not runs and image_size is not None, "--image-size goes with --run"),
+        (not runs and calibrated, "--calibrated goes with --run"),
         (
             not runs and isinstance(threshold, str),
             "--threshold auto goes with --run, whose validation chooses it",
@@ -234,7 +244,9 @@ def _evaluate_run(
     wanted: Wanted,
     threshold: Union[float, str, None],
     settings: PredictionSettings,
+    *,
     skip_bad: bool,
+    calibrated: bool,
 ) -> list[TaskEvaluation]:
     from fashionai.frameworks.processes import current_place
     from fashionai.runs import Run
@@ -247,7 +259,11 @@ def _evaluate_run(
     devices = chosen.contexts
     if share_between_gpus(devices):
         raise click.exceptions.Exit
-    options: dict[str, Any] = {**settings.options, "engine": chosen.engine, "place": place}
+    options: dict[str, Any] = {
+        **{**settings.options, "engine": chosen.engine},
+        "place": place,
+        "calibrated": calibrated,
+    }
     if isinstance(threshold, str):
         threshold = threshold_of_run(run, devices, progress_bar, **options)
     options.update(resamples=RESAMPLES, progress=progress_bar)
@@ -262,6 +278,7 @@ def _print_scores(evaluations: list[TaskEvaluation]) -> None:
     from fashionai.reporting.tables import (
         ScoreRow,
         balance_table,
+        calibration_table,
         detection_table,
         score_table,
         with_intervals,
@@ -280,6 +297,8 @@ def _print_scores(evaluations: list[TaskEvaluation]) -> None:
             rows += with_intervals(("mean", total, mean), intervals)
         click.echo(score_table(rows) + "\n")
     click.echo(balance_table([(e.name, e.confusion, e.scores, e.intervals) for e in evaluations]))
+    if scored:
+        click.echo("\n" + calibration_table([(e.name, e.calibration) for e in scored]))
     figures = [(e.name, *e.figures) for e in evaluations if e.figures]
     if figures:
         click.echo("\n" + detection_table(figures))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 from fashionai.families import known_task
 from fashionai.files.default_folders import DEMO_FOLDER, PREPARED_FOLDER
+from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.tasks import Task
 
 DEMO_PREPARED = DEMO_FOLDER / "train_valid"
@@ -49,6 +51,14 @@ def after_train(run: Path) -> str:
             f"Predict:  fashionai predict --run {name} --questions FOLDER --out FILE",
         ]
     )
+
+
+def after_calibrate(run: Path, crops: int, image_size: Optional[int]) -> str:
+    """The command that predicts with the calibration of a run."""
+    options = "" if crops == DEFAULT_CROPS else f" --crops {crops}"
+    options += "" if image_size is None else f" --image-size {image_size}"
+    files = "--questions FOLDER --out FILE"
+    return f"Next: fashionai predict --run {_quoted(run)} --calibrated{options} {files}"
 
 
 def _quoted(path: object) -> str:

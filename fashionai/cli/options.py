@@ -235,6 +235,15 @@ def left_out_by(place: Place) -> Callable[[str, str], None]:
     return left_out if place.is_first else lambda name, reason: None
 
 
+def calibrated_option(command: Command) -> Command:
+    """Add --calibrated for probabilities of runs."""
+    return click.option(
+        "--calibrated",
+        is_flag=True,
+        help="Scale the probabilities of each run by its calibration, see fashionai calibrate.",
+    )(command)
+
+
 def overwrite_option(command: Command) -> Command:
     """Add --overwrite for the files that a command writes."""
     return click.option(

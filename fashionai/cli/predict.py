@@ -13,6 +13,7 @@ import click
 from fashionai.cli.options import (
     OutputFile,
     PredictionSettings,
+    calibrated_option,
     column_options,
     images_option,
     left_out_by,
@@ -85,6 +86,7 @@ Examples:
     "probability. With two classes: predict the second class where its probability exceeds it.  "
     "[default: 0.5 for two classes]",
 )
+@calibrated_option
 @skip_bad_option
 @click.option(
     "--resume",
@@ -109,6 +111,7 @@ def command(
     split: Optional[str],
     layout: str,
     threshold: Optional[float],
+    calibrated: bool,
     skip_bad: bool,
     resume: bool,
     overwrite: bool,
@@ -142,6 +145,8 @@ def command(
         crop=settings.image_size,
     )
     plan = plan_file(wanted, overwrite=overwrite)
+    if calibrated:
+        plan = plan.calibrated(settings.crops)
     chosen = settings.chosen()
     if share_between_gpus(chosen.contexts):
         return
@@ -197,8 +202,9 @@ def _check_arguments(
 
 
 def _print_plan(plan: Plan, layout: str) -> None:
-    for task, _, runs in plan.requests:
-        _print_runs(task, runs)
+    for request in plan.requests:
+        task = request.task
+        _print_runs(task, request.runs)
         if task.holds_out_background and plan.threshold is None and layout == "competition":
             click.echo(
                 f"every image gets one of the classes: --threshold P also predicts "

@@ -98,6 +98,12 @@ class Config(Section):
         "never",
         description="When the test split is scored. Nothing is chosen by these scores.",
     )
+    log: list[Literal["tensorboard", "mlflow"]] = Field(
+        [],
+        description="Programs that also get the curves, the configuration, a preview of the "
+        "training images and the confusion matrix: `tensorboard`, `mlflow`. May differ when a run "
+        "is resumed.",
+    )
 
     @property
     def task_names(self) -> list[str]:

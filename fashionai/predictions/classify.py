@@ -161,6 +161,16 @@ def _files(
         yield usable
 
 
+def given_files(images: Sequence[str]) -> dict[str, Path]:
+    """The files of images and of the images in folders, by the name that messages have.
+
+    Raises DataError for one that is missing or given twice, and for a URL.
+    """
+    files = {name: Path(name) for name in _expand(images)}
+    check_files_exist(files)
+    return files
+
+
 def _fetch(
     urls: Sequence[str],
     folder: Path,

@@ -28,7 +28,6 @@ from fashionai.predictions.predict import (
     Request,
     RunImages,
     check_requests,
-    columns_of_task,
     distinct_runs,
     images_of_run,
     predict_with_engine,
@@ -205,7 +204,7 @@ class PartedRows:
             total = np.zeros((stop - start, len(task.classes)))
             for own in self._runs:
                 rows = own.work.rows_of(self._number, start, stop)
-                total += own.rows(rows)[:, columns_of_task(own.run, task)]
+                total += self._request.of_run(own.run, own.rows(rows))
             yield total / len(self._request.runs)
 
     def whole(self) -> np.ndarray:

@@ -44,6 +44,7 @@ from fashionai.predictions.in_parts import (
 from fashionai.predictions.parts import Parts, open_parts, parts_folder
 from fashionai.predictions.predict import Request, distinct_runs, images_of_run, predict
 from fashionai.predictions.run_choice import Candidates
+from fashionai.predictions.scaling import read_calibration
 from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
 from fashionai.runs import Run, check_consistent_classes
@@ -84,6 +85,12 @@ class Plan(NamedTuple):
         if all(images is first for images in others):
             return first
         return list(dict.fromkeys(itertools.chain(first, *others)))
+
+    def calibrated(self, crops: int) -> Plan:
+        """The plan with each run's calibration for so many crops; errors of read_calibration."""
+        found = {run: read_calibration(run, crops) for run in distinct_runs(self.requests)}
+        parts = [p._replace(request=p.request._replace(calibrations=found)) for p in self.parts]
+        return self._replace(parts=parts)
 
 
 class WantedFile(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
@@ -20,6 +20,7 @@ from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.pipeline.loader import Loader
+from fashionai.predictions.scaling import Calibration
 from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run
 from fashionai.tasks import Task
@@ -28,11 +29,22 @@ mx = import_mxnet()
 
 
 class Request(NamedTuple):
-    """Images to predict for one task, and the runs whose predictions are averaged."""
+    """Images to predict for one task, and the runs whose predictions are averaged.
+
+    The probabilities of a run in ``calibrations`` are scaled before the runs are averaged.
+    """
 
     task: Task
     images: Sequence[ImageFile]
     runs: Sequence[Run]
+    calibrations: Mapping[Run, Calibration] = {}
+
+    def of_run(self, run: Run, outputs: np.ndarray) -> np.ndarray:
+        """The task's probabilities ``(N, C)`` among a run's mean ones over crops, scaled."""
+        probabilities = outputs[:, columns_of_task(run, self.task)]
+        if run not in self.calibrations:
+            return probabilities
+        return self.calibrations[run].of(learnt_task(run, self.task)).apply(probabilities)
 
 
 def predict(
@@ -69,7 +81,7 @@ def predict(
         for number, (total, request) in enumerate(zip(sums, requests)):
             if run in request.runs:
                 rows = work.rows_of(number, 0, len(request.images))
-                total += probabilities[rows, columns_of_task(run, request.task)]
+                total += request.of_run(run, probabilities[rows])
     return [total / len(request.runs) for total, request in zip(sums, requests)]
 
 
@@ -217,10 +229,15 @@ def _check_finite(probabilities: np.ndarray, run: Run, images: Sequence[ImageFil
 
 
 def columns_of_task(run: Run, task: Task) -> slice:
-    """The columns of the task in the run's output.
+    """The columns of learnt_task in the run's output."""
+    return run.columns[run.tasks.index(learnt_task(run, task))]
+
+
+def learnt_task(run: Run, task: Task) -> Task:
+    """The task as the run has learnt it.
 
     Another task with the same classes stands in for a task that the run does not know by name.
     """
-    same = [at for at, learnt in enumerate(run.tasks) if learnt.classes == task.classes]
-    named = [at for at in same if run.tasks[at].name == task.name]
-    return run.columns[(named or same)[0]]
+    same = [learnt for learnt in run.tasks if learnt.classes == task.classes]
+    named = [learnt for learnt in same if learnt.name == task.name]
+    return (named or same)[0]

@@ -148,5 +148,6 @@ def draw_grid(tiles: list[Tile], columns: int) -> Figure:
         axes = figure.add_axes((left / width, bottom / height, TILE / width, TILE / height))
         axes.imshow(tile.image)
         axes.set_axis_off()
-        axes.set_title(tile.title, fontsize=FONT_SIZE, pad=3.5, linespacing=1.2)
+        title = axes.set_title(tile.title, fontsize=FONT_SIZE, pad=3.5, linespacing=1.2)
+        title.set_parse_math(False)  # names are text, also if they have dollars
     return figure

@@ -11,6 +11,7 @@ import numpy as np
 from fashionai.errors import counted
 from fashionai.metrics import precisions, recalls
 from fashionai.runs import ListedCrossValidation, Run
+from fashionai.scoring.calibration import CalibrationFigures
 from fashionai.tasks import Task
 from fashionai.text_width import keep_end, left_aligned, right_aligned, text_width
 
@@ -108,6 +109,20 @@ def balance_table(
             cells = [_number(intervals[key][at]) if key in intervals else "" for key in shown]
             lines.append((end, cells))
     return aligned_table("task", columns, lines)
+
+
+def calibration_table(rows: Sequence[tuple[str, Sequence[CalibrationFigures]]]) -> str:
+    """The expected calibration error beside log loss and mAP, by the name of the task.
+
+    A task whose probabilities were calibrated has a line before and one after that.
+    """
+    columns = [("error", 10), ("log loss", 10), ("mAP", 9)]
+    lines = []
+    for name, several in rows:
+        for figures in several:
+            title = f"{name}, {figures.stage}" if len(several) > 1 else name
+            lines.append((title, [_number(value) for value in figures[1:]]))
+    return aligned_table("calibration", columns, lines)
 
 
 def detection_table(

@@ -58,6 +58,7 @@ class RunFolder:
         self.int8_symbol = path / "int8-symbol.json"
         self.int8_parameters = path / "int8-0000.params"
         self.int8_report = path / "int8.json"
+        self.calibration_file = path / "calibration.json"
 
     def __str__(self) -> str:
         return str(self.path)

@@ -157,7 +157,7 @@ class Run:
         return check_recorded(file, self.metrics, lambda: read_metrics(self.folder))
 
     def check_same_config(self, config: Config) -> None:
-        """Raise RunError unless the run has this configuration; decoding threads may differ."""
+        """Raise RunError unless the run has this configuration; threads and logs may differ."""
         different = deciding_differences(self.config, config)
         if different:
             raise RunError(
@@ -198,13 +198,14 @@ class Run:
 
 
 def deciding_differences(begun: Config, wanted: Config) -> list[str]:
-    """The differing keys that change the result of a run: all except data.workers.
+    """The differing keys that change the result of a run: all except data.workers and log.
 
     Where ``wanted`` does not set the engine, or how the input is resized and normalised, it gets
     these of ``begun``.
     """
     filled = wanted.with_engine_of(begun).with_input_of(begun)
-    return [line for line in differing_keys(begun, filled) if not line.startswith("data.workers:")]
+    others = ("data.workers:", "log:")
+    return [line for line in differing_keys(begun, filled) if not line.startswith(others)]
 
 
 def open_runs(runs: Sequence[Union[PathLike, Run]]) -> list[Run]:

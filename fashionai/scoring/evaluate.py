@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,8 @@ from fashionai.datasets.questions import names_to_predict
 from fashionai.errors import ConfigError, DataError
 from fashionai.families import expand_tasks, full_names
 from fashionai.files.names import composed
-from fashionai.files.outputs import json_kind
 from fashionai.files.paths import PathLike
-from fashionai.metrics import count_labels, overall_scores, task_scores, true_classes
+from fashionai.metrics import count_labels, task_scores, true_classes
 from fashionai.predictions.decisions import EVEN_ODDS, predicted_labels
 from fashionai.predictions.formats import (
     FileRow,
@@ -28,7 +28,12 @@ from fashionai.predictions.formats import (
     read_predictions,
     row_key,
 )
-from fashionai.scoring.bootstrap import Interval, interval, mean_intervals, resampled_scores
+from fashionai.scoring.bootstrap import Interval, interval, resampled_scores
+from fashionai.scoring.calibration import (
+    CalibrationFigures,
+    calibration_figures,
+    expected_calibration_error,
+)
 from fashionai.scoring.joining import join_rows, match_rows
 from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.labels import (
@@ -42,10 +47,6 @@ from fashionai.scoring.labels import (
 from fashionai.scoring.thresholds import DetectionFigures, detection_figures
 from fashionai.tasks import Task
 
-# What to_json gives, as a file.
-SCORES = json_kind("scores", lambda value: isinstance(value, dict) and {"n", "tasks"} <= set(value))
-
-
 NOTHING = np.empty((0, 0))
 
 
@@ -58,7 +59,8 @@ class TaskEvaluation(NamedTuple):
     scores of bootstrap resamples ``(B,)`` by name; it is empty where none were wanted. Resamples of
     the same rows of one task are the same, so that those of two evaluations can be subtracted.
     ``probabilities`` and ``marks`` ``(n, C)`` are those of the rows that belong to a class, and
-    empty where only labels were predicted.
+    empty where only labels were predicted. ``before_and_after`` has the figures of a run's
+    probabilities before and after its calibration; it is empty without one.
     """
 
     task: Task
@@ -69,11 +71,24 @@ class TaskEvaluation(NamedTuple):
     resampled: Mapping[str, np.ndarray] = {}
     probabilities: np.ndarray = NOTHING
     marks: np.ndarray = NOTHING
+    before_and_after: Sequence[CalibrationFigures] = ()
 
     @property
     def intervals(self) -> dict[str, Interval]:
         """The 95 % confidence interval of each score, as far as there are resamples."""
         return {key: interval(values) for key, values in self.resampled.items()}
+
+    @property
+    def calibration_error(self) -> float:
+        """The expected calibration error of the probabilities; NaN where only labels are known."""
+        if not self.scores:
+            return math.nan
+        return expected_calibration_error(self.probabilities, true_classes(self.marks))
+
+    @property
+    def calibration(self) -> Sequence[CalibrationFigures]:
+        """The figures before and after a calibration, or those of the scored probabilities."""
+        return self.before_and_after or [calibration_figures(self.probabilities, self.marks)]
 
     @property
     def name(self) -> str:
@@ -268,32 +283,6 @@ def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
                 f"{EVEN_ODDS}",
                 "Give that threshold with --threshold",
             )
-
-
-def to_json(evaluations: Sequence[TaskEvaluation]) -> dict[str, object]:
-    """Mean scores at the top level, and the scores and number of rows of each task.
-
-    ``intervals`` has the ends of the 95 % confidence interval of each score.
-    """
-    scored = [evaluation for evaluation in evaluations if evaluation.scores]
-    overall = overall_scores([each.scores for each in scored]) if scored else {}
-    tasks = {
-        e.name: {
-            "n": e.rows,
-            **e.scores,
-            **_intervals_as_json(e.intervals),
-            **({"answers": e.figures._asdict()} if e.figures else {}),
-        }
-        for e in evaluations
-    }
-    means = mean_intervals([e.resampled for e in scored])
-    total = sum(e.rows for e in evaluations)
-    return {**overall, **_intervals_as_json(means), "n": total, "tasks": tasks}
-
-
-def _intervals_as_json(intervals: Mapping[str, Interval]) -> dict[str, object]:
-    ends = {key: list(ends) for key, ends in intervals.items()}
-    return {"intervals": ends} if ends else {}
 
 
 def _evaluation(

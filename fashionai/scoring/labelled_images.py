@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from fashionai.datasets.records import LabelRow
 from fashionai.errors import ConfigError, DataError, FashionAIError, counted
 from fashionai.families import expand_tasks
 from fashionai.files.csv_files import read_csv_rows
+from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import as_written, row_key
@@ -28,8 +30,10 @@ from fashionai.predictions.predict import Request
 from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
 from fashionai.runs import Run
-from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
+from fashionai.scoring.calibrated import RunCalibration, identity
+from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.scoring.joining import check_same_classes
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.labels import (
     LabelFiles,
     LabelledRow,
@@ -66,16 +70,20 @@ def evaluate_on_labels(
     *,
     progress: ProgressBar,
     leave_out: Optional[LeaveOut] = None,
+    calibrated: bool = False,
     **options: Any,
 ) -> list[TaskEvaluation]:
     """Predict labelled images with a run and score it, as predict and then evaluate would.
 
-    ``threshold`` and ``resamples`` are as for evaluate_task, ``leave_out`` as for check_images and
-    ``options`` as for predict_requests. Raises ConfigError for tasks that the run has not learnt
-    and for several splits without a choice, DataError for bad labels and images.
+    ``threshold`` and ``resamples`` are as for evaluate_task, ``leave_out`` as for check_images,
+    ``calibrated`` as for evaluate_run and ``options`` as for predict_requests. Raises ConfigError
+    for tasks that the run has not learnt and for several splits without a choice, DataError for bad
+    labels and images.
     """
+    calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
     rows = read_labelled_images(run, wanted)
     _warn_of_training_images(run, rows, wanted.files.names)
+    calibration.warn_of_fitted_images([row.file for row in rows])
     tasks = list(dict.fromkeys(row.task for row in rows))
     if threshold is not None:
         for task in tasks:
@@ -95,22 +103,29 @@ def evaluate_on_labels(
             requests, names, place_of_parts, contexts, progress=advance, **options
         )
     return [
-        evaluate_task(
-            task,
-            as_written(probabilities),
-            np.array([row.marks for row in own]),
-            threshold,
-            resamples,
-        )
-        for (task, own), probabilities in zip(parts, predicted)
+        calibration.evaluate(_labelled(task, own, values), threshold, resamples)
+        for (task, own), values in zip(parts, predicted)
     ]
+
+
+def _labelled(
+    task: Task, rows: Sequence[LabelledRow], probabilities: np.ndarray
+) -> LabelledPredictions:
+    """Labelled rows of a task with their probabilities, rounded as in a prediction file."""
+    return LabelledPredictions(
+        task,
+        [row.image for row in rows],
+        [row.file for row in rows],
+        np.array([row.marks for row in rows]),
+        as_written(probabilities),
+    )
 
 
 def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) -> None:
     """Tell how many images the run was trained on, as far as prepared links to them show it."""
     try:
-        trained = {_identity(path) for path in read_samples(run.config, "train").paths}
-        count = sum(_identity(row.file) in trained for row in rows if isinstance(row.file, Path))
+        trained = {identity(path) for path in read_samples(run.config, "train").paths}
+        count = sum(identity(row.file) in trained for row in rows if isinstance(row.file, Path))
     except (FashionAIError, OSError):
         # Images that are missing are named when all of them are opened.
         return
@@ -122,18 +137,18 @@ def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) 
         )
 
 
-def _identity(file: Path) -> tuple[int, int]:
-    """What a file has in common with all links to it."""
-    status = file.stat()
-    return status.st_dev, status.st_ino
-
-
 def _files_of(rows: Sequence[LabelledRow]) -> list[ImageFile]:
     return [row.file for row in rows if row.file is not None]
 
 
 def read_labelled_images(run: Run, wanted: Wanted) -> list[LabelledRow]:
     """The labelled images for tasks of a run, each with its file and the run's task."""
+    chosen = _of_split(_rows_of_run(run, wanted), wanted.split, wanted.files.names)
+    return list(distinct_rows(chosen, lambda row: row_key(row.image, row.task)).values())
+
+
+def _rows_of_run(run: Run, wanted: Wanted) -> list[LabelledRow]:
+    """The labelled images of all splits for tasks of a run."""
     tasks = expand_tasks(wanted.task_names, run.tasks) or list(run.tasks)
     unlearnt = [task.name for task in tasks if task not in run.tasks]
     if unlearnt:
@@ -145,8 +160,35 @@ def read_labelled_images(run: Run, wanted: Wanted) -> list[LabelledRow]:
     if not placed:
         names = ", ".join(task.name for task in tasks)
         raise DataError(f"{files.names}: has no labels of {names}")
-    chosen = _of_split(placed, wanted.split, files.names)
-    return list(distinct_rows(chosen, lambda row: row_key(row.image, row.task)).values())
+    return placed
+
+
+def known_classes(run: Run, files: Sequence[Path], labels: LabelFiles) -> list[dict[Task, int]]:
+    """The true class of each task of a run, for each file whose label is known.
+
+    Without ``labels``, those of the run's prepared folders are used, as far as they are there. A
+    file is found in them by itself or a hard link to it.
+    """
+    if labels.paths:
+        rows = _rows_of_run(run, Wanted(labels))
+        found = [(row.task, row.file, row.marks) for row in rows if isinstance(row.file, Path)]
+    else:
+        found = list(_prepared_marks(run))
+    known: dict[tuple[int, int], dict[Task, int]] = {identity(file): {} for file in files}
+    for task, file, marks in found:
+        if marks.any() and identity(file) in known:
+            known[identity(file)][task] = int(marks.argmax())
+    return [known[identity(file)] for file in files]
+
+
+def _prepared_marks(run: Run) -> Iterator[tuple[Task, Path, np.ndarray]]:
+    """The tasks, files and marks of all splits of a run's prepared folders that can be read."""
+    for split in SPLITS:
+        with contextlib.suppress(FashionAIError):
+            samples = read_samples(run.config, split)
+            for head, task in enumerate(samples.tasks):
+                files = [samples.paths[row] for row in samples.of_task(head)]
+                yield from zip(itertools.repeat(task), files, samples.marks_of(head))
 
 
 def _read(path: Path, tasks: Sequence[Task], files: LabelFiles) -> Iterator[LabelledRow]:

@@ -11,13 +11,16 @@ import numpy as np
 from fashionai.datasets.prepared.samples import Samples, read_samples, warn_of_changed_data
 from fashionai.errors import ConfigError
 from fashionai.frameworks.processes import ALONE, Place
+from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import as_written
 from fashionai.predictions.in_parts import compute_parts, describe, gather
 from fashionai.predictions.parts import open_parts, parts_folder
 from fashionai.predictions.predict import Request, predict
+from fashionai.predictions.scaling import read_calibration
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run
+from fashionai.scoring.calibrated import RunCalibration
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_rows, true_labels
 from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.thresholds import choose_threshold
@@ -30,20 +33,25 @@ def evaluate_run(
     threshold: Optional[float] = None,
     resamples: int = 0,
     progress: ProgressBar = no_bar,
+    calibrated: bool = False,
     **options: Any,
 ) -> list[TaskEvaluation]:
     """Score a run on a split of its prepared folders, task by task.
 
     ``resamples`` is as for evaluate_task, and ``options`` are those of predict_together. Images of
-    a held-out background are included only when there is a threshold, see evaluate_task. Logs a
-    warning when the folders have changed since the run was trained.
+    a held-out background are included only when there is a threshold, see evaluate_task.
+    ``calibrated`` scores the probabilities after the run's calibration, with errors of
+    read_calibration. Logs a warning when the folders have changed since the run was trained, and
+    when the calibration was fitted on the split.
     """
+    calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
+    calibration.warn_of_fitted_split(split)
     if threshold is not None:
         for task in run.tasks:
             check_threshold(task)
     background = threshold is not None
     rows = rows_of_split(run, split, contexts, background, progress, **options)
-    return evaluate_rows(rows, threshold, resamples)
+    return [calibration.evaluate(each, threshold, resamples) for each in rows]
 
 
 def rows_of_split(
@@ -83,12 +91,16 @@ def labelled_samples(
 
 
 def threshold_of_run(
-    run: Run, contexts: list[Any], progress: ProgressBar = no_bar, **options: Any
+    run: Run,
+    contexts: list[Any],
+    progress: ProgressBar = no_bar,
+    calibrated: bool = False,
+    **options: Any,
 ) -> float:
     """The threshold with the best accuracy on the run's validation split.
 
-    ``options`` are those of predict_together. Raises ConfigError for a run of several tasks and
-    errors of choose_threshold.
+    ``calibrated`` and ``options`` are as for evaluate_run. Raises ConfigError for a run of several
+    tasks and errors of choose_threshold.
     """
     tasks = run.tasks
     if len(tasks) > 1:
@@ -100,6 +112,9 @@ def threshold_of_run(
         (probabilities,) = predict_together(
             samples, "val", run, contexts, progress=advance, **options
         )
+    if calibrated:
+        calibration = read_calibration(run, options.get("crops", DEFAULT_CROPS))
+        probabilities = calibration.of(tasks[0]).apply(probabilities)
     return choose_threshold(
         tasks[0], as_written(probabilities), true_labels(tasks[0], samples.marks)
     )

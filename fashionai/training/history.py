@@ -38,6 +38,11 @@ class BestEpoch(NamedTuple):
     score: float
 
 
+def scores_in_row(kind: str, scores: Mapping[str, float]) -> EpochRow:
+    """The scores under the names that they have in a row: ``val_map`` and so on."""
+    return {f"{kind}_{name}": score for name, score in scores.items()}
+
+
 def score_name(monitor: str) -> str:
     """The name of a monitored score: ``mAP``, or ``skirt mAP`` for one task of several."""
     task, _, score = monitor.rpartition(".")
@@ -228,8 +233,3 @@ def _score_to_maximize(row: EpochRow, monitor: str, kind: str) -> float:
     if math.isnan(score):
         return -math.inf
     return -score if monitor.rpartition(".")[2] in LOWER_IS_BETTER else score
-
-
-def prefixed(kind: str, scores: Mapping[str, float]) -> EpochRow:
-    """The scores under the names that they have in a row: ``val_map`` and so on."""
-    return {f"{kind}_{name}": score for name, score in scores.items()}

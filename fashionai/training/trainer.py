@@ -44,11 +44,12 @@ from fashionai.training.history import (
     find_best,
     is_finished,
     just_collapsed,
-    prefixed,
+    scores_in_row,
     write_history,
 )
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.learner import StepResult
+from fashionai.training.observers import open_observers
 from fashionai.training.opening import Opener, open_learner, what_must_be_same
 from fashionai.training.phases import PhaseLearners
 from fashionai.training.run_log import run_log
@@ -77,6 +78,7 @@ class Trainer:
 
     Raises:
         DataError: Prepared folders that cannot be used.
+        InstallationError: A log whose package is not installed.
         ConfigError: Settings that this network or these devices cannot compute, or that differ
             between the processes of a training.
         WeightsError: Pretrained weights that are missing or do not fit.
@@ -98,6 +100,7 @@ class Trainer:
         opener: Opener = open_learner,
     ) -> None:
         """Read the samples and build the learner; see the class."""
+        self._observers = open_observers(config)
         check_engine(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             config = config.with_input_of(resume_from.config)
@@ -154,6 +157,7 @@ class Trainer:
                 self._write_beginning()
             with run_log(run), self._clear_errors():
                 self._train(stop)
+                self._observers.finish(self.learner.contexts)
         return Run(run).metrics
 
     @contextlib.contextmanager
@@ -235,6 +239,7 @@ class Trainer:
         remove_temporary_files(run.path)
         write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
         save_config(self.config, run.config_file)
+        self._observers.begin(run, self.config)
         if progress.history:
             # Within an epoch the weights are no longer those of the last finished one.
             self._write_results(last_parameters=progress.step == 0)
@@ -323,12 +328,12 @@ class Trainer:
         """The scores of an epoch, named as in its row; ``check`` may raise to stop."""
         learner = self.learner
         learner.average_statistics()
-        scores = prefixed("val", learner.scores(self.val_samples, check))
+        scores = scores_in_row("val", learner.scores(self.val_samples, check))
         if self.test_samples is not None and self.config.evaluate_test == "every-epoch":
-            scores |= prefixed("test", learner.scores(self.test_samples, check))
+            scores |= scores_in_row("test", learner.scores(self.test_samples, check))
         if learner.has_average:
             with learner.averaged():
-                scores |= prefixed("ema", learner.scores(self.val_samples, check))
+                scores |= scores_in_row("ema", learner.scores(self.val_samples, check))
         return scores
 
     def _finish_epoch(self, row: EpochRow) -> None:
@@ -378,6 +383,7 @@ class Trainer:
             self.learner.save_parameters(self.run.last_parameters)
         data = progress.resume_key["data"]
         write_history(self.run, self.config, tasks, progress.history, data, progress.test)
+        self._observers.observe(progress.history)
 
     def _stop(self) -> NoReturn:
         """Save the state within an epoch and raise RunStoppedError."""

@@ -161,8 +161,8 @@ def test_results_of_classify_and_evaluate_are_known_again() -> None:
         to_json,
         to_rows,
     )
-    from fashionai.scoring.evaluate import SCORES
-    from fashionai.scoring.evaluate import to_json as scores_to_json
+    from fashionai.scoring.score_files import SCORES
+    from fashionai.scoring.score_files import to_json as scores_to_json
 
     task = Task("own", (), ("x", "y"), "own")
     results = [Classified("a.jpg", {task: [("x", 0.75)]})]

@@ -20,6 +20,7 @@ from fashionai.frameworks.processes import ALONE
 from fashionai.predictions import in_parts
 from fashionai.predictions.parts import open_parts
 from fashionai.predictions.predict import Request, predict
+from fashionai.predictions.scaling import Calibration, Scaling
 from fashionai.runs import Run
 from tests.support.commands import fashionai, files_of_at_most
 from tests.support.small_parts import PART_IMAGES
@@ -296,6 +297,29 @@ def test_requests_that_share_images_have_their_own_rows(work: Path) -> None:
         found = in_parts.gather(in_parts.compute_parts(requests, [mx.cpu()], own, **options), own)
     for values, expected in zip(found, predict(requests, [mx.cpu()], **options)):
         assert np.array_equal(values, expected)
+
+
+def test_each_run_is_calibrated_before_the_average(work: Path) -> None:
+    shutil.copytree("runs/skirt", "runs/other")
+    runs = [Run.open(Path(name)) for name in ("runs/skirt", "runs/other")]
+    (task,), images = runs[0].tasks, sorted(Path(IMAGES).iterdir())
+    calibrations = {
+        run: Calibration("", [], 1, 32, {task.name: Scaling.of_temperature(temperature, 6)})
+        for run, temperature in zip(runs, (2.0, 0.5))
+    }
+    options = {"crops": 1, "batch_size": 2, "engine": "gluon"}
+    (plain,) = predict([Request(task, images, runs[:1])], [mx.cpu()], **options)
+    powers = [plain ** (1 / temperature) for temperature in (2.0, 0.5)]
+    expected = np.mean([each / each.sum(axis=1, keepdims=True) for each in powers], axis=0)
+    requests = [Request(task, images, runs, calibrations)]
+    names = [[image.name for image in images]]
+    description = in_parts.describe(requests, names, **options)
+    with open_parts(Path("scaled.parts"), description, ALONE) as own:
+        (found,) = in_parts.gather(
+            in_parts.compute_parts(requests, [mx.cpu()], own, **options), own
+        )
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert np.array_equal(predict(requests, [mx.cpu()], **options)[0], found)
 
 
 def test_two_commands_do_not_write_one_prediction(

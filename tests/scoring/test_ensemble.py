@@ -25,9 +25,10 @@ from fashionai.scoring.ensemble import (
     normalize_weights,
     search_weights,
 )
-from fashionai.scoring.evaluate import evaluate_file, to_json
+from fashionai.scoring.evaluate import evaluate_file
 from fashionai.scoring.joining import JoinedTask, join_files
 from fashionai.scoring.labels import LabelFiles, LabelledRow, Labels, read_labels
+from fashionai.scoring.score_files import to_json
 from fashionai.tasks import Task
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")

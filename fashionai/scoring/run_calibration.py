@@ -1,0 +1,218 @@
+"""Fits the calibration of a run, on its validation split or on out-of-fold predictions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from fashionai.datasets.prepared.samples import Samples, read_samples, warn_of_changed_data
+from fashionai.errors import DataError, RunError, counted
+from fashionai.files import write_json
+from fashionai.files.outputs import try_place
+from fashionai.files.yaml_files import load_yaml
+from fashionai.metrics import FEW_VALIDATION_IMAGES, true_classes
+from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
+from fashionai.predictions.formats import (
+    as_written,
+    probability_format,
+    read_predictions,
+    row_key,
+    source_names,
+)
+from fashionai.predictions.predict import check_task
+from fashionai.predictions.scaling import Calibration, Scaling, write_content
+from fashionai.progress import ProgressBar, no_bar
+from fashionai.runs import CROSS_VALIDATION_FILE, OUT_OF_FOLD_FILE, Run, find_folds, locked_run
+from fashionai.scoring.calibration import (
+    CalibrationFigures,
+    calibration_figures,
+    fit_temperature,
+    fit_vector,
+)
+from fashionai.scoring.labels import task_in
+from fashionai.scoring.splits import predict_samples
+from fashionai.tasks import Task
+
+log = logging.getLogger(__name__)
+
+
+class TaskFit(NamedTuple):
+    """The scaling of one task, and figures on the ``images`` it was fitted on, before and after."""
+
+    task: Task
+    images: int
+    scaling: Scaling
+    before: CalibrationFigures
+    after: CalibrationFigures
+
+
+class CalibrationResult(NamedTuple):
+    """A new calibration, and how it was fitted for each task."""
+
+    calibration: Calibration
+    fits: list[TaskFit]
+
+
+class _Rows(NamedTuple):
+    """Rows to fit on: the labels and probabilities ``(N, C)`` of each task, and what they are."""
+
+    calibration: Calibration
+    samples: list[Samples]
+    probabilities: list[np.ndarray]
+
+    def marks_of(self, head: int) -> np.ndarray:
+        """The marks ``(N, C) int8`` of a task."""
+        return np.concatenate([samples.marks_of(head) for samples in self.samples])
+
+
+def calibrate(
+    run: Run,
+    contexts: list[Any],
+    *,
+    vector: bool = False,
+    folds: Optional[Path] = None,
+    progress: ProgressBar = no_bar,
+    **options: Any,
+) -> CalibrationResult:
+    """Fit a scaling for each task of a run, and keep it in the run.
+
+    Args:
+        run: The run, whose ``crop`` is the side of the crops.
+        contexts: Devices that predict the validation split; none are needed with ``folds``.
+        vector: Fit a weight and a bias per class instead of one temperature.
+        folds: Folder of a finished cross-validation of the same tasks: its out-of-fold predictions
+            are used instead of predictions of the validation split.
+        progress: Counts the predicted images.
+        **options: Those of fashionai.predictions.predict.predict. ``crops`` is kept with the
+            calibration.
+
+    Returns:
+        The calibration and the fit of each task.
+
+    Raises:
+        RunError: The cross-validation is not finished or has other tasks, or the run's weights
+            change meanwhile. Nothing is written then.
+        DataError: With ``vector``, a class has no image.
+    """
+    file = run.folder.calibration_file
+    try_place(str(file), file)
+    weights = run.check_weights()
+    if folds is None:
+        rows = _validation_rows(run, contexts, progress, options)
+    else:
+        rows = _out_of_fold_rows(run, folds)
+    fits = [
+        _fit(task, rows.probabilities[head], rows.marks_of(head), vector)
+        for head, task in enumerate(rows.samples[0].tasks)
+    ]
+    calibration = rows.calibration._replace(scalings={f.task.name: f.scaling for f in fits})
+    with locked_run(run.folder):
+        if run.check_weights() != weights:
+            raise RunError(f"{run}: the weights changed during calibration", "Calibrate it again")
+        details = {fit.task.name: _details(fit) for fit in fits}
+        write_json(file, write_content(calibration, weights, details))
+    return CalibrationResult(calibration, fits)
+
+
+def _validation_rows(
+    run: Run, contexts: list[Any], progress: ProgressBar, options: Mapping[str, Any]
+) -> _Rows:
+    samples = read_samples(run.config, "val")
+    warn_of_changed_data(run)
+    with progress(f"{run}: val", len(samples.paths)) as advance:
+        predicted = predict_samples(samples, run, contexts, progress=advance, **options)
+    crops = options.get("crops", DEFAULT_CROPS)
+    about = Calibration("validation split", ["val"], crops, run.config.data.crop, {})
+    return _Rows(about, [samples], predicted)
+
+
+def _out_of_fold_rows(run: Run, folder: Path) -> _Rows:
+    """The out-of-fold predictions of a cross-validation, joined with its prepared labels."""
+    crops, file = _crops_of_folds(folder), folder / OUT_OF_FOLD_FILE
+    fold_runs = [Run(fold) for fold in find_folds(folder)]
+    if not file.is_file() or not all(fold.is_finished for fold in fold_runs):
+        command = f"fashionai cross-validate --run {folder} --resume"
+        raise RunError(f"{folder}: not finished yet", f"Finish it with: {command}")
+    config = fold_runs[0].config
+    if config.data.crop != run.config.data.crop:
+        raise RunError(
+            f"{folder}: predicts crops of {config.data.crop} pixels, and {run} those of "
+            f"{run.config.data.crop}"
+        )
+    for task in run.tasks:
+        check_task(fold_runs[0], task)
+    names = [task.name for task in run.tasks]
+    samples = [read_samples(fold.config, "val", names) for fold in fold_runs]
+    predicted = {row.key: row.probabilities for row in read_predictions(file)}
+    try:
+        values = [
+            np.array([predicted[key] for part in samples for key in _keys(part, head)])
+            for head in range(len(names))
+        ]
+    except KeyError as error:
+        raise DataError(f"{file}: has no prediction for {error.args[0][0]}") from None
+    rows = f"out-of-fold predictions of {folder}"
+    about = Calibration(rows, ["train", "val"], crops, config.data.crop, {})
+    return _Rows(about, samples, values)
+
+
+def _crops_of_folds(folder: Path) -> int:
+    file = folder / CROSS_VALIDATION_FILE
+    if not file.is_file():
+        raise RunError(f"{folder}: not a cross-validation ({file.name} not found)")
+    crops = load_yaml(file).get("crops")
+    if crops not in CROP_COUNTS:
+        raise RunError(f"{file}: crops is {crops}, expected one of {CROP_COUNTS}")
+    return int(crops)
+
+
+def _keys(samples: Samples, head: int) -> list[tuple[str, str]]:
+    """The keys of a task's rows in a file of out-of-fold predictions."""
+    task = samples.tasks[head]
+    file_format = probability_format(task)
+    sources = [samples.sources[row] for row in samples.of_task(head)]
+    in_file = task_in(file_format, task)
+    return [row_key(name, in_file) for name in source_names(file_format, task, sources)]
+
+
+def _fit(task: Task, probabilities: np.ndarray, marks: np.ndarray, vector: bool) -> TaskFit:
+    labels = true_classes(marks)
+    if len(labels) < FEW_VALIDATION_IMAGES:
+        log.warning(
+            "%s: fitted on %s, which tells little; out-of-fold predictions are more (--folds)",
+            *(task.name, counted(len(labels), "image")),
+        )
+    if vector:
+        counts = np.bincount(labels, minlength=len(task.classes))
+        if not counts.all():
+            raise DataError(
+                f"--vector: {task.name} has no image of {task.classes[int(counts.argmin())]} to "
+                "fit on",
+                "Fit one temperature instead, without --vector",
+            )
+    if (probabilities.argmax(axis=1) == labels).all():
+        log.warning(
+            "%s: all %s are predicted correctly, which tells no temperature, so its probabilities "
+            "stay as they are",
+            *(task.name, counted(len(labels), "image")),
+        )
+        scaling = Scaling.of_temperature(1, len(task.classes))
+    else:
+        scaling = (fit_vector if vector else fit_temperature)(probabilities, labels)
+    return TaskFit(
+        task,
+        len(labels),
+        scaling,
+        calibration_figures(as_written(probabilities), marks),
+        calibration_figures(as_written(scaling.apply(probabilities)), marks, is_scaled=True),
+    )
+
+
+def _details(fit: TaskFit) -> dict[str, Any]:
+    """What calibration.json tells people about a task."""
+    stages = {figures.stage: figures.to_json() for figures in (fit.before, fit.after)}
+    return {"images": fit.images, **stages}

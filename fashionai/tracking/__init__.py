@@ -1,0 +1,1 @@
+"""Trainings as other programs show them: curves, configuration and pictures."""

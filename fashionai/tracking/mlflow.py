@@ -1,0 +1,132 @@
+"""A training as an MLflow run, on the tracking server of MLflow's own settings."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+
+from fashionai.config import Config, shown_keys
+from fashionai.errors import RunError, TrainingError
+from fashionai.files import write_json
+from fashionai.files.json_files import read_json
+from fashionai.runs import Run, RunFolder
+from fashionai.tracking.pictures import pictures
+from fashionai.tracking.scalars import curves_of
+from fashionai.training.history import EpochRow
+
+# The loggers of this package reach train.log only below fashionai.training.
+log = logging.getLogger("fashionai.training.mlflow")
+
+# Which MLflow run a run is: its id and the address of its server.
+FILE = "mlflow.json"
+EXPERIMENT = "fashionai"
+# Without a server: a database in the current folder, where `mlflow ui` finds it.
+DATABASE = "mlflow.db"
+# The most metrics and parameters that MLflow takes at once, and characters of a parameter.
+MOST_METRICS, MOST_PARAMETERS, LONGEST_VALUE = 1000, 100, 500
+
+Item = TypeVar("Item")
+
+
+class MlflowLog:
+    """Writes one MLflow run for a run, and goes on with it when the run is resumed.
+
+    Which epochs the MLflow run has is read when a training begins: only others are written. A
+    server that fails later does not end the training; the next epoch tries again.
+    """
+
+    def begin(self, run: RunFolder, config: Config) -> None:
+        """Find the MLflow run of a run that is resumed, or begin one."""
+        self._run, self._config = run, config
+        try:
+            self._find_run() if (run.path / FILE).is_file() else self._create_run()
+        except MlflowException as error:
+            raise TrainingError(
+                f"{run}: MLflow does not take the run: {_first_line(error)}",
+                "Set MLFLOW_TRACKING_URI, or leave mlflow out of log",
+            ) from None
+        # The steps of each curve that the MLflow run has; read when the curve is first written.
+        self._steps: dict[str, set[int]] = {}
+
+    def _create_run(self) -> None:
+        """Create the MLflow run with the configuration as parameters."""
+        local = f"sqlite:///{Path(DATABASE).absolute()}"
+        address = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else local
+        self._client = client = MlflowClient(tracking_uri=address)
+        found = client.get_experiment_by_name(EXPERIMENT)
+        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+        created = client.create_run(experiment, run_name=self._run.path.name)
+        self._id = created.info.run_id
+        values = shown_keys(self._config).items()
+        parameters = [Param(name, value[:LONGEST_VALUE]) for name, value in values]
+        for part in _parts(parameters, MOST_PARAMETERS):
+            client.log_batch(self._id, params=part)
+        write_json(self._run.path / FILE, {"run_id": self._id, "tracking_uri": address})
+
+    def _find_run(self) -> None:
+        """Open the MLflow run that an earlier process has created."""
+        file = self._run.path / FILE
+        try:
+            content = read_json(file)
+            self._id, address = str(content["run_id"]), str(content["tracking_uri"])
+        except (OSError, ValueError, TypeError, KeyError):
+            raise RunError(f"{file}: damaged", "Delete it to begin another MLflow run") from None
+        self._client = MlflowClient(tracking_uri=address)
+        self._client.update_run(self._id, status="RUNNING")
+
+    def observe(self, rows: Sequence[EpochRow]) -> None:
+        """Write the numbers that the MLflow run does not have yet."""
+        try:
+            metrics = list(self._new_metrics(rows))
+            for part in _parts(metrics, MOST_METRICS):
+                self._client.log_batch(self._id, metrics=part)
+                for metric in part:
+                    self._steps[metric.key].add(metric.step)
+        except MlflowException as error:
+            log.warning("MLflow did not take epoch %d: %s", len(rows), _first_line(error))
+
+    def _new_metrics(self, rows: Sequence[EpochRow]) -> Iterator[Metric]:
+        now, later = time.time(), sum(row["seconds"] for row in rows)
+        for row in rows:
+            step, later = int(row["epoch"]), later - row["seconds"]
+            for name, value in curves_of(row).items():
+                if step not in self._steps_of(name):
+                    yield Metric(name, value, int(1000 * (now - later)), step)
+
+    def _steps_of(self, name: str) -> set[int]:
+        if name not in self._steps:
+            known = self._client.get_metric_history(self._id, name)
+            self._steps[name] = {metric.step for metric in known}
+        return self._steps[name]
+
+    def finish(self, devices: Sequence[Any]) -> None:
+        """Write the pictures and end the MLflow run."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="fashionai-") as scratch:
+                for name, picture in pictures(self._config, Run(self._run), devices):
+                    file = Path(scratch) / f"{name.replace('/', '-')}.png"
+                    cv2.imwrite(str(file), picture[..., ::-1])
+                    self._client.log_artifact(self._id, str(file))
+            self._client.set_terminated(self._id, status="FINISHED")
+        except MlflowException as error:
+            log.warning("MLflow did not take the pictures: %s", _first_line(error))
+
+
+def _parts(items: Sequence[Item], most: int) -> Iterator[list[Item]]:
+    """Consecutive parts of at most ``most`` items."""
+    for start in range(0, len(items), most):
+        yield list(items[start : start + most])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]
