@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.datasets.names import MODES, SPLITS
+from fashionai.datasets.corrections import Correction, write_corrections
+from fashionai.datasets.names import MODES, SPLITS, check_choice
 from fashionai.datasets.prepared.placing import put
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
@@ -35,6 +36,8 @@ MANIFEST = "manifest.csv"
 # The unfinished manifest. It lists the files that an interrupted prepare may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
 MANIFEST_COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
+# The corrections that the labels in the manifest include; missing without any.
+APPLIED_CORRECTIONS = "corrections.csv"
 # The last column of the manifest of a data set with groups.
 GROUP_COLUMN = "group"
 
@@ -87,17 +90,22 @@ def write_folders(
     planned: Sequence[PlannedImage],
     mode: str,
     progress: Advance = no_progress,
+    corrections: Sequence[Correction] = (),
 ) -> FileChanges:
     """Make the folders hold exactly the planned images; return the numbers of changed files.
 
     Correct files stay untouched, so preparing again repairs a folder. ``mode`` is one of MODES,
-    and ``progress`` is called with the number of images placed since the last call. Raises
-    ConfigError for another mode, and DataError for a file that prepare has not put there; such
-    a file is never removed.
+    and ``progress`` is called with the number of images placed since the last call.
+    ``corrections`` are those that were applied to the labels. They are kept beside the manifest.
+    Raises ConfigError for another mode, and DataError for a file that prepare has not put there;
+    such a file is never removed.
     """
-    if mode not in MODES:
-        raise ConfigError(f"mode: found '{mode}'", nearest(mode, MODES))
+    check_choice("mode", mode, MODES)
     removed = _remove_stale(folder, {item.place(task) for item in planned})
+    if corrections:
+        write_corrections(folder / APPLIED_CORRECTIONS, corrections)
+    else:
+        (folder / APPLIED_CORRECTIONS).unlink(missing_ok=True)
     _make_class_folders(folder, task, {item.split for item in planned})
     _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
     written = 0
