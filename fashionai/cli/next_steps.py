@@ -51,5 +51,11 @@ def after_train(run: Path) -> str:
     )
 
 
+def after_inspect(task: Task, folder: Path, findings: Path) -> str:
+    """The command that shows the findings, to correct labels."""
+    place = "" if folder == PREPARED_FOLDER else f" --folder {_quoted(folder)}"
+    return f"Next: fashionai review --task {task.short_name}{place} --suspects {_quoted(findings)}"
+
+
 def _quoted(path: object) -> str:
     return shlex.quote(str(path))

@@ -20,8 +20,11 @@ _KEPT = 16
 _LARGEST_SIDE = 4 * SIDE
 # The number of coefficients: all of the block but the mean, so that brightness does not count.
 HASH_SIZE = _KEPT * _KEPT - 1
-# The standard deviation of the brightness, of 255, below which an image is of one colour.
-_SMALLEST_CONTRAST = 1.25
+# An image with a smaller standard deviation of its brightness, which is from 0 to 255, shows nothing
+# that it could be recognized by: one colour, or a clear sky.
+_SMALLEST_CONTRAST = 4
+# JPEG compression changes coefficients by about so much. All are moved towards zero by it.
+_NOISE = 3
 
 _ROWS, _COLUMNS = np.mgrid[:_KEPT, :_KEPT].reshape(2, -1)[:, 1:]
 _WEIGHTS = np.hypot(_ROWS, _COLUMNS).astype(np.float32)
@@ -32,8 +35,8 @@ _SIGNS_OF_MIRRORED = np.where(_COLUMNS % 2 == 1, -1, 1).astype(np.int8)
 def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
     """The hash ``(HASH_SIZE,) int8`` of pixels ``(H, W, 3) uint8`` BGR.
 
-    Values are from -127 to 127, the largest has one of these. All are 0 for an image of one
-    colour or nearly so, which looks like any other of the kind.
+    The largest value is 127 or -127. All are 0 for an image with too little contrast to tell it from
+    others.
     """
     # Green has most of the brightness. Taking it needs a quarter of the time of a conversion to grey.
     grey = cv2.extractChannel(pixels, 1)
@@ -46,8 +49,10 @@ def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     if cv2.meanStdDev(small)[1] < _SMALLEST_CONTRAST:
         return np.zeros(HASH_SIZE, np.int8)
-    coefficients = cv2.dct(small)[:_KEPT, :_KEPT].ravel()[1:] * _WEIGHTS
-    return np.rint(coefficients * (127 / np.abs(coefficients).max())).astype(np.int8)
+    coefficients = cv2.dct(small)[:_KEPT, :_KEPT].ravel()[1:]
+    sizes = np.maximum(np.abs(coefficients) - _NOISE, 0) * _WEIGHTS
+    scaled = sizes * (127 / max(sizes.max(), 1))
+    return np.rint(np.copysign(scaled, coefficients)).astype(np.int8)
 
 
 def mirrored(hashes: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ from fashionai.datasets.names import MODES, SPLITS, check_choice
 from fashionai.datasets.prepared.placing import put
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest, shown, shown_value
-from fashionai.families import known_task
+from fashionai.errors import ConfigError, DataError, closest, nearest, shown, shown_value
+from fashionai.families import full_names, known_task
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.counts import parse_count
@@ -30,7 +30,7 @@ from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_F
 from fashionai.files.names import SYSTEM_FILES, fitting
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
-from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
+from fashionai.tasks import TASK_FILE, Task, prepared_tasks, task_from_json, task_to_json
 
 MANIFEST = "manifest.csv"
 # The unfinished manifest. It lists the files that an interrupted prepare may have left.
@@ -204,6 +204,20 @@ def read_task(folder: Path) -> Task:
             f"Run: {_prepare_command(folder)}",
         )
     return task_from_json(folder / TASK_FILE)
+
+
+def find_prepared(name: str, folder: Path) -> Task:
+    """Return the task of that name or alias that is prepared in ``folder``.
+
+    Raises DataError, with the nearest name or the command to run, when it is not prepared.
+    """
+    known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
+    task = known.get(name)
+    meant = closest(name, known)
+    if task is None and known_task(name) is None and meant is not None:
+        raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")
+    # The error for a folder that is not prepared, or not completely, says how to prepare it.
+    return read_task(folder / (task.name if task else full_names([name])[0]))
 
 
 def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:

@@ -309,7 +309,7 @@ def _notes_on_alike(alike: Optional[Alike]) -> list[str]:
     if alike is None or not alike.images:
         return []
     return [
-        f"{_images(alike.images)} almost the same as an earlier image (near-duplicates), "
+        f"{counted(alike.images, 'near-duplicate')} of an earlier image: "
         f"{alike.across_splits:,} in another split, {alike.across_classes:,} with another class; "
         "fashionai inspect lists them"
     ]
