@@ -25,7 +25,7 @@ SIMILAR = 0.95
 TABLES = 40
 _HYPERPLANES = 20
 # In a bucket an image is compared with so many that follow it: in a film, thousands share one.
-_COMPARED = 64
+_COMPARED = 16
 # Candidates whose hashes are in memory at once.
 _CHUNK = 100_000
 
