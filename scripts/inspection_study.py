@@ -92,20 +92,24 @@ def study_labels(out: Path, rows: int) -> None:
 
 
 def resized(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture at 0.4 to 0.9 of its size."""
     scale = rng.uniform(0.4, 0.9)
     return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def recompressed(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture after JPEG compression of quality 30 to 79."""
     quality = int(rng.integers(30, 80))
     return cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)
 
 
 def flipped(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture with left and right exchanged."""
     return np.ascontiguousarray(pixels[:, ::-1])
 
 
 def brightened(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture with brightness times 0.8 to 1.25, and up to 15 grey levels more or less."""
     brighter = pixels * rng.uniform(0.8, 1.25) + rng.uniform(-15, 15)
     return brighter.clip(0, 255).astype(np.uint8)
 
@@ -149,7 +153,8 @@ def drawings(folder: Path, count: int) -> list[np.ndarray]:
         grey = thumbnail(pixels)
         both = np.stack([grey, grey[:, ::-1]]).astype(np.int16)
         distances = [np.abs(small - each).mean(axis=(1, 2)) for each in both]
-        if grey.std() > SMALLEST_CONTRAST and not (np.min(distances, initial=255) < SMALLEST_DIFFERENCE):
+        differs = np.min(distances, initial=255) >= SMALLEST_DIFFERENCE
+        if differs and grey.std() > SMALLEST_CONTRAST:
             kept.append(pixels)
             small = np.concatenate([small, both[:1]])
     return kept
@@ -186,6 +191,7 @@ def study_copies(folder: Path, count: int) -> None:
 
 
 def main() -> None:
+    """Run a study."""
     parser = argparse.ArgumentParser(description="Measure what fashionai inspect finds.")
     studies = parser.add_subparsers(dest="study", required=True)
     labels = studies.add_parser("labels")

@@ -92,7 +92,8 @@ def command(
     images = read_images(folder / task.name)
     held_out = _held_out(task, folder, run_path, folds_path, settings)
     suspects = [] if held_out is None else inspect_labels(images, held_out)
-    click.echo(f"{task.short_name}: {counted(len(images.paths), 'image')}, {_splits(images.splits)}")
+    count = counted(len(images.paths), "image")
+    click.echo(f"{task.short_name}: {count}, {_splits(images.splits)}")
     if held_out is None:
         click.echo(f"\n{HOW_TO_GET_SUSPECTS}")
     else:
@@ -102,7 +103,8 @@ def command(
     if out is not None:
         write_findings(out, [*suspects, *pairs])
         click.echo(f"\n{out}: {counted(len(suspects) + len(pairs), 'finding')}")
-        click.echo(after_inspect(task, folder, out))
+        if suspects or pairs:
+            click.echo(after_inspect(task, folder, out))
 
 
 def _folder_of(run_path: Optional[Path], folds_path: Optional[Path]) -> Path:
@@ -164,8 +166,8 @@ def _print_pairs(pairs: Sequence[Finding]) -> None:
     labels = sum(pair.across_labels for pair in pairs)
     splits = sum(pair.across_splits for pair in pairs)
     click.echo(
-        f"\nlook alike: {counted(len(pairs), 'pair')}, {splits:,} in different splits, "
-        f"{labels:,} with different labels"
+        f"\nlook alike: {counted(len(pairs), 'pair')} "
+        f"(in different splits: {splits:,}, with different labels: {labels:,})"
     )
     for pair in pairs[:SHOWN]:
         click.echo(

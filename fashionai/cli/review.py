@@ -16,7 +16,7 @@ EPILOG = """
 Examples:
   fashionai inspect --task birds --run runs/birds --out findings.csv
   fashionai review --task birds --suspects findings.csv
-  fashionai prepare --task birds --csv labels.csv --corrections corrections.csv
+  fashionai prepare --task birds --csv my.csv --corrections corrections.csv
 """
 
 
@@ -61,7 +61,7 @@ def command(
     from fashionai.inspection.findings import read_findings
     from fashionai.inspection.images import read_images
     from fashionai.serving.decisions import Decisions
-    from fashionai.serving.review import review_application
+    from fashionai.serving.review import Review, review_application
     from fashionai.serving.review_items import items_of_all, items_of_findings
 
     folder = folder or PREPARED_FOLDER
@@ -77,7 +77,7 @@ def command(
     corrections.parent.mkdir(parents=True, exist_ok=True)
     busy = DataError(f"{corrections}: another review writes it", "End that one first")
     with locked(corrections.with_name(f".{corrections.name}.lock"), busy):
-        server = LocalServer(review_application(images, items, decisions), port)
+        server = LocalServer(review_application(Review(images, items, decisions)), port)
         click.echo(f"{counted(len(items), 'image')} to review; open in a browser:")
         click.echo(server.address)
         click.echo(f"Decisions are saved in {corrections}. Ctrl-C ends the review.")

@@ -22,7 +22,7 @@ from fashionai.progress import Advance, no_progress
 SIMILAR = 0.95
 # A pair of similarity 0.95 is on the same side of a hyperplane with probability 0.899, in the same
 # bucket of 20 hyperplanes with 0.119, and in one or more of 40 buckets with 0.994.
-TABLES = 40
+_TABLES = 40
 _HYPERPLANES = 20
 # In a bucket an image is compared with so many that follow it: in a film, thousands share one.
 _COMPARED = 16
@@ -43,13 +43,11 @@ class NearDuplicates(NamedTuple):
     is_mirrored: np.ndarray
 
 
-def find_near_duplicates(
-    hashes: np.ndarray, progress: Advance = no_progress
-) -> NearDuplicates:
+def find_near_duplicates(hashes: np.ndarray, progress: Advance = no_progress) -> NearDuplicates:
     """The near-duplicates among N images with the hashes ``(N, HASH_SIZE) int8``.
 
     Images of one colour have none. Of images with equal hashes, each later one is paired with the
-    first, and the first alone with others. ``progress`` is called TABLES times, with 1.
+    first, and the first alone with others. ``progress`` is called with numbers that add up to N.
     """
     usable = np.flatnonzero(hashes.any(axis=1))
     distinct, firsts, number = np.unique(
@@ -58,6 +56,7 @@ def find_near_duplicates(
     number = number.reshape(-1)
     copies = np.flatnonzero(firsts[number] != np.arange(len(usable)))
     found = _verified(distinct, progress)
+    progress(len(hashes) - len(distinct))
     first = usable[np.concatenate([firsts[found.first], firsts[number[copies]]])]
     second = usable[np.concatenate([firsts[found.second], copies])]
     similarity = np.concatenate([found.similarity, np.ones(len(copies))])
@@ -121,7 +120,7 @@ def _candidates(both: np.ndarray, progress: Advance) -> Iterator[tuple[np.ndarra
     count = len(both) // 2
     rng = np.random.default_rng(0)
     values = both.astype(np.float32)
-    for _ in range(TABLES):
+    for table in range(_TABLES):
         hyperplanes = rng.integers(0, 2, (HASH_SIZE, _HYPERPLANES)) * 2 - 1
         sides = values @ hyperplanes.astype(np.float32) > 0
         buckets = sides @ (1 << np.arange(_HYPERPLANES))
@@ -133,13 +132,10 @@ def _candidates(both: np.ndarray, progress: Advance) -> Iterator[tuple[np.ndarra
                 break
             one, other = order[shared], order[shared + step]
             kept = (one < count) & (other != one + count)
-            yield from _in_chunks(one[kept], other[kept])
-        progress(1)
-
-
-def _in_chunks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    for start in range(0, len(arrays[0]), _CHUNK):
-        yield tuple(array[start : start + _CHUNK] for array in arrays)
+            one, other = one[kept], other[kept]
+            for start in range(0, len(one), _CHUNK):
+                yield one[start : start + _CHUNK], other[start : start + _CHUNK]
+        progress(count * (table + 1) // _TABLES - count * table // _TABLES)
 
 
 def hash_matrix(hashes: Sequence[np.ndarray]) -> np.ndarray:

@@ -73,10 +73,9 @@ def read_findings(file: Path) -> list[Finding]:
     findings = []
     for fields, where in rows:
         if len(fields) != len(COLUMNS):
-            raise DataError(f"{where}: found {counted(len(fields), 'field')}, expected {len(COLUMNS)}")
+            found = counted(len(fields), "field")
+            raise DataError(f"{where}: found {found}, expected {len(COLUMNS)}")
         if fields[0] not in KINDS:
-            raise DataError(
-                f"{where}: finding is '{shown(fields[0])}'", nearest(fields[0], KINDS)
-            )
+            raise DataError(f"{where}: finding is '{shown(fields[0])}'", nearest(fields[0], KINDS))
         findings.append(Finding(*fields))
     return findings

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.near_duplicates import (
-    TABLES,
     NearDuplicates,
     find_near_duplicates,
     hash_matrix,
@@ -54,12 +55,13 @@ def compare_images(images: TaskImages, progress: ProgressBar) -> tuple[NearDupli
     """
     with progress("reading images", len(images.paths)) as advance:
         hashed = on_all_cores(_hashes, images.paths, advance)
-    with progress("comparing images", TABLES, "rounds") as advance:
-        pairs = find_near_duplicates(hash_matrix([each for each, _ in hashed]), advance)
+    hashes = hash_matrix([each for each, _ in hashed])
+    with progress("comparing images", len(hashes)) as advance:
+        pairs = find_near_duplicates(hashes, advance)
     return pairs, [content for _, content in hashed]
 
 
-def _hashes(path: Path) -> tuple[object, str]:
+def _hashes(path: Path) -> tuple[np.ndarray, str]:
     data = path.read_bytes()
     # The hash needs few pixels, and a JPEG is decoded faster at a reduced scale.
     return perceptual_hash(decode(data, 2 * SIDE, str(path))), content_hash(data)

@@ -1,7 +1,7 @@
 """A perceptual hash: a short description of an image that resizing and recompression hardly change.
 
-Like pHash it describes the low frequencies of an image's brightness by the discrete cosine transform
-(Zauner 2010, Implementation and Benchmarking of Perceptual Image Hash Functions, section 3.2.1).
+Like pHash it describes the low frequencies of an image's brightness by the discrete cosine
+transform (Zauner 2010, Implementation and Benchmarking of Perceptual Image Hash Functions, 3.2.1).
 It keeps the coefficients, where pHash keeps a bit of each: a coefficient near zero, of which a
 symmetric drawing has many, gets its bit from noise. Coefficients are weighted by their frequency.
 Photographs have about equal parts of such a description at all scales, so that two garments in the
@@ -20,8 +20,8 @@ _KEPT = 16
 _LARGEST_SIDE = 4 * SIDE
 # The number of coefficients: all of the block but the mean, so that brightness does not count.
 HASH_SIZE = _KEPT * _KEPT - 1
-# An image with a smaller standard deviation of its brightness, which is from 0 to 255, shows nothing
-# that it could be recognized by: one colour, or a clear sky.
+# An image with a smaller standard deviation of its brightness, of 255, shows nothing that it could
+# be recognized by: one colour, or a clear sky.
 _SMALLEST_CONTRAST = 4
 # JPEG compression changes coefficients by about so much. All are moved towards zero by it.
 _NOISE = 3
@@ -35,10 +35,9 @@ _SIGNS_OF_MIRRORED = np.where(_COLUMNS % 2 == 1, -1, 1).astype(np.int8)
 def perceptual_hash(pixels: np.ndarray) -> np.ndarray:
     """The hash ``(HASH_SIZE,) int8`` of pixels ``(H, W, 3) uint8`` BGR.
 
-    The largest value is 127 or -127. All are 0 for an image with too little contrast to tell it from
-    others.
+    The largest value is 127 or -127. All are 0 for an image with too little contrast.
     """
-    # Green has most of the brightness. Taking it needs a quarter of the time of a conversion to grey.
+    # Green has most of the brightness. Taking it is four times as fast as a conversion to grey.
     grey = cv2.extractChannel(pixels, 1)
     while min(grey.shape) >= _LARGEST_SIDE:
         # Halving is several times as fast as resizing by another factor. An odd row or column at

@@ -19,7 +19,7 @@ from fashionai.datasets.corrections import (
 )
 from fashionai.datasets.prepared.folders import APPLIED_CORRECTIONS
 from fashionai.errors import ConfigError, nearest
-from fashionai.files.outputs import check_output
+from fashionai.files.outputs import check_not_lost, try_place
 from fashionai.tasks import Task
 
 
@@ -43,7 +43,9 @@ class Decisions:
     def __init__(
         self, file: Path, task: Task, folder: Path, today: Callable[[], date] = date.today
     ) -> None:
-        check_output("--corrections", file, CORRECTIONS)
+        output = f"--corrections {file}"
+        check_not_lost(output, file, CORRECTIONS, overwrite=False, hint="Name another file")
+        try_place(output, file)
         self.file, self.task, self._today = file, task, today
         self._rows = _read(file, task)
         # What the label files say, where the prepared folder already has a correction.

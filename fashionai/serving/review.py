@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 import cv2
 from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
-from fashionai.datasets.corrections import Correction
 from fashionai.errors import FashionAIError
 from fashionai.inspection.images import TaskImages
 from fashionai.pages import render
@@ -35,89 +34,106 @@ class Decision(BaseModel):
     new_label: str = ""
 
 
-def review_application(
-    images: TaskImages, items: Sequence[Item], decisions: Decisions
-) -> FastAPI:
-    """The application of a review; ``items`` are shown in their order.
+class Review:
+    """What the page asks for.
 
-    An image is asked for by its position, so that no other file can be read.
+    Args:
+        images: The images of the task. One is asked for by its position, so that no other file can
+            be read.
+        items: What is shown, in this order.
+        decisions: Where decisions are saved.
     """
-    token = new_token()
-    application = new_application(token)
-    item_of = {images.sources[item.image]: number for number, item in enumerate(items)}
 
-    def shown(number: int) -> dict[str, Any]:
-        item = items[number]
+    def __init__(self, images: TaskImages, items: Sequence[Item], decisions: Decisions) -> None:
+        self._images, self._items, self._decisions = images, items, decisions
+        self._item_of = {images.sources[item.image]: at for at, item in enumerate(items)}
+
+    def page(self) -> HTMLResponse:
+        """The page itself."""
+        text = render(
+            "review.html",
+            title=f"Review of {self._images.task.short_name}",
+            file=str(self._decisions.file),
+            classes=self._images.task.labels,
+            setup={"count": len(self._items), "page": PAGE, **self._progress()},
+        )
+        return HTMLResponse(text)
+
+    def items(self, number: int) -> list[dict[str, Any]]:
+        """PAGE consecutive items, or fewer at the end."""
+        if not 0 <= number < math.ceil(len(self._items) / PAGE):
+            raise HTTPException(404)
+        start = number * PAGE
+        return [self._shown(at) for at in range(start, min(start + PAGE, len(self._items)))]
+
+    def image(self, position: int) -> Response:
+        """The image at this position in the manifest, as a JPEG."""
+        if not 0 <= position < len(self._images.paths):
+            raise HTTPException(404)
+        pixels = read_image(self._images.paths[position], SHORT_SIDE)
+        _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        return Response(data.tobytes(), media_type="image/jpeg")
+
+    def decide(self, decision: Decision) -> dict[str, Any]:
+        """Save a decision; the item as it is then, and the progress."""
+        if not 0 <= decision.item < len(self._items):
+            raise HTTPException(404)
+        item = self._items[decision.item]
+        source, label = self._images.sources[item.image], self._images.labels[item.image]
+        try:
+            self._decisions.decide(source, label, decision.action, decision.new_label, item.reason)
+        except (FashionAIError, OSError) as error:
+            raise HTTPException(400, str(error)) from None
+        return {"item": self._shown(decision.item), **self._progress()}
+
+    def undo(self) -> dict[str, Any]:
+        """Take the last decision back; its item, null without any, and the progress."""
+        path = self._decisions.undo()
+        item = None if path is None else self._shown(self._item_of[path])
+        return {"item": item, **self._progress()}
+
+    def _shown(self, at: int) -> dict[str, Any]:
+        item = self._items[at]
+        row = self._decisions.rows.get(self._images.sources[item.image])
         return {
-            **_image(images, item.image),
-            "item": number,
+            **self._described(item.image),
+            "item": at,
             "reason": item.reason,
             "suggested": item.suggested,
             "label_probability": item.label_probability,
             "suggested_probability": item.suggested_probability,
-            "similar": [_image(images, each) for each in item.similar],
-            "examples": [_image(images, each) for each in item.examples],
-            "decision": _decision(decisions.rows.get(images.sources[item.image])),
+            "similar": [self._described(each) for each in item.similar],
+            "examples": [self._described(each) for each in item.examples],
+            "decision": row and {"action": row.action, "new_label": row.new_label},
         }
 
-    def progress() -> dict[str, Any]:
-        undecided = [at for path, at in item_of.items() if path not in decisions.rows]
-        return {"decided": len(items) - len(undecided), "next": min(undecided, default=None)}
+    def _described(self, position: int) -> dict[str, Any]:
+        images = self._images
+        return {
+            "image": position,
+            "path": images.sources[position],
+            "split": images.splits[position],
+            "label": images.labels[position],
+        }
 
-    @application.get(f"/{token}/", response_class=HTMLResponse)
-    def page() -> str:
-        setup = {"count": len(items), "classes": images.task.labels, "page": PAGE, **progress()}
-        return render(
-            "review.html",
-            title=f"Review of {images.task.short_name}",
-            file=str(decisions.file),
-            classes=images.task.labels,
-            setup=setup,
-        )
+    def _progress(self) -> dict[str, Any]:
+        """How many items are decided, and the first that is not."""
+        rows = self._decisions.rows
+        undecided = [at for path, at in self._item_of.items() if path not in rows]
+        decided = len(self._items) - len(undecided)
+        return {"decided": decided, "next": min(undecided, default=None)}
 
-    @application.get(f"/{token}/items/{{page_number}}")
-    def page_of_items(page_number: int) -> list[dict[str, Any]]:
-        if not 0 <= page_number < math.ceil(len(items) / PAGE):
-            raise HTTPException(404)
-        start = page_number * PAGE
-        return [shown(number) for number in range(start, min(start + PAGE, len(items)))]
 
-    @application.get(f"/{token}/images/{{position}}")
-    def image(position: int) -> Response:
-        if not 0 <= position < len(images.paths):
-            raise HTTPException(404)
-        pixels = read_image(images.paths[position], SHORT_SIDE)
-        _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        return Response(data.tobytes(), media_type="image/jpeg")
-
-    @application.post(f"/{token}/decisions")
-    def decide(decision: Decision) -> dict[str, Any]:
-        if not 0 <= decision.item < len(items):
-            raise HTTPException(404)
-        item = items[decision.item]
-        source, label = images.sources[item.image], images.labels[item.image]
-        try:
-            decisions.decide(source, label, decision.action, decision.new_label, item.reason)
-        except (FashionAIError, OSError) as error:
-            raise HTTPException(400, str(error)) from None
-        return {"item": shown(decision.item), **progress()}
-
-    @application.post(f"/{token}/undo")
-    def undo() -> dict[str, Any]:
-        path = decisions.undo()
-        return {"item": None if path is None else shown(item_of[path]), **progress()}
-
+def review_application(review: Review) -> FastAPI:
+    """The application that answers the page of a review."""
+    token = new_token()
+    application = new_application(token)
+    for path, method, answer in (
+        ("", "GET", review.page),
+        ("items/{number}", "GET", review.items),
+        ("images/{position}", "GET", review.image),
+        ("decisions", "POST", review.decide),
+        ("undo", "POST", review.undo),
+    ):
+        application.add_api_route(f"/{token}/{path}", answer, methods=[method], response_model=None)
     return application
-
-
-def _image(images: TaskImages, position: int) -> dict[str, Any]:
-    return {
-        "image": position,
-        "path": images.sources[position],
-        "split": images.splits[position],
-        "label": images.labels[position],
-    }
-
-
-def _decision(row: Optional[Correction]) -> Optional[dict[str, str]]:
-    return None if row is None else {"action": row.action, "new_label": row.new_label}

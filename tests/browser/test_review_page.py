@@ -16,7 +16,7 @@ from fashionai.inspection.findings import Finding
 from fashionai.inspection.images import read_images
 from fashionai.serving.decisions import Decisions
 from fashionai.serving.local import LocalServer
-from fashionai.serving.review import review_application
+from fashionai.serving.review import Review, review_application
 from fashionai.serving.review_items import items_of_findings
 from tests.support.commands import run_in
 from tests.support.data_trees import put
@@ -55,7 +55,7 @@ def address(birds: Path, tmp_path: Path) -> Iterator[str]:
     ]
     decisions = Decisions(tmp_path / "c.csv", images.task, birds, lambda: date(2030, 1, 2))
     items = items_of_findings(images, findings)
-    server = LocalServer(review_application(images, items, decisions))
+    server = LocalServer(review_application(Review(images, items, decisions)))
     thread = threading.Thread(target=server.run)
     thread.start()
     yield server.address

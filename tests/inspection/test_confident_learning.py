@@ -12,9 +12,7 @@ from fashionai.inspection.confident_learning import (
 )
 
 
-def noisy_rows(
-    rows: int, classes: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def noisy_rows(rows: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels, probabilities and which labels are wrong; the last class has no rows."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, classes - 1, rows)

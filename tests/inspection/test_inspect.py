@@ -87,7 +87,7 @@ def test_wrong_labels_and_copies_are_found(
     assert float(pair.similarity) >= 0.95
     text = capsys.readouterr().out
     assert "suspect labels: 3 of 31 images" in text
-    assert "look alike: 1 pair, 1 in different splits, 1 with different labels" in text
+    assert "look alike: 1 pair (in different splits: 1, with different labels: 1)" in text
     assert f"Next: fashionai review --task birds --suspects {out}" in text
     assert max(map(len, text.replace(str(out), "findings.csv").splitlines())) <= 80
 

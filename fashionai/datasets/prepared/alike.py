@@ -1,4 +1,4 @@
-"""Near-duplicates among the images that prepare splits: counting them, and keeping them together."""
+"""Near-duplicates among the images that prepare splits: counted, and kept together."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from fashionai.datasets.corrections import (
     read_corrections,
 )
 from fashionai.datasets.names import GROUP, IGNORE, NEAR_DUPLICATES, REPORT, SPLITS, check_choice
-from fashionai.datasets.near_duplicates import TABLES, find_near_duplicates, hash_matrix
+from fashionai.datasets.near_duplicates import find_near_duplicates, hash_matrix
 from fashionai.datasets.prepared.alike import Alike, count_alike, in_one_group
 from fashionai.datasets.prepared.check import Checked, check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import (
@@ -180,7 +180,7 @@ def _prepare(
     pairs = None
     if compares:
         hashes = hash_matrix([c.hash for _, c in usable if c.hash is not None])
-        with progress(f"{task.short_name}: comparing images", TABLES, "rounds") as advance:
+        with progress(f"{task.short_name}: comparing images", len(hashes)) as advance:
             pairs = find_near_duplicates(hashes, advance)
     if pairs is not None and settings.near_duplicates == GROUP:
         kept = in_one_group(kept, pairs)

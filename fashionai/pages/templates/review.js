@@ -3,7 +3,7 @@ const setup = JSON.parse(document.getElementById("setup").textContent);
 const byId = (id) => document.getElementById(id);
 const one = byId("one"), grid = byId("grid"), classes = byId("classes");
 const pages = new Map();
-let at = setup.next ?? 0, decided = setup.decided, inGrid = false, busy = false;
+let at = setup.next ?? 0, decided = setup.decided, inGrid = false, queue = Promise.resolve();
 
 // An element with properties and children; all text is set as text, never as markup.
 function make(name, properties, ...children) {
@@ -34,8 +34,9 @@ function replace(item) {
 const picture = (image) => make("img", { src: `images/${image.image}`, alt: image.path, loading: "lazy" });
 
 function figure(image) {
-  const caption = make("figcaption", {}, `${image.label}, ${image.split}`, make("br"), image.path);
-  return make("figure", {}, picture(image), caption);
+  const name = image.path.split("/").pop();
+  const caption = make("figcaption", {}, `${image.label}, ${image.split}`, make("br"), name);
+  return make("figure", { title: image.path }, picture(image), caption);
 }
 
 function decisionText(item) {
@@ -79,7 +80,7 @@ async function showGrid() {
     const cell = make("button", { className: text ? "decided" : "" }, picture(item), `${item.label}`);
     if (item.suggested) cell.append(` → ${item.suggested}`);
     if (text) cell.append(make("div", { className: "decision" }, text));
-    cell.addEventListener("focus", () => { at = item.item; });
+    cell.addEventListener("focus", () => { at = item.item; classes.value = item.suggested || item.label; });
     cell.addEventListener("click", () => { at = item.item; inGrid = false; show(); });
     return cell;
   });
@@ -137,17 +138,16 @@ const actions = {
   ArrowUp: () => inGrid && move(-columns()),
 };
 
-async function run(action) {
-  if (busy) return;
-  busy = true;
-  byId("error").textContent = "";
-  try {
-    await action();
-  } catch (error) {
-    byId("error").textContent = error.message;
-  } finally {
-    busy = false;
-  }
+// Actions run one after the other, so that fast keys decide about the image that they should.
+function run(action) {
+  queue = queue.then(async () => {
+    byId("error").textContent = "";
+    try {
+      await action();
+    } catch (error) {
+      byId("error").textContent = error.message;
+    }
+  });
 }
 
 function choose(event) {
