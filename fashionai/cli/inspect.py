@@ -78,6 +78,8 @@ def command(
     """
     if run_path is not None and folds_path is not None:
         raise click.UsageError("--run and --folds exclude each other")
+    if run_path is None and settings.image_size is not None:
+        raise click.UsageError("--image-size goes with --run")
     from fashionai.datasets.prepared.folders import find_prepared
     from fashionai.files.outputs import check_output
     from fashionai.inspection.findings import FINDINGS, write_findings
@@ -163,6 +165,8 @@ def _print_suspects(suspects: Sequence[Finding], images: int) -> None:
 
 
 def _print_pairs(pairs: Sequence[Finding]) -> None:
+    from fashionai.inspection.findings import IDENTICAL
+
     labels = sum(pair.across_labels for pair in pairs)
     splits = sum(pair.across_splits for pair in pairs)
     click.echo(
@@ -170,11 +174,9 @@ def _print_pairs(pairs: Sequence[Finding]) -> None:
         f"(in different splits: {splits:,}, with different labels: {labels:,})"
     )
     for pair in pairs[:SHOWN]:
-        click.echo(
-            f"  {pair.path} ({pair.split}, {pair.label})\n"
-            f"  {pair.other_path} ({pair.other_split}, {pair.other_label}) {pair.kind}"
-            f" {pair.similarity[:4]}"
-        )
+        similarity = "same" if pair.kind == IDENTICAL else pair.similarity[:4]
+        click.echo(f"  {similarity}  {pair.path} ({pair.split}, {pair.label})")
+        click.echo(f"        {pair.other_path} ({pair.other_split}, {pair.other_label})")
     _print_rest(len(pairs))
 
 

@@ -36,7 +36,10 @@ def inspect_labels(images: TaskImages, held_out: HeldOut) -> list[Finding]:
 
 
 def inspect_images(images: TaskImages, progress: ProgressBar) -> list[Finding]:
-    """The pairs of images that look alike: first those with different labels, then leaks."""
+    """The pairs of images that look alike: first those with different labels, then leaks.
+
+    Of each kind the most similar ones come first.
+    """
     pairs, contents = compare_images(images, progress)
     findings = []
     for one, other, similarity in zip(
@@ -52,5 +55,7 @@ def inspect_images(images: TaskImages, progress: ProgressBar) -> list[Finding]:
                 similarity=f"{similarity:.4f}",
             )
         )
-    findings.sort(key=lambda each: (not each.across_labels, not each.across_splits))
+    findings.sort(
+        key=lambda each: (not each.across_labels, not each.across_splits, -float(each.similarity))
+    )
     return findings
