@@ -72,10 +72,10 @@ def connected(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     ``first`` and ``second`` are the positions of the images of each pair, ``(P,) int64``. A group
     is the position of its first image.
     """
-    from scipy.sparse import coo_array
+    from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    edges = coo_array((np.ones(len(first)), (first, second)), (count, count))
+    edges = coo_matrix((np.ones(len(first)), (first, second)), (count, count))
     _, labels = connected_components(edges, directed=False)
     _, firsts, number = np.unique(labels, return_index=True, return_inverse=True)
     return np.asarray(firsts[number.reshape(-1)])
