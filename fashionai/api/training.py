@@ -43,6 +43,8 @@ def prepare(
     seed: int = 0,
     mode: str = "hardlink",
     skip_bad: bool = False,
+    near_duplicates: str = "report",
+    corrections: Optional[PathLike] = None,
     progress: ProgressBar = no_bar,
 ) -> Summary:
     """Put the images of a data set into per-class folders below ``out``.
@@ -64,6 +66,9 @@ def prepare(
         seed: Seed of the split.
         mode: ``hardlink``, ``copy`` or ``symlink``.
         skip_bad: Leave out images that cannot be decoded instead of stopping.
+        near_duplicates: What to do about images that look almost the same: ``report`` their
+            number, ``group`` them in one split, or ``ignore`` them.
+        corrections: CSV file of corrected labels, as ``fashionai review`` writes it.
         progress: Called with a description and a total. It returns a context manager that
             provides a function, which is called with the number of steps done since its last
             call.
@@ -87,6 +92,8 @@ def prepare(
         seed=seed,
         mode=mode,
         skip_bad=skip_bad,
+        near_duplicates=near_duplicates,
+        corrections=None if corrections is None else Path(corrections),
         progress=progress,
     )
 

@@ -43,6 +43,8 @@ COMMANDS = {
     "classify": "Print the classes of images, folders or URLs.",
     "evaluate": "Score predictions against labels.",
     "report": "Write a page that shows how good runs are and where they err.",
+    "inspect": "Find wrong labels, near-duplicates and leaks.",
+    "review": "Correct suspect labels on a page of this machine.",
     "find-lr": "Suggest a learning rate with a range test.",
     "cross-validate": "Train one run per fold and write out-of-fold predictions.",
     "ensemble": "Average prediction files and search for the best weights.",

@@ -61,5 +61,11 @@ def after_calibrate(run: Path, crops: int, image_size: Optional[int]) -> str:
     return f"Next: fashionai predict --run {_quoted(run)} --calibrated{options} {files}"
 
 
+def after_inspect(task: Task, folder: Path, findings: Path) -> str:
+    """The command that shows the findings, to correct labels."""
+    place = "" if folder == PREPARED_FOLDER else f" --folder {_quoted(folder)}"
+    return f"Next: fashionai review --task {task.short_name}{place} --suspects {_quoted(findings)}"
+
+
 def _quoted(path: object) -> str:
     return shlex.quote(str(path))

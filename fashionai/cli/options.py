@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from fashionai.engines.registry import AUTO, ENGINES, framework_of
 from fashionai.errors import ConfigError
+from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.normalization import LARGEST_SIDE, SMALLEST_SIDE
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 
@@ -74,6 +75,25 @@ def config_option(required: bool = False, note: str = "") -> Callable[[Command],
         shell_complete=complete_config,
         help="YAML file, or the name of a packaged configuration such as skirt." + note,
     )
+
+
+def prepared_task_options(default: str = str(PREPARED_FOLDER)) -> Callable[[Command], Command]:
+    """Add --task as task_name, and --folder, where prepare wrote it to; None if not given.
+
+    ``default`` says in the help what stands for --folder then.
+    """
+
+    def add(command: Command) -> Command:
+        with_folder = click.option(
+            "--folder",
+            type=click.Path(path_type=Path),
+            help=f"Folder that prepare wrote the task to.  [default: {default}]",
+        )(command)
+        return click.option(
+            "--task", "task_name", required=True, help="Name or alias of a prepared task."
+        )(with_folder)
+
+    return add
 
 
 def device_options(command: Command) -> Command:

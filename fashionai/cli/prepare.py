@@ -10,7 +10,7 @@ import click
 from fashionai.cli.next_steps import after_prepare
 from fashionai.cli.options import column_options, images_option
 from fashionai.cli.progress import progress_bar
-from fashionai.datasets.names import MODES
+from fashionai.datasets.names import MODES, NEAR_DUPLICATES, REPORT
 from fashionai.families import FAMILIES
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 
@@ -86,6 +86,18 @@ def family_options(function: Function) -> Function:
 )
 @family_options
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be decoded.")
+@click.option(
+    "--near-duplicates",
+    type=click.Choice(NEAR_DUPLICATES),
+    default=REPORT,
+    help="Images that look almost the same: report their number; group keeps them in one split.",
+)
+@click.option(
+    "--corrections",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="CSV file of corrected labels, as fashionai review writes it.",
+)
 def command(
     tasks: tuple[str, ...],
     data: Path,
@@ -102,6 +114,8 @@ def command(
     folders: Optional[Path],
     classes: Optional[str],
     skip_bad: bool,
+    near_duplicates: str,
+    corrections: Optional[Path],
     **shares: Optional[float],
 ) -> None:
     """Reorganize label files and images into per-class folders.
@@ -123,6 +137,7 @@ def command(
         (not own and classes is not None, "--classes goes with --csv or --folders"),
         *((own and shares[name] is not None, message) for name, message in GOES_WITH.items()),
         (own and len(tasks) > 1, "--csv and --folders make one task: give one --task"),
+        (corrections and len(tasks) > 1, "--corrections are of one task: give one --task"),
     ):
         if wrong:
             raise click.UsageError(message)
@@ -141,6 +156,8 @@ def command(
             seed=seed,
             mode=mode,
             skip_bad=skip_bad,
+            near_duplicates=near_duplicates,
+            corrections=corrections,
             progress=progress_bar,
         )
         if number > 0:

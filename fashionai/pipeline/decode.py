@@ -25,6 +25,7 @@ from fashionai.pipeline.image_formats import (
     read_image_header,
     without_extras,
 )
+from fashionai.pipeline.perceptual_hash import perceptual_hash
 from fashionai.pipeline.pixel_values import (
     grey_or_colour,
     has_transparent_pixels,
@@ -85,10 +86,14 @@ class Trait(Enum):
 
 
 class Inspection(NamedTuple):
-    """The reason why an image cannot be used, "" for a sound one, and what it is like."""
+    """The reason why an image cannot be used, "" for a sound one, and what it is like.
+
+    ``hash`` is the perceptual hash of a sound image, where it was asked for.
+    """
 
     damage: str
     traits: frozenset[Trait] = frozenset()
+    hash: Optional[np.ndarray] = None
 
 
 class _UnusableError(Exception):
@@ -149,11 +154,11 @@ def find_damage(data: bytes) -> str:
     return inspect_image(data).damage
 
 
-def inspect_image(data: bytes) -> Inspection:
+def inspect_image(data: bytes, with_hash: bool = False) -> Inspection:
     """Decode an image in full: the reason why it cannot be used, or what it is like.
 
     A usable image has a format that is read and a size without size_problem; it is
-    complete and can be decoded.
+    complete and can be decoded. ``with_hash`` asks for its perceptual hash.
     """
     try:
         decoded = _decode(data, None)
@@ -161,7 +166,11 @@ def inspect_image(data: bytes) -> Inspection:
         return Inspection(str(error))
     constant = {Trait.CONSTANT} if is_nearly_constant(decoded.pixels) else set()
     bad_profile = {Trait.BAD_PROFILE} if has_bad_profile(data) else set()
-    return Inspection("", decoded.traits | constant | bad_profile)
+    return Inspection(
+        "",
+        decoded.traits | constant | bad_profile,
+        perceptual_hash(decoded.pixels) if with_hash else None,
+    )
 
 
 def decode(data: bytes, short_side: Optional[int], name: str) -> np.ndarray:

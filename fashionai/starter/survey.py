@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.datasets.prepared.folders import PreparedSplit, read_split, read_task
-from fashionai.errors import DataError, closest
-from fashionai.families import full_names, known_task
+from fashionai.datasets.prepared.folders import PreparedSplit, read_split
+from fashionai.errors import DataError
 from fashionai.pipeline.decode import read_header
-from fashionai.tasks import Task, prepared_tasks
+from fashionai.tasks import Task
 
 # The number of training images that are opened to measure the image size.
 MEASURED_IMAGES = 200
@@ -34,20 +33,6 @@ class Survey(NamedTuple):
     def images(self) -> int:
         """The number of training images."""
         return int(self.counts.sum())
-
-
-def find_prepared(name: str, folder: Path) -> Task:
-    """Return the task of that name or alias that is prepared in ``folder``.
-
-    Raises DataError, with the nearest name or the command to run, when it is not prepared.
-    """
-    known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
-    task = known.get(name)
-    meant = closest(name, known)
-    if task is None and known_task(name) is None and meant is not None:
-        raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")
-    # The error for a folder that is not prepared, or not completely, says how to prepare it.
-    return read_task(folder / (task.name if task else full_names([name])[0]))
 
 
 def survey_task(task: Task, folder: Path, rng: np.random.Generator) -> Survey:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fashionai.config import Config, resolve_config, with_overrides
 from fashionai.config.schema import config_schema
+from fashionai.datasets.prepared.folders import find_prepared
 from fashionai.errors import ConfigError
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import CONFIGS_FOLDER
@@ -18,7 +19,7 @@ from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.driver import compute_capabilities
 from fashionai.models.catalogue import find_network
 from fashionai.starter.plans import SMALL_SIDE, Machine, Plan, fit_time, recommend
-from fashionai.starter.survey import Survey, find_prepared, survey_task
+from fashionai.starter.survey import Survey, survey_task
 from fashionai.starter.text import SCHEMA_FILE, starter_text, starter_tree
 from fashionai.starter.timing import measure_speed
 from fashionai.training.estimate import Speed

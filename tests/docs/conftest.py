@@ -37,6 +37,7 @@ def skirts(workplace: Path) -> Path:
     """The FashionAI archives with a few skirts."""
     write_fashionai_data(Path("data"), per_class=5)
     shutil.copyfile("data/answers.csv", "answer.csv")
+    put(Path("corrections.csv"), "path,action,old_label,new_label,reason,date\n")
     for name in ("photo.jpg", "photos/1.jpg", "photos/2.jpg"):
         put(Path(name), encode(0, np.random.default_rng(len(name))))
     return workplace

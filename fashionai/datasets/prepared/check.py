@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Optional, TypeVar
+
+import numpy as np
 
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError
@@ -27,19 +30,24 @@ class Checked(NamedTuple):
 
     ``content`` is the SHA-256 of its bytes; it is "" for a file that cannot be read. ``damage``
     says why the image cannot be used and is "" for a sound one; ``traits`` is what it is like.
+    ``hash`` is the perceptual hash of a sound image, where it was asked for.
     """
 
     content: str
     damage: str
     traits: frozenset[Trait] = frozenset()
+    hash: Optional[np.ndarray] = None
 
 
-def check_images(images: Sequence[LabelledImage], progress: Advance = no_progress) -> list[Checked]:
+def check_images(
+    images: Sequence[LabelledImage], progress: Advance = no_progress, with_hashes: bool = False
+) -> list[Checked]:
     """Decode and hash every image on all cores; the results are in the order of the images.
 
-    ``progress`` is called with the number of images finished since the last call.
+    ``progress`` is called with the number of images finished since the last call, and
+    ``with_hashes`` asks for perceptual hashes.
     """
-    return on_all_cores(_check, images, progress)
+    return on_all_cores(functools.partial(_check, with_hash=with_hashes), images, progress)
 
 
 def hash_files(paths: Sequence[Path], progress: Advance = no_progress) -> list[str]:
@@ -70,12 +78,12 @@ def conflicting_groups(
     return [group for group in groups.values() if len({i.class_index for i in group}) > 1]
 
 
-def _check(image: LabelledImage) -> Checked:
+def _check(image: LabelledImage, with_hash: bool) -> Checked:
     try:
         data = image.read()
     except OSError as error:
         return Checked("", f"cannot be read: {error.strerror}")
-    return Checked(content_hash(data), *inspect_image(data))
+    return Checked(content_hash(data), *inspect_image(data, with_hash))
 
 
 def on_all_cores(

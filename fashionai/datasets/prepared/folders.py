@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.datasets.names import MODES, SPLITS
+from fashionai.datasets.corrections import Correction, write_corrections
+from fashionai.datasets.names import MODES, SPLITS, check_choice
 from fashionai.datasets.prepared.placing import put
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
-from fashionai.errors import ConfigError, DataError, nearest, shown, shown_value
-from fashionai.families import known_task
+from fashionai.errors import ConfigError, DataError, closest, nearest, shown, shown_value
+from fashionai.families import full_names, known_task
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.counts import parse_count
@@ -29,12 +30,14 @@ from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_F
 from fashionai.files.names import SYSTEM_FILES, fitting
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
-from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
+from fashionai.tasks import TASK_FILE, Task, prepared_tasks, task_from_json, task_to_json
 
 MANIFEST = "manifest.csv"
 # The unfinished manifest. It lists the files that an interrupted prepare may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
 MANIFEST_COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
+# The corrections that the labels in the manifest include; missing without any.
+APPLIED_CORRECTIONS = "corrections.csv"
 # The last column of the manifest of a data set with groups.
 GROUP_COLUMN = "group"
 
@@ -87,17 +90,22 @@ def write_folders(
     planned: Sequence[PlannedImage],
     mode: str,
     progress: Advance = no_progress,
+    corrections: Sequence[Correction] = (),
 ) -> FileChanges:
     """Make the folders hold exactly the planned images; return the numbers of changed files.
 
     Correct files stay untouched, so preparing again repairs a folder. ``mode`` is one of MODES,
-    and ``progress`` is called with the number of images placed since the last call. Raises
-    ConfigError for another mode, and DataError for a file that prepare has not put there; such
-    a file is never removed.
+    and ``progress`` is called with the number of images placed since the last call.
+    ``corrections`` are those that were applied to the labels. They are kept beside the manifest.
+    Raises ConfigError for another mode, and DataError for a file that prepare has not put there;
+    such a file is never removed.
     """
-    if mode not in MODES:
-        raise ConfigError(f"mode: found '{mode}'", nearest(mode, MODES))
+    check_choice("mode", mode, MODES)
     removed = _remove_stale(folder, {item.place(task) for item in planned})
+    if corrections:
+        write_corrections(folder / APPLIED_CORRECTIONS, corrections)
+    else:
+        (folder / APPLIED_CORRECTIONS).unlink(missing_ok=True)
     _make_class_folders(folder, task, {item.split for item in planned})
     _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
     written = 0
@@ -196,6 +204,20 @@ def read_task(folder: Path) -> Task:
             f"Run: {_prepare_command(folder)}",
         )
     return task_from_json(folder / TASK_FILE)
+
+
+def find_prepared(name: str, folder: Path) -> Task:
+    """Return the task of that name or alias that is prepared in ``folder``.
+
+    Raises DataError, with the nearest name or the command to run, when it is not prepared.
+    """
+    known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
+    task = known.get(name)
+    meant = closest(name, known)
+    if task is None and known_task(name) is None and meant is not None:
+        raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")
+    # The error for a folder that is not prepared, or not completely, says how to prepare it.
+    return read_task(folder / (task.name if task else full_names([name])[0]))
 
 
 def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from fashionai.datasets.names import SPLITS
+from fashionai.datasets.corrections import (
+    CORRECT,
+    DROP,
+    Correction,
+    corrected,
+    read_corrections,
+)
+from fashionai.datasets.names import GROUP, IGNORE, NEAR_DUPLICATES, REPORT, SPLITS, check_choice
+from fashionai.datasets.near_duplicates import find_near_duplicates, hash_matrix
+from fashionai.datasets.prepared.alike import Alike, count_alike, in_one_group
 from fashionai.datasets.prepared.check import Checked, check_images, conflicting_groups
-from fashionai.datasets.prepared.folders import FileChanges, plan_folders, write_folders
+from fashionai.datasets.prepared.folders import (
+    APPLIED_CORRECTIONS,
+    FileChanges,
+    plan_folders,
+    write_folders,
+)
 from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, counted, os_errors_as_data_errors
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.csv_files import write_rows
 from fashionai.files.locks import LOCK_FILE, locked
-from fashionai.files.outputs import check_is_no_file
+from fashionai.files.outputs import check_is_no_file, first_rows
 from fashionai.pipeline.decode import Trait
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
@@ -41,6 +56,9 @@ class Summary:
     ``unsplit_classes`` are the indices of the classes that are in only one of train and val.
     ``changes`` are the numbers of files that were written and removed, and ``notes`` are the
     notes of the reader. ``traits`` holds the images that a user should know about, by trait.
+    ``alike`` counts near-duplicates, where they were looked for. ``corrections`` counts the rows
+    that were applied by their action, and ``former_corrections`` is the number of those that an
+    earlier prepare had applied and this one has not.
     """
 
     task: Task
@@ -54,6 +72,9 @@ class Summary:
     changes: FileChanges
     notes: list[str]
     traits: dict[Trait, list[LabelledImage]] = field(default_factory=dict, repr=False)
+    alike: Optional[Alike] = None
+    corrections: Counter[str] = field(default_factory=Counter)
+    former_corrections: int = 0
 
     @property
     def changed(self) -> int:
@@ -88,6 +109,8 @@ def prepare(
     seed: int = 0,
     mode: str = "hardlink",
     skip_bad: bool = False,
+    near_duplicates: str = REPORT,
+    corrections: Optional[Path] = None,
     progress: ProgressBar,
 ) -> Summary:
     """Put the images of a data set into the class folders of ``out/<task>``.
@@ -96,10 +119,16 @@ def prepare(
     the data set; it applies to images whose split the data set does not prescribe. ``seed``
     decides which they are. ``mode`` is one of fashionai.datasets.names.MODES. Images that
     cannot be used are listed in ``rejected.csv`` of the task's folder. With ``skip_bad`` the
-    others are prepared; without it, nothing is written but that list. Raises ConfigError for a
-    ``val_fraction`` out of range, and DataError for images that cannot be used, for a folder that
-    holds files of the user or that another process prepares, and for disk errors.
+    others are prepared; without it, nothing is written but that list. ``near_duplicates`` is one of
+    NEAR_DUPLICATES: they are counted, kept in one split as well, or not looked for.
+    ``corrections`` is a file of corrections of the labels, which are kept in the task's folder.
+    Raises ConfigError for a ``val_fraction`` out of range, and DataError for images that cannot be
+    used, corrections that do not fit the labels, a folder that holds files of the user or that
+    another process prepares, and for disk errors.
     """
+    check_choice("near_duplicates", near_duplicates, NEAR_DUPLICATES)
+    placed = [] if corrections is None else read_corrections(corrections, data_set.task)
+    data_set = corrected(data_set, placed)
     if val_fraction is None:
         val_fraction = data_set.val_fraction
     if not 0 <= val_fraction < 1:
@@ -113,36 +142,54 @@ def prepare(
     busy = DataError(f"{folder}: is being prepared by another process", "Wait until it has ended")
     with locked(out / f".{folder.name}{LOCK_FILE}", busy):
         remove_temporary_files(folder)
-        return _prepare(data_set, folder, val_fraction, seed, mode, skip_bad, progress)
+        settings = _Settings(val_fraction, seed, mode, skip_bad, near_duplicates)
+        return _prepare(data_set, folder, settings, [each.correction for each in placed], progress)
+
+
+class _Settings(NamedTuple):
+    """Arguments of prepare."""
+
+    val_fraction: float
+    seed: int
+    mode: str
+    skip_bad: bool
+    near_duplicates: str
 
 
 def _prepare(
     data_set: DataSet,
     folder: Path,
-    val_fraction: float,
-    seed: int,
-    mode: str,
-    skip_bad: bool,
+    settings: _Settings,
+    corrections: Sequence[Correction],
     progress: ProgressBar,
 ) -> Summary:
     """Check, split and place the images of a data set; ``folder`` is locked."""
     task, images = data_set.task, data_set.images
+    compares = settings.near_duplicates != IGNORE
     with progress(f"{task.short_name}: checking images", len(images)) as advance:
-        checked = check_images(images, advance)
+        checked = check_images(images, advance, with_hashes=compares)
     rejected = [(image, c.damage) for image, c in zip(images, checked) if c.damage]
     _write_rejected(folder / REJECTED, rejected)
-    if rejected and not skip_bad:
+    if rejected and not settings.skip_bad:
         raise DataError(_describe_rejected(rejected, folder / REJECTED), "Give --skip-bad to go on")
 
-    usable = [(image, c.content) for image, c in zip(images, checked) if not c.damage]
+    usable = [(image, c) for image, c in zip(images, checked) if not c.damage]
     if not usable:
         raise DataError(f"no image of {task.name} can be used; see {folder / REJECTED}")
-    kept, contents = [image for image, _ in usable], [content for _, content in usable]
+    kept, contents = [image for image, _ in usable], [c.content for _, c in usable]
+    pairs = None
+    if compares:
+        hashes = hash_matrix([c.hash for _, c in usable if c.hash is not None])
+        with progress(f"{task.short_name}: comparing images", len(hashes)) as advance:
+            pairs = find_near_duplicates(hashes, advance)
+    if pairs is not None and settings.near_duplicates == GROUP:
+        kept = in_one_group(kept, pairs)
     bound = join_groups(contents, [image.group for image in kept])
-    splits, unsplit_classes = _choose_splits(kept, bound, val_fraction, seed)
+    splits, unsplit_classes = _choose_splits(kept, bound, settings.val_fraction, settings.seed)
     planned = plan_folders(kept, splits)
+    former = _count_corrections(folder)
     with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
-        changes = write_folders(folder, task, planned, mode, advance)
+        changes = write_folders(folder, task, planned, settings.mode, advance, corrections)
     return Summary(
         task=task,
         folder=folder,
@@ -155,7 +202,15 @@ def _prepare(
         changes=changes,
         notes=[*data_set.guesses, *data_set.notes],
         traits=_by_trait(images, checked),
+        alike=None if pairs is None else count_alike(pairs, kept, contents, splits),
+        corrections=Counter(each.action for each in corrections),
+        former_corrections=0 if corrections else former,
     )
+
+
+def _count_corrections(folder: Path) -> int:
+    """The number of corrections that an earlier prepare has applied."""
+    return max(0, len(first_rows(folder / APPLIED_CORRECTIONS, sys.maxsize)) - 1)
 
 
 def _choose_splits(
@@ -233,6 +288,7 @@ def summary_notes(summary: Summary) -> list[str]:
         if summary.crossing_splits:
             where = f"{summary.crossing_splits:,} of them in another split"
         notes.append(f"{_images(repeated)} with the same bytes as an earlier image, {where}")
+    notes += _notes_on_alike(summary.alike) + _notes_on_corrections(summary)
     for trait, images in summary.traits.items():
         notes.append(f"{_images(len(images))} {trait.value}, for example {images[0].source}")
     for group in summary.conflicts:
@@ -247,6 +303,27 @@ def summary_notes(summary: Summary) -> list[str]:
         notes.append(f"{rejected} rejected: {summary.folder / REJECTED}")
     notes.append(f"{summary.folder}: {_describe_changes(summary.changes)}")
     return notes
+
+
+def _notes_on_alike(alike: Optional[Alike]) -> list[str]:
+    if alike is None or not alike.images:
+        return []
+    return [
+        f"{counted(alike.images, 'near-duplicate')} of an earlier image: "
+        f"{alike.across_splits:,} in another split, {alike.across_classes:,} with another class; "
+        "fashionai inspect lists them"
+    ]
+
+
+def _notes_on_corrections(summary: Summary) -> list[str]:
+    if summary.corrections:
+        changed = counted(summary.corrections[CORRECT], "label")
+        dropped = _images(summary.corrections[DROP])
+        return [f"corrections: {changed} changed, {dropped} dropped"]
+    if summary.former_corrections:
+        former = counted(summary.former_corrections, "correction")
+        return [f"{former} of the last time not applied: --corrections was not given"]
+    return []
 
 
 def _describe_changes(changes: FileChanges) -> str:

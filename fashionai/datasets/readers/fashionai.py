@@ -186,6 +186,13 @@ def parse_marks(task: Task, label: str) -> Optional[np.ndarray]:
     return marks
 
 
+def relabel(label: str, class_index: int) -> str:
+    """Return the label with ``y`` for another class; the letters of the other classes stay."""
+    letters = list(label.replace("y", "n"))
+    letters[class_index] = "y"
+    return "".join(letters)
+
+
 def image_name(source: str) -> str:
     """Return the name that label and prediction files give the image with this ``source``.
 
@@ -309,6 +316,7 @@ READER = Reader(
         names=read_question_names,
     ),
     parse_marks=parse_marks,
+    relabel=relabel,
     image_name=image_name,
     read_label_rows=read_label_rows,
 )

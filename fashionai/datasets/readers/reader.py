@@ -55,6 +55,9 @@ class Reader(NamedTuple):
     fashionai.metrics) and returns None for a text that is not a label. Without it, a label
     stands for its class alone.
 
+    ``relabel(label, class_index)`` returns the text of a label with another class. Without it, that
+    is the name of the class. A family with ``parse_marks`` has it.
+
     ``image_name(source)`` turns the ``source`` of a LabelledImage into the name that the
     family's label files and prediction files give the image.
 
@@ -67,6 +70,7 @@ class Reader(NamedTuple):
     read: Callable[..., DataSet]
     questions: Optional[QuestionFile] = None
     parse_marks: Optional[Callable[[Task, str], Optional[np.ndarray]]] = None
+    relabel: Optional[Callable[[str, int], str]] = None
     image_name: Callable[[str], str] = str
     read_label_rows: Optional[Callable[[Path], Iterator[LabelRow]]] = None
     label_columns: tuple[str, ...] = ()

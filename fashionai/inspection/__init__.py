@@ -1,0 +1,1 @@
+"""Suspect labels and near-duplicates of a prepared task."""

@@ -1,0 +1,1 @@
+"""Pages and services over HTTP; they need the optional extra ``web``."""

@@ -1,0 +1,117 @@
+"""fashionai review as a server: who is answered, what is sent, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import requests
+
+from fashionai.inspection.images import read_images
+from fashionai.serving.decisions import Decisions
+from fashionai.serving.local import LocalServer, check_web_libraries
+from fashionai.serving.review import Review, review_application
+from fashionai.serving.review_items import items_of_all
+from tests.support.commands import run_in
+from tests.support.data_trees import write_table
+
+
+@pytest.fixture(scope="module")
+def owls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_table(tmp_path_factory.mktemp("owls"), per_class=10)
+    run_in(folder, ["prepare", "--task", "birds", "--csv", "labels.csv", "--images", "images"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(owls: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = owls / "data/train_valid/birds"
+    images = read_images(folder)
+    decisions = Decisions(tmp_path_factory.mktemp("made") / "c.csv", images.task, folder)
+    server = LocalServer(review_application(Review(images, items_of_all(images), decisions)))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield server.address
+    server.stop()
+    thread.join()
+
+
+def test_only_an_address_with_the_token_is_answered(address: str) -> None:
+    assert address.startswith("http://127.0.0.1:")
+    origin, token = address.rstrip("/").rsplit("/", 1)
+    assert len(token) >= 20
+    for path in ("/", "/docs", "/openapi.json", "/images/0", f"/{token[:-1]}/", "/x/images/0"):
+        assert requests.get(origin + path, timeout=10).status_code == 404
+    answer = requests.get(address, timeout=10)
+    assert answer.status_code == 200
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "connect-src 'self'" in answer.text
+
+
+def test_another_name_of_this_machine_is_refused(address: str) -> None:
+    answer = requests.get(address, headers={"Host": "attacker.example"}, timeout=10)
+    assert answer.status_code == 400
+
+
+def test_images_of_the_prepared_folder_are_sent_and_no_other_file(address: str) -> None:
+    answer = requests.get(f"{address}images/0", timeout=10)
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    pixels = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels.shape == (16, 16, 3)
+    for path in ("30", "-1", "..%2f..%2flabels.csv", "../../labels.csv", "%2fetc%2fpasswd"):
+        assert requests.get(f"{address}images/{path}", timeout=10).status_code in (404, 422)
+
+
+def test_items_come_in_pages_and_wrong_decisions_are_refused(address: str) -> None:
+    pages = [requests.get(f"{address}items/{page}", timeout=10).json() for page in range(2)]
+    assert [len(page) for page in pages] == [24, 6]
+    assert requests.get(f"{address}items/2", timeout=10).status_code == 404
+    wrong = {"item": 0, "action": "correct", "new_label": "owll"}
+    answer = requests.post(f"{address}decisions", json=wrong, timeout=10)
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "new_label: found 'owll'. Did you mean 'owl'?"
+    wrong = {"item": 30, "action": "drop"}
+    assert requests.post(f"{address}decisions", json=wrong, timeout=10).status_code == 404
+
+
+def test_the_command_says_its_address_and_ends_politely(owls: Path) -> None:
+    command = [sys.executable, "-m", "fashionai", "review", "--task", "birds"]
+    with subprocess.Popen(
+        command,
+        cwd=owls,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "30 images to review; open in a browser:\n"
+        address = process.stdout.readline().strip()
+        decision = {"item": 3, "action": "drop"}
+        answer = requests.post(f"{address}decisions", json=decision, timeout=30).json()
+        assert answer["decided"] == 1
+        second = subprocess.run(
+            command, cwd=owls, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert second.returncode == 2
+        assert "corrections.csv: another review writes it" in second.stderr
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert rest.endswith("corrections.csv: 1 decision\n")
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fashionai.errors import InstallationError
+
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(InstallationError, match=r"review: uvicorn not installed. Run: pip install"):
+        check_web_libraries("review")
