@@ -55,6 +55,7 @@ COMMANDS = {
     "quantize": "Quantize a run to 8-bit integers for faster prediction.",
     "bench": "Measure the speed of this machine and find the bottleneck.",
     "export": "Export a run's network for other programs.",
+    "verify": "Verify a bundle that export has written.",
     "weights": "Download, import and verify pretrained weights.",
     "models": "List networks with their cost and accuracy.",
     "config": "Print a resolved configuration.",
