@@ -54,6 +54,7 @@ COMMANDS = {
     "tasks": "List tasks with their classes.",
     "quantize": "Quantize a run to 8-bit integers for faster prediction.",
     "bench": "Measure the speed of this machine and find the bottleneck.",
+    "serve": "Serve a run: a page and a JSON API.",
     "export": "Export a run's network for other programs.",
     "verify": "Verify a bundle that export has written.",
     "weights": "Download, import and verify pretrained weights.",
