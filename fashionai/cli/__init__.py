@@ -38,6 +38,7 @@ LONGEST_PATH = 4096
 COMMANDS = {
     "prepare": "Reorganize label files and images into per-class folders.",
     "init": "Write a configuration for a prepared task.",
+    "doctor": "Check whether a training will end well, before it begins.",
     "train": "Train a network on prepared folders.",
     "predict": "Write a prediction file for a question file, a folder or a split.",
     "classify": "Print the classes of images, folders or URLs.",
