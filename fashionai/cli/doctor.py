@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -37,9 +38,7 @@ NOT_SAFE = 1
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 @device_options
-@click.pass_context
 def command(
-    context: click.Context,
     overrides: tuple[str, ...],
     config_file: Optional[Path],
     run_path: Optional[Path],
@@ -81,7 +80,7 @@ def command(
     else:
         click.echo(f"\n{'Safe to start' if safe else 'Not safe to start: see the errors above'}")
     if not safe:
-        context.exit(NOT_SAFE)
+        sys.exit(NOT_SAFE)
 
 
 def _print(finding: Finding) -> None:
@@ -94,5 +93,5 @@ def _print(finding: Finding) -> None:
     indent = " " * len(begin)
     lines = wrap(finding.found, WIDTH, initial_indent=begin, subsequent_indent=indent)
     click.echo("\n".join(lines))
-    if finding.mend:
-        click.echo(f"{indent}-> {finding.mend}")
+    if finding.mend:  # not wrapped, so that it can be copied
+        click.echo(f"{'':<8} -> {finding.mend}")

@@ -83,7 +83,7 @@ def _examine_training(plan: Plan) -> Iterator[Finding]:
     from fashionai.training.engine_choice import wanted_engine
 
     config = plan.config
-    weights = check_weights(config)
+    weights = check_weights(config, plan.name)
     yield weights
     prepared, splits = check_prepared(config)
     yield prepared

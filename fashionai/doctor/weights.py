@@ -19,7 +19,7 @@ def check_weights_at_hand() -> Finding:
     return Finding("weights", OK, f"on this machine: {', '.join(names) or 'none'}")
 
 
-def check_weights(config: Config) -> Finding:
+def check_weights(config: Config, config_name: str) -> Finding:
     """Whether the weights that a configuration begins with are on this machine, whole."""
     name, pretrained = config.model.name, config.model.pretrained
     if pretrained is False:
@@ -27,7 +27,7 @@ def check_weights(config: Config) -> Finding:
     try:
         is_here = find_local_file(name) if pretrained is True else Path(pretrained).is_file()
         if not is_here:
-            return _missing(name, pretrained)
+            return _missing(name, pretrained, config_name)
         weights = starting_weights(config)
     except FashionAIError as error:
         return of_error("pretrained", error)
@@ -36,8 +36,9 @@ def check_weights(config: Config) -> Finding:
     )
 
 
-def _missing(name: str, pretrained: object) -> Finding:
+def _missing(name: str, pretrained: object, config_name: str) -> Finding:
+    without = f"fashionai train --config {config_name} {WITHOUT_WEIGHTS}"
     if pretrained is not True:
-        return Finding("pretrained", ERROR, f"{pretrained}: does not exist", WITHOUT_WEIGHTS)
-    mend = f"fashionai weights fetch {name}" if has_weights(name) else WITHOUT_WEIGHTS
+        return Finding("pretrained", ERROR, f"{pretrained}: does not exist", without)
+    mend = f"fashionai weights fetch {name}" if has_weights(name) else without
     return Finding("pretrained", ERROR, f"{name}: no pretrained weights on this machine", mend)

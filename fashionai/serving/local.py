@@ -38,6 +38,8 @@ def listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        # From here on, clients wait until the server runs, instead of being refused.
+        listening.listen()
     except OSError as error:
         raise ConfigError(
             f"--host {host} --port {port}: {error.strerror or error}",

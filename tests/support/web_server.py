@@ -16,7 +16,6 @@ from fashionai.serving.local import listen, url_of
 def running(app: ASGIApp) -> Iterator[str]:
     """Serve an application; the block gets its address, without a slash at the end."""
     listening = listen("127.0.0.1", 0)
-    listening.listen()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
