@@ -63,6 +63,7 @@ def create_app(
         # FastAPI's own pages load scripts from other addresses.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.service = service
     app.add_exception_handler(RequestValidationError, _wrong_parameter)

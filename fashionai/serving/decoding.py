@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import queue
 import signal
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ DECODED, TOO_LARGE, UNSUPPORTED, UNUSABLE = 200, 413, 415, 422
 # They are sent before what follows, as so many digits.
 STATUS_DIGITS = 3
 READY = b"ready"
+STANDARD_ERROR = 2
 # A process imports NumPy and OpenCV, which takes a second, and many on a busy machine.
 SECONDS_TO_START = 60
 
@@ -152,6 +154,8 @@ def _work(connection: Connection, wanted: Wanted) -> None:
     """Answer each image that arrives, until the pipe ends with the server."""
     # Ctrl-C reaches all processes of a terminal; the server still needs this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Decoders write warnings about damaged images there.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_ERROR)
     with contextlib.suppress(EOFError, OSError):
         connection.send_bytes(READY)
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import signal
 import socket
 from collections.abc import Iterator
@@ -64,9 +65,11 @@ def run_until_stopped(
 
     Requests that have begun are answered then, for so many seconds; a second Ctrl-C ends them.
     """
+    # Anyone could fill the terminal with warnings about malformed requests.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         lifespan="off",

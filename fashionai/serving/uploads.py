@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from fashionai.serving.limits import Limits
@@ -32,6 +32,8 @@ async def read_images(request: Request, limits: Limits) -> list[tuple[str, bytes
         if error.detail.startswith("Too many files"):
             raise HTTPException(413, f"expected at most {limits.images} images") from None
         raise
+    except ClientDisconnect:
+        raise HTTPException(400, "the client has left") from None
     except (ValueError, LookupError) as error:  # the parser's own, of a damaged form
         raise HTTPException(400, f"the form cannot be read: {error}") from None
     if not images:
