@@ -1,1 +1,1 @@
-"""A run behind an address: images in by HTTP, classes out, for programs and for a page."""
+"""Pages and services over HTTP; they need the optional extra ``web``."""

@@ -58,7 +58,7 @@ def serve(
     check_installed()
     # They import what check_installed has looked for.
     from fashionai.serving.app import create_app
-    from fashionai.serving.local import (
+    from fashionai.serving.listening import (
         LOOPBACK_NAMES,
         is_loopback,
         listen,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from fashionai.serving.local import listen, url_of
+from fashionai.serving.listening import listen, url_of
 
 
 @contextlib.contextmanager
