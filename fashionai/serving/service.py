@@ -11,7 +11,7 @@ from fashionai.engines.choice import MIN_VIEWS_TO_MEASURE, open_named_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
-from fashionai.predictions.formats import as_written
+from fashionai.predictions.classify import rank_classes, ranked_json
 from fashionai.runs import Run
 from fashionai.runtime import usable_cores
 from fashionai.serving.batching import Batcher
@@ -70,12 +70,11 @@ class Service:
         """
         loop = asyncio.get_running_loop()
         views = await loop.run_in_executor(self._threads, self.decoders.views, image)
-        probabilities = as_written(await asyncio.wrap_future(self._batcher.begin(views)))
-        ranked = {}
-        for task, columns in zip(self.run.tasks, self.run.columns):
-            own = sorted(zip(task.classes, probabilities[columns].tolist()), key=lambda e: -e[1])
-            ranked[task.name] = [{"class": name, "probability": value} for name, value in own[:top]]
-        return ranked
+        probabilities = await asyncio.wrap_future(self._batcher.begin(views))
+        return {
+            task.name: ranked_json(rank_classes(task, probabilities[columns], top))
+            for task, columns in zip(self.run.tasks, self.run.columns)
+        }
 
     async def answers(
         self, images: Sequence[tuple[str, bytes]], top: Optional[int]
