@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 
 import fashionai
-from fashionai.errors import TrainingError
+from fashionai.errors import TrainingError, counted
 from fashionai.pages import render
 from fashionai.serving.answers import Health, Model, Predictions, Problem
 from fashionai.serving.gate import Gate
@@ -151,7 +151,7 @@ def _check_room(service: Service, images: int) -> None:
     if service.stopping:
         raise HTTPException(503, "the server stops", RETRY)
     if service.waiting + images > service.limits.queue:
-        raise HTTPException(503, f"{service.waiting} images wait already", RETRY)
+        raise HTTPException(503, f"{counted(service.waiting, 'image')} waiting already", RETRY)
 
 
 class _TokenCheck(HTTPBearer):

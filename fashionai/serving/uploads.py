@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
+from fashionai.errors import counted
 from fashionai.serving.limits import Limits
 
 FORM = "multipart/form-data"
@@ -30,7 +31,9 @@ async def read_images(request: Request, limits: Limits) -> list[tuple[str, bytes
             images = [(file.filename or "image", await file.read()) for file in files]
     except HTTPException as error:
         if error.detail.startswith("Too many files"):
-            raise HTTPException(413, f"expected at most {limits.images} images") from None
+            raise HTTPException(
+                413, f"expected at most {counted(limits.images, 'image')}"
+            ) from None
         raise
     except ClientDisconnect:
         raise HTTPException(400, "the client has left") from None
@@ -53,5 +56,5 @@ class _Limited:
         message = await self._receive()
         self._read += len(message.get("body", b""))
         if max(self._read, self._stated) > self._most:
-            raise HTTPException(413, f"the body is longer than {self._most:,} bytes")
+            raise HTTPException(413, f"the body is longer than {counted(self._most, 'byte')}")
         return message

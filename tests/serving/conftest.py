@@ -10,14 +10,11 @@ import pytest
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run
 from fashionai.serving.app import create_app
-from fashionai.serving.limits import Limits
 from fashionai.serving.service import Service, Settings
 from tests.support.trained_runs import images_to_predict
-from tests.support.web_server import running
+from tests.support.web_server import LIMITS, running
 
 mx = import_mxnet()
-
-LIMITS = Limits(request_bytes=2_000_000, pixels=100_000, images=20)
 
 
 @pytest.fixture(scope="session")

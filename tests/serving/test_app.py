@@ -20,8 +20,7 @@ from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
 from fashionai.serving.app import create_app
 from fashionai.serving.service import Service
-from tests.serving.conftest import LIMITS
-from tests.support.web_server import running
+from tests.support.web_server import LIMITS, running
 
 mx = import_mxnet()
 

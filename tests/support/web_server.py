@@ -9,7 +9,11 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from fashionai.serving.limits import Limits
 from fashionai.serving.listening import listen, url_of
+
+# Small ones, which small images exceed.
+LIMITS = Limits(request_bytes=2_000_000, pixels=100_000, images=20)
 
 
 @contextlib.contextmanager
