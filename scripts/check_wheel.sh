@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Proves that fashionai works without a checkout: builds the sdist and from it the wheel, installs
-# the wheel in an empty environment in a scratch folder, and runs a small demo there.
+# the wheel in an empty environment in a scratch folder, and runs a small demo there. The bundle of the
+# demo's run then computes in an environment with ONNX Runtime and OpenCV alone.
 #
 # usage: scripts/check_wheel.sh [--keep]
 #   --keep   leave the scratch folder, which is under $TMPDIR or /tmp
@@ -40,7 +41,7 @@ check_contents() {
 
 install() {
   logged "$root/.venv/bin/python" -m venv "$scratch/venv"
-  logged "$python" -m pip --disable-pip-version-check install "${wheel}[cpu]"
+  logged "$python" -m pip --disable-pip-version-check install "${wheel}[cpu,onnx]"
   # As setup.sh does where the libraries of a display are missing.
   if ! "$python" -c 'import cv2' 2>/dev/null; then
     local version
@@ -77,10 +78,37 @@ demo() {
   cat "$scratch/log"
 }
 
+bundle() {
+  local bare=$scratch/bare/bin/python
+  fashionai export --run runs/skirt --format bundle --out skirt.zip
+  fashionai verify skirt.zip
+  logged "$root/.venv/bin/python" -m venv "$scratch/bare"
+  logged "$bare" -m pip --disable-pip-version-check install onnxruntime opencv-python-headless
+  "$bare" -m zipfile -e skirt.zip bundle
+  cd bundle
+  "$bare" -I predict.py samples/*.png >found.jsonl
+  "$bare" - <<'END' || fail "predict.py differs from predict in an environment without fashionai"
+import json
+import sys
+from pathlib import Path
+
+files = (Path("samples/expected.jsonl"), Path("found.jsonl"))
+expected, found = ([json.loads(line) for line in file.open()] for file in files)
+pairs = [
+    (value, other["tasks"][task][name])
+    for own, other in zip(expected, found)
+    for task, classes in own["tasks"].items()
+    for name, value in classes.items()
+]
+sys.exit(len(found) != len(expected) or any(abs(a - b) > 1e-4 for a, b in pairs))
+END
+}
+
 echo "Building the sdist and the wheel"
 build
 check_contents
 echo "Installing ${wheel##*/} in $scratch/venv ($("$root/.venv/bin/python" --version))"
 install
 demo
+bundle
 echo "The wheel works outside the checkout"

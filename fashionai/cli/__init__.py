@@ -38,6 +38,7 @@ LONGEST_PATH = 4096
 COMMANDS = {
     "prepare": "Reorganize label files and images into per-class folders.",
     "init": "Write a configuration for a prepared task.",
+    "doctor": "Check whether a training will end well, before it begins.",
     "train": "Train a network on prepared folders.",
     "predict": "Write a prediction file for a question file, a folder or a split.",
     "classify": "Print the classes of images, folders or URLs.",
@@ -56,7 +57,9 @@ COMMANDS = {
     "tasks": "List tasks with their classes.",
     "quantize": "Quantize a run to 8-bit integers for faster prediction.",
     "bench": "Measure the speed of this machine and find the bottleneck.",
+    "serve": "Serve a run: a page and a JSON API.",
     "export": "Export a run's network for other programs.",
+    "verify": "Verify a bundle that export has written.",
     "weights": "Download, import and verify pretrained weights.",
     "models": "List networks with their cost and accuracy.",
     "config": "Print a resolved configuration.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ EPILOG = """
 Examples:
   fashionai export --run runs/skirt --format onnx --out exported
   fashionai export --run runs/skirt --format safetensors --out for-pytorch
+  fashionai export --run runs/skirt --format bundle --out skirt.zip
 """
 
 
@@ -30,13 +32,14 @@ Examples:
     type=click.Choice(list(FORMATS)),
     required=True,
     help="onnx and gluon: the network with its normalisation and softmax, from the pixels of a "
-    "crop to probabilities. safetensors: the weights alone, by the names of torchvision or timm.",
+    "crop to probabilities. safetensors: the weights alone, by the names of torchvision or timm. "
+    "bundle: one zip file with an ONNX model, a program that uses it, a model card and samples.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder to write to. It may hold an earlier export, which is replaced.",
+    help="Folder to write to, or the zip file of a bundle. An earlier export is replaced.",
 )
 def command(run_path: Path, format_name: str, out: Path) -> None:
     """Export the network of a run for use in other programs.
@@ -54,3 +57,6 @@ def command(run_path: Path, format_name: str, out: Path) -> None:
         f"{done.agreement.difference:.1g},\n"
         f"and {done.agreement.top1:.0%} of the images have the same most probable class."
     )
+    if format_name == "bundle":
+        click.echo("Validation images are in it as samples: see that you may pass them on.")
+        click.echo(f"Verify: fashionai verify {shlex.quote(str(out))}")

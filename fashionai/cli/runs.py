@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -14,16 +15,25 @@ EPILOG = """
 Examples:
   fashionai runs
   fashionai runs runs/skirt-folds
+  fashionai runs --watch
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("folder", type=click.Path(path_type=Path), default=RUNS_FOLDER)
-def command(folder: Path) -> None:
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Show a table of running and finished runs, with the curve of each, until Ctrl-C.",
+)
+def command(folder: Path, watch: bool) -> None:
     """List the runs in FOLDER and their validation scores, the best first.
 
     FOLDER defaults to runs/. A cross-validation has the mean scores of its folds.
     """
+    if watch:
+        _watch(folder)
+        return
     from fashionai.errors import RunError
     from fashionai.reporting.tables import run_table
     from fashionai.runs import find_cross_validations, find_sound_runs
@@ -38,3 +48,15 @@ def command(folder: Path) -> None:
             hint = f"Did you mean {deeper[0]}?"
         raise RunError(f"{folder}: no runs found", hint)
     click.echo(run_table(runs, cross_validations))
+
+
+def _watch(folder: Path) -> None:
+    """Draw the table on the whole terminal; without one, print it each time that it changes."""
+    from fashionai.reporting.live import watch
+
+    def show(table: str) -> None:
+        click.clear()  # does nothing without a terminal
+        click.echo(f"{table}\n")
+
+    with contextlib.suppress(KeyboardInterrupt):
+        watch(folder, show)

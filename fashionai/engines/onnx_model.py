@@ -44,7 +44,9 @@ def onnx_model(run: Run) -> bytes:
     missing or too new, WeightsError when mx.onnx cannot convert the network, and errors of
     pixel_graph.
     """
-    return to_onnx(pixel_graph(run), run.config.model.name, run.config.data.crop)
+    # Layers are numbered per name manager: with a new one, the same run gives the same bytes.
+    with mx.name.NameManager():
+        return to_onnx(pixel_graph(run), run.config.model.name, run.config.data.crop)
 
 
 def to_onnx(graph: Graph, name: str, crop: int) -> bytes:

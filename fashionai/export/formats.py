@@ -10,21 +10,22 @@ if TYPE_CHECKING:
     from fashionai.export.agreement_check import Exported
     from fashionai.runs import Run
 
-# The function that exports a run to each format, as ``module:function``. It takes a Run and a
-# folder; its module is imported when it is first called.
+# The function that exports a run to each format, as ``module:function``. It takes a Run and the
+# place to write to; its module is imported when it is first called.
 FORMATS = {
     "onnx": "fashionai.export.onnx:export_onnx",
     "gluon": "fashionai.export.gluon:export_gluon",
     "safetensors": "fashionai.export.torch:export_safetensors",
+    "bundle": "fashionai.bundles.write:export_bundle",
 }
 
 
-def export(run: Run, format_name: str, folder: Path) -> Exported:
-    """Write a run's network to a folder, in one of FORMATS.
+def export(run: Run, format_name: str, place: Path) -> Exported:
+    """Write a run's network in one of FORMATS: to a folder, or as a file, which a bundle is.
 
     The files of an earlier export there are replaced, and no others.
 
     Raises errors of the format's function.
     """
-    exported: Exported = pkgutil.resolve_name(FORMATS[format_name])(run, folder)
+    exported: Exported = pkgutil.resolve_name(FORMATS[format_name])(run, place)
     return exported

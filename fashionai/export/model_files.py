@@ -22,7 +22,7 @@ GLUON_FILES = ("model-symbol.json", "model-0000.params")
 SAFETENSORS_FILES = ("model.safetensors",)
 # The files beside model.json, by what its key "format" says. That of safetensors has no such key.
 FILES = {"onnx": ONNX_FILES, "gluon": GLUON_FILES, None: SAFETENSORS_FILES}
-# What write_model adds to every description.
+# What model_description adds to every description.
 COMMON_KEYS = {"classes", "columns", "background", "resize_short", "interpolation", "crop"}
 
 
@@ -87,28 +87,34 @@ def pixel_graph_description(run: Run, format_name: str, input_name: str) -> dict
     }
 
 
-def write_model(
-    run: Run, folder: Path, files: Mapping[str, bytes], description: Mapping[str, Any]
-) -> None:
-    """Write files by name, and model.json.
+def model_description(run: Run, description: Mapping[str, Any]) -> dict[str, Any]:
+    """A format's description with what every format needs, COMMON_KEYS.
 
-    model.json holds the description and what every format needs: the classes of each task, the
-    first column of each task in the output and the column after its last, the colour (RGB) that
-    shows through where an image is transparent, and how to resize and crop an image. All files are
-    written before the first gets its name; model.json gets it last. The files of an earlier export
-    are removed in between, so that no model.json describes another network.
+    These are the classes of each task, the first column of each task in the output and the column
+    after its last, the colour (RGB) that shows through where an image is transparent, and how to
+    resize and crop an image.
     """
     data, tasks = run.config.data, run.tasks
-    columns = {task.name: [c.start, c.stop] for task, c in zip(tasks, run.columns)}
-    described = {
+    return {
         **description,
         "classes": {task.name: list(task.classes) for task in tasks},
-        "columns": columns,
+        "columns": {task.name: [c.start, c.stop] for task, c in zip(tasks, run.columns)},
         "background": list(BACKGROUND),
         "resize_short": data.short_side,
         "interpolation": {"shrinking": "area", "growing": "cubic"},
         "crop": data.crop,
     }
+
+
+def write_model(
+    run: Run, folder: Path, files: Mapping[str, bytes], description: Mapping[str, Any]
+) -> None:
+    """Write files by name, and model.json with model_description.
+
+    All files are written before the first gets its name; model.json gets it last. The files of an
+    earlier export are removed in between, so that no model.json describes another network.
+    """
+    described = model_description(run, description)
     content = {DESCRIPTION_FILE: as_json(described).encode(), **files}
     with ExitStack() as stack:
         # Leaving the stack renames the files in reverse order, so model.json is entered first.

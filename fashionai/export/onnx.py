@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fashionai.engines.onnx_model import IMAGES, onnx_model
 from fashionai.engines.onnx_runtime import ENVIRONMENT, OnnxEngine
@@ -30,6 +31,10 @@ def export_onnx(run: Run, folder: Path) -> Exported:
     model = onnx_model(run)
     engine = OnnxEngine(model, run.columns, compute_threads())
     exported = check_on_validation_images(run, folder, "onnx", engine)
-    description = {**pixel_graph_description(run, "onnx", IMAGES), "environment": ENVIRONMENT}
-    write_model(run, folder, dict(zip(ONNX_FILES, [model])), description)
+    write_model(run, folder, dict(zip(ONNX_FILES, [model])), onnx_description(run))
     return exported
+
+
+def onnx_description(run: Run) -> dict[str, Any]:
+    """What model.json says about an ONNX model."""
+    return {**pixel_graph_description(run, "onnx", IMAGES), "environment": ENVIRONMENT}

@@ -77,11 +77,11 @@ def torch_devices(device: str = "auto", gpus: Sequence[int] = ()) -> list[Device
     if chosen is None:
         return [Device("cpu")]
     for index in chosen:
-        _check_has_code(torch, index)
+        check_has_code(torch, index)
     return [Device("gpu", index) for index in chosen]
 
 
-def _check_has_code(torch: Any, index: int) -> None:
+def check_has_code(torch: Any, index: int) -> None:
     """Raise InstallationError unless PyTorch holds code that this GPU can run.
 
     ``sm_90`` is code for compute capability 9.x; ``compute_90`` is compiled by the driver for

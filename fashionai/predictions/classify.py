@@ -96,7 +96,7 @@ def classify(
     return [
         Classified(
             image,
-            {task: _ranked(task, values[row], top) for task, values in zip(runs, predicted)},
+            {task: rank_classes(task, values[row], top) for task, values in zip(runs, predicted)},
         )
         for row, image in enumerate(files)
     ]
@@ -107,13 +107,15 @@ def to_json(results: Sequence[Classified]) -> list[dict[str, Any]]:
     return [
         {
             "image": image,
-            "tasks": {
-                task.name: [{"class": name, "probability": value} for name, value in ranked]
-                for task, ranked in tasks.items()
-            },
+            "tasks": {task.name: ranked_json(ranked) for task, ranked in tasks.items()},
         }
         for image, tasks in results
     ]
+
+
+def ranked_json(ranked: RankedClasses) -> list[dict[str, Any]]:
+    """The classes of one task as JSON."""
+    return [{"class": name, "probability": value} for name, value in ranked]
 
 
 def _is_classified(value: Any) -> bool:
@@ -130,7 +132,8 @@ def to_rows(results: Sequence[Classified]) -> Iterator[tuple[str, ...]]:
                 yield image, task.name, str(rank), name, f"{value:.{DECIMALS}f}"
 
 
-def _ranked(task: Task, probabilities: np.ndarray, top: int) -> RankedClasses:
+def rank_classes(task: Task, probabilities: np.ndarray, top: Optional[int] = None) -> RankedClasses:
+    """The ``top`` most probable classes, or all, of probabilities ``(C,)``."""
     values = as_written(probabilities)
     order = np.argsort(-values, kind="stable")[:top]
     return [(task.classes[index], float(values[index])) for index in order]

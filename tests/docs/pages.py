@@ -8,10 +8,10 @@ folder with small stand-ins for the data sets. What would take hours or a networ
 - REPLACED words stand for data, GPUs and downloads that a test cannot have;
 - shell scripts run in a copy of the repository whose installed programs are stubs; what they call
   ``fashionai`` with is parsed but not run (tests/scripts runs them for real on a small tree);
+- servers, which run until they are stopped, are parsed but not run (tests/serving and tests/browser run
+  them);
 - commands in blocks of ``text`` install packages, need Docker or belong into start-up files: they
   are not run here, but scripts/check_wheel.sh and tests/cli/test_completion.py do the same;
-- commands that answer a browser until they are stopped are parsed but not run; tests/serving and
-  tests/browser run them;
 - scripts that install something, and Python scripts, are asked for their usage, which must have the
   options of the page.
 """
@@ -49,6 +49,7 @@ SMALLER = {
     "cross-validate": ["--crops", "1"],
     "bench": ["--seconds", "0.05"],
 }
+SERVERS = ("review", "serve")
 REPLACED = {
     "{head: 2, all: 18}": "{all: 1}",
     "[[0, 128], [0.6, 224]]": "[[0, 24], [0.6, 32]]",
@@ -58,7 +59,6 @@ REPLACED = {
     "mobilenetv2_1.0 --from package": "resnet18_v1b --from weights.params",
     "resnet50-0676ba61.pth --model resnet50_v1b": "weights.params --model resnet18_v1b",
 }
-SERVING = ("review",)
 INSTALLING = ("./scripts/setup.sh", "./scripts/check_gpu_install.sh")
 STUBS = ("python", "pytest", "ruff", "mypy", "lint-imports", "activate")
 RECORD = '#!/bin/sh\nprintf "%s " "$@" >>calls\necho >>calls\n'
@@ -154,10 +154,8 @@ def run_fashionai(command: str, quick: list[str]) -> None:
     arguments = shlex.split(command)
     if "--config" in arguments and "--resume" not in arguments:
         arguments = [*arguments, *quick]
-    if arguments[0] in SERVING:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(click.Command, "invoke", lambda self, context: None)
-            assert parses(arguments), command
+    if arguments[0] in SERVERS:
+        check_arguments(arguments)
         return
     with contextlib.ExitStack() as stack:
         if file:
@@ -165,6 +163,13 @@ def run_fashionai(command: str, quick: list[str]) -> None:
             stack.enter_context(contextlib.redirect_stdout(output))
         code = fashionai(*arguments, *SMALLER.get(arguments[0], []))
     assert code == 0, f"{command}: exit code {code}"
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """The command line takes these arguments; nothing is invoked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(click.Command, "invoke", lambda self, context: None)
+        assert parses(arguments), f"fashionai {shlex.join(arguments)}"
 
 
 def check_options(usage: list[object], arguments: list[str]) -> None:

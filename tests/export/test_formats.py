@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from PIL import Image
 
 from fashionai.engines.onnx_model import onnx_model
 from fashionai.export import onnx as onnx_export
@@ -24,6 +23,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
 from tests.support.commands import ROOT, fashionai
+from tests.support.image_kinds import image_files
 from tests.support.networks import make_run
 from tests.support.prepared_data import write_two_tasks
 from tests.support.references import naive_views
@@ -126,34 +126,6 @@ def test_the_pages_example_computes_what_predict_does(
     run: Run, trained: Path, tmp_path: Path
 ) -> None:
     check_the_pages_example(run, tmp_path, images_to_predict(trained)[0])
-
-
-def image_files(folder: Path) -> dict[str, Path]:
-    """An image in each way in which files store colours, transparency and orientation."""
-    rng = np.random.default_rng(5)
-    coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), np.uint8))
-    photograph = coarse.resize((70, 50), Image.Resampling.BICUBIC)
-    tags = Image.Exif()
-    tags[0x0112] = 6
-    layered = photograph.copy()
-    layered.putalpha(coarse.convert("L").resize((70, 50)))
-    images = {
-        "turned.jpg": (photograph, {"exif": tags}),
-        "cmyk.jpg": (photograph.convert("CMYK"), {}),
-        "turned.png": (photograph, {"exif": tags}),
-        "grey.png": (photograph.convert("L"), {}),
-        "rgba.png": (layered, {}),
-        "grey_alpha.png": (layered.convert("LA"), {}),
-        "palette.png": (photograph.quantize(30), {}),
-        "transparent_palette.png": (photograph.quantize(4), {"transparency": 1}),
-        "transparent_colour.png": (coarse.resize((70, 50), 0), {"transparency": (0, 0, 0)}),
-        "photograph.webp": (photograph, {}),
-        "layered.webp": (layered, {}),
-        "photograph.bmp": (photograph, {}),
-    }
-    for name, (image, options) in images.items():
-        image.save(folder / name, **options)
-    return {name: folder / name for name in images}
 
 
 def test_the_pages_example_reads_files_as_predict_does(run: Run, tmp_path: Path) -> None:

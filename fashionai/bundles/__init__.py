@@ -1,0 +1,1 @@
+"""Bundles: a run's network as one zip file that computes without this project, and its check."""

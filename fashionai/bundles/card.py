@@ -1,0 +1,162 @@
+"""The model card of a bundle: what the model was trained on, how good it is, and its limits."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import fashionai
+from fashionai.datasets.prepared.samples import Samples, read_samples
+from fashionai.errors import DataError, counted
+from fashionai.metrics import true_classes
+from fashionai.runs import Run
+from fashionai.scoring.evaluate import TaskEvaluation
+from fashionai.tasks import Task
+from fashionai.weights.licences import NON_COMMERCIAL, shown_licence
+
+SPLITS = ("train", "val", "test")
+SCORES = {
+    "map": "mAP",
+    "accuracy": "accuracy",
+    "basic_precision": "basic precision",
+    "mrr": "MRR",
+    "log_loss": "log loss",
+}
+# The beginnings of lines of train.log, see fashionai.training.messages.
+SOURCE, LICENCE = "pretrained weights: ", "licence of the weights: "
+
+
+def samples_by_split(run: Run) -> dict[str, Samples]:
+    """The samples of each split that the run's data have."""
+    found = {split: read_samples(run.config, split) for split in SPLITS[:2]}
+    with contextlib.suppress(DataError):  # there is no such split
+        found["test"] = read_samples(run.config, "test")
+    return found
+
+
+def model_card(
+    run: Run,
+    samples: Mapping[str, Samples],
+    evaluations: Mapping[str, Sequence[TaskEvaluation]],
+    stored: int,
+) -> str:
+    """The card as Markdown.
+
+    ``samples`` and ``evaluations`` are by split; the scores are those of one centre crop per
+    image. ``stored`` is the number of images that the bundle holds.
+    """
+    sections = [
+        _head(run),
+        *(_data(task, head, samples) for head, task in enumerate(run.tasks)),
+        _scores(evaluations),
+        _limits(run, samples),
+        _licences(run, stored),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def _head(run: Run) -> list[str]:
+    names = ", ".join(task.name for task in run.tasks)
+    metrics, crop = run.metrics, run.config.data.crop
+    return [
+        f"# Model card: {names}",
+        "",
+        f"- Network: {run.config.model.name}, crops of {crop} x {crop} pixels",
+        f"- Training: {counted(int(metrics.get('epochs', 0)), 'epoch')} with fashionai "
+        f"{fashionai.__version__}; the weights are those of epoch {metrics.get('best_epoch', '?')}",
+        f"- SHA-256 of the weights: {run.check_weights()}",
+        f"- Hash of the data: {metrics.get('data_hash', 'unknown')}",
+        "",
+        "`predict.py` prints the probability of each class of an image. `model.json` has the "
+        "classes and how images are prepared; `checksums.sha256` has the SHA-256 of each file.",
+    ]
+
+
+def _data(task: Task, head: int, samples: Mapping[str, Samples]) -> list[str]:
+    """The number of images of each class in each split."""
+    counts = {split: true_classes(each.marks_of(head)) for split, each in samples.items()}
+    lines = [f"## Data: {task.name}", "", _row("class", *samples), _rule(len(samples))]
+    for index, name in enumerate(task.classes):
+        lines.append(_row(_plain(name), *(int((each == index).sum()) for each in counts.values())))
+    return [*lines, _row("all", *(len(each) for each in counts.values()))]
+
+
+def _scores(evaluations: Mapping[str, Sequence[TaskEvaluation]]) -> list[str]:
+    lines = [
+        "## Scores",
+        "",
+        "One centre crop per image, as `predict.py` computes; the 95 % confidence intervals come "
+        "from bootstrap resamples of the images. The weights were chosen on the split val, whose "
+        "scores are therefore too good by a little; test, if there is one, was held out.",
+        "",
+        _row("task", "split", "images", "score", "value", "from", "to"),
+        _rule(6),
+    ]
+    for split, each in evaluations.items():
+        for task in each:
+            for key, name in SCORES.items():
+                ends = [f"{end:.4f}" for end in task.intervals[key]]
+                cells = (split, task.rows, name, f"{task.scores[key]:.4f}", *ends)
+                lines.append(_row(task.name, *cells))
+    return lines
+
+
+def _limits(run: Run, samples: Mapping[str, Samples]) -> list[str]:
+    validated = len(samples["val"].paths)
+    return [
+        "## Limits",
+        "",
+        "- It knows the classes above and no others: an image of anything else gets one of them, "
+        "often with a high probability.",
+        "- The scores hold for images like those of the data, of the same kind and origin. Other "
+        "cameras, light, countries or people can lower them: measure them on your own images.",
+        f"- The scores of val come from {counted(validated, 'image')}: see the intervals.",
+        "- Probabilities are not calibrated: 0.9 does not mean that 9 of 10 are right.",
+        f"- Only the middle of an image is seen: a square of {_seen(run):.0%} of its short side.",
+        "- Decisions about people need a person who can overrule them.",
+    ]
+
+
+def _seen(run: Run) -> float:
+    return run.config.data.crop / run.config.data.short_side
+
+
+def _licences(run: Run, stored: int) -> list[str]:
+    return [
+        "## Licences",
+        "",
+        *(f"- {line}" for line in _licence_of_weights(run)),
+        "- `predict.py`: Apache-2.0.",
+        f"- The rights in the {counted(stored, 'image')} in `samples/`, which come from the split "
+        "val, are those of the data.",
+    ]
+
+
+def _licence_of_weights(run: Run) -> Iterator[str]:
+    """What train.log says about the weights that the training began with."""
+    if run.config.model.pretrained is False:
+        yield "Weights: trained from random ones, so that no other licence limits their use."
+        return
+    log = run.folder.log_file
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    source, licence = (
+        next((line.partition(begin)[2] for line in reversed(lines) if begin in line), "")
+        for begin in (SOURCE, LICENCE)
+    )
+    yield f"Weights: trained further from {source or 'pretrained weights of unknown source'}."
+    yield f"Licence of these pretrained weights: {shown_licence(licence)}."
+    if NON_COMMERCIAL in f"{licence}-":
+        yield "That licence allows no commercial use."
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _rule(numbers: int) -> str:
+    return _row("---", *["---:"] * numbers)
+
+
+def _plain(name: str) -> str:
+    """The name of a class as a cell of a table."""
+    return name.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

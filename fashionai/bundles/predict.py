@@ -1,0 +1,51 @@
+"""Classifies images with the model beside this file: python predict.py IMAGE...
+
+Prints one line of JSON per image: the probability of each class of each task, the highest first.
+It needs the packages onnxruntime, opencv-python and numpy, and computes one centre crop per image.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import of onnxruntime
+
+import cv2
+import numpy as np
+import onnxruntime
+
+
+def read_crop(path, model):  # type: ignore[no-untyped-def]
+    """The centre crop ``(crop, crop, 3) uint8`` RGB of an image, as model.json describes it."""
+    short, crop, background = (model[key] for key in ("resize_short", "crop", "background"))
+    data = np.append(np.fromfile(path, np.uint8), np.uint8(0))  # OpenCV refuses no bytes at all
+    image, stored = (cv2.imdecode(data, flag) for flag in (cv2.IMREAD_COLOR, cv2.IMREAD_UNCHANGED))
+    if image is None:
+        sys.exit(f"{path}: not an image that OpenCV can read")
+    for factor in (2, 4, 8):  # large JPEGs are decoded at reduced scale, as in training
+        if data[0] == 0xFF and min(stored.shape[:2]) // factor >= short:
+            image = cv2.imdecode(data, getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}"))
+    if stored.ndim == 3 and stored.shape[2] == 4:
+        alpha = stored[:, :, 3:] / 255
+        image = (alpha * image + (1 - alpha) * np.array(background[::-1])).round().astype(np.uint8)
+    scale = short / min(image.shape[:2])
+    size = [max(short, round(side * scale)) for side in image.shape[1::-1]]
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    top, left = ((side - crop) // 2 for side in image.shape[:2])
+    return cv2.cvtColor(image[top : top + crop, left : left + crop], cv2.COLOR_BGR2RGB)
+
+
+if __name__ == "__main__":
+    folder = Path(__file__).parent
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    file, providers = str(folder / "model.onnx"), ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(file, providers=providers)
+    for path in sys.argv[1:]:
+        (row,) = session.run(None, {"images": read_crop(path, model)[None]})[0].tolist()
+        columns = {task: row[slice(*ends)] for task, ends in model["columns"].items()}
+        tasks = {
+            task: dict(sorted(zip(model["classes"][task], values), key=lambda each: -each[1]))
+            for task, values in columns.items()
+        }
+        print(json.dumps({"image": path, "tasks": tasks}))

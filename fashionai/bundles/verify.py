@@ -1,0 +1,116 @@
+"""Verifies a bundle: its bytes, and the probabilities that its program computes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fashionai.bundles.archive import EXPECTED_FILE, PROGRAM_FILE, unpack
+from fashionai.engines.agreement import TOLERANCE
+from fashionai.errors import DataError, InstallationError, WeightsError
+
+PROGRAM = Path(__file__).with_name("predict.py")
+# Opening the model and computing four crops takes seconds, also for a large network.
+MOST_SECONDS = 300
+
+
+class Verified(NamedTuple):
+    """What was compared: the number of images, and the largest difference of a probability.
+
+    ``own_program`` is set where the bundle's predict.py is the one of this version.
+    """
+
+    files: int
+    images: int
+    difference: float
+    own_program: bool
+
+
+def verify(file: Path) -> Verified:
+    """Check the bytes of a bundle, and compute its samples with predict.py in a process of its own.
+
+    A bundle may come from anywhere: the predict.py that runs is that of this package, which is the
+    bundle's as well unless another version wrote it.
+
+    Raises DataError for a changed or damaged file, InstallationError without onnxruntime, and
+    WeightsError when the program fails or a probability differs by more than 1e-4.
+    """
+    members = unpack(file)
+    expected = _probabilities(file, members[EXPECTED_FILE].decode("utf-8", "replace"))
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise InstallationError(
+            "onnxruntime is not installed", "Run: pip install 'fashionai[onnx]'"
+        )
+    program = PROGRAM.read_bytes()
+    found = _probabilities(file, _run({**members, PROGRAM_FILE: program}, list(expected), file))
+    difference = _largest_difference(file, expected, found)
+    if not difference <= TOLERANCE:
+        raise WeightsError(
+            f"{file}: the probabilities of its samples differ by up to {difference:.2g} from the "
+            f"stored ones, expected at most {TOLERANCE:g}"
+        )
+    own_program = members[PROGRAM_FILE] == program
+    return Verified(len(members), len(expected), difference, own_program)
+
+
+def _run(members: Mapping[str, bytes], images: list[str], file: Path) -> str:
+    """What predict.py prints for the images."""
+    with tempfile.TemporaryDirectory(prefix="fashionai-") as folder:
+        for name, data in members.items():
+            path = Path(folder, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", PROGRAM_FILE, *images],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=MOST_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise WeightsError(f"{file}: not computed within {MOST_SECONDS} s") from None
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise WeightsError(f"{file}: its samples cannot be computed: {reason}")
+    return done.stdout
+
+
+def _probabilities(file: Path, lines: str) -> dict[str, dict[tuple[str, str], float]]:
+    """The probabilities of each image by task and class, from lines of JSON."""
+    try:
+        read: list[Any] = [json.loads(line) for line in lines.splitlines()]
+        return {
+            each["image"]: {
+                (task, name): float(value)
+                for task, classes in each["tasks"].items()
+                for name, value in classes.items()
+            }
+            for each in read
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{file}: {EXPECTED_FILE} does not hold probabilities") from None
+
+
+def _largest_difference(
+    file: Path,
+    expected: Mapping[str, Mapping[tuple[str, str], float]],
+    found: Mapping[str, Mapping[tuple[str, str], float]],
+) -> float:
+    if not expected:
+        raise DataError(f"{file}: holds no samples to verify it with")
+    for image, values in expected.items():
+        if found.get(image, {}).keys() != values.keys():
+            raise WeightsError(f"{file}: the classes of {image} are not those of {EXPECTED_FILE}")
+    return max(
+        abs(value - found[image][key])
+        for image, values in expected.items()
+        for key, value in values.items()
+    )

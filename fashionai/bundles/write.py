@@ -1,0 +1,117 @@
+"""Writes a run's network as a bundle."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fashionai.bundles import archive
+from fashionai.bundles.card import model_card, samples_by_split
+from fashionai.datasets.prepared.samples import Samples
+from fashionai.engines.onnx_model import onnx_model
+from fashionai.engines.onnx_runtime import OnnxEngine
+from fashionai.export.agreement_check import Exported, check_on_validation_images
+from fashionai.export.model_files import model_description
+from fashionai.export.onnx import onnx_description
+from fashionai.files import as_json, atomic_path
+from fashionai.files.outputs import Kind, check_not_lost, try_place
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.metrics import true_classes
+from fashionai.pipeline.decode import read_image
+from fashionai.predictions.formats import as_written
+from fashionai.predictions.predict import predict_images
+from fashionai.runs import Run
+from fashionai.runtime import compute_threads
+from fashionai.scoring.bootstrap import RESAMPLES
+from fashionai.scoring.splits import evaluate_run
+
+mx = import_mxnet()
+
+BUNDLES = Kind("a bundle", archive.is_bundle)
+# The images that are stored to verify a bundle with, each of another class.
+MOST_SAMPLES = 4
+PROGRAM = Path(__file__).with_name("predict.py")
+
+
+def export_bundle(run: Run, file: Path) -> Exported:
+    """Write one zip file: the ONNX model, how to use it, its scores and images to verify it with.
+
+    Its members are ``model.onnx`` and ``model.json`` (see export_onnx), ``predict.py``, which needs
+    ONNX Runtime, OpenCV and NumPy alone, ``model_card.md``, ``checksums.sha256`` and in
+    ``samples/`` up to 4 validation images with the probabilities that predict computes for them.
+    The same run gives the same bytes. An earlier bundle is replaced.
+
+    Raises the errors of export_onnx, ConfigError for another existing file.
+    """
+    output = f"--out {file}"
+    check_not_lost(output, file, BUNDLES, overwrite=False, hint="Name another file")
+    try_place(output, file)
+    model = onnx_model(run)
+    engine = OnnxEngine(model, run.columns, compute_threads())
+    exported = check_on_validation_images(run, file, "bundle", engine)
+    samples = samples_by_split(run)
+    stored = _stored_samples(run, samples["val"])
+    options: dict[str, Any] = {"resamples": RESAMPLES, "crops": 1, "engine": "gluon"}
+    evaluations = {
+        split: evaluate_run(run, split, [mx.cpu()], **options)
+        for split in samples
+        if split != "train"
+    }
+    card = model_card(run, samples, evaluations, len(stored) - 1)
+    members = {
+        archive.MODEL_FILE: model,
+        archive.DESCRIPTION_FILE: as_json(model_description(run, onnx_description(run))).encode(),
+        archive.PROGRAM_FILE: PROGRAM.read_bytes(),
+        archive.CARD_FILE: card.encode("utf-8", "replace"),
+        **stored,
+    }
+    with atomic_path(file) as temporary:
+        temporary.write_bytes(archive.pack(members))
+    return exported
+
+
+def _stored_samples(run: Run, samples: Samples) -> dict[str, bytes]:
+    """Images of different classes as PNG, and a line of JSON with the probabilities of each.
+
+    They are encoded anew: a photograph's file may also tell its place and its camera.
+    """
+    images = {
+        f"samples/{number}.png": _as_png(run, samples.paths[row])
+        for number, row in enumerate(_rows_of_different_classes(samples), start=1)
+    }
+    with tempfile.TemporaryDirectory(prefix="fashionai-") as name:
+        files = [Path(name) / f"{number}.png" for number in range(len(images))]
+        for path, data in zip(files, images.values()):
+            path.write_bytes(data)
+        predicted = predict_images(files, [run], [mx.cpu()], crops=1, engine="gluon")
+    values = {task: as_written(each) for task, each in predicted.items()}
+    lines = [
+        json.dumps(
+            {
+                "image": image,
+                "tasks": {
+                    task.name: dict(zip(task.classes, each[row].tolist()))
+                    for task, each in values.items()
+                },
+            }
+        )
+        for row, image in enumerate(images)
+    ]
+    return {**images, archive.EXPECTED_FILE: ("\n".join(lines) + "\n").encode()}
+
+
+def _rows_of_different_classes(samples: Samples) -> Iterator[int]:
+    """The first samples of up to MOST_SAMPLES classes."""
+    _, first = np.unique(true_classes(samples.marks), return_index=True)
+    yield from sorted(first.tolist())[:MOST_SAMPLES]
+
+
+def _as_png(run: Run, path: Path) -> bytes:
+    _, encoded = cv2.imencode(".png", read_image(path, run.config.data.short_side))
+    return bytes(encoded)

@@ -1,0 +1,201 @@
+"""Load test of ``fashionai serve`` beside direct prediction, and of its end under load.
+
+    python scripts/bench/serve.py --seconds 10
+
+The server runs as a process of its own with one crop per image. Clients are threads of this
+process: each sends one image, waits for its answer and sends the next. They share the cores with
+the server, which direct prediction has for itself. At last the server is stopped while all clients
+send: each request has to be answered or refused. Prints a table for docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from measuring.images import make_images
+from measuring.paths import CACHE, ROOT
+from measuring.runs import fashionai_command, trained_run
+
+CLIENTS = (1, 8, 64)
+IMAGES = 64
+ENGINE = "onnx"
+BOUNDARY = "a-boundary-between-images"
+ANSWERED, REFUSED = 200, 503
+
+
+class Load(NamedTuple):
+    """What clients saw: the seconds of each answered request, and how many were refused."""
+
+    clients: int
+    seconds: list[float]
+    refused: int
+    lost: int
+    wall_seconds: float
+
+    def row(self, direct: float) -> str:
+        """The line of the table; ``direct`` is the speed of predict in images per second."""
+        rate = len(self.seconds) / self.wall_seconds
+        middle, most, worst = 1000 * np.quantile(self.seconds, [0.5, 0.95, 0.99])
+        cells = [
+            f"{rate:.1f}",
+            f"{rate / direct:.2f}",
+            *(f"{e:.0f}" for e in (middle, most, worst)),
+        ]
+        return f"| {self.clients} | {' | '.join(cells)} | {self.refused} | {self.lost} |"
+
+
+def main() -> None:
+    """Measure predict, then the server with each number of clients, then its end."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="resnet18_v2")
+    parser.add_argument("--seconds", type=float, default=10.0, help="per number of clients")
+    parser.add_argument("--cache", type=Path, default=CACHE)
+    given = parser.parse_args()
+    run, files = trained_run(given.cache.resolve(), given.network), make_images(given.cache, IMAGES)
+    direct = direct_speed(run, files)
+    print(f"predict, engine {ENGINE}, 1 crop: {direct:.1f} images/s", flush=True)
+    process, port = start(run)
+    try:
+        bodies = [body_of(file) for file in files]
+        load(port, bodies, 1, 1.0)
+        print("| clients | images/s | share of predict | p50 ms | p95 ms | p99 ms | 503 | lost |")
+        print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+        for clients in CLIENTS:
+            print(load(port, bodies, clients, given.seconds).row(direct), flush=True)
+        report_the_end(process, port, bodies)
+    finally:
+        process.kill()
+
+
+def direct_speed(run: Path, files: list[Path]) -> float:
+    """Images per second of predict, in a process that ends before the server starts."""
+    program = f"""
+import sys, time
+from pathlib import Path
+from fashionai.engines.opening import open_engine
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.predictions.predict import predict_with_engine
+from fashionai.runs import Run
+run = Run.open(Path(sys.argv[1]))
+engine = open_engine(run, [import_mxnet().cpu()], {ENGINE!r})
+files = [Path(name) for name in sys.argv[2:]]
+predict_with_engine(engine, run, files, crops=1, batch_size=16)
+begin = time.perf_counter()
+for _ in range(3):
+    predict_with_engine(engine, run, files, crops=1, batch_size=16)
+print(3 * len(files) / (time.perf_counter() - begin))
+"""
+    command = [sys.executable, "-c", program, str(run), *map(str, files)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def environment() -> dict[str, str]:
+    """With this checkout as the one that is run."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def start(run: Path) -> tuple[subprocess.Popen[str], int]:
+    """The server, once it answers, and its port."""
+    options = ("--port", 0, "--crops", 1, "--engine", ENGINE)
+    process = subprocess.Popen(
+        fashionai_command("serve", "--run", run, *options),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        if found:
+            return process, int(found.group(1))
+    sys.exit("the server has not started; its error is printed above")
+
+
+def body_of(file: Path) -> bytes:
+    """The body of a request with one image."""
+    head = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="images"; filename="x.jpg"\r\n\r\n'
+    )
+    return head.encode() + file.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def load(port: int, bodies: list[bytes], clients: int, seconds: float) -> Load:
+    """Send from so many clients for so long."""
+    times: list[float] = []
+    others: list[int] = []
+    begin = time.perf_counter()
+    end = begin + seconds
+
+    def client(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        at = number
+        while time.perf_counter() < end:
+            sent, status = time.perf_counter(), send(connection, bodies[at % len(bodies)])
+            at += clients
+            if status == ANSWERED:
+                times.append(time.perf_counter() - sent)
+            else:
+                others.append(status)
+
+    in_threads(client, clients)
+    refused = others.count(REFUSED)
+    wall_seconds = time.perf_counter() - begin
+    return Load(clients, times, refused, len(others) - refused, wall_seconds)
+
+
+def in_threads(client: object, clients: int) -> None:
+    """Run so many clients until all of them have ended."""
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]  # type: ignore[arg-type]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def send(connection: http.client.HTTPConnection, body: bytes) -> int:
+    """The status of the answer; 0 where the connection was refused or closed without one."""
+    try:
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        connection.request("POST", "/predict?top=1", body, headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return 0
+
+
+def report_the_end(process: subprocess.Popen[str], port: int, bodies: list[bytes]) -> None:
+    """Stop the server while all clients send, and tell what became of their requests."""
+    statuses: list[int] = []
+
+    def client(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        while True:
+            statuses.append(send(connection, bodies[number % len(bodies)]))
+            if not statuses[-1]:
+                return
+
+    stopping = threading.Timer(2.0, process.send_signal, [signal.SIGTERM])
+    stopping.start()
+    in_threads(client, CLIENTS[-1])
+    counts = {status: statuses.count(status) for status in sorted(set(statuses))}
+    refused = counts.pop(0, 0)
+    print(f"stopped under load: {counts} by status, {refused} connections refused, ", end="")
+    print(f"exit code {process.wait(60)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""Bundles: what is in them, that they compute as predict does, and that every change is found."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashionai.bundles.archive import REQUIRED, pack, unpack
+from fashionai.bundles.verify import verify
+from fashionai.errors import DataError, WeightsError
+from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.predictions.predict import predict_images
+from fashionai.runs import Run
+from fashionai.scoring.splits import evaluate_run
+from tests.support.commands import fashionai
+from tests.support.image_kinds import image_files
+
+mx = import_mxnet()
+
+# The packages that a bundle's program may use, with the folders of their own libraries.
+PACKAGES = (
+    "cv2",
+    "numpy",
+    "numpy.libs",
+    "opencv_python.libs",
+    "opencv_python_headless.libs",
+    "onnxruntime",
+)
+ISOLATED = """\
+import runpy, sys
+sys.path.append(sys.argv[1])
+sys.argv = ["predict.py", *sys.argv[2:]]
+runpy.run_path("predict.py", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def run(trained_cnn: Path, trained: Path) -> Run:
+    run = Run.open(trained_cnn)
+    folder = str(trained / "data/train_valid")
+    run.__dict__["config"] = run.config.changed({"data.folder": folder})
+    return run
+
+
+@pytest.fixture(scope="module")
+def bundle(trained: Path, trained_cnn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("bundle") / "skirt.zip"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        arguments = ("--run", trained_cnn, "--format", "bundle", "--out", file)
+        assert fashionai("export", *arguments) == 0
+    return file
+
+
+@pytest.fixture(scope="module")
+def site_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages with those that a bundle needs alone."""
+    folder = tmp_path_factory.mktemp("site-packages")
+    spec = importlib.util.find_spec("numpy")
+    assert spec is not None
+    assert spec.origin is not None
+    installed = Path(spec.origin).parents[1]
+    for name in PACKAGES:
+        if (installed / name).exists():
+            (folder / name).symlink_to(installed / name)
+    return folder
+
+
+def test_the_program_computes_what_predict_does_without_this_project(
+    run: Run, bundle: Path, site_packages: Path, tmp_path: Path
+) -> None:
+    zipfile.ZipFile(bundle).extractall(tmp_path)
+    images = [*image_files(tmp_path).values(), large_photograph(tmp_path)]
+    command = [sys.executable, "-I", "-S", "-c", ISOLATED, str(site_packages), *map(str, images)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (expected,) = predict_images(images, [run], [mx.cpu()], crops=1).values()
+    (task,) = run.tasks
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["image"] for line in lines] == [str(image) for image in images]
+    for line, own in zip(lines, expected):
+        classes = line["tasks"][task.name]
+        found = [classes[name] for name in task.classes]
+        np.testing.assert_allclose(found, own, atol=1e-4, err_msg=line["image"])
+        assert next(iter(classes)) == task.classes[own.argmax()]
+    assert len((tmp_path / "predict.py").read_text().splitlines()) <= 55
+
+
+def large_photograph(folder: Path) -> Path:
+    """A JPEG that predict decodes at a quarter of its size."""
+    pixels = np.random.default_rng(1).integers(0, 256, (7, 9, 3), np.uint8)
+    Image.fromarray(pixels).resize((241, 190), Image.Resampling.BICUBIC).save(folder / "large.jpg")
+    return folder / "large.jpg"
+
+
+def test_the_program_names_what_is_no_image(bundle: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(bundle).extractall(tmp_path)
+    (tmp_path / "notes.jpg").write_text("no image")
+    (tmp_path / "empty.jpg").touch()
+    for name in ("notes.jpg", "empty.jpg"):
+        command = [sys.executable, "-I", "predict.py", name]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.stderr == f"{name}: not an image that OpenCV can read\n"
+        assert done.returncode == 1
+
+
+def test_a_whole_bundle_is_verified(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fashionai("verify", bundle) == 0
+    output = capsys.readouterr()
+    assert re.search(r"9 files as written\n4 samples: .* by at most \de-\d\d\n$", output.out)
+    assert output.err == ""
+
+
+def test_the_checksums_are_those_that_other_programs_compute(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        lines = archive.read("checksums.sha256").decode().splitlines()
+        stated = dict(reversed(line.split("  ")) for line in lines)
+        names = set(archive.namelist()) - {"checksums.sha256"}
+        assert stated == {name: hashlib.sha256(archive.read(name)).hexdigest() for name in names}
+
+
+def test_the_same_run_gives_the_same_bytes(
+    bundle: Path, trained: Path, trained_cnn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second export replaces the first: a bundle is an earlier result, other files are not."""
+    before = bundle.read_bytes()
+    monkeypatch.chdir(trained)
+    arguments = ("export", "--run", trained_cnn, "--format", "bundle", "--out")
+    assert fashionai(*arguments, bundle) == 0
+    assert bundle.read_bytes() == before
+
+
+def test_another_file_is_not_replaced(
+    trained: Path, trained_cnn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "notes.zip"
+    file.write_text("mine")
+    assert fashionai("export", "--run", trained_cnn, "--format", "bundle", "--out", file) == 2
+    assert "exists and is not a bundle of fashionai. Name another file" in capsys.readouterr().err
+    assert file.read_text() == "mine"
+
+
+def test_the_model_card_states_the_data_the_scores_and_the_licence(run: Run, bundle: Path) -> None:
+    card = unpack(bundle)["model_card.md"].decode()
+    for name in run.tasks[0].classes:
+        assert f"| {name} | 14 | 2 |" in card
+    (scored,) = evaluate_run(run, "val", [mx.cpu()], resamples=1000, crops=1, engine="gluon")
+    low, high = scored.intervals["map"]
+    ends = f"{scored.scores['map']:.4f} | {low:.4f} | {high:.4f}"
+    assert f"| skirt_length_labels | val | 12 | mAP | {ends} |" in card
+    assert "trained from random ones" in card
+    assert run.check_weights() in card
+
+
+def small_members() -> dict[str, bytes]:
+    return {name: name.encode() for name in (*REQUIRED, "samples/1.png")}
+
+
+def test_a_changed_byte_is_found_wherever_it_is(tmp_path: Path) -> None:
+    """Also in what lies between the members: dates, permissions, the list at the end."""
+    whole, file = pack(small_members()), tmp_path / "bundle.zip"
+    file.write_bytes(whole)
+    assert unpack(file) == small_members()
+    # A fifth of them: all take several seconds.
+    for position in range(0, len(whole), 5):
+        changed = bytearray(whole)
+        changed[position] ^= 1 << position % 8
+        file.write_bytes(changed)
+        with pytest.raises(DataError):
+            unpack(file)
+    for other in (whole + b"\0", b"\0" + whole, whole[:-1], b""):
+        file.write_bytes(other)
+        with pytest.raises(DataError):
+            unpack(file)
+
+
+def test_a_changed_byte_is_named(bundle: Path, tmp_path: Path) -> None:
+    members = {**unpack(bundle)}
+    content = bundle.read_bytes()
+    at = content.index(members["predict.py"]) + 100
+    # With a right CRC, so that zipfile does not notice.
+    changed = members["predict.py"][:100] + b"#" + members["predict.py"][101:]
+    with zipfile.ZipFile(tmp_path / "changed.zip", "w") as archive:
+        for name in zipfile.ZipFile(bundle).namelist():
+            data = zipfile.ZipFile(bundle).read(name)
+            archive.writestr(name, changed if name == "predict.py" else data)
+    with pytest.raises(DataError, match=r"changed\.zip: predict\.py is not what checksums\.sha256"):
+        verify(tmp_path / "changed.zip")
+    (tmp_path / "flipped.zip").write_bytes(content[:at] + b"#" + content[at + 1 :])
+    with pytest.raises(DataError, match=r"Bad CRC-32 for file 'predict\.py'"):
+        verify(tmp_path / "flipped.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("../evil.py", r"\.\./evil\.py is not part of a bundle"), ("/tmp/x", "is not part of")],
+)
+def test_a_member_with_a_path_of_its_own_is_refused(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    file = tmp_path / "bundle.zip"
+    file.write_bytes(pack({**small_members(), name: b"1"}))
+    with pytest.raises(DataError, match=message):
+        verify(file)
+
+
+def test_compressed_members_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.onnx", bytes(10**6))
+    (tmp_path / "bundle.zip").write_bytes(buffer.getvalue())
+    with pytest.raises(DataError, match="its members are compressed"):
+        unpack(tmp_path / "bundle.zip")
+
+
+def test_other_probabilities_than_the_stored_ones_are_found(bundle: Path, tmp_path: Path) -> None:
+    """As after a fault of ONNX Runtime: the bytes are right, the sums too."""
+    members = unpack(bundle)
+    lines = members["samples/expected.jsonl"].decode()
+    value = re.findall(r"0\.9\d+", lines)[0]
+    members["samples/expected.jsonl"] = lines.replace(value, "0.1", 1).encode()
+    (tmp_path / "other.zip").write_bytes(pack(members))
+    with pytest.raises(WeightsError, match=r"differ by up to 0\.\d+ from the stored ones"):
+        verify(tmp_path / "other.zip")
+
+
+def test_a_program_of_another_version_is_not_run(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = tmp_path / "was-run"
+    program = f"from pathlib import Path\nPath({str(marker)!r}).touch()\n".encode()
+    (tmp_path / "other.zip").write_bytes(pack({**unpack(bundle), "predict.py": program}))
+    assert fashionai("verify", tmp_path / "other.zip") == 0
+    assert "is of another version of fashionai" in capsys.readouterr().err
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("content", [b"no zip", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_bundle_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "x.zip").write_bytes(content)
+    assert fashionai("verify", tmp_path / "x.zip") == 2
+    error = capsys.readouterr().err
+    assert re.match(r"Error: .*x\.zip: (damaged, or not a zip|not a bundle of fashionai)", error)

@@ -1,0 +1,344 @@
+"""fashionai doctor finds each planted fault, and names the command that mends it."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fashionai.config import load_config
+from fashionai.doctor import examine as examining
+from fashionai.doctor import installation, training
+from fashionai.doctor.data import (
+    check_images,
+    check_labels,
+    check_prepared,
+    check_validation,
+    compare_with_chance,
+)
+from fashionai.doctor.findings import ERROR, OK, SKIPPED, WARNING, Finding
+from fashionai.doctor.place import bytes_of_run, check_disk, check_run_folder
+from fashionai.doctor.weights import check_weights
+from fashionai.files.locks import locked
+from fashionai.frameworks.driver import Gpu, describe_gpus
+from fashionai.frameworks.mxnet import import_mxnet
+from tests.support.commands import fashionai
+from tests.support.machines import HOPPER, have_torch, install
+from tests.support.trained_runs import write_config
+
+mx = import_mxnet()
+
+H200 = Gpu("NVIDIA H200", (9, 0), 150.1)
+V100 = Gpu("Tesla V100", (7, 0), 16.9)
+
+
+def one(findings: object) -> Finding:
+    (finding,) = findings  # type: ignore[misc, attr-defined]
+    assert isinstance(finding, Finding)
+    return finding
+
+
+@pytest.fixture
+def skirts(prepared_skirts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of prepared skirts, with a configuration that trains quickly, as current folder."""
+    shutil.copytree(prepared_skirts, tmp_path, dirs_exist_ok=True)
+    write_config(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def examined(
+    capsys: pytest.CaptureFixture[str], *arguments: object
+) -> tuple[object, dict[str, dict[str, str]]]:
+    """The exit code, and the last finding of each check."""
+    code = fashionai("doctor", "--config", "small.yaml", "--json", *arguments)
+    described = json.loads(capsys.readouterr().out)
+    assert described["safe"] == (code == 0)
+    return code, {each["check"]: each for each in described["checks"]}
+
+
+def test_a_training_that_would_work_is_safe(
+    skirts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(skirts.rglob("*"))
+    code, checks = examined(capsys)
+    assert code == 0
+    assert {name for name, each in checks.items() if each["verdict"] == ERROR} == set()
+    assert checks["data"]["found"].endswith(": 84 training images, 12 validation images")
+    assert "images/s on cpu(0)" in checks["steps"]["found"]
+    assert checks["one batch"]["verdict"] == OK
+    assert sorted(skirts.rglob("*")) == before
+
+
+def test_lines_fit_a_terminal_and_name_the_command(
+    skirts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fashionai("doctor", "--config", "small.yaml", "optimizer.lr=1e6") == 1
+    output = capsys.readouterr().out
+    assert max(len(line) for line in output.splitlines() if "->" not in line) <= 80
+    assert "-> fashionai find-lr --config small.yaml optimizer.lr=1e6\n" in output
+    assert output.endswith("\nNot safe to start: see the errors above\n")
+
+
+def test_the_machine_alone_is_checked_without_a_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fashionai("doctor") == 0
+    assert "numpy 1." in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+# The planted faults, one by one.
+
+
+def test_no_weights(skirts: Path) -> None:
+    config = load_config(skirts / "small.yaml", ["model.pretrained=true"])
+    finding = check_weights(config, "small.yaml")
+    assert finding.verdict == ERROR
+    assert finding.mend == "fashionai train --config small.yaml model.pretrained=false"
+    config = config.changed({"model.name": "mobilenetv2_1.0"})
+    assert check_weights(config, "x").mend == "fashionai weights fetch mobilenetv2_1.0"
+    config = config.changed({"model.pretrained": "no-such.params"})
+    assert check_weights(config, "x").found == "no-such.params: does not exist"
+
+
+def test_two_builds_of_mxnet(
+    skirts: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(monkeypatch, "mxnet", "mxnet-cu112")
+    code, checks = examined(capsys)
+    assert code == 1
+    assert checks["mxnet"]["verdict"] == ERROR
+    assert checks["mxnet"]["mend"].startswith("Run: pip uninstall -y mxnet mxnet-cu112, then ")
+    assert checks["training"]["verdict"] == SKIPPED
+
+
+def test_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "__version__", "2.1.0")
+    finding = installation.check_mxnet()
+    assert (finding.verdict, finding.mend) == (ERROR, "Run: pip install 'numpy<2'")
+
+
+def test_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "usable_cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    finding = installation.check_threads()
+    assert finding.verdict == WARNING
+    assert finding.found.startswith("1 of 8 cores compute")
+    assert finding.mend == "unset OMP_NUM_THREADS"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.undo()
+    assert installation.check_threads().found.split()[0] == str(installation.compute_threads())
+
+
+def test_a_gpu_that_mxnet_cannot_use_goes_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "mxnet-cu112")
+    have_torch(monkeypatch, [(9, 0)], HOPPER)
+    use_fake_torch(monkeypatch)
+    finding = one(installation.check_gpus([H200]))
+    assert finding.verdict == OK
+    assert finding.found == "GPU 0: NVIDIA H200, compute capability 9.0, 150 GB: engine torch"
+    assert one(installation.check_gpus([V100])).found.endswith("17 GB: engine gluon")
+
+
+def test_a_gpu_that_no_framework_can_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "mxnet-cu112")
+    monkeypatch.setattr(installation, "has_torch", lambda: False)
+    finding = one(installation.check_gpus([H200]))
+    assert finding.verdict == WARNING
+    assert "PyTorch is not installed" in finding.found
+    assert finding.mend.startswith("Run ./scripts/setup.sh --torch")
+
+
+def test_torch_without_gpu_support(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "mxnet")
+    have_torch(monkeypatch, [], [])
+    use_fake_torch(monkeypatch)
+    finding = one(installation.check_gpus([H200]))
+    assert finding.verdict == WARNING
+    assert finding.found.endswith("not used: PyTorch 2.9.1 does not find it")
+    assert finding.mend == "Run ./scripts/setup.sh --torch: a CUDA build"
+
+
+def use_fake_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What have_torch has planted, where doctor looks for it."""
+    from fashionai.frameworks import torch as planted
+
+    monkeypatch.setattr(installation, "has_torch", lambda: True)
+    monkeypatch.setattr(installation, "import_torch", planted.import_torch)
+
+
+def test_a_gpu_that_is_not_there(
+    skirts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examining, "describe_gpus", lambda: [])
+    code, checks = examined(capsys, "--gpus", "3")
+    assert code == 1
+    assert checks["device"]["found"] == "GPU 3 was asked for, found none"
+    assert "nvidia-smi" in checks["device"]["mend"]
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    finding = check_disk(tmp_path / "runs" / "new", 10**18)
+    assert finding.verdict == ERROR
+    assert finding.mend.startswith(f"du -sh {tmp_path}/runs/*")
+    assert check_disk(tmp_path, 1).verdict == OK
+
+
+def test_the_bytes_of_a_run_are_those_of_a_real_one(trained: Path) -> None:
+    """The state is counted twice, because it is written beside the former one."""
+    run = trained / "runs/skirt"
+    parameters = (run / "best.params").stat().st_size
+    written = sum(file.stat().st_size for file in run.iterdir())
+    state = (run / "last.states.npz").stat().st_size
+    needed = bytes_of_run(parameters, adam=False, averaged=False)
+    assert written + state == pytest.approx(needed - 10_000_000, rel=0.1)
+
+
+def test_a_changed_data_folder(skirts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = next((skirts / "data/train_valid/skirt_length_labels/train").glob("*/*.jpg"))
+    image.rename(image.with_name("other.jpg"))
+    code, checks = examined(capsys)
+    assert code == 1
+    assert checks["data"]["verdict"] == ERROR
+    assert checks["data"]["mend"] == "Run: fashionai prepare --task skirt_length_labels"
+    assert checks["training"]["verdict"] == SKIPPED
+
+
+def test_a_damaged_image(skirts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = next((skirts / "data/train_valid/skirt_length_labels/val").glob("*/*.jpg"))
+    content = image.read_bytes()
+    image.unlink()
+    image.write_bytes(content[:300])
+    code, checks = examined(capsys)
+    assert code == 1
+    assert image.name in checks["images"]["found"]
+    assert "fashionai prepare" in checks["images"]["mend"]
+
+
+def test_shuffled_labels(skirts: Path) -> None:
+    """The same images, each in the folder of a class that was drawn for it."""
+    _, splits = check_prepared(load_config(skirts / "small.yaml"))
+    assert splits is not None
+    assert one(check_labels(splits, "look")).verdict == OK
+    marks = splits.train.marks
+    shuffled = np.random.default_rng(1).permutation(marks)
+    mixed = splits._replace(train=splits.train._replace(marks=shuffled))
+    finding = one(check_labels(mixed, "fashionai preview --config small.yaml"))
+    assert finding.verdict == WARNING
+    assert finding.found.endswith("labels may not belong to their images")
+    assert finding.mend == "fashionai preview --config small.yaml"
+
+
+def test_random_labels_rarely_pass_for_real_ones() -> None:
+    rng = np.random.default_rng(0)
+    shares = [
+        compare_with_chance(rng.normal(size=(60, 30)), rng.integers(0, 3, 60))[2] for _ in range(40)
+    ]
+    # For random labels the share is uniform on [0, 1].
+    assert sum(share <= 0.02 for share in shares) <= 4
+    assert 0.3 < float(np.mean(shares)) < 0.7
+
+
+def test_imbalanced_classes_give_no_advantage() -> None:
+    rng = np.random.default_rng(0)
+    classes = (rng.random(200) < 0.1).astype(np.int64)
+    accuracy, by_chance, _ = compare_with_chance(rng.normal(size=(200, 20)), classes)
+    assert accuracy == pytest.approx(by_chance, abs=0.1)
+
+
+def test_a_learning_rate_that_diverges(skirts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, checks = examined(capsys, "optimizer.lr=1e6")
+    assert code == 1
+    assert checks["one batch"]["verdict"] == ERROR
+    assert checks["one batch"]["mend"] == "fashionai find-lr --config small.yaml optimizer.lr=1e6"
+
+
+def test_a_learning_rate_that_learns_nothing(
+    skirts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, checks = examined(capsys, "optimizer.lr=1e-7")
+    assert code == 0
+    assert checks["one batch"]["verdict"] == WARNING
+    assert "find-lr" in checks["one batch"]["mend"]
+
+
+def test_the_loss_of_one_batch_is_that_of_its_own_images(skirts: Path) -> None:
+    """It falls to almost nothing, however many images the training has."""
+    config = load_config(skirts / "small.yaml", ["optimizer.name=adam", "optimizer.lr=0.01"])
+    _, splits = check_prepared(config)
+    assert splits is not None
+    losses = training.overfit(training._of_one_batch(config, 1), splits.train, [mx.cpu()], False)
+    assert losses[-1] < losses[0] / 2
+    assert len(losses) < training.OVERFIT_STEPS
+
+
+def test_too_few_validation_images(skirts: Path) -> None:
+    _, splits = check_prepared(load_config(skirts / "small.yaml"))
+    assert splits is not None
+    finding = one(check_validation(splits, "small.yaml"))
+    assert finding.verdict == WARNING
+    assert "with 12 validation images an accuracy of 0.8" in finding.found
+    assert finding.mend == "fashionai cross-validate --config small.yaml"
+    short_of_one = splits._replace(val=splits.val.part(slice(0, 4)))
+    assert "no validation images of " in one(check_validation(short_of_one, "x")).found
+
+
+def test_whole_images_are_fine(skirts: Path) -> None:
+    _, splits = check_prepared(load_config(skirts / "small.yaml"))
+    assert splits is not None
+    assert check_images(splits, "x").found == "96 images decoded, none damaged"
+
+
+def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """/proc is read-only for everyone, root as well."""
+    finding = check_run_folder(Path("/proc/run"))
+    assert finding.verdict == ERROR
+    assert finding.mend.startswith("Give --run another folder")
+    assert check_run_folder(tmp_path / "new").verdict == OK
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_another_process_trains(tmp_path: Path) -> None:
+    from fashionai.errors import RunError
+    from fashionai.files.locks import LOCK_FILE
+
+    with locked(tmp_path / LOCK_FILE, RunError("busy")):
+        finding = check_run_folder(tmp_path)
+    assert finding.verdict == ERROR
+    assert "is being trained by another process" in finding.found
+
+
+def test_gpus_are_described_by_the_driver() -> None:
+    """A driver with one GPU, whose functions write where their arguments point."""
+
+    def write(value: int) -> object:
+        def function(target: object, *others: object) -> int:
+            target._obj.value = value  # type: ignore[attr-defined]
+            return 0
+
+        return function
+
+    def attribute(target: object, number: int, device: object) -> int:
+        target._obj.value = {75: 9, 76: 0}[number]  # type: ignore[attr-defined]
+        return 0
+
+    def name(target: ctypes.Array[ctypes.c_char], size: int, device: object) -> int:
+        target.value = b"NVIDIA H200"
+        return 0
+
+    driver = SimpleNamespace(
+        cuInit=lambda flags: 0,
+        cuDeviceGetCount=write(1),
+        cuDeviceGet=write(0),
+        cuDeviceGetAttribute=attribute,
+        cuDeviceGetName=name,
+        cuDeviceTotalMem_v2=write(150_100_000_000),
+    )
+    assert describe_gpus(driver) == [H200]
