@@ -8,7 +8,6 @@ from typing import Optional
 import click
 
 from fashionai.cli.options import prepared_task_options
-from fashionai.errors import DataError, counted
 from fashionai.files.default_folders import PREPARED_FOLDER
 
 EPILOG = """
@@ -53,33 +52,7 @@ def command(
     saved at once. The label files are never changed: fashionai prepare
     --corrections applies the decisions. Ctrl-C ends the review.
     """
-    from fashionai.serving.local import LocalServer, check_web_libraries
+    from fashionai.reviewing.start import ReviewFiles, review
 
-    check_web_libraries("review")
-    from fashionai.datasets.prepared.folders import find_prepared
-    from fashionai.files.locks import locked
-    from fashionai.inspection.findings import read_findings
-    from fashionai.inspection.images import read_images
-    from fashionai.serving.decisions import Decisions
-    from fashionai.serving.review import Review, review_application
-    from fashionai.serving.review_items import items_of_all, items_of_findings
-
-    folder = folder or PREPARED_FOLDER
-    task = find_prepared(task_name, folder)
-    images = read_images(folder / task.name)
-    if suspects is None:
-        items = items_of_all(images)
-    else:
-        items = items_of_findings(images, read_findings(suspects))
-    if not items:
-        raise DataError(f"{suspects}: has no findings, so there is nothing to review")
-    decisions = Decisions(corrections, task, folder / task.name)
-    corrections.parent.mkdir(parents=True, exist_ok=True)
-    busy = DataError(f"{corrections}: another review writes it", "End that one first")
-    with locked(corrections.with_name(f".{corrections.name}.lock"), busy):
-        server = LocalServer(review_application(Review(images, items, decisions)), port)
-        click.echo(f"{counted(len(items), 'image')} to review; open in a browser:")
-        click.echo(server.address)
-        click.echo(f"Decisions are saved in {corrections}. Ctrl-C ends the review.")
-        server.run()
-    click.echo(f"{corrections}: {counted(len(decisions.rows), 'decision')}")
+    files = ReviewFiles(task_name, folder or PREPARED_FOLDER, suspects, corrections)
+    review(files, port, click.echo)

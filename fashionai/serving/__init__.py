@@ -1,1 +1,1 @@
-"""Pages and services over HTTP; they need the optional extra ``web``."""
+"""A run behind an address; needs the optional extra ``web``."""

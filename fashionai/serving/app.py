@@ -18,6 +18,7 @@ from fashionai.pages import render
 from fashionai.serving.answers import Health, Model, Predictions, Problem
 from fashionai.serving.gate import Gate
 from fashionai.serving.metrics import CONTENT_TYPE
+from fashionai.serving.own_names import OwnNames
 from fashionai.serving.service import Service
 from fashionai.serving.uploads import FORM, read_images
 
@@ -55,7 +56,7 @@ def create_app(
     """The application for a service.
 
     With a ``token`` all but the page and /health ask for it (``Authorization: Bearer TOKEN``).
-    Requests that state another host than ``names`` are refused, see Gate.
+    Requests that state another host than ``names`` are refused, see OwnNames.
     """
     app = FastAPI(
         title="fashionai serve",
@@ -72,7 +73,8 @@ def create_app(
     guarded: dict[str, Any] = {"dependencies": guards, "responses": UNAUTHORIZED if token else {}}
     _add_public(app)
     _add_guarded(app, guarded)
-    app.add_middleware(Gate, names=names, paths=PATHS, metrics=service.metrics)
+    app.add_middleware(OwnNames, names=names)
+    app.add_middleware(Gate, paths=PATHS, metrics=service.metrics)
     return app
 
 

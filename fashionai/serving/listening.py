@@ -43,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen()
     except OSError as error:
         raise ConfigError(
-            f"--host {host} --port {port}: {error.strerror or error}",
+            f"{host}:{port}: {error.strerror or error}",
             "Give another --port, or --port 0 for a free one",
         ) from None
     return listening

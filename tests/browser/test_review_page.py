@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -14,13 +13,13 @@ from playwright.sync_api import Page, expect
 
 from fashionai.inspection.findings import Finding
 from fashionai.inspection.images import read_images
-from fashionai.serving.decisions import Decisions
-from fashionai.serving.local import LocalServer
-from fashionai.serving.review import Review, review_application
-from fashionai.serving.review_items import items_of_findings
+from fashionai.reviewing.application import Review, create_app
+from fashionai.reviewing.decisions import Decisions
+from fashionai.reviewing.items import items_of_findings
 from tests.support.commands import run_in
 from tests.support.data_trees import put
 from tests.support.images import photograph
+from tests.support.web_server import running
 
 # Names that a page must show as text.
 CLASSES = ("owl", "tit & <b>wren</b>", "\u05d9\u05e0\u05e9\u05d5\u05e3")
@@ -55,12 +54,8 @@ def address(birds: Path, tmp_path: Path) -> Iterator[str]:
     ]
     decisions = Decisions(tmp_path / "c.csv", images.task, birds, lambda: date(2030, 1, 2))
     items = items_of_findings(images, findings)
-    server = LocalServer(review_application(Review(images, items, decisions)))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield server.address
-    server.stop()
-    thread.join()
+    with running(create_app(Review(images, items, decisions), "t0ken")) as origin:
+        yield f"{origin}/t0ken/"
 
 
 def saved(tmp_path: Path) -> list[tuple[str, str, str]]:

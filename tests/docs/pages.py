@@ -8,8 +8,8 @@ folder with small stand-ins for the data sets. What would take hours or a networ
 - REPLACED words stand for data, GPUs and downloads that a test cannot have;
 - shell scripts run in a copy of the repository whose installed programs are stubs; what they call
   ``fashionai`` with is parsed but not run (tests/scripts runs them for real on a small tree);
-- servers, which run until they are stopped, are parsed but not run (tests/serving and tests/browser run
-  them);
+- servers, which run until they are stopped, are parsed but not run (tests/serving and
+  tests/browser run them);
 - commands in blocks of ``text`` install packages, need Docker or belong into start-up files: they
   are not run here, but scripts/check_wheel.sh and tests/cli/test_completion.py do the same;
 - scripts that install something, and Python scripts, are asked for their usage, which must have the

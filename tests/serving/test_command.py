@@ -25,7 +25,7 @@ from tests.support.commands import fashionai
     [
         (["--host", "0.0.0.0"], r"--host 0\.0\.0\.0: other machines can reach .*\. Give --token"),
         (["--token", "two words"], r"--token: expected letters, digits and signs of ASCII"),
-        (["--host", "192.0.2.1", "--token", "x"], r"--host 192\.0\.2\.1 --port 8000: \w"),
+        (["--host", "192.0.2.1", "--token", "x"], r"192\.0\.2\.1:8000: \w"),
     ],
 )
 def test_an_address_that_is_not_safe_or_not_there_is_refused(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +16,14 @@ import pytest
 import requests
 
 from fashionai.inspection.images import read_images
-from fashionai.serving.decisions import Decisions
-from fashionai.serving.local import LocalServer, check_web_libraries
-from fashionai.serving.review import Review, review_application
-from fashionai.serving.review_items import items_of_all
+from fashionai.reviewing.application import Review, create_app
+from fashionai.reviewing.decisions import Decisions
+from fashionai.reviewing.items import items_of_all
 from tests.support.commands import run_in
 from tests.support.data_trees import write_table
+from tests.support.web_server import running
+
+TOKEN = "t0ken"
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +38,13 @@ def address(owls: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     folder = owls / "data/train_valid/birds"
     images = read_images(folder)
     decisions = Decisions(tmp_path_factory.mktemp("made") / "c.csv", images.task, folder)
-    server = LocalServer(review_application(Review(images, items_of_all(images), decisions)))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield server.address
-    server.stop()
-    thread.join()
+    with running(create_app(Review(images, items_of_all(images), decisions), TOKEN)) as origin:
+        yield f"{origin}/{TOKEN}/"
 
 
 def test_only_an_address_with_the_token_is_answered(address: str) -> None:
-    assert address.startswith("http://127.0.0.1:")
-    origin, token = address.rstrip("/").rsplit("/", 1)
-    assert len(token) >= 20
-    for path in ("/", "/docs", "/openapi.json", "/images/0", f"/{token[:-1]}/", "/x/images/0"):
+    origin = address[: -len(f"/{TOKEN}/")]
+    for path in ("/", "/docs", "/openapi.json", "/images/0", f"/{TOKEN[:-1]}/", "/x/images/0"):
         assert requests.get(origin + path, timeout=10).status_code == 404
     answer = requests.get(address, timeout=10)
     assert answer.status_code == 200
@@ -58,7 +54,7 @@ def test_only_an_address_with_the_token_is_answered(address: str) -> None:
 
 def test_another_name_of_this_machine_is_refused(address: str) -> None:
     answer = requests.get(address, headers={"Host": "attacker.example"}, timeout=10)
-    assert answer.status_code == 400
+    assert answer.status_code == 421
 
 
 def test_images_of_the_prepared_folder_are_sent_and_no_other_file(address: str) -> None:
@@ -95,6 +91,7 @@ def test_the_command_says_its_address_and_ends_politely(owls: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "30 images to review; open in a browser:\n"
         address = process.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/", address)
         decision = {"item": 3, "action": "drop"}
         answer = requests.post(f"{address}decisions", json=decision, timeout=30).json()
         assert answer["decided"] == 1
@@ -107,11 +104,3 @@ def test_the_command_says_its_address_and_ends_politely(owls: Path) -> None:
         rest, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
     assert rest.endswith("corrections.csv: 1 decision\n")
-
-
-def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fashionai.errors import InstallationError
-
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(InstallationError, match=r"review: uvicorn not installed. Run: pip install"):
-        check_web_libraries("review")

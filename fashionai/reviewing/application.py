@@ -15,9 +15,10 @@ from fashionai.errors import FashionAIError
 from fashionai.inspection.images import TaskImages
 from fashionai.pages import render
 from fashionai.pipeline.decode import read_image
-from fashionai.serving.decisions import Decisions
-from fashionai.serving.local import new_application, new_token
-from fashionai.serving.review_items import Item
+from fashionai.reviewing.decisions import Decisions
+from fashionai.reviewing.items import Item
+from fashionai.serving.listening import LOOPBACK_NAMES
+from fashionai.serving.own_names import OwnNames
 
 # Items per answer, and per page of the grid.
 PAGE = 24
@@ -124,10 +125,14 @@ class Review:
         return {"decided": decided, "next": min(undecided, default=None)}
 
 
-def review_application(review: Review) -> FastAPI:
-    """The application that answers the page of a review."""
-    token = new_token()
-    application = new_application(token)
+def create_app(review: Review, token: str) -> FastAPI:
+    """The application that answers the page of a review, and this machine alone.
+
+    Its paths begin with ``/<token>/``, which other users of the machine and pages of other sites do
+    not know; all other paths are not found.
+    """
+    application = FastAPI(openapi_url=None)
+    application.add_middleware(OwnNames, names=LOOPBACK_NAMES)
     for path, method, answer in (
         ("", "GET", review.page),
         ("items/{number}", "GET", review.items),

@@ -9,7 +9,7 @@ import pytest
 
 from fashionai.datasets.corrections import Correction, write_corrections
 from fashionai.errors import ConfigError
-from fashionai.serving.decisions import Decisions
+from fashionai.reviewing.decisions import Decisions
 from fashionai.tasks import Task
 
 TASK = Task("birds", (), ("owl", "tit", "wren"), "table")

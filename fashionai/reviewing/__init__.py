@@ -1,0 +1,1 @@
+"""Correct labels on a page; needs the optional extra ``web``."""
