@@ -8,9 +8,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from fashionai.files import atomic_path
-from fashionai.files.outputs import PNG_METADATA
 from fashionai.predictions.explain import ExplainedClass, Explanation
+from fashionai.reporting.plots import save_figure
 from fashionai.reporting.preview import LONGEST_LINE, Tile, draw_grid, keep_beginning
 
 # A map of colours of steadily increasing brightness: also readable in grey.
@@ -41,8 +40,7 @@ def write_explanation(explanation: Explanation, name: str, out: Path) -> None:
     columns = max(map(len, rows))
     blank = Tile(np.full_like(explanation.image, 255), "")
     tiles = [tile for row in rows for tile in [*row, *[blank] * (columns - len(row))]]
-    with atomic_path(out) as temporary:
-        draw_grid(tiles, columns).savefig(temporary, format="png", metadata=PNG_METADATA)
+    save_figure(draw_grid(tiles, columns), out)
 
 
 def rows_of_tiles(explanation: Explanation, name: str) -> list[list[Tile]]:

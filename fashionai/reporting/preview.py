@@ -17,6 +17,7 @@ from fashionai.files.outputs import PNG_METADATA
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import MIXING_STREAM, Loader, shuffled_indices
 from fashionai.pipeline.mixing import Mixing, draw_mixing
+from fashionai.reporting.plots import as_plain_text
 
 # In inches: the side of a tile (224 pixels), the gap between tiles, the height of a title line.
 TILE, GAP, LINE = 1.75, 0.08, 0.16
@@ -148,6 +149,6 @@ def draw_grid(tiles: list[Tile], columns: int) -> Figure:
         axes = figure.add_axes((left / width, bottom / height, TILE / width, TILE / height))
         axes.imshow(tile.image)
         axes.set_axis_off()
-        title = axes.set_title(tile.title, fontsize=FONT_SIZE, pad=3.5, linespacing=1.2)
-        title.set_parse_math(False)  # names are text, also if they have dollars
+        title = as_plain_text(tile.title)
+        axes.set_title(title, fontsize=FONT_SIZE, pad=3.5, linespacing=1.2)
     return figure

@@ -21,7 +21,6 @@ from fashionai.config import load_config
 from fashionai.errors import RunError
 from fashionai.runs import RunFolder, deciding_differences
 from fashionai.tracking.mlflow import MlflowLog
-from fashionai.tracking.pictures import draw_confusion, pixels
 from fashionai.tracking.tensorboard import TensorBoardLog
 from tests.support.commands import fashionai
 from tests.support.trained_runs import write_config
@@ -179,13 +178,3 @@ def test_a_damaged_reference_to_an_mlflow_run_is_told(tmp_path: Path) -> None:
     (tmp_path / "mlflow.json").write_text("{}")
     with pytest.raises(RunError, match=r"mlflow\.json: damaged\. Delete it"):
         MlflowLog().begin(RunFolder(tmp_path), load_config("skirt"))
-
-
-def test_a_matrix_is_coloured_by_the_shares_of_its_rows() -> None:
-    matrix = np.array([[90, 10], [0, 1]])
-    figure = draw_confusion(matrix, ["no", "$\\yes$"])
-    (axes,) = figure.axes
-    assert axes.images[0].get_array().tolist() == [[0.9, 0.1], [0.0, 1.0]]
-    assert [text.get_text() for text in axes.texts] == ["90", "10", "1"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["no", "$\\yes$"]
-    assert pixels(figure).dtype == np.uint8
