@@ -119,7 +119,7 @@ def test_the_keyboard_alone_is_enough(opened: Page, photographs: list[Path]) -> 
     opened.keyboard.press("Tab")
     expect(opened.get_by_label("Choose images")).to_be_focused()
     with opened.expect_file_chooser() as chooser:
-        opened.keyboard.press("Enter")
+        opened.keyboard.press("Space")
     chooser.value.set_files(photographs[0])
     expect_done(opened, "1 of 1 image done")
     opened.keyboard.press("Tab")
