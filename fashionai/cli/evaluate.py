@@ -132,6 +132,9 @@ def command(
     intervals contain the score on all images of this kind. The calibration error is the
     mean difference between the largest probability and the accuracy (15 bins).
 
+    The probabilities of a run are means over ten crops per image, see --crops. train
+    scores one crop, so that its scores differ a little.
+
     All rows of a label file must be predicted. With a prepared folder, a task and
     split count if the prediction file has any of their rows; then all of these rows
     must be there.
