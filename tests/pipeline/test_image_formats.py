@@ -16,6 +16,7 @@ from PIL import Image, ImageFile, TiffImagePlugin, TiffTags
 
 from fashionai.errors import DataError
 from fashionai.pipeline.decode import (
+    Inspection,
     Trait,
     decode,
     find_damage,
@@ -50,7 +51,7 @@ PNG = encode(picture(), "PNG")
 def test_bytes_between_the_segments_of_a_jpeg_are_skipped(
     data: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert inspect_image(data) == ("", frozenset())
+    assert inspect_image(data) == Inspection("", frozenset())
     np.testing.assert_array_equal(as_rgb(data), as_rgb(JPEG))
     assert read_header(data) == (48, 36)
     assert capfd.readouterr().err == ""
@@ -103,7 +104,7 @@ def test_a_bad_profile_is_counted_and_printed_by_no_library(
     profile: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = with_chunk(PNG, b"iCCP", profile)
-    assert inspect_image(data) == ("", {Trait.BAD_PROFILE})
+    assert inspect_image(data) == Inspection("", {Trait.BAD_PROFILE})
     np.testing.assert_array_equal(as_rgb(data), as_rgb(PNG))
     assert capfd.readouterr().err == ""
 
@@ -120,7 +121,7 @@ def test_deep_grey_is_scaled_by_its_own_range(largest: int, format_name: str) ->
     expected = np.rint(values / largest * 255)
     assert np.abs(pixels - expected[:, :, None]).max() <= 1
     assert len(np.unique(pixels)) == min(largest + 1, 256)
-    assert inspect_image(data) == ("", {Trait.DEEP})
+    assert inspect_image(data) == Inspection("", {Trait.DEEP})
 
 
 def test_deep_colours_are_scaled_by_one_range_for_all() -> None:
@@ -144,7 +145,7 @@ def test_deep_transparent_images_are_scaled_by_what_is_visible() -> None:
 
 def test_a_deep_image_of_one_value_is_constant() -> None:
     data = encode(Image.fromarray(np.full((20, 20), 700, np.uint16)), "PNG")
-    assert inspect_image(data) == ("", {Trait.DEEP, Trait.CONSTANT})
+    assert inspect_image(data) == Inspection("", {Trait.DEEP, Trait.CONSTANT})
 
 
 # Transparency
@@ -164,7 +165,7 @@ def test_transparency_is_laid_on_white(format_name: str) -> None:
     share = alpha[:, :, None] / 255
     expected = np.rint(np.asarray(picture()) * share + 255 * (1 - share))
     np.testing.assert_array_equal(as_rgb(data), expected)
-    assert inspect_image(data) == ("", {Trait.TRANSPARENT})
+    assert inspect_image(data) == Inspection("", {Trait.TRANSPARENT})
 
 
 @pytest.mark.parametrize("format_name", ["PNG", "WEBP", "TIFF"])
@@ -172,7 +173,7 @@ def test_an_alpha_without_transparent_pixels_changes_nothing(format_name: str) -
     options = {"lossless": True} if format_name == "WEBP" else {}
     data = encode(picture().convert("RGBA"), format_name, **options)
     np.testing.assert_array_equal(as_rgb(data), np.asarray(picture()))
-    assert inspect_image(data) == ("", frozenset())
+    assert inspect_image(data) == Inspection("", frozenset())
 
 
 def test_a_large_transparent_image_is_laid_on_white_in_strips() -> None:
@@ -187,7 +188,7 @@ def test_noise_below_transparency_does_not_reach_the_network() -> None:
     noise[:, :, 3] = 0
     data = encode(Image.fromarray(noise), "PNG")
     assert as_rgb(data).min() == 255
-    assert inspect_image(data) == ("", {Trait.TRANSPARENT, Trait.CONSTANT})
+    assert inspect_image(data) == Inspection("", {Trait.TRANSPARENT, Trait.CONSTANT})
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGB", "1"])

@@ -16,6 +16,7 @@ from fashionai.errors import DataError
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
 from fashionai.pipeline.decode import (
     LONGEST_RATIO,
+    Inspection,
     Trait,
     decode,
     find_damage,
@@ -74,7 +75,7 @@ def test_of_a_very_long_image_the_middle_is_used() -> None:
     image = decode(data, 256, "a")
     assert image.shape == (8 * LONGEST_RATIO, 8, 3)
     assert image[0, 0, 0] == (50_000 - 4 * LONGEST_RATIO) % 251
-    assert inspect_image(data) == ("", {Trait.LONG})
+    assert inspect_image(data) == Inspection("", {Trait.LONG})
     wide = encode(Image.fromarray(np.arange(2000, dtype=np.uint8)[None].repeat(8, 0)), "PNG")
     assert decode(wide, 256, "a").shape == (8, 8 * LONGEST_RATIO, 3)
 

@@ -17,7 +17,14 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from fashionai.pipeline.decode import Trait, find_damage, inspect_image, is_image, read_header
+from fashionai.pipeline.decode import (
+    Inspection,
+    Trait,
+    find_damage,
+    inspect_image,
+    is_image,
+    read_header,
+)
 from fashionai.pipeline.optional_formats import FORMATS
 from fashionai.pipeline.pixel_values import to_eight_bits
 from tests.support.pictures import as_rgb, encode
@@ -57,7 +64,7 @@ def test_the_pixels_are_those_of_the_library_and_of_the_photograph(name: str) ->
     expected = np.asarray(Image.open(io.BytesIO(FILES[name])))
     np.testing.assert_array_equal(pixels, expected)
     assert psnr(pixels, np.asarray(photo())) > 32
-    assert inspect_image(FILES[name]) == ("", frozenset())
+    assert inspect_image(FILES[name]) == Inspection("", frozenset())
     assert read_header(FILES[name]) == (320, 240)
     assert is_image(io.BytesIO(FILES[name]))
 
@@ -112,7 +119,7 @@ def test_transparency_is_laid_on_white(name: str, premultiplied: bool) -> None:
     share = alpha[:, :, None] / 255
     expected = np.asarray(photo()) * share + 255 * (1 - share)
     pixels = as_rgb(data)
-    assert inspect_image(data) == ("", {Trait.TRANSPARENT})
+    assert inspect_image(data) == Inspection("", {Trait.TRANSPARENT})
     # The codec blurs alpha where it jumps.
     for rows in (slice(0, 110), slice(130, 170), slice(190, 240)):
         assert psnr(pixels[rows], expected[rows]) > 30
@@ -121,7 +128,7 @@ def test_transparency_is_laid_on_white(name: str, premultiplied: bool) -> None:
 def test_an_opaque_alpha_is_not_transparent() -> None:
     for name in FORMATS:
         data = encoded(photo().convert("RGBA"), name)
-        assert inspect_image(data) == ("", frozenset())
+        assert inspect_image(data) == Inspection("", frozenset())
 
 
 def gradient() -> np.ndarray:
@@ -150,7 +157,7 @@ def test_ten_bits_are_scaled_by_their_own_range(data: bytes, values: np.ndarray)
     pixels = as_rgb(data)
     assert psnr(pixels, expected) > 32
     assert (pixels.min(), pixels.max()) == (0, 255)
-    assert inspect_image(data) == ("", {Trait.DEEP})
+    assert inspect_image(data) == Inspection("", {Trait.DEEP})
 
 
 def test_ten_bits_with_transparency_are_scaled_by_what_is_visible() -> None:
@@ -163,7 +170,7 @@ def test_ten_bits_with_transparency_are_scaled_by_what_is_visible() -> None:
     assert pixels[:10].min() == 255
     seen = to_eight_bits(values[10:])
     assert psnr(pixels[12:], seen[2:]) > 28
-    assert inspect_image(data) == ("", {Trait.DEEP, Trait.TRANSPARENT})
+    assert inspect_image(data) == Inspection("", {Trait.DEEP, Trait.TRANSPARENT})
 
 
 def test_pictures_that_move_are_refused() -> None:
