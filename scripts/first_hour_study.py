@@ -210,7 +210,7 @@ def logistic_regressions(trainer: Trainer) -> dict[str, dict[str, float]]:
     """Test accuracy and seconds of LogisticRegressionCV on the features that a learner keeps."""
     inputs, train = trainer.learner.inputs, trainer.train_samples
     rows = np.arange(len(train.paths))
-    batches = inputs.training(draws_of(rows, 0), 0)
+    batches = inputs.training(draws_of(rows, 0), 0, 0)
     features = [np.concatenate([batch.images for batch in batches]).reshape(len(rows), -1)]
     assert trainer.test_samples is not None
     for samples in (trainer.val_samples, trainer.test_samples):

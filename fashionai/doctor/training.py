@@ -41,10 +41,11 @@ def check_steps(
 ) -> Measured:
     """Estimate time and memory from three steps of the training as it is configured.
 
+    Of several phases and sizes of images, they are those of the last ones, which take most.
     Without weights at hand, the network begins with random ones.
     """
     try:
-        learner = _open(config, splits.train, contexts, has_weights)
+        learner = _open(_at_its_end(config), splits.train, contexts, has_weights)
         seconds = _seconds_per_image(learner)
     except FashionAIError as error:
         return Measured(of_error("steps", error), 0)
@@ -110,11 +111,17 @@ def check_overfit(
     return Finding("one batch", OK, found)
 
 
+def _at_its_end(config: Config) -> Config:
+    """The configuration of the last phase alone, for images of the full size."""
+    return config.in_phase(config.phases[-1]).changed({"data.sizes": []})
+
+
 def _of_one_batch(config: Config, devices: int) -> Config:
     """The configuration for one small batch without what makes its loss harder to lower."""
-    return config.changed(
+    return _at_its_end(config).changed(
         {
             "epochs": 1,
+            "accumulate": 1,
             "batch_size": min(config.batch_size, max(1, MEASURED_BATCH // devices)),
             "ema": None,
             "compile": False,

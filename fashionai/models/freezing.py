@@ -62,15 +62,21 @@ def stages(network: Any, crop: int) -> list[list[Any]]:
     """
     layers, _ = layers_and_output(network)
     found: list[list[Any]] = []
-    side = 0
+    side, is_pooled = 0, False
     for layer, shape in zip(layers, _output_shapes(layers, crop)):
-        reduced = len(shape) == 4 and shape[-1] not in (side, 1)
+        is_pooled = is_pooled or (shape[-1] == 1 and not _has_parameters(layer))
+        reduced = len(shape) == 4 and shape[-1] != side and not is_pooled
         if not found or reduced or len(shape) == 3:
             found.append([])
         found[-1].append(layer)
         if reduced:
             side = shape[-1]
-    return [stage for stage in found if any(layer.collect_params() for layer in stage)]
+    return [stage for stage in found if any(map(_has_parameters, stage))]
+
+
+def _has_parameters(layer: Any) -> bool:
+    # Gluon's dictionaries of parameters are true even if they are empty.
+    return bool(list(layer.collect_params().keys()))
 
 
 def moving_parameters(network: Any) -> dict[str, Any]:
@@ -129,12 +135,18 @@ def _last_stage(layers: list[Any], crop: int) -> int:
 
 
 def _output_shapes(layers: list[Any], crop: int) -> list[tuple[int, ...]]:
-    """The shape of the output of each layer for one image."""
+    """The shape of the output of each layer for one image; ConfigError if they are no chain."""
     hidden = mx.nd.zeros((1, 3, crop, crop), ctx=_context(layers))
     shapes = []
-    for layer in layers:
-        hidden = layer(hidden)
-        shapes.append(hidden.shape)
+    try:
+        for layer in layers:
+            hidden = layer(hidden)
+            shapes.append(hidden.shape)
+    except mx.base.MXNetError:
+        raise ConfigError(
+            "trainable, optimizer.layer_decay: the layers of this network are no sequence",
+            "Set them to all and 1, or choose another model.name",
+        ) from None
     return shapes
 
 

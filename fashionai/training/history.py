@@ -85,17 +85,21 @@ def stopped_early(config: Config, rows: Sequence[EpochRow]) -> bool:
 
     An improvement is an increase over the best score so far by more than ``min_delta``; the
     run ends after ``patience`` epochs without one. With averaged weights an epoch counts by
-    the better of its two scores.
+    the better of its two scores. Of several phases only the last one is ended: each begins to
+    wait anew, since its first epochs are often worse.
     """
+    begins = [phase.first for phase in config.phases]
     patience = config.early_stopping.patience
     best, waited = -math.inf, 0
-    for row in rows:
+    for epoch, row in enumerate(rows):
+        waited = 0 if epoch in begins else waited
         score = max(_score_to_maximize(row, config.monitor, kind) for kind in weight_kinds(row))
         if score > best + config.early_stopping.min_delta:
             best, waited = score, 0
         else:
             waited += 1
-    return patience is not None and waited >= patience and len(rows) < config.epochs
+    is_over = patience is not None and waited >= patience and len(rows) > begins[-1]
+    return is_over and len(rows) < config.epochs
 
 
 def epoch_lines(row: EpochRow, epochs: int) -> list[str]:

@@ -233,7 +233,7 @@ class Learner(abc.ABC):
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """Yield this process's share of an epoch's batches, without the first ``skip`` ones."""
         draws = self.share.of_draws(self.batch_plan.draws(epoch), self.batch_plan.batch_size)
-        return self.inputs.training(draws, skip)
+        return self.inputs.training(draws, epoch, skip)
 
     def passes(self, batch: Batch, epoch: int, step: int) -> list[Iterator[DevicePart]]:
         """The parts of a training batch that are computed one after the other, by device.

@@ -81,6 +81,11 @@ def log_settings(
         expected = [list(weights.mean), list(weights.std)]
         if [list(values) for values in config.data.normalization] != expected:
             log.info("data.mean and data.std differ from those that the weights were trained with")
+    if config.data.sizes:
+        first = {config.training_side(epoch): epoch for epoch in reversed(range(config.epochs))}
+        begins = sorted((epoch + 1, side) for side, epoch in first.items())
+        sides = ", ".join(f"{side} from epoch {epoch} on" for epoch, side in begins)
+        log.info("side of the training images in pixels: %s", sides)
     if config.schedule.warmup_epochs > config.epochs:
         log.info("schedule.warmup_epochs exceeds epochs: the rate never reaches optimizer.lr")
 

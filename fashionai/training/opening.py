@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Protocol
 
 import fashionai
@@ -12,7 +12,7 @@ from fashionai.datasets.prepared.samples import Samples
 from fashionai.models.catalogue import find_network
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.engine_choice import check_engine, resolve_engine
-from fashionai.training.learner import Learner
+from fashionai.training.learner import SOFT_TARGETS, Learner
 from fashionai.weights.store import StartingWeights
 
 
@@ -41,12 +41,13 @@ class Opener(Protocol):
         ...
 
 
-def what_must_be_same(config: Config, data_hash: str) -> dict[str, str]:
+def what_must_be_same(config: Config, resume_key: Mapping[str, str]) -> dict[str, str]:
     """What all processes of a training must have in common, see Learner.check_same."""
     own = config.changed({"data.folder": "", "data.workers": None})
     return {
         "the version of fashionai": fashionai.__version__,
-        "the hash of the prepared folder": data_hash,
+        "the hash of the prepared folder": resume_key["data"],
+        "the hash of data.soft_targets": resume_key.get(SOFT_TARGETS, ""),
         **shown_keys(own),
     }
 

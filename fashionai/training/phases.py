@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -48,5 +47,4 @@ class PhaseLearners:
         config, size = self.config.in_phase(phase), self.learner.batch_plan.batch_size
         opened = self._opener(config, self._train, self._contexts, True, batch_size=size)
         self.phase, self.learner = phase, opened.learner
-        gc.collect()  # Gluon's blocks refer to each other: this frees those of the phase before.
         return True

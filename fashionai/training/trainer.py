@@ -7,6 +7,7 @@ stopped at any moment and resumed therefore ends with the same bits as one that 
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import math
 import time
@@ -122,8 +123,7 @@ class Trainer:
         self._header_logged = False
         self._has_state = False
         # Before a run that is to be overwritten is removed.
-        shared = what_must_be_same(self.config, self.progress.resume_key["data"])
-        self.learner.check_same(shared)
+        self.learner.check_same(what_must_be_same(self.config, self.progress.resume_key))
 
     def fit(self, run: RunFolder) -> Mapping[str, Any]:
         """Train the remaining epochs into a run folder.
@@ -222,6 +222,7 @@ class Trainer:
             return False
         self.learner = self._phases.learner
         self.clock = EpochClock(self._log_estimate, shows=self.learner.writes)
+        gc.collect()  # Gluon's blocks refer to each other: this frees those of the phase before.
         return True
 
     def _restore(self, content: bytes) -> None:
@@ -237,9 +238,10 @@ class Trainer:
         """
         run, progress = self.run, self.progress
         remove_temporary_files(run.path)
+        # A server that does not answer leaves a folder that has not begun.
+        self._observers.begin(run, self.config)
         write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
         save_config(self.config, run.config_file)
-        self._observers.begin(run, self.config)
         if progress.history:
             # Within an epoch the weights are no longer those of the last finished one.
             self._write_results(last_parameters=progress.step == 0)

@@ -260,6 +260,15 @@ def test_a_learning_rate_that_diverges(skirts: Path, capsys: pytest.CaptureFixtu
     assert checks["one batch"]["mend"] == "fashionai find-lr --config small.yaml optimizer.lr=1e6"
 
 
+def test_the_last_of_several_phases_is_measured(
+    skirts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = ("trainable={head: 1, all: 3}", "epochs=4", "data.sizes=[[0, 16]]", "accumulate=9")
+    _, checks = examined(capsys, *changes)
+    assert "4 epochs" in checks["steps"]["found"]
+    assert checks["one batch"]["verdict"] in (OK, WARNING)
+
+
 def test_a_learning_rate_that_learns_nothing(
     skirts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -143,6 +143,22 @@ def test_a_run_ends_after_so_many_epochs_without_a_gain(scores, config, epochs) 
     assert epochs_trained(scores, **config) == epochs
 
 
+PHASES = {"trainable": {"head": 3, "all": 5}, "epochs": 8, "early_stopping": {"patience": 2}}
+
+
+@pytest.mark.parametrize(
+    ("scores", "epochs"),
+    [
+        ([0.6, 0.6, 0.6, 0.7, 0.6, 0.6], 6),
+        # The first epochs of all layers are worse than the head alone.
+        ([0.6, 0.6, 0.6, 0.4, 0.7, 0.6, 0.6], 7),
+        ([0.6, 0.6, 0.6, 0.4, 0.5, 0.8, 0.9, 1.0], 5),
+    ],
+)
+def test_only_the_last_of_several_phases_is_ended(scores, epochs) -> None:
+    assert epochs_trained(scores, **PHASES) == epochs
+
+
 def test_an_epoch_counts_by_the_better_of_plain_and_averaged_weights() -> None:
     falling, rising = [0.5, 0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.6, 0.7]
     assert epochs_trained(falling, **PATIENCE) == 4

@@ -43,8 +43,8 @@ class Inputs(Protocol):
         """Do what training needs once, after the network has its initial weights."""
         ...
 
-    def training(self, draws: Draws, skip: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch's draws, without the first ``skip`` batches."""
+    def training(self, draws: Draws, epoch: int, skip: int) -> Iterator[Batch]:
+        """Yield the batches of the draws of an epoch, without the first ``skip`` batches."""
         ...
 
     def evaluation(self, samples: Samples, check: Check) -> Iterator[np.ndarray]:
@@ -74,10 +74,10 @@ class PixelInputs:
         if self._reason:
             log.info("the frozen layers are computed in every epoch: %s", self._reason)
 
-    def training(self, draws: Draws, skip: int) -> Iterator[Batch]:
+    def training(self, draws: Draws, epoch: int, skip: int) -> Iterator[Batch]:
         """Augmented views ``(B, 1, side, side, 3) uint8``, see Config.training_side."""
-        # The last draws are of this epoch; the first may be left over from the one before.
-        config = self._config.for_training(int(draws.epochs[-1]))
+        # Draws may be left over from the epoch before.
+        config = self._config.for_training(epoch)
         loader = Loader(
             self._train.paths,
             TrainingTransform(config.data),
@@ -130,7 +130,7 @@ class FeatureInputs:
             with self._in_turn():
                 self._training = self._store.open(self._train.paths, views, check)
 
-    def training(self, draws: Draws, skip: int) -> Iterator[Batch]:
+    def training(self, draws: Draws, epoch: int, skip: int) -> Iterator[Batch]:
         """Features ``(B, 1, ...) float32``."""
         self.prepare(lambda: None)
         views = (draws.epochs + draws.repeats) % len(self._training)

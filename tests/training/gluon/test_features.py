@@ -179,7 +179,7 @@ def test_epochs_see_in_turn_the_views_that_the_loader_would_show_first(
 
     # A row that a balanced epoch draws again has the next view.
     again = Draws(np.full(4, 7), np.full(4, 1), np.arange(4))
-    (batch,) = learner.inputs.training(again, 0)
+    (batch,) = learner.inputs.training(again, 0, 0)
     for found, view_number in zip(batch.images[:, 0], (1, 2, 0, 1)):
         assert np.array_equal(found.ravel(), views[view_number][7])
 
