@@ -23,6 +23,8 @@ def read_crop(path, model):  # type: ignore[no-untyped-def]
     image, stored = (cv2.imdecode(data, flag) for flag in (cv2.IMREAD_COLOR, cv2.IMREAD_UNCHANGED))
     if image is None:
         sys.exit(f"{path}: not an image that OpenCV can read")
+    if stored.dtype != np.uint8:
+        sys.exit(f"{path}: more than 8 bits per value, expected 8")
     for factor in (2, 4, 8):  # large JPEGs are decoded at reduced scale, as in training
         if data[0] == 0xFF and min(stored.shape[:2]) // factor >= short:
             image = cv2.imdecode(data, getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}"))

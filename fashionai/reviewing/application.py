@@ -71,7 +71,10 @@ class Review:
         """The image at this position in the manifest, as a JPEG."""
         if not 0 <= position < len(self._images.paths):
             raise HTTPException(404)
-        pixels = read_image(self._images.paths[position], SHORT_SIDE)
+        try:
+            pixels = read_image(self._images.paths[position], SHORT_SIDE)
+        except FashionAIError as error:  # changed since the start of the review
+            raise HTTPException(404, str(error)) from None
         _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         return Response(data.tobytes(), media_type="image/jpeg")
 

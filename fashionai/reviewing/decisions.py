@@ -44,6 +44,10 @@ class Decisions:
         self, file: Path, task: Task, folder: Path, today: Callable[[], date] = date.today
     ) -> None:
         output = f"--corrections {file}"
+        if file.resolve() == (folder / APPLIED_CORRECTIONS).resolve():
+            raise ConfigError(
+                f"{output}: prepare writes this file", "Copy it, and name the copy to go on with it"
+            )
         check_not_lost(output, file, CORRECTIONS, overwrite=False, hint="Name another file")
         try_place(output, file)
         self.file, self.task, self._today = file, task, today

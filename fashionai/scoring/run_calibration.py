@@ -143,6 +143,11 @@ def _out_of_fold_rows(run: Run, folder: Path) -> _Rows:
             f"{folder}: predicts crops of {config.data.crop} pixels, and {run} those of "
             f"{run.config.data.crop}"
         )
+    if config.model.name != run.config.model.name:
+        raise RunError(
+            f"{folder}: cross-validates {config.model.name}, and {run} is {run.config.model.name}",
+            "Give the --folds of the run's own configuration",
+        )
     for task in run.tasks:
         check_task(fold_runs[0], task)
     names = [task.name for task in run.tasks]

@@ -23,8 +23,9 @@ from fashionai.files.image_signatures import HEAD, identify_format
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.decode import decode, read_header
 
-# Status codes of HTTP: the image was decoded, is too large, has another format, is damaged.
-DECODED, TOO_LARGE, UNSUPPORTED, UNUSABLE = 200, 413, 415, 422
+# Status codes of HTTP: the image was decoded, is too large, has another format, is damaged, and no
+# decoder is there.
+DECODED, TOO_LARGE, UNSUPPORTED, UNUSABLE, UNAVAILABLE = 200, 413, 415, 422, 503
 # They are sent before what follows, as so many digits.
 STATUS_DIGITS = 3
 READY = b"ready"
@@ -136,8 +137,12 @@ class _Decoder:
             self._connection = None
 
     def _wait_until_ready(self, connection: Connection) -> None:
-        if not self._is_ready and connection.poll(SECONDS_TO_START):
-            self._is_ready = connection.recv_bytes() == READY
+        if self._is_ready:
+            return
+        if not connection.poll(SECONDS_TO_START):
+            self.stop()
+            raise ImageError(UNAVAILABLE, f"no decoder within {SECONDS_TO_START} s; try again")
+        self._is_ready = connection.recv_bytes() == READY
 
     def _start(self) -> None:
         self._is_ready = False

@@ -72,6 +72,12 @@ def serve(
             f"--host {host}: other machines can reach this address and use the model",
             "Give --token SECRET, or leave out --host",
         )
+    if limits.queue < limits.images:
+        raise ConfigError(
+            f"--queue {limits.queue}: smaller than --max-images {limits.images}, so that such a "
+            "request would never be taken",
+            f"Give --max-images {limits.queue} too",
+        )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError("--token: expected letters, digits and signs of ASCII, without spaces")
     run = Run.open(path).at_crop(settings.image_size)

@@ -28,7 +28,7 @@ async def read_images(request: Request, limits: Limits) -> list[tuple[str, bytes
     try:
         async with limited.form(max_files=limits.images, max_fields=MOST_FIELDS) as form:
             files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-            images = [(file.filename or "image", await file.read()) for file in files]
+            images = [(_name(file), await file.read()) for file in files]
     except HTTPException as error:
         if error.detail.startswith("Too many files"):
             raise HTTPException(
@@ -42,6 +42,11 @@ async def read_images(request: Request, limits: Limits) -> list[tuple[str, bytes
     if not images:
         raise HTTPException(422, "no images in the form")
     return images
+
+
+def _name(file: UploadFile) -> str:
+    """The name of a file, which another character set may have filled with what is no text."""
+    return (file.filename or "image").encode("utf-8", "replace").decode()
 
 
 class _Limited:

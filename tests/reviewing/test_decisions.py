@@ -47,7 +47,7 @@ def test_another_session_continues_and_does_not_undo_the_earlier_one(tmp_path: P
 def test_the_old_label_stays_that_of_the_label_files_after_preparing(tmp_path: Path) -> None:
     """The prepared folder has tit, because an earlier correction made it of owl."""
     applied = Correction("a.jpg", "correct", "owl", "tit", "", "2030-01-01")
-    write_corrections(tmp_path / "prepared/corrections.csv", [applied])
+    write_corrections(tmp_path / "prepared/applied_corrections.csv", [applied])
     made = decisions(tmp_path)
     made.decide("a.jpg", "tit", "keep", "", "")
     assert made.rows["a.jpg"][:4] == ("a.jpg", "correct", "owl", "tit")

@@ -37,7 +37,7 @@ MANIFEST = "manifest.csv"
 PARTIAL_MANIFEST = "manifest.csv.partial"
 MANIFEST_COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 # The corrections that the labels in the manifest include; missing without any.
-APPLIED_CORRECTIONS = "corrections.csv"
+APPLIED_CORRECTIONS = "applied_corrections.csv"
 # The last column of the manifest of a data set with groups.
 GROUP_COLUMN = "group"
 

@@ -187,7 +187,7 @@ def _prepare(
     bound = join_groups(contents, [image.group for image in kept])
     splits, unsplit_classes = _choose_splits(kept, bound, settings.val_fraction, settings.seed)
     planned = plan_folders(kept, splits)
-    former = _count_corrections(folder)
+    former = _not_applied(folder, corrections)
     with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
         changes = write_folders(folder, task, planned, settings.mode, advance, corrections)
     return Summary(
@@ -204,13 +204,15 @@ def _prepare(
         traits=_by_trait(images, checked),
         alike=None if pairs is None else count_alike(pairs, kept, contents, splits),
         corrections=Counter(each.action for each in corrections),
-        former_corrections=0 if corrections else former,
+        former_corrections=former,
     )
 
 
-def _count_corrections(folder: Path) -> int:
-    """The number of corrections that an earlier prepare has applied."""
-    return max(0, len(first_rows(folder / APPLIED_CORRECTIONS, sys.maxsize)) - 1)
+def _not_applied(folder: Path, corrections: Sequence[Correction]) -> int:
+    """The number of images that an earlier prepare has corrected and that are not in these."""
+    paths = {each.path for each in corrections}
+    rows = first_rows(folder / APPLIED_CORRECTIONS, sys.maxsize)[1:]
+    return sum(path not in paths for path, *_ in rows)
 
 
 def _choose_splits(
@@ -316,14 +318,16 @@ def _notes_on_alike(alike: Optional[Alike]) -> list[str]:
 
 
 def _notes_on_corrections(summary: Summary) -> list[str]:
+    notes = []
     if summary.corrections:
         changed = counted(summary.corrections[CORRECT], "label")
         dropped = _images(summary.corrections[DROP])
-        return [f"corrections: {changed} changed, {dropped} dropped"]
+        notes.append(f"corrections: {changed} changed, {dropped} dropped")
     if summary.former_corrections:
         former = counted(summary.former_corrections, "correction")
-        return [f"{former} of the last time not applied: --corrections was not given"]
-    return []
+        why = "not in the file" if summary.corrections else "--corrections was not given"
+        notes.append(f"{former} of the last time not applied: {why}")
+    return notes
 
 
 def _describe_changes(changes: FileChanges) -> str:

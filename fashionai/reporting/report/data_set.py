@@ -15,6 +15,7 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.errors import FashionAIError
 from fashionai.pipeline.decode import read_header
 from fashionai.progress import no_progress
+from fashionai.scoring.joining import check_same_classes
 from fashionai.tasks import Task
 
 # So many images of each split are opened for their sizes, evenly chosen.
@@ -82,6 +83,8 @@ def describe_data_set(folder: Path, task: Task) -> DataSet:
     """Read the prepared folder of a task, which may have been removed since the training."""
     try:
         splits = _read_splits(folder)
+        prepared = next(iter(splits.values())).task
+        check_same_classes(prepared, task, (str(folder), "the run"))
         every = [path for split in splits.values() for path in split.paths]
         return DataSet(
             folder,

@@ -117,11 +117,16 @@ def test_applied_corrections_are_kept_with_the_manifest(photos: Path, tmp_path: 
     assert "corrections: 1 label changed, 1 image dropped" in summary_notes(summary)
     assert "b/01.png" not in splits
     assert len(list((tmp_path / "birds").glob("*/0_a/10-copy.png"))) == 1
-    kept = tmp_path / "birds/corrections.csv"
+    kept = tmp_path / "birds/applied_corrections.csv"
     assert kept.read_bytes() == corrections.read_bytes()
     # The record itself can be given again.
     again, same = prepared(photos, tmp_path, corrections=kept)
     assert (again.changed, same) == (0, splits)
+
+    other = put(tmp_path / "d.csv", f"{HEADER}b/01.png,drop,b,,,2030-01-03\n")
+    fewer, _ = prepared(photos, tmp_path, corrections=other)
+    assert "1 correction of the last time not applied: not in the file" in summary_notes(fewer)
+    prepared(photos, tmp_path, corrections=corrections)
 
     without, all_splits = prepared(photos, tmp_path)
     assert "2 corrections of the last time not applied: --corrections was not given" in (
