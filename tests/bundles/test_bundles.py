@@ -115,6 +115,17 @@ def test_the_program_names_what_is_no_image(bundle: Path, tmp_path: Path) -> Non
         assert done.returncode == 1
 
 
+def test_the_program_refuses_images_of_16_bits(bundle: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(bundle).extractall(tmp_path)
+    Image.fromarray(np.full((99, 99), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    command = [sys.executable, "-I", "predict.py", "deep.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "deep.png: more than 8 bits per value, expected 8\n",
+    )
+
+
 def test_a_whole_bundle_is_verified(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fashionai("verify", bundle) == 0
     output = capsys.readouterr()

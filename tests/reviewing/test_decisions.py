@@ -55,6 +55,12 @@ def test_the_old_label_stays_that_of_the_label_files_after_preparing(tmp_path: P
     assert made.rows["a.jpg"][:4] == ("a.jpg", "keep", "owl", "")
 
 
+def test_the_file_that_prepare_writes_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "prepared/applied_corrections.csv"
+    with pytest.raises(ConfigError, match=r"prepare writes this file\. Copy it"):
+        Decisions(file, TASK, tmp_path / "prepared")
+
+
 def test_what_cannot_be_decided_changes_nothing(tmp_path: Path) -> None:
     made = decisions(tmp_path)
     with pytest.raises(ConfigError, match=r"new_label: found 'wern'. Did you mean 'wren'\?"):

@@ -109,6 +109,18 @@ def test_a_bad_image_does_not_cost_the_others(address: str, photographs: list[Pa
     assert second["error"]["status"] == 422
 
 
+def test_a_name_that_is_no_text_gets_an_answer(address: str, photographs: list[Path]) -> None:
+    """The character set of the form makes a lone surrogate of the name, which no JSON can hold."""
+    head = b'--X\r\nContent-Disposition: form-data; name="i"; filename="\\ud800.png"\r\n\r\n'
+    body = head + photographs[0].read_bytes() + b"\r\n--X--\r\n"
+    kind = "multipart/form-data; boundary=X; charset=unicode_escape"
+    answer = requests.post(
+        f"{address}/predict", data=body, headers={"Content-Type": kind}, timeout=60
+    )
+    assert answer.status_code == 200
+    assert answer.json()["images"][0]["tasks"]
+
+
 def test_requests_beyond_the_limits_are_refused(address: str, photographs: list[Path]) -> None:
     sound = photographs[0].read_bytes()
     for response, status, reason in (
