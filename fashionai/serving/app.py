@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Optional
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 import fashionai
 from fashionai.errors import TrainingError, counted
@@ -69,7 +69,7 @@ def create_app(
     app.state.service = service
     app.add_exception_handler(RequestValidationError, _wrong_parameter)
     app.add_exception_handler(TrainingError, _wrong_network)
-    guards = [Depends(_TokenCheck(token))] if token else []
+    guards = [Depends(_token_check(token))] if token else []
     guarded: dict[str, Any] = {"dependencies": guards, "responses": UNAUTHORIZED if token else {}}
     _add_public(app)
     _add_guarded(app, guarded)
@@ -156,19 +156,17 @@ def _check_room(service: Service, images: int) -> None:
         raise HTTPException(503, f"{counted(service.waiting, 'image')} waiting already", RETRY)
 
 
-class _TokenCheck(HTTPBearer):
-    """Asks for the token, and says so in the OpenAPI description."""
+def _token_check(token: str) -> Callable[..., None]:
+    """A dependency that asks for the token, and says so in the OpenAPI description."""
+    bearer = Security(HTTPBearer(scheme_name="Token", auto_error=False))
 
-    def __init__(self, token: str) -> None:
-        super().__init__(scheme_name="Token", auto_error=False)
-        self._token = token.encode()
-
-    async def __call__(self, request: Request) -> None:  # type: ignore[override]
-        given = await super().__call__(request)
+    def check(given: Optional[HTTPAuthorizationCredentials] = bearer) -> None:
         found = "" if given is None else given.credentials
-        if not secrets.compare_digest(found.encode(), self._token):
+        if not secrets.compare_digest(found.encode(), token.encode()):
             challenge = {"WWW-Authenticate": "Bearer"}
             raise HTTPException(401, "the token is missing or wrong", challenge)
+
+    return check
 
 
 def _wrong_parameter(request: Request, error: Exception) -> Response:
