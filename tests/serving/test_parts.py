@@ -18,6 +18,7 @@ from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
 from fashionai.serving.batching import Batcher
 from fashionai.serving.decoding import Decoders, ImageError, Wanted, make_views
+from tests.support.networks import make_run
 
 mx = import_mxnet()
 
@@ -109,6 +110,7 @@ def test_an_error_of_the_engine_is_that_of_its_images_alone() -> None:
         results[1].result()
 
 
-def test_an_engine_that_cannot_be_opened_is_an_error_of_the_beginning(run: Run) -> None:
+def test_an_engine_that_cannot_be_opened_is_an_error_of_the_beginning(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "mobilenet0.25")
     with pytest.raises(RunError, match="not quantized"):
         Batcher(lambda: open_engine(run, [mx.cpu()], "int8"), 4)
