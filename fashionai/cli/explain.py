@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fashionai.cli.options import GivenLabels, labels_option, overwrite_option
+from fashionai.cli.options import GivenLabels, labels_option, overwrite_option, run_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.errors import counted
 
@@ -19,13 +19,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--run",
-    "run_path",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of the run, for example runs/skirt.",
-)
+@run_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the PNG files."
 )

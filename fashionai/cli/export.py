@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from fashionai.cli.options import run_option
 from fashionai.export.formats import FORMATS, export
 
 EPILOG = """
@@ -19,13 +20,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--run",
-    "run_path",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of the run, for example runs/skirt.",
-)
+@run_option
 @click.option(
     "--format",
     "format_name",

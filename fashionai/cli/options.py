@@ -139,6 +139,17 @@ def parse_gpus(text: str) -> list[int]:
     return indices
 
 
+def run_option(command: Command) -> Command:
+    """Add --run for the one run that a command is about."""
+    return click.option(
+        "--run",
+        "run_path",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="Folder of the run, for example runs/skirt.",
+    )(command)
+
+
 def runs_option(command: Command) -> Command:
     """Add --run, which may be repeated, as run_paths."""
     return click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fashionai.cli.options import batch_size_option, renamed_option
+from fashionai.cli.options import batch_size_option, renamed_option, run_option
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.engines.int8.calibration_modes import CALIBRATION_MODES
 from fashionai.errors import counted
@@ -24,13 +24,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--run",
-    "run_path",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of the run, for example runs/skirt.",
-)
+@run_option
 @click.option(
     "--mode",
     type=click.Choice(CALIBRATION_MODES),

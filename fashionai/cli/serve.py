@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options
+from fashionai.cli.options import PredictionSettings, prediction_options, run_option
 from fashionai.cli.progress import log_to_terminal
 
 EPILOG = """
@@ -19,13 +19,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--run",
-    "run_path",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of the run, for example runs/skirt.",
-)
+@run_option
 @click.option(
     "--host",
     default="127.0.0.1",
