@@ -9,20 +9,13 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.prepared.samples import Samples, read_samples, warn_of_changed_data
 from fashionai.errors import DataError, RunError, counted
 from fashionai.files import write_json
 from fashionai.files.outputs import try_place
 from fashionai.files.yaml_files import load_yaml
 from fashionai.metrics import FEW_VALIDATION_IMAGES, true_classes
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
-from fashionai.predictions.formats import (
-    as_written,
-    probability_format,
-    read_predictions,
-    row_key,
-    source_names,
-)
+from fashionai.predictions.formats import as_written
 from fashionai.predictions.predict import check_task
 from fashionai.predictions.scaling import Calibration, Scaling, write_content
 from fashionai.progress import ProgressBar, no_bar
@@ -33,8 +26,9 @@ from fashionai.scoring.calibration import (
     fit_temperature,
     fit_vector,
 )
-from fashionai.scoring.labels import task_in
-from fashionai.scoring.splits import predict_samples
+from fashionai.scoring.labelled_predictions import LabelledPredictions
+from fashionai.scoring.out_of_fold import rows_of_folds
+from fashionai.scoring.splits import rows_of_split
 from fashionai.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -58,15 +52,10 @@ class CalibrationResult(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Rows to fit on: the labels and probabilities ``(N, C)`` of each task, and what they are."""
+    """Rows to fit on, by task, and what they are."""
 
     calibration: Calibration
-    samples: list[Samples]
-    probabilities: list[np.ndarray]
-
-    def marks_of(self, head: int) -> np.ndarray:
-        """The marks ``(N, C) int8`` of a task."""
-        return np.concatenate([samples.marks_of(head) for samples in self.samples])
+    tasks: list[LabelledPredictions]
 
 
 def calibrate(
@@ -105,10 +94,7 @@ def calibrate(
         rows = _validation_rows(run, contexts, progress, options)
     else:
         rows = _out_of_fold_rows(run, folds)
-    fits = [
-        _fit(task, rows.probabilities[head], rows.marks_of(head), vector)
-        for head, task in enumerate(rows.samples[0].tasks)
-    ]
+    fits = [_fit(each, vector) for each in rows.tasks]
     calibration = rows.calibration._replace(scalings={f.task.name: f.scaling for f in fits})
     with locked_run(run.folder):
         if run.check_weights() != weights:
@@ -121,13 +107,10 @@ def calibrate(
 def _validation_rows(
     run: Run, contexts: list[Any], progress: ProgressBar, options: Mapping[str, Any]
 ) -> _Rows:
-    samples = read_samples(run.config, "val")
-    warn_of_changed_data(run)
-    with progress(f"{run}: val", len(samples.paths)) as advance:
-        predicted = predict_samples(samples, run, contexts, progress=advance, **options)
+    rows = rows_of_split(run, "val", contexts, progress=progress, **options)
     crops = options.get("crops", DEFAULT_CROPS)
     about = Calibration("validation split", ["val"], crops, run.config.data.crop, {})
-    return _Rows(about, [samples], predicted)
+    return _Rows(about, rows)
 
 
 def _out_of_fold_rows(run: Run, folder: Path) -> _Rows:
@@ -150,19 +133,10 @@ def _out_of_fold_rows(run: Run, folder: Path) -> _Rows:
         )
     for task in run.tasks:
         check_task(fold_runs[0], task)
-    names = [task.name for task in run.tasks]
-    samples = [read_samples(fold.config, "val", names) for fold in fold_runs]
-    predicted = {row.key: row.probabilities for row in read_predictions(file)}
-    try:
-        values = [
-            np.array([predicted[key] for part in samples for key in _keys(part, head)])
-            for head in range(len(names))
-        ]
-    except KeyError as error:
-        raise DataError(f"{file}: has no prediction for {error.args[0][0]}") from None
-    rows = f"out-of-fold predictions of {folder}"
-    about = Calibration(rows, ["train", "val"], crops, config.data.crop, {})
-    return _Rows(about, samples, values)
+    found = {rows.task.name: rows for rows in rows_of_folds(folder)}
+    source = f"out-of-fold predictions of {folder}"
+    about = Calibration(source, ["train", "val"], crops, config.data.crop, {})
+    return _Rows(about, [found[task.name] for task in run.tasks])
 
 
 def _crops_of_folds(folder: Path) -> int:
@@ -175,16 +149,8 @@ def _crops_of_folds(folder: Path) -> int:
     return int(crops)
 
 
-def _keys(samples: Samples, head: int) -> list[tuple[str, str]]:
-    """The keys of a task's rows in a file of out-of-fold predictions."""
-    task = samples.tasks[head]
-    file_format = probability_format(task)
-    sources = [samples.sources[row] for row in samples.of_task(head)]
-    in_file = task_in(file_format, task)
-    return [row_key(name, in_file) for name in source_names(file_format, task, sources)]
-
-
-def _fit(task: Task, probabilities: np.ndarray, marks: np.ndarray, vector: bool) -> TaskFit:
+def _fit(rows: LabelledPredictions, vector: bool) -> TaskFit:
+    task, probabilities, marks = rows.task, rows.probabilities, rows.marks
     labels = true_classes(marks)
     if len(labels) < FEW_VALIDATION_IMAGES:
         log.warning(
