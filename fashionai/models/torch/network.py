@@ -136,33 +136,38 @@ class GraphNetwork(nn.Module):
 
     def _values_per_channel(self, shape: tuple[int, ...]) -> list[int]:
         if shape not in self._counts:
-            self._counts[shape] = _Shapes(self.graph).values_per_channel(shape, self._statistics)
+            batch, *image = shape
+            found = _ValuesPerChannel(self.graph, self._statistics).of_image(image)
+            self._counts[shape] = [batch * count for count in found]
         return self._counts[shape]
 
 
-class _Shapes(fx.Interpreter):
-    """Finds the shapes of a graph's tensors without computing them."""
+class _ValuesPerChannel(fx.Interpreter):
+    """Finds how many values of one image each batch normalisation has per channel.
 
-    def values_per_channel(
-        self, shape: Sequence[int], statistics: Sequence[Statistics]
-    ) -> list[int]:
-        """The number of values per channel of each batch normalisation."""
-        self._axes = {each.node: each.axis for each in statistics}
+    It computes one image: tensors of the device "meta", which compute nothing, would import
+    PyTorch's compiler, and that takes seconds.
+    """
+
+    def __init__(self, graph: fx.GraphModule, statistics: Sequence[Statistics]) -> None:
+        super().__init__(graph)
+        self._layers = {each.node: each for each in statistics}
         self._found: dict[str, int] = {}
-        with torch.no_grad():
-            self.run(torch.empty(tuple(shape), device="meta"), False)
-        return [self._found[each.node] for each in statistics]
+
+    def of_image(self, shape: Sequence[int]) -> list[int]:
+        """The number of values for an input of this shape, which is without the batch."""
+        if not self._layers:
+            return []
+        statistic = getattr(self.module, next(iter(self._layers.values())).mean)
+        self.run(statistic.new_zeros((1, *shape)), False)
+        return [self._found[node] for node in self._layers]
 
     def run_node(self, n: fx.Node) -> Any:
         """The result of a node; the inputs of batch normalisation are noted."""
-        if n.name in self._axes:
+        if n.name in self._layers:
             values = self.env[n.all_input_nodes[0]]
-            self._found[n.name] = values.numel() // values.shape[self._axes[n.name]]
+            self._found[n.name] = values.numel() // values.shape[self._layers[n.name].axis]
         return super().run_node(n)
-
-    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """An empty tensor of the shape of a parameter."""
-        return torch.empty(super().get_attr(target, args, kwargs).shape, device="meta")
 
 
 class _Builder:
