@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import run_cli
+from tests.support.commands import run_here
 
 COMMANDS = [
     ("evaluate", "--run", "runs-cnn/skirt", "--crops", "1"),
@@ -26,7 +26,7 @@ def own(trained_cnn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def output(folder: Path, *arguments: str) -> str:
-    done = run_cli(*arguments, cwd=folder)
+    done = run_here(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 

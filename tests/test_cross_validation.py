@@ -26,7 +26,7 @@ from fashionai.predictions.formats import (
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run, RunFolder
 from fashionai.scoring.out_of_fold import rows_of_folds
-from tests.support.commands import fashionai, run_cli
+from tests.support.commands import fashionai, run_here
 from tests.support.pausing import go_on, start_until
 from tests.support.prepared_data import TASKS, write_two_tasks
 
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_two_tasks(folder)
     (folder / "both.yaml").write_text(CONFIG)
     arguments = ["--config", "both.yaml", "--folds", FOLDS, "--crops", 5]
-    done = run_cli("cross-validate", *arguments, "--run", "runs/both", cwd=folder)
+    done = run_here("cross-validate", *arguments, "--run", "runs/both", cwd=folder)
     assert done.returncode == 0, done.stderr
     (folder / "stdout.txt").write_text(done.stdout)
     return folder

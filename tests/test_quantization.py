@@ -18,7 +18,7 @@ from fashionai.models.zoo import build_network
 from fashionai.progress import Advance
 from fashionai.quantization import quantize
 from fashionai.runs import Run
-from tests.support.commands import run_cli
+from tests.support.commands import run_here
 from tests.support.references import MEAN, STD, naive_views
 from tests.support.trained_runs import replace_weights
 
@@ -77,7 +77,7 @@ def test_entropy_ranges_leave_out_what_is_rare(cnn: Run) -> None:
 
 
 def test_the_report_has_the_scores_of_evaluate(cnn: Run, trained: Path) -> None:
-    done = run_cli("quantize", "--run", cnn, "--max-loss", 0.5, cwd=trained)
+    done = run_here("quantize", "--run", cnn, "--max-loss", 0.5, cwd=trained)
     assert done.returncode == 0, done.stderr
     # All but the last two lines, which name the run.
     assert max(map(len, done.stdout.splitlines()[:-2])) <= 80
@@ -87,7 +87,7 @@ def test_the_report_has_the_scores_of_evaluate(cnn: Run, trained: Path) -> None:
     for engine, when in (("gluon", "float32"), ("int8", "int8")):
         options = ("--run", cnn, "--split", "val", "--crops", 1, "--engine", engine)
         out = cnn.path / f"scores-{engine}.json"
-        done = run_cli("evaluate", *options, "--json", out, cwd=trained)
+        done = run_here("evaluate", *options, "--json", out, cwd=trained)
         assert done.returncode == 0, done.stderr
         (evaluated,) = json.loads(out.read_text())["tasks"].values()
         for name in ("accuracy", "map"):

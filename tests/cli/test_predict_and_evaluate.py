@@ -12,7 +12,7 @@ import pytest
 from fashionai.families import find_task
 from fashionai.predictions.formats import read_predictions
 from fashionai.tasks import tasks_to_json
-from tests.support.commands import fashionai, run_cli
+from tests.support.commands import fashionai, run_cli, run_here
 
 QUESTIONS = "data/rank/Tests/question.csv"
 
@@ -43,7 +43,7 @@ def test_rows_and_order_are_those_of_the_question_file(trained: Path, submission
 
 def test_evaluate_counts_what_a_spreadsheet_would(trained: Path, submission: Path) -> None:
     arguments = ["--predictions", submission, "--labels", "data/answers.csv"]
-    done = run_cli("evaluate", *arguments, "--json", "scores.json", "--confusion", cwd=trained)
+    done = run_here("evaluate", *arguments, "--json", "scores.json", "--confusion", cwd=trained)
     assert done.returncode == 0, done.stderr
     right = 0
     for (_, _, numbers), (_, _, label) in zip(rows(submission), rows(trained / "data/answers.csv")):
@@ -77,10 +77,10 @@ def test_rows_of_several_tasks_keep_their_order(trained: Path, tmp_path: Path) -
     config.write_text(config.read_text().replace("skirt", "pant"))
     classes = json.dumps(tasks_to_json([find_task("pant")]))
     (tmp_path / "runs/pant/classes.json").write_text(classes)
-    done = run_cli("predict", "--out", "both.csv", cwd=tmp_path)
+    done = run_here("predict", "--out", "both.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [row[:2] for row in rows(tmp_path / "both.csv")] == [row[:2] for row in mixed]
-    only = run_cli("predict", "--out", "one.csv", "--task", "pant", cwd=tmp_path)
+    only = run_here("predict", "--out", "one.csv", "--task", "pant", cwd=tmp_path)
     assert only.returncode == 0, only.stderr
     chosen = [row for row in rows(tmp_path / "both.csv") if row[1] == pant]
     assert rows(tmp_path / "one.csv") == chosen
@@ -90,7 +90,7 @@ def test_a_task_without_a_run_stops_before_anything_is_computed(
     trained: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(trained / "data", tmp_path / "data")
-    done = run_cli("predict", "--out", "none.csv", cwd=tmp_path)
+    done = run_here("predict", "--out", "none.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert "no finished run of skirt_length_labels" in done.stderr
     assert not (tmp_path / "none.csv").exists()
@@ -107,19 +107,19 @@ def test_the_best_finished_run_is_taken_and_unfinished_ones_are_not(
         metrics["tasks"]["skirt_length_labels"]["map"] = score
         metrics["finished"] = finished
         (run / "metrics.json").write_text(json.dumps(metrics))
-    done = run_cli("predict", "--out", "best.csv", "--crops", "1", cwd=tmp_path)
+    done = run_here("predict", "--out", "best.csv", "--crops", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "skirt_length_labels: runs/b (validation mAP 0.9000" in done.stdout
 
 
 def test_a_prepared_split_is_predicted_and_evaluated(trained: Path) -> None:
     run = ["--run", "runs/skirt", "--split", "val"]
-    done = run_cli("predict", "--out", "val.csv", *run, cwd=trained)
+    done = run_here("predict", "--out", "val.csv", *run, cwd=trained)
     assert done.returncode == 0, done.stderr
     predicted = read_predictions(trained / "val.csv")
     labels = {row[0]: row[2] for row in rows(trained / "data/base/Annotations/label.csv")}
     right = sum(labels[row.image][int(row.probabilities.argmax())] == "y" for row in predicted)
-    done = run_cli("evaluate", *run, "--json", "val.json", cwd=trained)
+    done = run_here("evaluate", *run, "--json", "val.json", cwd=trained)
     assert done.returncode == 0, done.stderr
     scores = json.loads((trained / "val.json").read_text())
     assert scores["accuracy"] == pytest.approx(right / len(predicted))
@@ -133,7 +133,7 @@ def test_a_damaged_test_image_ends_prediction_without_a_prediction_file(
     shutil.copytree(trained / "runs", tmp_path / "runs")
     image = tmp_path / "data/rank" / rows(trained / QUESTIONS)[5][0]
     image.write_bytes(image.read_bytes()[:200])
-    done = run_cli("predict", "--out", "damaged.csv", cwd=tmp_path)
+    done = run_here("predict", "--out", "damaged.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert image.name in done.stderr
     assert "Traceback" not in done.stderr
@@ -150,17 +150,17 @@ def test_all_damaged_images_are_named_before_anything_is_computed(
     bad = [tmp_path / "data/rank" / asked[at][0] for at in (3, 11, 17)]
     for image in bad:
         image.write_bytes(image.read_bytes()[:200])
-    done = run_cli("predict", "--engine", "onnx", "--out", "p.csv", cwd=tmp_path)
+    done = run_here("predict", "--engine", "onnx", "--out", "p.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert f"Error: 3 of {len(asked)} images cannot be used\n" in done.stderr
     assert all(f"{image.relative_to(tmp_path)}: cannot be used: " in done.stderr for image in bad)
     assert not (tmp_path / "p.csv").exists()
 
-    done = run_cli("predict", "--skip-bad", "--crops", "1", "--out", "p.csv", cwd=tmp_path)
+    done = run_here("predict", "--skip-bad", "--crops", "1", "--out", "p.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     left_out = [line for line in done.stderr.splitlines() if line.startswith("left out: ")]
     assert len(left_out) == 3
-    whole = run_cli("predict", "--crops", "1", "--out", tmp_path / "whole.csv", cwd=trained)
+    whole = run_here("predict", "--crops", "1", "--out", tmp_path / "whole.csv", cwd=trained)
     assert whole.returncode == 0, whole.stderr
     expected = [row for at, row in enumerate(rows(tmp_path / "whole.csv")) if at not in (3, 11, 17)]
     found = rows(tmp_path / "p.csv")

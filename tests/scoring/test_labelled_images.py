@@ -11,7 +11,7 @@ import pytest
 
 import fashionai
 from tests.support.commands import fashionai as command
-from tests.support.commands import run_cli
+from tests.support.commands import run_here
 from tests.support.data_trees import put, write_table
 
 CLASSES = ("cat", "dog", "owl")
@@ -36,7 +36,7 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["prepare", "--task", "pets", "--csv", "own/labels.csv", "--images", "own/images"],
         ["train", "--config", "pets.yaml"],
     ):
-        done = run_cli(*arguments, cwd=folder)
+        done = run_here(*arguments, cwd=folder)
         assert done.returncode == 0, done.stderr
     new = write_table(folder / "new", CLASSES, per_class=4, seed=5)
     rows = list(csv.reader((new / "labels.csv").open()))[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import resource
 import subprocess
 import sys
@@ -28,6 +29,17 @@ def run_cli(*arguments: object, cwd: Path, **options: object) -> subprocess.Comp
         timeout=300,
         **options,
     )
+
+
+def run_here(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """As run_cli, but in this process, which spares the seconds that a start takes."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = fashionai(*arguments)
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def fashionai(*arguments: object) -> object:

@@ -15,7 +15,7 @@ import pytest
 from fashionai.files import file_hash
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs.recorded_weights import WEIGHTS_HASHES
-from tests.support.commands import run_cli
+from tests.support.commands import run_here
 from tests.support.data_trees import write_fashionai_data
 from tests.support.prepared_data import TASKS, prepare
 
@@ -89,7 +89,7 @@ def trained(prepared_skirts: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A folder with data/, configs and runs/skirt, as a user's would be; of a zoo network."""
     folder = shutil.copytree(prepared_skirts, tmp_path_factory.mktemp("trained") / "skirts")
     (folder / "skirt.yaml").write_text(ZOO_CONFIG)
-    done = run_cli("train", "--config", "skirt.yaml", cwd=folder)
+    done = run_here("train", "--config", "skirt.yaml", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -98,7 +98,7 @@ def trained(prepared_skirts: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def trained_cnn(trained: Path) -> Path:
     """A run of a CNN that tells the classes apart, surely enough for rounding to change little."""
     (trained / "cnn.yaml").write_text(CNN_CONFIG)
-    done = run_cli("train", "--config", "cnn.yaml", "--run", "runs-cnn/skirt", cwd=trained)
+    done = run_here("train", "--config", "cnn.yaml", "--run", "runs-cnn/skirt", cwd=trained)
     assert done.returncode == 0, done.stderr
     return trained / "runs-cnn/skirt"
 

@@ -24,7 +24,7 @@ from fashionai.training.history import (
     write_history,
 )
 from fashionai.training.trainer import Trainer
-from tests.support.commands import run_cli
+from tests.support.commands import run_here
 from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
@@ -218,7 +218,7 @@ def test_a_run_that_stops_early_is_logged_and_finished(prepared: Path) -> None:
     """No epoch can gain 0.9 over the first: patience 2 ends the run after the third."""
     config = write_config(prepared, epochs=9)
     early = ["early_stopping.patience=2", "early_stopping.min_delta=0.9"]
-    done = run_cli("train", "--config", config, "--run", "runs/early", *early, cwd=prepared)
+    done = run_here("train", "--config", config, "--run", "runs/early", *early, cwd=prepared)
     assert done.returncode == 0, done.stderr
     run = prepared / "runs/early"
     assert "stopped early: mAP has not improved" in done.stdout
@@ -226,7 +226,7 @@ def test_a_run_that_stops_early_is_logged_and_finished(prepared: Path) -> None:
     assert (metrics["finished"], metrics["stopped_early"], metrics["epochs"]) == (True, True, 3)
     assert len(history(run)) == 3
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    again = run_cli("train", "--run", "runs/early", "--resume", cwd=prepared)
+    again = run_here("train", "--run", "runs/early", "--resume", cwd=prepared)
     assert again.returncode == 0, again.stderr
     assert "already finished" in again.stdout
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before

@@ -21,7 +21,7 @@ from fashionai.runs import Run, RunFolder, create_run
 from fashionai.training import trainer as trainer_module
 from fashionai.training.checkpoint import save_state
 from fashionai.training.trainer import Trainer
-from tests.support.commands import run_cli
+from tests.support.commands import run_cli, run_here
 from tests.support.installed import needs_torch
 from tests.support.pausing import go_on, start_until
 from tests.support.resuming import (
@@ -69,7 +69,7 @@ def uninterrupted(two_tasks: Path, request: pytest.FixtureRequest) -> tuple[Path
     lr = 0.05 if optimizer == "sgd" else 0.002
     config.write_text(EVERYTHING.format(engine=engine, optimizer=optimizer, lr=lr))
     run = f"runs/whole-{request.param}"
-    done = run_cli("train", "--config", config, "--run", run, cwd=two_tasks)
+    done = run_here("train", "--config", config, "--run", run, cwd=two_tasks)
     assert done.returncode == 0, done.stderr
     assert (two_tasks / run / "best_ema.params").is_file()
     return two_tasks / run, config
@@ -104,7 +104,7 @@ def test_files_behind_the_state_are_mended(
     (run / "history.csv").write_text("old")
     metrics = json.loads((run / "metrics.json").read_text())
     (run / "metrics.json").write_text(json.dumps({**metrics, "finished": False}))
-    done = run_cli("train", "--run", run, "--resume", cwd=two_tasks)
+    done = run_here("train", "--run", run, "--resume", cwd=two_tasks)
     assert done.returncode == 0, done.stderr
     assert_same_end(whole, run)
 
@@ -204,7 +204,7 @@ def with_dropout(prepared: Path) -> Callable[[str], tuple[Path, Path]]:
     def train(engine: str) -> tuple[Path, Path]:
         run = prepared / f"runs/dropout-{engine}"
         arguments = ["--config", config, "--run", run, "--engine", engine, *EPOCHS[engine]]
-        done = run_cli("train", *arguments, cwd=prepared)
+        done = run_here("train", *arguments, cwd=prepared)
         assert done.returncode == 0, done.stderr
         return run, config
 
@@ -243,6 +243,6 @@ def test_a_polite_stop_saves_inside_the_epoch(
     assert "stopped in epoch 2 after step " in output
     assert f"Resume with: fashionai train --run {run} --resume" in output
     assert "Traceback" not in output
-    resumed = run_cli("train", "--run", run, "--resume", cwd=prepared)
+    resumed = run_here("train", "--run", run, "--resume", cwd=prepared)
     assert resumed.returncode == 0, resumed.stderr
     assert_same_end(whole, run)

@@ -11,7 +11,7 @@ import pytest
 
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.history import just_collapsed
-from tests.support.commands import run_cli, run_in
+from tests.support.commands import run_here, run_in
 from tests.support.data_trees import write_idx_set
 
 mx = import_mxnet()
@@ -52,7 +52,7 @@ def test_nothing_is_chosen_by_the_test(folder: Path) -> None:
 @pytest.mark.parametrize("when", ["end", "every-epoch"])
 def test_the_test_scores_are_those_of_evaluate(folder: Path, when: str) -> None:
     arguments = ["--run", f"runs/{when}", "--split", "test", "--crops", "1", "--json", "t.json"]
-    done = run_cli("evaluate", *arguments, cwd=folder)
+    done = run_here("evaluate", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     expected = json.loads((folder / "t.json").read_text())
     metrics = json.loads((folder / f"runs/{when}/metrics.json").read_text())
@@ -91,7 +91,7 @@ def test_a_rate_that_is_far_too_high_is_reported(folder: Path) -> None:
     """A network whose ReLUs have all died answers its bias, whatever it sees."""
     overrides = ["optimizer.lr=3", "optimizer.momentum=0", "epochs=3", "model.name=logos_cnn"]
     sizes = ["data.resize_short=80", "data.crop=80"]
-    done = run_cli("train", "--config", "c.yaml", *overrides, *sizes, cwd=folder)
+    done = run_here("train", "--config", "c.yaml", *overrides, *sizes, cwd=folder)
     assert "the network has collapsed: every validation image gets the same class" in done.stdout, (
         done.stderr
     )

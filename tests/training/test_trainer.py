@@ -23,7 +23,7 @@ from fashionai.pipeline.loader import Loader, shuffled_indices
 from fashionai.runs import Run, create_run
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
-from tests.support.commands import fashionai, files_of_at_most, run_cli
+from tests.support.commands import fashionai, files_of_at_most, run_cli, run_here
 from tests.support.resuming import parameters
 from tests.support.trained_runs import write_config
 
@@ -72,11 +72,11 @@ def test_best_parameters_are_those_of_the_best_epoch(prepared: Path) -> None:
     """Training the best epoch's number of epochs at a constant rate ends with best.params."""
     config = write_config(prepared, epochs=5)
     overrides = ["schedule.name=constant"]
-    done = run_cli("train", "--config", config, "--run", "runs/long", *overrides, cwd=prepared)
+    done = run_here("train", "--config", config, "--run", "runs/long", *overrides, cwd=prepared)
     assert done.returncode == 0, done.stderr
     best = json.loads((prepared / "runs/long/metrics.json").read_text())["best_epoch"]
     short = ["--run", "runs/short", *overrides, f"epochs={best}"]
-    assert run_cli("train", "--config", config, *short, cwd=prepared).returncode == 0
+    assert run_here("train", "--config", config, *short, cwd=prepared).returncode == 0
     expected = parameters(prepared / "runs/short/last.params")
     actual = parameters(prepared / "runs/long/best.params")
     assert all(np.array_equal(actual[name], expected[name]) for name in expected)
@@ -129,7 +129,7 @@ def test_two_devices_with_batch_normalisation_resume_exactly(
 
 def test_a_loss_that_is_not_finite_stops_with_its_step(prepared: Path) -> None:
     config = write_config(prepared, lr=1e8)
-    done = run_cli("train", "--config", config, "--run", "runs/diverged", cwd=prepared)
+    done = run_here("train", "--config", config, "--run", "runs/diverged", cwd=prepared)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "Error: the loss is " in done.stderr
@@ -140,19 +140,19 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(prepared: Path) -> None:
 def test_a_run_is_never_overwritten_by_default(prepared: Path) -> None:
     config = write_config(prepared, epochs=1)
     for expected in ("runs/twice", "runs/twice-2", "runs/twice-3"):
-        done = run_cli("train", "--config", config, "--run", "runs/twice", cwd=prepared)
+        done = run_here("train", "--config", config, "--run", "runs/twice", cwd=prepared)
         assert done.returncode == 0, done.stderr
         assert f"steps per epoch -> {expected}\n" in done.stdout
         assert ("runs/twice exists" in done.stdout) == (expected != "runs/twice")
     before = (prepared / "runs/twice-2/best.params").read_bytes()
     arguments = ["--run", "runs/twice-2", "--overwrite", "seed=9"]
-    assert run_cli("train", "--config", config, *arguments, cwd=prepared).returncode == 0
+    assert run_here("train", "--config", config, *arguments, cwd=prepared).returncode == 0
     assert (prepared / "runs/twice-2/best.params").read_bytes() != before
     foreign = prepared / "runs/foreign"
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("mine")
     arguments = ["--run", "runs/foreign", "--overwrite"]
-    done = run_cli("train", "--config", config, *arguments, cwd=prepared)
+    done = run_here("train", "--config", config, *arguments, cwd=prepared)
     assert done.returncode == 2
     assert "not a run" in done.stderr
     assert (foreign / "thesis.txt").read_text() == "mine"
@@ -161,14 +161,14 @@ def test_a_run_is_never_overwritten_by_default(prepared: Path) -> None:
 def test_resume_refuses_another_configuration_and_reports_a_finished_run(prepared: Path) -> None:
     config = write_config(prepared, epochs=1)
     arguments = ["train", "--config", config, "--run", "runs/done", "--resume"]
-    first = run_cli(*arguments, cwd=prepared)
+    first = run_here(*arguments, cwd=prepared)
     assert first.returncode == 0, first.stderr
-    again = run_cli(*arguments, cwd=prepared)
+    again = run_here(*arguments, cwd=prepared)
     assert again.returncode == 0
     assert "already finished" in again.stdout
     metrics = prepared / "runs/done/metrics.json"
     metrics.write_text(metrics.read_text().replace("true", "false"))
-    other = run_cli(*arguments, "optimizer.lr=0.5", cwd=prepared)
+    other = run_here(*arguments, "optimizer.lr=0.5", cwd=prepared)
     assert other.returncode == 2
     assert "begun with another configuration (optimizer.lr: 0.05, not 0.5)" in other.stderr
 
@@ -204,7 +204,7 @@ def test_resume_refuses_other_data_and_other_devices(
     Trainer(config, [mx.cpu()]).fit(run)
     with pytest.raises(FashionAIError, match="begun on 1 cpu, resumed on 2 cpu"):
         Trainer(config, [mx.cpu(0), mx.cpu(1)], Run(run)).fit(run)
-    assert run_cli("prepare", "--task", "skirt", "--seed", "1", cwd=tmp_path).returncode == 0
+    assert run_here("prepare", "--task", "skirt", "--seed", "1", cwd=tmp_path).returncode == 0
     with pytest.raises(FashionAIError, match="the prepared folder has changed"):
         Trainer(config, [mx.cpu()], Run(run)).fit(run)
 
