@@ -47,7 +47,13 @@ class Service:
         # Set when the server is asked to end: new images are refused.
         self.stopping = False
         self.waiting = 0
-        self._batcher = Batcher(self._open, settings.batch_size, self.metrics.batches.observe)
+        self._decoding = 0
+        self._batcher = Batcher(
+            self._open,
+            settings.batch_size,
+            self.metrics.batches.observe,
+            lambda: self._decoding > 0,
+        )
         processes = usable_cores()
         # An image that takes too long is told so, and not the whole request.
         wanted = Wanted(run.config.data, settings.crops, limits.pixels, limits.seconds / 2)
@@ -69,7 +75,12 @@ class Service:
         With None it is all classes. Raises ImageError for an image that cannot be used.
         """
         loop = asyncio.get_running_loop()
-        views = await loop.run_in_executor(self._threads, self.decoders.views, image)
+        self._decoding += 1
+        try:
+            views = await loop.run_in_executor(self._threads, self.decoders.views, image)
+        finally:
+            # Before this image is in a batch, which would wait for it as well.
+            self._decoding -= 1
         probabilities = await asyncio.wrap_future(self._batcher.begin(views))
         return {
             task.name: ranked_json(rank_classes(task, probabilities[columns], top))
