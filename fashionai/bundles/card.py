@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Optional
 
 import fashionai
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import DataError, counted
 from fashionai.metrics import true_classes
+from fashionai.predictions.scaling import Calibration
 from fashionai.runs import Run
 from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.tasks import Task
@@ -39,17 +41,19 @@ def model_card(
     samples: Mapping[str, Samples],
     evaluations: Mapping[str, Sequence[TaskEvaluation]],
     stored: int,
+    calibration: Optional[Calibration],
 ) -> str:
     """The card as Markdown.
 
     ``samples`` and ``evaluations`` are by split; the scores are those of one centre crop per
-    image. ``stored`` is the number of images that the bundle holds.
+    image, after the ``calibration`` if there is one. ``stored`` is the number of images that the
+    bundle holds.
     """
     sections = [
         _head(run),
         *(_data(task, head, samples) for head, task in enumerate(run.tasks)),
         _scores(evaluations),
-        _limits(run, samples),
+        _limits(run, samples, calibration),
         _licences(run, stored),
     ]
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
@@ -101,7 +105,9 @@ def _scores(evaluations: Mapping[str, Sequence[TaskEvaluation]]) -> list[str]:
     return lines
 
 
-def _limits(run: Run, samples: Mapping[str, Samples]) -> list[str]:
+def _limits(
+    run: Run, samples: Mapping[str, Samples], calibration: Optional[Calibration]
+) -> list[str]:
     validated = len(samples["val"].paths)
     return [
         "## Limits",
@@ -111,7 +117,10 @@ def _limits(run: Run, samples: Mapping[str, Samples]) -> list[str]:
         "- The scores hold for images like those of the data, of the same kind and origin. Other "
         "cameras, light, countries or people can lower them: measure them on your own images.",
         f"- The scores of val come from {counted(validated, 'image')}: see the intervals.",
-        "- Probabilities are not calibrated: 0.9 does not mean that 9 of 10 are right.",
+        "- Probabilities are not calibrated: 0.9 does not mean that 9 of 10 are right."
+        if calibration is None
+        else f"- Probabilities are calibrated, fitted on: {calibration.rows}. Of images like "
+        "these, about 9 of 10 with a probability of 0.9 are right.",
         f"- Only the middle of an image is seen: a square of {_seen(run):.0%} of its short side.",
         "- Decisions about people need a person who can overrule them.",
     ]

@@ -38,16 +38,27 @@ def read_crop(path, model):  # type: ignore[no-untyped-def]
     return cv2.cvtColor(image[top : top + crop, left : left + crop], cv2.COLOR_BGR2RGB)
 
 
+def calibrate(values, scaling):  # type: ignore[no-untyped-def]
+    """Probabilities ``(C,)`` scaled by a calibration, as fashionai predict --calibrated does."""
+    logits = np.log(np.maximum(np.round(values, 8), 5e-9)) * scaling["weights"] + scaling["biases"]
+    exponentials = np.exp(logits - logits.max())
+    return exponentials / exponentials.sum()
+
+
 if __name__ == "__main__":
     folder = Path(__file__).parent
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     file, providers = str(folder / "model.onnx"), ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(file, providers=providers)
     for path in sys.argv[1:]:
-        (row,) = session.run(None, {"images": read_crop(path, model)[None]})[0].tolist()
+        (row,) = session.run(None, {"images": read_crop(path, model)[None]})[0].astype(np.float64)
         columns = {task: row[slice(*ends)] for task, ends in model["columns"].items()}
+        for task, scaling in model.get("calibration", {}).items():
+            columns[task] = calibrate(columns[task], scaling)
         tasks = {
-            task: dict(sorted(zip(model["classes"][task], values), key=lambda each: -each[1]))
+            task: dict(
+                sorted(zip(model["classes"][task], values.tolist()), key=lambda each: -each[1])
+            )
             for task, values in columns.items()
         }
         print(json.dumps({"image": path, "tasks": tasks}))

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from fashionai.metrics import true_classes
 from fashionai.pipeline.decode import read_image
 from fashionai.predictions.formats import as_written
 from fashionai.predictions.predict import predict_images
+from fashionai.predictions.scaling import Calibration, read_calibration
 from fashionai.runs import Run
 from fashionai.runtime import compute_threads
 from fashionai.scoring.bootstrap import RESAMPLES
@@ -39,34 +40,38 @@ MOST_SAMPLES = 4
 PROGRAM = Path(__file__).with_name("predict.py")
 
 
-def export_bundle(run: Run, file: Path) -> Exported:
+def export_bundle(run: Run, file: Path, calibrated: bool = False) -> Exported:
     """Write one zip file: the ONNX model, how to use it, its scores and images to verify it with.
 
     Its members are ``model.onnx`` and ``model.json`` (see export_onnx), ``predict.py``, which needs
     ONNX Runtime, OpenCV and NumPy alone, ``model_card.md``, ``checksums.sha256`` and in
     ``samples/`` up to 4 validation images with the probabilities that predict computes for them.
-    The same run gives the same bytes. An earlier bundle is replaced.
+    The same run gives the same bytes. An earlier bundle is replaced. With ``calibrated``
+    model.json has the run's calibration for one crop, which predict.py applies.
 
-    Raises the errors of export_onnx, ConfigError for another existing file.
+    Raises the errors of export_onnx, ConfigError for another existing file, and errors of
+    read_calibration.
     """
     output = f"--out {file}"
     check_not_lost(output, file, BUNDLES, overwrite=False, hint="Name another file")
     try_place(output, file)
+    calibration = read_calibration(run, crops=1) if calibrated else None
     model = onnx_model(run)
     engine = OnnxEngine(model, run.columns, compute_threads())
     exported = check_on_validation_images(run, file, "bundle", engine)
     samples = samples_by_split(run)
-    stored = _stored_samples(run, samples["val"])
-    options: dict[str, Any] = {"resamples": RESAMPLES, "crops": 1, "engine": "gluon"}
+    stored = _stored_samples(run, samples["val"], calibration)
+    options: dict[str, Any] = {"crops": 1, "engine": "gluon", "calibrated": calibrated}
     evaluations = {
-        split: evaluate_run(run, split, [mx.cpu()], **options)
+        split: evaluate_run(run, split, [mx.cpu()], resamples=RESAMPLES, **options)
         for split in samples
         if split != "train"
     }
-    card = model_card(run, samples, evaluations, len(stored) - 1)
+    card = model_card(run, samples, evaluations, len(stored) - 1, calibration)
+    described = {**onnx_description(run), **_description_of(calibration)}
     members = {
         archive.MODEL_FILE: model,
-        archive.DESCRIPTION_FILE: as_json(model_description(run, onnx_description(run))).encode(),
+        archive.DESCRIPTION_FILE: as_json(model_description(run, described)).encode(),
         archive.PROGRAM_FILE: PROGRAM.read_bytes(),
         archive.CARD_FILE: card.encode("utf-8", "replace"),
         **stored,
@@ -76,7 +81,22 @@ def export_bundle(run: Run, file: Path) -> Exported:
     return exported
 
 
-def _stored_samples(run: Run, samples: Samples) -> dict[str, bytes]:
+def _description_of(calibration: Optional[Calibration]) -> dict[str, Any]:
+    """What model.json says about a calibration: weights and biases of each task, see Scaling."""
+    if calibration is None:
+        return {}
+    scalings = calibration.scalings.items()
+    return {
+        "calibration": {
+            task: {"weights": each.weights.tolist(), "biases": each.biases.tolist()}
+            for task, each in scalings
+        }
+    }
+
+
+def _stored_samples(
+    run: Run, samples: Samples, calibration: Optional[Calibration]
+) -> dict[str, bytes]:
     """Images of different classes as PNG, and a line of JSON with the probabilities of each.
 
     They are encoded anew: a photograph's file may also tell its place and its camera.
@@ -90,6 +110,8 @@ def _stored_samples(run: Run, samples: Samples) -> dict[str, bytes]:
         for path, data in zip(files, images.values()):
             path.write_bytes(data)
         predicted = predict_images(files, [run], [mx.cpu()], crops=1, engine="gluon")
+    if calibration is not None:
+        predicted = {task: calibration.of(task).apply(each) for task, each in predicted.items()}
     values = {task: as_written(each) for task, each in predicted.items()}
     lines = [
         json.dumps(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fashionai.cli.options import run_option
+from fashionai.cli.options import calibrated_option, run_option
 from fashionai.export.formats import FORMATS, export
 
 EPILOG = """
@@ -36,7 +36,8 @@ Examples:
     required=True,
     help="Folder to write to, or the zip file of a bundle. An earlier export is replaced.",
 )
-def command(run_path: Path, format_name: str, out: Path) -> None:
+@calibrated_option
+def command(run_path: Path, format_name: str, out: Path, calibrated: bool) -> None:
     """Export the network of a run for use in other programs.
 
     The file model.json describes the network: the classes in the order of the output, the size of
@@ -45,7 +46,10 @@ def command(run_path: Path, format_name: str, out: Path) -> None:
     """
     from fashionai.runs import Run
 
-    done = export(Run.open(run_path), format_name, out)
+    if calibrated and format_name != "bundle":
+        raise click.UsageError("--calibrated goes with --format bundle")
+    options = {"calibrated": True} if calibrated else {}
+    done = export(Run.open(run_path), format_name, out, **options)
     click.echo(f"{done.folder}: {done.description}")
     click.echo(
         f"On {done.compared_on}, probabilities differ from the run's by at most "

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import click
 
-from fashionai.cli.options import PredictionSettings, prediction_options, run_option
+from fashionai.cli.options import (
+    PredictionSettings,
+    calibrated_option,
+    prediction_options,
+    run_option,
+)
 from fashionai.cli.progress import log_to_terminal
 
 EPILOG = """
@@ -63,6 +68,7 @@ Examples:
     default=30,
     help="Seconds after which a request is given up with status 503.",
 )
+@calibrated_option
 @prediction_options
 def command(
     run_path: Path,
@@ -74,6 +80,7 @@ def command(
     max_images: int,
     queue: int,
     timeout: float,
+    calibrated: bool,
     settings: PredictionSettings,
 ) -> None:
     """Serve a run: a page to try it in a browser, and a JSON API.
@@ -94,5 +101,6 @@ def command(
         host=host,
         port=port,
         token=token,
+        calibrated=calibrated,
         announce=lambda text: click.echo(text),
     )

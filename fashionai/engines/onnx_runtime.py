@@ -48,16 +48,17 @@ class OnnxEngine:
         onnxruntime is not installed, WeightsError when it cannot open the model.
         """
         self._model, self._columns, self._threads = model, list(columns), threads
-        self._threads_per_part = 1
-        self._session = _open_session(model, self._threads_per_part)
+        # By threads per part, which belong to a compiled model: batches of changing sizes, as a
+        # server computes them, would compile it over and over.
+        self._sessions = {1: _open_session(model, 1)}
         # Session.run blocks until it has computed. The pool lets begin return before that.
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
 
     def begin(self, pixels: np.ndarray) -> Pending:
         """Start to compute views ``(N, H, W, 3) uint8`` RGB, see Engine."""
         parts = np.array_split(pixels, math.ceil(len(pixels) / IMAGES_PER_PART))
-        self._share_threads(len(parts))
-        running = [self._pool.submit(self._session.run, None, {IMAGES: part}) for part in parts]
+        session = self._session_for(len(parts))
+        running = [self._pool.submit(session.run, None, {IMAGES: part}) for part in parts]
 
         def finish() -> np.ndarray:
             outputs = np.concatenate([part.result()[0] for part in running]).astype(np.float64)
@@ -67,15 +68,12 @@ class OnnxEngine:
 
         return finish
 
-    def _share_threads(self, parts: int) -> None:
-        """Give each part several threads when there are fewer parts than threads.
-
-        The number of threads belongs to the compiled model: another number compiles it again.
-        """
-        threads_per_part = max(1, self._threads // parts)
-        if threads_per_part != self._threads_per_part:
-            self._session = _open_session(self._model, threads_per_part)
-            self._threads_per_part = threads_per_part
+    def _session_for(self, parts: int) -> Any:
+        """The model with several threads per part when there are fewer parts than threads."""
+        threads = max(1, self._threads // parts)
+        if threads not in self._sessions:
+            self._sessions[threads] = _open_session(self._model, threads)
+        return self._sessions[threads]
 
 
 def _session_errors() -> tuple[type[Exception], ...]:
@@ -98,6 +96,9 @@ def _open_session(model: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     options.intra_op_num_threads = threads
+    # Threads would wait for their next task in a loop, for a while also between two batches, on
+    # cores that decoders and other programs need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _session_errors() as error:

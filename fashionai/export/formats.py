@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fashionai.export.agreement_check import Exported
@@ -20,12 +20,13 @@ FORMATS = {
 }
 
 
-def export(run: Run, format_name: str, place: Path) -> Exported:
+def export(run: Run, format_name: str, place: Path, **options: Any) -> Exported:
     """Write a run's network in one of FORMATS: to a folder, or as a file, which a bundle is.
 
-    The files of an earlier export there are replaced, and no others.
+    The files of an earlier export there are replaced, and no others. ``options`` are those of the
+    format's function.
 
     Raises errors of the format's function.
     """
-    exported: Exported = pkgutil.resolve_name(FORMATS[format_name])(run, place)
+    exported: Exported = pkgutil.resolve_name(FORMATS[format_name])(run, place, **options)
     return exported

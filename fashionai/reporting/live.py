@@ -7,13 +7,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fashionai.errors import FashionAIError
 from fashionai.files.locks import LOCK_FILE, is_locked
 from fashionai.reporting.tables import Column, aligned_table
-from fashionai.runs import Run, find_runs
+from fashionai.runs import CROSS_VALIDATION_FILE, Run, find_folds, find_runs, mean_scores
 from fashionai.training.estimate import duration
+
+T = TypeVar("T")
 
 BARS = "▁▂▃▄▅▆▇█"
 # The characters of a curve, and the column of history.csv that it shows.
@@ -28,11 +30,37 @@ COLUMNS: list[Column] = [
 SECONDS_BETWEEN_TABLES = 2.0
 
 
+RUNNING, FINISHED, STOPPED, WAITING, UNREADABLE = (
+    "running",
+    "finished",
+    "stopped",
+    "waiting",
+    "unreadable",
+)
+
+
 class History(NamedTuple):
     """The scores and the seconds of the finished epochs."""
 
     scores: list[float]
     seconds: list[float]
+
+
+class Training(NamedTuple):
+    """How far a run is: its state, its finished epochs, and the number that is configured."""
+
+    state: str
+    history: History
+    epochs: int
+
+    @property
+    def done(self) -> int:
+        """The number of finished epochs."""
+        return len(self.history.scores)
+
+
+# The name and the cells of a line, and whether it is one of a training that runs.
+Line = tuple[bool, str, list[str]]
 
 
 def watch(
@@ -41,42 +69,77 @@ def watch(
     """Show the table of a folder's runs each time that it has changed, until ``wait`` raises."""
     shown = ""
     while True:
-        table = live_table(find_runs(folder))
+        table = live_table(folder)
         if table != shown:
             show(table)
             shown = table
         wait(SECONDS_BETWEEN_TABLES)
 
 
-def live_table(runs: Sequence[Run]) -> str:
+def live_table(folder: Path) -> str:
     """One line per run: whether it trains now, how far it is, and the curve of its mAP.
 
-    Runs that train come first. The time left is that of the remaining epochs, each as long as those
-    before on average.
+    Runs that train come first. A cross-validation has a line, and below it one for each fold. The
+    time left is that of the remaining epochs, each as long as those before on average.
     """
-    lines = []
-    for run in runs:
-        try:
-            lines.append(_line(run))
-        except FashionAIError:  # a file is damaged, or written just now
-            lines.append((2, str(run), ["unreadable", "", "", "", ""]))
-    rows = [(name, cells) for _, name, cells in sorted(lines)]
+    groups = [_lines_of(_run_line, run) for run in find_runs(folder)]
+    for file in sorted(folder.glob(f"*/{CROSS_VALIDATION_FILE}")):
+        groups.append(_lines_of(_fold_lines, file.parent))
+    # A group is where its running line would be, and keeps the order of its lines.
+    groups.sort(key=lambda lines: (not any(running for running, _, _ in lines), lines[0][1]))
+    rows = [(name, cells) for lines in groups for _, name, cells in lines]
     return aligned_table("run", COLUMNS, rows) if rows else "no runs yet"
 
 
-def _line(run: Run) -> tuple[int, str, list[str]]:
-    """What the line is sorted by, the name, and the cells."""
-    history, epochs = read_history(run.folder.history_file), run.config.epochs
-    done = len(history.scores)
+def _lines_of(make: Callable[[T], list[Line]], place: T) -> list[Line]:
+    try:
+        return make(place)
+    except FashionAIError:  # a file is damaged, or written just now
+        return [(False, str(place), [UNREADABLE, "", "", "", ""])]
+
+
+def _run_line(run: Run) -> list[Line]:
+    return [_line(str(run), _training(run))]
+
+
+def _fold_lines(path: Path) -> list[Line]:
+    """The line of a cross-validation, and those of its folds."""
+    folds = [Run(folder) for folder in find_folds(path)]
+    trainings = [_training(fold) for fold in folds]
+    states = [each.state for each in trainings]
+    score = mean_scores(path).get("map")
+    running, done = states.count(RUNNING), sum(each.done for each in trainings)
+    epochs = max(each.epochs for each in trainings) * len(folds)
+    seconds = sum(sum(each.history.seconds) for each in trainings)
+    cells = [
+        f"{states.count(FINISHED)}/{len(folds)} folds",
+        f"{done}/{epochs}",
+        "-" if score is None else f"{score:.4f}",
+        duration((epochs - done) * seconds / done / running) if running and done else "",
+        "",
+    ]
+    lines = [_line(f"  {fold.path.name}", each) for fold, each in zip(folds, trainings)]
+    return [(running > 0, str(path), cells), *lines]
+
+
+def _training(run: Run) -> Training:
+    if not run.folder.has_begun:
+        return Training(WAITING, History([], []), 0)
     running = is_locked(run.path / LOCK_FILE)
-    state = "running" if running else "finished" if run.is_finished else "stopped"
+    state = RUNNING if running else FINISHED if run.is_finished else STOPPED
+    return Training(state, read_history(run.folder.history_file), run.config.epochs)
+
+
+def _line(name: str, training: Training) -> Line:
+    state, (scores, seconds), epochs = training
+    if state == WAITING:
+        return False, name, [state, "", "", "", ""]
     left = ""
-    if running and done:
-        left = duration((epochs - done) * sum(history.seconds) / done)
-    known = [score for score in history.scores if not math.isnan(score)]
+    if state == RUNNING and scores:
+        left = duration((epochs - len(scores)) * sum(seconds) / len(scores))
+    known = [score for score in scores if not math.isnan(score)]
     best = f"{max(known):.4f}" if known else "-"
-    cells = [state, f"{done}/{epochs}", best, left, curve(history.scores)]
-    return 0 if running else 1, str(run), cells
+    return state == RUNNING, name, [state, f"{len(scores)}/{epochs}", best, left, curve(scores)]
 
 
 def read_history(file: Path) -> History:

@@ -1,6 +1,10 @@
 """Runs: what a training leaves in its folder, and how it is read, made and removed."""
 
-from fashionai.runs.cross_validations import ListedCrossValidation, find_cross_validations
+from fashionai.runs.cross_validations import (
+    ListedCrossValidation,
+    find_cross_validations,
+    mean_scores,
+)
 from fashionai.runs.folders import (
     BASE_CONFIG_FILE,
     CROSS_VALIDATION_FILE,
@@ -51,6 +55,7 @@ __all__ = [
     "holds_run",
     "learnt_tasks",
     "locked_run",
+    "mean_scores",
     "open_runs",
     "read_metrics",
     "remove_free_lock",

@@ -44,10 +44,10 @@ def find_cross_validations(folder: Path = RUNS_FOLDER) -> list[ListedCrossValida
 def _read(path: Path) -> ListedCrossValidation:
     runs = [Run(fold) for fold in find_folds(path)]
     finished = sum(run.is_finished for run in runs)
-    return ListedCrossValidation(path, learnt_tasks(runs), len(runs), finished, _mean_scores(path))
+    return ListedCrossValidation(path, learnt_tasks(runs), len(runs), finished, mean_scores(path))
 
 
-def _mean_scores(path: Path) -> dict[str, float]:
+def mean_scores(path: Path) -> dict[str, float]:
     """The mean scores in scores.json; empty when it is not written yet."""
     file = path / SCORES_FILE
     try:

@@ -61,10 +61,14 @@ class AcceptedLimits(BaseModel):
 
 
 class Model(BaseModel):
-    """The network, the engine that computes it, its views per image, and its classes by task."""
+    """The network, the engine that computes it, its views per image, and its classes by task.
+
+    ``calibrated`` tells whether probabilities are scaled by the run's calibration.
+    """
 
     network: str
     engine: str
     crops: int
+    calibrated: bool
     tasks: dict[str, list[str]]
     limits: AcceptedLimits

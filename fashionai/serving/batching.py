@@ -30,6 +30,7 @@ class Batcher:
         open_engine: Opens the engine, in that thread.
         batch_size: The most images per batch.
         on_batch: Called with the number of images of each batch.
+        more_to_come: Whether images are being decoded, for which a batch waits.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class Batcher:
         open_engine: Callable[[], Engine],
         batch_size: int,
         on_batch: Callable[[int], None] = lambda images: None,
+        more_to_come: Callable[[], bool] = lambda: True,
     ) -> None:
         """Open the engine, and raise its errors."""
         self._items: queue.SimpleQueue[Optional[_Item]] = queue.SimpleQueue()
         self._batch_size, self._on_batch = batch_size, on_batch
+        self._more_to_come = more_to_come
         opened: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(open_engine, opened), name="engine", daemon=True
@@ -85,8 +88,9 @@ class Batcher:
             return [], True
         items, end = [first], time.monotonic() + SECONDS_TO_WAIT
         while len(items) < self._batch_size:
+            seconds = max(0.0, end - time.monotonic()) if self._more_to_come() else 0.0
             try:
-                item = self._items.get(timeout=max(0.0, end - time.monotonic()))
+                item = self._items.get(timeout=seconds)
             except queue.Empty:
                 break
             if item is None:

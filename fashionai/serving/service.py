@@ -7,26 +7,34 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Optional
 
+import numpy as np
+
 from fashionai.engines.choice import MIN_VIEWS_TO_MEASURE, open_named_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
 from fashionai.predictions.classify import rank_classes, ranked_json
+from fashionai.predictions.scaling import Calibration
 from fashionai.runs import Run
 from fashionai.runtime import usable_cores
 from fashionai.serving.batching import Batcher
 from fashionai.serving.decoding import Decoders, ImageError, Wanted
 from fashionai.serving.limits import Limits
 from fashionai.serving.metrics import Metrics
+from fashionai.tasks import Task
 
 
 class Settings(NamedTuple):
-    """How a run predicts: see fashionai.predictions.predict.predict."""
+    """How a run predicts: see fashionai.predictions.predict.predict.
+
+    With a ``calibration`` the probabilities are scaled.
+    """
 
     contexts: Sequence[Any]
     crops: int
     batch_size: int
     engine: str
+    calibration: Optional[Calibration] = None
 
 
 class Service:
@@ -47,7 +55,13 @@ class Service:
         # Set when the server is asked to end: new images are refused.
         self.stopping = False
         self.waiting = 0
-        self._batcher = Batcher(self._open, settings.batch_size, self.metrics.batches.observe)
+        self._decoding = 0
+        self._batcher = Batcher(
+            self._open,
+            settings.batch_size,
+            self.metrics.batches.observe,
+            lambda: self._decoding > 0,
+        )
         processes = usable_cores()
         # An image that takes too long is told so, and not the whole request.
         wanted = Wanted(run.config.data, settings.crops, limits.pixels, limits.seconds / 2)
@@ -69,12 +83,26 @@ class Service:
         With None it is all classes. Raises ImageError for an image that cannot be used.
         """
         loop = asyncio.get_running_loop()
-        views = await loop.run_in_executor(self._threads, self.decoders.views, image)
-        probabilities = await asyncio.wrap_future(self._batcher.begin(views))
+        self._decoding += 1
+        try:
+            views = await loop.run_in_executor(self._threads, self.decoders.views, image)
+        finally:
+            # Before this image is in a batch, which would wait for it as well.
+            self._decoding -= 1
+        outputs = await asyncio.wrap_future(self._batcher.begin(views))
         return {
-            task.name: ranked_json(rank_classes(task, probabilities[columns], top))
-            for task, columns in zip(self.run.tasks, self.run.columns)
+            task.name: ranked_json(rank_classes(task, self._scaled(task, probabilities), top))
+            for task, probabilities in zip(
+                self.run.tasks, (outputs[columns] for columns in self.run.columns)
+            )
         }
+
+    def _scaled(self, task: Task, probabilities: np.ndarray) -> np.ndarray:
+        """The probabilities ``(C,)`` of one image, calibrated where that was asked for."""
+        if self.settings.calibration is None:
+            return probabilities
+        (scaled,) = self.settings.calibration.of(task).apply(probabilities[None])
+        return np.asarray(scaled)
 
     async def answers(
         self, images: Sequence[tuple[str, bytes]], top: Optional[int]
@@ -103,6 +131,7 @@ class Service:
             "network": self.run.config.model.name,
             "engine": self.engine,
             "crops": self.settings.crops,
+            "calibrated": self.settings.calibration is not None,
             "tasks": {task.name: list(task.classes) for task in self.run.tasks},
             "limits": self.limits._asdict(),
         }

@@ -47,16 +47,19 @@ def serve(
     host: str,
     port: int,
     token: str,
+    calibrated: bool,
     announce: Callable[[str], None],
 ) -> None:
     """Serve a run until SIGINT or SIGTERM.
 
-    ``announce`` is called with lines for the user. Raises InstallationError without the packages,
-    ConfigError for an address that other machines reach without a ``token`` and for a port in use,
-    and errors of Run.open and Service.
+    ``announce`` is called with lines for the user. With ``calibrated`` the probabilities are scaled
+    by the run's calibration. Raises InstallationError without the packages, ConfigError for an
+    address that other machines reach without a ``token`` and for a port in use, and errors of
+    Run.open, read_calibration and Service.
     """
     check_installed()
     # They import what check_installed has looked for.
+    from fashionai.predictions.scaling import read_calibration
     from fashionai.serving.app import create_app
     from fashionai.serving.listening import (
         LOOPBACK_NAMES,
@@ -81,13 +84,13 @@ def serve(
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError("--token: expected letters, digits and signs of ASCII, without spaces")
     run = Run.open(path).at_crop(settings.image_size)
+    calibration = read_calibration(run, settings.crops) if calibrated else None
     with listen(host, port) as listening:
         chosen = settings.chosen()
-        service = Service(
-            run,
-            Settings(chosen.contexts, settings.crops, settings.batch_size, chosen.engine),
-            limits,
+        prediction = Settings(
+            chosen.contexts, settings.crops, settings.batch_size, chosen.engine, calibration
         )
+        service = Service(run, prediction, limits)
         try:
             names = None if token else (*LOOPBACK_NAMES, host)
             app = create_app(service, token, names)

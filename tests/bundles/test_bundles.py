@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -23,6 +24,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
 from fashionai.scoring.splits import evaluate_run
+from tests.support.calibrations import scaled, write_calibration
 from tests.support.commands import fashionai
 from tests.support.image_kinds import image_files
 
@@ -94,7 +96,44 @@ def test_the_program_computes_what_predict_does_without_this_project(
         found = [classes[name] for name in task.classes]
         np.testing.assert_allclose(found, own, atol=1e-4, err_msg=line["image"])
         assert next(iter(classes)) == task.classes[own.argmax()]
-    assert len((tmp_path / "predict.py").read_text().splitlines()) <= 55
+    assert len((tmp_path / "predict.py").read_text().splitlines()) <= 65
+
+
+def test_a_calibrated_bundle_computes_what_a_calibrated_run_does(
+    trained: Path, trained_cnn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.open(shutil.copytree(trained_cnn, tmp_path / "run"))
+    factors = write_calibration(run)
+    monkeypatch.chdir(trained)
+    file = tmp_path / "skirt.zip"
+    arguments = ("--run", run.path, "--format", "bundle", "--out", file, "--calibrated")
+    assert fashionai("export", *arguments) == 0
+    assert verify(file).difference < 1e-4
+    members = unpack(file)
+    card = members["model_card.md"].decode()
+    assert "Probabilities are calibrated, fitted on: validation split" in card
+    assert "not calibrated" not in card
+    zipfile.ZipFile(file).extractall(tmp_path)
+    command = [sys.executable, "-I", "predict.py", "samples/1.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    (task,) = run.tasks
+    classes = json.loads(done.stdout)["tasks"][task.name]
+    (own,) = predict_images([tmp_path / "samples/1.png"], [run], [mx.cpu()], crops=1).values()
+    (expected,) = scaled(own, *factors)
+    np.testing.assert_allclose([classes[name] for name in task.classes], expected, atol=1e-4)
+    described = json.loads(members["model.json"])
+    described["calibration"][task.name]["biases"][0] += 1
+    file.write_bytes(pack({**members, "model.json": json.dumps(described).encode()}))
+    with pytest.raises(WeightsError, match="differ by up to"):
+        verify(file)
+
+
+def test_other_formats_have_no_calibration(
+    trained_cnn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--run", trained_cnn, "--format", "onnx", "--out", tmp_path / "x", "--calibrated")
+    assert fashionai("export", *arguments) == 2
+    assert "--calibrated goes with --format bundle" in capsys.readouterr().err
 
 
 def large_photograph(folder: Path) -> Path:

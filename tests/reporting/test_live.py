@@ -12,7 +12,7 @@ import pytest
 from fashionai.errors import RunError
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.reporting.live import curve, live_table, watch
-from fashionai.runs import find_runs
+from fashionai.training.estimate import duration
 from tests.support.commands import run_cli
 
 
@@ -56,7 +56,7 @@ def runs(trained: Path, trained_cnn: Path, tmp_path: Path) -> Path:
 def test_running_runs_come_first_with_the_time_that_is_left(runs: Path) -> None:
     history = np.genfromtxt(runs / "running/history.csv", delimiter=",", names=True)
     with locked(runs / "running" / LOCK_FILE, RunError("busy")):
-        heading, running, *others = live_table(find_runs(runs)).splitlines()
+        heading, running, *others = live_table(runs).splitlines()
     assert heading.split() == ["run", "state", "epochs", "mAP", "left", "mAP", "by", "epoch"]
     assert running.split()[1:4] == ["running", "3/8", f"{history['val_map'].max():.4f}"]
     assert running.split()[4:6] == [f"{5 * history['seconds'].mean():.0f}", "s"]
@@ -68,6 +68,57 @@ def test_running_runs_come_first_with_the_time_that_is_left(runs: Path) -> None:
         "damaged": ["unreadable"],
     }
     assert max(map(len, [heading, running, *others])) <= 80
+
+
+@pytest.fixture
+def folds(trained: Path, tmp_path: Path) -> Path:
+    """A cross-validation of a finished fold, one that trains, and one that has not begun."""
+    path = tmp_path / "folded"
+    path.mkdir()
+    (path / "cross_validation.yaml").write_text("folds: 3\n")
+    for number in (1, 2):
+        shutil.copytree(trained / "runs/skirt", path / f"fold-{number}")
+    file = path / "fold-2/history.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
+    (path / "fold-2/metrics.json").unlink()
+    return path
+
+
+def test_the_folds_of_a_cross_validation_are_below_it(folds: Path) -> None:
+    shutil.copytree(folds / "fold-1", folds.parent / "alone")
+    with locked(folds / "fold-2" / LOCK_FILE, RunError("busy")):
+        _, *lines = live_table(folds.parent).splitlines()
+    one, two = (
+        np.genfromtxt(folds / name / "history.csv", delimiter=",", names=True)
+        for name in ("fold-1", "fold-2")
+    )
+    seconds = [*one["seconds"], *two["seconds"]]
+    assert lines[0].split()[1:5] == ["1/3", "folds", "11/24", "-"]
+    assert lines[0].endswith(f"  {duration(13 * float(np.mean(seconds)))}")
+    assert [line.split()[:3] for line in lines[1:4]] == [
+        ["fold-1", "finished", "8/8"],
+        ["fold-2", "running", "3/8"],
+        ["fold-3", "waiting"],
+    ]
+    assert lines[4].split()[0].endswith("/alone")
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_finished_cross_validation_has_its_mean_score(folds: Path) -> None:
+    (folds / "cross_validation.yaml").write_text("folds: 2\n")
+    shutil.copy(folds / "fold-1/metrics.json", folds / "fold-2")
+    (folds / "scores.json").write_text('{"mean": {"map": 0.87654}}')
+    _, line, *lines = live_table(folds.parent).splitlines()
+    assert line.split()[1:] == ["2/2", "folds", "11/16", "0.8765"]
+    assert [each.split()[1] for each in lines] == ["finished", "finished"]
+
+
+def test_a_damaged_cross_validation_hides_no_runs(folds: Path) -> None:
+    shutil.copytree(folds / "fold-1", folds.parent / "alone")
+    (folds / "cross_validation.yaml").write_text("folds: many\n")
+    _, alone, damaged = live_table(folds.parent).splitlines()
+    assert alone.split()[1] == "finished"
+    assert damaged.split()[1] == "unreadable"
 
 
 def test_the_table_is_shown_when_it_has_changed(runs: Path) -> None:
@@ -88,5 +139,5 @@ def test_the_table_is_shown_when_it_has_changed(runs: Path) -> None:
 
 
 def test_no_runs_yet(tmp_path: Path) -> None:
-    assert live_table(find_runs(tmp_path)) == "no runs yet"
+    assert live_table(tmp_path) == "no runs yet"
     assert "--watch" in run_cli("runs", "--help", cwd=tmp_path).stdout

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,12 +19,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
+from fashionai.predictions.scaling import read_calibration
 from fashionai.runs import Run
 from fashionai.serving.app import create_app
-from fashionai.serving.service import Service
+from fashionai.serving.service import Service, Settings
+from tests.support.calibrations import scaled, write_calibration
 from tests.support.web_server import LIMITS, running
 
 mx = import_mxnet()
+
+
+@pytest.fixture
+def calibrated_run(trained_cnn: Path, tmp_path: Path) -> Run:
+    return Run.open(shutil.copytree(trained_cnn, tmp_path / "run"))
 
 
 def post(address: str, *images: bytes, **options: Any) -> requests.Response:
@@ -61,6 +70,24 @@ def test_images_get_the_classes_that_predict_gives_them(
     # The sums of a batch of another size are rounded in another way.
     highest = sorted(found[0], reverse=True)[:2]
     assert [each["probability"] for each in ranked] == pytest.approx(highest, abs=1e-6)
+
+
+def test_probabilities_are_calibrated_when_asked_for(
+    calibrated_run: Run, photographs: list[Path]
+) -> None:
+    factors = write_calibration(calibrated_run)
+    calibration = read_calibration(calibrated_run, crops=1)
+    settings = Settings([mx.cpu()], 1, 8, "gluon", calibration)
+    service = Service(calibrated_run, settings, LIMITS)
+    try:
+        images = [(path.name, path.read_bytes()) for path in photographs[:3]]
+        answers = asyncio.run(service.answers(images, None))
+    finally:
+        service.close()
+    assert service.description()["calibrated"] is True
+    found = [probabilities(calibrated_run, each) for each in answers]
+    expected = scaled(expected_of(calibrated_run, photographs[:3]), *factors)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_many_clients_at_once_get_their_own_answers_from_common_batches(

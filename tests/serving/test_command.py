@@ -26,6 +26,7 @@ from tests.support.commands import fashionai
         (["--queue", "9"], r"--queue 9: smaller than --max-images 64, .* Give --max-images 9 too"),
         (["--host", "0.0.0.0"], r"--host 0\.0\.0\.0: other machines can reach .*\. Give --token"),
         (["--token", "two words"], r"--token: expected letters, digits and signs of ASCII"),
+        (["--calibrated"], r".*: not calibrated yet\. Run: fashionai calibrate"),
         (["--host", "192.0.2.1", "--token", "x"], r"192\.0\.2\.1:8000: \w"),
     ],
 )

@@ -16,6 +16,7 @@ from fashionai.errors import RunError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
+from fashionai.serving import batching
 from fashionai.serving.batching import Batcher
 from fashionai.serving.decoding import Decoders, ImageError, Wanted, make_views
 from tests.support.networks import make_run
@@ -98,6 +99,26 @@ def test_images_are_computed_together_and_each_gets_its_own() -> None:
     assert sum(batches) == 11
     assert max(batches) <= 4
     assert engine.sizes == [2 * images for images in batches]
+
+
+def test_an_image_waits_for_others_only_while_these_are_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With others that never arrive, a batch would wait for an hour."""
+    monkeypatch.setattr(batching, "SECONDS_TO_WAIT", 3600)
+    more_to_come, batches = iter([True, False, False]), []
+    batcher = Batcher(
+        SumOfPixels,  # type: ignore[arg-type]
+        batch_size=8,
+        on_batch=batches.append,
+        more_to_come=lambda: next(more_to_come),
+    )
+    white = np.full((1, 1, 1, 3), 255, np.uint8)
+    results = [batcher.begin(white), batcher.begin(white)]
+    assert [each.result(timeout=60)[0] for each in results] == [3 * 255] * 2
+    assert batcher.begin(white).result(timeout=60)[0] == 3 * 255
+    assert batches == [2, 1]
+    batcher.close()
 
 
 def test_an_error_of_the_engine_is_that_of_its_images_alone() -> None:
