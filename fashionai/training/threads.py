@@ -56,8 +56,8 @@ def choose_threads(
     A training that has ``begun`` goes on with its number. For a new one that takes long on MXNet,
     the fastest number is measured, and True is returned. ``trainings`` are done one after the
     other, as for the folds of a cross-validation, whose runs are ``begun``. Does nothing where a
-    framework has started its threads already. Raises DataError for a folder that is not prepared, ConfigError for an
-    unknown network.
+    framework has started its threads already. Raises DataError for a folder that is not prepared,
+    ConfigError for an unknown network.
     """
     is_started = "mxnet" in sys.modules or "torch" in sys.modules
     on_gpu = device != "cpu" and (device == "gpu" or bool(gpus) or bool(compute_capabilities()))
