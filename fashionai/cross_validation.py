@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
@@ -32,7 +32,6 @@ from fashionai.fold_plan import Folds, FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.devices import TORCH, framework_of_devices
 from fashionai.models.catalogue import find_network
-from fashionai.models.zoo import build_network
 from fashionai.pipeline.crop_counts import CROP_COUNTS
 from fashionai.predictions.formats import (
     PredictedRow,
@@ -57,8 +56,6 @@ from fashionai.runs import (
     locked_run,
     remove_run,
 )
-from fashionai.scoring.out_of_fold import OutOfFoldScores, score_folds
-from fashionai.scoring.splits import predict_samples
 from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.engine_choice import check_engine, wanted_engine
@@ -66,8 +63,11 @@ from fashionai.training.estimate import duration
 from fashionai.training.observers import check_logs
 from fashionai.training.parallel import train_side_by_side
 from fashionai.training.start import new_folder
+from fashionai.training.threads import choose_threads
 from fashionai.training.trainer import Trainer
-from fashionai.weights.pretrained import starting_weights
+
+if TYPE_CHECKING:
+    from fashionai.scoring.out_of_fold import OutOfFoldScores
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +161,9 @@ class CrossValidation:
             return self._run(progress, batch_size)
 
     def _run(self, progress: ProgressBar, batch_size: int) -> OutOfFoldScores:
+        # Imported here, as below: it imports MXNet, which then starts its threads.
+        from fashionai.scoring.out_of_fold import score_folds
+
         config, crops = self._read_config(), self._read_settings()["crops"]
         count = len(self._begun_runs)
         configs = [self._fold_config(config, number) for number in range(1, count + 1)]
@@ -279,6 +282,8 @@ class CrossValidation:
         **options: Any,
     ) -> list[list[np.ndarray]]:
         """Probabilities of the held-out images, by fold and task; also written to one file."""
+        from fashionai.scoring.splits import predict_samples
+
         total = sum(len(samples.paths) for samples in held_out)
         with progress("predicting held-out images", total) as advance:
             probabilities = [
@@ -327,14 +332,19 @@ def open_cross_validation(
     cross_validation = CrossValidation(path)
     if config is None or (resume and cross_validation.has_begun):
         saved = cross_validation.prepare_resume(config, overrides, given)
+        folds = find_folds(path)
+        choose_threads(saved, folds, device, gpus, trainings=len(folds))
         cross_validation.contexts = choose_devices(wanted_engine(saved), device, gpus).contexts
         return cross_validation
-    config, contexts = _with_devices(config, device, gpus)
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")
     settings = FoldSettings(**{name: value for name, value in given.items() if value is not None})
     if settings.folds > MOST_FOLDS:
         raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
+    if choose_threads(config, (), device, gpus, trainings=settings.folds):
+        # The number suits MXNet.
+        config = config.changed({"engine": "gluon"})
+    config, contexts = _with_devices(config, device, gpus)
     config = _with_input_of_weights(config)
     folds = plan_folds(config, settings, progress)
     if overwrite:
@@ -358,6 +368,9 @@ def _with_input_of_weights(config: Config) -> Config:
 
     Builds the network, so that what cannot be trained is refused before a file changes.
     """
+    from fashionai.models.zoo import build_network
+    from fashionai.weights.pretrained import starting_weights
+
     train = read_samples(config, "train")
     classes = columns_of(train.tasks)[-1].stop
     # Before weights are fetched.

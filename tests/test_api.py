@@ -331,3 +331,26 @@ def test_bad_images_are_left_out_on_request(
     table = fashionai.predict([good, bad], "runs/birds", crops=1, skip_bad=True)
     assert list(table["image"]) == [str(good)]
     assert f"left out: {bad}: " in caplog.text
+
+
+def test_errors_name_arguments_in_place_of_options(inside: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        fashionai.prepare("new", table="images")
+    assert str(caught.value) == (
+        "table: images is a folder, expected a CSV file. "
+        "Class folders are prepared with `folders` images"
+    )
+    Path("bad.csv").write_text("path,label\nlabels.csv,x\nbad.csv,y\n")
+    with pytest.raises(DataError, match="Give skip_bad=True to go on"):
+        fashionai.prepare("new", table="bad.csv")
+    with pytest.raises(ConfigError, match="data_set: found 'a b', expected a name"):
+        fashionai.prepare("a b", folders="images")
+
+
+def test_commands_in_errors_stay_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as caught:
+        fashionai.starter_config("birds", tmp_path)
+    assert f"fashionai prepare --task birds --out {tmp_path}" in caught.value.hint

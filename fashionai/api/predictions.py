@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fashionai.api.arguments import RunLike, check_roles, listed
-from fashionai.errors import ConfigError, os_errors_as_data_errors
+from fashionai.api.arguments import RunLike, check_roles, errors_for_scripts, listed
+from fashionai.errors import ConfigError
 from fashionai.files.frames import as_file, is_frame
 from fashionai.files.paths import PathLike
 from fashionai.progress import no_bar
@@ -30,7 +30,7 @@ LABEL_ROLES = ("path", "label", "split")
 ALL_CLASSES = 10**9
 
 
-@os_errors_as_data_errors()
+@errors_for_scripts
 def predict(
     images: Union[PathLike, Iterable[PathLike]],
     run: Union[RunLike, Iterable[RunLike], None] = None,
@@ -106,7 +106,7 @@ def _log_left_out(image: str, reason: str) -> None:
     log.warning("left out: %s: %s", image, reason)
 
 
-@os_errors_as_data_errors()
+@errors_for_scripts
 def evaluate(
     what: Union[RunLike, pd.DataFrame],
     split: Optional[str] = None,

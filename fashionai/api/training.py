@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fashionai.api.arguments import check_roles
+from fashionai.api.arguments import check_roles, errors_for_scripts
 from fashionai.config import Config, load_config, resolve_config
 from fashionai.datasets.prepared.prepare import Summary
 from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
 from fashionai.datasets.readers.table_columns import COLUMN_ROLES
 from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
 from fashionai.datasets.records import DataSet
-from fashionai.errors import ConfigError, os_errors_as_data_errors
+from fashionai.errors import ConfigError
 from fashionai.families import find_known_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
 from fashionai.files.frames import as_file, is_frame
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@os_errors_as_data_errors()
+@errors_for_scripts
 def prepare(
     data_set: Union[str, DataSet],
     out: PathLike = PREPARED_FOLDER,
@@ -127,7 +127,7 @@ def _read(
     return data_set if isinstance(table, (str, Path)) else data_set._replace(guesses=())
 
 
-@os_errors_as_data_errors()
+@errors_for_scripts
 def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, Any]:
     """A configuration that suits the images of a prepared task, as ``fashionai init`` writes it.
 
@@ -150,7 +150,7 @@ def starter_config(task: str, folder: PathLike = PREPARED_FOLDER) -> dict[str, A
     return make_starter(task, Path(folder), Path("FILE")).tree
 
 
-@os_errors_as_data_errors()
+@errors_for_scripts
 def train(
     config: Union[PathLike, Mapping[str, Any], Config],
     overrides: Union[Mapping[str, Any], Sequence[str]] = (),

@@ -44,14 +44,20 @@ CLEAR_GAIN = 1.2
 
 
 def choose_threads(
-    config: Config, begun: Iterable[RunFolder], device: str, gpus: Sequence[int]
+    config: Config,
+    begun: Iterable[RunFolder],
+    device: str,
+    gpus: Sequence[int],
+    *,
+    trainings: int = 1,
 ) -> bool:
     """Set ``$OMP_NUM_THREADS`` for a training on the CPU, unless the user has set it.
 
     A training that has ``begun`` goes on with its number. For a new one that takes long on MXNet,
-    the fastest number is measured, and True is returned. Does nothing where a framework has started
-    its threads already. Raises DataError for a folder that is not prepared, ConfigError for an
-    unknown network.
+    the fastest number is measured, and True is returned. ``trainings`` are done one after the
+    other, as for the folds of a cross-validation, whose runs are ``begun``. Does nothing where a
+    framework has started its threads already. Raises DataError for a folder that is not prepared,
+    ConfigError for an unknown network.
     """
     is_started = "mxnet" in sys.modules or "torch" in sys.modules
     on_gpu = device != "cpu" and (device == "gpu" or bool(gpus) or bool(compute_capabilities()))
@@ -64,14 +70,16 @@ def choose_threads(
         if recorded is not None:
             os.environ[THREADS_VARIABLE] = str(recorded)
         return False
-    number = _measured(config) if usable_cores() > 1 and _takes_long(config) else None
+    if usable_cores() == 1 or not _takes_long(config, trainings):
+        return False
+    number = _measured(config)
     if number is not None:
         os.environ[THREADS_VARIABLE] = str(number)
     return number is not None
 
 
-def _takes_long(config: Config) -> bool:
-    """Whether a training is worth the measuring: one on MXNet that takes minutes, by its cost."""
+def _takes_long(config: Config, trainings: int) -> bool:
+    """Whether trainings are worth the measuring: on MXNet, and minutes in all, by their cost."""
     if wanted_engine(config) == "torch":
         return False
     train, val = (len(read_samples(config, split).paths) for split in ("train", "val"))
@@ -79,7 +87,8 @@ def _takes_long(config: Config) -> bool:
         return False
     seconds = relative_cost(config.model.name, config.data.crop) / COST_PER_SECOND
     speed = Speed(seconds, seconds / 3)
-    return training_seconds(config, speed, train, val, config.epochs) > LONG_SECONDS
+    seconds = training_seconds(config, speed, train, val, config.epochs)
+    return trainings * seconds > LONG_SECONDS
 
 
 def _measured(config: Config) -> Optional[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from fashionai.errors import WeightsError
 from fashionai.models.catalogue import Network, find_networks
@@ -32,7 +32,7 @@ ON_THIS_MACHINE = "its weights are on this machine"
 
 def cached_networks() -> tuple[Network, ...]:
     """The networks with weights on this machine, the most accurate first."""
-    return _by_accuracy(network for network in find_networks() if _is_cached(network.name))
+    return _by_accuracy(network for network in find_networks() if has_local_weights(network.name))
 
 
 def pip_networks() -> tuple[Network, ...]:
@@ -47,12 +47,12 @@ def has_weights(model: str) -> bool:
     The zoos' own hosts do not answer, so that only a mirror of them counts.
     """
     sources = (source for source in SOURCES if source.name != Zoo.name or has_zoo_mirror())
-    return _is_cached(model) or any(source.offers(model) for source in sources)
+    return has_local_weights(model) or any(source.offers(model) for source in sources)
 
 
 def where_weights_are(model: str) -> str:
     """A clause about the weights of a network; empty if they cannot be had."""
-    if _is_cached(model):
+    if has_local_weights(model):
         return ON_THIS_MACHINE
     names = [source.name for source in sources_to_try() if source.offers(model)]
     return f"its weights are published by {', '.join(names)}" if has_weights(model) else ""
@@ -74,14 +74,14 @@ def known_networks() -> tuple[Network, ...]:
     return _by_accuracy({*cached_networks(), *pip_networks()})
 
 
-def working_setting(pip_failed: bool = False) -> str:
-    """The setting of a configuration that trains here and now, as ``key=value``.
+def working_network(pip_failed: bool = False) -> Optional[Network]:
+    """The most accurate network whose weights can be had here and now, if there is one.
 
     ``pip_failed`` tells that pip was tried already.
     """
     cached = cached_networks()
     found = Obtainable(cached, "") if cached else NOTHING if pip_failed else find_obtainable()
-    return f"model.name={found.networks[0].name}" if found.networks else WITHOUT_WEIGHTS
+    return found.networks[0] if found.networks else None
 
 
 def package_index() -> PackageIndex:
@@ -89,7 +89,7 @@ def package_index() -> PackageIndex:
     return next(source for source in SOURCES if isinstance(source, PackageIndex))
 
 
-def _is_cached(model: str) -> bool:
+def has_local_weights(model: str) -> bool:
     """Whether weights of a network are on this machine; damaged ones do not count."""
     with contextlib.suppress(WeightsError):
         return find_local_file(model) is not None

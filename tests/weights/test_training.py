@@ -269,6 +269,26 @@ def test_a_network_whose_weights_can_be_had_is_named(
     import_file(write_parameters(tmp_path / "p.params", parameters), MODEL)
     assert fashionai(*command) == 2
     assert capsys.readouterr().err.endswith(f"{advice}model.name={MODEL}\n")
+    assert fashionai(*command, "model.drop_path=0.1") == 2
+    assert capsys.readouterr().err.endswith(f"{advice}model.name={MODEL} model.drop_path=0\n")
+
+
+def test_fetch_ends_with_a_command_that_works(
+    home: Path,
+    tmp_path: Path,
+    parameters: dict[str, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fetch = ("weights", "fetch", "resnet18_v2")
+    assert fashionai(*fetch) == 2
+    assert capsys.readouterr().err.endswith(
+        "and zoo, hub failed. Import a file: fashionai weights import FILE --model resnet18_v2\n"
+    )
+    import_file(write_parameters(tmp_path / "p.params", parameters), MODEL)
+    assert fashionai(*fetch) == 2
+    assert capsys.readouterr().err.endswith(
+        f"Weights of {MODEL} are here: fashionai init TASK --model {MODEL}\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["train", "cross-validate", "find-lr"])
