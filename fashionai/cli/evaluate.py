@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -22,6 +21,7 @@ from fashionai.cli.options import (
     skip_bad_option,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.thresholds import threshold_option
 from fashionai.datasets.names import SPLITS
 
 if TYPE_CHECKING:
@@ -37,25 +37,6 @@ Examples:
   fashionai evaluate --run runs/logos --split test --threshold auto
   fashionai evaluate --run runs/birds --labels new.csv --images new-photos
 """
-
-AUTO_THRESHOLD = "auto"
-
-
-class Threshold(click.ParamType):
-    """A number from 0 to 1, or auto."""
-
-    name = "number or auto"
-
-    def convert(
-        self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
-    ) -> Union[float, str]:
-        """Parse the value of the option."""
-        if isinstance(value, str) and value.lower() == AUTO_THRESHOLD:
-            return AUTO_THRESHOLD
-        with contextlib.suppress(ValueError):
-            if 0 <= float(value) <= 1:
-                return float(value)
-        return self.fail(f"found '{value}', expected a number from 0 to 1, or auto", param, ctx)
 
 
 @click.command(epilog=EPILOG)
@@ -83,13 +64,7 @@ class Threshold(click.ParamType):
     help="Split to score --run on, of its prepared folders or of --labels.  "
     "[default: val of its prepared folders]",
 )
-@click.option(
-    "--threshold",
-    type=Threshold(),
-    metavar="P|auto",
-    help="With two classes or a held-out background: the probability, from 0 to 1, that decides "
-    "the predicted label. With --run also auto: the best threshold on validation.",
-)
+@threshold_option("With --run also auto: the best threshold on validation.")
 @calibrated_option
 @click.option("--per-class", is_flag=True, help="Print recall and precision of each class.")
 @click.option(

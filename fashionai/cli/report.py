@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 import click
 
@@ -17,6 +17,7 @@ from fashionai.cli.options import (
     prediction_options,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.thresholds import threshold_option
 from fashionai.errors import counted
 
 EPILOG = """
@@ -25,6 +26,7 @@ Examples:
   fashionai report runs/skirt --out report.html
   fashionai report runs/skirt runs/skirt-2 --split test --out report.html
   fashionai report runs/skirt-folds --out report.html
+  fashionai report runs/logos --split test --threshold auto --out report.html
   fashionai report runs/skirt --out report.html --predictions submission.csv \\
     --labels answer.csv --images data/rank
 """
@@ -49,6 +51,7 @@ SPLITS = ("val", "test", "out-of-fold")
 @labels_option("Label file, class folders or prepared folder of --predictions; may be repeated.")
 @click.option("--task", "task_names", multiple=True, help="Show only this task; may be repeated.")
 @click.option("--out", type=OutputFile(), required=True, help="HTML file to write.")
+@threshold_option("auto: for each run the best threshold on its validation.")
 @overwrite_option
 @prediction_options
 def command(
@@ -58,6 +61,7 @@ def command(
     labels: GivenLabels,
     task_names: tuple[str, ...],
     out: Path,
+    threshold: Union[float, str, None],
     overwrite: bool,
     settings: PredictionSettings,
 ) -> None:
@@ -65,12 +69,12 @@ def command(
 
     RUN is the folder of a run or of a cross-validation. The page has the scores
     with their confidence intervals, the confusion matrix with its images, every
-    class, curves, calibration, the worst mistakes, the data, and how to make the
-    run again. Several runs are compared on the same images. The page is one file
-    and loads nothing from anywhere.
+    class, curves, calibration, the worst mistakes with what speaks for them
+    (Grad-CAM), the data, and how to make the run again. Several runs are compared
+    on the same images. The page is one file and loads nothing from anywhere.
     """
     files = labels.files
-    _check_arguments(split, predictions, files.paths, settings)
+    _check_arguments(split, predictions, files.paths, threshold, settings)
     from fashionai.files.outputs import check_output
     from fashionai.frameworks.choice import one_of
     from fashionai.reporting.report.results import Source, check_source, collect_results
@@ -81,7 +85,7 @@ def command(
     check_output("--out", out, REPORT, [*predictions, *files.paths], overwrite)
     subjects = open_subjects(runs)
     subjects = [each.at_crop(settings.image_size) for each in subjects]
-    source = Source(split, predictions, files)
+    source = Source(split, predictions, files, threshold)
     check_source(subjects, source)
     chosen = settings.chosen()
     options = {**settings.options, "engine": chosen.engine}
@@ -100,6 +104,7 @@ def _check_arguments(
     split: Optional[str],
     predictions: tuple[Path, ...],
     labels: object,
+    threshold: Union[float, str, None],
     settings: PredictionSettings,
 ) -> None:
     """UsageError for options that exclude each other or lack another one."""
@@ -109,6 +114,10 @@ def _check_arguments(
         (
             predictions and settings.image_size is not None,
             "--image-size and --predictions exclude each other",
+        ),
+        (
+            predictions and isinstance(threshold, str),
+            "--threshold auto and --predictions exclude each other: give the file's threshold",
         ),
     ):
         if wrong:

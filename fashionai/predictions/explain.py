@@ -62,6 +62,19 @@ def explain(
     return _explain(GradCam(run), run, images, top, true_classes, progress)
 
 
+def explain_outputs(
+    run: Run, images: Sequence[ImageFile], outputs: Sequence[Sequence[int]]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Explain, for each image, K outputs of the network, which are numbered over all tasks.
+
+    Yields the centre crop ``(crop, crop, 3) uint8`` RGB and heat maps ``(K, crop, crop) float32``;
+    errors as for explain.
+    """
+    grad_cam = GradCam(run)
+    for row, view in _centre_crops(run, images):
+        yield view, grad_cam.heat_maps(grad_cam.activations(view).features, outputs[row])
+
+
 def _explain(
     grad_cam: GradCam,
     run: Run,
@@ -70,13 +83,18 @@ def _explain(
     true_classes: Sequence[Mapping[Task, int]],
     progress: Advance,
 ) -> Iterator[Explanation]:
+    for row, view in _centre_crops(run, images):
+        truth = true_classes[row] if true_classes else {}
+        yield Explanation(view, _explain_view(grad_cam, run, view, top, truth))
+        progress(1)
+
+
+def _centre_crops(run: Run, images: Sequence[ImageFile]) -> Iterator[tuple[int, np.ndarray]]:
+    """The position of each image and its centre crop ``(crop, crop, 3) uint8`` RGB."""
     data = run.config.data
     loader = Loader(images, EvaluationTransform(data), 1, workers=data.workers)
     for batch in loader.batches(np.arange(len(images))):
-        truth = true_classes[int(batch.rows[0])] if true_classes else {}
-        view = batch.images[0, 0]
-        yield Explanation(view, _explain_view(grad_cam, run, view, top, truth))
-        progress(1)
+        yield int(batch.rows[0]), batch.images[0, 0]
 
 
 def _explain_view(

@@ -121,6 +121,13 @@ class MlflowLog:
         except MlflowException as error:
             log.warning("MLflow did not take the pictures: %s", _first_line(error))
 
+    def end_early(self, *, failed: bool) -> None:
+        """End the MLflow run; a training that is resumed goes on with it."""
+        try:
+            self._client.set_terminated(self._id, status="FAILED" if failed else "KILLED")
+        except MlflowException as error:
+            log.warning("MLflow did not take the end: %s", _first_line(error))
+
 
 def _parts(items: Sequence[Item], most: int) -> Iterator[list[Item]]:
     """Consecutive parts of at most ``most`` items."""

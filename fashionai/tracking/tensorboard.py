@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -58,6 +59,12 @@ class TensorBoardLog:
         for name, picture in pictures(self._config, Run(self._run), devices):
             self._write(summary.image(name, picture, dataformats="HWC"), self._done)
         self._writer.close()
+
+    def end_early(self, *, failed: bool) -> None:
+        """Close the file; the events do not say how the training has ended."""
+        # A full disk may be why the training has failed: that error is the one to tell.
+        with contextlib.suppress(OSError):
+            self._writer.close()
 
     def _write(self, content: Any, step: int, seconds_ago: float = 0) -> None:
         wall_time = time.time() - seconds_ago

@@ -5,13 +5,14 @@ The training loop tells its history to an observer and does not know what become
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from fashionai.config import Config
-from fashionai.errors import InstallationError
+from fashionai.errors import InstallationError, RunStoppedError
 from fashionai.runs import RunFolder
 from fashionai.training.history import EpochRow
 
@@ -32,6 +33,10 @@ class HistoryObserver(Protocol):
 
     def finish(self, devices: Sequence[Any]) -> None:
         """All epochs are trained; ``devices`` may be computed on."""
+        ...
+
+    def end_early(self, *, failed: bool) -> None:
+        """The training ends before its last epoch: it has failed, or the user has stopped it."""
         ...
 
 
@@ -74,11 +79,24 @@ class Observers:
 
     def __init__(self, observers: Sequence[HistoryObserver]) -> None:
         self._observers = list(observers)
+        self._begun: list[HistoryObserver] = []
 
     def begin(self, run: RunFolder, config: Config) -> None:
         """A training begins, or a run is resumed."""
         for each in self._observers:
             each.begin(run, config)
+            self._begun.append(each)
+
+    @contextlib.contextmanager
+    def told_of_errors(self) -> Iterator[None]:
+        """While in this context, an exception tells the observers that have begun of the end."""
+        try:
+            yield
+        except BaseException as error:
+            failed = not isinstance(error, (RunStoppedError, KeyboardInterrupt))
+            for each in self._begun:
+                each.end_early(failed=failed)
+            raise
 
     def observe(self, rows: Sequence[EpochRow]) -> None:
         """The history of the run has these rows."""

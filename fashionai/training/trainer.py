@@ -153,11 +153,12 @@ class Trainer:
             return {}
         with locked_run(run), StopRequest() as stop:
             self._load_state()
-            with self._clear_errors():
-                self._write_beginning()
-            with run_log(run), self._clear_errors():
-                self._train(stop)
-                self._observers.finish(self.learner.contexts)
+            with self._observers.told_of_errors():
+                with self._clear_errors():
+                    self._write_beginning()
+                with run_log(run), self._clear_errors():
+                    self._train(stop)
+                    self._observers.finish(self.learner.contexts)
         return Run(run).metrics
 
     @contextlib.contextmanager

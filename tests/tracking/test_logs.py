@@ -6,6 +6,8 @@ import csv
 import importlib.util
 import json
 import math
+import os
+import signal
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,10 +20,12 @@ from mlflow import MlflowClient
 from tensorboardX.proto.event_pb2 import Event
 
 from fashionai.config import load_config
-from fashionai.errors import RunError
+from fashionai.errors import RunError, TrainingError
 from fashionai.runs import RunFolder, deciding_differences
 from fashionai.tracking.mlflow import MlflowLog
 from fashionai.tracking.tensorboard import TensorBoardLog
+from fashionai.training.interrupt import StopRequest
+from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai
 from tests.support.trained_runs import write_config
 
@@ -142,6 +146,44 @@ def test_a_training_writes_its_curves_configuration_and_pictures(
     assert logged.data.params["model.name"] == "small_cnn"
     names = {artifact.path for artifact in client.list_artifacts(content["run_id"])}
     assert names == {"preview.png", "confusion-skirt.png"}
+
+
+def test_a_training_that_ends_early_says_how_and_is_the_same_mlflow_run_when_resumed(
+    place: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    address = f"sqlite:///{place / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    write_config(prepared, epochs=1)
+    command = ["train", "--run", "runs/interrupted", "--config", "small.yaml"]
+    command.append("log=[tensorboard, mlflow]")
+
+    def stopped(self: Trainer, stop: StopRequest) -> None:
+        os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does
+        self._check(stop)
+
+    def failing(self: Trainer, stop: StopRequest) -> None:
+        raise TrainingError("the disk is full")
+
+    for epoch, code, status in ((stopped, 130, "KILLED"), (failing, 2, "FAILED")):
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "_train_epoch", epoch)
+            assert fashionai(*command) == code
+        if status == "KILLED":
+            command.append("--resume")
+        assert mlflow_status(Path("runs/interrupted")) == status
+    assert fashionai(*command) == 0
+    assert mlflow_status(Path("runs/interrupted")) == "FINISHED"
+    client = MlflowClient(tracking_uri=address)
+    experiment = client.get_experiment_by_name("fashionai")
+    names = [run.info.run_name for run in client.search_runs([experiment.experiment_id])]
+    assert names.count("interrupted") == 1
+
+
+def mlflow_status(run: Path) -> str:
+    content = json.loads((run / "mlflow.json").read_text())
+    client = MlflowClient(tracking_uri=content["tracking_uri"])
+    return client.get_run(content["run_id"]).info.status
 
 
 def test_logs_do_not_change_what_a_run_is() -> None:

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const SCALE = 10000, PAGE = 24, GALLERY = 12;
+  const SCALE = 10000, PAGE = 24, GALLERY = 12;  // listing.py has SCALE as well
   const data = JSON.parse(document.getElementById("data").textContent);
 
   function element(name, text, className) {
@@ -21,7 +21,7 @@
         return folder ? `${folder}/${name}` : name;
       });
     }
-    predicted(run, row) { return this.task.runs[run].top[row][0]; }
+    predicted(run, row) { return this.task.runs[run].predicted[row]; }
     confidence(run, row) { return this.task.runs[run].values[row][0]; }
     isRight(run, row) { return this.predicted(run, row) === this.task.truth[row]; }
     isMistake(run, row) { return !this.isRight(run, row) && !this.accepted[run].has(row); }
@@ -30,17 +30,30 @@
       if (order === "path") return rows.sort((a, b) => (this.paths[a] < this.paths[b] ? -1 : 1));
       return rows.sort((a, b) => direction * (this.confidence(run, a) - this.confidence(run, b)) || a - b);
     }
-    card(run, row) {
+    picture(content, alt = "") {
+      const image = element("img");
+      image.alt = alt;
+      image.src = `data:image/jpeg;base64,${content}`;
+      return image;
+    }
+    /* What speaks for classes: overlays are pairs of a class and a picture. */
+    overlays(pairs) {
+      const list = element("div", undefined, "overlays");
+      for (const [index, content] of pairs) {
+        const figure = element("figure"), caption = element("figcaption"), name = this.task.classes[index];
+        caption.append("for ", element("bdi", name));
+        figure.append(this.picture(content, `Pixels that speak for ${name}`), caption);
+        list.append(figure);
+      }
+      return list;
+    }
+    card(run, row, overlays = []) {
       const task = this.task, item = element("li"), found = task.runs[run];
       const picture = task.picture[row];
       if (picture < 0) item.append(element("div", "no thumbnail", "none"));
-      else {
-        const image = element("img");
-        image.alt = "";
-        image.src = `data:image/jpeg;base64,${task.pictures[picture]}`;
-        item.append(image);
-      }
-      const right = this.isRight(run, row);
+      else item.append(this.picture(task.pictures[picture]));
+      if (overlays.length) item.append(this.overlays(overlays));
+      const right = this.isRight(run, row), predicted = this.predicted(run, row);
       const line = (label, name, className) => {
         const made = element("p", label, className), text = element("bdi");
         text.append(element("strong", name));
@@ -48,17 +61,19 @@
         item.append(made);
         return made;
       };
-      line("true: ", task.classes[task.truth[row]]).append(` ${percent(found.true[row])}`);
+      const values = new Map(found.top[row].map((index, at) => [index, found.values[row][at]]));
+      const truth = line("true: ", task.classes[task.truth[row]]);
+      if (found.true[row] >= 0) truth.append(` ${percent(found.true[row])}`);
       const mark = right ? "✓ " : "✗ ";
       const accepted = this.accepted[run].has(row) ? ", also accepted" : "";
-      line(`${mark}predicted: `, task.classes[this.predicted(run, row)], right ? "is-right" : "is-wrong")
-        .append(` ${percent(this.confidence(run, row))}${accepted}`);
+      const share = values.has(predicted) ? ` ${percent(values.get(predicted))}` : "";
+      line(`${mark}predicted: `, task.classes[predicted], right ? "is-right" : "is-wrong").append(`${share}${accepted}`);
       const others = element("p", undefined, "quiet");
-      found.top[row].slice(1).forEach((index, at) => {
-        if (index === task.truth[row]) return;
+      for (const [index, value] of values) {
+        if (index === task.truth[row] || index === predicted) continue;
         if (others.childNodes.length) others.append(", ");
-        others.append(element("bdi", task.classes[index]), ` ${percent(found.values[row][at + 1])}`);
-      });
+        others.append(element("bdi", task.classes[index]), ` ${percent(value)}`);
+      }
       const path = element("code");
       path.append(element("bdi", this.paths[row]));
       item.append(others, path);
@@ -134,11 +149,14 @@
 
   function fillGalleries(section, rows) {
     for (const list of section.querySelectorAll(".gallery[data-show]")) {
-      const run = Number(list.dataset.run), wrong = list.dataset.show === "mistakes";
-      const fitting = rows.all.filter((row) => !wrong || rows.isMistake(run, row));
-      const chosen = rows.order(fitting, run, wrong ? "sure" : "unsure").slice(0, GALLERY);
-      list.append(...chosen.map((row) => rows.card(run, row)));
-      if (!chosen.length) list.replaceWith(element("p", "There are none."));
+      const run = Number(list.dataset.run), { mistakes, overlays } = rows.task.runs[run];
+      if (list.dataset.show === "mistakes") {
+        list.append(...mistakes.map((row, at) => rows.card(run, row, overlays[at])));
+        if (!mistakes.length) list.replaceWith(element("p", "There are none."));
+      } else {
+        const chosen = rows.order([...rows.all], run, "unsure").slice(0, GALLERY);
+        list.append(...chosen.map((row) => rows.card(run, row)));
+      }
     }
   }
 

@@ -21,7 +21,7 @@ from fashionai.reporting.report.plot import (
 )
 from fashionai.reporting.report.results import Result
 from fashionai.reporting.report.subjects import Subject
-from fashionai.scoring.calibration import calibration_bins, expected_calibration_error
+from fashionai.scoring.calibration import calibration_bins
 
 # Rows of the table behind a curve, and of the table of sizes.
 TABLE_ROWS = 21
@@ -95,8 +95,9 @@ def precision_plot(results: Sequence[Result]) -> Plot:
     """
     series, cells, summaries = [], [], []
     for result in results:
-        curve = precision_curve(result.rows.probabilities, result.rows.marks)
-        total, ap = len(result.rows.images), result.evaluation.scores["map"]
+        scored = result.evaluation
+        curve = precision_curve(scored.probabilities, scored.marks)
+        total, ap = len(scored.marks), scored.scores["map"]
         points = thinned(len(curve.rows))
         shares = curve.rows[points] / total
         series.append(
@@ -104,9 +105,10 @@ def precision_plot(results: Sequence[Result]) -> Plot:
         )
         summaries.append(f"{result.subject.name}: the mean over all thresholds, AP, is {ap:.4f}.")
         cells += _precision_rows(result.subject.name, curve, total)
-    first = precision_curve(results[0].rows.probabilities, results[0].rows.marks)
+    scored = results[0].evaluation
+    first = precision_curve(scored.probabilities, scored.marks)
     low = min((value for each in series for _, value in each.points), default=0.0)
-    across = _output_axis(first, len(results[0].rows.images))
+    across = _output_axis(first, len(scored.marks))
     table = Table(["run", "threshold", "images output", "share", "precision"], cells)
     axes = across, axis("precision", [low, 1.0])
     return draw_plot("Precision over thresholds", " ".join(summaries), axes, series, table)
@@ -138,9 +140,9 @@ def _precision_rows(name: str, curve: PrecisionCurve, total: int) -> list[list[s
 
 def reliability_plot(result: Result) -> Plot:
     """Accuracy by bins of the largest probability, beside the diagonal of perfect calibration."""
-    probabilities, truth = result.rows.probabilities, true_classes(result.rows.marks)
+    probabilities, truth = result.evaluation.probabilities, true_classes(result.evaluation.marks)
     rows, confidence, accuracy = calibration_bins(probabilities, truth)
-    error = expected_calibration_error(probabilities, truth)
+    error = result.evaluation.calibration_error
     known, edges = np.flatnonzero(rows).tolist(), np.linspace(0, 1, len(rows) + 1)
     gap = float(confidence[known] @ rows[known] - accuracy[known] @ rows[known])
     tends = "too sure" if gap > 0 else "not sure enough"

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.metrics import true_classes
 from fashionai.reporting.report.results import Result
 from fashionai.scoring.bootstrap import Interval, interval
 from fashionai.scoring.compare import Outcomes
@@ -41,6 +40,5 @@ def score_differences(first: Result, second: Result) -> list[Difference]:
 
 def outcomes(first: Result, second: Result) -> Outcomes:
     """How many rows both, one or neither of two runs predict correctly."""
-    truth = true_classes(first.rows.marks)
-    a, b = (each.rows.probabilities.argmax(axis=1) == truth for each in (first, second))
+    a, b = (each.predicted == each.truth for each in (first, second))
     return Outcomes(*(int(np.sum(cell)) for cell in (a & b, a & ~b, ~a & b, ~a & ~b)))

@@ -27,6 +27,24 @@ CLASSES = (
     "(the sum over thresholds of precision times the increase of recall), not the official AP. The "
     "threshold is the probability with the largest F1 for telling this class from the others."
 )
+FIGURES = (
+    "Precision is the share of correct predictions among the images predicted as something else"
+    " than the background, or than the first of two classes. Recall is their share among the "
+    "images that are something else. Accuracy counts all images."
+)
+THRESHOLD = (
+    "An image is predicted as the second class if its probability is above the threshold. The "
+    "confusion matrix, the classes and the images below are those of this prediction."
+)
+THRESHOLD_OF_BACKGROUND = (
+    "An image is predicted as the background if no class reaches the threshold. The confusion "
+    "matrix, the classes and the images below are those of this prediction."
+)
+GRAD_CAM = (
+    "Below an image is its centre crop in grey, with colours by Grad-CAM where pixels speak for "
+    "the predicted class and for the true one. They are brightest where they raise its logit most; "
+    "colours of two pictures cannot be compared."
+)
 DIFFERENCES = (
     "Differences are the second run minus the first, on the same images. Their 95 % intervals come "
     "from a paired bootstrap; an interval without 0 is a clear difference. p is the p value of "

@@ -36,8 +36,11 @@ def reproduction(subject: Subject, source: Source, crops: int) -> Reproduction:
     lines = [f"fashionai train --config {_quoted(run.folder.config_file)} {again}"]
     if not source.files:
         options = f"--split {split_of(subject, source.split)} --crops {crops}"
-        size = "" if run.crop is None else f" --image-size {run.crop}"
-        lines.append(f"fashionai evaluate {again} {options}{size}")
+        if run.crop is not None:
+            options += f" --image-size {run.crop}"
+        if source.threshold is not None:
+            options += f" --threshold {source.threshold}"
+        lines.append(f"fashionai evaluate {again} {options}")
     trained = run.config if run.crop is None else run.config_with(())
     return Reproduction("\n".join(lines), dump_config(trained))
 

@@ -4,49 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
 from fashionai.errors import ConfigError, DataError, counted
 from fashionai.families import expand_tasks
 from fashionai.files.names import composed
+from fashionai.metrics import MAYBE
 from fashionai.pipeline.decode import ImageFile
+from fashionai.predictions.decisions import check_threshold, predicted_labels
 from fashionai.predictions.formats import format_of
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.reporting.report.subjects import OUT_OF_FOLD, Subject, split_of
 from fashionai.scoring.bootstrap import RESAMPLES
-from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task, rows_of_file
+from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task, rows_of_file, true_labels
 from fashionai.scoring.joining import check_same_classes, match_rows
 from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.labels import LabelFiles
 from fashionai.scoring.out_of_fold import rows_of_folds
-from fashionai.scoring.splits import rows_of_split
+from fashionai.scoring.splits import rows_of_split, threshold_of_run
 from fashionai.tasks import Task
+
+# The threshold that stands for the best one on validation.
+AUTO = "auto"
 
 
 class Source(NamedTuple):
     """Where predictions come from: a split, or files in the order of the runs and their labels.
 
     One file may hold the predictions of all runs. ``split`` is used without files; None stands for
-    validation, or for the out-of-fold predictions of a cross-validation.
+    validation, or for the out-of-fold predictions of a cross-validation. ``threshold`` is that of
+    evaluate_task, or AUTO: for each run the best one on its validation split.
     """
 
     split: Optional[str] = None
     files: Sequence[Path] = ()
     labels: LabelFiles = LabelFiles(())
+    threshold: Union[float, str, None] = None
 
 
 class Result(NamedTuple):
     """The N rows of one task as one run predicts them, and their scores.
 
-    ``origin`` says which predictions they are: a split or a file.
+    ``origin`` says which predictions they are: a split or a file. ``threshold`` is that of
+    ``evaluation``, see evaluate_task.
     """
 
     subject: Subject
     origin: str
     rows: LabelledPredictions
     evaluation: TaskEvaluation
+    threshold: Optional[float] = None
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The true labels ``(N,) int64``, as indices into those of the evaluation."""
+        return true_labels(self.rows.task, self.rows.marks)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The predicted labels ``(N,) int64``, as indices into those of the evaluation."""
+        return predicted_labels(self.rows.task, self.rows.probabilities, self.threshold)
+
+    @property
+    def accepted(self) -> np.ndarray:
+        """Whether the annotators marked the predicted class as MAYBE, ``(N,) bool``."""
+        # A held-out background has no mark.
+        marks = np.pad(self.rows.marks, ((0, 0), (0, 1)))
+        return marks[np.arange(len(marks)), self.predicted] == MAYBE
 
 
 class TaskResults(NamedTuple):
@@ -67,32 +93,49 @@ def collect_results(
     """The predictions and scores of all runs, by task; ``options`` as for rows_of_split.
 
     Only tasks in ``task_names`` are used, where any are given. Rows of a held-out background are
-    left out. Raises ConfigError for tasks that no run has learnt and for a split that a run does
-    not have, and DataError when two runs predict other rows or classes of one task.
+    left out, unless there is a threshold. Raises ConfigError for tasks that no run has learnt, for
+    a split that a run does not have and for a threshold that changes nothing, and DataError when
+    two runs predict other rows or classes of one task.
     """
     wanted = _wanted_tasks(subjects, task_names)
     check_source(subjects, source)
+    if source.threshold is not None:
+        for task in wanted:
+            check_threshold(task)
     found: dict[str, list[Result]] = {}
     for at, subject in enumerate(subjects):
         if not any(task in wanted for task in subject.tasks):
             continue
+        threshold = source.threshold
+        if isinstance(threshold, str):
+            threshold = threshold_of_run(subject.runs[0], contexts, progress, **options)
         if source.files:
             file = source.files[min(at, len(source.files) - 1)]
-            origin, parts = str(file), _rows_of_file(file, subject, source.labels, wanted)
+            origin = str(file)
+            parts = _rows_of_file(file, subject, source.labels, wanted, threshold)
         else:
-            origin = split_of(subject, source.split)
-            parts = _rows_of_subject(subject, origin, contexts, progress, **options)
+            origin, background = split_of(subject, source.split), threshold is not None
+            parts = _rows_of_subject(subject, origin, background, contexts, progress, **options)
         for rows in parts:
             if rows.task in wanted:
-                found.setdefault(rows.task.name, []).append(_result(subject, origin, rows))
+                result = _result(subject, origin, rows, threshold)
+                found.setdefault(rows.task.name, []).append(result)
     return [_aligned(results) for results in found.values()]
 
 
 def check_source(subjects: Sequence[Subject], source: Source) -> None:
-    """ConfigError unless each run has predictions: a split that it has, or a file."""
+    """ConfigError unless each run has predictions: a split that it has, or a file.
+
+    AUTO as threshold needs runs with a validation split.
+    """
     for subject in subjects:
         if not source.files:
             split_of(subject, source.split)
+        if source.threshold == AUTO and subject.is_cross_validation:
+            raise ConfigError(
+                f"--threshold {AUTO}: {subject.name} is a cross-validation, expected a single run",
+                "Give the threshold as a number from 0 to 1",
+            )
     if len(source.files) in (0, len(subjects)):
         return
     names = [task.name for subject in subjects for task in subject.tasks]
@@ -116,15 +159,24 @@ def _wanted_tasks(subjects: Sequence[Subject], task_names: Sequence[str]) -> lis
 
 
 def _rows_of_subject(
-    subject: Subject, split: str, contexts: list[Any], progress: ProgressBar, **options: Any
+    subject: Subject,
+    split: str,
+    background: bool,
+    contexts: list[Any],
+    progress: ProgressBar,
+    **options: Any,
 ) -> list[LabelledPredictions]:
     if split == OUT_OF_FOLD:
         return rows_of_folds(subject.path)
-    return rows_of_split(subject.runs[0], split, contexts, progress=progress, **options)
+    return rows_of_split(subject.runs[0], split, contexts, background, progress, **options)
 
 
 def _rows_of_file(
-    file: Path, subject: Subject, labels: LabelFiles, wanted: Sequence[Task]
+    file: Path,
+    subject: Subject,
+    labels: LabelFiles,
+    wanted: Sequence[Task],
+    threshold: Optional[float],
 ) -> list[LabelledPredictions]:
     """The rows of the run's tasks in a prediction file.
 
@@ -135,7 +187,8 @@ def _rows_of_file(
     # Files that name a task in each row refuse a folder of images.
     files = labels._replace(images=None) if holds_tasks else labels
     names = [task.name for task in tasks]
-    parts = rows_of_file(file, files, task_names=names if holds_tasks else (), name=names[0])
+    in_file = names if holds_tasks else ()
+    parts = rows_of_file(file, files, None, in_file, threshold, names[0])
     found = []
     for part in parts:
         task = next((each for each in tasks if each.name == part.task.name), None)
@@ -157,12 +210,14 @@ def _find_image(name: str, labels: LabelFiles) -> Optional[ImageFile]:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
-def _result(subject: Subject, origin: str, rows: LabelledPredictions) -> Result:
-    """The result of rows without those of a held-out background."""
-    of_class = rows.marks.any(axis=1)
-    rows = rows if of_class.all() else rows.of_rows(np.flatnonzero(of_class))
-    evaluation = evaluate_task(rows.task, rows.probabilities, rows.marks, resamples=RESAMPLES)
-    return Result(subject, origin, rows, evaluation)
+def _result(
+    subject: Subject, origin: str, rows: LabelledPredictions, threshold: Optional[float]
+) -> Result:
+    """The result of rows; without a threshold, those of a held-out background are left out."""
+    counted_rows = rows.marks.any(axis=1) | (threshold is not None)
+    rows = rows if counted_rows.all() else rows.of_rows(np.flatnonzero(counted_rows))
+    evaluation = evaluate_task(rows.task, rows.probabilities, rows.marks, threshold, RESAMPLES)
+    return Result(subject, origin, rows, evaluation, threshold)
 
 
 def _aligned(results: Sequence[Result]) -> TaskResults:
@@ -175,5 +230,5 @@ def _aligned(results: Sequence[Result]) -> TaskResults:
         keys = [[(composed(image), "") for image in each.rows.images] for each in (result, first)]
         order = match_rows(keys[0], keys[1], (names[0], names[1]), "prediction")
         rows = result.rows.of_rows(np.array(order))
-        aligned.append(_result(result.subject, result.origin, rows))
+        aligned.append(_result(result.subject, result.origin, rows, result.threshold))
     return TaskResults(first.rows.task, aligned)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 import cv2
+import numpy as np
 
 from fashionai.datasets.prepared.check import on_all_cores
 from fashionai.errors import FashionAIError
@@ -43,6 +44,11 @@ def _thumbnail(file: Optional[ImageFile]) -> str:
         pixels = read_image(file, SIDE)
     except (FashionAIError, OSError, KeyError):
         return ""
+    return encoded(pixels)
+
+
+def encoded(pixels: np.ndarray) -> str:
+    """Pixels ``(H, W, 3) uint8`` BGR as a base64 JPEG of at most SIDE pixels."""
     height, width = pixels.shape[:2]
     scale = min(1, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))

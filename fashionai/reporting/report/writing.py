@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 from fashionai.errors import counted
 from fashionai.files import atomic_path
 from fashionai.files.outputs import Kind
-from fashionai.metrics import SCORE_NAMES, overall_scores, true_classes
+from fashionai.metrics import SCORE_NAMES, overall_scores
 from fashionai.pages import render
 from fashionai.reporting.report import meanings
 from fashionai.reporting.report.class_figures import class_figures
@@ -28,7 +28,6 @@ from fashionai.reporting.report.reproduction import environment, reproduction
 from fashionai.reporting.report.results import Result, Source, TaskResults
 from fashionai.reporting.report.subjects import Subject
 from fashionai.scoring.bootstrap import Interval, mean_intervals
-from fashionai.scoring.calibration import expected_calibration_error
 
 # What the first kilobyte of a report has and other pages do not.
 MARK = b'<meta name="generator" content="fashionai report">'
@@ -112,8 +111,8 @@ def overall(tasks: Sequence[TaskResults]) -> list[OverallScore]:
 
 
 def _line(task: str, result: Result) -> OverallScore:
-    found = result.evaluation
-    return OverallScore(task, result.subject.name, found.rows, found.scores, found.intervals)
+    found, name = result.evaluation, result.subject.name
+    return OverallScore(task, name, found.rows_of_classes, found.scores, found.intervals)
 
 
 def _mean(results: Sequence[Result], run: str) -> OverallScore:
@@ -121,7 +120,7 @@ def _mean(results: Sequence[Result], run: str) -> OverallScore:
     return OverallScore(
         "mean of the tasks",
         run,
-        sum(each.rows for each in found),
+        sum(each.rows_of_classes for each in found),
         overall_scores([each.scores for each in found]),
         mean_intervals([each.resampled for each in found]),
     )
@@ -149,15 +148,12 @@ def _task_values(task: TaskResults, listing: Any) -> dict[str, Any]:
 
 
 def _result_values(result: Result) -> dict[str, Any]:
-    rows = result.rows
     return {
         "name": result.subject.name,
         "origin": result.origin,
         "evaluation": result.evaluation,
-        "calibration_error": expected_calibration_error(
-            rows.probabilities, true_classes(rows.marks)
-        ),
-        "matrix": shown_matrix(result.evaluation.confusion, rows.task.classes),
+        "threshold": result.threshold,
+        "matrix": shown_matrix(result.evaluation.confusion, result.evaluation.labels),
         "pairs": confused_pairs(result.evaluation.confusion),
         "classes": class_figures(result.evaluation),
         "reliability": reliability_plot(result),
