@@ -40,7 +40,9 @@ def main() -> None:
     write_results(rows, options)
 
 
-def accuracy_row(title: str, float32: dict[str, Any], int8: dict[str, Any]) -> dict[str, Any]:
+def accuracy_row(
+    title: str, float32: dict[str, Any], int8: dict[str, Any], target: Target = TARGET
+) -> dict[str, Any]:
     """The row of one network, from its scores with both engines."""
     lost = 100 * (float32["accuracy"] - int8["accuracy"])
     cells = [
@@ -50,8 +52,8 @@ def accuracy_row(title: str, float32: dict[str, Any], int8: dict[str, Any]) -> d
         f"{int8['accuracy']:.2%}",
         f"{lost:.2f} points lower",
         "",
-        f"{TARGET} points",
-        "yes" if TARGET.is_met(lost) else "no",
+        f"{target} points",
+        "yes" if target.is_met(lost) else "no",
     ]
     return result_row(cells, float32=float32, int8=int8)
 
@@ -72,7 +74,6 @@ def prepared(options: Options) -> Path:
 
 def quantized_run(options: Options, folder: Path, network: str) -> Path:
     """A trained run with its quantized network."""
-    run = options.cache / "runs" / f"{folder.name}-{network}"
     settings = {
         "task": TASK,
         "model": {"name": network, "pretrained": False},
@@ -82,6 +83,11 @@ def quantized_run(options: Options, folder: Path, network: str) -> Path:
         "optimizer": {"lr": 0.05},
         "schedule": {"name": "one_cycle"},
     }
+    return train_and_quantize(options.cache / "runs" / f"{folder.name}-{network}", settings)
+
+
+def train_and_quantize(run: Path, settings: dict[str, Any]) -> Path:
+    """Train a run unless it is finished, and quantize it."""
     config = write_yaml(run.parent / f"{run.name}.yaml", settings)
     fashionai("train", "--config", config, "--run", run, "--resume")
     # The highest --max-loss: the benchmark reports the loss of accuracy, however large it is.

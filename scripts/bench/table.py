@@ -20,6 +20,8 @@ ORDER = (
     "ten_crop",
     "ten_crop_int8",
     "accuracy_int8",
+    "transfer_int8",
+    "families",
     "forward_onnx",
     "export_onnx",
     "head_epoch",

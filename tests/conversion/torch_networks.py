@@ -1,12 +1,17 @@
 """The PyTorch side of test_torch.py: run by an interpreter that has torch, torchvision and timm.
 
-usage: torch_networks.py save LIBRARY NETWORK WEIGHTS IMAGES.npy ANSWERS.npy FORM
-       torch_networks.py run LIBRARY NETWORK WEIGHTS.safetensors IMAGES.npy ANSWERS.npy
-       torch_networks.py inputs INPUTS.json
+Each line of the input is a list in JSON, one of these; each is answered by a line "done":
+  save LIBRARY NETWORK WEIGHTS IMAGES.npz ANSWERS.npz FORM
+  run LIBRARY NETWORK WEIGHTS.safetensors IMAGES.npz ANSWERS.npz
+  inputs INPUTS.json
+
+IMAGES.npz has an array of images per size. Networks are made for the size of the first one, and
+ANSWERS.npz gets their outputs for each.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -64,8 +69,15 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
 
 
 def answers(network: torch.nn.Module, images: torch.Tensor) -> np.ndarray:
+    if hasattr(network, "pos_embed"):  # interpolates it, unless the size is the same
+        network = copy.deepcopy(network)
+        network.set_input_size(tuple(images.shape[2:]))
     with torch.no_grad():
         return network.eval()(images).numpy()
+
+
+def save_answers(file: str, network: torch.nn.Module, images: dict[str, torch.Tensor]) -> None:
+    np.savez(file, **{name: answers(network, each) for name, each in images.items()})
 
 
 def save(state: dict[str, torch.Tensor], file: str, form: str) -> None:
@@ -106,30 +118,31 @@ def inputs() -> dict[str, dict[str, object]]:
     return found
 
 
-def main() -> None:
-    if sys.argv[1] == "inputs":
-        Path(sys.argv[2]).write_text(json.dumps(inputs()))
+def carry_out(action: str, *arguments: str) -> None:
+    if action == "inputs":
+        Path(arguments[0]).write_text(json.dumps(inputs()))
         return
-    action, library, name, weights, images_file, answers_file, *form = sys.argv[1:]
-    images = torch.from_numpy(np.load(images_file))
+    library, name, weights, images_file, answers_file, *form = arguments
+    with np.load(images_file) as arrays:
+        images = {side: torch.from_numpy(arrays[side]) for side in arrays.files}
     if action == "save":
         torch.manual_seed(0)
         network = build(library, name)
-        randomise(network, images)
+        randomise(network, next(iter(images.values())))
         if form == ["half"]:  # what a rounded file holds is what its network has
             network.half().float()
         state = network.state_dict()
         if form == ["half"]:
             state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
-        np.save(answers_file, answers(network, images))
+        save_answers(answers_file, network, images)
         save(state, weights, form[0])
     else:
         network = build(library, name)
         network.load_state_dict(load_file(weights))
-        if hasattr(network, "pos_embed"):  # interpolates it, unless the size is the same
-            network.set_input_size(tuple(images.shape[2:]))
-        np.save(answers_file, answers(network, images))
+        save_answers(answers_file, network, images)
 
 
 if __name__ == "__main__":
-    main()
+    for line in sys.stdin:
+        carry_out(*json.loads(line))
+        print("done", flush=True)

@@ -60,6 +60,23 @@ def trained_run(cache: Path, network: str) -> Path:
     return run
 
 
+def untrained_run(cache: Path, network: str, crop: int) -> Path:
+    """A finished run with random weights, for images of ``crop`` pixels."""
+    from fashionai.files import write_json
+    from fashionai.models.zoo import build_network
+    from fashionai.tasks import Task, tasks_to_json
+
+    run = cache / "runs" / f"{network}-{crop}-untrained"
+    data = {"crop": crop, "resize_short": crop}
+    settings = {"task": TASK, "model": {"name": network, "pretrained": False}, "data": data}
+    write_yaml(run / "config.yaml", settings)
+    classes = tuple(f"class {number}" for number in range(CLASSES))
+    write_json(run / "classes.json", tasks_to_json([Task(TASK, (), classes, "table")]))
+    write_json(run / "metrics.json", {"finished": True, "epochs": 1, "tasks": {}})
+    build_network(network, CLASSES, crop).save_parameters(str(run / "best.params"))
+    return run
+
+
 def _train(cache: Path, network: str, run: Path) -> None:
     settings = {
         "task": TASK,

@@ -165,6 +165,22 @@ def test_transformers_in_bfloat16_are_near_those_in_float32(name: str) -> None:
     assert 1e-4 < (rounded.float() - expected).abs().max() / expected.abs().max() < 0.03
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_transformers_learn_in_bfloat16(name: str) -> None:
+    """The gradients are float32, and together point where those of float32 do."""
+    description, images = describe(small_network(name), 64), random_images(64)
+    expected = step(graph_network(description), images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = step(graph_network(description), images)
+    assert {each.dtype for each in found.values()} == {np.dtype(np.float32)}
+    left, right = (
+        np.concatenate([gradients[key].ravel() for key in expected])
+        for gradients in (found, expected)
+    )
+    cosine = left @ right / (np.linalg.norm(left) * np.linalg.norm(right))
+    assert 0.99 < cosine < 1 - 1e-6
+
+
 def frozen_network(name: str, trainable: str):
     network, crop = random_network(name)
     freeze(network, trainable, crop)
