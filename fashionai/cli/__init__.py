@@ -48,6 +48,7 @@ COMMANDS = {
     "review": "Correct suspect labels on a page of this machine.",
     "find-lr": "Suggest a learning rate with a range test.",
     "cross-validate": "Train one run per fold and write out-of-fold predictions.",
+    "soup": "Average the weights of several runs into one network.",
     "ensemble": "Average prediction files and search for the best weights.",
     "compare": "Compare two prediction files and test their difference.",
     "preview": "Draw a grid of augmented training images.",
