@@ -358,7 +358,7 @@ def _with_input_of_weights(config: Config) -> Config:
 
     Builds the network, so that what cannot be trained is refused before a file changes.
     """
-    train = read_samples(config, "train")
+    train = read_samples(config, "train", pseudo=True)
     classes = columns_of(train.tasks)[-1].stop
     # Before weights are fetched.
     if config.model.pretrained is True:

@@ -173,7 +173,7 @@ class _Scorer:
     """The learner that scores weights on the validation images of the runs."""
 
     def __init__(self, config: Config, runs: Sequence[Run], contexts: Sequence[Any]) -> None:
-        train, self._val = read_samples(config, "train"), read_samples(config, "val")
+        train, self._val = read_samples(config, "train", pseudo=True), read_samples(config, "val")
         for run in runs:
             warn_of_changed_data(run)
             for task in self._val.tasks:

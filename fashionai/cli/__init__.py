@@ -41,6 +41,7 @@ COMMANDS = {
     "doctor": "Check whether a training will end well, before it begins.",
     "train": "Train a network on prepared folders.",
     "predict": "Write a prediction file for a question file, a folder or a split.",
+    "pseudo-label": "Write confident predictions as labels to train on.",
     "classify": "Print the classes of images, folders or URLs.",
     "evaluate": "Score predictions against labels.",
     "report": "Write a page that shows how good runs are and where they err.",

@@ -110,7 +110,7 @@ class Trainer:
         state = None if resume_from is None else resume_from.folder.states_file
         resuming = state is not None and state.is_file()
         self._resumes = resume_from is not None
-        self.train_samples = read_samples(config, "train")
+        self.train_samples = read_samples(config, "train", pseudo=True)
         self.val_samples = read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None
