@@ -371,7 +371,7 @@ def _with_input_of_weights(config: Config) -> Config:
     from fashionai.models.zoo import build_network
     from fashionai.weights.pretrained import starting_weights
 
-    train = read_samples(config, "train")
+    train = read_samples(config, "train", pseudo=True)
     classes = columns_of(train.tasks)[-1].stop
     # Before weights are fetched.
     if config.model.pretrained is True:

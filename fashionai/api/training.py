@@ -45,6 +45,7 @@ def prepare(
     skip_bad: bool = False,
     near_duplicates: str = "report",
     corrections: Optional[PathLike] = None,
+    pseudo_labels: Optional[PathLike] = None,
     progress: ProgressBar = no_bar,
 ) -> Summary:
     """Put the images of a data set into per-class folders below ``out``.
@@ -69,6 +70,8 @@ def prepare(
         near_duplicates: What to do about images that look almost the same: ``report`` their
             number, ``group`` them in one split, or ``ignore`` them.
         corrections: CSV file of corrected labels, as ``fashionai review`` writes it.
+        pseudo_labels: CSV file of predicted classes, as ``fashionai pseudo-label`` writes it; its
+            images are added to the training split.
         progress: Called with a description and a total. It returns a context manager that
             provides a function, which is called with the number of steps done since its last
             call.
@@ -94,6 +97,7 @@ def prepare(
         skip_bad=skip_bad,
         near_duplicates=near_duplicates,
         corrections=None if corrections is None else Path(corrections),
+        pseudo_labels=None if pseudo_labels is None else Path(pseudo_labels),
         progress=progress,
     )
 

@@ -67,7 +67,7 @@ def _head(run: Run) -> list[str]:
         "",
         f"- Network: {run.config.model.name}, crops of {crop} x {crop} pixels",
         f"- Training: {counted(int(metrics.get('epochs', 0)), 'epoch')} with fashionai "
-        f"{fashionai.__version__}; the weights are those of epoch {metrics.get('best_epoch', '?')}",
+        f"{fashionai.__version__}; the weights are those of {run.weights_origin}",
         f"- SHA-256 of the weights: {run.check_weights()}",
         f"- Hash of the data: {metrics.get('data_hash', 'unknown')}",
         "",

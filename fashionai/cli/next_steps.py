@@ -61,6 +61,12 @@ def after_calibrate(run: Path, crops: int, image_size: Optional[int]) -> str:
     return f"Next: fashionai predict --run {_quoted(run)} --calibrated{options} {files}"
 
 
+def after_pseudo_label(task: Task, file: Path) -> str:
+    """The command that adds pseudo-labels to a task's training images."""
+    own = "" if known_task(task.name) else " and its --csv or --folders"
+    return f"Next: fashionai prepare --task {task.short_name} --pseudo-labels {_quoted(file)}{own}"
+
+
 def after_inspect(task: Task, folder: Path, findings: Path) -> str:
     """The command that shows the findings, to correct labels."""
     place = "" if folder == PREPARED_FOLDER else f" --folder {_quoted(folder)}"

@@ -219,5 +219,4 @@ def _print_runs(task: Task, runs: Sequence[Run]) -> None:
         validation = f"validation mAP {score:.4f}" if score is not None else "no validation mAP"
         averaged = run.weights_file == run.folder.best_averaged_parameters
         weights = ", averaged weights" if averaged else ""
-        epoch = metrics.get("best_epoch", "?")
-        click.echo(f"{task.name}: {run} ({validation}, epoch {epoch}{weights})")
+        click.echo(f"{task.name}: {run} ({validation}, {run.weights_origin}{weights})")

@@ -98,6 +98,13 @@ def family_options(function: Function) -> Function:
     metavar="FILE",
     help="CSV file of corrected labels, as fashionai review writes it.",
 )
+@click.option(
+    "--pseudo-labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="CSV file of predicted classes, as fashionai pseudo-label writes it; its images are added "
+    "to the training split.",
+)
 def command(
     tasks: tuple[str, ...],
     data: Path,
@@ -116,6 +123,7 @@ def command(
     skip_bad: bool,
     near_duplicates: str,
     corrections: Optional[Path],
+    pseudo_labels: Optional[Path],
     **shares: Optional[float],
 ) -> None:
     """Reorganize label files and images into per-class folders.
@@ -138,6 +146,7 @@ def command(
         *((own and shares[name] is not None, message) for name, message in GOES_WITH.items()),
         (own and len(tasks) > 1, "--csv and --folders make one task: give one --task"),
         (corrections and len(tasks) > 1, "--corrections are of one task: give one --task"),
+        (pseudo_labels and len(tasks) > 1, "--pseudo-labels are of one task: give one --task"),
     ):
         if wrong:
             raise click.UsageError(message)
@@ -158,6 +167,7 @@ def command(
             skip_bad=skip_bad,
             near_duplicates=near_duplicates,
             corrections=corrections,
+            pseudo_labels=pseudo_labels,
             progress=progress_bar,
         )
         if number > 0:

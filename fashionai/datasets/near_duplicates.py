@@ -42,6 +42,13 @@ class NearDuplicates(NamedTuple):
     similarity: np.ndarray
     is_mirrored: np.ndarray
 
+    def among(self, kept: np.ndarray) -> NearDuplicates:
+        """The pairs of images that are ``kept``, ``(N,) bool``, by their positions among these."""
+        both = kept[self.first] & kept[self.second]
+        places = np.cumsum(kept) - 1
+        first, second = places[self.first[both]], places[self.second[both]]
+        return NearDuplicates(first, second, self.similarity[both], self.is_mirrored[both])
+
 
 def find_near_duplicates(hashes: np.ndarray, progress: Advance = no_progress) -> NearDuplicates:
     """The near-duplicates among N images with the hashes ``(N, HASH_SIZE) int8``.

@@ -20,7 +20,8 @@ class LabelledImage(NamedTuple):
     has no ``path``, and ``content`` holds its encoded bytes. ``class_index`` is the position in
     ``task.labels``, ``label`` the text in the label file, and ``where`` its place (file:line)
     for errors. ``split`` is the split that the data set prescribes; None lets prepare choose
-    train or val. Images with the same non-empty ``group`` stay in one split.
+    train or val. Images with the same non-empty ``group`` stay in one split. ``probability``, from
+    0 to 1, is that of a class that a network has predicted (a pseudo-label); None for a label.
     """
 
     source: str
@@ -31,6 +32,7 @@ class LabelledImage(NamedTuple):
     where: str
     split: Optional[str] = None
     group: str = ""
+    probability: Optional[float] = None
 
     def read(self) -> bytes:
         """Return the encoded image; OSError when its file cannot be read."""

@@ -40,7 +40,7 @@ class Splits(NamedTuple):
 def check_prepared(config: Config) -> tuple[Finding, Optional[Splits]]:
     """Whether the folders hold what their manifests say; the samples if they do."""
     try:
-        splits = Splits(read_samples(config, "train"), read_samples(config, "val"))
+        splits = Splits(read_samples(config, "train", pseudo=True), read_samples(config, "val"))
     except FashionAIError as error:
         return of_error("data", error), None
     counts = [counted(len(splits.train.paths), "training image")]

@@ -13,6 +13,7 @@ versions have no storage type, and the oldest no mark: uint32 number of dimensio
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 from collections.abc import Mapping
@@ -73,6 +74,16 @@ def write_array_list(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         for name in arrays:
             text = name.encode()
             handle.write(struct.pack("<Q", len(text)) + text)
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of the names, types, shapes and values of arrays, whatever their order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = arrays[name]
+        digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def _header(values: np.ndarray) -> bytes:

@@ -126,6 +126,11 @@ def plan_file(
     """
     questions = [] if wanted.questions is None else [wanted.questions]
     check_output("--out", wanted.out, PREDICTIONS, questions, overwrite)
+    return plan_wanted(wanted, overwrite=overwrite)
+
+
+def plan_wanted(wanted: WantedFile, *, overwrite: bool = False) -> Plan:
+    """As plan_file, for an ``out`` that was checked already."""
     candidates = Candidates.open(wanted.run_paths, wanted.crop)
     known = [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)]
     tasks = expand_tasks(wanted.task_names, known)

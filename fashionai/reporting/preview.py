@@ -63,7 +63,7 @@ def check_png_name(out: Path) -> None:
 def training_tiles(config: Config, count: int, epoch: int) -> list[Tile]:
     """The first ``count`` images of an epoch, which counts from 0, in training order."""
     config = config.for_training(epoch)
-    train = read_samples(config, "train")
+    train = read_samples(config, "train", pseudo=True)
     order = shuffled_indices(len(train.paths), config.seed, epoch)
     # Full batches, because images are mixed with others of their batch.
     order = order[: math.ceil(count / config.batch_size) * config.batch_size]

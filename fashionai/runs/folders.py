@@ -96,7 +96,8 @@ def _is_metrics(value: Any) -> bool:
     scores = [value.get("best", {}), *value["tasks"].values()]
     if not all(isinstance(each, dict) for each in scores):
         return False
-    numbers = [value.get("epochs", 0), *(number for each in scores for number in each.values())]
+    counts = [value.get(key, 0) for key in ("epochs", "averaged_runs")]
+    numbers = [*counts, *(number for each in scores for number in each.values())]
     weights = value.get("weights", "")
     return (
         all(number is None or type(number) in (int, float) for number in numbers)

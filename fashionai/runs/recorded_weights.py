@@ -12,6 +12,8 @@ from fashionai.files import file_hash
 # Keys of metrics.json: the SHA-256 of each file of best weights by its name, and that of weights
 # which are about to replace such a file.
 WEIGHTS_HASHES, COMING_HASHES = "weights_sha256", "coming_weights_sha256"
+# Key of metrics.json: the SHA-256 of the weights that the training began with, see hash_arrays.
+INITIAL_WEIGHTS = "initial_weights_sha256"
 # How often weights that do not match are read: a training may be replacing them.
 READINGS = 3
 

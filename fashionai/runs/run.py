@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from fashionai.config import Config, differing_keys, load_config
-from fashionai.errors import FashionAIError, RunError, closest
+from fashionai.errors import FashionAIError, RunError, closest, counted
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.paths import PathLike
 from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
@@ -64,8 +64,8 @@ class Run:
         run.check_usable()
         if not run.is_finished:
             log.warning(
-                "%s: unfinished, %s epochs; the weights of epoch %s are used",
-                *(run, run.epochs_done, run.metrics.get("best_epoch", "?")),
+                "%s: unfinished, %s epochs; the weights of %s are used",
+                *(run, run.epochs_done, run.weights_origin),
             )
         return run
 
@@ -126,9 +126,26 @@ class Run:
 
     @property
     def epochs_done(self) -> str:
-        """How many epochs have been trained: ``40``, or ``10 of 40`` of an unfinished run."""
+        """How many epochs have been trained: ``40``, or ``10 of 40`` of an unfinished run.
+
+        For an average of runs it is their number: ``3 runs``.
+        """
+        if self.averaged_runs:
+            return counted(self.averaged_runs, "run")
         done = self.metrics.get("epochs", 0)
         return f"{done}" if self.is_finished else f"{done} of {self._all_epochs}"
+
+    @property
+    def averaged_runs(self) -> int:
+        """The number of runs whose weights were averaged into this one; 0 for one of training."""
+        return int(self.metrics.get("averaged_runs") or 0)
+
+    @property
+    def weights_origin(self) -> str:
+        """Where its weights are from: ``epoch 7``, or ``the mean of 3 runs``."""
+        if self.averaged_runs:
+            return f"the mean of {counted(self.averaged_runs, 'run')}"
+        return f"epoch {self.metrics.get('best_epoch', '?')}"
 
     @property
     def _all_epochs(self) -> str:

@@ -124,7 +124,7 @@ def _labelled(
 def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) -> None:
     """Tell how many images the run was trained on, as far as prepared links to them show it."""
     try:
-        trained = {identity(path) for path in read_samples(run.config, "train").paths}
+        trained = {identity(path) for path in read_samples(run.config, "train", pseudo=True).paths}
         count = sum(identity(row.file) in trained for row in rows if isinstance(row.file, Path))
     except (FashionAIError, OSError):
         # Images that are missing are named when all of them are opened.

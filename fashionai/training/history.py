@@ -18,7 +18,12 @@ from fashionai.files import file_hash, write_json
 from fashionai.files.csv_files import write_rows
 from fashionai.metrics import LOWER_IS_BETTER, SCORE_NAMES
 from fashionai.runs import RunFolder, read_metrics
-from fashionai.runs.recorded_weights import COMING_HASHES, WEIGHTS_HASHES, recorded_hashes
+from fashionai.runs.recorded_weights import (
+    COMING_HASHES,
+    INITIAL_WEIGHTS,
+    WEIGHTS_HASHES,
+    recorded_hashes,
+)
 from fashionai.tasks import Task
 
 EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s  learning rate"
@@ -55,14 +60,14 @@ def find_best(rows: Sequence[EpochRow], monitor: str, kind: str = "val") -> Best
     NaN is worse than any other score. Equal scores, which are common in small validation
     splits, are ranked by the lower validation loss, and equal losses by the earlier epoch.
     """
-    row = max(rows, key=lambda row: _rank(row, monitor, kind))
+    row = max(rows, key=lambda row: rank(row, monitor, kind))
     return BestEpoch(kind, row, row[f"{kind}_{reported_score(monitor)}"])
 
 
 def choose_best(rows: Sequence[EpochRow], monitor: str) -> BestEpoch:
     """The better of the best plain and the best averaged weights; the plain ones if equal."""
     candidates = [find_best(rows, monitor, kind) for kind in weight_kinds(rows[0])]
-    return max(candidates, key=lambda best: _rank(best.row, monitor, best.kind))
+    return max(candidates, key=lambda best: rank(best.row, monitor, best.kind))
 
 
 def best_file(run: RunFolder, kind: str) -> Path:
@@ -141,14 +146,18 @@ def write_history(
     rows: list[EpochRow],
     data_hash: str,
     test: Optional[dict[str, float]] = None,
+    initial_weights: Optional[str] = None,
 ) -> None:
     """Write history.csv and metrics.json from the rows of all epochs so far.
 
-    ``data_hash`` identifies the data that the run is trained on. ``test`` holds the scores of
-    the best weights on the test split, if they are known.
+    ``data_hash`` identifies the data that the run is trained on, and ``initial_weights`` what
+    it began with, if that is known. ``test`` holds the scores of the best weights on the test
+    split, if they are known.
     """
     write_rows(run.history_file, [list(rows[0]), *(row.values() for row in rows)])
     metrics = {**_metrics(run, config, tasks, rows), "data_hash": data_hash}
+    if initial_weights is not None:
+        metrics[INITIAL_WEIGHTS] = initial_weights
     write_json(run.metrics_file, {**metrics, "test": test} if test else metrics)
 
 
@@ -221,7 +230,7 @@ def _score_columns(row: EpochRow, kind: str) -> str:
     return f"{loss:>17.4f}{accuracy:>10.4f}{ap:>8.4f}"
 
 
-def _rank(row: EpochRow, monitor: str, kind: str) -> tuple[float, float]:
+def rank(row: EpochRow, monitor: str, kind: str) -> tuple[float, float]:
     """The key by which epochs are ranked, the best one largest: monitored score, then loss."""
     return _score_to_maximize(row, monitor, kind), _score_to_maximize(row, "log_loss", kind)
 

@@ -74,7 +74,7 @@ def find_learning_rate(
     config = config.in_phase(config.phases[-1]).changed({"ema": None})
     if config.engine == "auto":
         config = resolve_engine(config, steps * config.batch_size, contexts)
-    train = read_samples(config, "train")
+    train = read_samples(config, "train", pseudo=True)
     learner = open_learner(config, train, contexts, pixels_only=True).learner
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []

@@ -36,7 +36,7 @@ def images_per_second(seconds: float, run: Callable[[], int]) -> float:
 def open_random(config: Config, contexts: Sequence[Any]) -> Learner:
     """A learner with random weights in place of pretrained ones."""
     gc.collect()  # Gluon's blocks refer to each other: this frees those of the last measurement.
-    train = read_samples(config, "train")
+    train = read_samples(config, "train", pseudo=True)
     return open_learner(config, train, contexts, resuming=True).learner
 
 

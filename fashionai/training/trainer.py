@@ -23,7 +23,9 @@ from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
+from fashionai.files.array_lists import hash_arrays
 from fashionai.runs import Run, RunFolder, locked_run
+from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
 from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
 from fashionai.training.checkpoint import (
@@ -108,7 +110,7 @@ class Trainer:
         state = None if resume_from is None else resume_from.folder.states_file
         resuming = state is not None and state.is_file()
         self._resumes = resume_from is not None
-        self.train_samples = read_samples(config, "train")
+        self.train_samples = read_samples(config, "train", pseudo=True)
         self.val_samples = read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None
@@ -116,9 +118,10 @@ class Trainer:
         place = contexts, resuming, saved_size
         self._phases = PhaseLearners(opener, config, self.train_samples, *place)
         self.learner, self.config = self._phases.learner, self._phases.config
-        self.progress = Progress(
-            resume_key={**self.learner.resume_key(), "data": data_hash(config)}
-        )
+        key = {**self.learner.resume_key(), "data": data_hash(config)}
+        if self.learner.writes and not resuming:
+            key[INITIAL_WEIGHTS] = hash_arrays(self.learner.parameters())
+        self.progress = Progress(resume_key=key)
         self.clock = EpochClock(self._log_estimate, shows=self.learner.writes)
         self._header_logged = False
         self._has_state = False
@@ -384,8 +387,11 @@ class Trainer:
         progress, tasks = self.progress, self.val_samples.tasks
         if last_parameters:
             self.learner.save_parameters(self.run.last_parameters)
-        data = progress.resume_key["data"]
-        write_history(self.run, self.config, tasks, progress.history, data, progress.test)
+        key = progress.resume_key
+        write_history(
+            *(self.run, self.config, tasks, progress.history, key["data"], progress.test),
+            initial_weights=key.get(INITIAL_WEIGHTS),
+        )
         self._observers.observe(progress.history)
 
     def _stop(self) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -64,6 +64,22 @@ def in_one_group(images: Sequence[LabelledImage], pairs: NearDuplicates) -> list
             for at in positions:
                 grouped[at] = images[at]._replace(group=name or f"like {images[first].source}")
     return grouped
+
+
+def labelled_already(
+    images: Sequence[LabelledImage], contents: Sequence[str], pairs: Optional[NearDuplicates]
+) -> np.ndarray:
+    """Which images have a pseudo-label and are, or look like, a labelled image, ``(N,) bool``.
+
+    Such an image in training would give away what validation asks for.
+    """
+    pseudo = np.array([image.probability is not None for image in images])
+    labelled = {content for content, guess in zip(contents, pseudo.tolist()) if not guess}
+    known = np.array([content in labelled for content in contents])
+    if pairs is not None:
+        for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
+            known[one[~pseudo[other]]] = True
+    return known & pseudo
 
 
 def _first_positions(groups: Sequence[str]) -> np.ndarray:

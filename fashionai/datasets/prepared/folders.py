@@ -38,8 +38,9 @@ PARTIAL_MANIFEST = "manifest.csv.partial"
 MANIFEST_COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 # The corrections that the labels in the manifest include; missing without any.
 APPLIED_CORRECTIONS = "applied_corrections.csv"
-# The last column of the manifest of a data set with groups.
-GROUP_COLUMN = "group"
+# The columns that follow: of a data set with groups, and of one with pseudo-labels, which has the
+# probability of each predicted class and is empty for labelled images.
+GROUP_COLUMN, PSEUDO_COLUMN = LATER_COLUMNS = ("group", "pseudo_label")
 
 
 class PlannedImage(NamedTuple):
@@ -122,7 +123,8 @@ class PreparedSplit(NamedTuple):
 
     ``paths`` are the image files. ``marks`` is ``(N, C) int8`` (see fashionai.metrics); images
     of the background have no YES. ``sources`` are the paths of the images in the data set.
-    Samples with the same non-empty group belong together.
+    Samples with the same non-empty group belong together. ``pseudo``, ``(N,) bool``, tells which
+    samples have a predicted class in place of a label.
     """
 
     task: Task
@@ -130,6 +132,7 @@ class PreparedSplit(NamedTuple):
     marks: np.ndarray
     sources: list[str]
     groups: list[str]
+    pseudo: np.ndarray
 
     @property
     def class_indices(self) -> np.ndarray:
@@ -137,12 +140,15 @@ class PreparedSplit(NamedTuple):
         return self.marks.argmax(axis=1)
 
 
-def read_split(folder: Path, *splits: str, background: bool = False) -> PreparedSplit:
+def read_split(
+    folder: Path, *splits: str, background: bool = False, pseudo: bool = False
+) -> PreparedSplit:
     """Read one split of a prepared task folder, or several together, in the manifest's order.
 
-    Images of a held-out background are included only with ``background``. Raises ConfigError for
-    an unknown split, and DataError when the folder is not prepared, when a split has no images,
-    and when the folders or the manifest were edited.
+    Images of a held-out background are included only with ``background``, and images with a
+    pseudo-label, which are to be trained on and nothing else, only with ``pseudo``. Raises
+    ConfigError for an unknown split, and DataError when the folder is not prepared, when a split
+    has no images, and when the folders or the manifest were edited.
     """
     task = read_task(folder)
     listed = _read_manifest(folder / MANIFEST)
@@ -164,7 +170,8 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
     _check_same_files(folder, splits, places)
     indices = np.array([int(row["class_index"]) for row in rows])
     kept_labels = task.labels if background else task.classes
-    kept = np.flatnonzero(indices < len(kept_labels)).tolist()
+    is_pseudo = np.array([bool(row.get(PSEUDO_COLUMN)) for row in rows], bool)
+    kept = np.flatnonzero((indices < len(kept_labels)) & (pseudo | ~is_pseudo)).tolist()
     if not kept:
         raise DataError(
             f"{folder}: split '{', '.join(splits)}' has no images of its classes, "
@@ -176,7 +183,15 @@ def read_split(folder: Path, *splits: str, background: bool = False) -> Prepared
         _marks(task, indices[kept], [rows[position]["label"] for position in kept]),
         [rows[position]["source"] for position in kept],
         [rows[position].get(GROUP_COLUMN, "") for position in kept],
+        is_pseudo[kept],
     )
+
+
+def count_pseudo_labels(folder: Path) -> int:
+    """The number of images with a pseudo-label in a task's folder; 0 if it is not prepared."""
+    if not (folder / MANIFEST).is_file():
+        return 0
+    return sum(bool(row.get(PSEUDO_COLUMN)) for row in _read_manifest(folder / MANIFEST))
 
 
 def _prepare_command(folder: Path) -> str:
@@ -328,14 +343,16 @@ def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]
 
 
 def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
-    grouped = any(item.image.group for item in planned)
-    rows: list[tuple[object, ...]] = [
-        (*MANIFEST_COLUMNS, GROUP_COLUMN) if grouped else MANIFEST_COLUMNS
-    ]
-    for image, split, file in planned:
+    later: dict[str, list[object]] = {
+        GROUP_COLUMN: [item.image.group for item in planned],
+        PSEUDO_COLUMN: [item.image.probability for item in planned],
+    }
+    used = {name: values for name, values in later.items() if not {*values} <= {"", None}}
+    rows: list[tuple[object, ...]] = [(*MANIFEST_COLUMNS, *used)]
+    for number, (image, split, file) in enumerate(planned):
         index = image.class_index
         row = (split, index, task.labels[index], file, image.source, image.label)
-        rows.append((*row, image.group) if grouped else row)
+        rows.append((*row, *(values[number] for values in used.values())))
     write_rows(path, rows)
 
 
@@ -343,13 +360,15 @@ def _read_manifest(path: Path) -> list[dict[str, str]]:
     try:
         with open(path, encoding="utf-8", newline="") as handle:
             reader = csv.DictReader(handle)
-            rows, found = list(reader), ",".join(reader.fieldnames or ())
+            rows, found = list(reader), tuple(reader.fieldnames or ())
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}") from None
-    if found not in (",".join(MANIFEST_COLUMNS), ",".join((*MANIFEST_COLUMNS, GROUP_COLUMN))):
-        raise DataError(f"{path}: found columns '{found}', expected {','.join(MANIFEST_COLUMNS)}")
+    later = tuple(name for name in LATER_COLUMNS if name in found)
+    if found != (*MANIFEST_COLUMNS, *later):
+        columns = ",".join(found)
+        raise DataError(f"{path}: found columns '{columns}', expected {','.join(MANIFEST_COLUMNS)}")
     return rows
 
 

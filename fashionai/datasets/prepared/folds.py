@@ -96,4 +96,5 @@ def select_samples(split: PreparedSplit, chosen: np.ndarray) -> PreparedSplit:
         split.marks[positions],
         [split.sources[position] for position in positions],
         [split.groups[position] for position in positions],
+        split.pseudo[positions],
     )

@@ -18,15 +18,17 @@ from fashionai.datasets.corrections import (
 )
 from fashionai.datasets.names import GROUP, IGNORE, NEAR_DUPLICATES, REPORT, SPLITS, check_choice
 from fashionai.datasets.near_duplicates import find_near_duplicates, hash_matrix
-from fashionai.datasets.prepared.alike import Alike, count_alike, in_one_group
+from fashionai.datasets.prepared.alike import Alike, count_alike, in_one_group, labelled_already
 from fashionai.datasets.prepared.check import Checked, check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import (
     APPLIED_CORRECTIONS,
     FileChanges,
+    count_pseudo_labels,
     plan_folders,
     write_folders,
 )
 from fashionai.datasets.prepared.split import join_groups, split_records
+from fashionai.datasets.pseudo_labels import read_pseudo_labels
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, counted, os_errors_as_data_errors
 from fashionai.files.abandoned import remove_temporary_files
@@ -58,7 +60,10 @@ class Summary:
     notes of the reader. ``traits`` holds the images that a user should know about, by trait.
     ``alike`` counts near-duplicates, where they were looked for. ``corrections`` counts the rows
     that were applied by their action, and ``former_corrections`` is the number of those that an
-    earlier prepare had applied and this one has not.
+    earlier prepare had applied and this one has not. ``pseudo_labels`` is the number of images that
+    have a pseudo-label, ``known_pseudo_labels`` that of those which were left out because they are
+    labelled already or look like a labelled image, and ``former_pseudo_labels`` the number that
+    an earlier prepare had added.
     """
 
     task: Task
@@ -75,6 +80,9 @@ class Summary:
     alike: Optional[Alike] = None
     corrections: Counter[str] = field(default_factory=Counter)
     former_corrections: int = 0
+    pseudo_labels: int = 0
+    known_pseudo_labels: int = 0
+    former_pseudo_labels: int = 0
 
     @property
     def changed(self) -> int:
@@ -111,6 +119,7 @@ def prepare(
     skip_bad: bool = False,
     near_duplicates: str = REPORT,
     corrections: Optional[Path] = None,
+    pseudo_labels: Optional[Path] = None,
     progress: ProgressBar,
 ) -> Summary:
     """Put the images of a data set into the class folders of ``out/<task>``.
@@ -122,6 +131,8 @@ def prepare(
     others are prepared; without it, nothing is written but that list. ``near_duplicates`` is one of
     NEAR_DUPLICATES: they are counted, kept in one split as well, or not looked for.
     ``corrections`` is a file of corrections of the labels, which are kept in the task's folder.
+    ``pseudo_labels`` is a file of predicted classes of other images, which are added to train;
+    they do not change how the labelled images are split.
     Raises ConfigError for a ``val_fraction`` out of range, and DataError for images that cannot be
     used, corrections that do not fit the labels, a folder that holds files of the user or that
     another process prepares, and for disk errors.
@@ -129,6 +140,9 @@ def prepare(
     check_choice("near_duplicates", near_duplicates, NEAR_DUPLICATES)
     placed = [] if corrections is None else read_corrections(corrections, data_set.task)
     data_set = corrected(data_set, placed)
+    if pseudo_labels is not None:
+        added = read_pseudo_labels(pseudo_labels, data_set.task)
+        data_set = data_set._replace(images=[*data_set.images, *added])
     if val_fraction is None:
         val_fraction = data_set.val_fraction
     if not 0 <= val_fraction < 1:
@@ -182,12 +196,17 @@ def _prepare(
         hashes = hash_matrix([c.hash for _, c in usable if c.hash is not None])
         with progress(f"{task.short_name}: comparing images", len(hashes)) as advance:
             pairs = find_near_duplicates(hashes, advance)
+    known = labelled_already(kept, contents, pairs)
+    if known.any():
+        kept = [image for image, left_out in zip(kept, known) if not left_out]
+        contents = [content for content, left_out in zip(contents, known) if not left_out]
+        pairs = None if pairs is None else pairs.among(~known)
     if pairs is not None and settings.near_duplicates == GROUP:
         kept = in_one_group(kept, pairs)
     bound = join_groups(contents, [image.group for image in kept])
     splits, unsplit_classes = _choose_splits(kept, bound, settings.val_fraction, settings.seed)
     planned = plan_folders(kept, splits)
-    former = _not_applied(folder, corrections)
+    former, former_pseudo = _not_applied(folder, corrections), count_pseudo_labels(folder)
     with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
         changes = write_folders(folder, task, planned, settings.mode, advance, corrections)
     return Summary(
@@ -205,6 +224,9 @@ def _prepare(
         alike=None if pairs is None else count_alike(pairs, kept, contents, splits),
         corrections=Counter(each.action for each in corrections),
         former_corrections=former,
+        pseudo_labels=sum(image.probability is not None for image in kept),
+        known_pseudo_labels=int(known.sum()),
+        former_pseudo_labels=former_pseudo,
     )
 
 
@@ -291,6 +313,7 @@ def summary_notes(summary: Summary) -> list[str]:
             where = f"{summary.crossing_splits:,} of them in another split"
         notes.append(f"{_images(repeated)} with the same bytes as an earlier image, {where}")
     notes += _notes_on_alike(summary.alike) + _notes_on_corrections(summary)
+    notes += _notes_on_pseudo_labels(summary)
     for trait, images in summary.traits.items():
         notes.append(f"{_images(len(images))} {trait.value}, for example {images[0].source}")
     for group in summary.conflicts:
@@ -327,6 +350,19 @@ def _notes_on_corrections(summary: Summary) -> list[str]:
         former = counted(summary.former_corrections, "correction")
         why = "not in the file" if summary.corrections else "--corrections was not given"
         notes.append(f"{former} of the last time not applied: {why}")
+    return notes
+
+
+def _notes_on_pseudo_labels(summary: Summary) -> list[str]:
+    notes = []
+    if summary.pseudo_labels:
+        notes.append(f"pseudo-labels: {_images(summary.pseudo_labels)} added to train")
+    if summary.known_pseudo_labels:
+        known = counted(summary.known_pseudo_labels, "pseudo-label")
+        notes.append(f"{known} left out: labelled already, or near-duplicates of labelled images")
+    if summary.former_pseudo_labels and not summary.pseudo_labels:
+        former = counted(summary.former_pseudo_labels, "pseudo-label")
+        notes.append(f"{former} of the last time removed: --pseudo-labels was not given")
     return notes
 
 

@@ -61,17 +61,19 @@ def read_samples(
     split: str,
     task_names: Optional[Sequence[str]] = None,
     background: bool = False,
+    pseudo: bool = False,
 ) -> Samples:
     """Read the samples of a split from the prepared folders or from the configured fold.
 
     With folds, ``val`` is the configured fold, ``train`` all other samples of both prepared
     splits, and ``test`` the prepared split. ``task_names`` default to those of the
     configuration. Images of a held-out background are included only with ``background``; folds
-    never include them. Raises ConfigError for tasks of different data sets, and DataError as
-    read_split and read_folds do and when a task has no samples inside or outside the fold.
+    never include them. Images with a pseudo-label are included only with ``pseudo``, and are in
+    ``train`` whatever the fold. Raises ConfigError for tasks of different data sets, and DataError
+    as read_split and read_folds do and when a task has no samples inside or outside the fold.
     """
     names = config.task_names if task_names is None else task_names
-    parts = [_read_task(config, name, split, background) for name in names]
+    parts = [_read_task(config, name, split, background, pseudo) for name in names]
     tasks = [part.task for part in parts]
     if len({task.family for task in tasks}) > 1:
         names = ", ".join(task.name for task in tasks)
@@ -112,18 +114,24 @@ def warn_of_changed_data(run: Run) -> None:
             )
 
 
-def _read_task(config: Config, name: str, split: str, background: bool) -> PreparedSplit:
+def _read_task(
+    config: Config, name: str, split: str, background: bool, pseudo: bool
+) -> PreparedSplit:
     folder = _folder(config, name)
     if config.data.folds_file is None or split == "test":
-        return read_split(folder, split, background=background)
-    everything = read_split(folder, "train", "val")
-    folds = read_folds(Path(config.data.folds_file), everything)
+        return read_split(folder, split, background=background, pseudo=pseudo)
+    everything = read_split(folder, "train", "val", pseudo=pseudo)
+    labelled = np.flatnonzero(~everything.pseudo)
+    folds = np.zeros(len(everything.paths), np.int64)  # images with a pseudo-label have none
+    folds[labelled] = read_folds(
+        Path(config.data.folds_file), select_samples(everything, ~everything.pseudo)
+    )
     held_out = folds == config.data.fold
     for chosen, place in ((held_out, "in"), (~held_out, "outside")):
         if not chosen.any():
             raise DataError(
                 f"{config.data.folds_file}: {name} has no images {place} fold "
-                f"{config.data.fold}, found folds {', '.join(map(str, np.unique(folds)))}"
+                f"{config.data.fold}, found folds {', '.join(map(str, np.unique(folds[labelled])))}"
             )
     return select_samples(everything, held_out if split == "val" else ~held_out)
 

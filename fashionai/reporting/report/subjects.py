@@ -41,14 +41,16 @@ class Subject(NamedTuple):
                 "by the run that was trained without it."
             )
         (run,) = self.runs
+        if run.averaged_runs:
+            return f"The weights are {run.weights_origin}, chosen by validation scores."
         unfinished = "" if run.is_finished else " The run is unfinished."
         monitor = str(run.metrics.get("monitor", "map"))
         chosen = (
             "the last one" if monitor == LAST else f"the best by validation {score_name(monitor)}"
         )
         return (
-            f"{run.epochs_done} epochs. The weights are those of epoch "
-            f"{run.metrics.get('best_epoch', '?')}, {chosen}.{unfinished}"
+            f"{run.epochs_done} epochs. The weights are those of {run.weights_origin}, {chosen}."
+            f"{unfinished}"
         )
 
     def at_crop(self, crop: Optional[int]) -> Subject:

@@ -1,0 +1,97 @@
+"""Pseudo-labels: a CSV file of images whose class a network has predicted, to train on.
+
+A row names an image by its path relative to the file's folder, its predicted class, and the
+probability of that class. prepare adds the images to the training split alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fashionai.datasets.readers.reader import reader_of
+from fashionai.datasets.records import LabelledImage
+from fashionai.errors import DataError, nearest, shown
+from fashionai.files.csv_files import read_csv_rows, write_rows
+from fashionai.files.outputs import csv_kind
+from fashionai.tasks import Task
+
+COLUMNS = ("path", "label", "probability")
+# What write_pseudo_labels writes.
+PSEUDO_LABELS = csv_kind("pseudo-labels", COLUMNS)
+# In the manifest, sources of these images begin with this in place of the data set's folder.
+SOURCE_FOLDER = "pseudo-labels"
+
+
+class PseudoLabel(NamedTuple):
+    """An image file with its predicted class, a label of the task, and the class's probability."""
+
+    path: Path
+    label: str
+    probability: float
+
+
+def write_pseudo_labels(file: Path, labels: Iterable[PseudoLabel]) -> None:
+    """Write pseudo-labels atomically, with paths relative to the file's folder."""
+    rows = (
+        (os.path.relpath(path.absolute(), file.parent.absolute()), label, f"{probability:.6f}")
+        for path, label, probability in labels
+    )
+    write_rows(file, [COLUMNS, *rows])
+
+
+def read_pseudo_labels(file: Path, task: Task) -> list[LabelledImage]:
+    """Read the images of a file of pseudo-labels, for the training split.
+
+    Raises DataError, with file and line, for another header, an unknown class, a probability
+    that is none, and an image that is missing or listed twice.
+    """
+    rows = read_csv_rows(file)
+    header, where = next(rows, ([], str(file)))
+    if tuple(header) != COLUMNS:
+        found = shown(",".join(header))
+        raise DataError(f"{where}: found columns '{found}', expected {','.join(COLUMNS)}")
+    images: dict[str, LabelledImage] = {}
+    for fields, where in rows:
+        image = _parse(file, fields, task, where)
+        first = images.setdefault(image.source, image)
+        if first.where != where:
+            raise DataError(f"{where}: {shown(fields[0])} is listed in {first.where} already")
+    return list(images.values())
+
+
+def _parse(file: Path, fields: Sequence[str], task: Task, where: str) -> LabelledImage:
+    if len(fields) != len(COLUMNS):
+        raise DataError(f"{where}: found '{shown(','.join(fields))}', expected {','.join(COLUMNS)}")
+    path, label, probability = fields
+    if label not in task.classes:
+        raise DataError(
+            f"{where}: label is '{shown(label)}', which is no class of {task.name}",
+            nearest(label, task.classes),
+        )
+    if not path or not (file.parent / path).is_file():
+        raise DataError(f"{where}: image {shown(str(file.parent / path))} does not exist")
+    index = task.classes.index(label)
+    relabel = reader_of(task).relabel
+    return LabelledImage(
+        source=f"{SOURCE_FOLDER}/{path}",
+        path=file.parent / path,
+        content=None,
+        class_index=index,
+        label=label if relabel is None else relabel("n" * len(task.classes), index),
+        where=where,
+        split="train",
+        probability=_probability(probability, where),
+    )
+
+
+def _probability(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise DataError(f"{where}: probability is '{shown(text)}', expected a number from 0 to 1")
+    return value

@@ -1,0 +1,155 @@
+"""Pseudo-labels: what a file may hold, and what prepare does with it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fashionai.datasets.prepared.folders import read_split
+from fashionai.datasets.prepared.folds import write_folds
+from fashionai.datasets.prepared.prepare import Summary, prepare, summary_notes
+from fashionai.datasets.prepared.samples import read_samples
+from fashionai.datasets.pseudo_labels import (
+    PseudoLabel,
+    read_pseudo_labels,
+    write_pseudo_labels,
+)
+from fashionai.datasets.reading import read_own_folders
+from fashionai.errors import DataError
+from fashionai.families import find_task
+from fashionai.progress import no_bar
+from fashionai.tasks import Task
+from tests.support.data_trees import put
+from tests.support.learners import make_config
+
+TASK = Task("birds", (), ("owl", "tit", "wren"), "table")
+HEADER = "path,label,probability\n"
+
+
+def picture(number: int) -> np.ndarray:
+    coarse = np.random.default_rng(number).integers(0, 256, (7, 7, 3), np.uint8)
+    return cv2.resize(coarse, (48, 48), interpolation=cv2.INTER_CUBIC)
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    return put(path, cv2.imencode(".png", np.ascontiguousarray(pixels))[1].tobytes())
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """20 labelled pictures of two classes, and pseudo.csv of three others, two of them known."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(20):
+        save(Path("photos") / "ab"[number % 2] / f"{number:02d}.png", picture(number))
+    labels = [
+        PseudoLabel(save(Path("more/new.png"), picture(50)), "b", 0.97),
+        PseudoLabel(save(Path("more/copy.png"), picture(3)), "a", 0.99),
+        PseudoLabel(save(Path("more/mirrored.png"), picture(4)[:, ::-1]), "a", 0.98),
+        PseudoLabel(save(Path("more/00.png"), picture(51)), "a", 0.96),
+    ]
+    write_pseudo_labels(Path("more/pseudo.csv"), labels)
+    return tmp_path
+
+
+def prepared(pseudo: bool = True, **options: object) -> Summary:
+    data_set = read_own_folders("birds", Path("photos"), ())
+    file = Path("more/pseudo.csv") if pseudo else None
+    return prepare(
+        data_set, Path("out"), val_fraction=0.3, pseudo_labels=file, progress=no_bar, **options
+    )
+
+
+def manifest() -> list[dict[str, str]]:
+    with open("out/birds/manifest.csv", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+@pytest.mark.parametrize("near_duplicates", ["report", "group"])
+def test_they_are_added_to_train_and_removed_again(photos: Path, near_duplicates: str) -> None:
+    prepared(pseudo=False, near_duplicates=near_duplicates)
+    before = Path("out/birds/manifest.csv").read_bytes()
+    plain = manifest()
+    summary = prepared(near_duplicates=near_duplicates)
+    rows = manifest()
+    column = rows[0].keys() - plain[0].keys()
+    assert column == {"pseudo_label"}
+    added = [row for row in rows if row["pseudo_label"]]
+    assert [(row["split"], row["class_name"], row["source"]) for row in added] == [
+        ("train", "b", "pseudo-labels/new.png"),
+        ("train", "a", "pseudo-labels/00.png"),
+    ]
+    assert [float(row["pseudo_label"]) for row in added] == [0.97, 0.96]
+    others = [{k: v for k, v in row.items() if k != "pseudo_label"} for row in rows]
+    assert others[: len(plain)] == plain
+    notes = summary_notes(summary)
+    assert "pseudo-labels: 2 images added to train" in notes
+    known = "2 pseudo-labels left out: labelled already, or near-duplicates of labelled images"
+    assert known in notes
+    again = prepared(pseudo=False, near_duplicates=near_duplicates)
+    assert Path("out/birds/manifest.csv").read_bytes() == before
+    removed = "2 pseudo-labels of the last time removed: --pseudo-labels was not given"
+    assert removed in summary_notes(again)
+    assert sorted(path.name for path in Path("out/birds").rglob("*.png")) == sorted(
+        row["file"] for row in plain
+    )
+
+
+def test_only_training_reads_them(photos: Path) -> None:
+    prepared()
+    folder = Path("out/birds")
+    names = {path.name for path in read_split(folder, "train", "val").paths}
+    everything = read_split(folder, "train", "val", pseudo=True)
+    new = {path.name for path in everything.paths} - names
+    assert new == {"new.png", "00-2.png"}
+    assert {path.name for path, p in zip(everything.paths, everything.pseudo) if p} == new
+
+
+def test_folds_hold_none_and_each_trains_on_all(photos: Path) -> None:
+    prepared()
+    split = read_split(Path("out/birds"), "train", "val")
+    folds = np.arange(len(split.paths)) % 2 + 1
+    write_folds(Path("folds.csv"), [split], folds)
+    for fold in (1, 2):
+        config = make_config(Path(), "task=birds", "data.folder=out", "data.folds_file=folds.csv",
+                             f"data.fold={fold}")  # fmt: skip
+        val = {path.name for path in read_samples(config, "val").paths}
+        train = {path.name for path in read_samples(config, "train", pseudo=True).paths}
+        assert val == {path.name for path, own in zip(split.paths, folds) if own == fold}
+        assert train == {path.name for path in split.paths} - val | {"new.png", "00-2.png"}
+        labelled = {path.name for path in read_samples(config, "train").paths}
+        assert train - labelled == {"new.png", "00-2.png"}
+
+
+def test_a_label_with_marks_has_y_for_the_class(tmp_path: Path) -> None:
+    task = find_task("skirt")
+    save(tmp_path / "a.png", picture(0))
+    put(tmp_path / "p.csv", f"{HEADER}a.png,{task.classes[2]},0.96\n")
+    (image,) = read_pseudo_labels(tmp_path / "p.csv", task)
+    assert (image.label, image.class_index, image.split) == ("nnynnn", 2, "train")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a.png,wern,0.9", "p.csv:2: label is 'wern', which is no class of birds. "
+         "Did you mean 'wren'?"),
+        ("a.png,owl,1.5", "p.csv:2: probability is '1.5', expected a number from 0 to 1"),
+        ("a.png,owl,nan", "p.csv:2: probability is 'nan', expected a number from 0 to 1"),
+        ("a.png,owl", "p.csv:2: found 'a.png,owl', expected path,label,probability"),
+        ("b.png,owl,0.9", "p.csv:2: image b.png does not exist"),
+        ("a.png,owl,0.9\na.png,tit,0.9", "p.csv:3: a.png is listed in p.csv:2 already"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(
+    row: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(Path("a.png"), picture(0))
+    put(Path("p.csv"), f"{HEADER}{row}\n")
+    with pytest.raises(DataError) as refused:
+        read_pseudo_labels(Path("p.csv"), TASK)
+    assert str(refused.value) == message
