@@ -329,13 +329,13 @@ def open_cross_validation(
         saved = cross_validation.prepare_resume(config, overrides, given)
         cross_validation.contexts = choose_devices(wanted_engine(saved), device, gpus).contexts
         return cross_validation
-    config, contexts = _with_devices(config, device, gpus)
+    config, contexts = with_devices(config, device, gpus)
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")
     settings = FoldSettings(**{name: value for name, value in given.items() if value is not None})
     if settings.folds > MOST_FOLDS:
         raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
-    config = _with_input_of_weights(config)
+    config = with_input_of_weights(config)
     folds = plan_folds(config, settings, progress)
     if overwrite:
         remove_run(path)
@@ -344,7 +344,7 @@ def open_cross_validation(
     return cross_validation
 
 
-def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Config, list[Any]]:
+def with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Config, list[Any]]:
     """The configuration with the framework that computes on these devices, and the devices."""
     chosen = choose_devices(wanted_engine(config), device, gpus)
     config = config.changed({"engine": chosen.engine})
@@ -353,7 +353,7 @@ def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Con
     return config, chosen.contexts
 
 
-def _with_input_of_weights(config: Config) -> Config:
+def with_input_of_weights(config: Config) -> Config:
     """The configuration with the input of its weights.
 
     Builds the network, so that what cannot be trained is refused before a file changes.

@@ -8,6 +8,8 @@ from fashionai.runs.folders import (
     MOST_FOLDS,
     OUT_OF_FOLD_FILE,
     SCORES_FILE,
+    SPACE_FILE,
+    STUDY_FILE,
     RunFolder,
     create_run,
     find_folds,
@@ -16,6 +18,7 @@ from fashionai.runs.folders import (
     read_metrics,
     remove_free_lock,
     remove_run,
+    remove_weights,
 )
 from fashionai.runs.run import (
     Run,
@@ -36,6 +39,8 @@ __all__ = [
     "MOST_FOLDS",
     "OUT_OF_FOLD_FILE",
     "SCORES_FILE",
+    "SPACE_FILE",
+    "STUDY_FILE",
     "ListedCrossValidation",
     "Run",
     "RunFolder",
@@ -55,4 +60,5 @@ __all__ = [
     "read_metrics",
     "remove_free_lock",
     "remove_run",
+    "remove_weights",
 ]
