@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
@@ -17,7 +20,15 @@ from fashionai.cli.options import (
     with_engine,
 )
 from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.errors import counted
 
+if TYPE_CHECKING:
+    from fashionai.tuning.search import Budget
+    from fashionai.tuning.study import Study
+    from fashionai.tuning.trials import Trial
+
+# Trials that are listed at the end, the best ones.
+MOST_ROWS = 10
 EPILOG = """
 \b
 Examples:
@@ -92,6 +103,13 @@ KEY=VALUE overrides any key that fashionai config prints.
     metavar="FILE",
     help="The best configuration.  [default: configs/TASK-tuned.yaml]",
 )
+@click.option(
+    "--confirm",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Train the best configuration and the given one again, N times each with new seeds, and "
+    "compare their scores on the test images, or on N fresh folds without such.",
+)
 @engine_option
 @device_options
 def command(
@@ -109,6 +127,7 @@ def command(
     resume: bool,
     overwrite: bool,
     out: Optional[Path],
+    confirm: Optional[int],
     engine: Optional[str],
     device: str,
     gpus: str,
@@ -126,9 +145,8 @@ def command(
     if trials is None and seconds is None and not show_space:
         raise click.UsageError("give --trials N or --time TIME")
     chosen_gpus = parse_gpus(gpus)
-    from fashionai.tuning.results import default_file, write_best, write_trials
-    from fashionai.tuning.search import Budget, search
-    from fashionai.tuning.study import Given, open_study
+    from fashionai.tuning.search import Budget
+    from fashionai.tuning.study import Given, open_study, planned_space
 
     log_to_terminal("fashionai.tuning")
     given = Given(
@@ -140,12 +158,74 @@ def command(
         sampler,
         pruner,
         seconds,
+        out,
     )
+    if show_space and config_file is not None:
+        from fashionai.tuning.space_files import dump_space
+
+        click.echo(dump_space(planned_space(given, device, chosen_gpus)), nl=False)
+        return
     study = open_study(
         given, run_path, device, chosen_gpus, progress_bar, resume=resume, overwrite=overwrite
     )
-    file = out or default_file(study.config)
-    found = search(study, Budget(trials, seconds), lambda trials: None)
-    write_trials(study, found)
-    write_best(file, study, found, [])
-    click.echo(f"{file}: written")
+    _run(study, Budget(trials, seconds), confirm)
+
+
+def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
+    """Search, and print what was found."""
+    from fashionai.tuning.confirm import confirm, confirmation_lines
+    from fashionai.tuning.results import write_results
+    from fashionai.tuning.search import search
+    from fashionai.tuning.table import best_lines, importance_lines, trial_table
+    from fashionai.tuning.trials import ranked
+
+    click.echo(f"search -> {study.path}")
+    trials = search(study, budget, _Display(study, budget).show)
+    importance = study.storage.importance([parameter.key for parameter in study.space])
+    best = ranked(trials, study.settings.objectives)[0]
+    notes: list[str] = []
+    if best.number and confirm_count:
+        found = confirm(study, best, confirm_count, progress_bar)
+        notes = confirmation_lines(found, len(trials))
+    elif best.number:
+        notes = [
+            "The best of many trials is also the luckiest: --confirm 3 tells how much is left."
+        ]
+    files = write_results(study, trials, importance, notes)
+    for part in (
+        [trial_table(study, ranked(trials, study.settings.objectives)[:MOST_ROWS])],
+        best_lines(study, trials),
+        importance_lines(importance),
+        notes,
+        [*map(str, files), f"Next: fashionai train --config {shlex.quote(str(study.best_file))}"],
+    ):
+        click.echo("\n".join(["", *part] if part else []), nl=bool(part))
+
+
+class _Display:
+    """Shows a table that is drawn anew on a terminal, elsewhere lines about trials that end."""
+
+    def __init__(self, study: Study, budget: Budget) -> None:
+        self._study, self._budget = study, budget
+        self._told: Optional[set[int]] = None
+        self._is_terminal = sys.stdout.isatty()
+
+    def show(self, trials: Sequence[Trial]) -> None:
+        """Something of these trials has changed."""
+        from fashionai.tuning.table import live_table, trial_lines
+        from fashionai.tuning.trials import RUNNING
+
+        ended = [trial for trial in trials if trial.state != RUNNING]
+        if self._is_terminal:
+            click.clear()
+            click.echo(live_table(self._study, self._budget, trials))
+            return
+        if self._told is None:
+            self._told = {trial.number for trial in ended}
+            if ended:
+                click.echo(f"resumed: {counted(len(ended), 'trial')} had ended")
+        for trial in ended:
+            if trial.number not in self._told:
+                self._told.add(trial.number)
+                click.echo("\n".join(trial_lines(self._study, self._budget, trials, trial)))
+                sys.stdout.flush()

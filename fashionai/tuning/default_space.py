@@ -24,8 +24,8 @@ WITH_LAYER_DECAY = ("vit", "deit3", "convnext")
 MOST_OTHERS = 3
 POLICIES: dict[str, dict[str, Any]] = {
     "trivial_augment": {"name": "trivial_augment"},
-    "rand_augment 5": {"name": "rand_augment", "magnitude": 5.0},
-    "rand_augment 10": {"name": "rand_augment", "magnitude": 10.0},
+    "rand_augment-5": {"name": "rand_augment", "magnitude": 5.0},
+    "rand_augment-10": {"name": "rand_augment", "magnitude": 10.0},
 }
 # The side of crops changes by multiples of this many pixels; for networks of small images by 4.
 CROP_STEP, SMALL_CROP_STEP, SMALL_SIDE = 32, 4, 64

@@ -10,39 +10,41 @@ from fashionai.config import Config
 from fashionai.errors import counted
 from fashionai.files import write_text
 from fashionai.files.csv_files import write_rows
-from fashionai.files.default_folders import CONFIGS_FOLDER
-from fashionai.files.outputs import Kind, check_output
 from fashionai.files.yaml_files import dump_yaml
 from fashionai.training.estimate import duration
+from fashionai.tuning.best_file import FIRST_LINE
+from fashionai.tuning.plot import draw_search
 from fashionai.tuning.study import Study
-from fashionai.tuning.trials import TIME, Trial, ranked
+from fashionai.tuning.table import changes_of, long_name, value_text
+from fashionai.tuning.trials import Trial, ranked
 
-FIRST_LINE = "# Written by fashionai tune"
-CONFIGURATIONS = Kind("a configuration of tune", lambda path: _first_line(path) == FIRST_LINE)
 # Trials that the comments list.
 MOST_LISTED = 10
 
 
-def default_file(config: Config) -> Path:
-    """The file of the best configuration: configs/TASK-tuned.yaml."""
-    return CONFIGS_FOLDER / f"{config.run_name}-tuned.yaml"
+def write_results(
+    study: Study, trials: Sequence[Trial], importance: Mapping[str, float], notes: Sequence[str]
+) -> list[Path]:
+    """Write the best configuration with ``notes`` in its comments, a table and a picture.
+
+    Returns their files: the configuration, and trials.csv and tune.png in the study's folder.
+    """
+    picture = draw_search(study.path / "tune.png", trials, study.settings.objectives, importance)
+    return [_write_best(study, trials, notes), _write_trials(study, trials), picture]
 
 
-def check_file(path: Path, inputs: Sequence[Path], overwrite: bool) -> None:
-    """Raise ConfigError or DataError unless the best configuration may be written to ``path``."""
-    check_output("--out", path, CONFIGURATIONS, inputs, overwrite)
-
-
-def write_best(path: Path, study: Study, trials: Sequence[Trial], notes: Sequence[str]) -> None:
+def _write_best(study: Study, trials: Sequence[Trial], notes: Sequence[str]) -> Path:
     """Write the configuration of the best trial, with its history and ``notes`` as comments."""
     best = ranked(trials, study.settings.objectives)[0]
     config = study.config_of(best.number, best.params)
-    comments = [*_history(path, study, trials), *(["", *notes] if notes else [])]
-    lines = [FIRST_LINE, *(f"# {line}".rstrip() for line in comments), "", _shortened(config)]
-    write_text(path, "\n".join(lines))
+    comments = [*_history(study, trials), *(["", *notes] if notes else [])]
+    # A name of a choice may have line breaks.
+    commented = [f"# {line}".rstrip().replace("\n", " ") for line in comments]
+    write_text(study.best_file, "\n".join([FIRST_LINE, *commented, "", _shortened(config)]))
+    return study.best_file
 
 
-def write_trials(study: Study, trials: Sequence[Trial]) -> Path:
+def _write_trials(study: Study, trials: Sequence[Trial]) -> Path:
     """Write trials.csv into the study's folder: one row per trial; returns the file."""
     keys = [parameter.key for parameter in study.space]
     names = study.settings.objectives
@@ -58,42 +60,31 @@ def write_trials(study: Study, trials: Sequence[Trial]) -> Path:
     return file
 
 
-def value_texts(trial: Trial, objectives: Sequence[str]) -> list[str]:
-    """The values of a finished trial as people read them."""
-    return [
-        f"{value:.2f} ms" if name == TIME else f"{value:.4f}"
-        for name, value in zip(objectives, trial.values)
-    ]
-
-
-def changes_of(study: Study, trial: Trial) -> list[str]:
-    """The parameters of a trial that differ from the user's configuration, as ``key=value``."""
-    own = study.space.params_of(study.config)
-    changed = {key: value for key, value in trial.params.items() if own.get(key) != value}
-    return [f"{key}={value}" for key, value in changed.items()]
-
-
-def _history(path: Path, study: Study, trials: Sequence[Trial]) -> list[str]:
+def _history(study: Study, trials: Sequence[Trial]) -> list[str]:
     """The comments of the best configuration."""
     objectives = study.settings.objectives
     order = ranked(trials, objectives)
     seconds = sum(trial.seconds for trial in trials)
-    images = (
-        "the validation images" if not study.settings.folds else f"{study.settings.folds} folds"
-    )
-    lines = [
+    scored = "the validation images"
+    if study.settings.folds:
+        scored = f"{study.settings.folds} folds"
+    return [
         "",
-        f"  fashionai train --config {' '.join(str(path).split())}",
+        f"  fashionai train --config {' '.join(str(study.best_file).split())}",
         "",
-        f"The best of {counted(len(trials), 'trial')} in {duration(seconds)}, scored on {images}.",
+        f"The best of {counted(len(trials), 'trial')} in {duration(seconds)}, scored on {scored}.",
         f"Trial 0 is the configuration that the search began with; all are in {study.path}.",
         "",
-        f"trial  {', '.join(objectives)}",
+        f"trial  {', '.join(map(long_name, objectives))}",
+        *(_line(study, trial) for trial in order[:MOST_LISTED]),
     ]
-    for trial in order[:MOST_LISTED]:
-        values = ", ".join(value_texts(trial, objectives))
-        lines.append(f"{trial.number:5}  {values}  {' '.join(changes_of(study, trial))}")
-    return lines
+
+
+def _line(study: Study, trial: Trial) -> str:
+    """One line of the history."""
+    pairs = zip(study.settings.objectives, trial.values)
+    values = ", ".join(value_text(value, name) for name, value in pairs)
+    return f"{trial.number:5}  {values}  {', '.join(changes_of(study, trial))}"
 
 
 def _shortened(config: Config) -> str:
@@ -113,11 +104,3 @@ def _changed(value: Any, default: Any) -> Any:
     if value.keys() != default.keys():  # another schedule
         return value
     return {key: each for key, each in value.items() if key == "name" or each != default[key]}
-
-
-def _first_line(path: Path) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.readline().rstrip("\n")
-    except (OSError, ValueError):
-        return ""

@@ -52,14 +52,35 @@ class Budget(NamedTuple):
             return False
         if self.seconds is None or not trials:
             return True
-        ended = [trial.seconds for trial in trials if trial.state != RUNNING]
-        usual = sum(ended) / max(1, len(ended))
-        return sum(ended) + usual * (len(trials) - len(ended) + 1) <= self.seconds
+        return sum(expected_seconds(trials)) + usual_seconds(trials) <= self.seconds
 
-    def is_exceeded(self, trials: Sequence[Trial], seconds: float) -> bool:
-        """Whether a trial that is taken to last so long ends too late."""
-        ended = sum(trial.seconds for trial in trials if trial.state != RUNNING)
-        return self.seconds is not None and ended + seconds > self.seconds
+    def is_exceeded(self, trials: Sequence[Trial], number: int, seconds: float) -> bool:
+        """Whether a trial that is taken to last ``seconds`` ends too late."""
+        others = [trial for trial in trials if trial.number != number]
+        return self.seconds is not None and sum(expected_seconds(others)) + seconds > self.seconds
+
+    def seconds_left(self, trials: Sequence[Trial]) -> float:
+        """The seconds until the search ends, with as many trials at once as run at the moment."""
+        usual, running = usual_seconds(trials), [each for each in trials if each.state == RUNNING]
+        left = sum(max(usual - trial.seconds, 0.0) for trial in running)
+        ends = []
+        if self.trials is not None:
+            ends.append(left + usual * max(0, self.trials - len(trials)))
+        if self.seconds is not None:
+            ends.append(max(0.0, self.seconds - sum(trial.seconds for trial in trials)))
+        return min(ends) / max(1, len(running))
+
+
+def usual_seconds(trials: Sequence[Trial]) -> float:
+    """The mean seconds of the trials that have ended; 0 without one."""
+    ended = [trial.seconds for trial in trials if trial.state != RUNNING]
+    return sum(ended) / max(1, len(ended))
+
+
+def expected_seconds(trials: Sequence[Trial]) -> list[float]:
+    """The seconds of each trial; those that run are taken to last as long as the others."""
+    usual = usual_seconds(trials)
+    return [max(each.seconds, usual if each.state == RUNNING else 0.0) for each in trials]
 
 
 @dataclass
@@ -183,14 +204,14 @@ def _train_trial(study: Study, budget: Budget, number: int, show: Show) -> None:
         for folder, run_config in study.runs_of(number, config):
             rows = train_run(folder, run_config, study.contexts, scores.tell_of(run_config))
             scores.tell(rows, run_config)
-            scores.end_fold(score_of(rows, run_config, study.score))
-        study.storage.finish(number, _values(study, config, scores.folds), scores.seconds)
+            scores.end_fold(rows, run_config)
+        study.storage.finish(number, _values(study, config, scores.folds))
     except EndOfRun as end:
-        study.storage.prune(number, scores.seconds, str(end))
+        study.storage.prune(number, str(end))
     except DivergedError as error:
         if number == 0:
             raise
-        study.storage.prune(number, scores.seconds, error.message)
+        study.storage.prune(number, error.message)
 
 
 def _values(study: Study, config: Config, folds: Sequence[float]) -> list[float]:
@@ -223,6 +244,7 @@ class _TrialScores:
 
     def __init__(self, study: Study, budget: Budget, number: int, show: Show) -> None:
         self._study, self._budget, self._number, self._show = study, budget, number, show
+        self._scores_of_folds: list[float] = []
         self._seconds_of_folds = 0.0
         self.folds: list[float] = []
         self.seconds = 0.0
@@ -235,22 +257,26 @@ class _TrialScores:
         """A run has these rows so far; EndOfRun for a trial that is not worth its time."""
         storage = self._study.storage
         self.seconds = self._seconds_of_folds + sum(row["seconds"] for row in rows)
-        before = len(self.folds) * config.epochs
-        scores = {before + at: self._mean(row, config) for at, row in enumerate(rows, start=1)}
-        prunes = storage.report(self._number, scores)
+        of_run = [self._mean(row, config) for row in rows]
+        scores = [*self._scores_of_folds, *of_run]
+        prunes = storage.report(self._number, scores, self.seconds)
         trials = storage.trials()
         self._show(trials)
         if not self._number or is_finished(config, rows):
             return
         if prunes:
             raise EndOfRun(LOW_SCORES)
-        total = config.epochs * (self._study.settings.folds or 1)
-        if self._budget.is_exceeded(trials, self.seconds / (before + len(rows)) * total):
+        epochs = config.epochs * (self._study.settings.folds or 1)
+        expected = self.seconds / len(scores) * epochs
+        if self._budget.is_exceeded(trials, self._number, expected):
             raise EndOfRun(TOO_SLOW)
 
-    def end_fold(self, score: float) -> None:
-        """A run of the trial is finished with this score."""
-        self.folds.append(score)
+    def end_fold(self, rows: Sequence[EpochRow], config: Config) -> None:
+        """A run of the trial is finished with these rows."""
+        # A fold that has stopped early counts as all of its epochs: folds begin at the same step.
+        scores = [self._mean(row, config) for row in rows]
+        self._scores_of_folds += scores + scores[-1:] * (config.epochs - len(scores))
+        self.folds.append(score_of(rows, config, self._study.score))
         self._seconds_of_folds = self.seconds
 
     def _mean(self, row: EpochRow, config: Config) -> float:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import optuna
 
 STUDY = "fashionai"
-SECONDS, REASON = "seconds", "reason"
+# Attributes of a trial, and the keys of the first one.
+PROGRESS, REASON = "progress", "reason"
+SCORES, SECONDS = "scores", "seconds"
 SAMPLERS, PRUNERS = ("tpe", "random"), ("median", "hyperband", "none")
 # Random trials before TPE models the results.
 STARTUP_TRIALS = 6
@@ -110,25 +112,27 @@ class Storage:
                 params[parameter.key] = _suggest(trial, parameter)
         return params
 
-    def report(self, number: int, scores: Mapping[int, float]) -> bool:
-        """Store the scores of a running trial by step; returns whether to prune it."""
+    def report(self, number: int, scores: Sequence[float], seconds: float) -> bool:
+        """Store the score of each epoch of a running trial, and the seconds of all together.
+
+        Returns whether the trial should be pruned because of the last score.
+        """
+        trial = self._running(number)
+        trial.set_user_attr(PROGRESS, {SCORES: list(scores), SECONDS: seconds})
         if not self._prunes:
             return False
-        trial = self._running(number)
         known = self._frozen(number).intermediate_values
-        for step, score in scores.items():
+        for step, score in enumerate(scores, start=1):
             if step not in known:
                 trial.report(score, step)
         return trial.should_prune()
 
-    def finish(self, number: int, values: Sequence[float], seconds: float) -> None:
+    def finish(self, number: int, values: Sequence[float]) -> None:
         """Store the values of a running trial, which is finished then."""
-        self._running(number).set_user_attr(SECONDS, seconds)
         self._study.tell(number, list(values))
 
-    def prune(self, number: int, seconds: float, reason: str) -> None:
+    def prune(self, number: int, reason: str) -> None:
         """Store that a running trial was ended before its last epoch, and why."""
-        self._running(number).set_user_attr(SECONDS, seconds)
         self._end(number, "PRUNED", reason)
 
     def fail(self, number: int, reason: str) -> None:
@@ -267,12 +271,13 @@ def _as_trial(frozen: optuna.trial.FrozenTrial) -> Trial:
     states = {"COMPLETE": FINISHED, "PRUNED": PRUNED, "FAIL": FAILED}
     state = states.get(frozen.state.name, RUNNING)
     values: Optional[Sequence[float]] = frozen.values if state == FINISHED else None
+    progress: Mapping[str, Any] = frozen.user_attrs.get(PROGRESS, {})
     return Trial(
         frozen.number,
         state,
         frozen.params,
         values or (),
-        frozen.intermediate_values,
-        frozen.user_attrs.get(SECONDS, 0.0),
+        progress.get(SCORES, ()),
+        progress.get(SECONDS, 0.0),
         frozen.user_attrs.get(REASON, ""),
     )

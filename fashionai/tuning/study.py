@@ -37,6 +37,8 @@ from fashionai.runs import (
 )
 from fashionai.training.engine_choice import wanted_engine
 from fashionai.training.start import new_folder
+from fashionai.training.threads import choose_threads
+from fashionai.tuning.best_file import check_file, default_file
 from fashionai.tuning.default_space import default_space
 from fashionai.tuning.space import Params, Space
 from fashionai.tuning.space_files import dump_space, read_space
@@ -73,12 +75,14 @@ class Study:
         config: The user's configuration, which is the first trial.
         settings: What all trials have in common.
         contexts: Devices to train on.
+        best_file: The file that gets the best configuration.
     """
 
     path: Path
     config: Config
     settings: Settings
     contexts: Sequence[Any]
+    best_file: Path
 
     @cached_property
     def space(self) -> Space:
@@ -159,6 +163,7 @@ class Given(NamedTuple):
     sampler: Optional[str] = None
     pruner: Optional[str] = None
     seconds: Optional[float] = None
+    best_file: Optional[Path] = None
 
 
 def open_study(
@@ -174,8 +179,9 @@ def open_study(
     """Begin a study in the folder ``path``, by default runs/TASK-tune, or resume it.
 
     ``device`` and ``gpus`` are as for choose_devices. Raises InstallationError without Optuna,
-    ConfigError for a configuration or a space that is wrong, RunError when there is nothing to
-    resume, or when it was begun with another configuration, other settings or other data.
+    ConfigError for a configuration, a space or a file of the best configuration that is wrong,
+    RunError when there is nothing to resume, or when it was begun with another configuration,
+    other settings or other data.
     """
     check_installed()
     config = None if given.config_file is None else load_config(given.config_file, given.overrides)
@@ -183,9 +189,12 @@ def open_study(
         assert config is not None
         path = RUNS_FOLDER / f"{config.run_name}-tune"
     if config is None or (resume and (path / STUDY_FILE).is_file()):
-        return _resumed(path, config, given, device, gpus)
+        return _resumed(path, config, given, device, gpus, overwrite)
     settings = _settings(given, config)
     config = _with_objective(config, settings, given)
+    best_file = _checked_file(given, config, overwrite)
+    if choose_threads(config, [], device, gpus):
+        config = config.changed({"engine": "gluon"})  # the number suits MXNet
     config, contexts = with_devices(config, device, gpus)
     contexts = _one_or_mxnet(contexts)
     with_input_of_weights(config)  # refuses what cannot be trained
@@ -195,7 +204,8 @@ def open_study(
         folds = plan_folds(config, FoldSettings(settings.folds), progress)
     if overwrite:
         remove_run(path)
-    study = Study(new_folder(path, exactly=resume).path, config, settings, contexts)
+    folder = new_folder(path, exactly=resume)
+    study = Study(folder.path, config, settings, contexts, best_file)
     with study.locked():
         save_config(config, study.path / BASE_CONFIG_FILE)
         write_text(study.path / SPACE_FILE, dump_space(space))
@@ -207,7 +217,12 @@ def open_study(
 
 
 def _resumed(
-    path: Path, config: Optional[Config], given: Given, device: str, gpus: Sequence[int]
+    path: Path,
+    config: Optional[Config],
+    given: Given,
+    device: str,
+    gpus: Sequence[int],
+    overwrite: bool,
 ) -> Study:
     """The study in a folder, as it was begun."""
     file = path / STUDY_FILE
@@ -237,8 +252,31 @@ def _resumed(
             f"{path}: the prepared folder has changed",
             "Prepare it as it was, or give --overwrite or another --run",
         )
+    best_file = _checked_file(given, saved, overwrite)
+    choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _one_or_mxnet(choose_devices(wanted_engine(saved), device, gpus).contexts)
-    return Study(path, saved, settings, contexts)
+    return Study(path, saved, settings, contexts, best_file)
+
+
+def planned_space(given: Given, device: str, gpus: Sequence[int]) -> Space:
+    """The search space of a study that open_study would begin; errors as there."""
+    assert given.config_file is not None
+    config, contexts = with_devices(load_config(given.config_file, given.overrides), device, gpus)
+    return _space(config, given, contexts)
+
+
+def _runs_with_states(path: Path) -> list[RunFolder]:
+    """The runs of trials that know the number of threads that they were trained with."""
+    probe = RunFolder(path / "trial-0").states_file.name
+    return [RunFolder(file.parent) for file in sorted(path.glob(f"trial-*/{probe}"))]
+
+
+def _checked_file(given: Given, config: Config, overwrite: bool) -> Path:
+    """The file of the best configuration; errors as for check_file."""
+    inputs = [file for file in (given.config_file, given.space_file) if file is not None]
+    path = given.best_file or default_file(config)
+    check_file(path, inputs, overwrite)
+    return path
 
 
 def _read_settings(file: Path, stored: Mapping[str, Any]) -> Settings:

@@ -19,7 +19,7 @@ class Trial(NamedTuple):
     """One trial of a study.
 
     ``number`` counts from 0, the user's configuration. ``values`` are those of the objectives,
-    empty unless it is finished. ``scores`` are those of its epochs so far, by step. ``seconds`` is
+    empty unless it is finished. ``scores`` are those of its epochs so far. ``seconds`` is
     the time that it has trained, ``reason`` why it was pruned or has failed.
     """
 
@@ -27,7 +27,7 @@ class Trial(NamedTuple):
     state: str
     params: Mapping[str, Value]
     values: Sequence[float] = ()
-    scores: Mapping[int, float] = {}
+    scores: Sequence[float] = ()
     seconds: float = 0.0
     reason: str = ""
 
