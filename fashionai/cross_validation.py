@@ -344,8 +344,8 @@ def open_cross_validation(
     if choose_threads(config, (), device, gpus, trainings=settings.folds):
         # The number suits MXNet.
         config = config.changed({"engine": "gluon"})
-    config, contexts = _with_devices(config, device, gpus)
-    config = _with_input_of_weights(config)
+    config, contexts = with_devices(config, device, gpus)
+    config = with_input_of_weights(config)
     folds = plan_folds(config, settings, progress)
     if overwrite:
         remove_run(path)
@@ -354,7 +354,7 @@ def open_cross_validation(
     return cross_validation
 
 
-def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Config, list[Any]]:
+def with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Config, list[Any]]:
     """The configuration with the framework that computes on these devices, and the devices."""
     chosen = choose_devices(wanted_engine(config), device, gpus)
     config = config.changed({"engine": chosen.engine})
@@ -363,7 +363,7 @@ def _with_devices(config: Config, device: str, gpus: Sequence[int]) -> tuple[Con
     return config, chosen.contexts
 
 
-def _with_input_of_weights(config: Config) -> Config:
+def with_input_of_weights(config: Config) -> Config:
     """The configuration with the input of its weights.
 
     Builds the network, so that what cannot be trained is refused before a file changes.

@@ -57,6 +57,14 @@ class TrainingError(FashionAIError):
     """Training cannot continue, for instance because the loss is not finite."""
 
 
+class DivergedError(TrainingError):
+    """The loss of a training is not finite."""
+
+
+class FrameworkError(TrainingError):
+    """MXNet or PyTorch has failed, for instance because the memory is full."""
+
+
 class RunStoppedError(FashionAIError):
     """The user stopped a training run. Its state is saved."""
 

@@ -48,6 +48,7 @@ COMMANDS = {
     "inspect": "Find wrong labels, near-duplicates and leaks.",
     "review": "Correct suspect labels on a page of this machine.",
     "find-lr": "Suggest a learning rate with a range test.",
+    "tune": "Search for better hyper-parameters.",
     "cross-validate": "Train one run per fold and write out-of-fold predictions.",
     "soup": "Average the weights of several runs into one network.",
     "ensemble": "Average prediction files and search for the best weights.",

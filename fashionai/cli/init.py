@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.cli.durations import Duration
 from fashionai.cli.progress import log_to_terminal
 from fashionai.files.default_folders import PREPARED_FOLDER
 
@@ -23,23 +23,6 @@ Examples:
 
 KEY=VALUE sets any key that fashionai config prints.
 """
-
-SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
-class Duration(click.ParamType):
-    """A time such as 90s, 10m or 1.5h, as seconds."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
-    ) -> float:
-        """Return the number of seconds."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value))
-        if found is None or not float(found[1]):
-            self.fail(f"found '{value}', expected a time such as 90s, 10m or 1.5h", param, ctx)
-        return float(found[1]) * SECONDS[found[2]]
 
 
 @click.command(epilog=EPILOG)

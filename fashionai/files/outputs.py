@@ -28,9 +28,9 @@ PNG_METADATA = {"Software": PNG_SOFTWARE}
 REPLACE_HINT = "Name another file, or replace it with --overwrite"
 
 
-# A run, a cross-validation or a prepared task has one of these files. No result replaces a file
-# beside them that is not an earlier result, also not with --overwrite.
-MARKS_OF_OWN_FOLDERS = ("config.yaml", "cross_validation.yaml", "task.json")
+# A run, a cross-validation, a search or a prepared task has one of these files. No result replaces
+# a file beside them that is not an earlier result, also not with --overwrite.
+MARKS_OF_OWN_FOLDERS = ("config.yaml", "cross_validation.yaml", "tune.yaml", "task.json")
 
 
 class Kind(NamedTuple):

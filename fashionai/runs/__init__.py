@@ -12,6 +12,8 @@ from fashionai.runs.folders import (
     MOST_FOLDS,
     OUT_OF_FOLD_FILE,
     SCORES_FILE,
+    SPACE_FILE,
+    STUDY_FILE,
     RunFolder,
     create_run,
     find_folds,
@@ -20,6 +22,7 @@ from fashionai.runs.folders import (
     read_metrics,
     remove_free_lock,
     remove_run,
+    remove_weights,
 )
 from fashionai.runs.run import (
     Run,
@@ -40,6 +43,8 @@ __all__ = [
     "MOST_FOLDS",
     "OUT_OF_FOLD_FILE",
     "SCORES_FILE",
+    "SPACE_FILE",
+    "STUDY_FILE",
     "ListedCrossValidation",
     "Run",
     "RunFolder",
@@ -60,4 +65,5 @@ __all__ = [
     "read_metrics",
     "remove_free_lock",
     "remove_run",
+    "remove_weights",
 ]

@@ -22,14 +22,18 @@ from fashionai.files.yaml_files import load_yaml
 CROSS_VALIDATION_FILE = "cross_validation.yaml"
 # A larger number of folds is an error: it may come from a damaged file.
 MOST_FOLDS = 1000
+# The settings of a search for hyper-parameters. The folder also has the runs of its trials.
+STUDY_FILE = "tune.yaml"
 FOLDS_FILE = "folds.csv"
 BASE_CONFIG_FILE = "config.base.yaml"
 SCORES_FILE = "scores.json"
 OUT_OF_FOLD_FILE = "out_of_fold.csv"
 
-# Files that are written before config.yaml or cross_validation.yaml, which mark a run or a
-# cross-validation as begun.
-WRITTEN_BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE)
+SPACE_FILE = "space.yaml"
+
+# Files that are written before config.yaml, cross_validation.yaml or tune.yaml, which mark a run, a
+# cross-validation or a search as begun.
+WRITTEN_BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE, SPACE_FILE)
 # The suffix of a run's folder while it is deleted.
 REMOVED_SUFFIX = ".removed"
 
@@ -181,10 +185,10 @@ def _taken(path: Path) -> RunError:
 
 
 def remove_run(path: Path) -> None:
-    """Delete the folder of a run or of a cross-validation, also if it has not begun yet.
+    """Delete the folder of a run, a cross-validation or a search, also if it has not begun yet.
 
     Raises RunError when the folder holds something else, and when another process trains
-    the run or a fold of it.
+    the run or one in it.
     """
     if not path.exists():
         return
@@ -199,9 +203,19 @@ def remove_run(path: Path) -> None:
     shutil.rmtree(removed)
 
 
+def remove_weights(run: RunFolder) -> None:
+    """Remove the weights and the state of a run; its configuration and its history stay."""
+    for file in (
+        *(run.best_parameters, run.best_averaged_parameters),
+        *(run.last_parameters, run.states_file),
+    ):
+        file.unlink(missing_ok=True)
+
+
 def holds_run(path: Path) -> bool:
-    """Whether a run or a cross-validation has begun in a folder."""
-    return any((path / name).is_file() for name in ("config.yaml", CROSS_VALIDATION_FILE))
+    """Whether a run, a cross-validation or a search has begun in a folder."""
+    marks = ("config.yaml", CROSS_VALIDATION_FILE, STUDY_FILE)
+    return any((path / name).is_file() for name in marks)
 
 
 def _has_not_begun(path: Path) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
-from fashionai.errors import TrainingError, first_line
+from fashionai.errors import FrameworkError, TrainingError, first_line
 from fashionai.files import atomic_path, content_hash
 from fashionai.files.array_archives import ArrayArchive
 from fashionai.files.array_lists import write_array_list
@@ -181,7 +181,7 @@ class Learner(abc.ABC):
 
     def failure(self, error: Exception) -> TrainingError:
         """What to tell about one of framework_errors."""
-        return TrainingError(
+        return FrameworkError(
             f"{self.framework} stopped: {first_line(error)}",
             self._memory_hint(),
         )

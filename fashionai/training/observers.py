@@ -17,6 +17,10 @@ from fashionai.runs import RunFolder
 from fashionai.training.history import EpochRow
 
 
+class EndOfRun(Exception):  # noqa: N818 - not an error
+    """An observer ends a run before its last epoch; the run can be resumed."""
+
+
 class HistoryObserver(Protocol):
     """Follows one training, in the process that writes the run's files and under the run's lock."""
 
@@ -27,7 +31,8 @@ class HistoryObserver(Protocol):
     def observe(self, rows: Sequence[EpochRow]) -> None:
         """The history of the run has these rows, which its files hold already.
 
-        It is called after every epoch, and first with the history of a run that is resumed.
+        It is called after every epoch, and first with the history of a run that is resumed. Where
+        one process trains alone, it may raise EndOfRun.
         """
         ...
 
@@ -66,12 +71,11 @@ def check_logs(config: Config) -> None:
             )
 
 
-def open_observers(config: Config) -> Observers:
-    """The observers of a training with this configuration; errors as for check_logs."""
+def open_observers(config: Config, others: Sequence[HistoryObserver] = ()) -> Observers:
+    """The logs of a configuration, and then the others, as one; errors as for check_logs."""
     check_logs(config)
-    return Observers(
-        [pkgutil.resolve_name(LOGS[name].opener)() for name in dict.fromkeys(config.log)]
-    )
+    logs = [pkgutil.resolve_name(LOGS[name].opener)() for name in dict.fromkeys(config.log)]
+    return Observers([*logs, *others])
 
 
 class Observers:

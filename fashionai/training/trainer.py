@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Optional
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
-from fashionai.errors import RunStoppedError, TrainingError
+from fashionai.errors import DivergedError, RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.array_lists import hash_arrays
@@ -52,7 +52,7 @@ from fashionai.training.history import (
 )
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.learner import StepResult
-from fashionai.training.observers import open_observers
+from fashionai.training.observers import HistoryObserver, open_observers
 from fashionai.training.opening import Opener, open_learner, what_must_be_same
 from fashionai.training.phases import PhaseLearners
 from fashionai.training.run_log import run_log
@@ -78,6 +78,7 @@ class Trainer:
         resume_from: The run that fit will resume. One with a saved state does not need its
             pretrained weights.
         opener: Opens the learner, as open_learner does.
+        observers: Follow the history, beside those of the configuration's ``log``.
 
     Raises:
         DataError: Prepared folders that cannot be used.
@@ -101,9 +102,10 @@ class Trainer:
         resume_from: Optional[Run] = None,
         *,
         opener: Opener = open_learner,
+        observers: Sequence[HistoryObserver] = (),
     ) -> None:
         """Read the samples and build the learner; see the class."""
-        self._observers = open_observers(config)
+        self._observers = open_observers(config, observers)
         check_engine(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
             config = config.with_input_of(resume_from.config)
@@ -143,7 +145,9 @@ class Trainer:
             The content of metrics.json.
 
         Raises:
-            TrainingError: The loss is not finite, the disk is full, or the framework fails.
+            TrainingError: The disk is full, or the framework fails.
+            DivergedError: The loss is not finite.
+            EndOfRun: An observer ends the run; its files are those of the last epoch.
             RunStoppedError: The user stops the training; the state is saved.
             RunError: The saved state is damaged or belongs to another configuration, the run
                 has begun and is not to be resumed, or another process trains it.
@@ -297,11 +301,11 @@ class Trainer:
             self._add_result(unread.popleft())
 
     def _add_result(self, result: StepResult) -> None:
-        """Add the results of a step; TrainingError when its loss is not finite."""
+        """Add the results of a step; DivergedError when its loss is not finite."""
         progress = self.progress
         loss_sum, correct = result.read()
         if not math.isfinite(loss_sum):
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss is {loss_sum} at epoch {progress.epoch + 1}, "
                 f"step {result.step + 1} of {self.learner.batch_plan.steps(progress.epoch)}",
                 messages.divergence_hint(self.config),
@@ -316,7 +320,7 @@ class Trainer:
         progress, plan = self.progress, self.learner.batch_plan
         scores = self._scores(lambda: self._check(stop))
         if not math.isfinite(scores["val_log_loss"]):
-            raise TrainingError(
+            raise DivergedError(
                 f"the validation loss is {scores['val_log_loss']} after epoch {progress.epoch + 1}",
                 messages.divergence_hint(self.config),
             )

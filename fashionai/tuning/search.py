@@ -1,0 +1,302 @@
+"""The search: trials are claimed, trained and stored until there are enough."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+
+from fashionai.config import Config
+from fashionai.errors import (
+    DivergedError,
+    FashionAIError,
+    FrameworkError,
+    RunStoppedError,
+    TrainingError,
+)
+from fashionai.reporting.plots import read_history
+from fashionai.runs import Run, RunFolder, remove_weights
+from fashionai.training.history import EpochRow, choose_best, is_finished
+from fashionai.training.observers import EndOfRun
+from fashionai.training.trainer import Trainer
+from fashionai.tuning.study import Study
+from fashionai.tuning.timing import milliseconds_per_image
+from fashionai.tuning.trials import FINISHED, RUNNING, TIME, Trial, kept
+
+log = logging.getLogger(__name__)
+
+# Another process may end, or be killed: its trial is then taken over.
+SECONDS_BETWEEN_LOOKS = 0.5
+# So many failures one after the other have one reason.
+MOST_FAILURES = 3
+LOW_SCORES, TOO_SLOW = "low scores", "too slow"
+
+# Called when something has changed; gets all trials.
+Show = Callable[[Sequence[Trial]], None]
+
+
+class Budget(NamedTuple):
+    """When a search ends: after so many trials, or seconds of training of all trials together."""
+
+    trials: Optional[int] = None
+    seconds: Optional[float] = None
+
+    def allows_another(self, trials: Sequence[Trial]) -> bool:
+        """Whether another trial may begin, which is taken to last as long as the others."""
+        if self.trials is not None and len(trials) >= self.trials:
+            return False
+        if self.seconds is None or not trials:
+            return True
+        return sum(expected_seconds(trials)) + usual_seconds(trials) <= self.seconds
+
+    def is_exceeded(self, trials: Sequence[Trial], number: int, seconds: float) -> bool:
+        """Whether a trial that is taken to last ``seconds`` ends too late."""
+        others = [trial for trial in trials if trial.number != number]
+        return self.seconds is not None and sum(expected_seconds(others)) + seconds > self.seconds
+
+    def seconds_left(self, trials: Sequence[Trial]) -> float:
+        """The seconds until the search ends, with as many trials at once as run at the moment."""
+        usual, running = usual_seconds(trials), [each for each in trials if each.state == RUNNING]
+        left = sum(max(usual - trial.seconds, 0.0) for trial in running)
+        ends = []
+        if self.trials is not None:
+            ends.append(left + usual * max(0, self.trials - len(trials)))
+        if self.seconds is not None:
+            ends.append(max(0.0, self.seconds - sum(trial.seconds for trial in trials)))
+        return min(ends) / max(1, len(running))
+
+
+def usual_seconds(trials: Sequence[Trial]) -> float:
+    """The mean seconds of the trials that have ended; 0 without one."""
+    ended = [trial.seconds for trial in trials if trial.state != RUNNING]
+    return sum(ended) / max(1, len(ended))
+
+
+def expected_seconds(trials: Sequence[Trial]) -> list[float]:
+    """The seconds of each trial; those that run are taken to last as long as the others."""
+    usual = usual_seconds(trials)
+    return [max(each.seconds, usual if each.state == RUNNING else 0.0) for each in trials]
+
+
+@dataclass
+class EpochObserver:
+    """Tells the rows of a run's history to a function, which may raise EndOfRun."""
+
+    tell: Callable[[Sequence[EpochRow]], None]
+
+    def begin(self, run: RunFolder, config: Config) -> None:
+        """A training begins, or a run is resumed."""
+
+    def observe(self, rows: Sequence[EpochRow]) -> None:
+        """The history of the run has these rows."""
+        self.tell(rows)
+
+    def finish(self, devices: Sequence[Any]) -> None:
+        """All epochs are trained."""
+
+
+def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
+    """Train trials until there are enough; returns all, none of which still runs.
+
+    Trials that killed processes have left are resumed first. Other processes may work on the same
+    study: this returns when their trials have ended, too. Raises RunStoppedError when the user
+    stops it, TrainingError where the disk is full, and the error of the first trial, or of
+    several trials in a row, that cannot be trained.
+    """
+    failures = 0
+    remove_lost_weights(study)
+    while True:
+        with study.storage.clear_errors(), contextlib.ExitStack() as stack:
+            number = _claim(study, budget, stack)
+            if number is not None:
+                try:
+                    _train_trial(study, budget, number, show)
+                    failures = 0
+                except FashionAIError as error:
+                    failures += 1
+                    if not _is_of_trial(error) or number == 0 or failures == MOST_FAILURES:
+                        raise _with_resume_command(study, number, error) from None
+                    study.storage.fail(number, error.message)
+                remove_lost_weights(study)
+        trials = study.storage.trials()
+        show(trials)
+        if number is None:
+            if not any(trial.state == RUNNING for trial in trials):
+                return trials
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def remove_lost_weights(study: Study) -> None:
+    """Remove the weights and the states of all trials but the best ones."""
+    with study.locked():
+        trials = study.storage.trials()
+        best = kept(trials, study.settings.objectives)
+        for trial in trials:
+            if trial.state != RUNNING and trial.number not in best:
+                for run, _ in study.runs_of(trial.number, study.config):
+                    remove_weights(run)
+
+
+def score_of(rows: Sequence[EpochRow], config: Config, score: str) -> float:
+    """A score of the epoch that the configuration keeps, of its better weights."""
+    best = choose_best(rows, config.monitor)
+    return best.row[f"{best.kind}_{score}"]
+
+
+def train_run(
+    folder: RunFolder,
+    config: Config,
+    contexts: Sequence[Any],
+    tell: Callable[[Sequence[EpochRow]], None] = lambda rows: None,
+) -> list[EpochRow]:
+    """Train a run, or resume it; returns its history. Errors as for Trainer and Trainer.fit."""
+    begun = Run(folder) if folder.has_begun else None
+    if begun is not None:
+        config = config.with_engine_of(begun.config)
+        begun.check_same_config(config)
+    if begun is None or not begun.is_finished:
+        folder.path.mkdir(exist_ok=True)
+        Trainer(config, list(contexts), begun, observers=[EpochObserver(tell)]).fit(folder)
+        # Gluon's blocks refer to each other: this frees the network's memory on the device.
+        gc.collect()
+    return read_rows(folder)
+
+
+def read_rows(folder: RunFolder) -> list[EpochRow]:
+    """The history of a run; empty before its first epoch has ended."""
+    if not folder.history_file.is_file():
+        return []
+    columns = read_history(folder)
+    return [dict(zip(columns, values)) for values in zip(*columns.values())]
+
+
+def _claim(study: Study, budget: Budget, stack: contextlib.ExitStack) -> Optional[int]:
+    """The number of a trial whose lock this process holds until the stack is closed.
+
+    It is one that a killed process has left, or a new one; None where there are enough.
+    """
+    with study.locked():
+        trials = study.storage.trials()
+        for trial in trials:
+            if trial.state == RUNNING and study.try_lock(f"trial-{trial.number}", stack):
+                return trial.number
+        if not budget.allows_another(trials):
+            return None
+        # Before it is stored: otherwise another process could take it for one that was left.
+        study.try_lock(f"trial-{len(trials)}", stack)
+        proposed = study.storage.propose(study.space) if trials else None
+        params = study.space.params_of(study.config) if proposed is None else proposed
+        return study.storage.add(params, study.space)
+
+
+def _train_trial(study: Study, budget: Budget, number: int, show: Show) -> None:
+    """Train the runs of a trial that this process holds, and store how it ends."""
+    trial = study.storage.trials()[number]
+    show(study.storage.trials())
+    config = study.config_of(number, trial.params)
+    scores = _TrialScores(study, budget, number, show)
+    try:
+        for folder, run_config in study.runs_of(number, config):
+            rows = train_run(folder, run_config, study.contexts, scores.tell_of(run_config))
+            scores.tell(rows, run_config)
+            scores.end_fold(rows, run_config)
+        study.storage.finish(number, _values(study, config, scores.folds))
+    except EndOfRun as end:
+        study.storage.prune(number, str(end))
+    except DivergedError as error:
+        if number == 0:
+            raise
+        study.storage.prune(number, error.message)
+
+
+def _values(study: Study, config: Config, folds: Sequence[float]) -> list[float]:
+    """The values of the objectives; TrainingError for a score that is not a number."""
+    score = sum(folds) / len(folds)
+    if math.isnan(score):
+        raise TrainingError(
+            f"{study.score} cannot be computed on these validation images",
+            "Give another --objective",
+        )
+    return [
+        _milliseconds(study, config) if objective == TIME else score
+        for objective in study.settings.objectives
+    ]
+
+
+def _milliseconds(study: Study, config: Config) -> float:
+    """The time per image; that of an earlier trial with the same network and crop is kept."""
+    at = list(study.settings.objectives).index(TIME)
+    for trial in study.storage.trials():
+        if trial.state == FINISHED:
+            other = study.config_of(trial.number, trial.params)
+            if (other.model.name, other.data.crop) == (config.model.name, config.data.crop):
+                return trial.values[at]
+    return milliseconds_per_image(config, study.contexts)
+
+
+class _TrialScores:
+    """The scores of a trial while it trains, which decide whether it is ended early."""
+
+    def __init__(self, study: Study, budget: Budget, number: int, show: Show) -> None:
+        self._study, self._budget, self._number, self._show = study, budget, number, show
+        self._scores_of_folds: list[float] = []
+        self._seconds_of_folds = 0.0
+        self.folds: list[float] = []
+        self.seconds = 0.0
+
+    def tell_of(self, config: Config) -> Callable[[Sequence[EpochRow]], None]:
+        """What an observer of a run with this configuration calls."""
+        return lambda rows: self.tell(rows, config)
+
+    def tell(self, rows: Sequence[EpochRow], config: Config) -> None:
+        """A run has these rows so far; EndOfRun for a trial that is not worth its time."""
+        storage = self._study.storage
+        self.seconds = self._seconds_of_folds + sum(row["seconds"] for row in rows)
+        of_run = [self._mean(row, config) for row in rows]
+        scores = [*self._scores_of_folds, *of_run]
+        prunes = storage.report(self._number, scores, self.seconds)
+        trials = storage.trials()
+        self._show(trials)
+        if not self._number or is_finished(config, rows):
+            return
+        if prunes:
+            raise EndOfRun(LOW_SCORES)
+        epochs = config.epochs * (self._study.settings.folds or 1)
+        expected = self.seconds / len(scores) * epochs
+        if self._budget.is_exceeded(trials, self._number, expected):
+            raise EndOfRun(TOO_SLOW)
+
+    def end_fold(self, rows: Sequence[EpochRow], config: Config) -> None:
+        """A run of the trial is finished with these rows."""
+        # A fold that has stopped early counts as all of its epochs: folds begin at the same step.
+        scores = [self._mean(row, config) for row in rows]
+        self._scores_of_folds += scores + scores[-1:] * (config.epochs - len(scores))
+        self.folds.append(score_of(rows, config, self._study.score))
+        self._seconds_of_folds = self.seconds
+
+    def _mean(self, row: EpochRow, config: Config) -> float:
+        """The mean of the folds before and of an epoch of this one."""
+        score = score_of([row], config, self._study.score)
+        return (sum(self.folds) + score) / (len(self.folds) + 1)
+
+
+def _is_of_trial(error: FashionAIError) -> bool:
+    """Whether an error may be one of a trial's settings: others end the search.
+
+    Such are a stop by the user and a full disk.
+    """
+    ends = isinstance(error, (RunStoppedError, TrainingError))
+    return isinstance(error, FrameworkError) or not ends
+
+
+def _with_resume_command(study: Study, number: int, error: FashionAIError) -> FashionAIError:
+    """The error of a trial, with the command that goes on with the study."""
+    message, command = f"trial {number}: {error.message}", study.resume_command
+    if isinstance(error, RunStoppedError):
+        return RunStoppedError(message, f"Resume with: {command}")
+    return type(error)(message, error.hint)

@@ -1,0 +1,345 @@
+"""The folder of a study: its settings, its trials, and how it is begun and resumed."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from fashionai.config import Config, load_config, reported_score, save_config
+from fashionai.config.models import LAST, monitor_names
+from fashionai.cross_validation import with_devices, with_input_of_weights
+from fashionai.datasets.prepared.folds import write_folds
+from fashionai.datasets.prepared.samples import data_hash
+from fashionai.errors import ConfigError, RunError, nearest, shown, shown_value
+from fashionai.files import write_text
+from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.locks import LOCK_FILE, locked
+from fashionai.files.yaml_files import dump_yaml, load_yaml
+from fashionai.fold_plan import FoldSettings, plan_folds
+from fashionai.frameworks.choice import choose_devices
+from fashionai.frameworks.devices import TORCH, framework_of_devices
+from fashionai.progress import ProgressBar
+from fashionai.runs import (
+    BASE_CONFIG_FILE,
+    FOLDS_FILE,
+    MOST_FOLDS,
+    SPACE_FILE,
+    STUDY_FILE,
+    RunFolder,
+    deciding_differences,
+    remove_run,
+)
+from fashionai.training.engine_choice import wanted_engine
+from fashionai.training.start import new_folder
+from fashionai.training.threads import choose_threads
+from fashionai.tuning.best_file import check_file, default_file
+from fashionai.tuning.default_space import default_space
+from fashionai.tuning.space import Params, Space
+from fashionai.tuning.space_files import dump_space, read_space
+from fashionai.tuning.storage import PRUNERS, SAMPLERS, Storage, check_installed
+from fashionai.tuning.timing import cost_bound
+from fashionai.tuning.trials import TIME
+
+TRIALS_FILE = "trials.sqlite"
+SECONDS_BETWEEN_TRIES = 0.05
+
+
+class Settings(NamedTuple):
+    """What all trials of a study have in common, beside the configuration and the space.
+
+    ``objectives`` are one score, or two objectives of which one may be TIME. Without ``folds`` the
+    prepared validation split is used.
+    """
+
+    objectives: Sequence[str]
+    folds: Optional[int] = None
+    sampler: str = SAMPLERS[0]
+    pruner: str = PRUNERS[0]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that has begun: a search for hyper-parameters whose trials are runs.
+
+    Files: tune.yaml (Settings), config.base.yaml, space.yaml, folds.csv where folds are used,
+    trials.sqlite, and a run per trial and fold.
+
+    Args:
+        path: Folder of the study.
+        config: The user's configuration, which is the first trial.
+        settings: What all trials have in common.
+        contexts: Devices to train on.
+        best_file: The file that gets the best configuration.
+    """
+
+    path: Path
+    config: Config
+    settings: Settings
+    contexts: Sequence[Any]
+    best_file: Path
+
+    @cached_property
+    def space(self) -> Space:
+        """The search space."""
+        return read_space(self.path / SPACE_FILE, self.config)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The trials; RunError for a damaged file."""
+        objectives, folds, sampler, pruner = self.settings
+        steps = self.config.epochs * (folds or 1)
+        file, seed = self.path / TRIALS_FILE, self.config.seed
+        return Storage(file, objectives, sampler, pruner, steps, seed)
+
+    @property
+    def score(self) -> str:
+        """The score that trials are pruned by."""
+        return next(each for each in self.settings.objectives if each != TIME)
+
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with the study, but for the end that was given."""
+        gpus = ",".join(str(each.device_id) for each in self.contexts if each.device_type == "gpu")
+        command = f"fashionai tune --run {shlex.quote(str(self.path))} --resume"
+        return command + (f" --gpus {gpus}" if gpus else "")
+
+    def config_of(self, number: int, params: Params) -> Config:
+        """The configuration of a trial; that of the first one is the user's."""
+        return self.space.config_of(self.config, params) if number else self.config
+
+    def runs_of(self, number: int, config: Config) -> list[tuple[RunFolder, Config]]:
+        """The runs of a trial with this configuration: one, or one per fold."""
+        return self.runs_named(f"trial-{number}", config, self.path / FOLDS_FILE)
+
+    def runs_named(
+        self, name: str, config: Config, folds_file: Path
+    ) -> list[tuple[RunFolder, Config]]:
+        """The run of this name, or one per fold of a file."""
+        if self.settings.folds is None:
+            return [(RunFolder(self.path / name), config)]
+        return [
+            (
+                RunFolder(self.path / f"{name}-fold-{fold}"),
+                config.changed({"data.folds_file": str(folds_file), "data.fold": fold}),
+            )
+            for fold in range(1, self.settings.folds + 1)
+        ]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the study, which other processes hold only for a moment."""
+        with contextlib.ExitStack() as stack:
+            while not _enter(stack, self.path / LOCK_FILE):
+                time.sleep(SECONDS_BETWEEN_TRIES)
+            yield
+
+    def try_lock(self, name: str, stack: contextlib.ExitStack) -> bool:
+        """Hold the lock of a trial until the stack is closed; False if another process does."""
+        return _enter(stack, self.path / f".{name}.lock")
+
+
+def _enter(stack: contextlib.ExitStack, file: Path) -> bool:
+    try:
+        stack.enter_context(locked(file, RunError(f"{file}: is locked by another process")))
+    except RunError:
+        return False
+    return True
+
+
+class Given(NamedTuple):
+    """What the user gives to begin or to resume a study; None for what is not given."""
+
+    config_file: Optional[Path] = None
+    overrides: Sequence[str] = ()
+    space_file: Optional[Path] = None
+    objectives: Optional[Sequence[str]] = None
+    folds: Optional[int] = None
+    sampler: Optional[str] = None
+    pruner: Optional[str] = None
+    seconds: Optional[float] = None
+    best_file: Optional[Path] = None
+
+
+def open_study(
+    given: Given,
+    path: Optional[Path],
+    device: str,
+    gpus: Sequence[int],
+    progress: ProgressBar,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Study:
+    """Begin a study in the folder ``path``, by default runs/TASK-tune, or resume it.
+
+    ``device`` and ``gpus`` are as for choose_devices. Raises InstallationError without Optuna,
+    ConfigError for a configuration, a space or a file of the best configuration that is wrong,
+    RunError when there is nothing to resume, or when it was begun with another configuration,
+    other settings or other data.
+    """
+    check_installed()
+    config = None if given.config_file is None else load_config(given.config_file, given.overrides)
+    if path is None:
+        assert config is not None
+        path = RUNS_FOLDER / f"{config.run_name}-tune"
+    if config is None or (resume and (path / STUDY_FILE).is_file()):
+        return _resumed(path, config, given, device, gpus, overwrite)
+    settings = _settings(given, config)
+    config = _with_objective(config, settings, given)
+    best_file = _checked_file(given, config, overwrite)
+    if choose_threads(config, [], device, gpus):
+        config = config.changed({"engine": "gluon"})  # the number suits MXNet
+    config, contexts = with_devices(config, device, gpus)
+    contexts = _one_or_mxnet(contexts)
+    with_input_of_weights(config)  # refuses what cannot be trained
+    space = _space(config, given, contexts)
+    folds = None
+    if settings.folds is not None:
+        folds = plan_folds(config, FoldSettings(settings.folds), progress)
+    if overwrite:
+        remove_run(path)
+    folder = new_folder(path, exactly=resume)
+    study = Study(folder.path, config, settings, contexts, best_file)
+    with study.locked():
+        save_config(config, study.path / BASE_CONFIG_FILE)
+        write_text(study.path / SPACE_FILE, dump_space(space))
+        if folds is not None:
+            write_folds(study.path / FOLDS_FILE, *folds)
+        stored = {**settings._asdict(), "data": data_hash(config)}
+        write_text(study.path / STUDY_FILE, dump_yaml(stored))
+    return study
+
+
+def _resumed(
+    path: Path,
+    config: Optional[Config],
+    given: Given,
+    device: str,
+    gpus: Sequence[int],
+    overwrite: bool,
+) -> Study:
+    """The study in a folder, as it was begun."""
+    file = path / STUDY_FILE
+    if not file.is_file():
+        raise RunError(f"{path}: not a search ({STUDY_FILE} not found)", "Start one with --config")
+    stored = load_yaml(file)
+    settings = _read_settings(file, stored)
+    saved = load_config(path / BASE_CONFIG_FILE)
+    wanted = load_config(path / BASE_CONFIG_FILE, given.overrides) if config is None else config
+    wanted = _with_objective(wanted, settings, given).with_engine_of(saved)
+    different = deciding_differences(saved, wanted)
+    for name, value in settings._asdict().items():
+        wish = getattr(given, name)
+        if wish is not None and wish != value:
+            different.append(f"{name}: {shown_value(value)}, not {shown_value(wish)}")
+    if given.space_file is not None:
+        space = dump_space(read_space(given.space_file, saved))
+        if space != (path / SPACE_FILE).read_text(encoding="utf-8"):
+            different.append(f"the search space of {given.space_file}")
+    if different:
+        raise RunError(
+            f"{path}: was begun with other settings ({'; '.join(different)})",
+            "Resume without them, or give --overwrite or another --run",
+        )
+    if stored.get("data") != data_hash(saved):
+        raise RunError(
+            f"{path}: the prepared folder has changed",
+            "Prepare it as it was, or give --overwrite or another --run",
+        )
+    best_file = _checked_file(given, saved, overwrite)
+    choose_threads(saved, _runs_with_states(path), device, gpus)
+    contexts = _one_or_mxnet(choose_devices(wanted_engine(saved), device, gpus).contexts)
+    return Study(path, saved, settings, contexts, best_file)
+
+
+def planned_space(given: Given, device: str, gpus: Sequence[int]) -> Space:
+    """The search space of a study that open_study would begin; errors as there."""
+    assert given.config_file is not None
+    config, contexts = with_devices(load_config(given.config_file, given.overrides), device, gpus)
+    return _space(config, given, contexts)
+
+
+def _runs_with_states(path: Path) -> list[RunFolder]:
+    """The runs of trials that know the number of threads that they were trained with."""
+    probe = RunFolder(path / "trial-0").states_file.name
+    return [RunFolder(file.parent) for file in sorted(path.glob(f"trial-*/{probe}"))]
+
+
+def _checked_file(given: Given, config: Config, overwrite: bool) -> Path:
+    """The file of the best configuration; errors as for check_file."""
+    inputs = [file for file in (given.config_file, given.space_file) if file is not None]
+    path = given.best_file or default_file(config)
+    check_file(path, inputs, overwrite)
+    return path
+
+
+def _read_settings(file: Path, stored: Mapping[str, Any]) -> Settings:
+    """The settings of tune.yaml; RunError for others than this project writes."""
+    objectives: Any = stored.get("objectives")
+    folds = stored.get("folds")
+    is_sound = (
+        isinstance(objectives, list)
+        and 1 <= len(objectives) <= 2
+        and all(isinstance(each, str) for each in objectives)
+        and (folds is None or (type(folds) is int and 2 <= folds <= MOST_FOLDS))
+        and stored.get("sampler") in SAMPLERS
+        and stored.get("pruner") in PRUNERS
+    )
+    if not is_sound:
+        raise RunError(f"{file}: does not hold the settings of a search")
+    return Settings(objectives, folds, stored["sampler"], stored["pruner"])
+
+
+def _settings(given: Given, config: Config) -> Settings:
+    """The settings of a new study; ConfigError for those that are wrong."""
+    if config.data.fold is not None:
+        raise ConfigError("data.fold: tune makes its own folds", "Leave this key out")
+    if given.folds is not None and given.folds > MOST_FOLDS:
+        raise ConfigError(f"--folds {given.folds}: expected at most {MOST_FOLDS}")
+    objectives = list(given.objectives or [reported_score(config.monitor)])
+    scores = [name for name in monitor_names(config.task) if name != LAST]
+    for name in objectives:
+        if name not in (*scores, TIME):
+            hint = nearest(name, [*scores, TIME])
+            raise ConfigError(f"--objective: found '{shown(name)}'. {hint}")
+    if len(objectives) > 2 or len(set(objectives)) < len(objectives) or objectives == [TIME]:
+        listed = ", ".join(objectives)
+        raise ConfigError(f"--objective: expected a score, or a score and another, found {listed}")
+    defaults = Settings(objectives)
+    sampler, pruner = given.sampler or defaults.sampler, given.pruner or defaults.pruner
+    if len(objectives) > 1:
+        if given.pruner not in (None, "none"):
+            raise ConfigError(f"--pruner {given.pruner}: two objectives do not prune trials")
+        pruner = "none"
+    return Settings(objectives, given.folds, sampler, pruner)
+
+
+def _with_objective(config: Config, settings: Settings, given: Given) -> Config:
+    """The configuration whose best epoch is chosen by the first score that was asked for."""
+    asked = given.objectives or settings.objectives
+    if config.monitor == LAST or not asked:
+        return config
+    return config.changed({"monitor": next(each for each in settings.objectives if each != TIME)})
+
+
+def _one_or_mxnet(contexts: list[Any]) -> list[Any]:
+    """The devices; ConfigError for several that PyTorch would train on in several processes."""
+    if len(contexts) > 1 and framework_of_devices(contexts) == TORCH:
+        raise ConfigError(
+            f"tune trains on one GPU per process with PyTorch, found {len(contexts)}",
+            "Start one process for each: --gpus 0, and --run DIR --resume --gpus 1",
+        )
+    return contexts
+
+
+def _space(config: Config, given: Given, contexts: Sequence[Any]) -> Space:
+    """The search space of the file, or the default one."""
+    if given.space_file is not None:
+        return read_space(given.space_file, config)
+    return default_space(config, cost_bound(config, given.seconds, contexts))
