@@ -332,8 +332,8 @@ def open_cross_validation(
     cross_validation = CrossValidation(path)
     if config is None or (resume and cross_validation.has_begun):
         saved = cross_validation.prepare_resume(config, overrides, given)
-        folds = find_folds(path)
-        choose_threads(saved, folds, device, gpus, trainings=len(folds))
+        runs = find_folds(path)
+        choose_threads(saved, runs, device, gpus, trainings=len(runs))
         cross_validation.contexts = choose_devices(wanted_engine(saved), device, gpus).contexts
         return cross_validation
     if config.data.fold is not None:

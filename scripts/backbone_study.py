@@ -160,7 +160,9 @@ def trained(values: dict[str, Any]) -> dict[str, float]:
     """Train a configuration in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        metrics = Trainer(Config.model_validate(values), contexts("cpu")).fit(RunFolder(Path(folder)))
+        metrics = Trainer(Config.model_validate(values), contexts("cpu")).fit(
+            RunFolder(Path(folder))
+        )
         seconds = time.process_time() - start
     accuracy = metrics.get("test", {}).get("accuracy", 0.0)
     return {"accuracy": accuracy, "epochs": values["epochs"], "seconds": round(seconds, 1)}

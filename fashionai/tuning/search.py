@@ -99,6 +99,9 @@ class EpochObserver:
     def finish(self, devices: Sequence[Any]) -> None:
         """All epochs are trained."""
 
+    def end_early(self, *, failed: bool) -> None:
+        """The training ends before its last epoch."""
+
 
 def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
     """Train trials until there are enough; returns all, none of which still runs.

@@ -60,7 +60,8 @@ def _explain(result: Result, rows: Sequence[int]) -> Iterator[tuple[int, list[Ov
         first = run.columns[list(run.tasks).index(task)].start
         classes = [_classes(result, row) for row in own]
         outputs = [[first + index for index in each] for each in classes]
-        explained = explain_outputs(run, [files[row] for row in own], outputs)
+        images = [file for file in (files[row] for row in own) if file is not None]
+        explained = explain_outputs(run, images, outputs)
         for row, indices, (view, heat) in zip(own, classes, explained):
             pictures = [encoded(overlay(view, each)[..., ::-1]) for each in heat]
             yield row, [Overlay(*pair) for pair in zip(indices, pictures)]
