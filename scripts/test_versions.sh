@@ -14,26 +14,34 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 slow=(
+  tests/cli/test_streams.py
   tests/conversion/test_convert.py
+  tests/docs
   tests/engines
   tests/export
   tests/models/test_zoo.py
+  tests/scoring/test_bootstrap.py
   tests/scripts
   tests/test_benchmark.py
+  tests/test_changed_data.py
   tests/test_cross_validation.py
   tests/test_cross_validation_folders.py
   tests/test_data_sets.py
   tests/test_own_tasks.py
   tests/test_quantization.py
-  tests/docs
+  tests/test_soup.py
+  tests/test_torch_installed.py
   tests/training/gluon/test_features.py
   tests/training/gluon/test_heads.py
   tests/training/gluon/test_mixed_precision.py
   tests/training/test_history.py
   tests/training/test_imbalanced.py
   tests/training/test_lr_finder.py
+  tests/training/test_parallel.py
+  tests/training/test_refusals.py
   tests/training/test_resume.py
   tests/training/test_test_split.py
+  tests/training/test_threads.py
   tests/weights
 )
 

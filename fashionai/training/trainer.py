@@ -11,7 +11,6 @@ import gc
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Optional
@@ -51,17 +50,15 @@ from fashionai.training.history import (
     write_history,
 )
 from fashionai.training.interrupt import Stopped, StopRequest
-from fashionai.training.learner import StepResult
 from fashionai.training.observers import HistoryObserver, open_observers
 from fashionai.training.opening import Opener, open_learner, what_must_be_same
 from fashionai.training.phases import PhaseLearners
 from fashionai.training.run_log import run_log
 from fashionai.training.schedules import learning_rate, momentum
+from fashionai.training.step_results import StepResults
 
 log = logging.getLogger(__name__)
 
-# The results of a step are read this many steps later, so that devices never wait for Python.
-READ_BEHIND = 2
 # The state is also saved within an epoch after this time: a crash loses no more work.
 SECONDS_BETWEEN_SAVES = 600.0
 
@@ -265,22 +262,22 @@ class Trainer:
     def _train_epoch(self, stop: StopRequest) -> None:
         """Train the steps of the current epoch that are not done yet."""
         progress, learner = self.progress, self.learner
-        unread: deque[StepResult] = deque()
+        steps = learner.batch_plan.steps(progress.epoch)
+        results = StepResults(progress, self.config, steps)
         saved = time.monotonic()
         name = f"epoch {progress.epoch + 1}/{self.config.epochs}"
-        self.clock.start(name, learner.batch_plan.steps(progress.epoch), progress.step)
+        self.clock.start(name, steps, progress.step)
         for step, batch in enumerate(learner.batches(progress.epoch, progress.step), progress.step):
             result = learner.step(batch, progress.epoch, step, *self._rates(step))
-            unread.append(result)
-            self._read_results(unread, READ_BEHIND)
+            results.add(result)
             self.clock.tick(result.images)
             if learner.stops(stop.requested):
                 break
             if learner.saves(time.monotonic() - saved > SECONDS_BETWEEN_SAVES):
-                self._read_results(unread)
+                results.read_all()
                 save_state(self.run.states_file, learner, progress)
                 saved = time.monotonic()
-        self._read_results(unread)
+        results.read_all()
         progress.seconds += self.clock.stop()
         self._check(stop)
 
@@ -294,26 +291,6 @@ class Trainer:
         plan = self.learner.batch_plan
         position = plan.first_step(self.progress.epoch) + step, plan.steps_per_epoch
         return learning_rate(self.config, *position), momentum(self.config, *position)
-
-    def _read_results(self, unread: deque[StepResult], leave: int = 0) -> None:
-        """Add the results of all but the last ``leave`` steps to the sums of the epoch."""
-        while len(unread) > leave:
-            self._add_result(unread.popleft())
-
-    def _add_result(self, result: StepResult) -> None:
-        """Add the results of a step; DivergedError when its loss is not finite."""
-        progress = self.progress
-        loss_sum, correct = result.read()
-        if not math.isfinite(loss_sum):
-            raise DivergedError(
-                f"the loss is {loss_sum} at epoch {progress.epoch + 1}, "
-                f"step {result.step + 1} of {self.learner.batch_plan.steps(progress.epoch)}",
-                messages.divergence_hint(self.config),
-            )
-        progress.step = result.step + 1
-        progress.loss_sum += loss_sum
-        progress.correct += correct
-        progress.seen += result.images
 
     def _validate(self, stop: StopRequest) -> EpochRow:
         """Score the validation samples; returns the epoch's row of the history."""
