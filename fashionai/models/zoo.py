@@ -65,7 +65,10 @@ def build_network(
     network without one, WeightsError for weights that do not fit the network.
     """
     try:
-        network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
+        # Gluon numbers the state of an optimizer by the sorted names of layers. Those count from 0
+        # in each network, so that a run resumes in any process, whatever it has built before.
+        with mx.name.NameManager():
+            network = _stock_network(name, NetworkOptions(classes, crop, drop_path))
         _initialize(network, classes, crop, init_magnitude)
     except (mx.base.MXNetError, ValueError) as error:
         raise ConfigError(

@@ -147,6 +147,16 @@ def test_drop_path_is_refused_where_no_branch_is_left_out(name: str) -> None:
     )
 
 
+def test_networks_name_their_layers_alike_whatever_was_built_before() -> None:
+    """The state of an optimizer has the order of these names: conv10 is before conv9."""
+    orders = []
+    for _ in range(2):
+        network = build_network("mobilenetv3_small", 2, 32)
+        stored = {each.name: name for name, each in network._collect_params_with_prefix().items()}
+        orders.append([stored[name] for name in sorted(network.collect_params())])
+    assert orders[0] == orders[1]
+
+
 def test_unknown_names_and_impossible_crops_are_errors_of_one_line() -> None:
     with pytest.raises(FashionAIError) as error:
         build_network("resnet50v2", 6, 224)
