@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 def of_error(check: str, error: FashionAIError, mend: str = "") -> Finding:
     """The finding of an error with which the training would stop."""
-    return Finding(check, ERROR, error.message, mend or error.hint)
+    return Finding(check, ERROR, error.message, mend or error.hint.removeprefix("Run: "))
 
 
 def is_safe(findings: list[Finding]) -> bool:

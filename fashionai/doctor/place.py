@@ -16,25 +16,24 @@ OTHER_FILES = 10_000_000
 
 def check_run_folder(folder: Path) -> Finding:
     """Whether files can be written there, and no other process trains there."""
+    mend = f"chmod u+w {_nearest(folder)}, or give --run another folder"
     try:
         try_folder("--run", folder)
         if folder.exists():
             with locked_run(RunFolder(folder)):
                 pass
-    except (DataError, RunError) as error:
-        return of_error("run folder", error, "Give --run another folder, or: chmod u+w .")
+    except DataError as error:
+        return of_error("run folder", error, mend)
+    except RunError as error:  # another process trains there
+        return of_error("run folder", error, "Give --run another folder")
     except OSError as error:
-        return Finding(
-            "run folder", ERROR, f"{folder}: {error.strerror}", "Give --run another folder"
-        )
+        return Finding("run folder", ERROR, f"{folder}: {error.strerror}", mend)
     return Finding("run folder", OK, f"{folder} can be written")
 
 
 def check_disk(folder: Path, needed: int) -> Finding:
     """Whether there is room for so many bytes in the nearest folder that exists."""
-    place = folder.absolute()
-    while not place.is_dir():
-        place = place.parent
+    place = _nearest(folder)
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free at {place}, the run needs {needed / 1e9:.2f} GB"
     if free < needed:
@@ -42,6 +41,14 @@ def check_disk(folder: Path, needed: int) -> Finding:
             "disk", ERROR, found, f"du -sh {folder.parent}/*, and remove what is not needed"
         )
     return Finding("disk", OK, found)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists."""
+    place = folder.absolute()
+    while not place.is_dir():
+        place = place.parent
+    return place
 
 
 def bytes_of_run(parameters: int, *, adam: bool, averaged: bool) -> int:

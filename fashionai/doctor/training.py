@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,11 +13,11 @@ from fashionai.datasets.prepared.samples import Samples
 from fashionai.doctor.data import Splits
 from fashionai.doctor.findings import ERROR, OK, WARNING, Finding, of_error
 from fashionai.errors import FashionAIError, TrainingError, counted
-from fashionai.training.estimate import MEASURED_BATCH, estimate_lines
+from fashionai.training.estimate import MEASURED_BATCH, SAFE_LR, estimate_lines
 from fashionai.training.learner import Learner
 from fashionai.training.opening import open_learner
+from fashionai.training.step_speed import measure_epochs
 
-STEPS = 3
 # The check of one batch: its steps, of which the first ones warm up, and the share of the first
 # loss below which the loss has to fall.
 OVERFIT_STEPS, WARMUP_STEPS, LOSS_SHARE = 50, 10, 0.5
@@ -45,8 +43,10 @@ def check_steps(
     Without weights at hand, the network begins with random ones.
     """
     try:
-        learner = _open(_at_its_end(config), splits.train, contexts, has_weights)
-        seconds = _seconds_per_image(learner)
+        # Weights that diverge would say nothing about the time.
+        measured = _at_its_end(config).changed({"optimizer.lr": SAFE_LR})
+        learner = _open(measured, splits.train, contexts, has_weights)
+        seconds = 1 / measure_epochs(learner)
     except FashionAIError as error:
         return Measured(of_error("steps", error), 0)
     memory = learner.memory_gigabytes()
@@ -58,30 +58,6 @@ def check_steps(
 
 def _open(config: Config, train: Samples, contexts: Sequence[Any], has_weights: bool) -> Learner:
     return open_learner(config, train, contexts, resuming=not has_weights, pixels_only=True).learner
-
-
-def _seconds_per_image(learner: Learner) -> float:
-    """Seconds per image of three steps after a first one, from files to updated weights."""
-    lr, momentum = learner.config.optimizer.lr, learner.config.optimizer.momentum
-    batches = itertools.islice(_endless(learner), STEPS + 1)
-    images, begin = 0, time.perf_counter()
-    try:
-        for step, batch in enumerate(batches):
-            # A millionth of the rate: weights that diverge would say nothing about the time.
-            learner.step(batch, 0, step, lr * 1e-6, momentum).read()
-            learner.wait()
-            if step == 0:
-                begin = time.perf_counter()
-            else:
-                images += len(batch.rows)
-    except learner.framework_errors as error:
-        raise learner.failure(error) from error
-    return (time.perf_counter() - begin) / images
-
-
-def _endless(learner: Learner) -> Any:
-    for epoch in itertools.count():
-        yield from learner.batches(epoch)
 
 
 def check_overfit(

@@ -1,15 +1,17 @@
-"""How long training steps and forward passes take on this machine, on one constant batch."""
+"""How long training steps and forward passes take on this machine."""
 
 from __future__ import annotations
 
 import gc
+import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import read_samples
+from fashionai.pipeline.loader import Batch
 from fashionai.training.learner import Learner
 from fashionai.training.opening import open_learner
 
@@ -42,17 +44,32 @@ def open_random(config: Config, contexts: Sequence[Any]) -> Learner:
 
 def measure_steps(learner: Learner, seconds: float) -> float:
     """Images per second of training steps. Raises TrainingError where the framework fails."""
-    config, batch = learner.config, next(learner.batches(0))
+    constant = itertools.repeat(next(learner.batches(0)))
+    return _measure_steps(learner, seconds, constant, STEPS_PER_MEASUREMENT)
 
-    def steps() -> int:
-        for step in range(STEPS_PER_MEASUREMENT):
-            result = learner.step(batch, 0, step, config.optimizer.lr, config.optimizer.momentum)
+
+def measure_epochs(learner: Learner) -> float:
+    """Images per second from files to updated weights, of single steps; errors as for
+    measure_steps.
+    """
+    epochs = map(learner.batches, itertools.count())
+    return _measure_steps(learner, 0, itertools.chain.from_iterable(epochs), 1)
+
+
+def _measure_steps(learner: Learner, seconds: float, batches: Iterator[Batch], steps: int) -> float:
+    optimizer = learner.config.optimizer
+
+    def run() -> int:
+        images = 0
+        for step, batch in enumerate(itertools.islice(batches, steps)):
+            result = learner.step(batch, 0, step, optimizer.lr, optimizer.momentum)
+            images += len(batch.rows)
         result.read()
         learner.wait()
-        return STEPS_PER_MEASUREMENT * len(batch.rows)
+        return images
 
     try:
-        return images_per_second(seconds, steps)
+        return images_per_second(seconds, run)
     except learner.framework_errors as error:
         raise learner.failure(error) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import shutil
 from pathlib import Path
@@ -25,10 +24,11 @@ from fashionai.doctor.findings import ERROR, OK, SKIPPED, WARNING, Finding
 from fashionai.doctor.place import bytes_of_run, check_disk, check_run_folder
 from fashionai.doctor.weights import check_weights
 from fashionai.files.locks import locked
+from fashionai.frameworks import mxnet
 from fashionai.frameworks.driver import Gpu, describe_gpus
 from fashionai.frameworks.mxnet import import_mxnet
 from tests.support.commands import fashionai
-from tests.support.machines import HOPPER, have_torch, install
+from tests.support.machines import HOPPER, have_driver, have_torch, install
 from tests.support.trained_runs import write_config
 
 mx = import_mxnet()
@@ -75,6 +75,16 @@ def test_a_training_that_would_work_is_safe(
     assert sorted(skirts.rglob("*")) == before
 
 
+def examined_machine(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[object, dict[str, dict[str, str]]]:
+    """As examined, without a configuration, in a folder without data."""
+    monkeypatch.chdir(folder)
+    code = fashionai("doctor", "--json")
+    described = json.loads(capsys.readouterr().out)
+    return code, {each["check"]: each for each in described["checks"]}
+
+
 def test_lines_fit_a_terminal_and_name_the_command(
     skirts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,14 +125,14 @@ def test_two_builds_of_mxnet(
     code, checks = examined(capsys)
     assert code == 1
     assert checks["mxnet"]["verdict"] == ERROR
-    assert checks["mxnet"]["mend"].startswith("Run: pip uninstall -y mxnet mxnet-cu112, then ")
+    assert checks["mxnet"]["mend"].startswith("pip uninstall -y mxnet mxnet-cu112, then ")
     assert checks["training"]["verdict"] == SKIPPED
 
 
 def test_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(np, "__version__", "2.1.0")
     finding = installation.check_mxnet()
-    assert (finding.verdict, finding.mend) == (ERROR, "Run: pip install 'numpy<2'")
+    assert (finding.verdict, finding.mend) == (ERROR, "pip install 'numpy<2'")
 
 
 def test_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,31 +149,42 @@ def test_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gpu_that_mxnet_cannot_use_goes_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "mxnet-cu112")
-    have_torch(monkeypatch, [(9, 0)], HOPPER)
+    have_driver(monkeypatch, V100, H200)
+    have_torch(monkeypatch, [(7, 0), (9, 0)], HOPPER)
     use_fake_torch(monkeypatch)
-    finding = one(installation.check_gpus([H200]))
-    assert finding.verdict == OK
-    assert finding.found == "GPU 0: NVIDIA H200, compute capability 9.0, 150 GB: engine torch"
-    assert one(installation.check_gpus([V100])).found.endswith("17 GB: engine gluon")
+    older, newer = installation.check_gpus(describe_gpus())
+    assert newer.verdict == OK
+    assert newer.found == "GPU 1: NVIDIA H200, compute capability 9.0, 150 GB: engine torch"
+    assert older.found == "GPU 0: Tesla V100, compute capability 7.0, 17 GB: engine gluon"
 
 
-def test_a_gpu_that_no_framework_can_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_no_framework_can_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The driver finds it, MXNet has no code for it, and PyTorch is not installed."""
     install(monkeypatch, "mxnet-cu112")
+    monkeypatch.setattr(mxnet, "_load_driver", lambda: None)
+    have_driver(monkeypatch, H200)
     monkeypatch.setattr(installation, "has_torch", lambda: False)
-    finding = one(installation.check_gpus([H200]))
-    assert finding.verdict == WARNING
-    assert "PyTorch is not installed" in finding.found
-    assert finding.mend.startswith("Run ./scripts/setup.sh --torch")
+    _, checks = examined_machine(tmp_path, monkeypatch, capsys)
+    assert checks["gpus"]["verdict"] == WARNING
+    assert "PyTorch is not installed" in checks["gpus"]["found"]
+    assert checks["gpus"]["mend"].startswith("Run ./scripts/setup.sh --torch")
 
 
-def test_torch_without_gpu_support(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, "mxnet")
-    have_torch(monkeypatch, [], [])
-    use_fake_torch(monkeypatch)
-    finding = one(installation.check_gpus([H200]))
-    assert finding.verdict == WARNING
-    assert finding.found.endswith("not used: PyTorch 2.9.1 does not find it")
-    assert finding.mend == "Run ./scripts/setup.sh --torch: a CUDA build"
+def test_torch_without_gpu_support(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The driver finds a GPU, and the installed PyTorch, which is the CPU's build, does not."""
+    torch = pytest.importorskip("torch")
+    have_driver(monkeypatch, H200)
+    code, checks = examined_machine(tmp_path, monkeypatch, capsys)
+    assert code == 0
+    assert checks["gpus"]["verdict"] == WARNING
+    assert checks["gpus"]["found"].endswith(
+        f"not used: PyTorch {torch.__version__} does not find it"
+    )
+    assert checks["gpus"]["mend"] == "Run ./scripts/setup.sh --torch: a CUDA build"
 
 
 def use_fake_torch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,11 +205,18 @@ def test_a_gpu_that_is_not_there(
     assert "nvidia-smi" in checks["device"]["mend"]
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    finding = check_disk(tmp_path / "runs" / "new", 10**18)
-    assert finding.verdict == ERROR
-    assert finding.mend.startswith(f"du -sh {tmp_path}/runs/*")
+def test_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert check_disk(tmp_path, 1).verdict == OK
+    usage = SimpleNamespace(total=10**9, used=10**9 - 10**6, free=10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    code, checks = examined_machine(tmp_path, monkeypatch, capsys)
+    assert code == 1
+    assert checks["disk"]["verdict"] == ERROR
+    assert checks["disk"]["mend"].startswith("du -sh ./*")
+    finding = check_disk(tmp_path / "runs" / "new", 10**9)
+    assert finding.mend.startswith(f"du -sh {tmp_path}/runs/*")
 
 
 def test_the_bytes_of_a_run_are_those_of_a_real_one(trained: Path) -> None:
@@ -207,7 +235,7 @@ def test_a_changed_data_folder(skirts: Path, capsys: pytest.CaptureFixture[str])
     code, checks = examined(capsys)
     assert code == 1
     assert checks["data"]["verdict"] == ERROR
-    assert checks["data"]["mend"] == "Run: fashionai prepare --task skirt_length_labels"
+    assert checks["data"]["mend"] == "fashionai prepare --task skirt_length_labels"
     assert checks["training"]["verdict"] == SKIPPED
 
 
@@ -223,13 +251,18 @@ def test_a_damaged_image(skirts: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_shuffled_labels(skirts: Path) -> None:
-    """The same images, each in the folder of a class that was drawn for it."""
-    _, splits = check_prepared(load_config(skirts / "small.yaml"))
+    """The same files with the same names, each with the image of another."""
+    config = load_config(skirts / "small.yaml")
+    _, splits = check_prepared(config)
     assert splits is not None
     assert one(check_labels(splits, "look")).verdict == OK
-    marks = splits.train.marks
-    shuffled = np.random.default_rng(1).permutation(marks)
-    mixed = splits._replace(train=splits.train._replace(marks=shuffled))
+    paths = splits.train.paths
+    contents = [path.read_bytes() for path in paths]
+    for path, other in zip(paths, np.random.default_rng(1).permutation(len(paths)).tolist()):
+        path.unlink()
+        path.write_bytes(contents[other])
+    _, mixed = check_prepared(config)
+    assert mixed is not None
     finding = one(check_labels(mixed, "fashionai preview --config small.yaml"))
     assert finding.verdict == WARNING
     assert finding.found.endswith("labels may not belong to their images")
@@ -309,7 +342,7 @@ def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """/proc is read-only for everyone, root as well."""
     finding = check_run_folder(Path("/proc/run"))
     assert finding.verdict == ERROR
-    assert finding.mend.startswith("Give --run another folder")
+    assert finding.mend == "chmod u+w /proc, or give --run another folder"
     assert check_run_folder(tmp_path / "new").verdict == OK
     assert not (tmp_path / "new").exists()
 
@@ -324,30 +357,6 @@ def test_a_run_that_another_process_trains(tmp_path: Path) -> None:
     assert "is being trained by another process" in finding.found
 
 
-def test_gpus_are_described_by_the_driver() -> None:
-    """A driver with one GPU, whose functions write where their arguments point."""
-
-    def write(value: int) -> object:
-        def function(target: object, *others: object) -> int:
-            target._obj.value = value  # type: ignore[attr-defined]
-            return 0
-
-        return function
-
-    def attribute(target: object, number: int, device: object) -> int:
-        target._obj.value = {75: 9, 76: 0}[number]  # type: ignore[attr-defined]
-        return 0
-
-    def name(target: ctypes.Array[ctypes.c_char], size: int, device: object) -> int:
-        target.value = b"NVIDIA H200"
-        return 0
-
-    driver = SimpleNamespace(
-        cuInit=lambda flags: 0,
-        cuDeviceGetCount=write(1),
-        cuDeviceGet=write(0),
-        cuDeviceGetAttribute=attribute,
-        cuDeviceGetName=name,
-        cuDeviceTotalMem_v2=write(150_100_000_000),
-    )
-    assert describe_gpus(driver) == [H200]
+def test_gpus_are_described_by_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_driver(monkeypatch, H200, V100)
+    assert describe_gpus() == [H200, V100]

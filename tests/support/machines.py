@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import os
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from fashionai.errors import InstallationError
 from fashionai.frameworks import mxnet
 from fashionai.frameworks import torch as torch_module
+from fashionai.frameworks.driver import LIBRARY, Gpu
 
 # Architectures that a build of PyTorch holds code for.
 HOPPER = ["sm_80", "sm_86", "sm_90"]
@@ -48,6 +51,38 @@ def have_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -
     install(monkeypatch, "mxnet-cu112" if capabilities else "mxnet")
     monkeypatch.setattr(mxnet, "import_mxnet", lambda: fake)
     monkeypatch.setattr(mxnet, "compute_capabilities", lambda: list(capabilities))
+
+
+def have_driver(monkeypatch: pytest.MonkeyPatch, *gpus: Gpu) -> None:
+    """A driver with these GPUs, whose functions write where their arguments point."""
+
+    def count(target: Any) -> None:
+        target._obj.value = len(gpus)
+
+    def device(target: Any, index: int) -> None:
+        target._obj.value = index
+
+    def attribute(target: Any, number: int, device: Any) -> None:
+        target._obj.value = gpus[device.value].capability[{75: 0, 76: 1}[number]]
+
+    def name(target: Any, size: int, device: Any) -> None:
+        target.value = gpus[device.value].name.encode()
+
+    def memory(target: Any, device: Any) -> None:
+        target._obj.value = round(gpus[device.value].memory_gigabytes * 1e9)
+
+    library = SimpleNamespace(
+        cuInit=lambda flags: None,
+        cuDeviceGetCount=count,
+        cuDeviceGet=device,
+        cuDeviceGetAttribute=attribute,
+        cuDeviceGetName=name,
+        cuDeviceTotalMem_v2=memory,
+    )
+    load = ctypes.CDLL
+    monkeypatch.setattr(
+        ctypes, "CDLL", lambda file, *rest: library if file == LIBRARY else load(file, *rest)
+    )
 
 
 def have_torch(
