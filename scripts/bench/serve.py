@@ -5,8 +5,10 @@
 The server runs as a process of its own with one crop per image. Clients are threads of this
 process: each sends a request, waits for its answer and sends the next. They share the cores with
 the server, which direct prediction has for itself; that is measured before and after the server,
-and the mean counts. At last the server is stopped while all clients send: each request has to be
-answered or refused. Prints a table for docs/performance.md.
+and the mean counts. Speeds are worth something on an idle machine alone; the CPU time per image, of
+predict and of the server with its decoders, depends less on what else the machine does. At last the
+server is stopped while all clients send: each request has to be answered or refused. Prints a table
+for docs/performance.md; takes two minutes on an idle machine with two cores.
 """
 
 from __future__ import annotations
@@ -52,14 +54,17 @@ class Load(NamedTuple):
     refused: int
     lost: int
     wall_seconds: float
+    cpu_seconds: float
 
     def row(self, direct: float) -> str:
         """The line of the table; ``direct`` is the speed of predict in images per second."""
-        rate = self.images * len(self.seconds) / self.wall_seconds
+        images = self.images * len(self.seconds)
+        rate = images / self.wall_seconds
         middle, most, worst = 1000 * np.quantile(self.seconds, [0.5, 0.95, 0.99])
         cells = [
             f"{rate:.1f}",
             f"{rate / direct:.2f}",
+            f"{1000 * self.cpu_seconds / images:.1f}",
             *(f"{e:.0f}" for e in (middle, most, worst)),
         ]
         load = f"| {self.clients} | {self.images} "
@@ -77,25 +82,35 @@ def main() -> None:
     before = direct_speed(run, files)
     process, port = start(run)
     try:
-        load(port, files, 8, 1, 2.0)
-        loads = [load(port, files, *each, given.seconds) for each in LOADS]
+        load(process.pid, port, files, 8, 1, 2.0)
+        loads = [load(process.pid, port, files, *each, given.seconds) for each in LOADS]
         end = the_end(process, port, files)
     finally:
         process.kill()
     after = direct_speed(run, files)
-    print(f"predict, engine {ENGINE}, 1 crop: {before:.1f} images/s before, {after:.1f} after")
     print(
-        "| clients | images per request | images/s | share of predict "
+        f"predict, engine {ENGINE}, 1 crop: {before.rate:.1f} images/s before, {after.rate:.1f} "
+        f"after, {before.cpu_ms:.1f} and {after.cpu_ms:.1f} ms of CPU time per image"
+    )
+    print(
+        "| clients | images per request | images/s | share of `predict` | CPU ms per image "
         "| p50 ms | p95 ms | p99 ms | 503 | lost |"
     )
-    print("|" + " ---: |" * 9)
+    print("|" + " ---: |" * 10)
     for each in loads:
-        print(each.row((before + after) / 2))
+        print(each.row((before.rate + after.rate) / 2))
     print(end)
 
 
-def direct_speed(run: Path, files: list[Path]) -> float:
-    """Images per second of predict, in a process that ends before the server starts."""
+class Direct(NamedTuple):
+    """What predict needs: images per second, and milliseconds of CPU time per image."""
+
+    rate: float
+    cpu_ms: float
+
+
+def direct_speed(run: Path, files: list[Path]) -> Direct:
+    """The speed of predict, in a process of its own while there is no server."""
     program = f"""
 import sys, time
 from pathlib import Path
@@ -107,14 +122,15 @@ run = Run.open(Path(sys.argv[1]))
 engine = open_engine(run, [import_mxnet().cpu()], {ENGINE!r})
 files = [Path(name) for name in sys.argv[2:]]
 predict_with_engine(engine, run, files, crops=1, batch_size=16)
-begin = time.perf_counter()
+begin, cpu = time.perf_counter(), time.process_time()
 for _ in range(3):
     predict_with_engine(engine, run, files, crops=1, batch_size=16)
-print(3 * len(files) / (time.perf_counter() - begin))
+images = 3 * len(files)
+print(images / (time.perf_counter() - begin), 1000 * (time.process_time() - cpu) / images)
 """
     command = [sys.executable, "-c", program, str(run), *map(str, files)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+    return Direct(*map(float, done.stdout.split()[-2:]))
 
 
 def environment() -> dict[str, str]:
@@ -149,11 +165,15 @@ def bodies_of(files: list[Path], images: int) -> list[bytes]:
     return [b"".join(parts[at : at + images]) + end for at in range(0, len(parts), images)]
 
 
-def load(port: int, files: list[Path], clients: int, images: int, seconds: float) -> Load:
-    """Send requests with so many images each from so many clients for so long."""
+def load(pid: int, port: int, files: list[Path], clients: int, images: int, seconds: float) -> Load:
+    """Send requests with so many images each from so many clients for so long.
+
+    ``pid`` is the server's process.
+    """
     bodies = bodies_of(files, images)
     times: list[float] = []
     others: list[int] = []
+    cpu = cpu_seconds(pid)
     begin = time.perf_counter()
     end = begin + seconds
 
@@ -170,8 +190,19 @@ def load(port: int, files: list[Path], clients: int, images: int, seconds: float
 
     in_threads(client, clients)
     refused = others.count(REFUSED)
-    wall_seconds = time.perf_counter() - begin
-    return Load(clients, images, times, refused, len(others) - refused, wall_seconds)
+    wall_seconds, cpu = time.perf_counter() - begin, cpu_seconds(pid) - cpu
+    return Load(clients, images, times, refused, len(others) - refused, wall_seconds, cpu)
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time of a process and of its children so far."""
+    children = " ".join(file.read_text() for file in Path("/proc").glob(f"{pid}/task/*/children"))
+    ticks = 0
+    for each in (pid, *children.split()):
+        # After the name in brackets: times in user mode and in the kernel are the 12th and 13th.
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def in_threads(client: object, clients: int) -> None:

@@ -109,6 +109,8 @@ def test_fifty_images_at_once_are_all_classified(opened: Page, photographs: list
     opened.get_by_label("Choose images").set_input_files(files)
     expect_done(opened, "50 of 50 images done")
     assert opened.locator("#results ol").count() == 50
+    names = opened.locator("#results h2").all_inner_texts()
+    assert names == [file.name for file in files]
     opened.get_by_role("button", name="Clear").click()
     assert opened.locator("#results > li").count() == 0
 
