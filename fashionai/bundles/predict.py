@@ -19,6 +19,8 @@ import onnxruntime
 def read_crop(path, model):  # type: ignore[no-untyped-def]
     """The centre crop ``(crop, crop, 3) uint8`` RGB of an image, as model.json describes it."""
     short, crop, background = (model[key] for key in ("resize_short", "crop", "background"))
+    if not Path(path).is_file():
+        sys.exit(f"{path}: no such file")
     data = np.append(np.fromfile(path, np.uint8), np.uint8(0))  # OpenCV refuses no bytes at all
     image, stored = (cv2.imdecode(data, flag) for flag in (cv2.IMREAD_COLOR, cv2.IMREAD_UNCHANGED))
     if image is None:
@@ -46,6 +48,8 @@ def calibrate(values, scaling):  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        sys.exit(__doc__)
     folder = Path(__file__).parent
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     file, providers = str(folder / "model.onnx"), ["CPUExecutionProvider"]

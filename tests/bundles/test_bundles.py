@@ -96,7 +96,7 @@ def test_the_program_computes_what_predict_does_without_this_project(
         found = [classes[name] for name in task.classes]
         np.testing.assert_allclose(found, own, atol=1e-4, err_msg=line["image"])
         assert next(iter(classes)) == task.classes[own.argmax()]
-    assert len((tmp_path / "predict.py").read_text().splitlines()) <= 65
+    assert len((tmp_path / "predict.py").read_text().splitlines()) <= 70
 
 
 def test_a_calibrated_bundle_computes_what_a_calibrated_run_does(
@@ -152,6 +152,21 @@ def test_the_program_names_what_is_no_image(bundle: Path, tmp_path: Path) -> Non
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.stderr == f"{name}: not an image that OpenCV can read\n"
         assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [([], "python predict.py IMAGE..."), (["missing.jpg"], "missing.jpg: no such file\n")],
+)
+def test_the_program_tells_what_it_needs(
+    bundle: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    zipfile.ZipFile(bundle).extractall(tmp_path)
+    command = [sys.executable, "-I", "predict.py", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
 
 
 def test_the_program_refuses_images_of_16_bits(bundle: Path, tmp_path: Path) -> None:
