@@ -25,7 +25,7 @@ from fashionai.errors import ConfigError
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
 # At the end, clients that are connecting have the first time to do so, and those that are connected
 # have the second one to send their request.
-SECONDS_TO_CONNECT, SECONDS_TO_SEND = 0.2, 1.0
+SECONDS_TO_CONNECT, SECONDS_TO_SEND = 0.2, 2.0
 # Linux' socket option for a program that looks at the packets of a socket (classic BPF), and such a
 # program: packets that begin a connection, SYN without ACK among TCP's flags, are dropped.
 SO_ATTACH_FILTER = 26
@@ -123,7 +123,9 @@ class _Server(uvicorn.Server):
             _refuse_new_connections(listening)
         end = time.monotonic() + SECONDS_TO_SEND
         await asyncio.sleep(SECONDS_TO_CONNECT)
-        while time.monotonic() < end and (_has_waiting(sockets or ()) or self._has_silent()):
+        while _has_waiting(sockets or ()) or self._has_silent():
+            if self.force_exit or time.monotonic() > end:
+                break
             await asyncio.sleep(0.01)
         await super().shutdown(sockets)
 

@@ -12,11 +12,14 @@ from collections import Counter
 import pytest
 
 CLIENTS = 64
-# Its only thread is busy for most of the time, so that many clients wait to be accepted.
+# Its only thread is busy for most of the time, so that many clients wait to be accepted. On a busy
+# machine, they may take long to send their requests.
 PROGRAM = """
 import time
+from fashionai.serving import listening as module
 from fashionai.serving.listening import listen, run_until_stopped
 
+module.SECONDS_TO_SEND = 60
 stopping = []
 
 async def app(scope, receive, send):
