@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from fashionai.errors import FashionAIError
+from fashionai.errors import FashionAIError, counted
 from fashionai.files.locks import LOCK_FILE, is_locked
 from fashionai.reporting.tables import Column, aligned_table
 from fashionai.runs import CROSS_VALIDATION_FILE, Run, find_folds, find_runs, mean_scores
@@ -112,7 +112,7 @@ def _fold_lines(path: Path) -> list[Line]:
     epochs = max(each.epochs for each in trainings) * len(folds)
     seconds = sum(sum(each.history.seconds) for each in trainings)
     cells = [
-        f"{states.count(FINISHED)}/{len(folds)} folds",
+        f"{states.count(FINISHED)}/{counted(len(folds), 'fold')}",
         f"{done}/{epochs}",
         "-" if score is None else f"{score:.4f}",
         duration((epochs - done) * seconds / done / running) if running and done else "",
