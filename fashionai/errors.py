@@ -124,6 +124,12 @@ def _plural(noun: str) -> str:
     return f"{noun}es" if noun.endswith(("s", "x", "sh", "tch")) else f"{noun}s"
 
 
+def list_names(names: Iterable[str]) -> str:
+    """The names as text: the first three, and the number of the others."""
+    names = list(names)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint that names the most similar choice, or all choices if none is similar."""
     choices = list(choices)

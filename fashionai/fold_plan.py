@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +13,13 @@ from fashionai.datasets.prepared.check import hash_files
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import assign_folds
 from fashionai.datasets.prepared.split import join_groups
-from fashionai.errors import TrainingError, counted
+from fashionai.errors import TrainingError, counted, list_names
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.predictions.formats import probability_format, source_names
 from fashionai.progress import ProgressBar
 from fashionai.tasks import columns_of
+
+log = logging.getLogger(__name__)
 
 
 class FoldSettings(NamedTuple):
@@ -63,4 +66,13 @@ def plan_folds(config: Config, settings: FoldSettings, progress: ProgressBar) ->
                 f"{len(part):,}",
                 "Give fewer --folds",
             )
+        _log_small_classes(split, settings.folds)
     return Folds(splits, folds)
+
+
+def _log_small_classes(split: PreparedSplit, folds: int) -> None:
+    """Log which classes have fewer images than there are folds."""
+    counts = np.bincount(split.class_indices, minlength=len(split.task.classes))
+    few = [f"{name} ({n:,})" for name, n in zip(split.task.classes, counts.tolist()) if n < folds]
+    if few:
+        log.info("fewer images than folds, so that some folds miss them: %s", list_names(few))

@@ -8,11 +8,12 @@ predicted class of a row has its largest probability; of equal ones the first is
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.errors import counted
+from fashionai.errors import counted, list_names
 
 NO, MAYBE, YES = 0, 1, 2
 MARK_LETTERS = {"n": NO, "m": MAYBE, "y": YES}
@@ -32,6 +33,9 @@ LOWER_IS_BETTER = ("log_loss",)
 # With fewer validation images, an accuracy of 0.8 has a standard error of more than 0.04, which is
 # as much as good settings differ by.
 FEW_VALIDATION_IMAGES = 100
+
+# Classes with fewer training images are named.
+FEW_IMAGES_PER_CLASS = 5
 
 # A probability of zero would make the log loss infinite.
 SMALLEST_PROBABILITY = 1e-15
@@ -239,3 +243,13 @@ def advice_on_validation(images: int) -> str:
         f"with {counted(images, 'validation image')} an accuracy of 0.8 has a standard error of "
         f"{standard_error(0.8, images):.2f}; fashionai cross-validate validates on all images"
     )
+
+
+def advice_on_classes(classes: Sequence[str], counts: Iterable[int]) -> str:
+    """A clause about classes with few training images, whose numbers are ``counts``.
+
+    An empty text where every class has FEW_IMAGES_PER_CLASS or more.
+    """
+    few = sorted((n, name) for name, n in zip(classes, counts) if n < FEW_IMAGES_PER_CLASS)
+    names = list_names(f"{name} ({n:,})" for n, name in few)
+    return f"hard to learn from so few training images: {names}" if few else ""

@@ -1,13 +1,17 @@
 """Compares recipes for a few hundred pictures with scikit-learn: the study of the first hour.
 
 usage: scripts/first_hour_study.py --pictures DIR --out DIR [--network NAME] [--splits 12]
-                                   [--recipes head,head-then-all,all] [--quick]
+                                   [--tasks food,animals,subjects]
+                                   [--recipes head,head-then-all,all]
+                                   [--images 80] [--crop 128] [--quick]
 
 DIR holds the pictures of Debian's package openclipart-png, which installs them in
 /usr/share/openclipart/png. There are three tasks: kinds of food, kinds of animals, and subjects. A
 split holds out 30 % of the pictures of each class for the test, and a tenth of the rest for
 validation. The recipes train on each split from ImageNet weights; scikit-learn's
-LogisticRegressionCV learns from the features that the recipe "head" keeps. Prints a table as
+LogisticRegressionCV learns from the features that the recipe "head" keeps. With the recipe
+"torchvision" too, torchvision fine-tunes mobilenet_v2 from the same weights, in as much CPU time as
+the longest of ours took on that split; scripts/bench/setup.sh installs it. Prints a table as
 Markdown.
 
 Finished results in DIR/results.json are not computed again, and the table has those of all recipes
@@ -18,8 +22,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 import warnings
@@ -33,15 +39,17 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 
-from fashionai import RunFolder, Trainer, contexts, load_config, prepare
+from fashionai import Run, RunFolder, Trainer, contexts, load_config, prepare
 from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.reading import read_own_folders
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
+from fashionai.export.formats import export
 from fashionai.files import file_hash, write_json, write_text
 from fashionai.pipeline.loader import draws_of
 
+ROOT = Path(__file__).resolve().parent.parent
 # The classes of each task: folders of pictures.
 TASKS = {
     "food": tuple(
@@ -55,35 +63,39 @@ TASKS = {
 }
 STORED_SIDE = 256
 TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
-HEAD, THEN, ALL = "head", "head-then-all", "all"
-RECIPES = (HEAD, THEN, ALL)
+HEAD, THEN, ALL, TORCHVISION = "head", "head-then-all", "all", "torchvision"
+OURS = (HEAD, THEN, ALL)
+RECIPES = (*OURS, TORCHVISION)
 # LogisticRegressionCV on the training images, and on those of validation as well.
 LOGISTIC, LOGISTIC_ALL = "LogisticRegressionCV", "LogisticRegressionCV, with validation images"
 
-# Smaller than the 224 pixels of ImageNet: a third of the time.
 CONFIG = """\
 task: {task}
 model: {{name: {network}}}
-data: {{folder: {folder}, resize_short: 144, crop: 128}}
+data: {{folder: {folder}, resize_short: {resize}, crop: {crop}}}
 batch_size: 16
 schedule: {{name: cosine}}
 monitor: last
 evaluate_test: end
 """
+# The learning rate of all layers is the best one of docs/studies.md, "Transfer learning".
 SETTINGS = {
     HEAD: (
         *("trainable=head", "data.augment=[]", "epochs=40"),
         *("optimizer.name=adamw", "optimizer.lr=0.002", "optimizer.weight_decay=0.1"),
     ),
     THEN: (
-        *("trainable={head: 4, all: 12}", "epochs=16", "schedule.warmup_epochs=1"),
-        *("optimizer.name=adamw", "optimizer.lr=0.0003", "optimizer.weight_decay=0.1"),
+        *("trainable={head: 4, all: 8}", "epochs=12", "schedule.warmup_epochs=1"),
+        *("optimizer.name=adamw", "optimizer.lr=0.001", "optimizer.weight_decay=0.1"),
     ),
     ALL: (
-        *("trainable=all", "epochs=12", "schedule.warmup_epochs=1"),
-        *("optimizer.name=adamw", "optimizer.lr=0.0003", "optimizer.weight_decay=0.1"),
+        *("trainable=all", "epochs=8", "schedule.warmup_epochs=1"),
+        *("optimizer.name=adamw", "optimizer.lr=0.001", "optimizer.weight_decay=0.1"),
     ),
 }
+# torchvision's settings, in the manner of ALL.
+PEER = Path(__file__).parent / "bench/peers/torchvision_fine_tune.py"
+PEER_SETTINGS = {"batch_size": 16, "lr": 0.001, "weight_decay": 0.1}
 QUICK = {
     HEAD: ["epochs=1"],
     THEN: ["trainable={head: 1, all: 1}", "epochs=2"],
@@ -94,14 +106,21 @@ QUICK = {
 class Plan(NamedTuple):
     """What is compared: ``images`` is the largest number of pictures of a class.
 
-    A ``quick`` one trains an epoch or two.
+    ``crop`` is the side of the images in pixels. A ``quick`` plan trains an epoch or two.
     """
 
     network: str
     splits: int
+    tasks: Sequence[str]
     recipes: Sequence[str]
-    images: int = 80
+    images: int
+    crop: int
     quick: bool = False
+
+    @property
+    def resize(self) -> int:
+        """The short side, in pixels, that images are resized to before they are cropped."""
+        return self.crop * 9 // 8
 
 
 class Study:
@@ -117,11 +136,12 @@ class Study:
     def compute(self) -> None:
         """Train all recipes of the plan on all splits."""
         contexts("cpu")  # imports MXNet, whose seconds are not those of the first recipe
-        for recipe in self.plan.recipes:
-            for split in range(self.plan.splits):
-                for task in TASKS:
+        for split in range(self.plan.splits):
+            for task in self.plan.tasks:
+                for recipe in self.plan.recipes:
                     if recipe not in self.of_split(task, split):
-                        self._train(task, split, recipe)
+                        train = self._train_peer if recipe == TORCHVISION else self._train
+                        train(task, split, recipe)
 
     def of_split(self, task: str, split: int) -> dict[str, Any]:
         """The results on one split by recipe; new ones are put into it."""
@@ -130,10 +150,13 @@ class Study:
 
     def _train(self, task: str, split: int, recipe: str) -> None:
         """Train one recipe; its features also serve scikit-learn, if it keeps any."""
-        folder = RunFolder(self.out / "runs" / f"{task}-{split}-{recipe}")
+        folder = RunFolder(self._run_folder(task, split, recipe))
         prepared = self._prepare(task, split)
         file = self.out / "study.yaml"
-        write_text(file, CONFIG.format(task=task, network=self.plan.network, folder=prepared))
+        size = {"resize": self.plan.resize, "crop": self.plan.crop}
+        write_text(
+            file, CONFIG.format(task=task, network=self.plan.network, folder=prepared, **size)
+        )
         settings = [*SETTINGS[recipe], f"seed={split}"]
         if self.plan.quick:
             settings += QUICK[recipe]
@@ -150,6 +173,34 @@ class Study:
         else:
             shutil.rmtree(folder.path)
         write_json(self._results_file, self.results)
+
+    def _train_peer(self, task: str, split: int, recipe: str) -> None:
+        """Train torchvision's network from the weights of the run of HEAD, as long as ours took."""
+        python = Path(os.environ.get("BENCH_PYTHON") or ROOT / ".venv-bench/bin/python")
+        results = self.of_split(task, split)
+        seconds = [results[name]["seconds"] for name in OURS if name in results]
+        if HEAD not in results:
+            raise DataError(f"{task}-{split}: {recipe} needs the results of {HEAD}")
+        if not python.is_file():
+            raise DataError(f"{python}: does not exist", "Run scripts/bench/setup.sh")
+        exported = self.out / "exported"
+        shutil.rmtree(exported, ignore_errors=True)
+        export(Run.open(self._run_folder(task, split, HEAD)), "safetensors", exported)
+        settings = {
+            **PEER_SETTINGS,
+            **{"resize": self.plan.resize, "crop": self.plan.crop, "seed": split},
+            "folder": str(self._prepare(task, split) / task),
+            "network": json.loads((exported / "model.json").read_text())["network"],
+            "weights": str(exported / "model.safetensors"),
+            "seconds": max(seconds),
+        }
+        command = [str(python), str(PEER), json.dumps(settings)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        results[recipe] = json.loads(done.stdout)
+        write_json(self._results_file, self.results)
+
+    def _run_folder(self, task: str, split: int, recipe: str) -> Path:
+        return self.out / "runs" / f"{task}-{split}-{recipe}"
 
     def _prepare(self, task: str, split: int) -> Path:
         """The prepared folder of a split."""
@@ -269,13 +320,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--network", default="mobilenetv2_1.0")
     parser.add_argument("--splits", type=int, default=12)
-    parser.add_argument("--recipes", default=",".join(RECIPES))
+    parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--recipes", default=",".join(OURS))
+    parser.add_argument("--images", type=int, default=80, help="the most pictures of a class")
+    parser.add_argument("--crop", type=int, default=128, help="side of the images in pixels")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
-    recipes = arguments.recipes.split(",")
-    if not set(recipes) <= set(RECIPES):
-        parser.error(f"--recipes: choose from {', '.join(RECIPES)}")
-    plan = Plan(arguments.network, arguments.splits, recipes)
+    tasks, recipes = arguments.tasks.split(","), arguments.recipes.split(",")
+    for option, given, known in (("tasks", tasks, TASKS), ("recipes", recipes, RECIPES)):
+        if not set(given) <= set(known):
+            parser.error(f"--{option}: choose from {', '.join(known)}")
+    plan = Plan(
+        *(arguments.network, arguments.splits, tasks, recipes),
+        *(arguments.images, arguments.crop),
+    )
     if arguments.quick:
         plan = plan._replace(splits=1, images=12, quick=True)
     log_to_terminal()

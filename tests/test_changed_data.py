@@ -15,7 +15,10 @@ COMMANDS = [
     ("predict", "--split", "val", "--run", "runs-cnn/skirt", "--crops", "1", "--out", "val.csv"),
     ("quantize", "--run", "runs-cnn/skirt", "--max-loss", "1"),
 ]
-WARNING = "runs-cnn/skirt: the prepared folder has changed, training images may be among these\n"
+WARNING = (
+    "runs-cnn/skirt may have been trained on some of these images: "
+    "the prepared folder has changed\n"
+)
 
 
 @pytest.fixture(scope="module")

@@ -110,9 +110,9 @@ def command(
     The probabilities of a run are means over ten crops per image, see --crops. train
     scores one crop, so that its scores differ a little.
 
-    All rows of a label file must be predicted. With a prepared folder, a task and
-    split count if the prediction file has any of their rows; then all of these rows
-    must be there.
+    All rows of a label file must be predicted. Of a prepared folder, the tasks
+    and splits are scored that have rows in the prediction file; all rows of
+    such a split must be predicted.
     """
     from fashionai.files import write_json
     from fashionai.files.outputs import check_output

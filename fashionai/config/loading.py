@@ -52,7 +52,10 @@ def load_config(
         >>> config = fashionai.load_config("skirt", ["epochs=10"])
         >>> config.optimizer.lr
     """
-    return resolve_config(load_yaml(find_config(path)), str(path), overrides, known_tasks)
+    file = find_config(path)
+    if not file.exists() and not any(file.parent.glob("*.yaml")):
+        raise ConfigError(f"{path}: no such file", "Write one with: fashionai init TASK")
+    return resolve_config(load_yaml(file), str(path), overrides, known_tasks)
 
 
 def resolve_config(

@@ -12,7 +12,7 @@ from fashionai.conversion.extra_layers import EXTRA_LAYERS
 from fashionai.conversion.layouts.registry import layouts
 from fashionai.conversion.names import Layout
 from fashionai.conversion.positions import is_positions
-from fashionai.errors import WeightsError
+from fashionai.errors import WeightsError, list_names
 from fashionai.normalization import Channels
 
 # PyTorch's names of the trained parameters of normalisations, by Gluon's.
@@ -122,12 +122,6 @@ def to_torch(
         tuple(new_mean),
         tuple(new_std),
     )
-
-
-def list_names(names: Iterable[str]) -> str:
-    """The names as text: the first three, and the number of the others."""
-    names = list(names)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _current_name(name: str) -> str:

@@ -39,6 +39,7 @@ from fashionai.datasets.readers.reader import QuestionFile, readers
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError, shown
 from fashionai.files import csv_files
+from fashionai.files.paths import similar_path
 from fashionai.tasks import Task
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ def read_images_to_predict(
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file or folder, expected the images to predict")
+        raise DataError(
+            f"{path}: no such file or folder, expected the images to predict", similar_path(path)
+        )
     if is_image_name(path.name):
         return [ImageToPredict(path.name, path, None)]
     known = None if path_column else _known_question_file(path)

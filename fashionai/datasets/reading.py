@@ -18,7 +18,7 @@ from fashionai.datasets.readers.table import read_table
 from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError, DataError, os_errors_as_data_errors
 from fashionai.families import ALL, FAMILIES, expand_tasks, known_task
-from fashionai.files.paths import PathLike
+from fashionai.files.paths import PathLike, similar_path
 from fashionai.tasks import Task
 
 # Valid as the name of a folder, and of a file with a suffix, on every system.
@@ -107,6 +107,7 @@ def read_own_table(
     name of a known task and for a class without a name, and DataError for a folder.
     """
     _check_names(name, classes)
+    _check_exists("--csv", file)
     if file.is_dir():
         raise DataError(
             f"--csv: {file} is a folder, expected a CSV file",
@@ -122,12 +123,18 @@ def read_own_folders(name: str, folder: Path, classes: Sequence[str]) -> DataSet
     Raises ConfigError for the name of a known task and for a class without a name.
     """
     _check_names(name, classes)
+    _check_exists("--folders", folder)
     if folder.is_file():
         raise DataError(
             f"--folders: {folder} is a file, expected a folder of class folders",
             f"A CSV file is prepared with --csv {shlex.quote(str(folder))}",
         )
     return read_class_folders(name, folder, classes=classes)
+
+
+def _check_exists(option: str, path: Path) -> None:
+    if not path.exists():
+        raise DataError(f"{option}: {path} does not exist", similar_path(path))
 
 
 def _check_names(name: str, classes: Sequence[str]) -> None:

@@ -5,5 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Union
 
+from fashionai.errors import closest
+
 # Public functions take texts as well as paths.
 PathLike = Union[str, Path]
+
+
+def similar_path(path: Path) -> str:
+    """A hint at the most similar name in the folder of a missing path; empty without any."""
+    folder = path.parent
+    found = closest(path.name, [each.name for each in folder.iterdir()] if folder.is_dir() else [])
+    return f"Did you mean '{path.with_name(found)}'?" if found else ""

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fashionai.conversion.convert import list_names
 from fashionai.conversion.positions import is_positions, resize_positions
-from fashionai.errors import WeightsError
+from fashionai.errors import WeightsError, list_names
 from fashionai.files.array_lists import DamagedArraysError, read_array_list
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Optional
 
+import numpy as np
+
 from fashionai.config import LAST, Config, reported_score
 from fashionai.config.phases import Phase
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import counted
-from fashionai.metrics import advice_on_validation
+from fashionai.metrics import YES, advice_on_classes, advice_on_validation
 from fashionai.runs import RunFolder
 from fashionai.training.history import (
     EPOCH_HEADER,
@@ -22,6 +24,7 @@ from fashionai.training.history import (
     best_file,
     choose_best,
     epoch_lines,
+    just_collapsed,
     score_name,
     stopped_early,
 )
@@ -46,9 +49,9 @@ COLLAPSED = (
 
 
 def log_data(config: Config, train: Samples, val: Samples) -> None:
-    """Log the number of classes and images of every task, and advice on a small validation split.
+    """Log the number of classes and images of every task, and advice on few images.
 
-    A fold of a cross-validation needs no advice.
+    A fold of a cross-validation needs no advice on its validation images.
     """
     for head, task in enumerate(val.tasks):
         log.info(
@@ -57,10 +60,16 @@ def log_data(config: Config, train: Samples, val: Samples) -> None:
             counted(len(train.of_task(head)), "training image"),
             counted(len(val.of_task(head)), "validation image"),
         )
+        counts = (train.marks_of(head) == YES).sum(axis=0)
+        _log_wrapped(advice_on_classes(task.classes, counts))
     if config.data.fold is None:
         fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
-        for line in textwrap.wrap(advice_on_validation(fewest), COLUMNS):
-            log.info("%s", line)
+        _log_wrapped(advice_on_validation(fewest))
+
+
+def _log_wrapped(text: str) -> None:
+    for line in textwrap.wrap(text, COLUMNS):
+        log.info("%s", line)
 
 
 def log_settings(
@@ -103,10 +112,17 @@ def log_epoch(row: EpochRow, epochs: int, header: bool) -> None:
         log.info("%s", line)
 
 
-def log_collapse() -> None:
-    """Log that the network predicts one class alone, and what may cause it."""
-    for line in COLLAPSED:
-        log.info("%s", line)
+def log_collapse(history: Sequence[EpochRow], epochs: int, val: Samples) -> None:
+    """If the network has just begun to predict one class alone, log this and what may cause it.
+
+    Nothing is logged where the validation images of a task are all of one class.
+    """
+    by_task = [(val.marks_of(head) == YES) for head in range(len(val.tasks))]
+    if any(np.count_nonzero(marks.any(axis=0)) == 1 for marks in by_task):
+        return
+    if just_collapsed(history, epochs, min(map(len, by_task))):
+        for line in COLLAPSED:
+            log.info("%s", line)
 
 
 def log_test(epoch: float, scores: Mapping[str, float]) -> None:

@@ -104,7 +104,9 @@ def _measured(config: Config) -> Optional[int]:
             speeds[number] = _speed_in_process(file, number)
     best = max(speeds, key=speeds.__getitem__)
     if not speeds[best]:
-        log.info("not measured within %d s: one thread per core", MOST_SECONDS_TO_MEASURE)
+        log.info(
+            "not measured within %d s: training with one thread per core", MOST_SECONDS_TO_MEASURE
+        )
         return None
     chosen = best if speeds[best] > CLEAR_GAIN * speeds[cores] else cores
     listed = ", ".join(f"{counted(each, 'thread')} {speeds[each]:.1f}" for each in numbers)

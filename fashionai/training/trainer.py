@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Optional
 
-import numpy as np
-
 from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import DivergedError, RunStoppedError, TrainingError
@@ -45,7 +43,6 @@ from fashionai.training.history import (
     choose_best,
     find_best,
     is_finished,
-    just_collapsed,
     scores_in_row,
     write_history,
 )
@@ -330,9 +327,7 @@ class Trainer:
         self._header_logged = True
         progress.history.append(row)
         self._save_if_best(row)
-        fewest = min(np.bincount(self.val_samples.heads).tolist())
-        if just_collapsed(progress.history, self.config.epochs, fewest):
-            messages.log_collapse()
+        messages.log_collapse(progress.history, self.config.epochs, self.val_samples)
         if self.test_samples is not None and is_finished(self.config, progress.history):
             self._evaluate_test(self.test_samples)
         progress.begin_epoch(progress.epoch + 1)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fashionai.datasets.records import LabelledImage
+from fashionai.files import write_json
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
 from fashionai.weights.pretrained import import_file
@@ -20,6 +21,7 @@ from tests.support.commands import ROOT
 
 mx = import_mxnet()
 NETWORK = "mobilenet0.25"
+NAMED = {"network": NETWORK}
 CLASSES = ("bread", "fruit")
 
 
@@ -60,7 +62,19 @@ def test_all_recipes_are_trained_once_and_listed_beside_scikit_learn(
 ) -> None:
     out = tmp_path / "out"
     arguments = ["--quick", "--network", NETWORK, "--pictures", str(pictures), "--out", str(out)]
-    monkeypatch.setattr("sys.argv", ["first_hour_study.py", *arguments])
+    recipes = ["--recipes", ",".join(script.RECIPES)]
+    monkeypatch.setattr("sys.argv", ["first_hour_study.py", *arguments, *recipes])
+    # These stand for torchvision, which the tests do without, and which lacks this small network.
+    monkeypatch.setattr(
+        script, "export", lambda run, kind, folder: write_json(folder / "model.json", NAMED)
+    )
+    python = tmp_path / "python"
+    python.write_text(
+        '#!/bin/sh\necho "$2" > peer.json\necho \'{"accuracy": 0.5, "seconds": 2}\'\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setenv("BENCH_PYTHON", str(python))
+    monkeypatch.chdir(tmp_path)
     tables = []
     for _ in range(2):
         script.main()
@@ -78,6 +92,10 @@ def test_all_recipes_are_trained_once_and_listed_beside_scikit_learn(
         assert row[4].split()[0] == f"{accuracy:.3f}"
         assert row[5].split()[0] == f"{accuracy - reference:+.3f}"
     assert len(list((out / "pictures/food/bread").iterdir())) == 20, "one copy of each picture"
+    peer = json.loads((tmp_path / "peer.json").read_text())
+    assert peer["seconds"] == max(results[recipe]["seconds"] for recipe in script.OURS)
+    assert Path(peer["folder"], "train").is_dir()
+    assert (peer["network"], peer["resize"], peer["crop"]) == (NETWORK, 144, 128)
 
 
 def make_images(counts: dict[int, int]) -> list[LabelledImage]:

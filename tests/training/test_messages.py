@@ -9,11 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionai.config import load_config
+from fashionai.config import Config, load_config
+from fashionai.datasets.prepared.prepare import prepare, summary_notes
 from fashionai.datasets.prepared.samples import read_samples
+from fashionai.datasets.reading import read_own_folders
+from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.metrics import advice_on_validation
+from fashionai.progress import no_bar
 from fashionai.runs import RunFolder
-from fashionai.training.messages import log_data, log_settings
+from fashionai.training.messages import COLLAPSED, log_collapse, log_data, log_settings
+from tests.support.data_trees import put
+from tests.support.images import encode
 
 
 @pytest.mark.parametrize(
@@ -43,3 +49,38 @@ def test_a_small_validation_split_is_told_except_within_a_cross_validation(
         many = val._replace(heads=np.repeat(val.heads, 9))
         log_data(config, train, many)
         assert " ".join(caplog.messages).count(told) == 1
+
+
+def test_a_class_of_two_images_is_told_by_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for index, (name, number) in enumerate((("ant", 8), ("bee", 8), ("cow", 2))):
+        for i in range(number):
+            put(Path(f"own/{name}/{i}.jpg"), encode(index, np.random.default_rng(100 * index + i)))
+    told = "hard to learn from so few training images: cow (1)"
+    own = read_own_folders("own", Path("own"), ())
+    assert told in summary_notes(prepare(own, Path("data"), progress=no_bar))
+    config = Config.model_validate(
+        {"task": "own", "data": {"folder": "data"}, "model": {"name": "small_cnn"}}
+    )
+    train, val = (read_samples(config, split) for split in ("train", "val"))
+    with caplog.at_level(logging.INFO):
+        log_data(config, train, val)
+        assert caplog.messages[1] == told
+        plan_folds(config, FoldSettings(folds=3), no_bar)
+    assert caplog.messages[-1] == "fewer images than folds, so that some folds miss them: cow (2)"
+
+
+def test_one_class_of_validation_images_is_no_collapse(
+    prepared_skirts: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(prepared_skirts)
+    val = read_samples(load_config("skirt"), "val")
+    one = val._replace(marks=np.broadcast_to(val.marks[:1], val.marks.shape))
+    history = [{"val_predicted_classes": 1} for _ in range(3)]
+    with caplog.at_level(logging.INFO):
+        log_collapse(history, 9, one)
+        assert caplog.messages == []
+        log_collapse(history, 9, val)
+        assert caplog.messages == list(COLLAPSED)

@@ -35,6 +35,7 @@ from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.csv_files import write_rows
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.files.outputs import check_is_no_file, first_rows
+from fashionai.metrics import advice_on_classes
 from fashionai.pipeline.decode import Trait
 from fashionai.progress import ProgressBar
 from fashionai.tasks import Task
@@ -323,11 +324,24 @@ def summary_notes(summary: Summary) -> list[str]:
         name = summary.task.classes[index]
         only_split = "train" if summary.counts[index, "train"] else "val"
         notes.append(f"class {name} cannot be split: all its images are in {only_split}")
+    advice = _advice_on_classes(summary)
+    if advice:
+        notes.append(advice)
     if summary.rejected:
         rejected = _images(len(summary.rejected))
         notes.append(f"{rejected} rejected: {summary.folder / REJECTED}")
     notes.append(f"{summary.folder}: {_describe_changes(summary.changes)}")
     return notes
+
+
+def _advice_on_classes(summary: Summary) -> str:
+    """Which classes have few training images; not those that are known to have one image."""
+    counts = {
+        name: summary.counts[index, "train"]
+        for index, name in enumerate(summary.task.classes)
+        if index not in summary.unsplit_classes
+    }
+    return advice_on_classes(list(counts), counts.values())
 
 
 def _notes_on_alike(alike: Optional[Alike]) -> list[str]:

@@ -110,7 +110,8 @@ def warn_of_changed_data(run: Run) -> None:
     with contextlib.suppress(OSError):
         if trained_on is not None and trained_on != data_hash(run.config):
             log.warning(
-                "%s: the prepared folder has changed, training images may be among these", run
+                "%s may have been trained on some of these images: the prepared folder has changed",
+                run,
             )
 
 

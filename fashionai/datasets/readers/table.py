@@ -67,7 +67,12 @@ def read_table(
     if missing and images_folder is None:
         raise files.missing_of_user(missing)
     if missing:
-        raise files.missing(missing)
+        error = files.missing(missing)
+        beside = csv_file.parent / missing[0][0]
+        found = is_existing_file(missing[0][0], ImageFiles(csv_file.parent))
+        raise DataError(
+            error.message, f"Leave out --images: {beside} exists" if found else error.hint
+        )
     if not rows:
         raise DataError(f"{csv_file}: no rows")
     _check_splits(rows)

@@ -114,12 +114,10 @@ def centre_crop(config: Config) -> View:
 
 def _write_and_map(file: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> np.ndarray:
     """Write the features of a view to a file, and map the file into memory."""
-    start = time.perf_counter()
     write_features(file, shape, blocks)
     features = read_features(file, shape)
     if features is None:
         raise TrainingError(f"{file}: cannot be read back after writing", DISK_HINT)
-    log.info("features of a view computed: %.1f images/s", shape[0] / (time.perf_counter() - start))
     return features
 
 
@@ -143,13 +141,11 @@ class FeatureStore:
         files = self._files(hash_files(paths, lambda _: check()), views)
         found = [read_features(file, shape) for file in files]
         missing = [index for index, features in enumerate(found) if features is None]
-        log.info(
-            "features of %s in %s: %d of %s to compute, %.1f MB each",
-            *(counted(len(paths), "image"), self.folder),
-            *(len(missing), counted(len(views), "view"), file_size(shape) / 1e6),
-        )
+        self._log_work(len(paths), len(views), len(missing))
+        size = len(missing) * file_size(shape)
         if missing:
-            self._make_room(len(missing) * file_size(shape))
+            self._make_room(size)
+        start = time.perf_counter()
         with tqdm(
             total=len(missing) * len(paths),
             desc="features",
@@ -160,8 +156,22 @@ class FeatureStore:
             for index in missing:
                 blocks = self._compute(paths, views[index], bar, check)
                 found[index] = _write_and_map(files[index], shape, blocks)
+        if missing:
+            speed = len(missing) * len(paths) / (time.perf_counter() - start)
+            log.info("%.1f images/s; %.1f MB kept in %s", speed, size / 1e6, self.folder)
         self._backbone.close()
         return [features for features in found if features is not None]
+
+    def _log_work(self, images: int, views: int, missing: int) -> None:
+        """Log how many views of the images are computed, or that they are read."""
+        which = "" if views == 1 else f" in {counted(views, 'view')}"
+        what = f"the features of {counted(images, 'image')}{which}"
+        if missing == 0:
+            log.info("reading %s from %s", what, self.folder)
+        elif missing < views:
+            log.info("computing %s once for all epochs, of which %d are missing", what, missing)
+        else:
+            log.info("computing %s once for all epochs", what)
 
     def _files(self, images: Sequence[str], views: Sequence[View]) -> list[Path]:
         """The file of each view; ``images`` are the hashes of the image files."""
