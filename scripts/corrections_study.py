@@ -2,16 +2,16 @@
 
 usage: scripts/corrections_study.py --out DIR [--rows 10000] [--seeds 0,1,2]
 
-Of the first rows of Fashion-MNIST (Debian's dataset-fashion-mnist) 5 % of the labels are changed, to
-any other class or to the class that is most often confused with the right one. fashionai itself does
+Of the first rows of Fashion-MNIST (Debian's dataset-fashion-mnist) 5 % of the labels are changed,
+to any other class or to the class that is most often confused with the right one. fashionai does
 the rest, by its commands: prepare, cross-validate (4 folds), inspect, prepare --corrections, and
 train before and after. The corrections accept the suggestions for as many suspects as labels were
-changed; in a third set, a person who knows the right label decides on the same suspects. The network
-is small_cnn on images of 14 pixels, which trains in a minute. Prints the accuracy on all 10,000 test
-images with the centre crop, and the share of the changed labels among the suspects.
+changed; in a third set, a person who knows the right label decides on the same suspects. The
+network is small_cnn on images of 14 pixels, which trains in a minute. Prints the accuracy on all
+10,000 test images with the centre crop, and the share of the changed labels among the suspects.
 
 Finished steps below DIR are not done again, and DIR/accuracies.csv keeps finished rows.
-DIR/<kind>.npz has labels, out-of-fold probabilities and changed rows, to compare with other methods.
+DIR/<kind>.npz has labels, out-of-fold probabilities and changed rows, for other methods.
 """
 
 from __future__ import annotations
