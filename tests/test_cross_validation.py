@@ -442,7 +442,12 @@ def test_a_run_is_calibrated_on_out_of_fold_predictions(
     ]
     write_predictions(folds / "out_of_fold.csv", predicted, probability_format(predicted[0].task))
     assert fashionai("calibrate", run, "--folds", folds) == 0
-    assert "predict --run runs/calibrated --calibrated --crops 5" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "predict --run runs/calibrated --calibrated --crops 5" in printed.out
+    # Out-of-fold predictions cannot be had from more images.
+    told = "".join(printed)
+    assert "images, which tells little" in told
+    assert "(--folds)" not in told
     content = json.loads((run / "calibration.json").read_text())
     assert content["crops"] == 5
     for task in TASKS:
