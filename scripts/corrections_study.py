@@ -2,16 +2,16 @@
 
 usage: scripts/corrections_study.py --out DIR [--rows 10000] [--seeds 0,1,2]
 
-Of the first rows of Fashion-MNIST (Debian's dataset-fashion-mnist) 5 % of the labels are changed, to
-any other class or to the class that is most often confused with the right one. fashionai itself does
+Of the first rows of Fashion-MNIST (Debian's dataset-fashion-mnist) 5 % of the labels are changed,
+to any other class or to the class that is most often confused with the right one. fashionai does
 the rest, by its commands: prepare, cross-validate (4 folds), inspect, prepare --corrections, and
 train before and after. The corrections accept the suggestions for as many suspects as labels were
-changed; in a third set, a person who knows the right label decides on the same suspects. The network
-is small_cnn on images of 14 pixels, which trains in a minute. Prints the accuracy on all 10,000 test
-images with the centre crop, and the share of the changed labels among the suspects.
+changed; in a third set, a person who knows the right label decides on the same suspects. The
+network is small_cnn on images of 14 pixels, which trains in a minute. Prints the accuracy on all
+10,000 test images with the centre crop, and the share of the changed labels among the suspects.
 
 Finished steps below DIR are not done again, and DIR/accuracies.csv keeps finished rows.
-DIR/<kind>.npz has labels, out-of-fold probabilities and changed rows, to compare with other methods.
+DIR/<kind>.npz has labels, out-of-fold probabilities and changed rows, for other methods.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import itertools
 import statistics
 import struct
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ import fashionai
 from fashionai.cli import main as run_fashionai
 from fashionai.datasets.prepared.folders import read_task
 from fashionai.inspection.findings import LABEL, read_findings
-from fashionai.inspection.held_out import read_out_of_fold
+from fashionai.inspection.held_out import predicted_out_of_fold
 from fashionai.tasks import Task
 
 TASK, KINDS = "fashion-mnist", ("uniform", "confusable")
@@ -91,8 +92,8 @@ class Study:
         if not findings.is_file():
             options = ["--folder", data, "--folds", self.folds, "--out", findings]
             command("inspect", "--task", TASK, *options)
-        held_out = read_out_of_fold(self.folds, self.task(), data / TASK)
-        order = np.argsort([row_of(path.name) for path in held_out.paths])
+        held_out = predicted_out_of_fold(self.folds, self.task(), data / TASK)
+        order = np.argsort([row_of(source) for source in held_out.images])
         probabilities = held_out.probabilities[order]
         file = self.folder.with_suffix(".npz")
         np.savez(file, labels=self.given, probabilities=probabilities, changed=self.is_changed)
@@ -163,16 +164,14 @@ def finished_rows(file: Path) -> dict[tuple[str, str, int], float]:
 def run_study(out: Path, rows: int, seeds: Sequence[int]) -> None:
     """Train and test what is not finished, and print the tables as Markdown."""
     studies = {kind: Study(out, kind, rows) for kind in KINDS}
-    for study in studies.values():
-        study.find_suspects()
-        file = out / "accuracies.csv"
-        for labels in (CHANGED, ACCEPTED, DECIDED):
-            for seed in seeds:
-                if (study.kind, labels, seed) not in finished_rows(file):
-                    accuracy = study.train_and_test(labels, seed)
-                    with open(file, "a", newline="", encoding="utf-8") as handle:
-                        csv.writer(handle).writerow([study.kind, labels, seed, accuracy])
-    found = finished_rows(out / "accuracies.csv")
+    file = out / "accuracies.csv"
+    for labels, seed, kind in itertools.product((CHANGED, ACCEPTED, DECIDED), seeds, KINDS):
+        if (kind, labels, seed) not in finished_rows(file):
+            studies[kind].find_suspects()
+            accuracy = studies[kind].train_and_test(labels, seed)
+            with open(file, "a", newline="", encoding="utf-8") as handle:
+                csv.writer(handle).writerow([kind, labels, seed, accuracy])
+    found = finished_rows(file)
     print("\n| changed to | suspects | found |\n| --- | --- | --- |")
     for study in studies.values():
         share, suspects = study.share_found()

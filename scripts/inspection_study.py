@@ -1,7 +1,8 @@
-"""Measures what fashionai inspect finds: changed labels, and copies of pictures.
+"""Measures what fashionai inspect finds: changed labels, and copies of pictures; and its time.
 
 usage: scripts/inspection_study.py labels --out DIR [--rows 10000]
        scripts/inspection_study.py copies [--pictures DIR] [--count 1500]
+       scripts/inspection_study.py time --out DIR [--count 80000]
 
 labels: of the first rows of Fashion-MNIST (Debian's dataset-fashion-mnist) 5 % of the labels are
 changed, to any other class or to the class that is most often confused with the right one.
@@ -14,6 +15,10 @@ copy each is resized, recompressed, mirrored and brightened. Prints recall and p
 pairs that are found. Pictures with a standard deviation of less than 4 grey levels, such as tiles
 of a clear sky, are left out, and drawings that hardly differ from another one, by the mean
 difference of their pixels: they come in series.
+
+time: a prepared task of drawn pictures of 96 pixels, of which every twentieth is a recompressed
+copy of another one, and a made file of out-of-fold predictions, by which every twentieth label is
+wrong. Prints the time and memory of the command inspect.
 """
 
 from __future__ import annotations
@@ -21,6 +26,10 @@ from __future__ import annotations
 import argparse
 import gzip
 import random
+import resource
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -31,10 +40,14 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from fashionai.datasets.near_duplicates import find_near_duplicates, hash_matrix
+from fashionai.datasets.prepared.folders import plan_folders, write_folders
+from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError
 from fashionai.inspection.confident_learning import find_suspects
 from fashionai.pipeline.decode import decode
 from fashionai.pipeline.perceptual_hash import perceptual_hash
+from fashionai.runs import CROSS_VALIDATION_FILE, OUT_OF_FOLD_FILE
+from fashionai.tasks import Task
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 PICTURES = Path("/usr/share/openclipart/png")
@@ -42,6 +55,7 @@ CHANGED_SHARE = 0.05
 # T-shirt and shirt, pullover and coat, trousers and dress, sandal and sneaker, and so on.
 CONFUSED_WITH = np.array([6, 3, 4, 0, 2, 7, 0, 9, 3, 7])
 TILE = 80
+SIZE_CLASSES = 33
 # Drawings of 64 pixels that differ by less than this from another one, on average, are left out.
 SMALLEST_DIFFERENCE = 16
 SMALLEST_CONTRAST = 4
@@ -181,6 +195,47 @@ def study_copies(name: str, originals: Sequence[np.ndarray]) -> tuple[float, flo
     return recall, precision
 
 
+def write_task(folder: Path, count: int) -> None:
+    """A prepared task of so many pictures below ``folder``, and a cross-validation of it."""
+    task = Task("drawn", (), tuple(f"class {index}" for index in range(SIZE_CLASSES)), "table")
+    rng = np.random.default_rng(0)
+    images: list[LabelledImage] = []
+    lines = ["path,class,probability," + ",".join(task.classes)]
+    for number in range(count):
+        if number % 20:
+            coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            pixels = cv2.resize(coarse, (96, 96), interpolation=cv2.INTER_CUBIC)
+        else:
+            pixels = recompressed(pixels, rng) if number else np.zeros((96, 96, 3), np.uint8)
+        data = cv2.imencode(".jpg", pixels)[1].tobytes()
+        truth, name = int(rng.integers(SIZE_CLASSES)), f"{number:06d}.jpg"
+        label = (truth + (number % 20 == 1)) % SIZE_CLASSES
+        images.append(LabelledImage(name, None, data, label, task.classes[label], ""))
+        probabilities = rng.dirichlet(np.where(np.arange(SIZE_CLASSES) == truth, 10, 0.2)).round(8)
+        best = int(probabilities.argmax())
+        values = ",".join(f"{value:.8f}" for value in probabilities)
+        lines.append(f"{name},{task.classes[best]},{probabilities[best]:.8f},{values}")
+    splits = ["val" if number % 10 == 9 else "train" for number in range(count)]
+    write_folders(folder / "prepared/drawn", task, plan_folders(images, splits), "copy")
+    folds = folder / "folds"
+    folds.mkdir(exist_ok=True)
+    (folds / CROSS_VALIDATION_FILE).write_text("{folds: 2, crops: 1}\n")
+    (folds / OUT_OF_FOLD_FILE).write_text("\n".join(lines) + "\n")
+
+
+def study_time(out: Path, count: int) -> None:
+    """Print the time and memory of inspect for so many pictures."""
+    if not (out / "folds" / OUT_OF_FOLD_FILE).is_file():
+        write_task(out, count)
+    options = ["--folder", out / "prepared", "--folds", out / "folds", "--out", out / "found.csv"]
+    command = [sys.executable, "-m", "fashionai", "inspect", "--task", "drawn", *options]
+    start = time.perf_counter()
+    subprocess.run(list(map(str, command)), check=True)
+    seconds, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6
+    print(f"{count:,} images: {seconds:.0f} s, {cpu:.0f} s of CPU time, {memory:.2f} GB")
+
+
 def main() -> None:
     """Run a study."""
     parser = argparse.ArgumentParser(usage=(__doc__ or "").split("usage: ")[1].replace("%", "%%"))
@@ -191,9 +246,14 @@ def main() -> None:
     copies = studies.add_parser("copies")
     copies.add_argument("--pictures", type=Path, default=PICTURES)
     copies.add_argument("--count", type=int, default=1500)
+    timed = studies.add_parser("time")
+    timed.add_argument("--out", type=Path, required=True)
+    timed.add_argument("--count", type=int, default=80_000)
     given = parser.parse_args()
     if given.study == "labels":
         study_labels(given.out, given.rows)
+    elif given.study == "time":
+        study_time(given.out, given.count)
     else:
         study_copies("tiles of photographs", photograph_tiles())
         study_copies("drawings", drawings(given.pictures, given.count))

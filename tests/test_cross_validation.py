@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import shlex
 import shutil
 import signal
@@ -18,13 +19,17 @@ import pytest
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import task_scores
+from fashionai.predictions.explain import explain
 from fashionai.predictions.formats import (
     probability_format,
     read_predictions,
     write_predictions,
 )
 from fashionai.predictions.predict import predict_images
+from fashionai.reporting.explanations import overlay
+from fashionai.reporting.report.thumbnails import encoded
 from fashionai.runs import Run, RunFolder
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.out_of_fold import rows_of_folds
 from tests.support.commands import fashionai, run_here
 from tests.support.pausing import go_on, start_until
@@ -204,8 +209,28 @@ def test_the_report_shows_out_of_fold_predictions(
     assert fashionai("report", work, "--out", tmp_path / "report.html") == 0
     images = sum(len(rows.images) for rows in found)
     assert f"report.html: 1 run, 2 tasks, {images} images" in capsys.readouterr().out
+    assert_explained_by_its_fold(work, found[0], tmp_path / "report.html")
     assert fashionai("report", work, "--split", "val", "--out", tmp_path / "report.html") == 2
     assert "is a cross-validation, which has out-of-fold" in capsys.readouterr().err
+
+
+def assert_explained_by_its_fold(work: Path, rows: LabelledPredictions, page: Path) -> None:
+    """The overlays of the worst mistakes are those of the run that has not seen the image."""
+    data = json.loads(re.search('id="data">(.*?)</script>', page.read_text())[1])[0]
+    (run,) = data["runs"]
+    assert all(run["overlays"])
+    fold_of = {(row["task"], row["file"]): row["fold"] for row in table(work / "folds.csv")}
+    at_image = {Path(image).name: at for at, image in enumerate(rows.images)}
+    for mistake, overlays in zip(run["mistakes"], run["overlays"]):
+        at = at_image[data["name"][mistake]]
+        number = fold_of[rows.task.name, rows.files[at].name]
+        fold, every = Run(RunFolder(work / f"fold-{number}")), len(rows.task.classes)
+        (explained,) = explain(fold, [rows.files[at]], top=every)
+        heat = {e.class_index: e.heat for e in explained.classes if e.task == rows.task}
+        expected = [run["predicted"][mistake], data["truth"][mistake]]
+        assert [index for index, _ in overlays] == expected
+        for index, picture in overlays:
+            assert picture == encoded(overlay(explained.image, heat[index])[..., ::-1])
 
 
 def test_what_is_printed_fits_a_terminal_and_is_what_is_written(work: Path) -> None:
@@ -417,7 +442,12 @@ def test_a_run_is_calibrated_on_out_of_fold_predictions(
     ]
     write_predictions(folds / "out_of_fold.csv", predicted, probability_format(predicted[0].task))
     assert fashionai("calibrate", run, "--folds", folds) == 0
-    assert "predict --run runs/calibrated --calibrated --crops 5" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "predict --run runs/calibrated --calibrated --crops 5" in printed.out
+    # Out-of-fold predictions cannot be had from more images.
+    told = "".join(printed)
+    assert "images, which tells little" in told
+    assert "(--folds)" not in told
     content = json.loads((run / "calibration.json").read_text())
     assert content["crops"] == 5
     for task in TASKS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,15 @@ def evaluate(task: str, *arguments: object) -> dict[str, Any]:
     return scores
 
 
+def report(*arguments: object) -> dict[str, Any]:
+    """The listed rows of a report on one task, by the command."""
+    run("report", *arguments, "--out", "report.html")
+    found = re.search('id="data">(.*?)</script>', Path("report.html").read_text())
+    assert found is not None
+    (listed,) = json.loads(found[1])
+    return dict(listed)
+
+
 def official_figures(answers: dict[str, str], truth: dict[str, str]) -> dict[str, float]:
     """FlickrLogos' precision, recall and accuracy, counted by name of the image."""
     brands = [name for name, label in truth.items() if label != NO_LOGO]
@@ -145,6 +155,19 @@ def test_logos_without_no_logo_in_training() -> None:
     chosen = evaluate("logos", *split, "--threshold", "auto")["answers"]
     expected = official_figures(answers(chosen["threshold"]), truth)
     assert chosen["accuracy"] == pytest.approx(expected["accuracy"])
+    given = [trained, "--split", "test", "--threshold", "auto"]
+    shown = report(*given)
+    labels = [shown["classes"][index] for index in shown["runs"][0]["predicted"]]
+    names = [Path(name).stem for name in shown["name"]]
+    assert dict(zip(names, map(str.lower, labels))) == {
+        name: label.lower() for name, label in answers(chosen["threshold"]).items()
+    }
+    truths = [shown["classes"][index].lower() for index in shown["truth"]]
+    assert dict(zip(names, truths)) == {name: label.lower() for name, label in truth.items()}
+    page = Path("report.html").read_text()
+    assert f'<td class="number">{chosen["threshold"]:g}</td>' in page
+    assert f'<td class="number">{chosen["accuracy"]:.4f}</td></tr>' in page
+    assert f"evaluate --run {trained}-again --split test --crops 10 --threshold auto" in page
 
 
 @pytest.mark.parametrize("place", ["{part}", "{part}/{part}", "{part}.zip"])
@@ -191,6 +214,16 @@ def test_covers(threshold: float) -> None:
         scores = evaluate("covers", *source, *options)
         found = scores["answers"] if options else scores
         assert found["accuracy"] == pytest.approx(accuracy)
+    shown = report(trained, "--predictions", "covers.csv", "--labels", PREPARED, *options)
+    header, *manifest = rows_of(PREPARED / "covers/manifest.csv")
+    files = {row[header.index("source")]: row[header.index("file")] for row in manifest}
+    of_rows = dict(zip(shown["name"], shown["runs"][0]["predicted"]))
+    assert of_rows == {files[name]: int(is_cat) for name, _, is_cat in rows}
+    if options:
+        refused = ["--predictions", "covers.csv", "--labels", PREPARED, "--out", "other.html"]
+        assert fashionai("report", trained, *refused) == 2
+        assert fashionai("report", trained, *refused, "--threshold", "auto") == 2
+        assert not Path("other.html").exists()
 
 
 @pytest.mark.parametrize("shape", ["csv", "folders", "split folders"])

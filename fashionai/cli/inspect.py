@@ -23,7 +23,7 @@ from fashionai.files.default_folders import PREPARED_FOLDER
 
 if TYPE_CHECKING:
     from fashionai.inspection.findings import Finding
-    from fashionai.inspection.held_out import HeldOut
+    from fashionai.scoring.labelled_predictions import LabelledPredictions
     from fashionai.tasks import Task
 
 EPILOG = """
@@ -99,7 +99,7 @@ def command(
     if held_out is None:
         click.echo(f"\n{HOW_TO_GET_SUSPECTS}")
     else:
-        _print_suspects(suspects, len(held_out.paths))
+        _print_suspects(suspects, len(held_out.files))
     pairs = inspect_images(images, progress_bar)
     _print_pairs(pairs)
     if out is not None:
@@ -124,18 +124,18 @@ def _held_out(
     run_path: Optional[Path],
     folds_path: Optional[Path],
     settings: PredictionSettings,
-) -> Optional[HeldOut]:
-    from fashionai.inspection.held_out import predict_validation, read_out_of_fold
+) -> Optional[LabelledPredictions]:
+    from fashionai.inspection.held_out import predicted_out_of_fold, predicted_validation
     from fashionai.runs import Run
 
     if folds_path is not None:
-        return read_out_of_fold(folds_path, task, folder / task.name)
+        return predicted_out_of_fold(folds_path, task, folder / task.name)
     if run_path is None:
         return None
     run = Run.open(run_path).at_crop(settings.image_size)
     chosen = settings.chosen()
     options = {**settings.options, "engine": chosen.engine}
-    return predict_validation(run, task, folder, chosen.contexts, progress_bar, **options)
+    return predicted_validation(run, task, folder, chosen.contexts, progress_bar, **options)
 
 
 def _splits(splits: Sequence[str]) -> str:

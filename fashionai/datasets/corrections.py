@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional
 
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError, nearest, shown
+from fashionai.errors import DataError, counted, nearest, shown
 from fashionai.files.csv_files import read_csv_rows, write_rows
 from fashionai.files.outputs import csv_kind
 from fashionai.tasks import Task
@@ -74,7 +74,7 @@ def corrected(data_set: DataSet, corrections: Sequence[PlacedCorrection]) -> Dat
     """The data set with corrected labels, and without the images to drop.
 
     Raises DataError, with file and line, for an image that the data set does not have, or that has
-    another label than the correction says.
+    another label than the correction says, and when no image is left.
     """
     task = data_set.task
     positions: dict[str, list[int]] = defaultdict(list)
@@ -96,7 +96,14 @@ def corrected(data_set: DataSet, corrections: Sequence[PlacedCorrection]) -> Dat
             )
         for at in meant:
             images[at] = _corrected_image(data_set.images[at], task, correction)
-    return data_set._replace(images=[image for image in images if image is not None])
+    kept = [image for image in images if image is not None]
+    if corrections and not kept:
+        file, _, _ = corrections[0].where.rpartition(":")
+        raise DataError(
+            f"{file}: drops all {counted(len(images), 'image')} of {task.name}",
+            "Remove rows with the action drop",
+        )
+    return data_set._replace(images=kept)
 
 
 def _corrected_image(

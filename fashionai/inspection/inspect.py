@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fashionai.inspection.confident_learning import find_suspects
 from fashionai.inspection.findings import IDENTICAL, LABEL, NEAR_DUPLICATE, Finding
-from fashionai.inspection.held_out import HeldOut
 from fashionai.inspection.images import TaskImages, compare_images
 from fashionai.metrics import MAYBE, true_classes
 from fashionai.progress import ProgressBar
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 
 
-def inspect_labels(images: TaskImages, held_out: HeldOut) -> list[Finding]:
+def inspect_labels(images: TaskImages, held_out: LabelledPredictions) -> list[Finding]:
     """The labels that are probably wrong, the least credible first.
 
     A suggested class that the annotators have marked as acceptable is no finding.
@@ -22,7 +22,7 @@ def inspect_labels(images: TaskImages, held_out: HeldOut) -> list[Finding]:
     position_of = {path: position for position, path in enumerate(images.paths)}
     findings = []
     for row in suspects.tolist():
-        at = position_of[held_out.paths[row]]
+        at = position_of[held_out.files[row]]
         findings.append(
             Finding(
                 LABEL,

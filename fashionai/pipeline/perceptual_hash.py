@@ -23,8 +23,10 @@ HASH_SIZE = _KEPT * _KEPT - 1
 # An image with a smaller standard deviation of its brightness, of 255, shows nothing that it could
 # be recognized by: one colour, or a clear sky.
 _SMALLEST_CONTRAST = 4
-# JPEG compression changes coefficients by about so much. All are moved towards zero by it.
-_NOISE = 3
+# JPEG compression of quality 30 changes most coefficients by less than this, about twice the
+# standard deviation. All are moved towards zero by it: else a picture with little contrast, such as
+# one of mist, differs from its recompressed copy.
+_NOISE = 6
 
 _ROWS, _COLUMNS = np.mgrid[:_KEPT, :_KEPT].reshape(2, -1)[:, 1:]
 _WEIGHTS = np.hypot(_ROWS, _COLUMNS).astype(np.float32)

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fashionai.datasets.prepared.samples import Samples, read_samples
-from fashionai.errors import RunError
+from fashionai.errors import DataError, RunError
 from fashionai.metrics import overall_scores
 from fashionai.predictions.formats import (
+    PredictedRow,
     as_written,
     probability_format,
     read_predictions,
@@ -21,10 +22,11 @@ from fashionai.predictions.formats import (
 )
 from fashionai.runs import FOLDS_FILE, OUT_OF_FOLD_FILE, Run, find_folds
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
-from fashionai.scoring.joining import match_rows
+from fashionai.scoring.joining import check_same_classes, match_rows
 from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.labels import task_in
 from fashionai.scoring.splits import evaluate_samples
+from fashionai.tasks import Task
 
 
 class OutOfFoldScores(NamedTuple):
@@ -63,38 +65,59 @@ class OutOfFoldScores(NamedTuple):
 def rows_of_folds(path: Path) -> list[LabelledPredictions]:
     """The out-of-fold predictions of a finished cross-validation with their labels, by task.
 
-    The rows are in the order of the folds. Raises RunError when they are not written yet, and
-    DataError when they are of other images than the folds.
+    The rows are in the order of the folds. Errors are those of read_out_of_fold and of
+    probabilities_of.
     """
-    file = path / OUT_OF_FOLD_FILE
-    if not file.is_file():
-        raise RunError(
-            f"{path}: has no out-of-fold predictions yet (no {file.name})",
-            f"Finish it with: fashionai cross-validate --run {shlex.quote(str(path))} --resume",
-        )
-    predicted = read_predictions(file)
+    predicted = read_out_of_fold(path)
     held_out = [read_samples(Run(fold).config, "val") for fold in find_folds(path)]
-    names = str(file), str(path / FOLDS_FILE)
-    tasks = held_out[0].tasks
-    file_format = probability_format(tasks[0])
+    names = str(path / OUT_OF_FOLD_FILE), str(path / FOLDS_FILE)
     found: list[LabelledPredictions] = []
-    for head, task in enumerate(tasks):
+    for head, task in enumerate(held_out[0].tasks):
         rows = [(fold, row) for fold in held_out for row in fold.of_task(head)]
         sources = [fold.sources[row] for fold, row in rows]
-        in_file = task_in(file_format, task)
-        keys = [row_key(name, in_file) for name in source_names(file_format, task, sources)]
-        own = [each for each in predicted if each.task.name == in_file.name]
-        order = match_rows([each.key for each in own], keys, names)
         found.append(
             LabelledPredictions(
                 task,
                 sources,
                 [fold.paths[row] for fold, row in rows],
                 np.concatenate([fold.marks_of(head) for fold in held_out]),
-                np.array([own[position].probabilities for position in order]),
+                probabilities_of(task, sources, predicted, names),
             )
         )
     return found
+
+
+def read_out_of_fold(path: Path) -> list[PredictedRow]:
+    """The rows that a finished cross-validation has predicted; RunError if it is not finished."""
+    file = path / OUT_OF_FOLD_FILE
+    if not file.is_file():
+        raise RunError(
+            f"{path}: has no out-of-fold predictions yet (no {file.name})",
+            f"Finish it with: fashionai cross-validate --run {shlex.quote(str(path))} --resume",
+        )
+    return read_predictions(file)
+
+
+def probabilities_of(
+    task: Task,
+    sources: Sequence[str],
+    predicted: Sequence[PredictedRow],
+    names: tuple[str, str],
+) -> np.ndarray:
+    """The predicted probabilities ``(N, C)`` of the images of a task with N sources.
+
+    ``names`` are those of the predictions and of the images. Raises DataError when other images or
+    other classes of the task were predicted.
+    """
+    file_format = probability_format(task)
+    in_file = task_in(file_format, task)
+    own = [row for row in predicted if row.task.name == in_file.name]
+    if not own:
+        raise DataError(f"{names[0]}: has no predictions of {task.name}")
+    check_same_classes(own[0].task, task, names)
+    keys = [row_key(name, in_file) for name in source_names(file_format, task, sources)]
+    order = match_rows([row.key for row in own], keys, names, "image")
+    return np.array([own[position].probabilities for position in order])
 
 
 def score_folds(

@@ -94,6 +94,8 @@ def calibrate(
         rows = _validation_rows(run, contexts, progress, options)
     else:
         rows = _out_of_fold_rows(run, folds)
+    for each in rows.tasks:
+        _warn_of_few(each, with_folds=folds is not None)
     fits = [_fit(each, vector) for each in rows.tasks]
     calibration = rows.calibration._replace(scalings={f.task.name: f.scaling for f in fits})
     with locked_run(run.folder):
@@ -149,14 +151,17 @@ def _crops_of_folds(folder: Path) -> int:
     return int(crops)
 
 
+def _warn_of_few(rows: LabelledPredictions, with_folds: bool) -> None:
+    """Warn when a task has few rows to fit on."""
+    if len(rows.marks) < FEW_VALIDATION_IMAGES:
+        more = "" if with_folds else "; out-of-fold predictions are more (--folds)"
+        images = counted(len(rows.marks), "image")
+        log.warning("%s: fitted on %s, which tells little%s", rows.task.name, images, more)
+
+
 def _fit(rows: LabelledPredictions, vector: bool) -> TaskFit:
     task, probabilities, marks = rows.task, rows.probabilities, rows.marks
     labels = true_classes(marks)
-    if len(labels) < FEW_VALIDATION_IMAGES:
-        log.warning(
-            "%s: fitted on %s, which tells little; out-of-fold predictions are more (--folds)",
-            *(task.name, counted(len(labels), "image")),
-        )
     if vector:
         counts = np.bincount(labels, minlength=len(task.classes))
         if not counts.all():

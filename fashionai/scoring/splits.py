@@ -67,6 +67,18 @@ def rows_of_split(
     Images of a held-out background are included only with ``background``.
     """
     samples = read_samples(run.config, split, background=background)
+    return rows_of_samples(run, samples, split, contexts, progress, **options)
+
+
+def rows_of_samples(
+    run: Run,
+    samples: Samples,
+    split: str,
+    contexts: list[Any],
+    progress: ProgressBar = no_bar,
+    **options: Any,
+) -> list[LabelledPredictions]:
+    """A run's predictions for samples of a split, by task; as for rows_of_split."""
     warn_of_changed_data(run)
     with progress(f"{run}: {split}", len(samples.paths)) as advance:
         predicted = predict_together(samples, split, run, contexts, progress=advance, **options)

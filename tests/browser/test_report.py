@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from fashionai.reporting.report.results import TaskResults
+from fashionai.metrics import marks_from_classes
+from fashionai.reporting.report.results import Result, TaskResults
+from fashionai.reporting.report.subjects import open_subjects
+from fashionai.scoring.evaluate import evaluate_task
+from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.tasks import Task
 from tests.support.report_pages import make_results, write_page
+from tests.support.trained_runs import images_to_predict
 
 HOSTILE = """<script>alert(1)</script><img src=x onerror=alert(2)>"'&amp;"""
 CLASSES = (HOSTILE, "שלום עולם", "a 'quoted' \"class\"", "</script>", "plain")
@@ -154,6 +159,30 @@ def test_galleries_begin_with_the_worst_mistake(opened: Page, results: TaskResul
         first = opened.locator(f'.gallery[data-show="{show}"][data-run="0"] li').first
         expect(first).to_contain_text(f"/{row:03d} ")
         expect(first).to_contain_text(f"predicted: {CLASSES[rows.probabilities[row].argmax()]}")
+
+
+def test_mistakes_of_a_trained_run_are_explained(
+    page: Page, trained_cnn: Path, tmp_path: Path
+) -> None:
+    subject = open_subjects([trained_cnn])[0]
+    (task,) = subject.tasks
+    files = images_to_predict(trained_cnn.parents[1])[:3]
+    probabilities = np.eye(len(task.classes))[:3]
+    marks = marks_from_classes(np.array([1, 1, 1]), len(task.classes))
+    rows = LabelledPredictions(task, [str(file) for file in files], files, marks, probabilities)
+    evaluation = evaluate_task(task, probabilities, marks, resamples=2)
+    result = Result(subject, "val", rows, evaluation)
+    page.goto(write_page(tmp_path / "a.html", TaskResults(task, [result])).as_uri())
+    mistakes = page.locator('.gallery[data-show="mistakes"] li')
+    expect(mistakes).to_have_count(2)
+    expect(page.locator(".overlays")).to_have_count(2)
+    for number, predicted in enumerate((0, 2)):
+        overlays = mistakes.nth(number).locator(".overlays figure")
+        names = [task.classes[predicted], task.classes[1]]
+        expect(overlays).to_have_text([f"for {name}" for name in names])
+        for at, name in enumerate(names):
+            picture = overlays.nth(at).get_by_alt_text(f"Pixels that speak for {name}")
+            assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 32
 
 
 def test_tables_are_sorted_by_their_headings(opened: Page, results: TaskResults) -> None:

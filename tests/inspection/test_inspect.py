@@ -132,23 +132,25 @@ def test_folds_that_do_not_fit_are_refused(
     assert f"{file} has no prediction for 1 row of" in capsys.readouterr().err
     file.unlink()
     assert inspect("--folds", folds) == 2
-    assert "has no out-of-fold predictions yet. Resume with:" in capsys.readouterr().err
+    assert (
+        "has no out-of-fold predictions yet (no out_of_fold.csv). Finish" in capsys.readouterr().err
+    )
     assert inspect("--folds", tmp_path) == 2
     assert "not a cross-validation" in capsys.readouterr().err
     assert inspect("--folds", folds, "--run", "runs/birds") == 2
 
 
 def test_suggestions_that_annotators_accept_are_no_findings() -> None:
-    from fashionai.inspection.held_out import HeldOut
     from fashionai.inspection.images import TaskImages
     from fashionai.inspection.inspect import inspect_labels
+    from fashionai.scoring.labelled_predictions import LabelledPredictions
     from fashionai.tasks import Task
 
     marks = np.array([[2, 0], [2, 1], [0, 2], [2, 0], [0, 2]], np.int8)
     probabilities = np.array([[0.1, 0.9], [0.1, 0.9], [0.2, 0.8], [0.9, 0.1], [0.1, 0.9]])
     paths = [Path(f"train/0_a/{number}.png") for number in range(5)]
-    images = TaskImages(
-        Task("t", (), ("a", "b"), "table"), paths, [p.name for p in paths], ["train"] * 5, "aabab"
-    )
-    found = inspect_labels(images, HeldOut(paths, marks, probabilities))
+    task, names = Task("t", (), ("a", "b"), "table"), [path.name for path in paths]
+    images = TaskImages(task, paths, names, ["train"] * 5, "aabab")
+    held_out = LabelledPredictions(task, names, paths, marks, probabilities)
+    found = inspect_labels(images, held_out)
     assert [each.path for each in found] == ["0.png"]

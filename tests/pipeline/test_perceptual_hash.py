@@ -26,7 +26,7 @@ def naive_hash(brightness: np.ndarray) -> list[int]:
                 for x in range(32)
             )
             scale = (1 if row else math.sqrt(0.5)) * (1 if column else math.sqrt(0.5)) / 16
-            size = max(abs(total * scale) - 3, 0) * math.hypot(row, column)
+            size = max(abs(total * scale) - 6, 0) * math.hypot(row, column)
             values.append(math.copysign(size, total))
     largest = max(map(abs, values))
     return [round(value / largest * 127) for value in values]

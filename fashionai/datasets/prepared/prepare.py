@@ -360,6 +360,9 @@ def _notes_on_corrections(summary: Summary) -> list[str]:
         changed = counted(summary.corrections[CORRECT], "label")
         dropped = _images(summary.corrections[DROP])
         notes.append(f"corrections: {changed} changed, {dropped} dropped")
+        known = {index for index, _ in summary.counts}
+        empty = [name for at, name in enumerate(summary.task.classes) if at not in known]
+        notes += [f"corrections: no image of class {name} is left" for name in empty]
     if summary.former_corrections:
         former = counted(summary.former_corrections, "correction")
         why = "not in the file" if summary.corrections else "--corrections was not given"

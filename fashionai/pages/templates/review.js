@@ -62,7 +62,7 @@ function details(item) {
     parts.push(probability(item.suggested, item.suggested_probability), probability(item.label, item.label_probability));
   }
   if (item.reason) parts.push(make("p", { className: "quiet" }, item.reason));
-  return [...parts, ...others("Look alike", item.similar), ...others(`Others of ${item.suggested}`, item.examples)];
+  return [...parts, ...others("Look alike", item.similar), ...others(`Other images of ${item.suggested}`, item.examples)];
 }
 
 async function showOne() {
@@ -92,6 +92,7 @@ async function show() {
   byId("progress").textContent = `${decided} of ${setup.count} decided.`;
   one.hidden = inGrid;
   grid.hidden = !inGrid;
+  document.getElementById("view").textContent = inGrid ? "One image" : "Grid";
   await (inGrid ? showGrid() : showOne());
 }
 

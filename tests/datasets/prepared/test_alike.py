@@ -11,6 +11,7 @@ import pytest
 
 from fashionai.datasets.prepared.prepare import Summary, prepare, summary_notes
 from fashionai.datasets.reading import read_own_folders, read_own_table
+from fashionai.errors import DataError
 from fashionai.files.csv_files import write_rows
 from fashionai.progress import no_bar
 from tests.support.data_trees import put
@@ -106,6 +107,20 @@ def test_group_joins_the_groups_of_the_data_set(photos: Path, tmp_path: Path) ->
             placed = {row["source"]: row["split"] for row in csv.DictReader(handle)}
         connected = (*group, "a/00-copy.png", "a/08-copy.png")
         assert len({placed[source] for source in connected}) == 1
+
+
+def test_corrections_that_empty_a_class_are_told_and_those_that_drop_all_refused(
+    photos: Path, tmp_path: Path
+) -> None:
+    sources = sorted(str(file.relative_to(photos)) for file in photos.glob("*/*.png"))
+    dropped = {name: f"{name},drop,{name[0]},,,2030-01-02\n" for name in sources}
+    of_b = put(tmp_path / "b.csv", HEADER + "".join(dropped[n] for n in sources if n[0] == "b"))
+    summary, splits = prepared(photos, tmp_path, corrections=of_b)
+    assert "corrections: no image of class b is left" in summary_notes(summary)
+    assert {source[0] for source in splits} == {"a"}
+    every = put(tmp_path / "all.csv", HEADER + "".join(dropped.values()))
+    with pytest.raises(DataError, match=r"all\.csv: drops all 26 images of birds"):
+        prepared(photos, tmp_path, corrections=every)
 
 
 def test_applied_corrections_are_kept_with_the_manifest(photos: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fashionai.pages import as_json
-from fashionai.reporting.report.listing import GALLERY, MOST_CORRECT, ROW_BYTES, list_rows
+from fashionai.reporting.report.listing import GALLERY, MOST_CORRECT, ROW_BYTES, WORST, list_rows
 from fashionai.tasks import Task
 from tests.support.report_pages import make_results
 
@@ -27,6 +27,9 @@ def test_all_mistakes_are_listed_where_there_is_room(tmp_path: Path) -> None:
         assert set(np.argsort(probabilities.max(axis=1), kind="stable")[:GALLERY]) <= set(rows)
         top = np.array(found["top"])
         np.testing.assert_array_equal(top[:, 0], probabilities[rows].argmax(axis=1))
+        np.testing.assert_array_equal(found["predicted"], top[:, 0])
+        worst = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+        assert [rows[at] for at in found["mistakes"]] == worst[:WORST].tolist()
         expected = np.sort(probabilities[rows], axis=1)[:, ::-1][:, : top.shape[1]]
         np.testing.assert_allclose(np.array(found["values"]) / 10_000, expected, atol=5.1e-5)
         np.testing.assert_array_equal(
