@@ -52,7 +52,7 @@ SMALLER = {
 SERVERS = ("review", "serve")
 REPLACED = {
     "{head: 2, all: 18}": "{all: 1}",
-    "[[0, 128], [0.6, 224]]": "[[0, 24], [0.6, 32]]",
+    "[[0, 128], [0.6, 224]]": "[[0, 24]]",
     "/usr/share/datasets/fashion-mnist": "idx",
     "--gpus 0,1,2,3": "--device cpu",
     "--gpus 0,1": "--device cpu",
