@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import shutil
 import statistics
 import sys
 import time
@@ -40,17 +39,17 @@ from fashionai.datasets.prepared.folders import MANIFEST, read_split
 from fashionai.datasets.pseudo_labels import write_pseudo_labels
 from fashionai.datasets.reading import read_data_set, read_own_folders
 from fashionai.datasets.records import DataSet
-from fashionai.errors import FashionAIError
+from fashionai.errors import FashionAIError, RunStoppedError
 from fashionai.families import find_known_task
 from fashionai.files import write_text
 from fashionai.files.csv_files import write_rows
 from fashionai.predictions.plan import plan_questions
 from fashionai.predictions.pseudo_labelling import pseudo_label
 from fashionai.predictions.run_choice import Candidates
-from fashionai.runs import Run, RunFolder, create_run
+from fashionai.runs import Run
 from fashionai.scoring.splits import evaluate_run
 from fashionai.soup import make_soup
-from fashionai.training.trainer import Trainer
+from fashionai.training.start import train
 
 COLUMNS = ("recipe", "seed", "accuracy", "cost")
 KINDS = ("office", "people", "plants", "tools", "transportation")
@@ -65,6 +64,7 @@ epochs: {epochs}
 batch_size: 64
 optimizer: {{name: sgd, lr: 0.1, momentum: 0.9, weight_decay: 5e-4}}
 schedule: {{name: one_cycle}}
+engine: gluon
 """
 POLICIES = {
     "default (random_crop, mirror)": [],
@@ -172,15 +172,10 @@ class Study:
         return Result(self._accuracy(run), 2)
 
     def _train(self, name: str, seed: int, *overrides: str) -> Run:
-        """A run, which is trained anew unless it is finished."""
-        folder = RunFolder(self.out / "runs" / name)
-        if folder.has_begun and Run(folder).is_finished:
-            return Run(folder)
+        """A run, which is trained, or resumed, unless it is finished."""
         settings = [f"epochs={self.epochs}", f"seed={seed}", *overrides]
         config = load_config(self._config(self._prepared()), settings)
-        shutil.rmtree(folder.path, ignore_errors=True)
-        Trainer(config, contexts("cpu")).fit(create_run(folder.path))
-        return Run.open(folder.path)
+        return train(config, self.out / "runs" / name, "cpu", [], resume=True)
 
     def _accuracy(self, run: Run) -> float:
         (scored,) = evaluate_run(run, "test", contexts("cpu"), **ONE_CROP)
@@ -267,6 +262,8 @@ def main() -> None:
     study = Study(task, out, arguments.epochs or task.epochs)
     try:
         done = study.compute(recipes, seeds, until)
+    except RunStoppedError as stopped:
+        sys.exit(f"recipe_study.py: {stopped.message}; the same command goes on")
     except FashionAIError as error:
         sys.exit(f"recipe_study.py: {error}")
     print_table(study, recipes, seeds)
