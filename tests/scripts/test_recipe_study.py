@@ -36,9 +36,11 @@ def test_all_recipes_and_the_rows_that_are_kept(
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     study = importlib.import_module("recipe_study")
-    for name, value in {"PICTURES": pictures, "FOLDS": 2, "BRANCHES": 2}.items():
+    # The policies differ in a setting alone: one of them is enough.
+    recipes = [each for each in study.RECIPES if each != "TrivialAugment"]
+    smaller = {"FOLDS": 2, "BRANCHES": 2, "MIN_PROBABILITY": 0.05, "RECIPES": recipes}
+    for name, value in {**smaller, "PICTURES": pictures}.items():
         monkeypatch.setattr(study, name, value)
-    monkeypatch.setattr(study, "MIN_PROBABILITY", 0.05)
     out = tmp_path / "study"
     arguments = ["recipe_study.py", "drawings", "--out", str(out), "--epochs", "2", "--seeds", "0"]
     monkeypatch.setattr("sys.argv", arguments)
@@ -47,7 +49,7 @@ def test_all_recipes_and_the_rows_that_are_kept(
     rows_file = out / "rows.csv"
     with open(rows_file, newline="") as handle:
         rows = list(csv.DictReader(handle))
-    assert [row["recipe"] for row in rows] == list(study.RECIPES)
+    assert [row["recipe"] for row in rows] == recipes
     assert all(f"| {row['recipe']}, {float(row['cost']):g} |" in table for row in rows)
     # A row that is there is not computed again, and no image is in two parts.
     rows_file.write_text(rows_file.read_text().replace(f",{rows[1]['accuracy']},", ",0.125,"))
