@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fashionai import soup
 from tests.support.commands import ROOT
 
 
@@ -41,6 +42,7 @@ def test_all_recipes_and_the_rows_that_are_kept(
     smaller = {"FOLDS": 2, "BRANCHES": 2, "MIN_PROBABILITY": 0.05, "RECIPES": recipes}
     for name, value in {**smaller, "PICTURES": pictures}.items():
         monkeypatch.setattr(study, name, value)
+    monkeypatch.setattr(soup.estimate_statistics, "__defaults__", (2,))
     out = tmp_path / "study"
     arguments = ["recipe_study.py", "drawings", "--out", str(out), "--epochs", "2", "--seeds", "0"]
     monkeypatch.setattr("sys.argv", arguments)
