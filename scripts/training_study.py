@@ -164,10 +164,10 @@ def test_accuracy(out: Path, folder: Path, runs: Sequence[Path]) -> float:
     return float(json.loads(scored.read_text())["accuracy"])
 
 
-def shorten(folder: Path) -> None:
-    """Write the first TRAINING_ROWS training images and all test images as idx files."""
+def shorten(folder: Path, rows: int = TRAINING_ROWS, test_rows: int | None = None) -> None:
+    """Write the first training images, and the first test images or all, as idx files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, count in (("train", TRAINING_ROWS), ("t10k", None)):
+    for name, count in (("train", rows), ("t10k", test_rows)):
         for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
             data = gzip.decompress((FASHION_MNIST / f"{name}-{kind}-ubyte.gz").read_bytes())
             start = 4 + 4 * dimensions

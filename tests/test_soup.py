@@ -15,6 +15,7 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import FashionAIError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
+from fashionai.reporting.live import live_table
 from fashionai.runs import Run, create_run
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
 from fashionai.soup import STATISTICS, estimate_statistics, make_soup, mean_weights
@@ -144,6 +145,8 @@ def test_every_command_takes_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "runs/all: the average of 2 of 2 runs" in capsys.readouterr().out
     assert fashionai("runs") == 0
     assert "2 runs*" in capsys.readouterr().out
+    (line,) = [each for each in live_table(Path("runs")).splitlines() if out in each]
+    assert line.split()[1:4] == ["finished", "2", "runs"]
     assert fashionai("evaluate", "--run", out, "--crops", "1") == 0
     scores = metrics_of(Path(out))["best"]
     assert f"{scores['accuracy']:.4f}" in capsys.readouterr().out

@@ -99,6 +99,9 @@ def _lines_of(make: Callable[[T], list[Line]], place: T) -> list[Line]:
 
 
 def _run_line(run: Run) -> list[Line]:
+    if run.averaged_runs:  # it has no epochs of its own
+        score = run.metrics["best"]["map"]
+        return [(False, str(run), [FINISHED, run.epochs_done, f"{score:.4f}", "", ""])]
     return [_line(str(run), _training(run))]
 
 

@@ -103,7 +103,7 @@ class Learner(abc.ABC):
         self.batch_plan = BatchPlan(config, train, len(self.contexts) * share.count, batch_size)
         self.batch_size = self.batch_plan.batch_size // share.count
         self.pass_size = self._rows_per_pass(self.batch_size)
-        self._teacher = read_teacher(config.data, train)
+        self._teacher = read_teacher(config.data, train) if train.teacher is None else train.teacher
         self._class_weights = class_weights(
             config.loss.class_weights, train, config.loss.effective_beta
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Optional, Protocol
 import fashionai
 from fashionai.config import Config, shown_keys
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import ConfigError, counted
 from fashionai.models.catalogue import find_network
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.engine_choice import check_engine, resolve_engine
@@ -52,6 +53,19 @@ def what_must_be_same(config: Config, resume_key: Mapping[str, str]) -> dict[str
     }
 
 
+def check_sizes(config: Config) -> None:
+    """Raise ConfigError for a size of data.sizes that no epoch has, since shares are rounded."""
+    begins = [round(share * config.epochs) for share, _ in config.data.sizes]
+    for size, first, end in zip(config.data.sizes, begins, [*begins[1:], config.epochs]):
+        if first >= end:
+            share, side = size
+            raise ConfigError(
+                f"data.sizes: [{share:g}, {side}] would begin after {counted(first, 'epoch')} and "
+                f"end after {counted(end, 'epoch')} of {config.epochs:,}",
+                "Train more epochs, or leave it out",
+            )
+
+
 def open_learner(
     config: Config,
     train: Samples,
@@ -80,6 +94,7 @@ def open_learner(
     if config.model.pretrained is True:
         find_network(config.model.name)
     class_weights(config.loss.class_weights, train)
+    check_sizes(config)
     if config.engine == "gluon":
         opener = pkgutil.resolve_name("fashionai.training.gluon.opening:open_gluon")
         opened: Opened = opener(config, train, contexts, resuming, pixels_only=pixels_only)

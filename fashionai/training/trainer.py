@@ -25,6 +25,7 @@ from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
 from fashionai.tasks import tasks_to_json
 from fashionai.training import messages
+from fashionai.training.batches.distillation import read_teacher
 from fashionai.training.checkpoint import (
     Progress,
     check_resumes,
@@ -106,7 +107,9 @@ class Trainer:
         state = None if resume_from is None else resume_from.folder.states_file
         resuming = state is not None and state.is_file()
         self._resumes = resume_from is not None
-        self.train_samples = read_samples(config, "train", pseudo=True)
+        train = read_samples(config, "train", pseudo=True)
+        # Once for the learners of all phases.
+        self.train_samples = train._replace(teacher=read_teacher(config.data, train))
         self.val_samples = read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None

@@ -50,7 +50,7 @@ def test_every_config_names_a_network_that_there_is(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "network", "pretrained"),
-    [("logos", "resnet18_v2", True), ("logos_scratch", "logos_cnn", False)],
+    [("logos_tutorial", "resnet18_v2", True), ("logos_scratch", "logos_cnn", False)],
 )
 def test_logos_have_the_tutorials_recipe(name: str, network: str, pretrained: bool) -> None:
     config = load(name)

@@ -52,7 +52,8 @@ SMALLER = {
 SERVERS = ("review", "serve")
 REPLACED = {
     "{head: 2, all: 18}": "{all: 1}",
-    "[[0, 128], [0.6, 224]]": "[[0, 24], [0.6, 32]]",
+    "[[0, 128], [0.6, 224]]": "[[0, 24]]",
+    "--min-probability 0.95": "--min-probability 0",
     "/usr/share/datasets/fashion-mnist": "idx",
     "--gpus 0,1,2,3": "--device cpu",
     "--gpus 0,1": "--device cpu",
@@ -153,7 +154,9 @@ def run_fashionai(command: str, quick: list[str]) -> None:
         command = command.replace(words, stand_in)
     arguments = shlex.split(command)
     if "--config" in arguments and "--resume" not in arguments:
-        arguments = [*arguments, *quick]
+        # Weights of a run that the page has trained before.
+        starts = any(each.startswith("model.pretrained=runs/") for each in arguments)
+        arguments += [each for each in quick if not (starts and "pretrained" in each)]
     if arguments[0] in SERVERS:
         check_arguments(arguments)
         return

@@ -150,3 +150,17 @@ def test_stopped_around_the_border_and_resumed(
                 trainer.fit(run)
     Trainer(config, DEVICES[engine], Run(run)).fit(run)
     assert_same_end(whole.path, run.path)
+
+
+def test_soft_targets_are_read_once_for_all_phases() -> None:
+    """The file is gone when the second phase begins."""
+    file = Path("teacher.csv")
+    config = make_config("gluon", "{head: 1, all: 1}", "epochs=2", f"data.soft_targets={file}")
+    samples = read_samples(config, "train")
+    even = ";".join(["0.16666667"] * 6)
+    names = [source.split("/", 1)[1] for source in samples.sources]
+    file.write_text("".join(f"{name},{samples.tasks[0].name},{even}\n" for name in names))
+    trainer = Trainer(config, DEVICES["gluon"])
+    file.unlink()
+    trainer.fit(create_run(Path("runs/taught")))
+    assert Run.open("runs/taught").is_finished

@@ -23,6 +23,7 @@ from tests.support.transformers import SMALL
 
 ENGINES = ["gluon", pytest.param("torch", marks=needs_torch)]
 SIZES = "data.sizes=[[0, 24], [0.5, 40], [0.9, 32]]"
+TWO_SIZES = "data.sizes=[[0, 24], [0.5, 40]]"
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,7 @@ def test_shares_are_rounded_to_epochs(epochs: int, sides: list[int]) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_it_trains_as_if_the_crop_changed(engine: str) -> None:
     """A naive loop over epochs that takes the batches of configurations with another crop."""
-    config = make_config(engine, SIZES, "epochs=2")
+    config = make_config(engine, TWO_SIZES, "epochs=2")
     run = create_run(Path(f"runs/sizes-{engine}"))
     Trainer(config, DEVICES[engine]).fit(run)
     samples = read_samples(config, "train")
@@ -69,7 +70,7 @@ def test_it_trains_as_if_the_crop_changed(engine: str) -> None:
 def test_features_are_not_kept_of_images_that_change_their_size(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    config = make_config("gluon", SIZES, "epochs=2", "trainable=head")
+    config = make_config("gluon", TWO_SIZES, "epochs=2", "trainable=head")
     with caplog.at_level("INFO"):
         Trainer(config, DEVICES["gluon"]).fit(create_run(Path("runs/head")))
     assert any("data.sizes changes the size of the images" in line for line in caplog.messages)
@@ -78,7 +79,7 @@ def test_features_are_not_kept_of_images_that_change_their_size(
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["plain", "vit"])
 def test_networks_of_one_size_are_refused(
-    monkeypatch: pytest.MonkeyPatch, engine: str, name: str
+    monkeypatch: pytest.MonkeyPatch, engine: str, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(NETWORKS, "plain", of_classes(plain_net))
     monkeypatch.setitem(NETWORKS, "vit", next(SMALL[key] for key in SMALL if "vit" in key))
@@ -87,6 +88,31 @@ def test_networks_of_one_size_are_refused(
     message = f"data.sizes: {name} for images of 48 pixels does not take images of 32"
     with pytest.raises(ConfigError, match=message):
         open_one(config, read_samples(config, "train"), engine)
+    assert capfd.readouterr() == ("", "")  # MXNet itself prints nothing
+
+
+@pytest.mark.parametrize(
+    ("sizes", "epochs", "message"),
+    [
+        (
+            [[0, 24], [0.6, 32]],
+            1,
+            r"\[0.6, 32\] would begin after 1 epoch and end after 1 epoch of 1",
+        ),
+        (
+            [[0, 24], [0.1, 28], [0.5, 32]],
+            4,
+            r"\[0, 24\] would begin after 0 epochs and end after 0",
+        ),
+        ([[0, 24], [0.5, 28], [0.54, 32]], 10, r"\[0.5, 28\] would begin after 5 epochs and end"),
+    ],
+)
+def test_a_size_without_an_epoch_is_refused(
+    sizes: list[list[float]], epochs: int, message: str
+) -> None:
+    config = make_config("gluon", f"data.sizes={sizes}", f"epochs={epochs}")
+    with pytest.raises(ConfigError, match=f"data.sizes: {message}"):
+        Trainer(config, DEVICES["gluon"])
 
 
 def test_time_is_estimated_in_proportion_to_pixels(caplog: pytest.LogCaptureFixture) -> None:

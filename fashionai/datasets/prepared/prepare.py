@@ -197,12 +197,13 @@ def _prepare(
         hashes = hash_matrix([c.hash for _, c in usable if c.hash is not None])
         with progress(f"{task.short_name}: comparing images", len(hashes)) as advance:
             pairs = find_near_duplicates(hashes, advance)
-    known = labelled_already(kept, contents, pairs)
+    groups = settings.near_duplicates == GROUP
+    known = labelled_already(kept, contents, pairs if groups else None)
     if known.any():
         kept = [image for image, left_out in zip(kept, known) if not left_out]
         contents = [content for content, left_out in zip(contents, known) if not left_out]
         pairs = None if pairs is None else pairs.among(~known)
-    if pairs is not None and settings.near_duplicates == GROUP:
+    if pairs is not None and groups:
         kept = in_one_group(kept, pairs)
     bound = join_groups(contents, [image.group for image in kept])
     splits, unsplit_classes = _choose_splits(kept, bound, settings.val_fraction, settings.seed)

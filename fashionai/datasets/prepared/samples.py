@@ -28,7 +28,8 @@ class Samples(NamedTuple):
     ``paths`` are the image files, and ``sources`` their paths in the data set. ``heads`` is
     ``(N,) int64``, the index of each sample's task in ``tasks``. ``marks`` is ``(N, C) int8``
     (see fashionai.metrics); it is NO outside the columns of the sample's task, and everywhere
-    for images of a held-out background.
+    for images of a held-out background. ``teacher`` are the distributions of data.soft_targets,
+    ``(N, C) float64``, where they were read already.
     """
 
     tasks: list[Task]
@@ -36,6 +37,7 @@ class Samples(NamedTuple):
     sources: list[str]
     heads: np.ndarray
     marks: np.ndarray
+    teacher: Optional[np.ndarray] = None
 
     def part(self, rows: slice) -> Samples:
         """Return the samples of consecutive positions."""

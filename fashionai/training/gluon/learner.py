@@ -274,7 +274,8 @@ def _check_sides(network: Any, config: Config) -> None:
     shapes = {each.name: each.shape for each in network.collect_params().values()}
     for _, side in config.data.sizes:
         try:
-            network(mx.sym.var(INPUT)).infer_shape(**{INPUT: (1, 3, side, side)}, **shapes)
+            with contextlib.redirect_stdout(None):  # MXNet prints the arguments that it refuses
+                network(mx.sym.var(INPUT)).infer_shape(**{INPUT: (1, 3, side, side)}, **shapes)
         except mx.base.MXNetError:
             raise ConfigError(
                 f"data.sizes: {config.model.name} for images of {config.data.crop} pixels does not "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Optional
 
@@ -107,8 +108,8 @@ class TorchLearner(Learner):
         # What this process wants, and what all of them have agreed on: STOP and SAVE.
         self._wishes = torch.zeros(2, dtype=torch.float64, device=self._device)
         self._agreed = [False, False]
-        # The first step compiles, and the first one of every size.
-        self._has_long_patience = config.compile and not config.data.sizes
+        # The shapes of the batches for which steps were compiled.
+        self._compiled_shapes: set[tuple[int, ...]] = set()
 
     @property
     def is_compiled(self) -> bool:
@@ -144,12 +145,10 @@ class TorchLearner(Learner):
         torch.manual_seed(self.step_seed(epoch, step) + self.share.index)
         self.network.trained.train()
         self._gradients.begin(len(passes))
-        first, *others = [self._pass(part) for (part,) in passes]
+        with self._compiling(batch):
+            first, *others = [self._pass(part) for (part,) in passes]
+            updated = self._update(lr, momentum)
         sums = sum(others, first)
-        updated = self._update(lr, momentum)
-        if self._has_long_patience:
-            self._processes.end_long_patience()
-            self._has_long_patience = False
         if updated and self.average is not None:
             self.average.update(self.batch_plan.first_step(epoch) + step)
         sums = torch.cat([sums, self._wishes])
@@ -162,6 +161,14 @@ class TorchLearner(Learner):
             return loss_sum + 0.0, int(correct)  # a loss of -0.0 becomes 0.0
 
         return StepResult(step, self.batch_plan.batch_size, read)
+
+    def _compiling(self, batch: Batch) -> AbstractContextManager[None]:
+        """Wait longer for other processes in a step that compiles: the first one of a size."""
+        shape = batch.images.shape
+        if not self.config.compile or shape in self._compiled_shapes:
+            return contextlib.nullcontext()
+        self._compiled_shapes.add(shape)
+        return self._processes.patient()
 
     def _pass(self, part: DevicePart) -> Tensor:
         """Forward and backward pass of a part; the second result of StepComputation.forward."""

@@ -33,7 +33,7 @@ def open_torch(
             f"PyTorch trains with one process for each device, this one has {len(contexts)}",
             "Use fashionai train --gpus, or torchrun",
         )
-    processes = join_processes(torch_device(contexts[0]), config.compile)
+    processes = join_processes(torch_device(contexts[0]))
     return TorchLearner(
         config,
         train,

@@ -27,8 +27,9 @@ NOT_SET = "not set"
 PATIENCE_VARIABLE = "FASHIONAI_PROCESS_TIMEOUT"
 # Machines may begin at different times.
 JOINING = timedelta(minutes=10)
-# Compiling in the first step, and work that one process does for all of its machine, may take this
-# long.
+# A step that compiles may take this long: some processes find the result in a cache, others do not.
+COMPILING = timedelta(minutes=30)
+# Work that one process does for all of its machine may take this long.
 LONG_PATIENCE = timedelta(hours=12)
 
 
@@ -131,26 +132,28 @@ class Processes:
             store.set(everyone, "done")
         store.wait([everyone], LONG_PATIENCE)
 
-    def end_long_patience(self) -> None:
-        """From now on a process that does not answer within the usual time is lost."""
-        if not self.is_alone:
-            _set_patience(_patience())
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        """While in this context, another process may take as long as compiling a step does."""
+        if self.is_alone:
+            yield
+            return
+        _set_patience(COMPILING)
+        yield
+        _set_patience(_patience())
 
 
-def join_processes(device: torch.device, compiles: bool) -> Processes:
+def join_processes(device: torch.device) -> Processes:
     """Connect this process with the others that torchrun or SLURM has started, once.
 
-    ``compiles`` tells that the processes compile their network, which may take some of them
-    much longer than others: see Processes.end_long_patience. Raises ConfigError when they do not
-    find each other.
+    Raises ConfigError when they do not find each other.
     """
     place = current_place()
     if place.count == 1:
         return Processes()
     if not dist.is_initialized():
-        _initialize(place, device, LONG_PATIENCE if compiles else JOINING)
-    # A later phase of the training compiles again.
-    _set_patience(LONG_PATIENCE if compiles else _patience())
+        _initialize(place, device)
+    _set_patience(_patience())
     return Processes(Share(place.rank, place.count), str(device))
 
 
@@ -168,13 +171,13 @@ def is_of_connection(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
-def _initialize(place: Place, device: torch.device, patience: timedelta) -> None:
+def _initialize(place: Place, device: torch.device) -> None:
     backend = "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
         backend = "nccl"
     try:
-        dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=patience)
+        dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=JOINING)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"{place}: the processes do not find each other ({first_line(error)})"

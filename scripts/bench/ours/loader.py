@@ -17,11 +17,14 @@ from fashionai.pipeline.loader import Loader
 def set_up(settings: Settings) -> Callable[[], float]:
     """Measure images per second over all files.
 
-    The setting ``workers`` is the number of decoding threads, by default one per core.
+    The setting ``workers`` is the number of decoding threads, by default one per core, and
+    ``policy`` an augmentation policy that follows the crop and the mirror.
     """
     files = [Path(file) for file in settings["files"]]
     workers = settings.get("workers")
-    transform = TrainingTransform(DataConfig())
+    policy = settings.get("policy")
+    steps = {"augment": ["random_crop", "mirror", policy]} if policy else {}
+    transform = TrainingTransform(DataConfig.model_validate(steps))
     loader = Loader(files, transform, settings["batch_size"], workers=workers)
     epochs = iter(range(1_000_000))
 

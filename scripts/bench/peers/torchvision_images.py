@@ -26,13 +26,22 @@ class Files(torch.utils.data.Dataset):
         return self._transform(default_loader(self._files[row]))
 
 
-def training_transform() -> Any:
-    """Resize to 256, crop 224 pixels at random, mirror and normalise."""
+# The augmentation policies by the names that this project gives them.
+POLICIES = {
+    "rand_augment": T.RandAugment,
+    "trivial_augment": T.TrivialAugmentWide,
+    "aug_mix": T.AugMix,
+}
+
+
+def training_transform(policy: str = "") -> Any:
+    """Resize to 256, crop 224 pixels at random, mirror, augment by a policy, and normalise."""
     return T.Compose(
         [
             T.Resize(256),
             T.RandomCrop(224),
             T.RandomHorizontalFlip(),
+            *([POLICIES[policy]()] if policy else []),
             T.ToTensor(),
             T.Normalize(MEAN, STD),
         ]

@@ -11,7 +11,7 @@ from torchvision_images import Files, loader, training_transform
 
 def set_up(settings: Settings) -> Callable[[], float]:
     """Measure images per second over all files."""
-    images = Files(settings["files"], training_transform())
+    images = Files(settings["files"], training_transform(settings.get("policy", "")))
     batches = loader(images, settings["batch_size"])
 
     def measure() -> float:

@@ -14,10 +14,9 @@ from tests.support.jobs import PATIENCE, free_port
 BEGIN = """\
 import sys, time, torch
 from fashionai.training.torch.processes import is_of_connection, join_processes
-processes = join_processes(torch.device("cpu"), compiles=True)
+processes = join_processes(torch.device("cpu"))
 rank, ones = processes.share.index, torch.ones(1)
 processes.sum(ones)
-processes.end_long_patience()
 """
 SLOW_MACHINE = """
 with processes.in_turn():
@@ -25,7 +24,15 @@ with processes.in_turn():
 processes.sum(ones)
 print(int(ones))
 """
+SLOW_STEP = """
+with processes.patient():
+    time.sleep(4 * rank)
+    processes.sum(ones)
+print(int(ones))
+"""
 SLOW_PROCESS = """
+with processes.patient():
+    processes.sum(ones)
 time.sleep(4 * rank)
 try:
     processes.sum(ones)
@@ -55,6 +62,10 @@ def outputs(program: str) -> list[str]:
 
 def test_features_of_a_slow_machine_are_waited_for() -> None:
     assert outputs(SLOW_MACHINE) == ["4", "4"]
+
+
+def test_a_step_that_compiles_is_waited_for() -> None:
+    assert outputs(SLOW_STEP) == ["4", "4"]
 
 
 def test_after_compiling_a_slow_process_counts_as_lost() -> None:
