@@ -45,6 +45,7 @@ from fashionai.tuning.space_files import dump_space, read_space
 from fashionai.tuning.storage import PRUNERS, SAMPLERS, Storage, check_installed
 from fashionai.tuning.timing import cost_bound
 from fashionai.tuning.trials import TIME
+from fashionai.weights.availability import find_obtainable
 
 TRIALS_FILE = "trials.sqlite"
 SECONDS_BETWEEN_TRIES = 0.05
@@ -342,4 +343,6 @@ def _space(config: Config, given: Given, contexts: Sequence[Any]) -> Space:
     """The search space of the file, or the default one."""
     if given.space_file is not None:
         return read_space(given.space_file, config)
-    return default_space(config, cost_bound(config, given.seconds, contexts))
+    networks = find_obtainable().networks if config.model.pretrained is True else ()
+    names = [network.name for network in networks]
+    return default_space(config, names, cost_bound(config, given.seconds, contexts))
