@@ -160,7 +160,7 @@ def train_run(
         config = config.with_engine_of(begun.config)
         begun.check_same_config(config)
     if begun is None or not begun.is_finished:
-        folder.path.mkdir(exist_ok=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
         Trainer(config, list(contexts), begun, observers=[EpochObserver(tell)]).fit(folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device.
         gc.collect()

@@ -113,7 +113,7 @@ data.crop: [7, 32]
 
 @pytest.mark.parametrize("text", ["", "[1]", "a: {b: [}"])
 def test_a_file_without_keys_is_refused(space_of, text: str) -> None:
-    with pytest.raises(ConfigError, match="space.yaml"):
+    with pytest.raises(ConfigError, match=r"space\.yaml"):
         space_of(text)
 
 
