@@ -153,7 +153,7 @@ def command(
         config_file,
         with_engine(overrides, engine),
         space_file,
-        objectives or None,
+        list(objectives) or None,
         folds,
         sampler,
         pruner,

@@ -109,6 +109,7 @@ def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
     several trials in a row, that cannot be trained.
     """
     failures = 0
+    study.remove_free_locks()
     remove_lost_weights(study)
     while True:
         with study.storage.clear_errors(), contextlib.ExitStack() as stack:

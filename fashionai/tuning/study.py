@@ -144,6 +144,13 @@ class Study:
         """Hold the lock of a trial until the stack is closed; False if another process does."""
         return _enter(stack, self.path / f".{name}.lock")
 
+    def remove_free_locks(self) -> None:
+        """Remove the lock files of trials that killed processes have left."""
+        with self.locked():
+            for file in self.path.glob(".*.lock"):
+                with contextlib.ExitStack() as stack:
+                    _enter(stack, file)
+
 
 def _enter(stack: contextlib.ExitStack, file: Path) -> bool:
     try:

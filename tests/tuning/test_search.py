@@ -266,7 +266,7 @@ def test_a_search_is_resumed_as_it_was_begun(
     Path("other-space.yaml").write_text("optimizer.lr: [0.1]\n")
     for arguments, told in (
         (["--config", "other.yaml"], "epochs: 2, not 3"),
-        (["--objective", "accuracy"], "objectives: ['map'], not ('accuracy',)"),
+        (["--objective", "accuracy"], "objectives: ['map'], not ['accuracy']"),
         (["--sampler", "random"], "sampler: 'tpe', not 'random'"),
         (["--folds", "3"], "folds: None, not 3"),
         (["--space", "other-space.yaml"], "the search space of other-space.yaml"),
