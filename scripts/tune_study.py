@@ -17,14 +17,15 @@ import argparse
 import csv
 import gzip
 import json
+import os
 import statistics
 import struct
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from fashionai.cli import main as run_command_line
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 SAMPLERS = ("tpe", "random")
@@ -54,42 +55,44 @@ def shorten(source: Path, target: Path, count: int) -> None:
     target.write_bytes(data[:4] + struct.pack(f">{dimensions}I", *values.shape) + values.tobytes())
 
 
-def fashionai(folder: Path, *arguments: object) -> None:
-    """Run a command in a folder; ends the study if it fails."""
-    command = [sys.executable, "-m", "fashionai", *map(str, arguments)]
-    subprocess.run(command, cwd=folder, check=True)
+def fashionai(*arguments: object) -> None:
+    """Run a command; ends the study if it fails."""
+    try:
+        run_command_line([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        if stop.code:
+            raise
 
 
 def prepare(given: argparse.Namespace) -> None:
     """Prepare the rows, unless that was done."""
-    if (given.out / "data/train_valid").is_dir():
+    if Path("data/train_valid").is_dir():
         return
-    idx = given.out / "idx"
+    idx = Path("idx")
     idx.mkdir(parents=True, exist_ok=True)
     for name, count in (("train", given.rows), ("t10k", given.test_rows)):
         for kind in ("images-idx3", "labels-idx1"):
             file = f"{name}-{kind}-ubyte"
             shorten(given.data / f"{file}.gz", idx / file, count)
-    fashionai(given.out, "prepare", "--task", "fashion-mnist", "--data", "idx")
+    fashionai("prepare", "--task", "fashion-mnist", "--data", "idx")
 
 
 def search(given: argparse.Namespace, sampler: str, seed: int) -> Row:
     """Search, confirm, and read what came out."""
     run = Path("runs") / f"{sampler}-{seed}"
     fashionai(
-        given.out,
         *("tune", "--config", "fashion_mnist", "--run", run, "--resume", "--sampler", sampler),
         *("--trials", given.trials, "--confirm", given.confirm),
         *("--out", f"configs/{sampler}-{seed}.yaml", f"seed={seed}", f"epochs={given.epochs}"),
     )
-    with open(given.out / run / "trials.csv", newline="") as file:
+    with open(run / "trials.csv", newline="") as file:
         trials = list(csv.DictReader(file))
     finished = [trial for trial in trials if trial["state"] == "finished"]
     best = max(finished, key=lambda trial: float(trial[SCORE]))
     tests = {
         number: [
             json.loads(path.read_text())["test"][SCORE]
-            for path in sorted(given.out.glob(f"{run}/confirm/trial-{number}-seed-*/metrics.json"))
+            for path in sorted(run.glob(f"confirm/trial-{number}-seed-*/metrics.json"))
         ]
         for number in ("0", best["trial"])
     }
@@ -132,14 +135,16 @@ def main() -> None:
     ):
         parser.add_argument(f"--{name}", type=int, default=number)
     given = parser.parse_args()
-    given.out = given.out.resolve()
+    given.data = given.data.resolve()
+    given.out.mkdir(parents=True, exist_ok=True)
+    os.chdir(given.out)
     prepare(given)
     rows = []
     for seed in range(given.seeds):
         for sampler in SAMPLERS:
             rows.append(search(given, sampler, seed))
             results = [row._asdict() for row in rows]
-            (given.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+            Path("results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(table(rows))
 
 

@@ -157,6 +157,7 @@ def command(
         folds,
         sampler,
         pruner,
+        trials,
         seconds,
         out,
     )

@@ -77,6 +77,7 @@ class Study:
         settings: What all trials have in common.
         contexts: Devices to train on.
         best_file: The file that gets the best configuration.
+        limits: The options that say when the search ends.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class Study:
     settings: Settings
     contexts: Sequence[Any]
     best_file: Path
+    limits: str = ""
 
     @cached_property
     def space(self) -> Space:
@@ -105,9 +107,9 @@ class Study:
 
     @property
     def resume_command(self) -> str:
-        """The command that goes on with the study, but for the end that was given."""
+        """The command that goes on with the study."""
         gpus = ",".join(str(each.device_id) for each in self.contexts if each.device_type == "gpu")
-        command = f"fashionai tune --run {shlex.quote(str(self.path))} --resume"
+        command = f"fashionai tune --run {shlex.quote(str(self.path))} --resume{self.limits}"
         return command + (f" --gpus {gpus}" if gpus else "")
 
     def config_of(self, number: int, params: Params) -> Config:
@@ -170,8 +172,15 @@ class Given(NamedTuple):
     folds: Optional[int] = None
     sampler: Optional[str] = None
     pruner: Optional[str] = None
+    trials: Optional[int] = None
     seconds: Optional[float] = None
     best_file: Optional[Path] = None
+
+    @property
+    def limits(self) -> str:
+        """The options that say when the search ends."""
+        trials = "" if self.trials is None else f" --trials {self.trials}"
+        return trials + ("" if self.seconds is None else f" --time {self.seconds:g}s")
 
 
 def open_study(
@@ -201,6 +210,8 @@ def open_study(
     settings = _settings(given, config)
     config = _with_objective(config, settings, given)
     best_file = _checked_file(given, config, overwrite)
+    if given.space_file is not None:
+        read_space(given.space_file, config)  # its errors are told before anything is measured
     if choose_threads(config, [], device, gpus):
         config = config.changed({"engine": "gluon"})  # the number suits MXNet
     config, contexts = with_devices(config, device, gpus)
@@ -213,7 +224,7 @@ def open_study(
     if overwrite:
         remove_run(path)
     folder = new_folder(path, exactly=resume)
-    study = Study(folder.path, config, settings, contexts, best_file)
+    study = Study(folder.path, config, settings, contexts, best_file, given.limits)
     with study.locked():
         save_config(config, study.path / BASE_CONFIG_FILE)
         write_text(study.path / SPACE_FILE, dump_space(space))
@@ -263,7 +274,7 @@ def _resumed(
     best_file = _checked_file(given, saved, overwrite)
     choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _one_or_mxnet(choose_devices(wanted_engine(saved), device, gpus).contexts)
-    return Study(path, saved, settings, contexts, best_file)
+    return Study(path, saved, settings, contexts, best_file, given.limits)
 
 
 def planned_space(given: Given, device: str, gpus: Sequence[int]) -> Space:
