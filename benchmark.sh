@@ -2,35 +2,39 @@
 # The whole competition run: prepare, train every task, predict, one submission file and its zip.
 # What is already finished is skipped, so run it again after an interruption.
 #
-#   ./benchmark.sh [--tasks skirt,pant] [--data DIR] [--gpus 0,1] [key=value ...]
+#   ./benchmark.sh [--tasks skirt,pant] [--data DIR] [--gpus 0,1] [--tune 1h] [key=value ...]
 #   ./benchmark.sh --demo [key=value ...]     the same steps on drawn garments, in minutes
+#
+# With --tune, the hyper-parameters of each task are searched for so long before it is trained.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 tasks=''
 data=''
 demo=false
+tune=''
 devices=()
 overrides=()
 
 fail() {
   echo "benchmark.sh: $1" >&2
-  echo "usage: ./benchmark.sh [--demo] [--tasks skirt,pant] [--data DIR] [--gpus 0,1] [key=value ...]" >&2
+  echo "usage: ./benchmark.sh [--demo] [--tasks skirt,pant] [--data DIR] [--gpus 0,1] [--tune 1h] [key=value ...]" >&2
   exit 2
 }
 
 while [ $# -gt 0 ]; do
   case $1 in
     --demo) demo=true ;;
-    --tasks|--data|--gpus)
+    --tasks|--data|--gpus|--tune)
       [ $# -ge 2 ] || fail "$1 needs a value"
       case $1 in
         --tasks) tasks=$2 ;;
         --data) case $2 in /*) data=$2 ;; *) data=$PWD/$2 ;; esac ;;
         --gpus) devices=(--gpus "$2") ;;
+        --tune) tune=$2 ;;
       esac
       shift ;;
-    -h|--help) sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h|--help) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     -*) fail "unknown option '$1'" ;;
     *=*) overrides+=("$1") ;;
     *) fail "'$1' is neither an option nor key=value" ;;
@@ -48,6 +52,9 @@ fi
 cd "$here"
 ./scripts/setup.sh
 fashionai() { .venv/bin/fashionai "$@"; }
+if [ -n "$tune" ] && ! .venv/bin/python -c 'import optuna' 2>/dev/null; then
+  .venv/bin/python -m pip install --quiet --editable '.[tune]'
+fi
 
 if $demo && [ ! -f "$data/base/Annotations/label.csv" ]; then # written last
   fashionai demo --out "$data"
@@ -89,8 +96,14 @@ for task in ${tasks//,/ }; do
   run=$runs/${task%%_*}
   config=configs/${task%%_*}.yaml
   if $demo; then config=$demo_config; fi
+  settings=("task=$task" "data.folder=$data/train_valid" "${overrides[@]+"${overrides[@]}"}")
+  if [ -n "$tune" ]; then
+    fashionai tune --config "$config" --run "$run-tune" --resume --time "$tune" \
+      --out "$run-tuned.yaml" "${devices[@]+"${devices[@]}"}" "${settings[@]}"
+    config=$run-tuned.yaml settings=() # which has them
+  fi
   fashionai train --config "$config" --run "$run" --resume "${devices[@]+"${devices[@]}"}" \
-    "task=$task" "data.folder=$data/train_valid" "${overrides[@]+"${overrides[@]}"}"
+    "${settings[@]+"${settings[@]}"}"
   runs_of_tasks+=("$run")
   predict_runs+=(--run "$run")
 done

@@ -153,10 +153,11 @@ def command(
         config_file,
         with_engine(overrides, engine),
         space_file,
-        objectives or None,
+        list(objectives) or None,
         folds,
         sampler,
         pruner,
+        trials,
         seconds,
         out,
     )
@@ -180,26 +181,31 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     from fashionai.tuning.trials import ranked
 
     click.echo(f"search -> {study.path}")
-    trials = search(study, budget, _Display(study, budget).show)
+    display = _Display(study, budget)
+    trials = search(study, budget, display.show)
+    order = ranked(trials, study.settings.objectives)
     importance = study.storage.importance([parameter.key for parameter in study.space])
-    best = ranked(trials, study.settings.objectives)[0]
     notes: list[str] = []
-    if best.number and confirm_count:
-        found = confirm(study, best, confirm_count, progress_bar)
+    if order[0].number and confirm_count:
+        found = confirm(study, order[0], confirm_count, progress_bar)
         notes = confirmation_lines(found, len(trials))
-    elif best.number:
+    elif order[0].number:
         notes = [
             "The best of many trials is also the luckiest: --confirm 3 tells how much is left."
         ]
     files = write_results(study, trials, importance, notes)
-    for part in (
-        [trial_table(study, ranked(trials, study.settings.objectives)[:MOST_ROWS])],
-        best_lines(study, trials),
-        importance_lines(importance),
-        notes,
-        [*map(str, files), f"Next: fashionai train --config {shlex.quote(str(study.best_file))}"],
-    ):
-        click.echo("\n".join(["", *part] if part else []), nl=bool(part))
+    if not display.is_terminal:  # which still shows them
+        _print([trial_table(study, order[:MOST_ROWS])])
+        _print(best_lines(study, trials))
+    _print(importance_lines(importance))
+    _print(notes)
+    _print([*map(str, files), f"Next: fashionai train --config {shlex.quote(str(files[0]))}"])
+
+
+def _print(lines: Sequence[str]) -> None:
+    """Print lines below an empty one, if there are any."""
+    if lines:
+        click.echo("\n".join(["", *lines]))
 
 
 class _Display:
@@ -208,7 +214,7 @@ class _Display:
     def __init__(self, study: Study, budget: Budget) -> None:
         self._study, self._budget = study, budget
         self._told: Optional[set[int]] = None
-        self._is_terminal = sys.stdout.isatty()
+        self.is_terminal = sys.stdout.isatty()
 
     def show(self, trials: Sequence[Trial]) -> None:
         """Something of these trials has changed."""
@@ -216,7 +222,7 @@ class _Display:
         from fashionai.tuning.trials import RUNNING
 
         ended = [trial for trial in trials if trial.state != RUNNING]
-        if self._is_terminal:
+        if self.is_terminal:
             click.clear()
             click.echo(live_table(self._study, self._budget, trials))
             return

@@ -160,6 +160,11 @@ class Run:
         self._check_is_run()
         _ = self.config, self.tasks
         if not self.weights_file.is_file():
+            if self.metrics and not self.folder.states_file.is_file():
+                raise RunError(
+                    f"{self}: its weights were removed",
+                    f"Train it anew: fashionai train --config {self.folder.config_file}",
+                )
             raise RunError(
                 f"{self}: no {self.weights_file.name} yet",
                 f"Train it first: fashionai train --run {self} --resume",

@@ -112,19 +112,23 @@ def confirm(study: Study, best: Trial, count: int, progress: ProgressBar) -> Con
 def confirmation_lines(found: Confirmation, trials: int) -> list[str]:
     """What the new trainings say, in lines of 80 columns."""
     name, count = long_name(found.objective), len(found.tuned)
-    where = f"{counted(count, 'fresh fold')}"
+    where = counted(count, "fresh fold")
     if not found.on_folds:
         where = f"{counted(found.images, 'test image')}, {counted(count, 'new seed')} each"
-    lines = [
+    in_search = (
         f"in the search: {name} {found.validation[0]:.4f} tuned, {found.validation[1]:.4f} "
-        f"untuned, gain {found.expected:.4f}",
-        f"confirmed on {where}:",
-        f"  tuned {_spread(found.tuned)}, untuned {_spread(found.untuned)}, gain {found.gain:.4f}",
-    ]
+        f"untuned, gain {found.expected:.4f}"
+    )
     interval = found.interval()
-    if interval is not None:
-        lines.append(f"  95 % confidence interval of the gain: {_range(interval)}")
-    return [*lines, *textwrap.wrap(_conclusion(found, interval, trials), WIDTH)]
+    of_gain = "" if interval is None else f" (95 % confidence interval {_range(interval)})"
+    return [
+        *textwrap.wrap(in_search, WIDTH),
+        f"confirmed on {where}:",
+        f"  tuned    {_spread(found.tuned)}",
+        f"  untuned  {_spread(found.untuned)}",
+        f"  gain     {found.gain:.4f}{of_gain}",
+        *textwrap.wrap(_conclusion(found, interval, trials), WIDTH),
+    ]
 
 
 def _conclusion(found: Confirmation, interval: Optional[tuple[float, float]], trials: int) -> str:

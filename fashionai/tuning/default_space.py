@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fashionai.config import Config
@@ -11,7 +11,6 @@ from fashionai.models.catalogue import find_network, relative_cost
 from fashionai.models.networks.registry import WITH_DROP_PATH
 from fashionai.tuning.space import CROP, Choices, Numbers, Parameter, Space
 from fashionai.tuning.space_files import choices_of
-from fashionai.weights.availability import find_obtainable
 
 # Rates are searched up to so many times, and down to this part of, the user's.
 FACTOR = 10
@@ -32,14 +31,17 @@ CROP_STEP, SMALL_CROP_STEP, SMALL_SIDE = 32, 4, 64
 LEAST_CROP, MOST_CROP = 0.7, 1.4
 
 
-def default_space(config: Config, most_cost: float) -> Space:
+def default_space(config: Config, networks: Sequence[str], most_cost: float) -> Space:
     """The parameters that usually matter for a network of this family.
 
-    A trial costs at most ``most_cost`` times as much per image as the configuration, by network and
-    by crop. Where the output layer alone learns, on features that are computed once, what changes
-    the features is not searched.
+    ``networks`` may replace the configuration's, the best first. A trial costs at most
+    ``most_cost`` times as much per image as the configuration, by network and by crop. Where the
+    output layer alone learns, on features that are computed once, what changes the features is not
+    searched.
     """
-    return Space([*_of_optimizer(config), *_of_loss(config), *_of_network(config, most_cost)])
+    names = [config.model.name, *_within(config, networks, most_cost)]
+    of_network = _of_network(config, names, most_cost)
+    return Space([*_of_optimizer(config), *_of_loss(config), *of_network])
 
 
 def _learns_output_alone(config: Config) -> bool:
@@ -65,10 +67,9 @@ def _of_loss(config: Config) -> Iterator[Parameter]:
         yield Parameter("data.augment", _augmentations(config))
 
 
-def _of_network(config: Config, most_cost: float) -> Iterator[Parameter]:
-    networks = [config.model.name, *_others(config, most_cost)]
+def _of_network(config: Config, networks: Sequence[str], most_cost: float) -> Iterator[Parameter]:
     if len(networks) > 1:
-        yield Parameter("model.name", choices_of(networks))
+        yield Parameter("model.name", choices_of([*networks]))
     crops = _crops(config, most_cost)
     if crops.low < crops.high:
         yield Parameter(CROP, crops)
@@ -102,14 +103,12 @@ def _policy_names() -> set[str]:
     return {policy["name"] for policy in POLICIES.values()}
 
 
-def _others(config: Config, most_cost: float) -> list[str]:
-    """The most accurate networks within the bound, of those whose weights can be had."""
-    model, crop = config.model, config.data.crop
-    if model.pretrained is not True:
-        return []
-    limit = most_cost * relative_cost(model.name, crop)
-    names = [network.name for network in find_obtainable().networks if network.name != model.name]
-    return [name for name in names if relative_cost(name, crop) <= limit][:MOST_OTHERS]
+def _within(config: Config, networks: Sequence[str], most_cost: float) -> list[str]:
+    """The first ones of other networks that cost no more than the bound."""
+    own, crop = config.model.name, config.data.crop
+    limit = most_cost * relative_cost(own, crop)
+    others = [name for name in networks if name != own and relative_cost(name, crop) <= limit]
+    return others[:MOST_OTHERS]
 
 
 def _crops(config: Config, most_cost: float) -> Numbers:

@@ -11,7 +11,6 @@ from fashionai.errors import counted
 from fashionai.files import write_text
 from fashionai.files.csv_files import write_rows
 from fashionai.files.yaml_files import dump_yaml
-from fashionai.training.estimate import duration
 from fashionai.tuning.best_file import FIRST_LINE
 from fashionai.tuning.plot import draw_search
 from fashionai.tuning.study import Study
@@ -64,7 +63,6 @@ def _history(study: Study, trials: Sequence[Trial]) -> list[str]:
     """The comments of the best configuration."""
     objectives = study.settings.objectives
     order = ranked(trials, objectives)
-    seconds = sum(trial.seconds for trial in trials)
     scored = "the validation images"
     if study.settings.folds:
         scored = f"{study.settings.folds} folds"
@@ -72,7 +70,7 @@ def _history(study: Study, trials: Sequence[Trial]) -> list[str]:
         "",
         f"  fashionai train --config {' '.join(str(study.best_file).split())}",
         "",
-        f"The best of {counted(len(trials), 'trial')} in {duration(seconds)}, scored on {scored}.",
+        f"The best of {counted(len(trials), 'trial')}, scored on {scored}.",
         f"Trial 0 is the configuration that the search began with; all are in {study.path}.",
         "",
         f"trial  {', '.join(map(long_name, objectives))}",

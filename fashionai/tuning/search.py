@@ -112,6 +112,7 @@ def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
     several trials in a row, that cannot be trained.
     """
     failures = 0
+    study.remove_free_locks()
     remove_lost_weights(study)
     while True:
         with study.storage.clear_errors(), contextlib.ExitStack() as stack:
@@ -163,7 +164,7 @@ def train_run(
         config = config.with_engine_of(begun.config)
         begun.check_same_config(config)
     if begun is None or not begun.is_finished:
-        folder.path.mkdir(exist_ok=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
         Trainer(config, list(contexts), begun, observers=[EpochObserver(tell)]).fit(folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device.
         gc.collect()

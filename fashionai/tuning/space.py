@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
 from fashionai.config import Config, resolve_config, short_side
+from fashionai.errors import ConfigError
 from fashionai.files.yaml_files import dump_json
 
 # The value of a parameter in a trial: a number, or the name of a choice.
@@ -136,7 +137,13 @@ def _find(parameter: Parameter, config: Config) -> Optional[Value]:
     if isinstance(domain, Numbers):
         value = value_in(config, key)
         return (value if domain.whole else float(value)) if domain.holds(value) else None
-    same = (
-        name for name, value in domain.values.items() if with_values(config, {key: value}) == config
-    )
-    return next(same, None)
+    names = (name for name, value in domain.values.items() if _has(config, key, value))
+    return next(names, None)
+
+
+def _has(config: Config, key: str, value: Any) -> bool:
+    """Whether a configuration has a value, however that is written."""
+    try:
+        return with_values(config, {key: value}) == config
+    except ConfigError:
+        return False

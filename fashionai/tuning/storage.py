@@ -35,8 +35,8 @@ FEWEST_TO_COMPARE, SHARE_BEFORE_PRUNING = 3, 0.25
 DIGITS = 4
 # Other processes hold the file for milliseconds.
 SECONDS_TO_WAIT = 60.0
-# The trials that PED-ANOVA compares with all others, and the fewest of all.
-SHARE_OF_BEST, FEWEST_FOR_IMPORTANCE = 0.25, 8
+# Of PED-ANOVA: the share of trials that is compared with all, the fewest trials and values.
+SHARE_OF_BEST, FEWEST_FOR_IMPORTANCE, FEWEST_VALUES = 0.25, 6, 4
 
 
 def check_installed() -> None:
@@ -159,7 +159,7 @@ class Storage:
         """
         optuna = self._optuna
         finished = self._study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
-        if len({each.values[0] for each in finished}) < FEWEST_FOR_IMPORTANCE:
+        if len({each.values[0] for each in finished}) < FEWEST_VALUES:
             return {}
         sign = 1 if self._directions[0] == "minimize" else -1
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=SHARE_OF_BEST)

@@ -45,6 +45,7 @@ from fashionai.tuning.space_files import dump_space, read_space
 from fashionai.tuning.storage import PRUNERS, SAMPLERS, Storage, check_installed
 from fashionai.tuning.timing import cost_bound
 from fashionai.tuning.trials import TIME
+from fashionai.weights.availability import find_obtainable
 
 TRIALS_FILE = "trials.sqlite"
 SECONDS_BETWEEN_TRIES = 0.05
@@ -76,6 +77,7 @@ class Study:
         settings: What all trials have in common.
         contexts: Devices to train on.
         best_file: The file that gets the best configuration.
+        limits: The options that say when the search ends.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Study:
     settings: Settings
     contexts: Sequence[Any]
     best_file: Path
+    limits: str = ""
 
     @cached_property
     def space(self) -> Space:
@@ -104,9 +107,9 @@ class Study:
 
     @property
     def resume_command(self) -> str:
-        """The command that goes on with the study, but for the end that was given."""
+        """The command that goes on with the study."""
         gpus = ",".join(str(each.device_id) for each in self.contexts if each.device_type == "gpu")
-        command = f"fashionai tune --run {shlex.quote(str(self.path))} --resume"
+        command = f"fashionai tune --run {shlex.quote(str(self.path))} --resume{self.limits}"
         return command + (f" --gpus {gpus}" if gpus else "")
 
     def config_of(self, number: int, params: Params) -> Config:
@@ -143,6 +146,13 @@ class Study:
         """Hold the lock of a trial until the stack is closed; False if another process does."""
         return _enter(stack, self.path / f".{name}.lock")
 
+    def remove_free_locks(self) -> None:
+        """Remove the lock files of trials that killed processes have left."""
+        with self.locked():
+            for file in self.path.glob(".*.lock"):
+                with contextlib.ExitStack() as stack:
+                    _enter(stack, file)
+
 
 def _enter(stack: contextlib.ExitStack, file: Path) -> bool:
     try:
@@ -162,8 +172,15 @@ class Given(NamedTuple):
     folds: Optional[int] = None
     sampler: Optional[str] = None
     pruner: Optional[str] = None
+    trials: Optional[int] = None
     seconds: Optional[float] = None
     best_file: Optional[Path] = None
+
+    @property
+    def limits(self) -> str:
+        """The options that say when the search ends."""
+        trials = "" if self.trials is None else f" --trials {self.trials}"
+        return trials + ("" if self.seconds is None else f" --time {self.seconds:g}s")
 
 
 def open_study(
@@ -193,6 +210,8 @@ def open_study(
     settings = _settings(given, config)
     config = _with_objective(config, settings, given)
     best_file = _checked_file(given, config, overwrite)
+    if given.space_file is not None:
+        read_space(given.space_file, config)  # its errors are told before anything is measured
     if choose_threads(config, [], device, gpus):
         config = config.changed({"engine": "gluon"})  # the number suits MXNet
     config, contexts = with_devices(config, device, gpus)
@@ -205,7 +224,7 @@ def open_study(
     if overwrite:
         remove_run(path)
     folder = new_folder(path, exactly=resume)
-    study = Study(folder.path, config, settings, contexts, best_file)
+    study = Study(folder.path, config, settings, contexts, best_file, given.limits)
     with study.locked():
         save_config(config, study.path / BASE_CONFIG_FILE)
         write_text(study.path / SPACE_FILE, dump_space(space))
@@ -255,7 +274,7 @@ def _resumed(
     best_file = _checked_file(given, saved, overwrite)
     choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _one_or_mxnet(choose_devices(wanted_engine(saved), device, gpus).contexts)
-    return Study(path, saved, settings, contexts, best_file)
+    return Study(path, saved, settings, contexts, best_file, given.limits)
 
 
 def planned_space(given: Given, device: str, gpus: Sequence[int]) -> Space:
@@ -342,4 +361,6 @@ def _space(config: Config, given: Given, contexts: Sequence[Any]) -> Space:
     """The search space of the file, or the default one."""
     if given.space_file is not None:
         return read_space(given.space_file, config)
-    return default_space(config, cost_bound(config, given.seconds, contexts))
+    networks = find_obtainable().networks if config.model.pretrained is True else ()
+    names = [network.name for network in networks]
+    return default_space(config, names, cost_bound(config, given.seconds, contexts))

@@ -51,8 +51,16 @@ def ranked(trials: Sequence[Trial], objectives: Sequence[str]) -> list[Trial]:
 
 
 def pareto_front(trials: Sequence[Trial], objectives: Sequence[str]) -> list[Trial]:
-    """The finished trials that no other one excels in all objectives, by the first objective."""
-    finished = [trial for trial in trials if trial.state == FINISHED]
+    """The finished trials that no other one excels, by the first objective.
+
+    A trial excels another if it is nowhere worse and somewhere better. Of equal ones the first
+    counts.
+    """
+    distinct: dict[tuple[float, ...], Trial] = {}
+    for trial in trials:
+        if trial.state == FINISHED:
+            distinct.setdefault(tuple(trial.values), trial)
+    finished = [*distinct.values()]
     front = [
         trial
         for trial in finished

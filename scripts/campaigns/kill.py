@@ -6,8 +6,8 @@ resumed; it must succeed, end with the same files bit for bit as one that was no
 
 usage: python scripts/campaigns/kill.py --kills 200 --minutes 60 --seed 1 [COMMAND]...
 
-The commands are prepare, predict, evaluate, quantize, export, weights_fetch, train and
-cross_validate; all by default. A table is printed at the end, and the exit code is 1 when there
+The commands are prepare, predict, evaluate, quantize, export, weights_fetch, train, cross_validate
+and tune; all by default. A table is printed at the end, and the exit code is 1 when there
 were faults. Folders of faults are kept in --work.
 """
 
@@ -26,7 +26,7 @@ from kill.scenario import Scenario
 
 COMMANDS = (
     *("prepare", "predict", "evaluate", "quantize", "export", "weights_fetch"),
-    *("train", "cross_validate"),
+    *("train", "cross_validate", "tune"),
 )
 
 

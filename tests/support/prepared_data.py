@@ -37,10 +37,10 @@ def write_two_tasks(folder: Path) -> None:
             handle.write(f"Images/{TASKS[0]}/copy-{number}.jpg,{TASKS[0]},nnynnn\n")
     prepare(folder, "skirt", "pant")
     for task in TASKS:
-        _move_to_test(folder / "data/train_valid" / task)
+        move_to_test(folder / "data/train_valid" / task)
 
 
-def _move_to_test(prepared: Path) -> None:
+def move_to_test(prepared: Path) -> None:
     """Move a training image of each class to a test split."""
     manifest = prepared / "manifest.csv"
     lines = manifest.read_text().splitlines()

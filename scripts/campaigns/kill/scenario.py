@@ -83,7 +83,7 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 
 def _timeless(path: Path) -> bytes:
     """The content of a file without what tells the time."""
-    if path.name == "history.csv":
+    if path.name in ("history.csv", "trials.csv"):
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
         return json.dumps([_without_times(row) for row in rows]).encode()
     if path.name == "metrics.json":

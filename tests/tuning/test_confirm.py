@@ -1,0 +1,141 @@
+"""Confirmation of a tuned configuration: its statistics, what it says, and its trainings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fashionai.runs import Run, RunFolder, find_runs
+from fashionai.tuning.confirm import Confirmation, confirmation_lines
+from fashionai.tuning.study import Given, open_study
+from tests.support.commands import fashionai
+from tests.support.prepared_data import move_to_test
+from tests.support.trained_runs import write_config
+
+TUNED, UNTUNED = [0.91, 0.93, 0.935, 0.9], [0.88, 0.905, 0.9, 0.89]
+STUDY = Path("runs/skirt-tune")
+
+
+def confirmation(**values: object) -> Confirmation:
+    given = {
+        "objective": "map",
+        "on_folds": False,
+        "images": 100,
+        "tuned": TUNED,
+        "untuned": UNTUNED,
+        "validation": (0.95, 0.9),
+    }
+    return Confirmation(**{**given, **values})
+
+
+def test_the_interval_of_seeds_is_welchs() -> None:
+    expected = stats.ttest_ind(TUNED, UNTUNED, equal_var=False).confidence_interval(0.95)
+    assert confirmation().interval() == pytest.approx((expected.low, expected.high))
+
+
+def test_the_interval_of_folds_is_that_of_their_differences() -> None:
+    expected = stats.ttest_rel(TUNED, UNTUNED).confidence_interval(0.95)
+    found = confirmation(on_folds=True).interval()
+    assert found == pytest.approx((expected.low, expected.high))
+
+
+def test_a_lower_loss_is_a_gain() -> None:
+    found = confirmation(objective="skirt.log_loss", tuned=[0.1, 0.2], untuned=[0.4, 0.5])
+    assert found.gain == pytest.approx(0.3)
+    assert confirmation(objective="log_loss", validation=(0.3, 0.5)).expected == pytest.approx(0.2)
+    low, high = found.interval()
+    assert low < 0.3 < high
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "About 50% of the gain in the search was luck"),
+        ({"validation": (0.92, 0.9)}, "not smaller than in the search of 20 trials"),
+        ({"tuned": [0.9], "untuned": [0.8]}, "One training of each does not tell"),
+        ({"tuned": [0.9, 0.8], "untuned": [0.8, 0.84]}, "contains 0: all of it may be luck"),
+        ({"tuned": [0.7, 0.71], "untuned": [0.8, 0.81]}, "About 100% of the gain"),
+        ({"tuned": [0.7, 0.71], "untuned": [0.8, 0.81]}, "worse than the untuned one"),
+        ({"tuned": [0.9, 0.9], "untuned": [0.8, 0.8]}, "more than the chance of seeds"),
+    ],
+)
+def test_what_is_said_follows_from_the_scores(values: dict[str, object], told: str) -> None:
+    lines = confirmation_lines(confirmation(**values), 20)
+    assert max(map(len, lines)) <= 80
+    assert told in " ".join(lines)
+
+
+@pytest.fixture(scope="module")
+def searched(prepared: Path) -> Path:
+    """A folder with data/ and a search whose second trial is better than the first."""
+    write_config(prepared, epochs=1, batch_size=42, lr=1e-6)
+    (prepared / "space.yaml").write_text("optimizer.lr: [0.02]\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(prepared)
+        arguments = ["--config", "small.yaml", "--space", "space.yaml", "--trials", "2"]
+        assert fashionai("tune", *arguments, "--objective", "log_loss") == 0
+    return prepared
+
+
+@pytest.fixture
+def work(searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = shutil.copytree(searched, tmp_path / "work")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def confirm(count: int, capsys: pytest.CaptureFixture[str]) -> str:
+    arguments = ["--run", STUDY, "--resume", "--trials", "2", "--confirm", count]
+    assert fashionai("tune", *arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_without_test_images_fresh_folds_are_used(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = confirm(2, capsys)
+    folder = STUDY / "confirm-2-folds"
+    runs = [
+        [Run(RunFolder(folder / f"trial-{number}-fold-{fold}")) for fold in (1, 2)]
+        for number in (1, 0)
+    ]
+    assert len(find_runs(folder)) == 4
+    assert [run.config.optimizer.lr for run in runs[0] + runs[1]] == [0.02, 0.02, 1e-6, 1e-6]
+    assert all(run.config.data.fold == fold for pair in runs for fold, run in enumerate(pair, 1))
+    losses = [[run.metrics["best"]["log_loss"] for run in pair] for pair in runs]
+    assert f"  tuned    {np.mean(losses[0]):.4f}" in output
+    assert f"  gain     {np.mean(losses[1]) - np.mean(losses[0]):.4f}" in output
+    assert not [*folder.rglob("*.params")]
+    comments = Path("configs/skirt-tuned.yaml").read_text()
+    assert "# confirmed on 2 fresh folds:" in comments
+
+
+def test_test_images_are_scored_with_new_seeds_once(
+    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(searched, tmp_path / "split", ignore=shutil.ignore_patterns("runs"))
+    monkeypatch.chdir(folder)
+    move_to_test(folder / "data/train_valid/skirt_length_labels")
+    arguments = ["--config", "small.yaml", "--space", "space.yaml", "--trials", "2", "--resume"]
+    arguments += ["--objective", "log_loss", "--confirm", "1"]
+    assert fashionai("tune", *arguments) == 0
+    runs = {number: STUDY / f"confirm/trial-{number}-seed-1" for number in (0, 1)}
+    for run in runs.values():
+        assert Run(RunFolder(run)).config.seed == 3 + 1
+        assert "test" in json.loads((run / "metrics.json").read_text())
+    # The search itself has not seen them.
+    assert "test" not in json.loads((STUDY / "trial-1/metrics.json").read_text())
+    before = {run: (run / "metrics.json").stat().st_mtime_ns for run in runs.values()}
+    assert fashionai("tune", *arguments) == 0
+    assert {run: (run / "metrics.json").stat().st_mtime_ns for run in before} == before
+
+
+def test_a_study_is_opened_for_other_devices_as_it_was_begun(work: Path) -> None:
+    study = open_study(Given(), STUDY, "cpu", [], None, resume=True)
+    assert study.settings.objectives == ["log_loss"]
+    assert study.config.monitor == "log_loss"

@@ -1,0 +1,186 @@
+"""Search spaces: what their files may hold, what is refused, and what a trial's values make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fashionai.config import load_config
+from fashionai.errors import ConfigError
+from fashionai.tuning.space import Space
+from fashionai.tuning.space_files import dump_space, read_space
+
+BASE = """\
+task: skirt
+model: {name: small_cnn, pretrained: false}
+data: {crop: 32, resize_short: 36}
+optimizer: {lr: 0.05}
+schedule: {name: cosine, warmup_epochs: 0.5}
+"""
+ALL_KINDS = """\
+loss.mixup: {low: 0, high: 1, when: {schedule.name: [cosine], trainable: [all]}}
+schedule.name: [cosine, one_cycle]
+trainable: {choices: [all, head], when: {schedule.name: cosine}}
+optimizer.lr: {low: 0.001, high: 0.1, log: true}
+batch_size: {low: 8, high: 64, log: true}
+data.crop: {low: 24, high: 48, step: 8}
+data.augment:
+  choices:
+    plain: []
+    strong: [random_crop, {name: rand_augment, magnitude: 12}]
+"""
+
+
+@pytest.fixture
+def space_of(tmp_path: Path):
+    base = write(tmp_path / "base.yaml", BASE)
+
+    def read(text: str) -> Space:
+        return read_space(write(tmp_path / "space.yaml", text), load_config(base))
+
+    return read
+
+
+@pytest.fixture
+def base(tmp_path: Path):
+    return load_config(write(tmp_path / "base.yaml", BASE))
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_all_errors_are_told_at_once(space_of, tmp_path: Path) -> None:
+    text = """\
+optimizer.lr: {low: 0.1, high: 0.01, log: 3}
+optimizer.weight_decy: [1]
+weight_decay: [1]
+seed: [1, 2]
+epochs: 3
+batch_size: {low: small, high: 64, step: -1}
+loss.mixup: {low: 0, high: 1, log: true, step: 0.1, sort: up}
+trainable: []
+data.crop: {choices: [24, 24], low: 8}
+schedule.name: [cosine, one_cycle]
+ema: {low: 0.5, high: 0.9, when: {schedule.name: cosin, optimizer.momentum: 1, batch_size: 8}}
+model.drop_path: {low: 0.1, when: 3}
+"""
+    with pytest.raises(ConfigError) as caught:
+        space_of(text)
+    assert str(caught.value).splitlines() == [
+        f"{tmp_path}/space.yaml: 16 errors in the search space",
+        "  optimizer.lr: log: expected true or false, found 3",
+        "  optimizer.weight_decy: unknown key of the configuration. "
+        "Did you mean 'optimizer.weight_decay'?",
+        "  weight_decay: unknown key of the configuration. Did you mean 'optimizer.weight_decay'?",
+        "  seed: is the same in all trials, so it is not searched",
+        "  epochs: expected a list of choices, or low and high such as "
+        "{low: 0.001, high: 0.1, log: true}, found 3",
+        "  batch_size: low: expected a number, found 'small'",
+        "  loss.mixup: unknown field 'sort'. Choose from: low, high, log, step, choices, when",
+        "  loss.mixup: log: low is 0, expected a number > 0",
+        "  loss.mixup: step and log exclude each other",
+        "  trainable: choices: expected a list of values, found []",
+        "  data.crop: choices do not go with low",
+        "  data.crop: choices: a value is given twice",
+        "  model.drop_path: expected a list of choices, or low and high such as "
+        "{low: 0.001, high: 0.1, log: true}",
+        "  model.drop_path: when: expected choices of other keys, found 3",
+        "  ema: when: schedule.name has no choice 'cosin'. Did you mean 'cosine'?",
+        "  ema: when: 'optimizer.momentum' is not searched. Did you mean 'optimizer.lr'?",
+    ]
+
+
+def test_values_that_the_configuration_refuses_are_told_at_once(space_of) -> None:
+    text = """\
+optimizer.lr: {low: 0, high: 1}
+schedule.name: [cosine, two_cycle]
+data.augment: {choices: {none: [], odd: [miror]}}
+data.crop: [7, 32]
+"""
+    with pytest.raises(ConfigError) as caught:
+        space_of(text)
+    lines = str(caught.value).splitlines()
+    assert "4 errors" in lines[0]
+    assert "optimizer.lr" in lines[1]
+    assert lines[2].strip() == "schedule.name: found 'two_cycle'. Did you mean 'one_cycle'?"
+    assert "data.augment odd: data.augment.0.name: found 'miror'" in lines[3]
+    assert "data.crop" in lines[4]
+    assert "found 7" in lines[4]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "a: {b: [}"])
+def test_a_file_without_keys_is_refused(space_of, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"space\.yaml"):
+        space_of(text)
+
+
+def test_conditions_that_depend_on_each_other_are_refused(space_of) -> None:
+    text = """\
+trainable: {choices: [all, head], when: {schedule.name: cosine}}
+schedule.name: {choices: [cosine, one_cycle], when: {trainable: all}}
+"""
+    with pytest.raises(ConfigError, match="depends on itself"):
+        space_of(text)
+
+
+def test_parameters_come_after_their_conditions_and_exist_only_with_them(space_of) -> None:
+    space = space_of(ALL_KINDS)
+    order = [parameter.key for parameter in space]
+    assert order.index("schedule.name") < order.index("trainable") < order.index("loss.mixup")
+    mixup, trainable = space["loss.mixup"], space["trainable"]
+    both = {"schedule.name": "cosine", "trainable": "all"}
+    assert trainable.is_active(both)
+    assert mixup.is_active(both)
+    assert not mixup.is_active({**both, "trainable": "head"})
+    assert not mixup.is_active({"schedule.name": "one_cycle"})
+    assert not trainable.is_active({"schedule.name": "one_cycle"})
+
+
+def test_whole_numbers_follow_from_the_key(space_of) -> None:
+    space = space_of(ALL_KINDS)
+    assert space["batch_size"].domain.whole
+    assert space["data.crop"].domain.whole
+    assert not space["loss.mixup"].domain.whole  # though 0 and 1 are whole numbers
+
+
+def test_a_written_space_is_read_as_the_same(space_of) -> None:
+    text = dump_space(space_of(ALL_KINDS))
+    assert dump_space(space_of(text)) == text
+    assert [*space_of(text)] == [*space_of(ALL_KINDS)]
+
+
+def test_a_trial_changes_its_keys_alone(space_of, base) -> None:
+    space = space_of(ALL_KINDS)
+    config = space.config_of(base, {"optimizer.lr": 0.002, "data.augment": "strong"})
+    expected = {"optimizer.lr": 0.002}
+    steps = [{"name": "random_crop"}, {"name": "rand_augment", "magnitude": 12.0}]
+    assert config == base.changed({**expected, "data.augment": steps})
+
+
+def test_the_short_side_follows_the_crop(space_of, base) -> None:
+    changed = space_of(ALL_KINDS).config_of(base, {"data.crop": 48})
+    assert (changed.data.crop, changed.data.resize_short) == (48, 54)
+
+
+def test_another_schedule_drops_the_keys_of_the_former_one(space_of, base) -> None:
+    changed = space_of(ALL_KINDS).config_of(base, {"schedule.name": "one_cycle"})
+    assert changed.schedule.name == "one_cycle"
+    assert changed.schedule.warmup_epochs == 0.5
+
+
+def test_the_parameters_of_a_configuration_are_those_that_the_space_holds(space_of, base) -> None:
+    space = space_of(ALL_KINDS)
+    params = space.params_of(base)
+    # Its list of steps is none of the choices; its batch size is one of the numbers.
+    assert params == {
+        "schedule.name": "cosine",
+        "trainable": "all",
+        "optimizer.lr": 0.05,
+        "batch_size": 64,
+        "data.crop": 32,
+        "loss.mixup": 0.0,
+    }
+    assert space.config_of(base, params) == base
