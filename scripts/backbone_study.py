@@ -4,7 +4,7 @@ usage: scripts/backbone_study.py --fashion-mnist DIR --pictures DIR --out DIR
                                  [--networks mobilenetv2_1.0,efficientnet_lite0,...]
                                  [--seconds 15] [--seeds 3] [--quick]
 
-The images are 50 of each class of Fashion-MNIST, grey, and drawings in colour of five kinds of food
+The images are 20 of each class of Fashion-MNIST, grey, and drawings in colour of five kinds of food
 and five kinds of animals, those of Debian's package openclipart-png, at most 80 of each class. Each
 network trains in two ways from ImageNet weights, on the same images: the output layer alone, on
 kept features, and all layers, for as many epochs as fit into --seconds of CPU time. Prints a table
@@ -43,8 +43,8 @@ FASHION_MNIST = "fashion-mnist"
 DATA_SETS = (FASHION_MNIST, "food", "animals")
 HEAD, ALL = "head", "all"
 # Images of Fashion-MNIST per class.
-SHARE = transfer_study.STUDY._replace(validation=10, test=50)
-SHARE_IMAGES, PICTURES = 50, 80
+SHARE = transfer_study.STUDY._replace(validation=5, test=50)
+SHARE_IMAGES, PICTURES = 20, 80
 CROP, RESIZE_SHORT = 96, 108
 
 COMMON: dict[str, Any] = {
@@ -90,9 +90,9 @@ class Study:
     def compute(self) -> None:
         """Train what has no result yet: networks alternate, so that the load affects all alike."""
         contexts("cpu")  # imports MXNet, whose seconds are not those of the first training
-        for seed in range(self.plan.seeds):
-            for data_set in DATA_SETS:
-                for way in WAYS:
+        for way in WAYS:
+            for seed in range(self.plan.seeds):
+                for data_set in DATA_SETS:
                     for network in self.plan.networks:
                         name = result_name(data_set, way, network, seed)
                         if name not in self.results:
@@ -181,7 +181,9 @@ def print_table(study: Study) -> None:
         for way in WAYS:
             for network in study.plan.networks:
                 names = [result_name(data_set, way, network, n) for n in range(study.plan.seeds)]
-                found = [study.results[name] for name in names]
+                found = [study.results[name] for name in names if name in study.results]
+                if not found:
+                    continue
                 each = [result["accuracy"] for result in found]
                 epochs = ", ".join(f"{result['epochs']:.0f}" for result in found)
                 seconds = statistics.fmean(result["seconds"] for result in found)

@@ -36,6 +36,16 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
     def uniform(like: torch.Tensor, low: float, high: float) -> torch.Tensor:
         return torch.rand(like.shape, generator=generator) * (high - low) + low
 
+    def set_statistics(module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
+        mean += uniform(mean, -0.3, 0.3) * variance.sqrt()
+        variance *= uniform(mean, 0.6, 1.6)
+        # A deviation far below the mean, or far below those of other channels, would magnify
+        # rounding errors from block to block: that of values pooled over two images, for one.
+        least = torch.maximum(mean.square() / 4, variance.mean() / 100)
+        module.running_mean.copy_(mean)
+        module.running_var.copy_(torch.maximum(variance, least))
+
     normalisations = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for module in network.modules():
@@ -53,19 +63,13 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
         for module in normalisations:
             module.weight.copy_(uniform(module.weight, 0.5, 1.5))
             module.bias.mul_(5)
-            module.momentum = 1.0
-        # The statistics of real activations, or they would grow from layer to layer, moved.
-        network.train()
+        # Those of real activations, moved, or they would grow from layer to layer. Each layer sees
+        # the outputs of layers whose statistics are final.
+        hooks = [each.register_forward_pre_hook(set_statistics) for each in normalisations]
+        network.eval()
         network(images)
-        for module in normalisations:
-            spread = module.running_var.sqrt()
-            module.running_mean.add_(uniform(spread, -0.3, 0.3) * spread)
-            module.running_var.mul_(uniform(spread, 0.6, 1.6))
-            # Over the pooled values of two images the deviation is far below the mean:
-            # normalising by it would magnify rounding errors from block to block.
-            module.running_var.copy_(
-                torch.maximum(module.running_var, module.running_mean.square() / 4)
-            )
+        for hook in hooks:
+            hook.remove()
 
 
 def answers(network: torch.nn.Module, images: torch.Tensor) -> np.ndarray:

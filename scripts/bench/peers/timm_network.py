@@ -1,51 +1,38 @@
-"""A network of timm on the CPU, channels last: steps of training, or the forward pass."""
+"""Networks of timm on the CPU, channels last: steps of training and forward passes."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import timm
 import torch
-from measuring.worker import FACTS, Settings, serve
+from measuring.cases import Case, serve_cases
+from measuring.worker import Settings
 
 
-def set_up(settings: Settings) -> Callable[[], float]:
-    """Measure images per second over ``batches`` batches of normalised pixels in memory.
+def build(case: Settings) -> Case:
+    """Compute batches of normalised pixels in memory.
 
     ``measure`` is step (forward pass, backward pass and update on one constant batch) or forward.
     ``options`` are those of timm's create_model.
     """
-    network = timm.create_model(
-        settings["network"], num_classes=settings["classes"], **settings["options"]
-    ).to(memory_format=torch.channels_last)
-    batch_size, crop = settings["batch_size"], settings["crop"]
-    images = torch.randn(batch_size, 3, crop, crop).contiguous(memory_format=torch.channels_last)
-    compute = {"step": training, "forward": prediction}[settings["measure"]]
-    repeat = compute(network, images, settings)
-    FACTS["threads"] = torch.get_num_threads()
-
-    def measure() -> float:
-        begun = time.perf_counter()
-        for _ in range(settings["batches"]):
-            repeat()
-        return settings["batches"] * batch_size / (time.perf_counter() - begun)
-
-    measure()
-    return measure
+    network = timm.create_model(case["peer"], num_classes=case["classes"], **case["options"])
+    network = network.to(memory_format=torch.channels_last)
+    images = torch.randn(case["batch_size"], 3, case["crop"], case["crop"])
+    images = images.contiguous(memory_format=torch.channels_last)
+    compute = training if case["measure"] == "step" else prediction
+    return Case(compute(network, images, case))
 
 
-def training(
-    network: torch.nn.Module, images: torch.Tensor, settings: Settings
-) -> Callable[[], None]:
+def training(network: torch.nn.Module, images: torch.Tensor, case: Settings) -> Callable[[], None]:
     """One step of SGD."""
     network.train()
-    targets = torch.arange(len(images)) % settings["classes"]
+    targets = torch.arange(len(images)) % case["classes"]
     optimizer = torch.optim.SGD(
         network.parameters(),
-        settings["lr"],
-        momentum=settings["momentum"],
-        weight_decay=settings["weight_decay"],
+        case["lr"],
+        momentum=case["momentum"],
+        weight_decay=case["weight_decay"],
     )
     cross_entropy = torch.nn.CrossEntropyLoss()
 
@@ -58,7 +45,7 @@ def training(
 
 
 def prediction(
-    network: torch.nn.Module, images: torch.Tensor, settings: Settings
+    network: torch.nn.Module, images: torch.Tensor, case: Settings
 ) -> Callable[[], None]:
     """Logits of a batch."""
     network.eval()
@@ -71,4 +58,4 @@ def prediction(
 
 
 if __name__ == "__main__":
-    serve(set_up, "torch", "timm")
+    serve_cases(build, "torch", "timm")
