@@ -124,13 +124,8 @@ def command(
     until all are finished.
     """
     from fashionai.frameworks.processes import current_place
-    from fashionai.predictions.plan import (
-        WantedFile,
-        open_parts_of,
-        plan_file,
-        without_bad_images,
-        write_planned,
-    )
+    from fashionai.predictions.plan import WantedFile, plan_file, without_bad_images
+    from fashionai.predictions.writing import open_parts_of, write_planned
 
     _check_arguments(split, questions, {"--images": images, "--path-column": path_column}, skip_bad)
     if resume and overwrite:

@@ -26,13 +26,9 @@ from fashionai.datasets.records import DataSet
 from fashionai.families import find_task
 from fashionai.files import content_hash, write_json
 from fashionai.frameworks.mxnet import contexts
-from fashionai.predictions.plan import (
-    open_parts_of,
-    plan_questions,
-    without_bad_images,
-    write_planned,
-)
+from fashionai.predictions.plan import plan_questions, without_bad_images
 from fashionai.predictions.run_choice import Candidates
+from fashionai.predictions.writing import open_parts_of, write_planned
 from fashionai.runs import RunFolder
 from fashionai.scoring.evaluate import evaluate_file
 from fashionai.tasks import tasks_to_json
