@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,28 @@ def test_every_image_gets_its_own_probabilities_in_any_batch(trained: Path, thre
     begun = [engine.begin(images[batch]) for batch in batches]
     for batch, pending in zip(batches, begun):
         np.testing.assert_allclose(pending(), expected[batch], atol=1e-5)
+
+
+def test_batches_of_changing_sizes_compile_the_network_once_for_each_number_of_threads(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a server computes them: compiling takes longer than a batch."""
+    import onnxruntime
+
+    compiled = []
+    session = onnxruntime.InferenceSession
+
+    def open_session(model: bytes, options: Any, **others: Any) -> Any:
+        compiled.append(options.intra_op_num_threads)
+        return session(model, options, **others)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    run = Run.open(trained / "runs/skirt")
+    engine = OnnxEngine(onnx_model(run), columns_of(run.tasks), threads=2)
+    views = np.zeros((8, run.config.data.crop, run.config.data.crop, 3), np.uint8)
+    for size in (1, 8, 2, 5, 1, 8):
+        assert len(engine.begin(views[:size])()) == size
+    assert sorted(compiled) == [1, 2]
 
 
 def test_a_model_that_onnx_runtime_cannot_open_is_reported_in_one_line() -> None:
