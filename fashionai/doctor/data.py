@@ -11,6 +11,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.check import on_all_cores
+from fashionai.datasets.prepared.folders import prepare_command
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.doctor.findings import ERROR, OK, WARNING, Finding, of_error
 from fashionai.errors import DataError, FashionAIError, counted
@@ -48,7 +49,7 @@ def check_prepared(config: Config) -> tuple[Finding, Optional[Splits]]:
     return Finding("data", OK, f"{config.data.folder}: {', '.join(counts)}"), splits
 
 
-def check_images(splits: Splits, mend: str) -> Finding:
+def check_images(splits: Splits) -> Finding:
     """Whether images can be decoded; of many, a sample."""
     paths = [*splits.train.paths, *splits.val.paths]
     chosen = [paths[at] for at in _spread(len(paths), MOST_DECODED)]
@@ -60,7 +61,8 @@ def check_images(splits: Splits, mend: str) -> Finding:
     if damaged:
         path, damage = damaged[0]
         more = f" (and {len(damaged) - 1:,} more)" if len(damaged) > 1 else ""
-        return Finding("images", ERROR, f"{path}: {damage}{more}", mend)
+        task_folder = path.parents[2]  # above the split and the class
+        return Finding("images", ERROR, f"{path}: {damage}{more}", prepare_command(task_folder))
     return Finding("images", OK, f"{counted(len(chosen), 'image')} decoded, none damaged")
 
 

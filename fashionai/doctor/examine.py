@@ -90,7 +90,7 @@ def _examine_training(plan: Plan) -> Iterator[Finding]:
     if splits is None:
         yield Finding("training", SKIPPED, "needs the prepared folder")
         return
-    images = check_images(splits, "Prepare the folder again with fashionai prepare")
+    images = check_images(splits)
     yield images
     yield from check_validation(splits, plan.name)
     yield from check_labels(splits, f"fashionai preview --config {plan.name}")

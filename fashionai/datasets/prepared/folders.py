@@ -194,7 +194,7 @@ def count_pseudo_labels(folder: Path) -> int:
     return sum(bool(row.get(PSEUDO_COLUMN)) for row in _read_manifest(folder / MANIFEST))
 
 
-def _prepare_command(folder: Path) -> str:
+def prepare_command(folder: Path) -> str:
     """Return the command that prepares a folder; the places of a user's own files are unknown.
 
     A folder train_valid is prepared from the data folder that it lies in, as PREPARED_FOLDER is.
@@ -216,7 +216,7 @@ def read_task(folder: Path) -> Task:
     if not (folder / MANIFEST).is_file():
         raise DataError(
             f"{folder}: not a prepared folder (no {MANIFEST})",
-            f"Run: {_prepare_command(folder)}",
+            f"Run: {prepare_command(folder)}",
         )
     return task_from_json(folder / TASK_FILE)
 
@@ -338,7 +338,7 @@ def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]
     count = len(missing) + len(extra)
     raise DataError(
         f"{folder}: {found}" + (f" (and {count - 1:,} more)" if count > 1 else ""),
-        f"Run: {_prepare_command(folder)}",
+        f"Run: {prepare_command(folder)}",
     )
 
 
