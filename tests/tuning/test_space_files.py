@@ -10,6 +10,7 @@ from fashionai.config import load_config
 from fashionai.errors import ConfigError
 from fashionai.tuning.space import Space
 from fashionai.tuning.space_files import dump_space, read_space
+from tests.docs.pages import PAGES, blocks
 
 BASE = """\
 task: skirt
@@ -150,6 +151,13 @@ def test_a_written_space_is_read_as_the_same(space_of) -> None:
     text = dump_space(space_of(ALL_KINDS))
     assert dump_space(space_of(text)) == text
     assert [*space_of(text)] == [*space_of(ALL_KINDS)]
+
+
+def test_the_space_of_the_documentation_is_read(tmp_path: Path) -> None:
+    (text,) = (block.text for block in blocks(PAGES["tuning.md"]) if "when:" in block.text)
+    space = read_space(write(tmp_path / "space.yaml", text), load_config("skirt"))
+    assert len([*space]) == 6
+    assert space["loss.mixup"].when == {"data.augment": ["strong"]}
 
 
 def test_a_trial_changes_its_keys_alone(space_of, base) -> None:
