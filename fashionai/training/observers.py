@@ -41,7 +41,7 @@ class HistoryObserver(Protocol):
         ...
 
     def end_early(self, *, failed: bool) -> None:
-        """The training ends before its last epoch: it has failed, or the user has stopped it."""
+        """The training ends before its last epoch: it has failed, or it was stopped."""
         ...
 
 
@@ -97,7 +97,7 @@ class Observers:
         try:
             yield
         except BaseException as error:
-            failed = not isinstance(error, (RunStoppedError, KeyboardInterrupt))
+            failed = not isinstance(error, (RunStoppedError, KeyboardInterrupt, EndOfRun))
             for each in self._begun:
                 each.end_early(failed=failed)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +47,8 @@ from fashionai.tuning.storage import PRUNERS, SAMPLERS, Storage, check_installed
 from fashionai.tuning.timing import cost_bound
 from fashionai.tuning.trials import TIME
 from fashionai.weights.availability import find_obtainable
+
+log = logging.getLogger(__name__)
 
 TRIALS_FILE = "trials.sqlite"
 SECONDS_BETWEEN_TRIES = 0.05
@@ -215,7 +218,7 @@ def open_study(
     if choose_threads(config, [], device, gpus):
         config = config.changed({"engine": "gluon"})  # the number suits MXNet
     config, contexts = with_devices(config, device, gpus)
-    contexts = _one_or_mxnet(contexts)
+    contexts = _of_one_process(contexts)
     with_input_of_weights(config)  # refuses what cannot be trained
     space = _space(config, given, contexts)
     folds = None
@@ -273,7 +276,7 @@ def _resumed(
         )
     best_file = _checked_file(given, saved, overwrite)
     choose_threads(saved, _runs_with_states(path), device, gpus)
-    contexts = _one_or_mxnet(choose_devices(wanted_engine(saved), device, gpus).contexts)
+    contexts = _of_one_process(choose_devices(wanted_engine(saved), device, gpus).contexts)
     return Study(path, saved, settings, contexts, best_file, given.limits)
 
 
@@ -347,13 +350,11 @@ def _with_objective(config: Config, settings: Settings, given: Given) -> Config:
     return config.changed({"monitor": next(each for each in settings.objectives if each != TIME)})
 
 
-def _one_or_mxnet(contexts: list[Any]) -> list[Any]:
-    """The devices; ConfigError for several that PyTorch would train on in several processes."""
+def _of_one_process(contexts: list[Any]) -> list[Any]:
+    """The devices of one process: PyTorch trains on one GPU in each."""
     if len(contexts) > 1 and framework_of_devices(contexts) == TORCH:
-        raise ConfigError(
-            f"tune trains on one GPU per process with PyTorch, found {len(contexts)}",
-            "Start one process for each: --gpus 0, and --run DIR --resume --gpus 1",
-        )
+        log.info("one GPU is used: %s; another process may --resume on each other", contexts[0])
+        return contexts[:1]
     return contexts
 
 
