@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -233,7 +234,7 @@ def _import_optuna() -> Any:
 def _make_pruner(optuna: Any, name: str, steps: int) -> Any:
     if name == "median":
         return optuna.pruners.MedianPruner(
-            FEWEST_TO_COMPARE, n_warmup_steps=round(SHARE_BEFORE_PRUNING * steps)
+            FEWEST_TO_COMPARE, n_warmup_steps=math.ceil(SHARE_BEFORE_PRUNING * steps)
         )
     if name == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=steps)
