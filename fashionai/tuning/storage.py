@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import math
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,8 @@ class Storage:
         seed: int,
     ) -> None:
         self._optuna = _import_optuna()
-        self._file, self._sampler, self._seed = file, sampler, seed
+        # The current folder may change.
+        self._file, self._sampler, self._seed = file.absolute(), sampler, seed
         self._directions = ["minimize" if is_minimized(each) else "maximize" for each in objectives]
         self._pruner = _make_pruner(self._optuna, pruner, steps)
         self._prunes = pruner != "none" and len(objectives) == 1
@@ -193,8 +195,7 @@ class Storage:
         try:
             return self._optuna.create_study(
                 storage=self._optuna.storages.RDBStorage(
-                    f"sqlite:///{self._file.resolve()}",
-                    engine_kwargs={"connect_args": {"timeout": SECONDS_TO_WAIT}},
+                    f"sqlite:///{self._file.name}", engine_kwargs={"creator": self._connect}
                 ),
                 study_name=STUDY,
                 directions=self._directions,
@@ -207,6 +208,10 @@ class Storage:
             raise RunError(
                 f"{self._file}: cannot be read: {reason}", "Start anew with --overwrite"
             ) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        """A connection to the file; some characters of paths mean something else in a URL."""
+        return sqlite3.connect(self._file, timeout=SECONDS_TO_WAIT, check_same_thread=False)
 
     def _make_sampler(self, number: int) -> optuna.samplers.BaseSampler:
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])

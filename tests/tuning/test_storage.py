@@ -83,6 +83,15 @@ def test_low_scores_are_pruned_but_for_the_first_epochs(
     assert (last.state, last.reason, last.scores) == (PRUNED, "low scores", [0.1] * 3)
 
 
+@pytest.mark.parametrize("name", ["a?b=1", "a%20b", "a#b", "ü"])
+def test_the_file_may_lie_in_any_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    open_storage(folder).add({"optimizer.lr": 0.1}, SPACE)
+    assert [file.name for file in tmp_path.rglob("*")] == [name, "trials.sqlite"]
+    assert len(open_storage(folder).trials()) == 1
+
+
 def test_an_installation_without_optuna_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InstallationError, match=r"pip install 'fashionai\[tune\]'"):
