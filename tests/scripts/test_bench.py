@@ -81,9 +81,7 @@ def test_a_target_is_met_from_its_side(
     assert [target.is_met(ratio) for ratio in (1.49, 1.5, 1.51)] == met
 
 
-def test_cases_are_built_and_measured_in_turn(
-    bench: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cases_are_built_and_measured_in_turn(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cases, seconds = bench("measuring.cases"), itertools.count()
     monkeypatch.setitem(cases.CLOCKS, "cpu", lambda: next(seconds))
     built, computed = [], []
