@@ -12,7 +12,6 @@ divided by the CPU time that it used. --networks NAME,NAME measures some of the 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,12 +99,12 @@ def compare_cases(
 
 def main() -> None:
     """Compare the networks."""
-    names = [name for name, *_ in NETWORKS]
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--cpu-time", action="store_true")
-    parser.add_argument("--networks", default=",".join(names))
-    given, sys.argv[1:] = parser.parse_known_args()
-    options = read_options(__doc__, images=64, quick_images=BATCH_SIZE)
+    names = ",".join(name for name, *_ in NETWORKS)
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument("--cpu-time", action="store_true", help="one thread, by its CPU time")
+    own.add_argument("--networks", default=names, help="networks to measure (default: all)")
+    options = read_options(__doc__, images=64, quick_images=BATCH_SIZE, own=[own])
+    given, _ = own.parse_known_args()
     measured = cases(options, given.networks.split(","))
     write_results(compare_cases(options, measured, given.cpu_time), options)
 

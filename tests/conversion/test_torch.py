@@ -49,7 +49,8 @@ def torch_process() -> subprocess.Popen[str]:
 
 def torch(*arguments: object) -> None:
     process = torch_process()
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write(json.dumps([str(word) for word in arguments]) + "\n")
     process.stdin.flush()
     assert process.stdout.readline() == "done\n", "its error is printed above"

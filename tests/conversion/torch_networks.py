@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,22 +30,15 @@ def build(library: str, network: str) -> torch.nn.Module:
     return torchvision.models.get_model(network)
 
 
+Uniform = Callable[[torch.Tensor, float, float], torch.Tensor]
+
+
 def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
     """Parameters and statistics such that none of them can be left out or confused unnoticed."""
     generator = torch.Generator().manual_seed(0)
 
     def uniform(like: torch.Tensor, low: float, high: float) -> torch.Tensor:
         return torch.rand(like.shape, generator=generator) * (high - low) + low
-
-    def set_statistics(module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
-        mean += uniform(mean, -0.3, 0.3) * variance.sqrt()
-        variance *= uniform(mean, 0.6, 1.6)
-        # A deviation far below the mean, or far below those of other channels, would magnify
-        # rounding errors from block to block: that of values pooled over two images, for one.
-        least = torch.maximum(mean.square() / 4, variance.mean() / 100)
-        module.running_mean.copy_(mean)
-        module.running_var.copy_(torch.maximum(variance, least))
 
     normalisations = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     with torch.no_grad():
@@ -63,13 +57,35 @@ def randomise(network: torch.nn.Module, images: torch.Tensor) -> None:
         for module in normalisations:
             module.weight.copy_(uniform(module.weight, 0.5, 1.5))
             module.bias.mul_(5)
-        # Those of real activations, moved, or they would grow from layer to layer. Each layer sees
-        # the outputs of layers whose statistics are final.
-        hooks = [each.register_forward_pre_hook(set_statistics) for each in normalisations]
-        network.eval()
-        network(images)
-        for hook in hooks:
-            hook.remove()
+        set_statistics(network, normalisations, images, uniform)
+
+
+def set_statistics(
+    network: torch.nn.Module,
+    normalisations: list[torch.nn.Module],
+    images: torch.Tensor,
+    uniform: Uniform,
+) -> None:
+    """Statistics of real activations, moved; others would let values grow from layer to layer.
+
+    They are set from the first layer on, so that each layer sees what it sees later.
+    """
+
+    def set_one(module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
+        mean += uniform(mean, -0.3, 0.3) * variance.sqrt()
+        variance *= uniform(mean, 0.6, 1.6)
+        # A deviation far below the mean, or far below those of other channels, would magnify
+        # rounding errors from block to block: that of values pooled over two images, for one.
+        least = torch.maximum(mean.square() / 4, variance.mean() / 100)
+        module.running_mean.copy_(mean)
+        module.running_var.copy_(torch.maximum(variance, least))
+
+    hooks = [module.register_forward_pre_hook(set_one) for module in normalisations]
+    network.eval()
+    network(images)
+    for hook in hooks:
+        hook.remove()
 
 
 def answers(network: torch.nn.Module, images: torch.Tensor) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
+import itertools
 import json
 import os
 import shutil
@@ -78,6 +79,24 @@ def test_a_target_is_met_from_its_side(
     target = bench("measuring.comparison").Target(1.5, at_most)
     assert str(target) == text
     assert [target.is_met(ratio) for ratio in (1.49, 1.5, 1.51)] == met
+
+
+def test_cases_are_built_and_measured_in_turn(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases, seconds = bench("measuring.cases"), itertools.count()
+    monkeypatch.setitem(cases.CLOCKS, "cpu", lambda: next(seconds))
+    built, computed = [], []
+
+    def build(settings: dict[str, Any]) -> Any:
+        built.append(settings["name"])
+        return cases.Case(lambda: computed.append(settings["name"]))
+
+    plan = [{"name": "step", "batches": 3}, {"name": "forward", "batches": 1}]
+    settings = {"clock": "cpu", "repetitions": 2, "batch_size": 4, "cases": plan}
+    measurements = cases._measurements(build, settings)
+    assert [next(measurements), next(measurements)] == [12, 12]
+    assert (built, len(computed)) == (["step"], 1 + 2 * 3)  # with one batch to warm up
+    assert list(measurements) == [4, 4]
+    assert computed.count("forward") == 1 + 2
 
 
 def test_a_row_has_the_cells_of_the_header(bench: Any) -> None:

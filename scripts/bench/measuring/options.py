@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -23,10 +24,20 @@ class Options(NamedTuple):
     peer_python: Path
 
 
-def read_options(description: Optional[str], images: int, quick_images: int) -> Options:
-    """Parse the command line; ``images`` and ``quick_images`` are the defaults of --images."""
+def read_options(
+    description: Optional[str],
+    images: int,
+    quick_images: int,
+    own: Sequence[argparse.ArgumentParser] = (),
+) -> Options:
+    """Parse the command line; ``images`` and ``quick_images`` are the defaults of --images.
+
+    ``own`` parsers have the options that a script takes in addition, and reads itself.
+    """
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=own,
     )
     parser.add_argument("--repetitions", type=int, help="measurements per side (default: 5)")
     parser.add_argument("--images", type=int, help=f"images per repetition (default: {images:,})")
