@@ -38,7 +38,7 @@ from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.batches.inputs import FeatureInputs
 from fashionai.training.engine_choice import check_engine, wanted_engine
-from fashionai.training.step_speed import images_per_second, measure_steps, open_random
+from fashionai.training.speed.step_speed import images_per_second, measure_steps, open_random
 from fashionai.training.trainer import Trainer
 
 # Training images: enough batches for decoding to run ahead of the steps, and at least MIN_IMAGES.

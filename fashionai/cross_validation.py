@@ -26,8 +26,8 @@ from fashionai.errors import (
 )
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.formats.yaml_files import dump_yaml, load_yaml
 from fashionai.files.paths import PathLike
-from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.fold_plan import Folds, FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.devices import TORCH, framework_of_devices
@@ -59,11 +59,11 @@ from fashionai.runs import (
 from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.engine_choice import check_engine, wanted_engine
-from fashionai.training.estimate import duration
-from fashionai.training.observers import check_logs
 from fashionai.training.parallel import train_side_by_side
+from fashionai.training.records.observers import check_logs
+from fashionai.training.speed.estimate import duration
+from fashionai.training.speed.threads import choose_threads
 from fashionai.training.start import new_folder
-from fashionai.training.threads import choose_threads
 from fashionai.training.trainer import Trainer
 
 if TYPE_CHECKING:

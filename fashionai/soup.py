@@ -19,7 +19,7 @@ from fashionai.datasets.prepared.samples import (
 )
 from fashionai.errors import RunError
 from fashionai.files import atomic_path, file_hash, write_json
-from fashionai.files.array_lists import read_array_list, write_array_list
+from fashionai.files.formats.array_lists import read_array_list, write_array_list
 from fashionai.files.outputs import try_folder
 from fashionai.metrics import SCORE_NAMES
 from fashionai.models.freezing import STATISTICS
@@ -28,9 +28,9 @@ from fashionai.progress import Advance, ProgressBar, no_bar
 from fashionai.runs import Run, RunFolder, create_run, holds_run, locked_run, open_runs, remove_run
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS, WEIGHTS_HASHES
 from fashionai.tasks import tasks_to_json
-from fashionai.training.history import rank, scores_in_row
 from fashionai.training.learner import Learner
 from fashionai.training.opening import open_learner
+from fashionai.training.records.history import rank, scores_in_row
 
 log = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ from fashionai.datasets.records import DataSet
 from fashionai.errors import FashionAIError, RunStoppedError
 from fashionai.families import find_known_task
 from fashionai.files import write_text
-from fashionai.files.csv_files import write_rows
+from fashionai.files.formats.csv_files import write_rows
 from fashionai.predictions.plan import plan_questions
 from fashionai.predictions.pseudo_labelling import pseudo_label
 from fashionai.predictions.run_choice import Candidates

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from fashionai.cli import COMMANDS
-from fashionai.files.yaml_files import load_yaml
+from fashionai.files.formats.yaml_files import load_yaml
 from tests.support.commands import fashionai
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))

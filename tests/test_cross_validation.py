@@ -29,8 +29,8 @@ from fashionai.predictions.predict import predict_images
 from fashionai.reporting.explanations import overlay
 from fashionai.reporting.report.thumbnails import encoded
 from fashionai.runs import Run, RunFolder
-from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.out_of_fold import rows_of_folds
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from tests.support.commands import fashionai, run_here
 from tests.support.pausing import go_on, start_until
 from tests.support.prepared_data import TASKS, write_two_tasks

@@ -16,7 +16,7 @@ from fashionai.errors import (
     os_errors_as_data_errors,
     shown_value,
 )
-from fashionai.files.frames import is_frame
+from fashionai.files.formats.frames import is_frame
 from fashionai.files.paths import PathLike
 from fashionai.runs import Run
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from fashionai.api.arguments import RunLike, check_roles, errors_for_scripts, listed
 from fashionai.errors import ConfigError
-from fashionai.files.frames import as_file, is_frame
+from fashionai.files.formats.frames import as_file, is_frame
 from fashionai.files.paths import PathLike
 from fashionai.progress import no_bar
 from fashionai.runs import Run
@@ -227,7 +227,7 @@ def _evaluate_run(
     from fashionai.engines.registry import framework_of
     from fashionai.frameworks.choice import contexts
     from fashionai.scoring.labelled_images import Wanted, evaluate_on_labels
-    from fashionai.scoring.labels import LabelFiles
+    from fashionai.scoring.rows.labels import LabelFiles
     from fashionai.scoring.splits import evaluate_run
 
     devices = contexts(device, list(gpus), framework_of(predicting["engine"]))

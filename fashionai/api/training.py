@@ -11,15 +11,15 @@ from fashionai.api.arguments import check_roles, errors_for_scripts
 from fashionai.config import Config, load_config, resolve_config
 from fashionai.datasets.prepared.prepare import Summary
 from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
-from fashionai.datasets.readers.table_columns import COLUMN_ROLES
+from fashionai.datasets.readers.tables.table_columns import COLUMN_ROLES
 from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
 from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError
 from fashionai.families import find_known_task
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
-from fashionai.files.frames import as_file, is_frame
+from fashionai.files.formats.frames import as_file, is_frame
+from fashionai.files.formats.yaml_files import dump_json
 from fashionai.files.paths import PathLike
-from fashionai.files.yaml_files import dump_json
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run
 from fashionai.training import start

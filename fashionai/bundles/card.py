@@ -24,7 +24,7 @@ SCORES = {
     "mrr": "MRR",
     "log_loss": "log loss",
 }
-# The beginnings of lines of train.log, see fashionai.training.messages.
+# The beginnings of lines of train.log, see fashionai.training.records.messages.
 SOURCE, LICENCE = "pretrained weights: ", "licence of the weights: "
 
 

@@ -14,7 +14,7 @@ from fashionai.cli.progress import log_to_terminal, progress_bar
 from fashionai.errors import counted
 
 if TYPE_CHECKING:
-    from fashionai.scoring.run_calibration import TaskFit
+    from fashionai.scoring.probabilities.run_calibration import TaskFit
 
 EPILOG = """
 \b
@@ -57,7 +57,7 @@ def command(
         _refuse_with_folds("crops", "image_size")
     from fashionai.errors import RunError
     from fashionai.runs import open_runs
-    from fashionai.scoring.run_calibration import calibrate
+    from fashionai.scoring.probabilities.run_calibration import calibrate
 
     log_to_terminal()
     runs = [run.at_crop(settings.image_size) for run in open_runs([run_path])]

@@ -77,7 +77,7 @@ def command(
     import numpy as np
 
     from fashionai.files import write_json
-    from fashionai.files.csv_files import csv_text, write_rows
+    from fashionai.files.formats.csv_files import csv_text, write_rows
     from fashionai.predictions.classify import choose_runs, classify, to_json, to_rows
     from fashionai.predictions.run_choice import Candidates
     from fashionai.reporting.classes import image_lines

@@ -50,8 +50,8 @@ def command(
     """
     from fashionai.files.outputs import check_output
     from fashionai.scoring.compare import DIFFERENCES, compare_tasks, write_differences
-    from fashionai.scoring.joining import join_files
-    from fashionai.scoring.labels import labels_of_joined
+    from fashionai.scoring.rows.joining import join_files
+    from fashionai.scoring.rows.labels import labels_of_joined
 
     files = labels.files
     if out in (file_a, file_b):

@@ -63,8 +63,8 @@ def command(
     from fashionai.predictions.formats import PREDICTIONS, write_predictions
     from fashionai.reporting.tables import score_table
     from fashionai.scoring.ensemble import average_files, normalize_weights, search_weights
-    from fashionai.scoring.joining import join_files
-    from fashionai.scoring.labels import labels_of_joined
+    from fashionai.scoring.rows.joining import join_files
+    from fashionai.scoring.rows.labels import labels_of_joined
 
     label_files = labels.files
     _check_arguments(files, out, weights_text, search, label_files.paths)

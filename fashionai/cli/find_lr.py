@@ -79,7 +79,7 @@ def command(
             f"--lowest {lowest:g} --highest {highest:g}: expected finite rates, lowest < highest"
         )
     from fashionai.config import load_config
-    from fashionai.files.csv_files import write_rows
+    from fashionai.files.formats.csv_files import write_rows
     from fashionai.files.outputs import PICTURES, check_output, csv_kind
     from fashionai.frameworks.choice import choose_devices, one_of
     from fashionai.reporting.plots import draw_range_test

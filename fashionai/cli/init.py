@@ -83,7 +83,7 @@ def command(
 def _chosen(starter: Starter, seconds: Optional[float]) -> list[str]:
     """What was chosen, at most three lines."""
     from fashionai.errors import counted
-    from fashionai.training.estimate import duration
+    from fashionai.training.speed.estimate import duration
 
     plan, tree = starter.plan, starter.tree
     lines = [

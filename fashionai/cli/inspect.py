@@ -23,7 +23,7 @@ from fashionai.files.default_folders import PREPARED_FOLDER
 
 if TYPE_CHECKING:
     from fashionai.inspection.findings import Finding
-    from fashionai.scoring.labelled_predictions import LabelledPredictions
+    from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
     from fashionai.tasks import Task
 
 EPILOG = """

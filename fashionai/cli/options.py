@@ -20,7 +20,7 @@ from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 if TYPE_CHECKING:
     from fashionai.frameworks.choice import Chosen
     from fashionai.frameworks.processes import Place
-    from fashionai.scoring.labels import LabelFiles
+    from fashionai.scoring.rows.labels import LabelFiles
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -201,7 +201,7 @@ class GivenLabels(NamedTuple):
     @property
     def files(self) -> LabelFiles:
         """The label files with how they are read; UsageError for options without a file."""
-        from fashionai.scoring.labels import LabelFiles
+        from fashionai.scoring.rows.labels import LabelFiles
 
         files = LabelFiles(self.paths, self.columns, self.images)
         if files.options and not self.paths:

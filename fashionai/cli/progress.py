@@ -66,7 +66,7 @@ class _ProgressLines:
             click.echo(f"{self._description}: {self._text(now - self._started)}", err=True)
 
     def _text(self, seconds: float) -> str:
-        from fashionai.training.estimate import duration
+        from fashionai.training.speed.estimate import duration
 
         rate = self._done / seconds
         if self._unit == "B":

@@ -20,8 +20,8 @@ from fashionai.config.sections import DataConfig
 from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
 from fashionai.families import find_known_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
+from fashionai.files.formats.yaml_files import dump_yaml, is_text, load_yaml, parse_scalar
 from fashionai.files.paths import PathLike
-from fashionai.files.yaml_files import dump_yaml, is_text, load_yaml, parse_scalar
 from fashionai.packaged_configs import find_config
 from fashionai.tasks import Task, prepared_tasks
 

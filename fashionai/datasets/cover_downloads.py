@@ -16,7 +16,7 @@ import numpy as np
 
 from fashionai.errors import DataError, counted, shown
 from fashionai.files import atomic_path, content_hash
-from fashionai.files.csv_files import read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import read_csv_rows, write_rows
 from fashionai.files.outputs import check_not_lost, csv_kind, try_folder
 from fashionai.pipeline.decode import decode, find_damage, read_header
 from fashionai.progress import ProgressBar

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError, nearest, shown
-from fashionai.files.csv_files import read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import read_csv_rows, write_rows
 from fashionai.files.outputs import csv_kind
 from fashionai.tasks import Task
 

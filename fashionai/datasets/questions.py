@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai.datasets.readers.csv_dialect import (
+from fashionai.datasets.readers.image_files import (
+    ImageFiles,
+    is_image_name,
+    list_folder,
+    list_images_of_folder,
+    note_on_other_files,
+)
+from fashionai.datasets.readers.reader import QuestionFile, readers
+from fashionai.datasets.readers.tables.csv_dialect import (
     DELIMITERS,
     NO_DELIMITER,
     PATH_COLUMN_NAMES,
@@ -27,18 +35,10 @@ from fashionai.datasets.readers.csv_dialect import (
     read_table_file,
     read_table_rows,
 )
-from fashionai.datasets.readers.header import is_header, note_on_header
-from fashionai.datasets.readers.image_files import (
-    ImageFiles,
-    is_image_name,
-    list_folder,
-    list_images_of_folder,
-    note_on_other_files,
-)
-from fashionai.datasets.readers.reader import QuestionFile, readers
+from fashionai.datasets.readers.tables.header import is_header, note_on_header
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError, shown
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.files.paths import similar_path
 from fashionai.tasks import Task
 

@@ -13,10 +13,10 @@ from fashionai.datasets.prepared.samples import Samples
 from fashionai.doctor.data import Splits
 from fashionai.doctor.findings import ERROR, OK, WARNING, Finding, of_error
 from fashionai.errors import FashionAIError, TrainingError, counted
-from fashionai.training.estimate import MEASURED_BATCH, SAFE_LR, estimate_lines
 from fashionai.training.learner import Learner
 from fashionai.training.opening import open_learner
-from fashionai.training.step_speed import measure_epochs
+from fashionai.training.speed.estimate import MEASURED_BATCH, SAFE_LR, estimate_lines
+from fashionai.training.speed.step_speed import measure_epochs
 
 # The check of one batch: its steps, of which the first ones warm up, and the share of the first
 # loss below which the loss has to fall.

@@ -11,7 +11,7 @@ from fashionai.engines.pixel_graph import OUTPUT
 from fashionai.errors import RunError
 from fashionai.files import as_json, atomic_path
 from fashionai.files.abandoned import abandoned_files
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
 from fashionai.files.outputs import try_folder
 from fashionai.pipeline.pixel_values import BACKGROUND
 from fashionai.runs import Run

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from fashionai.errors import ConfigError, DataError
-from fashionai.files.csv_files import read_csv_rows
-from fashionai.files.image_signatures import HEAD, PNG_MAGIC, identify_format
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.csv_files import read_csv_rows
+from fashionai.files.formats.image_signatures import HEAD, PNG_MAGIC, identify_format
+from fashionai.files.formats.json_files import read_json
 
 # The text chunk that marks pictures of this project.
 PNG_SOFTWARE = "fashionai"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fashionai.errors import DataError, counted, nearest, shown
-from fashionai.files.csv_files import read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import read_csv_rows, write_rows
 from fashionai.files.outputs import csv_kind
 
 LABEL, IDENTICAL, NEAR_DUPLICATE = KINDS = ("label", "identical", "near-duplicate")

@@ -11,8 +11,8 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import RunError
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import OUT_OF_FOLD_FILE, Run, RunFolder, find_folds
-from fashionai.scoring.labelled_predictions import LabelledPredictions
 from fashionai.scoring.out_of_fold import probabilities_of, read_out_of_fold
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.splits import rows_of_samples
 from fashionai.tasks import Task
 

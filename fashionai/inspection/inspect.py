@@ -7,7 +7,7 @@ from fashionai.inspection.findings import IDENTICAL, LABEL, NEAR_DUPLICATE, Find
 from fashionai.inspection.images import TaskImages, compare_images
 from fashionai.metrics import MAYBE, true_classes
 from fashionai.progress import ProgressBar
-from fashionai.scoring.labelled_predictions import LabelledPredictions
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 
 
 def inspect_labels(images: TaskImages, held_out: LabelledPredictions) -> list[Finding]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path
-from fashionai.files.json_files import parse_json
+from fashionai.files.formats.json_files import parse_json
 
 # The name of the input variable of a graph.
 INPUT = "data"

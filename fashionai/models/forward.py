@@ -17,7 +17,7 @@ from fashionai.models.views import (
     probabilities_of,
     rows_at_once,
 )
-from fashionai.pipeline.mixing import Mixing
+from fashionai.pipeline.augmentation.mixing import Mixing
 from fashionai.runtime import compute_threads
 
 mx = import_mxnet()

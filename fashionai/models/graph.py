@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fashionai.errors import RunError
-from fashionai.files.array_lists import read_array_list, write_array_list
+from fashionai.files.formats.array_lists import read_array_list, write_array_list
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.description import INPUT
 

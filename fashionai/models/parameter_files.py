@@ -11,7 +11,7 @@ import numpy as np
 
 from fashionai.conversion.positions import is_positions, resize_positions
 from fashionai.errors import WeightsError, list_names
-from fashionai.files.array_lists import DamagedArraysError, read_array_list
+from fashionai.files.formats.array_lists import DamagedArraysError, read_array_list
 
 log = logging.getLogger(__name__)
 

@@ -11,16 +11,16 @@ import numpy as np
 
 from fashionai.config import DataConfig
 from fashionai.config.augmentations import RandomCrop, RandomResizedCrop, Step, Zoom
-from fashionai.pipeline.colour import PixelSteps
-from fashionai.pipeline.crops import cut_views, resize_short
-from fashionai.pipeline.geometry import (
+from fashionai.pipeline.augmentation.colour import PixelSteps
+from fashionai.pipeline.augmentation.geometry import (
     draw_box,
     draw_homography,
     is_applied,
     is_geometric,
     sample_view,
 )
-from fashionai.pipeline.policies import POLICIES
+from fashionai.pipeline.augmentation.policies import POLICIES
+from fashionai.pipeline.crops import cut_views, resize_short
 
 
 class Transform(Protocol):

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from fashionai.errors import DataError
-from fashionai.files.image_signatures import HEAD, identify_format
-from fashionai.pipeline import optional_formats, pillow_images
-from fashionai.pipeline.image_formats import (
+from fashionai.files.formats.image_signatures import HEAD, identify_format
+from fashionai.pipeline.formats import optional_formats, pillow_images
+from fashionai.pipeline.formats.image_formats import (
     NO_END_MARKER,
     NO_IMAGE_DATA,
     ImageHeader,
@@ -25,6 +25,7 @@ from fashionai.pipeline.image_formats import (
     read_image_header,
     without_extras,
 )
+from fashionai.pipeline.formats.unread_formats import animated, unread
 from fashionai.pipeline.perceptual_hash import perceptual_hash
 from fashionai.pipeline.pixel_values import (
     grey_or_colour,
@@ -33,7 +34,6 @@ from fashionai.pipeline.pixel_values import (
     lay_on_white,
     to_eight_bits,
 )
-from fashionai.pipeline.unread_formats import animated, unread
 
 # Names what this project makes of images: their decoded pixels and the views of them. A change
 # that gives other pixels of the same file raises it, and a test fails until it does. What was

@@ -20,7 +20,7 @@ from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
 from fashionai.files import content_hash, file_hash, write_json
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import PIXELS_VERSION, ImageFile
 from fashionai.predictions.parts import CHECKED, ENGINES_FILE, PART_IMAGES, Parts, unreadable

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from fashionai.errors import ConfigError, counted
 from fashionai.files import write_json
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
 from fashionai.frameworks.processes import Place
 
 # A process that shows no sign of life for so many seconds has died or hangs.

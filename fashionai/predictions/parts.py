@@ -19,8 +19,8 @@ import numpy as np
 from fashionai.errors import ConfigError, DataError, RunError, counted
 from fashionai.files import as_json, atomic_path, content_hash, write_json
 from fashionai.files.abandoned import is_temporary
-from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.array_archives import ArrayArchive, DamagedArchiveError
+from fashionai.files.formats.json_files import read_json
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.files.names import fitting
 from fashionai.files.outputs import check_is_no_file

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from fashionai.errors import FashionAIError, RunError, counted
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
 from fashionai.models.views import softmax
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.predictions.formats import DECIMALS, as_written

@@ -13,7 +13,7 @@ from fashionai.errors import FashionAIError, counted
 from fashionai.files.locks import LOCK_FILE, is_locked
 from fashionai.reporting.tables import Column, aligned_table
 from fashionai.runs import CROSS_VALIDATION_FILE, Run, find_folds, find_runs, mean_scores
-from fashionai.training.estimate import duration
+from fashionai.training.speed.estimate import duration
 
 T = TypeVar("T")
 

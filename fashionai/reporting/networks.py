@@ -9,7 +9,7 @@ from fashionai.models.catalogue import Network
 from fashionai.reporting.tables import aligned_table
 from fashionai.runtime import has_zoo_mirror
 from fashionai.text_width import keep_end
-from fashionai.training.estimate import EXAMPLE_EPOCHS, EXAMPLE_IMAGES, trains_in_an_hour
+from fashionai.training.speed.estimate import EXAMPLE_EPOCHS, EXAMPLE_IMAGES, trains_in_an_hour
 from fashionai.weights.licences import shown_licence
 from fashionai.weights.sources import SOURCES, PackageIndex, Zoo
 from fashionai.weights.store import cached_weights, find_local_file, zoo_cache_file

@@ -15,8 +15,8 @@ from fashionai.errors import ConfigError
 from fashionai.files import atomic_path
 from fashionai.files.outputs import PNG_METADATA
 from fashionai.pipeline.augment import TrainingTransform
+from fashionai.pipeline.augmentation.mixing import Mixing, draw_mixing
 from fashionai.pipeline.loader import MIXING_STREAM, Loader, shuffled_indices
-from fashionai.pipeline.mixing import Mixing, draw_mixing
 from fashionai.reporting.plots import as_plain_text
 
 # In inches: the side of a tile (224 pixels), the gap between tiles, the height of a title line.

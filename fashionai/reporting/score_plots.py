@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from fashionai.files.outputs import PICTURES, check_is_no_file, check_output, try_folder
 from fashionai.metrics import precision_curve, true_classes
 from fashionai.reporting.plots import as_plain_text, save_figure
-from fashionai.scoring.calibration import calibration_bins, expected_calibration_error
 from fashionai.scoring.evaluate import TaskEvaluation
+from fashionai.scoring.probabilities.calibration import calibration_bins, expected_calibration_error
 from fashionai.tasks import folder_safe
 
 # Larger matrices have no numbers, and much larger ones no names, for which there is no room.

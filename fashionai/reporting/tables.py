@@ -11,7 +11,7 @@ import numpy as np
 from fashionai.errors import counted
 from fashionai.metrics import precisions, recalls
 from fashionai.runs import ListedCrossValidation, Run
-from fashionai.scoring.calibration import CalibrationFigures
+from fashionai.scoring.probabilities.calibration import CalibrationFigures
 from fashionai.tasks import Task
 from fashionai.text_width import keep_end, left_aligned, right_aligned, text_width
 

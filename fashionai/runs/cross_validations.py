@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fashionai.errors import FashionAIError, RunError
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
 from fashionai.runs.folders import CROSS_VALIDATION_FILE, SCORES_FILE, find_folds
 from fashionai.runs.run import Run, learnt_tasks
 from fashionai.tasks import Task

@@ -12,11 +12,11 @@ from typing import Any
 
 from fashionai.errors import RunError, shown_value
 from fashionai.files.abandoned import is_temporary
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
+from fashionai.files.formats.yaml_files import load_yaml
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
 from fashionai.files.outputs import check_is_no_file
 from fashionai.files.paths import PathLike
-from fashionai.files.yaml_files import load_yaml
 
 # The settings of a cross-validation. The folder with this file also has one run per fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"

@@ -9,12 +9,12 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from fashionai.errors import DataError
-from fashionai.files.csv_files import write_rows
+from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.outputs import csv_kind
 from fashionai.metrics import true_classes
 from fashionai.predictions.formats import DECIMALS
-from fashionai.scoring.joining import JoinedTask
-from fashionai.scoring.labels import Labels, labels_of
+from fashionai.scoring.rows.joining import JoinedTask
+from fashionai.scoring.rows.labels import Labels, labels_of
 from fashionai.tasks import NAMELESS, Task
 
 DIFFERENCE_COLUMNS = (

@@ -20,8 +20,8 @@ from fashionai.metrics import (
     task_scores,
 )
 from fashionai.predictions.formats import DECIMALS, PredictedRow
-from fashionai.scoring.joining import JoinedTask
-from fashionai.scoring.labels import Labels, all_labels_of
+from fashionai.scoring.rows.joining import JoinedTask
+from fashionai.scoring.rows.labels import Labels, all_labels_of
 
 # A search averages at most so many files, with repetition: weights are multiples of 1/k, k <= 50.
 SEARCH_STEPS = 50
@@ -67,7 +67,7 @@ def average_files(joined: Sequence[JoinedTask], weights: Sequence[float]) -> lis
     """The weighted mean of prediction files.
 
     Args:
-        joined: The rows of the files, as fashionai.scoring.joining.join_files gives them.
+        joined: The rows of the files, as fashionai.scoring.rows.joining.join_files gives them.
         weights: One weight per file; their sum is 1.
 
     Returns:
@@ -77,7 +77,7 @@ def average_files(joined: Sequence[JoinedTask], weights: Sequence[float]) -> lis
         ValueError: Another number of weights than files.
 
     Example:
-        >>> from fashionai.scoring.joining import join_files
+        >>> from fashionai.scoring.rows.joining import join_files
         >>> joined = join_files([Path("a.csv"), Path("b.csv")])
         >>> rows = fashionai.average_files(joined, [0.5, 0.5])
     """

@@ -29,14 +29,14 @@ from fashionai.predictions.formats import (
     row_key,
 )
 from fashionai.scoring.bootstrap import Interval, interval, resampled_scores
-from fashionai.scoring.calibration import (
+from fashionai.scoring.probabilities.calibration import (
     CalibrationFigures,
     calibration_figures,
     expected_calibration_error,
 )
-from fashionai.scoring.joining import join_rows, match_rows
-from fashionai.scoring.labelled_predictions import LabelledPredictions
-from fashionai.scoring.labels import (
+from fashionai.scoring.rows.joining import join_rows, match_rows
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
+from fashionai.scoring.rows.labels import (
     LabelFiles,
     LabelledRow,
     Labels,

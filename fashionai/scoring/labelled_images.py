@@ -15,13 +15,13 @@ from fashionai.datasets.label_folders import holds_class_folders
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.datasets.readers.csv_dialect import is_existing_file
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.datasets.readers.reader import readers
+from fashionai.datasets.readers.tables.csv_dialect import is_existing_file
 from fashionai.datasets.records import LabelRow
 from fashionai.errors import ConfigError, DataError, FashionAIError, counted
 from fashionai.families import expand_tasks
-from fashionai.files.csv_files import read_csv_rows
+from fashionai.files.formats.csv_files import read_csv_rows
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.decisions import check_threshold
@@ -30,11 +30,11 @@ from fashionai.predictions.predict import Request
 from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
 from fashionai.runs import Run
-from fashionai.scoring.calibrated import RunCalibration, identity
 from fashionai.scoring.evaluate import TaskEvaluation
-from fashionai.scoring.joining import check_same_classes
-from fashionai.scoring.labelled_predictions import LabelledPredictions
-from fashionai.scoring.labels import (
+from fashionai.scoring.probabilities.calibrated import RunCalibration, identity
+from fashionai.scoring.rows.joining import check_same_classes
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
+from fashionai.scoring.rows.labels import (
     LabelFiles,
     LabelledRow,
     check_options,

@@ -22,9 +22,9 @@ from fashionai.predictions.formats import (
 )
 from fashionai.runs import FOLDS_FILE, OUT_OF_FOLD_FILE, Run, find_folds
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
-from fashionai.scoring.joining import check_same_classes, match_rows
-from fashionai.scoring.labelled_predictions import LabelledPredictions
-from fashionai.scoring.labels import task_in
+from fashionai.scoring.rows.joining import check_same_classes, match_rows
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
+from fashionai.scoring.rows.labels import task_in
 from fashionai.scoring.splits import evaluate_samples
 from fashionai.tasks import Task
 

@@ -20,9 +20,9 @@ from fashionai.predictions.predict import Request, predict
 from fashionai.predictions.scaling import read_calibration
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import Run
-from fashionai.scoring.calibrated import RunCalibration
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_rows, true_labels
-from fashionai.scoring.labelled_predictions import LabelledPredictions
+from fashionai.scoring.probabilities.calibrated import RunCalibration
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.thresholds import choose_threshold
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from fashionai.config import DataConfig
 from fashionai.errors import DataError
-from fashionai.files.image_signatures import HEAD, identify_format
+from fashionai.files.formats.image_signatures import HEAD, identify_format
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.decode import decode, read_header
 

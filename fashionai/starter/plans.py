@@ -10,7 +10,7 @@ from fashionai.config import Config
 from fashionai.models.catalogue import Network, find_network, relative_cost
 from fashionai.starter.recipes import FEW_IMAGES, PRETRAINED, SCRATCH, Recipe, recommended
 from fashionai.starter.survey import Survey
-from fashionai.training.estimate import Speed, training_seconds
+from fashionai.training.speed.estimate import Speed, training_seconds
 from fashionai.weights.availability import Obtainable
 
 # The largest short sides, in pixels, for the small network and for a crop below ImageNet's.

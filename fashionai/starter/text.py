@@ -12,7 +12,7 @@ import numpy as np
 from fashionai.config import LAST
 from fashionai.errors import counted
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.files.yaml_files import dump_flow, dump_json, parse_scalar
+from fashionai.files.formats.yaml_files import dump_flow, dump_json, parse_scalar
 from fashionai.metrics import advice_on_validation
 from fashionai.starter.plans import (
     MEMORY_GIGABYTES,
@@ -21,7 +21,7 @@ from fashionai.starter.plans import (
     Plan,
 )
 from fashionai.starter.survey import Survey
-from fashionai.training.estimate import duration
+from fashionai.training.speed.estimate import duration
 
 # The ratio of the largest class to the smallest from which the loss is weighted.
 IMBALANCED_RATIO = 3

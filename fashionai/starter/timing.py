@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.config import Config
-from fashionai.training.estimate import MEASURED_BATCH, Speed, config_to_measure
-from fashionai.training.step_speed import measure_forward, measure_steps, open_random
+from fashionai.training.speed.estimate import MEASURED_BATCH, Speed, config_to_measure
+from fashionai.training.speed.step_speed import measure_forward, measure_steps, open_random
 
 log = logging.getLogger(__name__)
 

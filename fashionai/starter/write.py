@@ -22,7 +22,7 @@ from fashionai.starter.plans import SMALL_SIDE, Machine, Plan, fit_time, recomme
 from fashionai.starter.survey import Survey, survey_task
 from fashionai.starter.text import SCHEMA_FILE, starter_text, starter_tree
 from fashionai.starter.timing import measure_speed
-from fashionai.training.estimate import Speed
+from fashionai.training.speed.estimate import Speed
 from fashionai.weights.availability import (
     NOTHING,
     Obtainable,

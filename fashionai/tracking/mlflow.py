@@ -18,11 +18,11 @@ from mlflow.exceptions import MlflowException
 from fashionai.config import Config, shown_keys
 from fashionai.errors import RunError, TrainingError
 from fashionai.files import write_json
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
 from fashionai.runs import Run, RunFolder
 from fashionai.tracking.pictures import pictures
 from fashionai.tracking.scalars import curves_of
-from fashionai.training.history import EpochRow
+from fashionai.training.records.history import EpochRow
 
 # The loggers of this package reach train.log only below fashionai.training.
 log = logging.getLogger("fashionai.training.mlflow")

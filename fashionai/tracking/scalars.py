@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from fashionai.training.history import EpochRow
+from fashionai.training.records.history import EpochRow
 
 # Columns of one kind get a common heading: val_map is the curve val/map.
 KIND = re.compile(r"^(train|val|ema|test)_")

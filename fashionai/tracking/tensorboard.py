@@ -12,11 +12,11 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 
 from fashionai.config import Config
-from fashionai.files.yaml_files import dump_yaml
+from fashionai.files.formats.yaml_files import dump_yaml
 from fashionai.runs import Run, RunFolder
 from fashionai.tracking.pictures import pictures
 from fashionai.tracking.scalars import curves_of
-from fashionai.training.history import EpochRow
+from fashionai.training.records.history import EpochRow
 
 FOLDER = "tensorboard"
 EVENT_FILES = "events.out.tfevents.*"

@@ -19,11 +19,11 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import FrameworkError, TrainingError, first_line
 from fashionai.files import atomic_path, content_hash
-from fashionai.files.array_archives import ArrayArchive
-from fashionai.files.array_lists import write_array_list
+from fashionai.files.formats.array_archives import ArrayArchive
+from fashionai.files.formats.array_lists import write_array_list
 from fashionai.metrics import overall_scores, task_scores
+from fashionai.pipeline.augmentation.mixing import Mixing, draw_mixing
 from fashionai.pipeline.loader import MIXING_STREAM, STEP_STREAM, Batch
-from fashionai.pipeline.mixing import Mixing, draw_mixing
 from fashionai.runtime import compute_threads
 from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights

@@ -48,7 +48,7 @@ def train(
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
     from fashionai.training.engine_choice import wanted_engine
-    from fashionai.training.threads import choose_threads
+    from fashionai.training.speed.threads import choose_threads
     from fashionai.training.trainer import Trainer
 
     if choose_threads(config, [folder] if begun is not None else [], device, gpus):

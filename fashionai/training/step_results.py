@@ -7,9 +7,9 @@ from collections import deque
 
 from fashionai.config import Config
 from fashionai.errors import DivergedError
-from fashionai.training.checkpoint import Progress
 from fashionai.training.learner import StepResult
-from fashionai.training.messages import divergence_hint
+from fashionai.training.records.checkpoint import Progress
+from fashionai.training.records.messages import divergence_hint
 
 # The results of so many steps are not read yet.
 READ_BEHIND = 2

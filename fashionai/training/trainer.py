@@ -20,13 +20,17 @@ from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import DivergedError, RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
-from fashionai.files.array_lists import hash_arrays
+from fashionai.files.formats.array_lists import hash_arrays
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
 from fashionai.tasks import tasks_to_json
-from fashionai.training import messages
 from fashionai.training.batches.distillation import read_teacher
-from fashionai.training.checkpoint import (
+from fashionai.training.engine_choice import check_engine
+from fashionai.training.interrupt import Stopped, StopRequest
+from fashionai.training.opening import Opener, open_learner, what_must_be_same
+from fashionai.training.phases import PhaseLearners
+from fashionai.training.records import messages
+from fashionai.training.records.checkpoint import (
     Progress,
     check_resumes,
     load_state,
@@ -34,10 +38,7 @@ from fashionai.training.checkpoint import (
     read_epoch,
     save_state,
 )
-from fashionai.training.clock import EpochClock
-from fashionai.training.engine_choice import check_engine
-from fashionai.training.estimate import log_estimate
-from fashionai.training.history import (
+from fashionai.training.records.history import (
     EpochRow,
     announce_weights,
     best_file,
@@ -47,12 +48,11 @@ from fashionai.training.history import (
     scores_in_row,
     write_history,
 )
-from fashionai.training.interrupt import Stopped, StopRequest
-from fashionai.training.observers import HistoryObserver, open_observers
-from fashionai.training.opening import Opener, open_learner, what_must_be_same
-from fashionai.training.phases import PhaseLearners
-from fashionai.training.run_log import run_log
+from fashionai.training.records.observers import HistoryObserver, open_observers
+from fashionai.training.records.run_log import run_log
 from fashionai.training.schedules import learning_rate, momentum
+from fashionai.training.speed.clock import EpochClock
+from fashionai.training.speed.estimate import log_estimate
 from fashionai.training.step_results import StepResults
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from typing import Any
 from fashionai.config import Config
 from fashionai.errors import counted
 from fashionai.files import write_text
-from fashionai.files.csv_files import write_rows
-from fashionai.files.yaml_files import dump_yaml
+from fashionai.files.formats.csv_files import write_rows
+from fashionai.files.formats.yaml_files import dump_yaml
 from fashionai.tuning.best_file import FIRST_LINE
 from fashionai.tuning.plot import draw_search
 from fashionai.tuning.study import Study

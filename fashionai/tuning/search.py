@@ -21,8 +21,8 @@ from fashionai.errors import (
 )
 from fashionai.reporting.plots import read_history
 from fashionai.runs import Run, RunFolder, remove_weights
-from fashionai.training.history import EpochRow, choose_best, is_finished
-from fashionai.training.observers import EndOfRun
+from fashionai.training.records.history import EpochRow, choose_best, is_finished
+from fashionai.training.records.observers import EndOfRun
 from fashionai.training.trainer import Trainer
 from fashionai.tuning.study import Study
 from fashionai.tuning.timing import milliseconds_per_image

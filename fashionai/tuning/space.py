@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 from fashionai.config import Config, resolve_config, short_side
 from fashionai.errors import ConfigError
-from fashionai.files.yaml_files import dump_json
+from fashionai.files.formats.yaml_files import dump_json
 
 # The value of a parameter in a trial: a number, or the name of a choice.
 Value = Union[int, float, str]

@@ -13,7 +13,7 @@ from typing import Any, Optional, Union
 
 from fashionai.config import Config, known_keys
 from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
-from fashionai.files.yaml_files import dump_flow, dump_json, load_yaml
+from fashionai.files.formats.yaml_files import dump_flow, dump_json, load_yaml
 from fashionai.tuning.space import CROP, RESIZE, Choices, Numbers, Parameter, Space, with_values
 
 NUMBER_FIELDS = ("low", "high", "log", "step")

@@ -20,8 +20,8 @@ from fashionai.datasets.prepared.samples import data_hash
 from fashionai.errors import ConfigError, RunError, nearest, shown, shown_value
 from fashionai.files import write_text
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.formats.yaml_files import dump_yaml, load_yaml
 from fashionai.files.locks import LOCK_FILE, locked
-from fashionai.files.yaml_files import dump_yaml, load_yaml
 from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.devices import TORCH, framework_of_devices
@@ -37,8 +37,8 @@ from fashionai.runs import (
     remove_run,
 )
 from fashionai.training.engine_choice import wanted_engine
+from fashionai.training.speed.threads import choose_threads
 from fashionai.training.start import new_folder
-from fashionai.training.threads import choose_threads
 from fashionai.tuning.best_file import check_file, default_file
 from fashionai.tuning.default_space import default_space
 from fashionai.tuning.space import Params, Space

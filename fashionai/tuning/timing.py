@@ -7,8 +7,8 @@ from typing import Any, Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.training.estimate import Speed, config_to_measure, training_seconds
-from fashionai.training.step_speed import measure_forward, measure_steps, open_random
+from fashionai.training.speed.estimate import Speed, config_to_measure, training_seconds
+from fashionai.training.speed.step_speed import measure_forward, measure_steps, open_random
 
 # Seconds for each measurement.
 MEASURED_SECONDS = 2.0

@@ -13,7 +13,7 @@ from fashionai.conversion.convert import convert
 from fashionai.conversion.published import PublishedWeights
 from fashionai.errors import WeightsError
 from fashionai.files import atomic_path, content_hash, write_text
-from fashionai.files.array_lists import write_array_list
+from fashionai.files.formats.array_lists import write_array_list
 from fashionai.files.outputs import same_file
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.parameter_files import read_parameters

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fashionai.config import Config, short_side
 from fashionai.errors import WeightsError
 from fashionai.files import content_hash
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
 from fashionai.models.catalogue import find_network
 from fashionai.normalization import (
     IMAGENET_CROP_FRACTION,

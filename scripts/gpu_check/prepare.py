@@ -98,7 +98,7 @@ def _store_photos(kit: Kit, plan: Plan) -> None:
 def _store_network(kit: Kit, plan: Plan, name: str) -> str:
     """Write the description of a network and the results of MXNet; returns its weights' hash."""
     say(f"network {name}")
-    from fashionai.files.array_lists import write_array_list
+    from fashionai.files.formats.array_lists import write_array_list
 
     is_compared = name in plan.parity_networks
     side = plan.parity_side if is_compared else plan.crop

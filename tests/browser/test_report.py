@@ -12,7 +12,7 @@ from fashionai.metrics import marks_from_classes
 from fashionai.reporting.report.results import Result, TaskResults
 from fashionai.reporting.report.subjects import open_subjects
 from fashionai.scoring.evaluate import evaluate_task
-from fashionai.scoring.labelled_predictions import LabelledPredictions
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.tasks import Task
 from tests.support.report_pages import make_results, write_page
 from tests.support.trained_runs import images_to_predict

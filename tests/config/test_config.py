@@ -23,7 +23,7 @@ from fashionai.config import (
 from fashionai.config.augmentations import AUGMENTATIONS, Mirror, RandomCrop
 from fashionai.config.schedules import SCHEDULES, CosineSchedule, StepSchedule
 from fashionai.errors import ConfigError
-from fashionai.files.yaml_files import dump_json, dump_yaml, load_yaml, parse_scalar
+from fashionai.files.formats.yaml_files import dump_json, dump_yaml, load_yaml, parse_scalar
 from fashionai.weights.store import StartingWeights
 
 

@@ -16,7 +16,7 @@ from fashionai.config.schedules import SCHEDULE_MODELS
 from fashionai.config.schema import config_schema
 from fashionai.config.section import Section
 from fashionai.errors import ConfigError
-from fashionai.files.yaml_files import load_yaml, parse_scalar
+from fashionai.files.formats.yaml_files import load_yaml, parse_scalar
 from tests.support.commands import ROOT, fashionai
 
 CONFIG_FILES = sorted((ROOT / "configs").glob("*.yaml"))

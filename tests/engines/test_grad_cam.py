@@ -10,7 +10,7 @@ import pytest
 
 from fashionai.engines.gluon import load_network
 from fashionai.engines.grad_cam import GradCam
-from fashionai.files.array_lists import read_array_list
+from fashionai.files.formats.array_lists import read_array_list
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.feature_maps import split_at_last_map
 from fashionai.models.graph import as_block, trace

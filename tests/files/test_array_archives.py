@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
+from fashionai.files.formats.array_archives import ArrayArchive, DamagedArchiveError
 
 SHAPE = (4, 3)
 

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from fashionai.errors import WeightsError
-from fashionai.files.array_lists import DamagedArraysError, read_array_list, write_array_list
+from fashionai.files.formats.array_lists import (
+    DamagedArraysError,
+    read_array_list,
+    write_array_list,
+)
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.parameter_files import read_parameters
 
@@ -21,7 +25,7 @@ DTYPES = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "b
 READ_ALL = """
 import resource, sys
 from pathlib import Path
-from fashionai.files.array_lists import DamagedArraysError, read_array_list
+from fashionai.files.formats.array_lists import DamagedArraysError, read_array_list
 from fashionai.frameworks.mxnet import import_mxnet
 mx = import_mxnet()
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.errors import FashionAIError
-from fashionai.files.csv_files import lines_of, read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import lines_of, read_csv_rows, write_rows
 
 
 def test_places_count_lines_of_the_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fashionai.files import atomic_path, named_errors, write_json
-from fashionai.files.csv_files import write_rows
+from fashionai.files.formats.csv_files import write_rows
 from tests.support.commands import fashionai, files_of_at_most
 from tests.support.images import encode
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fashionai.errors import DataError
 from fashionai.files import atomic_path, write_json
-from fashionai.files.csv_files import write_rows
+from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.names import LONGEST_NAME, comparable, fitting, with_escaped_bytes
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from fashionai.errors import ConfigError, DataError, FashionAIError
 from fashionai.files import outputs
-from fashionai.files.csv_files import write_rows
+from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.outputs import PICTURES, PNG_METADATA, check_output, csv_kind, json_kind
 from fashionai.predictions.formats import PREDICTIONS, PredictedRow, formats
 from fashionai.tasks import Task

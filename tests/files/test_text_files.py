@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fashionai.errors import DataError
-from fashionai.files.csv_files import read_csv_rows
-from fashionai.files.text_files import read_text
+from fashionai.files.formats.csv_files import read_csv_rows
+from fashionai.files.formats.text_files import read_text
 
 CHINESE = "图片,类别\n1.jpg,短裙\n2.jpg,长裙\n"
 

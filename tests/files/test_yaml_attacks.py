@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.errors import ConfigError
-from fashionai.files.yaml_files import load_yaml, parse_scalar
+from fashionai.files.formats.yaml_files import load_yaml, parse_scalar
 
 ATTACKS = [
     '!!python/object/apply:os.system ["touch {mark}"]',

@@ -143,7 +143,7 @@ def test_folds_that_do_not_fit_are_refused(
 def test_suggestions_that_annotators_accept_are_no_findings() -> None:
     from fashionai.inspection.images import TaskImages
     from fashionai.inspection.inspect import inspect_labels
-    from fashionai.scoring.labelled_predictions import LabelledPredictions
+    from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
     from fashionai.tasks import Task
 
     marks = np.array([[2, 0], [2, 1], [0, 2], [2, 0], [0, 2]], np.int8)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fashionai.errors import RunError
-from fashionai.files.array_lists import write_array_list
+from fashionai.files.formats.array_lists import write_array_list
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.graph import as_block, fuse, load_graph, save_graph, trace
 from fashionai.models.zoo import build_network

@@ -18,7 +18,13 @@ from fashionai.config.augmentations import (
     Warp,
     Zoom,
 )
-from fashionai.pipeline.geometry import Box, draw_box, draw_homography, minification, sample_view
+from fashionai.pipeline.augmentation.geometry import (
+    Box,
+    draw_box,
+    draw_homography,
+    minification,
+    sample_view,
+)
 from tests.support.images import augmented, coordinates, photograph
 
 SIDE = 64

@@ -14,6 +14,7 @@ from PIL import Image
 from fashionai.config import DataConfig
 from fashionai.errors import DataError
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
+from fashionai.pipeline.augmentation.geometry import Box, sample_view
 from fashionai.pipeline.decode import (
     LONGEST_RATIO,
     Inspection,
@@ -22,7 +23,6 @@ from fashionai.pipeline.decode import (
     find_damage,
     inspect_image,
 )
-from fashionai.pipeline.geometry import Box, sample_view
 from tests.support.commands import ROOT
 from tests.support.pictures import chunk, encode, picture
 

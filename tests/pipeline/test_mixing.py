@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fashionai.config.sections import LossConfig
-from fashionai.pipeline.mixing import Mixing, draw_mixing
+from fashionai.pipeline.augmentation.mixing import Mixing, draw_mixing
 
 MIXUP, CUTMIX = LossConfig(mixup=0.4), LossConfig(cutmix=1.0)
 BOTH = LossConfig(mixup=0.4, cutmix=1.0)

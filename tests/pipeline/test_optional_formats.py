@@ -25,7 +25,7 @@ from fashionai.pipeline.decode import (
     is_image,
     read_header,
 )
-from fashionai.pipeline.optional_formats import FORMATS
+from fashionai.pipeline.formats.optional_formats import FORMATS
 from fashionai.pipeline.pixel_values import to_eight_bits
 from tests.support.pictures import as_rgb, encode
 

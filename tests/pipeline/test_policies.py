@@ -12,9 +12,14 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from fashionai.config.augmentations import AugMix, Mirror, RandAugment, TrivialAugment
-from fashionai.pipeline.geometry import Box, draw_homography, sample_view
-from fashionai.pipeline.operations import GEOMETRIC, PIXELS, Operation, apply_operations
-from fashionai.pipeline.policies import (
+from fashionai.pipeline.augmentation.geometry import Box, draw_homography, sample_view
+from fashionai.pipeline.augmentation.operations import (
+    GEOMETRIC,
+    PIXELS,
+    Operation,
+    apply_operations,
+)
+from fashionai.pipeline.augmentation.policies import (
     POLICIES,
     aug_mix_space,
     draw_operation,
@@ -202,7 +207,9 @@ def test_aug_mix_is_a_convex_sum_of_the_image_and_its_chains(
 
     for name in PIXELS:
         monkeypatch.setitem(PIXELS, name, blacken)
-    monkeypatch.setattr("fashionai.pipeline.policies.aug_mix_space", lambda: rand_augment_space())
+    monkeypatch.setattr(
+        "fashionai.pipeline.augmentation.policies.aug_mix_space", lambda: rand_augment_space()
+    )
     shares = []
     for seed in range(300):
         white = np.full((8, 8, 3), 255, np.uint8)

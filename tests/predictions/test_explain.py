@@ -17,7 +17,7 @@ from fashionai.predictions.explain import explain
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
 from fashionai.scoring.labelled_images import known_classes
-from fashionai.scoring.labels import LabelFiles
+from fashionai.scoring.rows.labels import LabelFiles
 from tests.support.commands import fashionai
 from tests.support.made_runs import write_run
 from tests.support.trained_runs import images_to_predict

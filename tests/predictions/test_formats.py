@@ -24,7 +24,7 @@ from fashionai.predictions.formats import (
     source_names,
     write_predictions,
 )
-from fashionai.scoring.labels import task_in
+from fashionai.scoring.rows.labels import task_in
 from fashionai.tasks import Task
 
 SKIRT, PANT = find_task("skirt"), find_task("pant")

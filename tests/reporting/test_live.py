@@ -12,7 +12,7 @@ import pytest
 from fashionai.errors import RunError
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.reporting.live import curve, live_table, watch
-from fashionai.training.estimate import duration
+from fashionai.training.speed.estimate import duration
 from tests.support.commands import run_cli
 
 

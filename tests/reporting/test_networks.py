@@ -14,7 +14,7 @@ from fashionai.reporting.networks import (
     list_network,
     select_networks,
 )
-from fashionai.training.estimate import trains_in_an_hour
+from fashionai.training.speed.estimate import trains_in_an_hour
 from tests.support.commands import fashionai
 
 

@@ -10,7 +10,7 @@ import pytest
 from fashionai.errors import RunError
 from fashionai.runs import Run, RunFolder
 from fashionai.runs.recorded_weights import COMING_HASHES, WEIGHTS_HASHES
-from fashionai.training.history import announce_weights, write_history
+from fashionai.training.records.history import announce_weights, write_history
 from tests.support.commands import fashionai
 from tests.support.trained_runs import images_to_predict
 

@@ -9,7 +9,7 @@ from scipy.special import softmax as softmax_of_rows
 
 from fashionai.metrics import MAYBE, NO, YES
 from fashionai.predictions.scaling import Scaling
-from fashionai.scoring.calibration import (
+from fashionai.scoring.probabilities.calibration import (
     calibration_figures,
     expected_calibration_error,
     fit_temperature,

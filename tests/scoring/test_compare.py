@@ -21,8 +21,8 @@ from fashionai.scoring.compare import (
     mcnemar_p_value,
     write_differences,
 )
-from fashionai.scoring.joining import join_files
-from fashionai.scoring.labels import LabelFiles, read_labels
+from fashionai.scoring.rows.joining import join_files
+from fashionai.scoring.rows.labels import LabelFiles, read_labels
 from fashionai.tasks import Task
 from tests.support.prepared_data import write_prepared
 

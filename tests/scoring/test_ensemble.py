@@ -26,8 +26,8 @@ from fashionai.scoring.ensemble import (
     search_weights,
 )
 from fashionai.scoring.evaluate import evaluate_file
-from fashionai.scoring.joining import JoinedTask, join_files
-from fashionai.scoring.labels import LabelFiles, LabelledRow, Labels, read_labels
+from fashionai.scoring.rows.joining import JoinedTask, join_files
+from fashionai.scoring.rows.labels import LabelFiles, LabelledRow, Labels, read_labels
 from fashionai.scoring.score_files import to_json
 from fashionai.tasks import Task
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fashionai.errors import FashionAIError
 from fashionai.families import find_task
 from fashionai.predictions.formats import PredictedRow, write_predictions
-from fashionai.scoring.joining import join_files, match_rows
+from fashionai.scoring.rows.joining import join_files, match_rows
 from fashionai.tasks import Task
 
 

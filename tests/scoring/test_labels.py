@@ -15,7 +15,7 @@ from fashionai.families import find_task
 from fashionai.metrics import MAYBE, NO, YES
 from fashionai.predictions.formats import PredictedRow, write_predictions
 from fashionai.scoring.evaluate import evaluate_file
-from fashionai.scoring.labels import LabelFiles, labels_of, read_labels
+from fashionai.scoring.rows.labels import LabelFiles, labels_of, read_labels
 from fashionai.tasks import Task
 from tests.support.prepared_data import write_prepared
 

@@ -11,16 +11,16 @@ import pytest
 
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import DataError, RunError
-from fashionai.files.array_lists import read_array_list
+from fashionai.files.formats.array_lists import read_array_list
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import NO, true_classes
 from fashionai.predictions.formats import read_predictions
 from fashionai.predictions.scaling import Calibration, Scaling, read_calibration
 from fashionai.runs import Run, RunFolder
-from fashionai.scoring.calibrated import RunCalibration
-from fashionai.scoring.calibration import expected_calibration_error
-from fashionai.scoring.labelled_predictions import LabelledPredictions
-from fashionai.scoring.run_calibration import calibrate
+from fashionai.scoring.probabilities.calibrated import RunCalibration
+from fashionai.scoring.probabilities.calibration import expected_calibration_error
+from fashionai.scoring.probabilities.run_calibration import calibrate
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.splits import predict_samples
 from tests.support.commands import fashionai
 from tests.support.trained_runs import replace_weights

@@ -16,7 +16,7 @@ import yaml
 from fashionai.config import Config, load_config, with_overrides
 from fashionai.config.schema import config_schema
 from fashionai.errors import ConfigError
-from fashionai.files.yaml_files import load_yaml
+from fashionai.files.formats.yaml_files import load_yaml
 from fashionai.models.catalogue import find_network
 from fashionai.runs import Run
 from fashionai.starter.plans import Machine, Plan, fit_time
@@ -25,7 +25,7 @@ from fashionai.starter.survey import Survey, survey_task
 from fashionai.starter.text import starter_tree
 from fashionai.starter.write import Wishes, plan_starter
 from fashionai.tasks import Task
-from fashionai.training.estimate import Speed, training_seconds
+from fashionai.training.speed.estimate import Speed, training_seconds
 from fashionai.weights.availability import NOTHING, Obtainable
 from tests.support.commands import fashionai
 from tests.support.data_trees import write_class_folders, write_table

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fashionai.files.array_lists import read_array_list
+from fashionai.files.formats.array_lists import read_array_list
 
 CONFIG = """\
 task: skirt

@@ -16,7 +16,7 @@ from fashionai.reporting.report.subjects import Subject
 from fashionai.reporting.report.writing import write_report
 from fashionai.runs import Run, RunFolder
 from fashionai.scoring.evaluate import evaluate_task
-from fashionai.scoring.labelled_predictions import LabelledPredictions
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.tasks import Task, task_to_json
 
 CONFIG = """\

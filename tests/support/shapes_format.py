@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from fashionai.families import find_task
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.predictions.formats.base import (
     Format,
     PlacedFields,

@@ -16,12 +16,12 @@ import pytest
 
 from fashionai.errors import RunError
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.training import checkpoint
 from fashionai.training.batches.shares import WHOLE
-from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.gluon.ema import WeightAverage
 from fashionai.training.gluon.learner import GluonLearner
 from fashionai.training.loss_scale import LossScale
+from fashionai.training.records import checkpoint
+from fashionai.training.records.checkpoint import Progress, load_state, save_state
 from tests.support.torch_files import Calling
 
 mx = import_mxnet()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fashionai.training import clock
-from fashionai.training.clock import EpochClock
+from fashionai.training.speed import clock
+from fashionai.training.speed.clock import EpochClock
 
 
 class Time:

@@ -8,7 +8,7 @@ import pytest
 
 from fashionai.config import Config
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.training.estimate import duration, estimate_lines, lighter_networks
+from fashionai.training.speed.estimate import duration, estimate_lines, lighter_networks
 from fashionai.weights.availability import pip_networks
 from fashionai.weights.pretrained import import_file
 from tests.support.networks import make_parameters, write_parameters

@@ -15,7 +15,7 @@ from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import SCORE_NAMES
 from fashionai.runs import Run, RunFolder, create_run
-from fashionai.training.history import (
+from fashionai.training.records.history import (
     choose_best,
     find_best,
     is_finished,

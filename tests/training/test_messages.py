@@ -17,7 +17,7 @@ from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.metrics import advice_on_validation
 from fashionai.progress import no_bar
 from fashionai.runs import RunFolder
-from fashionai.training.messages import COLLAPSED, log_collapse, log_data, log_settings
+from fashionai.training.records.messages import COLLAPSED, log_collapse, log_data, log_settings
 from tests.support.data_trees import put
 from tests.support.images import encode
 

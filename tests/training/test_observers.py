@@ -9,7 +9,7 @@ import pytest
 from fashionai.config import load_config
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run
-from fashionai.training.observers import EndOfRun
+from fashionai.training.records.observers import EndOfRun
 from fashionai.training.trainer import Trainer
 from fashionai.tuning.search import EpochObserver
 from tests.support.resuming import assert_same_end

@@ -12,11 +12,11 @@ import pytest
 from fashionai.config import Config, load_config
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import RunStoppedError
-from fashionai.files.array_lists import read_array_list, write_array_list
+from fashionai.files.formats.array_lists import read_array_list, write_array_list
 from fashionai.runs import Run, create_run
 from fashionai.training import trainer as trainer_module
-from fashionai.training.checkpoint import save_state
 from fashionai.training.phases import PhaseLearners
+from fashionai.training.records.checkpoint import save_state
 from fashionai.training.schedules import learning_rate, momentum
 from fashionai.training.trainer import Trainer
 from tests.support.installed import needs_torch

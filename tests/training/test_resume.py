@@ -19,7 +19,7 @@ from fashionai.frameworks.devices import Device
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run
 from fashionai.training import trainer as trainer_module
-from fashionai.training.checkpoint import save_state
+from fashionai.training.records.checkpoint import save_state
 from fashionai.training.trainer import Trainer
 from tests.support.commands import run_cli, run_here
 from tests.support.installed import needs_torch

@@ -10,7 +10,7 @@ import pytest
 from fashionai.config import Config, load_config
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import ConfigError
-from fashionai.files.array_lists import read_array_list
+from fashionai.files.formats.array_lists import read_array_list
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
 from fashionai.runs import create_run

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.training.history import just_collapsed
+from fashionai.training.records.history import just_collapsed
 from tests.support.commands import run_here, run_in
 from tests.support.data_trees import write_idx_set
 

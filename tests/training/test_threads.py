@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.training.checkpoint import read_threads
+from fashionai.training.records.checkpoint import read_threads
 from tests.support.commands import fashionai
 from tests.support.data_trees import write_class_folders
 
@@ -28,7 +28,7 @@ import logging, os
 from pathlib import Path
 from fashionai.config import load_config
 from fashionai.runs import RunFolder
-from fashionai.training import threads
+from fashionai.training.speed import threads
 logging.basicConfig(level="INFO", format="%(message)s")
 threads.usable_cores = lambda: 2
 threads.LONG_SECONDS = LONG
@@ -41,7 +41,7 @@ import os
 from pathlib import Path
 from fashionai.cross_validation import open_cross_validation
 from fashionai.progress import no_bar
-from fashionai.training import threads
+from fashionai.training.speed import threads
 threads.usable_cores = lambda: 2
 threads.LONG_SECONDS = LONG
 threads._measured = lambda config: 1

@@ -25,8 +25,8 @@ from fashionai.families import full_names, known_task
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.counts import parse_count
-from fashionai.files.csv_files import write_rows
 from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
+from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.names import SYSTEM_FILES, fitting
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress

@@ -12,7 +12,7 @@ from fashionai.datasets.prepared.folders import PreparedSplit
 from fashionai.datasets.prepared.split import group_by_content
 from fashionai.errors import DataError, shown
 from fashionai.files.counts import parse_count
-from fashionai.files.csv_files import read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import read_csv_rows, write_rows
 
 FOLDS_COLUMNS = ("task", "file", "fold")
 

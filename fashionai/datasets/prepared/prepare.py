@@ -32,7 +32,7 @@ from fashionai.datasets.pseudo_labels import read_pseudo_labels
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, counted, os_errors_as_data_errors
 from fashionai.files.abandoned import remove_temporary_files
-from fashionai.files.csv_files import write_rows
+from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.files.outputs import check_is_no_file, first_rows
 from fashionai.metrics import advice_on_classes

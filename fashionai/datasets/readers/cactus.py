@@ -17,7 +17,7 @@ from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
 from fashionai.errors import DataError, counted, shown
 from fashionai.families import CACTUS
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.pipeline.decode import ImageFile
 from fashionai.tasks import Task
 

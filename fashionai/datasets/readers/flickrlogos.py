@@ -22,8 +22,8 @@ from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.families import LOGOS
-from fashionai.files import csv_files
-from fashionai.files.text_files import read_text
+from fashionai.files.formats import csv_files
+from fashionai.files.formats.text_files import read_text
 from fashionai.tasks import Task
 
 NO_LOGO = LOGOS.background

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.datasets.readers.class_names import names_of_classes
-from fashionai.datasets.readers.csv_dialect import LABEL_COLUMN_NAMES
-from fashionai.datasets.readers.table_columns import KnownNames, open_table
+from fashionai.datasets.readers.tables.csv_dialect import LABEL_COLUMN_NAMES
+from fashionai.datasets.readers.tables.table_columns import KnownNames, open_table
 from fashionai.errors import DataError, nearest, shown
 from fashionai.files.counts import parse_count
 from fashionai.files.names import comparable

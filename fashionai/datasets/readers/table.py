@@ -16,10 +16,10 @@ from fashionai.datasets.readers.class_names import (
     notes_on_classes,
     order_classes,
 )
-from fashionai.datasets.readers.csv_dialect import is_existing_file
 from fashionai.datasets.readers.given_splits import settle_splits
 from fashionai.datasets.readers.image_files import ImageFiles
-from fashionai.datasets.readers.table_columns import KnownNames, Table, open_table
+from fashionai.datasets.readers.tables.csv_dialect import is_existing_file
+from fashionai.datasets.readers.tables.table_columns import KnownNames, Table, open_table
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, shown
 from fashionai.files.names import comparable

@@ -6,7 +6,7 @@ from typing import Any
 
 from fashionai.errors import RunError, first_line
 from fashionai.files import atomic_path, content_hash, write_json
-from fashionai.files.json_files import read_json
+from fashionai.files.formats.json_files import read_json
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.graph import Graph, load_graph, save_graph
 from fashionai.runs import Run, RunFolder

@@ -18,7 +18,7 @@ from fashionai.models.views import (
     probabilities_of,
     rows_at_once,
 )
-from fashionai.pipeline.mixing import Mixing
+from fashionai.pipeline.augmentation.mixing import Mixing
 
 # Types in which a GPU may compute; parameters, batch normalisation and loss stay float32.
 HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

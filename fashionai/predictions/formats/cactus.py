@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 from fashionai.families import CACTUS
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.predictions.formats.base import (
     Format,
     PlacedFields,

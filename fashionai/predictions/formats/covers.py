@@ -9,7 +9,7 @@ from typing import Optional
 
 from fashionai.errors import DataError, shown
 from fashionai.families import COVERS
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.predictions.decisions import predicted_labels
 from fashionai.predictions.formats.base import (
     Format,

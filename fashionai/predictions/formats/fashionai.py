@@ -8,7 +8,7 @@ from typing import Optional
 
 from fashionai.errors import ConfigError, DataError, counted, shown
 from fashionai.families import find_known_task
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.predictions.formats.base import (
     Format,
     PlacedFields,

@@ -13,7 +13,7 @@ from typing import Optional
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.errors import ConfigError, DataError, shown
 from fashionai.families import FAMILIES
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.files.names import is_writable_as_text, with_escaped_bytes
 from fashionai.files.outputs import Kind, first_rows
 from fashionai.predictions.decisions import check_threshold

@@ -12,7 +12,7 @@ from typing import Optional
 
 from fashionai.errors import DataError, nearest, shown
 from fashionai.families import LOGOS
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.predictions.decisions import predicted_labels
 from fashionai.predictions.formats.base import (
     Format,

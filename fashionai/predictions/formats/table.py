@@ -13,7 +13,7 @@ from typing import Optional
 import numpy as np
 
 from fashionai.errors import DataError, counted, shown
-from fashionai.files import csv_files
+from fashionai.files.formats import csv_files
 from fashionai.predictions.formats.base import (
     SUM_TOLERANCE,
     Format,

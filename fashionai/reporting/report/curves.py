@@ -21,7 +21,7 @@ from fashionai.reporting.report.plot import (
 )
 from fashionai.reporting.report.results import Result
 from fashionai.reporting.report.subjects import Subject
-from fashionai.scoring.calibration import calibration_bins
+from fashionai.scoring.probabilities.calibration import calibration_bins
 
 # Rows of the table behind a curve, and of the table of sizes.
 TABLE_ROWS = 21

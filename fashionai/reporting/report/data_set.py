@@ -15,7 +15,7 @@ from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.errors import FashionAIError
 from fashionai.pipeline.decode import read_header
 from fashionai.progress import no_progress
-from fashionai.scoring.joining import check_same_classes
+from fashionai.scoring.rows.joining import check_same_classes
 from fashionai.tasks import Task
 
 # So many images of each split are opened for their sizes, evenly chosen.

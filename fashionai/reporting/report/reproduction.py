@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fashionai import __version__
 from fashionai.config import dump_config
-from fashionai.files.yaml_files import load_yaml
+from fashionai.files.formats.yaml_files import load_yaml
 from fashionai.reporting.report.results import Source
 from fashionai.reporting.report.subjects import Subject, split_of
 from fashionai.runs import BASE_CONFIG_FILE, CROSS_VALIDATION_FILE

@@ -19,10 +19,10 @@ from fashionai.progress import ProgressBar, no_bar
 from fashionai.reporting.report.subjects import OUT_OF_FOLD, Subject, split_of
 from fashionai.scoring.bootstrap import RESAMPLES
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task, rows_of_file, true_labels
-from fashionai.scoring.joining import check_same_classes, match_rows
-from fashionai.scoring.labelled_predictions import LabelledPredictions
-from fashionai.scoring.labels import LabelFiles
 from fashionai.scoring.out_of_fold import rows_of_folds
+from fashionai.scoring.rows.joining import check_same_classes, match_rows
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
+from fashionai.scoring.rows.labels import LabelFiles
 from fashionai.scoring.splits import rows_of_split, threshold_of_run
 from fashionai.tasks import Task
 

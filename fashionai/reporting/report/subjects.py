@@ -10,7 +10,7 @@ from fashionai.config import LAST
 from fashionai.errors import ConfigError, counted
 from fashionai.runs import Run, find_folds, open_runs
 from fashionai.tasks import Task
-from fashionai.training.history import score_name
+from fashionai.training.records.history import score_name
 
 OUT_OF_FOLD = "out-of-fold"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fashionai.metrics import MAYBE, YES
-from fashionai.pipeline.mixing import Mixing
+from fashionai.pipeline.augmentation.mixing import Mixing
 
 # In the focal loss, the least 1 - p of a class's probability p: for gamma < 1 the slope of
 # (1 - p) ** gamma grows without bound as p approaches 1.

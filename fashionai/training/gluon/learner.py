@@ -12,7 +12,7 @@ import numpy as np
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import ConfigError
-from fashionai.files.array_archives import ArrayArchive
+from fashionai.files.formats.array_archives import ArrayArchive
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.description import INPUT
 from fashionai.models.forward import BatchForward, Forward, to_device
@@ -31,8 +31,7 @@ from fashionai.training.gluon.optimizers import make_optimizer, set_rates
 from fashionai.training.gluon.state import restore_parameters, restore_state, state_arrays
 from fashionai.training.learner import Learner, StepResult
 from fashionai.training.loss_scale import LossScale
-from fashionai.training.schedules import momentum
-from fashionai.training.state_arrays import (
+from fashionai.training.records.state_arrays import (
     AVERAGE,
     LOSS_SCALE,
     known_averages,
@@ -40,6 +39,7 @@ from fashionai.training.state_arrays import (
     read_averages,
     restore_scale,
 )
+from fashionai.training.schedules import momentum
 
 mx = import_mxnet()
 

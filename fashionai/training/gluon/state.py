@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fashionai.files.array_archives import ArrayArchive
-from fashionai.training.state_arrays import OPTIMIZER, PARAMETERS
+from fashionai.files.formats.array_archives import ArrayArchive
+from fashionai.training.records.state_arrays import OPTIMIZER, PARAMETERS
 
 
 def state_arrays(network: Any, trainer: Any) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import TrainingError, first_line
-from fashionai.files.array_archives import ArrayArchive
+from fashionai.files.formats.array_archives import ArrayArchive
 from fashionai.frameworks.devices import Device
 from fashionai.frameworks.processes import current_place
 from fashionai.models.description import NetworkDescription
@@ -34,8 +34,7 @@ from fashionai.training.batches.features import FeatureStore
 from fashionai.training.batches.inputs import FeatureInputs, Inputs, PixelInputs, Sizes
 from fashionai.training.learner import BATCH_SIZE, DevicePart, Learner, StepResult
 from fashionai.training.loss_scale import LossScale
-from fashionai.training.schedules import momentum
-from fashionai.training.state_arrays import (
+from fashionai.training.records.state_arrays import (
     AVERAGE,
     LOSS_SCALE,
     OPTIMIZER,
@@ -45,6 +44,7 @@ from fashionai.training.state_arrays import (
     read_averages,
     restore_scale,
 )
+from fashionai.training.schedules import momentum
 from fashionai.training.torch.average import WeightAverage, restored_afterwards
 from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
 from fashionai.training.torch.gradients import GradientSums

@@ -12,7 +12,7 @@ import numpy as np
 from commands import attempt
 from damage import damaged
 
-from fashionai.files.array_lists import LIST_MARK, SIZED_MARK, TYPED_MARK
+from fashionai.files.formats.array_lists import LIST_MARK, SIZED_MARK, TYPED_MARK
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.parameter_files import read_parameters
 from fashionai.models.zoo import load_parameters

@@ -12,7 +12,7 @@ import pytest
 from fashionai.datasets.prepared.prepare import Summary, prepare, summary_notes
 from fashionai.datasets.reading import read_own_folders, read_own_table
 from fashionai.errors import DataError
-from fashionai.files.csv_files import write_rows
+from fashionai.files.formats.csv_files import write_rows
 from fashionai.progress import no_bar
 from tests.support.data_trees import put
 

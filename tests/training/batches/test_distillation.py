@@ -11,7 +11,7 @@ from fashionai.config.sections import DataConfig
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import DataError, RunError
 from fashionai.training.batches.distillation import read_teacher
-from fashionai.training.checkpoint import Progress, load_state, save_state
+from fashionai.training.records.checkpoint import Progress, load_state, save_state
 from tests.support.learners import make_batch, make_config, make_samples, open_one
 from tests.support.prepared_data import ONE, make_rows
 

@@ -19,8 +19,8 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import SCORE_NAMES
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
+from fashionai.pipeline.augmentation.mixing import draw_mixing
 from fashionai.pipeline.loader import MIXING_STREAM, Batch
-from fashionai.pipeline.mixing import draw_mixing
 from fashionai.predictions.predict import Request, predict
 from fashionai.runs import Run, create_run
 from fashionai.training.gluon.learner import GluonLearner

@@ -10,7 +10,7 @@ from fashionai.config.sections import LossConfig
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import MARK_LETTERS
 from fashionai.models.forward import Forward
-from fashionai.pipeline.mixing import Mixing, draw_mixing
+from fashionai.pipeline.augmentation.mixing import Mixing, draw_mixing
 from fashionai.training.batches.targets import count_correct, mix_targets, soft_targets
 from fashionai.training.gluon.losses import CrossEntropy
 

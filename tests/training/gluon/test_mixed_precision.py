@@ -20,10 +20,10 @@ from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import NO, YES
 from fashionai.pipeline.loader import Batch
-from fashionai.training.checkpoint import Progress, load_state, save_state
 from fashionai.training.gluon.gradients import all_finite
 from fashionai.training.gluon.learner import GluonLearner
 from fashionai.training.loss_scale import LossScale
+from fashionai.training.records.checkpoint import Progress, load_state, save_state
 
 mx = import_mxnet()
 

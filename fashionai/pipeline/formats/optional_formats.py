@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from fashionai.pipeline import pillow_images
+from fashionai.pipeline.formats import pillow_images
 
 FORMATS = ("AVIF", "HEIC")
 

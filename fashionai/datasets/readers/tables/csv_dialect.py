@@ -12,8 +12,8 @@ from typing import NamedTuple
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.files.counts import parse_count
-from fashionai.files.csv_files import is_blank, lines_of
-from fashionai.files.text_files import read_text
+from fashionai.files.formats.csv_files import is_blank, lines_of
+from fashionai.files.formats.text_files import read_text
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 # The delimiter of a list of paths: the lines are the fields.
@@ -48,7 +48,7 @@ class TableFile(NamedTuple):
 
 
 def read_table_file(path: Path) -> TableFile:
-    """Read a text file of rows; errors as for fashionai.files.text_files.read_text."""
+    """Read a text file of rows; errors as for fashionai.files.formats.text_files.read_text."""
     content = read_text(path, "rows of a table")
     return TableFile(path, content.text, content.note(path))
 

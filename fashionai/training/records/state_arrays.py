@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy as np
 
-from fashionai.files.array_archives import ArrayArchive
+from fashionai.files.formats.array_archives import ArrayArchive
 from fashionai.training.loss_scale import LossScale
 
 # Beginnings of names, see Learner.state.

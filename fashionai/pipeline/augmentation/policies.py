@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fashionai.config.augmentations import AugMix, RandAugment, TrivialAugment
-from fashionai.pipeline.geometry import Box, draw_homography, sample_view
-from fashionai.pipeline.operations import GEOMETRIC, Operation, apply_operations
+from fashionai.pipeline.augmentation.geometry import Box, draw_homography, sample_view
+from fashionai.pipeline.augmentation.operations import GEOMETRIC, Operation, apply_operations
 
 # RandAugment's largest magnitude, and TrivialAugment's, which draws a whole number.
 LARGEST_MAGNITUDE = 30

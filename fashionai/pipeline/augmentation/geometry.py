@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from fashionai.config.augmentations import RandomResizedCrop
+from fashionai.pipeline.augmentation.operations import GEOMETRIC, Operation, rotation
 from fashionai.pipeline.crops import resize
-from fashionai.pipeline.operations import GEOMETRIC, Operation, rotation
 
 # A random box is drawn at most this often until one fits into the image.
 TRIES = 10

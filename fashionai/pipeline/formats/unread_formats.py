@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fashionai.files.image_signatures import RAW
-from fashionai.pipeline.optional_formats import FORMATS
+from fashionai.files.formats.image_signatures import RAW
+from fashionai.pipeline.formats.optional_formats import FORMATS
 
 INSTALL = 'pip install "fashionai[formats]"'
 

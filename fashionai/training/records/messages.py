@@ -18,7 +18,7 @@ from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import counted
 from fashionai.metrics import YES, advice_on_classes, advice_on_validation
 from fashionai.runs import RunFolder
-from fashionai.training.history import (
+from fashionai.training.records.history import (
     EPOCH_HEADER,
     EpochRow,
     best_file,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.readers.csv_dialect import (
+from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS
+from fashionai.datasets.readers.tables.csv_dialect import (
     LABEL_COLUMN_NAMES,
     PATH_COLUMN_NAMES,
     TableFile,
@@ -24,8 +25,7 @@ from fashionai.datasets.readers.csv_dialect import (
     read_table_file,
     read_table_rows,
 )
-from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS
-from fashionai.datasets.readers.header import is_column_numbers, is_header, note_on_header
+from fashionai.datasets.readers.tables.header import is_column_numbers, is_header, note_on_header
 from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.files.names import comparable
 

@@ -1,7 +1,7 @@
 """The operations that RandAugment, TrivialAugment and AugMix draw from, each of a given amount.
 
-Geometric ones are homographies, see fashionai.pipeline.geometry; the others change pixels as
-Pillow's ImageOps and ImageEnhance do.
+Geometric ones are homographies, see fashionai.pipeline.augmentation.geometry; the others change
+pixels as Pillow's ImageOps and ImageEnhance do.
 """
 
 from __future__ import annotations

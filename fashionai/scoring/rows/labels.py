@@ -21,8 +21,8 @@ from fashionai.files.names import composed
 from fashionai.metrics import NO, YES
 from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.formats import TABLE, Format, RowKey, format_of, row_key
-from fashionai.scoring.image_names import ImageNames
-from fashionai.scoring.joining import JoinedTask, check_same_classes, raise_for_rows
+from fashionai.scoring.rows.image_names import ImageNames
+from fashionai.scoring.rows.joining import JoinedTask, check_same_classes, raise_for_rows
 from fashionai.tasks import Task
 
 

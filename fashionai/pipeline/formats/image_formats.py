@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
-from fashionai.files.image_signatures import HEAD, PNG_MAGIC, RAW, identify_format
+from fashionai.files.formats.image_signatures import HEAD, PNG_MAGIC, RAW, identify_format
 
 JPEG_MAGIC = b"\xff\xd8"
 

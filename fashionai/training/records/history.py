@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Optional
 from fashionai.config import LAST, Config, reported_score
 from fashionai.errors import RunError
 from fashionai.files import file_hash, write_json
-from fashionai.files.csv_files import write_rows
+from fashionai.files.formats.csv_files import write_rows
 from fashionai.metrics import LOWER_IS_BETTER, SCORE_NAMES
 from fashionai.runs import RunFolder, read_metrics
 from fashionai.runs.recorded_weights import (

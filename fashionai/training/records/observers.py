@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from fashionai.config import Config
 from fashionai.errors import InstallationError, RunStoppedError
 from fashionai.runs import RunFolder
-from fashionai.training.history import EpochRow
+from fashionai.training.records.history import EpochRow
 
 
 class EndOfRun(Exception):  # noqa: N818 - not an error

@@ -13,9 +13,9 @@ from fashionai.pipeline.decode import ImageFile
 from fashionai.predictions.formats import as_written
 from fashionai.predictions.scaling import Calibration, find_calibration, read_calibration
 from fashionai.runs import Run
-from fashionai.scoring.calibration import calibration_figures
 from fashionai.scoring.evaluate import TaskEvaluation, evaluate_task
-from fashionai.scoring.labelled_predictions import LabelledPredictions
+from fashionai.scoring.probabilities.calibration import calibration_figures
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 
 log = logging.getLogger(__name__)
 

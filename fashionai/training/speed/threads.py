@@ -24,9 +24,9 @@ from fashionai.frameworks.processes import current_place
 from fashionai.models.catalogue import COST_PER_SECOND, relative_cost
 from fashionai.runs import RunFolder
 from fashionai.runtime import THREADS_VARIABLE, usable_cores
-from fashionai.training.checkpoint import read_threads
 from fashionai.training.engine_choice import wanted_engine, would_compile
-from fashionai.training.estimate import (
+from fashionai.training.records.checkpoint import read_threads
+from fashionai.training.speed.estimate import (
     Speed,
     config_to_measure,
     keeps_features,
@@ -134,7 +134,7 @@ def _measure(file: Path) -> float:
     """Images per second of the training steps of a configuration, or of its features."""
     # Imported here: they import a framework, which the process that trains must not do yet.
     from fashionai.frameworks.choice import choose_devices
-    from fashionai.training.step_speed import measure_forward, measure_steps, open_random
+    from fashionai.training.speed.step_speed import measure_forward, measure_steps, open_random
 
     config = load_config(file)
     contexts = choose_devices("gluon", "cpu").contexts

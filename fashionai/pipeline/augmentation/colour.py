@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from fashionai.config.augmentations import RandomErasing
-from fashionai.pipeline.geometry import TRIES, is_applied, log_uniform
-from fashionai.pipeline.operations import Operation, apply_operations
-from fashionai.pipeline.policies import mix_chains
+from fashionai.pipeline.augmentation.geometry import TRIES, is_applied, log_uniform
+from fashionai.pipeline.augmentation.operations import Operation, apply_operations
+from fashionai.pipeline.augmentation.policies import mix_chains
 
 # Luma and the two chroma axes of NTSC (47 CFR 73.682), with the coefficients of Python's colorsys.
 _LUMA = np.array([0.30, 0.59, 0.11])

@@ -20,8 +20,8 @@ import numpy as np
 
 from fashionai.errors import RunError, counted, shown
 from fashionai.files import atomic_path
-from fashionai.files.array_archives import ArrayArchive, DamagedArchiveError
-from fashionai.files.json_files import parse_json
+from fashionai.files.formats.array_archives import ArrayArchive, DamagedArchiveError
+from fashionai.files.formats.json_files import parse_json
 from fashionai.runs import RunFolder
 from fashionai.training.learner import BATCH_SIZE, SOFT_TARGETS, THREADS, Learner
 

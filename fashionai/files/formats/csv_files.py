@@ -12,8 +12,8 @@ from pathlib import Path
 
 from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path
+from fashionai.files.formats.text_files import Text, read_text
 from fashionai.files.names import with_escaped_bytes
-from fashionai.files.text_files import Text, read_text
 
 EXPECTED = "comma-separated rows"
 # Ends a file while it is read. It is random, so that no text contains it.

@@ -11,8 +11,8 @@ import numpy as np
 
 from fashionai.errors import DataError, RunError, counted
 from fashionai.files import write_json
+from fashionai.files.formats.yaml_files import load_yaml
 from fashionai.files.outputs import try_place
-from fashionai.files.yaml_files import load_yaml
 from fashionai.metrics import FEW_VALIDATION_IMAGES, true_classes
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import as_written
@@ -20,14 +20,14 @@ from fashionai.predictions.predict import check_task
 from fashionai.predictions.scaling import Calibration, Scaling, write_content
 from fashionai.progress import ProgressBar, no_bar
 from fashionai.runs import CROSS_VALIDATION_FILE, OUT_OF_FOLD_FILE, Run, find_folds, locked_run
-from fashionai.scoring.calibration import (
+from fashionai.scoring.out_of_fold import rows_of_folds
+from fashionai.scoring.probabilities.calibration import (
     CalibrationFigures,
     calibration_figures,
     fit_temperature,
     fit_vector,
 )
-from fashionai.scoring.labelled_predictions import LabelledPredictions
-from fashionai.scoring.out_of_fold import rows_of_folds
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.splits import rows_of_split
 from fashionai.tasks import Task
 

@@ -1,0 +1,1 @@
+"""Formats of files: CSV, JSON, YAML, text, tables and arrays."""

@@ -1,0 +1,1 @@
+"""The steps of augmentation: geometry, colour, policies and mixing."""

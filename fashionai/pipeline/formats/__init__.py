@@ -1,0 +1,1 @@
+"""Formats of images: what a header says, and the libraries that decode them."""

@@ -1,0 +1,1 @@
+"""Rows that are predicted and labelled, joined by image and task."""

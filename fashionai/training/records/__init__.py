@@ -1,0 +1,1 @@
+"""What a training writes and says: its state, history, logs and messages."""

@@ -1,0 +1,1 @@
+"""How long a training takes: clocks, estimates and the number of threads."""
