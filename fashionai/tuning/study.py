@@ -66,6 +66,11 @@ class Settings(NamedTuple):
     sampler: str = SAMPLERS[0]
     pruner: str = PRUNERS[0]
 
+    @property
+    def score(self) -> str:
+        """The score that trials are pruned by."""
+        return next(each for each in self.objectives if each != TIME)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -106,7 +111,7 @@ class Study:
     @property
     def score(self) -> str:
         """The score that trials are pruned by."""
-        return next(each for each in self.settings.objectives if each != TIME)
+        return self.settings.score
 
     @property
     def resume_command(self) -> str:
@@ -211,7 +216,7 @@ def open_study(
     if config is None or (resume and (path / STUDY_FILE).is_file()):
         return _resumed(path, config, given, device, gpus, overwrite)
     settings = _settings(given, config)
-    config = _with_objective(config, settings, given)
+    config = _with_objective(config, settings)
     best_file = _checked_file(given, config, overwrite)
     if given.space_file is not None:
         read_space(given.space_file, config)  # its errors are told before anything is measured
@@ -254,7 +259,7 @@ def _resumed(
     settings = _read_settings(file, stored)
     saved = load_config(path / BASE_CONFIG_FILE)
     wanted = load_config(path / BASE_CONFIG_FILE, given.overrides) if config is None else config
-    wanted = _with_objective(wanted, settings, given).with_engine_of(saved)
+    wanted = _with_objective(wanted, settings).with_engine_of(saved)
     different = deciding_differences(saved, wanted)
     for name, value in settings._asdict().items():
         wish = getattr(given, name)
@@ -342,12 +347,9 @@ def _settings(given: Given, config: Config) -> Settings:
     return Settings(objectives, given.folds, sampler, pruner)
 
 
-def _with_objective(config: Config, settings: Settings, given: Given) -> Config:
-    """The configuration whose best epoch is chosen by the first score that was asked for."""
-    asked = given.objectives or settings.objectives
-    if config.monitor == LAST or not asked:
-        return config
-    return config.changed({"monitor": next(each for each in settings.objectives if each != TIME)})
+def _with_objective(config: Config, settings: Settings) -> Config:
+    """The configuration whose best epoch is chosen by the score that trials are pruned by."""
+    return config if config.monitor == LAST else config.changed({"monitor": settings.score})
 
 
 def _of_one_process(contexts: list[Any]) -> list[Any]:
