@@ -149,8 +149,11 @@ class _Reader:
 
     def _check_key(self, key: str) -> None:
         is_known = any(known == key or known.startswith(f"{key}.") for known in known_keys())
+        shared = [name for name in NOT_TUNED if name.startswith(f"{key}.")]
         if key in NOT_TUNED:
             self._add(key, "is the same in all trials, so it is not searched")
+        elif shared:
+            self._add(key, f"has {', '.join(shared)}, the same in all trials: name keys in it")
         elif not is_known:
             self._add(key, f"unknown key of the configuration. {_hint(key)}")
 

@@ -112,6 +112,12 @@ data.crop: [7, 32]
     assert "found 7" in lines[4]
 
 
+def test_a_section_with_keys_that_all_trials_share_is_refused(space_of) -> None:
+    with pytest.raises(ConfigError, match=r"  data: has data\.folder, .*the same in all trials"):
+        space_of("data: [{folder: elsewhere}]\n")
+    assert "optimizer" in space_of("optimizer: [{name: adam, lr: 0.001}]\n")
+
+
 @pytest.mark.parametrize("text", ["", "[1]", "a: {b: [}"])
 def test_a_file_without_keys_is_refused(space_of, text: str) -> None:
     with pytest.raises(ConfigError, match=r"space\.yaml"):
