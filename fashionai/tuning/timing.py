@@ -40,7 +40,7 @@ def _training_seconds(config: Config, contexts: Sequence[Any]) -> float:
     learner = open_random(_measured(config), contexts)
     forward = measure_forward(learner, MEASURED_SECONDS)
     speed = Speed(1 / measure_steps(learner, MEASURED_SECONDS), 1 / forward)
-    train, val = (len(read_samples(config, split).paths) for split in ("train", "val"))
+    train, val = (len(read_samples(config, split, pseudo=True).paths) for split in ("train", "val"))
     return training_seconds(config, speed, train, val, config.epochs)
 
 
