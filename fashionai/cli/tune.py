@@ -146,7 +146,8 @@ def command(
         raise click.UsageError("give --trials N or --time TIME")
     chosen_gpus = parse_gpus(gpus)
     from fashionai.tuning.search import Budget
-    from fashionai.tuning.study import Given, open_study, planned_space
+    from fashionai.tuning.settings import Given
+    from fashionai.tuning.study import open_study, planned_space
 
     log_to_terminal("fashionai.tuning")
     given = Given(
@@ -160,6 +161,7 @@ def command(
         trials,
         seconds,
         out,
+        confirm,
     )
     if show_space and config_file is not None:
         from fashionai.tuning.space_files import dump_space

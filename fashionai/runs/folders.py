@@ -190,10 +190,9 @@ def remove_run(path: Path) -> None:
     Raises RunError when the folder holds something else, and when another process trains
     the run or one in it.
     """
+    check_removable(path)
     if not path.exists():
         return
-    if not path.is_dir() or not (holds_run(path) or _has_not_begun(path)):
-        raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
     with contextlib.ExitStack() as stack:
         for folder in (path, *sorted(file.parent for file in path.glob("*/config.yaml"))):
             stack.enter_context(locked_run(RunFolder(folder)))
@@ -201,6 +200,12 @@ def remove_run(path: Path) -> None:
         removed = path.with_name(f".{path.name}.{secrets.token_hex(8)}{REMOVED_SUFFIX}")
         path.rename(removed)
     shutil.rmtree(removed)
+
+
+def check_removable(path: Path) -> None:
+    """RunError for a folder of something else than a run, a cross-validation or a search."""
+    if path.exists() and not (path.is_dir() and (holds_run(path) or has_not_begun(path))):
+        raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
 
 
 def remove_weights(run: RunFolder) -> None:
@@ -218,7 +223,7 @@ def holds_run(path: Path) -> bool:
     return any((path / name).is_file() for name in marks)
 
 
-def _has_not_begun(path: Path) -> bool:
+def has_not_begun(path: Path) -> bool:
     """Whether a folder is empty or holds only files that are written before a run begins."""
     names = (entry.name for entry in path.iterdir())
     return all(name in WRITTEN_BEFORE_BEGINNING or is_temporary(name) for name in names)
@@ -226,7 +231,7 @@ def _has_not_begun(path: Path) -> bool:
 
 def _is_free(path: Path) -> bool:
     """Whether a folder can be used for a new run: none has begun in it, and it is not locked."""
-    return path.is_dir() and _has_not_begun(path) and not is_locked(path / LOCK_FILE)
+    return path.is_dir() and has_not_begun(path) and not is_locked(path / LOCK_FILE)
 
 
 def _finish_removals(folder: Path) -> None:

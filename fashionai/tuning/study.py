@@ -6,34 +6,36 @@ import contextlib
 import logging
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
-from fashionai.config import Config, load_config, reported_score, save_config
-from fashionai.config.models import LAST, monitor_names
+from fashionai.config import Config, load_config, save_config
+from fashionai.config.models import LAST
 from fashionai.cross_validation import with_devices, with_input_of_weights
 from fashionai.datasets.prepared.folds import write_folds
 from fashionai.datasets.prepared.samples import data_hash
-from fashionai.errors import ConfigError, RunError, nearest, shown, shown_value
+from fashionai.errors import ConfigError, RunError, shown_value
 from fashionai.files import write_text
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.formats.yaml_files import dump_yaml, load_yaml
 from fashionai.files.locks import LOCK_FILE, locked
-from fashionai.fold_plan import FoldSettings, plan_folds
+from fashionai.files.outputs import try_folder
+from fashionai.fold_plan import Folds, FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.devices import TORCH, framework_of_devices
 from fashionai.progress import ProgressBar
 from fashionai.runs import (
     BASE_CONFIG_FILE,
     FOLDS_FILE,
-    MOST_FOLDS,
     SPACE_FILE,
     STUDY_FILE,
     RunFolder,
+    check_removable,
     deciding_differences,
+    has_not_begun,
     remove_run,
 )
 from fashionai.training.engine_choice import wanted_engine
@@ -41,35 +43,19 @@ from fashionai.training.speed.threads import choose_threads
 from fashionai.training.start import new_folder
 from fashionai.tuning.best_file import check_file, default_file
 from fashionai.tuning.default_space import default_space
-from fashionai.tuning.space import Params, Space
+from fashionai.tuning.settings import Given, Settings, new_settings, read_settings
+from fashionai.tuning.space import Choices, Parameter, Params, Space, value_in
 from fashionai.tuning.space_files import dump_space, read_space
-from fashionai.tuning.storage import PRUNERS, SAMPLERS, Storage, check_installed
+from fashionai.tuning.storage import Storage, check_installed
 from fashionai.tuning.timing import cost_bound
-from fashionai.tuning.trials import TIME
 from fashionai.weights.availability import find_obtainable
 
 log = logging.getLogger(__name__)
 
 TRIALS_FILE = "trials.sqlite"
+# The keys of the configuration that name files or folders which trials read.
+FILE_KEYS = ("model.pretrained", "data.folder", "data.soft_targets")
 SECONDS_BETWEEN_TRIES = 0.05
-
-
-class Settings(NamedTuple):
-    """What all trials of a study have in common, beside the configuration and the space.
-
-    ``objectives`` are one score, or two objectives of which one may be TIME. Without ``folds`` the
-    prepared validation split is used.
-    """
-
-    objectives: Sequence[str]
-    folds: Optional[int] = None
-    sampler: str = SAMPLERS[0]
-    pruner: str = PRUNERS[0]
-
-    @property
-    def score(self) -> str:
-        """The score that trials are pruned by."""
-        return next(each for each in self.objectives if each != TIME)
 
 
 @dataclass(frozen=True)
@@ -85,7 +71,7 @@ class Study:
         settings: What all trials have in common.
         contexts: Devices to train on.
         best_file: The file that gets the best configuration.
-        limits: The options that say when the search ends.
+        resume_options: The options of the command that resumes it, but for the GPUs.
     """
 
     path: Path
@@ -93,7 +79,7 @@ class Study:
     settings: Settings
     contexts: Sequence[Any]
     best_file: Path
-    limits: str = ""
+    resume_options: str = ""
 
     @cached_property
     def space(self) -> Space:
@@ -117,8 +103,8 @@ class Study:
     def resume_command(self) -> str:
         """The command that goes on with the study."""
         gpus = ",".join(str(each.device_id) for each in self.contexts if each.device_type == "gpu")
-        command = f"fashionai tune --run {shlex.quote(str(self.path))} --resume{self.limits}"
-        return command + (f" --gpus {gpus}" if gpus else "")
+        command = f"fashionai tune --run {shlex.quote(str(self.path))} --resume"
+        return command + self.resume_options + (f" --gpus {gpus}" if gpus else "")
 
     def config_of(self, number: int, params: Params) -> Config:
         """The configuration of a trial; that of the first one is the user's."""
@@ -170,27 +156,6 @@ def _enter(stack: contextlib.ExitStack, file: Path) -> bool:
     return True
 
 
-class Given(NamedTuple):
-    """What the user gives to begin or to resume a study; None for what is not given."""
-
-    config_file: Optional[Path] = None
-    overrides: Sequence[str] = ()
-    space_file: Optional[Path] = None
-    objectives: Optional[Sequence[str]] = None
-    folds: Optional[int] = None
-    sampler: Optional[str] = None
-    pruner: Optional[str] = None
-    trials: Optional[int] = None
-    seconds: Optional[float] = None
-    best_file: Optional[Path] = None
-
-    @property
-    def limits(self) -> str:
-        """The options that say when the search ends."""
-        trials = "" if self.trials is None else f" --trials {self.trials}"
-        return trials + ("" if self.seconds is None else f" --time {self.seconds:g}s")
-
-
 def open_study(
     given: Given,
     path: Optional[Path],
@@ -215,11 +180,14 @@ def open_study(
         path = RUNS_FOLDER / f"{config.run_name}-tune"
     if config is None or (resume and (path / STUDY_FILE).is_file()):
         return _resumed(path, config, given, device, gpus, overwrite)
-    settings = _settings(given, config)
+    settings = new_settings(given, config)
     config = _with_objective(config, settings)
     best_file = _checked_file(given, config, overwrite)
-    if given.space_file is not None:
-        read_space(given.space_file, config)  # its errors are told before anything is measured
+    # Before anything is measured:
+    _check_folder(path, resume, overwrite)
+    own_space = () if given.space_file is None else read_space(given.space_file, config)
+    if overwrite:
+        _check_not_removed(path, config, own_space)
     if choose_threads(config, [], device, gpus):
         config = config.changed({"engine": "gluon"})  # the number suits MXNet
     config, contexts = with_devices(config, device, gpus)
@@ -231,16 +199,53 @@ def open_study(
         folds = plan_folds(config, FoldSettings(settings.folds), progress)
     if overwrite:
         remove_run(path)
-    folder = new_folder(path, exactly=resume)
-    study = Study(folder.path, config, settings, contexts, best_file, given.limits)
+    if resume:
+        path.mkdir(parents=True, exist_ok=True)  # another process may begin the same study
+    else:
+        path = new_folder(path, exactly=False).path
+    options = given.resume_options(device)
+    study = Study(path, config, settings, contexts, best_file, options)
+    if _write_beginning(study, space, folds):
+        return study
+    return _resumed(path, config, given, device, gpus, overwrite)
+
+
+def _write_beginning(study: Study, space: Space, folds: Optional[Folds]) -> bool:
+    """Write the files that a study begins with; False where another process has begun it."""
     with study.locked():
-        save_config(config, study.path / BASE_CONFIG_FILE)
+        if (study.path / STUDY_FILE).is_file():
+            return False
+        save_config(study.config, study.path / BASE_CONFIG_FILE)
         write_text(study.path / SPACE_FILE, dump_space(space))
         if folds is not None:
             write_folds(study.path / FOLDS_FILE, *folds)
-        stored = {**settings._asdict(), "data": data_hash(config)}
+        stored = {**study.settings._asdict(), "data": data_hash(study.config)}
         write_text(study.path / STUDY_FILE, dump_yaml(stored))
-    return study
+    return True
+
+
+def _check_folder(path: Path, resume: bool, overwrite: bool) -> None:
+    """DataError or RunError for a folder that a study cannot be written to."""
+    try_folder("--run", path)
+    if overwrite:
+        check_removable(path)
+    # In this order: another process may begin the study in between.
+    elif resume and path.exists() and not (has_not_begun(path) or (path / STUDY_FILE).is_file()):
+        raise RunError(f"{path}: holds other files than those of a search", "Name another --run")
+
+
+def _check_not_removed(path: Path, config: Config, space: Iterable[Parameter]) -> None:
+    """ConfigError where the removal of a folder would delete files that trials read."""
+    domains = {parameter.key: parameter.domain for parameter in space}
+    for key in FILE_KEYS:
+        domain = domains.get(key)
+        choices = domain.values.values() if isinstance(domain, Choices) else ()
+        for value in (value_in(config, key), *choices):
+            if isinstance(value, str) and path.resolve() in Path(value).resolve().parents:
+                raise ConfigError(
+                    f"{key}: {value} lies in {path}, which --overwrite deletes",
+                    "Name another --run, or copy it elsewhere",
+                )
 
 
 def _resumed(
@@ -256,7 +261,7 @@ def _resumed(
     if not file.is_file():
         raise RunError(f"{path}: not a search ({STUDY_FILE} not found)", "Start one with --config")
     stored = load_yaml(file)
-    settings = _read_settings(file, stored)
+    settings = read_settings(file, stored)
     saved = load_config(path / BASE_CONFIG_FILE)
     wanted = load_config(path / BASE_CONFIG_FILE, given.overrides) if config is None else config
     wanted = _with_objective(wanted, settings).with_engine_of(saved)
@@ -282,7 +287,7 @@ def _resumed(
     best_file = _checked_file(given, saved, overwrite)
     choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _of_one_process(choose_devices(wanted_engine(saved), device, gpus).contexts)
-    return Study(path, saved, settings, contexts, best_file, given.limits)
+    return Study(path, saved, settings, contexts, best_file, given.resume_options(device))
 
 
 def planned_space(given: Given, device: str, gpus: Sequence[int]) -> Space:
@@ -304,47 +309,6 @@ def _checked_file(given: Given, config: Config, overwrite: bool) -> Path:
     path = given.best_file or default_file(config)
     check_file(path, inputs, overwrite)
     return path
-
-
-def _read_settings(file: Path, stored: Mapping[str, Any]) -> Settings:
-    """The settings of tune.yaml; RunError for others than this project writes."""
-    objectives: Any = stored.get("objectives")
-    folds = stored.get("folds")
-    is_sound = (
-        isinstance(objectives, list)
-        and 1 <= len(objectives) <= 2
-        and all(isinstance(each, str) for each in objectives)
-        and (folds is None or (type(folds) is int and 2 <= folds <= MOST_FOLDS))
-        and stored.get("sampler") in SAMPLERS
-        and stored.get("pruner") in PRUNERS
-    )
-    if not is_sound:
-        raise RunError(f"{file}: does not hold the settings of a search")
-    return Settings(objectives, folds, stored["sampler"], stored["pruner"])
-
-
-def _settings(given: Given, config: Config) -> Settings:
-    """The settings of a new study; ConfigError for those that are wrong."""
-    if config.data.fold is not None:
-        raise ConfigError("data.fold: tune makes its own folds", "Leave this key out")
-    if given.folds is not None and given.folds > MOST_FOLDS:
-        raise ConfigError(f"--folds {given.folds}: expected at most {MOST_FOLDS}")
-    objectives = list(given.objectives or [reported_score(config.monitor)])
-    scores = [name for name in monitor_names(config.task) if name != LAST]
-    for name in objectives:
-        if name not in (*scores, TIME):
-            hint = nearest(name, [*scores, TIME])
-            raise ConfigError(f"--objective: found '{shown(name)}'. {hint}")
-    if len(objectives) > 2 or len(set(objectives)) < len(objectives) or objectives == [TIME]:
-        listed = ", ".join(objectives)
-        raise ConfigError(f"--objective: expected a score, or a score and another, found {listed}")
-    defaults = Settings(objectives)
-    sampler, pruner = given.sampler or defaults.sampler, given.pruner or defaults.pruner
-    if len(objectives) > 1:
-        if given.pruner not in (None, "none"):
-            raise ConfigError(f"--pruner {given.pruner}: two objectives do not prune trials")
-        pruner = "none"
-    return Settings(objectives, given.folds, sampler, pruner)
 
 
 def _with_objective(config: Config, settings: Settings) -> Config:

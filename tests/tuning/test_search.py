@@ -14,8 +14,9 @@ import pytest
 from fashionai.config import load_config, save_config
 from fashionai.runs import Run, RunFolder
 from fashionai.tuning import timing
+from fashionai.tuning.settings import Given
 from fashionai.tuning.storage import Storage
-from fashionai.tuning.study import Given, Study, open_study
+from fashionai.tuning.study import Study, open_study
 from tests.support.commands import fashionai
 from tests.support.pausing import go_on, start_until
 from tests.support.resuming import assert_same_end, history

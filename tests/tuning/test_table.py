@@ -8,8 +8,9 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.tuning.search import Budget
+from fashionai.tuning.settings import Settings
 from fashionai.tuning.space import Numbers, Parameter, Space
-from fashionai.tuning.study import Settings, Study
+from fashionai.tuning.study import Study
 from fashionai.tuning.table import best_lines, importance_lines, live_table, trial_lines
 from fashionai.tuning.trials import FAILED, FINISHED, PRUNED, RUNNING, Trial
 

@@ -1,0 +1,160 @@
+"""How a study is begun: what is refused before anything is lost, and its command to go on."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+import click
+import pytest
+
+from fashionai.cli.tune import command
+from fashionai.config import load_config
+from fashionai.datasets.prepared.folders import MANIFEST, PSEUDO_COLUMN
+from fashionai.errors import ConfigError, FashionAIError, RunError
+from fashionai.frameworks.choice import choose_devices
+from fashionai.progress import no_bar
+from fashionai.tuning import timing
+from fashionai.tuning.settings import Given
+from fashionai.tuning.study import Study, open_study
+from tests.support.trained_runs import write_config
+
+CONFIG, STUDY = Path("small.yaml"), Path("runs/skirt-tune")
+
+
+@pytest.fixture(autouse=True)
+def work(prepared_skirts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with data/, which is for reading, and small.yaml, as the current folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("data").symlink_to(prepared_skirts / "data")
+    write_config(tmp_path, epochs=1, batch_size=42)
+    Path("space.yaml").write_text("optimizer.lr: [0.02]\n")
+    return tmp_path
+
+
+def begin(given: Optional[Given] = None, progress: Any = no_bar, **options: Any) -> Study:
+    given = given or Given(CONFIG, space_file=Path("space.yaml"))
+    return open_study(given, STUDY, "cpu", [], progress, **options)
+
+
+def with_options(**values: Any) -> Given:
+    return Given(CONFIG, space_file=Path("space.yaml"), **values)
+
+
+@contextlib.contextmanager
+def no_progress_allowed(description: str, total: int, unit: str = "images") -> Iterator[Any]:
+    pytest.fail(f"began to work: {description}")
+    yield
+
+
+@pytest.mark.parametrize("is_choice", [False, True])
+def test_overwriting_keeps_the_weights_that_a_search_starts_from(is_choice: bool) -> None:
+    weights = begin().path / "trial-0/best.params"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    given = with_options(overrides=[f"model.pretrained={weights}"])
+    if is_choice:
+        Path("space.yaml").write_text(f"model.pretrained: [{weights.absolute()}, false]\n")
+        given = with_options()
+    with pytest.raises(ConfigError, match="lies in runs/skirt-tune, which --overwrite deletes"):
+        begin(given, overwrite=True)
+    assert weights.read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("photo.jpg", {"overwrite": True}, "not a run"),
+        ("photo.jpg", {"resume": True}, "holds other files than those of a search"),
+        ("config.yaml", {"resume": True}, "holds other files than those of a search"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused_before_the_work(
+    name: str, options: dict[str, bool], told: str
+) -> None:
+    STUDY.mkdir(parents=True)
+    (STUDY / name).write_bytes(b"mine")
+    with pytest.raises(RunError, match=told):
+        begin(with_options(folds=2), no_progress_allowed, **options)
+    assert [file.name for file in STUDY.iterdir()] == [name]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_before_the_work() -> None:
+    STUDY.parent.mkdir()
+    STUDY.write_bytes(b"mine")
+    with pytest.raises(FashionAIError, match="is a file, expected a folder"):
+        begin(with_options(folds=2), no_progress_allowed)
+    assert STUDY.read_bytes() == b"mine"
+
+
+def test_a_search_that_another_process_begins_meanwhile_is_resumed() -> None:
+    given = with_options(folds=2, trials=3)
+    others, written = [], []
+
+    @contextlib.contextmanager
+    def meanwhile(description: str, total: int, unit: str = "images") -> Iterator[Any]:
+        others.append(begin(given, resume=True))
+        (STUDY / "trial-0-fold-1").mkdir()
+        written.append((STUDY / "tune.yaml").stat().st_ino)
+        with no_bar(description, total) as advance:
+            yield advance
+
+    study = begin(given, meanwhile, resume=True)
+    assert [other.settings for other in others] == [study.settings]
+    assert study.path == STUDY
+    assert [(STUDY / "tune.yaml").stat().st_ino] == written
+    assert not (STUDY.parent / "skirt-tune-2").exists()
+    with pytest.raises(RunError, match="folds: 2, not 3"):
+        begin(with_options(folds=3), resume=True)
+
+
+def test_the_command_to_go_on_has_the_options_of_the_search() -> None:
+    options = {"trials": 3, "seconds": 1.5e6, "confirm": 2, "best_file": Path("my best.yaml")}
+    study = begin(with_options(**options))
+    words = shlex.split(study.resume_command)
+    assert words[:2] == ["fashionai", "tune"]
+    with command.make_context("tune", words[2:]) as context:
+        given = context.params
+    assert given["run_path"] == STUDY
+    assert given["resume"]
+    assert (given["trials"], given["seconds"], given["confirm"]) == (3, 1.5e6, 2)
+    assert (given["out"], given["device"]) == (Path("my best.yaml"), "cpu")
+
+
+@pytest.mark.parametrize("seconds", [0.25, 90.0, 1036800.0, 1234567.875, 1e17])
+def test_any_time_is_written_as_it_is_read(seconds: float) -> None:
+    words = Given(seconds=seconds).resume_options("auto").split()
+    assert words[0] == "--time"
+    (option,) = (each for each in command.params if each.name == "seconds")
+    assert option.type_cast_value(click.Context(command), words[1]) == seconds
+
+
+def test_the_time_of_a_trial_counts_images_with_pseudo_labels(
+    prepared_skirts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("data").unlink()
+    shutil.copytree(prepared_skirts / "data", "data")
+    config, contexts = load_config(CONFIG, ["epochs=2"]), choose_devices("gluon", "cpu").contexts
+    mark_half_as_pseudo(Path(config.data.folder) / config.task_names[0] / MANIFEST)
+    for measure in ("measure_steps", "measure_forward"):
+        monkeypatch.setattr(timing, measure, lambda learner, seconds: 1.0)  # images per second
+    whole = 2 * (84 + 12)
+    assert timing.cost_bound(config, 1.5 * timing.FEWEST_TRIALS * whole, contexts) == 1.5
+
+
+def mark_half_as_pseudo(manifest: Path) -> None:
+    with open(manifest, newline="") as handle:
+        rows = [*csv.DictReader(handle)]
+    train = [row for row in rows if row["split"] == "train"]
+    assert len(train) == 84
+    for row in train[::2]:
+        row[PSEUDO_COLUMN] = "0.99"
+    with open(manifest, "w", newline="") as handle:
+        writer = csv.DictWriter(handle, [*rows[0], *({PSEUDO_COLUMN} - {*rows[0]})], restval="")
+        writer.writeheader()
+        writer.writerows(rows)
