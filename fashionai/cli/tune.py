@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Trials that are listed at the end, the best ones.
 MOST_ROWS = 10
+LUCK = "The best of many trials is also the luckiest: --confirm 3 tells how much is left."
 EPILOG = """
 \b
 Examples:
@@ -177,7 +178,7 @@ def command(
 def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     """Search, and print what was found."""
     from fashionai.tuning.confirm import confirm, confirmation_lines
-    from fashionai.tuning.results import write_results
+    from fashionai.tuning.results import write_best, write_results
     from fashionai.tuning.search import search
     from fashionai.tuning.table import best_lines, importance_lines, trial_table
     from fashionai.tuning.trials import ranked
@@ -187,21 +188,19 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     trials = search(study, budget, display.show)
     order = ranked(trials, study.settings.objectives)
     importance = study.storage.importance([parameter.key for parameter in study.space])
-    notes: list[str] = []
-    if order[0].number and confirm_count:
-        found = confirm(study, order[0], confirm_count, progress_bar)
-        notes = confirmation_lines(found, len(trials))
-    elif order[0].number:
-        notes = [
-            "The best of many trials is also the luckiest: --confirm 3 tells how much is left."
-        ]
+    notes = [LUCK] if order[0].number and not confirm_count else []
     files = write_results(study, trials, importance, notes)
     if not display.is_terminal:  # which still shows them
         _print([trial_table(study, order[:MOST_ROWS])])
         _print(best_lines(study, trials))
     _print(importance_lines(importance))
+    _print([str(file) for file in files])
+    if order[0].number and confirm_count:
+        found = confirm(study, order[0], confirm_count, progress_bar)
+        notes = confirmation_lines(found, len(trials))
+        write_best(study, trials, notes)
     _print(notes)
-    _print([*map(str, files), f"Next: fashionai train --config {shlex.quote(str(files[0]))}"])
+    _print([f"Next: fashionai train --config {shlex.quote(str(files[0]))}"])
 
 
 def _print(lines: Sequence[str]) -> None:

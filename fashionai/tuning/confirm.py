@@ -21,12 +21,18 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.folds import write_folds
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.errors import DataError, RunStoppedError, counted
+from fashionai.errors import DataError, FashionAIError, counted
 from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.progress import ProgressBar
 from fashionai.reporting.tables import WIDTH
 from fashionai.runs import FOLDS_FILE, Run, RunFolder, remove_weights
-from fashionai.tuning.search import SECONDS_BETWEEN_LOOKS, read_rows, score_of, train_run
+from fashionai.tuning.search import (
+    SECONDS_BETWEEN_LOOKS,
+    error_of_study,
+    read_rows,
+    score_of,
+    train_run,
+)
 from fashionai.tuning.study import Study
 from fashionai.tuning.table import long_name
 from fashionai.tuning.trials import Trial, is_minimized
@@ -207,9 +213,8 @@ def _train_if_free(study: Study, folder: RunFolder, config: Config) -> bool:
             return False
         try:
             train_run(folder, config, study.contexts)
-        except RunStoppedError as stopped:
-            hint = f"Resume with: {study.resume_command}"
-            raise RunStoppedError(f"{folder}: {stopped.message}", hint) from None
+        except FashionAIError as error:
+            raise error_of_study(study, str(folder), [folder], error) from None
         remove_weights(folder)
     return True
 

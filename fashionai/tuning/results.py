@@ -29,10 +29,10 @@ def write_results(
     Returns their files: the configuration, and trials.csv and tune.png in the study's folder.
     """
     picture = draw_search(study.path / "tune.png", trials, study.settings.objectives, importance)
-    return [_write_best(study, trials, notes), _write_trials(study, trials), picture]
+    return [write_best(study, trials, notes), _write_trials(study, trials), picture]
 
 
-def _write_best(study: Study, trials: Sequence[Trial], notes: Sequence[str]) -> Path:
+def write_best(study: Study, trials: Sequence[Trial], notes: Sequence[str]) -> Path:
     """Write the configuration of the best trial, with its history and ``notes`` as comments."""
     best = ranked(trials, study.settings.objectives)[0]
     config = study.config_of(best.number, best.params)

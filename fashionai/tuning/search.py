@@ -7,7 +7,7 @@ import gc
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
@@ -22,6 +22,7 @@ from fashionai.errors import (
 from fashionai.reporting.plots import read_history
 from fashionai.runs import Run, RunFolder, remove_weights
 from fashionai.training.records.history import EpochRow, choose_best, is_finished
+from fashionai.training.records.messages import resume_command
 from fashionai.training.records.observers import EndOfRun
 from fashionai.training.trainer import Trainer
 from fashionai.tuning.study import Study
@@ -124,7 +125,8 @@ def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
                 except FashionAIError as error:
                     failures += 1
                     if not _is_of_trial(error) or number == 0 or failures == MOST_FAILURES:
-                        raise _with_resume_command(study, number, error) from None
+                        runs = [run for run, _ in study.runs_of(number, study.config)]
+                        raise error_of_study(study, f"trial {number}", runs, error) from None
                     study.storage.fail(number, error.message)
                 remove_lost_weights(study)
         trials = study.storage.trials()
@@ -169,6 +171,19 @@ def train_run(
         # Gluon's blocks refer to each other: this frees the network's memory on the device.
         gc.collect()
     return read_rows(folder)
+
+
+def error_of_study(
+    study: Study, name: str, runs: Iterable[RunFolder], error: FashionAIError
+) -> FashionAIError:
+    """The error of one of these runs, whose message begins with a name.
+
+    Where its hint is to resume the run, this one is to resume the study.
+    """
+    message, hint = error.message, error.hint
+    for run in runs:
+        hint = hint.replace(resume_command(run, study.contexts), study.resume_command)
+    return type(error)(message if message.startswith(name) else f"{name}: {message}", hint)
 
 
 def read_rows(folder: RunFolder) -> list[EpochRow]:
@@ -296,11 +311,3 @@ def _is_of_trial(error: FashionAIError) -> bool:
     """
     ends = isinstance(error, (RunStoppedError, TrainingError))
     return isinstance(error, FrameworkError) or not ends
-
-
-def _with_resume_command(study: Study, number: int, error: FashionAIError) -> FashionAIError:
-    """The error of a trial, with the command that goes on with the study."""
-    message, command = f"trial {number}: {error.message}", study.resume_command
-    if isinstance(error, RunStoppedError):
-        return RunStoppedError(message, f"Resume with: {command}")
-    return type(error)(message, error.hint)

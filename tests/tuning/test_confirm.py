@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fashionai.config import load_config
+from fashionai.errors import DivergedError
 from fashionai.runs import Run, RunFolder, find_runs
-from fashionai.tuning.confirm import Confirmation, confirmation_lines
-from fashionai.tuning.study import Given, open_study
+from fashionai.tuning.confirm import Confirmation, _train, confirmation_lines
+from fashionai.tuning.settings import Given
+from fashionai.tuning.study import open_study
 from tests.support.commands import fashionai
 from tests.support.prepared_data import move_to_test
 from tests.support.trained_runs import write_config
@@ -133,6 +136,28 @@ def test_test_images_are_scored_with_new_seeds_once(
     before = {run: (run / "metrics.json").stat().st_mtime_ns for run in runs.values()}
     assert fashionai("tune", *arguments) == 0
     assert {run: (run / "metrics.json").stat().st_mtime_ns for run in before} == before
+
+
+def test_the_results_are_written_before_a_confirmation_that_fails(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = [Path("configs/skirt-tuned.yaml"), STUDY / "trials.csv", STUDY / "tune.png"]
+    for file in results:
+        file.unlink()
+    arguments = ["--run", STUDY, "--resume", "--trials", "2", "--confirm", "500"]
+    assert fashionai("tune", *arguments) == 2
+    output, error = capsys.readouterr()
+    assert "too few images for 500 folds" in error
+    assert all(file.is_file() and str(file) in output for file in results)
+    assert load_config(results[0]).optimizer.lr == 0.02
+
+
+def test_an_error_of_a_confirmation_names_the_run(work: Path) -> None:
+    study = open_study(Given(), STUDY, "cpu", [], None, resume=True)
+    config = study.config.changed({"optimizer.lr": 1e30, "epochs": 2})
+    folder = STUDY / "confirm/trial-1-seed-1"
+    with pytest.raises(DivergedError, match=f"^{folder}: .*loss is nan"):
+        _train(study, [(RunFolder(folder), config)])
 
 
 def test_a_study_is_opened_for_other_devices_as_it_was_begun(work: Path) -> None:

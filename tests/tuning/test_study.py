@@ -16,10 +16,11 @@ import pytest
 from fashionai.cli.tune import command
 from fashionai.config import load_config
 from fashionai.datasets.prepared.folders import MANIFEST, PSEUDO_COLUMN
-from fashionai.errors import ConfigError, FashionAIError, RunError
+from fashionai.errors import ConfigError, FashionAIError, RunError, TrainingError
 from fashionai.frameworks.choice import choose_devices
 from fashionai.progress import no_bar
 from fashionai.tuning import timing
+from fashionai.tuning.search import Budget, search
 from fashionai.tuning.settings import Given
 from fashionai.tuning.study import Study, open_study
 from tests.support.trained_runs import write_config
@@ -132,6 +133,16 @@ def test_any_time_is_written_as_it_is_read(seconds: float) -> None:
     assert words[0] == "--time"
     (option,) = (each for each in command.params if each.name == "seconds")
     assert option.type_cast_value(click.Context(command), words[1]) == seconds
+
+
+def test_a_full_disk_is_told_with_the_command_of_the_search() -> None:
+    study = begin(with_options(trials=1))
+    # As on a full disk, the first weights cannot be written.
+    (STUDY / "trial-0/best.params/folder").mkdir(parents=True)
+    with pytest.raises(TrainingError) as caught:
+        search(study, Budget(trials=1), lambda trials: None)
+    assert caught.value.message.startswith(f"trial 0: {STUDY}/trial-0: cannot be written")
+    assert caught.value.hint == f"Free disk space, then: {study.resume_command}"
 
 
 def test_the_time_of_a_trial_counts_images_with_pseudo_labels(
