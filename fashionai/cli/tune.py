@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Trials that are listed at the end, the best ones.
 MOST_ROWS = 10
-LUCK = "The best of many trials is also the luckiest: --confirm 3 tells how much is left."
+LUCK = "The best of many trials is also the luckiest: --confirm 3 tells what is left."
 EPILOG = """
 \b
 Examples:
