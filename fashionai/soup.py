@@ -25,7 +25,16 @@ from fashionai.metrics import SCORE_NAMES
 from fashionai.models.freezing import STATISTICS
 from fashionai.predictions.predict import check_task
 from fashionai.progress import Advance, ProgressBar, no_bar
-from fashionai.runs import Run, RunFolder, create_run, holds_run, locked_run, open_runs, remove_run
+from fashionai.runs import (
+    Run,
+    RunFolder,
+    check_free,
+    create_run,
+    holds_run,
+    locked_run,
+    open_runs,
+    remove_run,
+)
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS, WEIGHTS_HASHES
 from fashionai.tasks import tasks_to_json
 from fashionai.training.learner import Learner
@@ -147,11 +156,18 @@ def _beginning(run: Run) -> str:
 
 
 def _check_place(out: Path, runs: Sequence[Run], overwrite: bool) -> None:
-    """Raise RunError for a folder that holds a run, which is not to be replaced."""
+    """Raise RunError for a folder whose content is not to be replaced: of a run, or the user's."""
     try_folder("--out", out)
-    if any(run.path.resolve() == out.resolve() for run in runs):
-        raise RunError(f"{out}: is one of the runs to average", "Name another --out")
-    if holds_run(out) and not overwrite:
+    place = out.resolve()
+    for run in runs:
+        own = run.path.resolve()
+        if own == place:
+            raise RunError(f"{out}: is one of the runs to average", "Name another --out")
+        if place in own.parents:
+            raise RunError(f"{out}: holds {run}, one of the runs to average", "Name another --out")
+    if not holds_run(out):
+        check_free(out, "--out")
+    elif not overwrite:
         raise RunError(f"{out}: holds a run already", "Name another --out, or give --overwrite")
 
 

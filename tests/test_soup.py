@@ -216,6 +216,27 @@ def test_no_run_is_lost() -> None:
     assert Run.open("runs/old").averaged_runs
 
 
+def test_a_folder_of_the_runs_or_of_other_files_is_no_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Refused before anything is scored."""
+    monkeypatch.setattr(soup_module, "_Scorer", None)
+    study = tmp_path / "study"
+    runs = [Path(shutil.copytree(run, study / "deep" / run.name)) for run in RUNS[:2]]
+    (study / "tune.yaml").write_text("")
+    (tmp_path / "link").symlink_to(study)
+    for out in (study, tmp_path / "link"):
+        with pytest.raises(FashionAIError, match=f"^{out}: holds {runs[0]}, one of the runs to av"):
+            make_soup(runs, out, DEVICES["gluon"], overwrite=True)
+    notes = tmp_path / "thesis/notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("")
+    for overwrite in (False, True):
+        message = f"^{notes.parent}: holds other files than those of a run. Name another --out$"
+        with pytest.raises(FashionAIError, match=message):
+            make_soup(runs, notes.parent, DEVICES["gluon"], overwrite=overwrite)
+
+
 def test_runs_without_a_record_need_the_same_seed(caplog: pytest.LogCaptureFixture) -> None:
     for name, source in (("old1", "a"), ("old2", "a"), ("old3", "b")):
         run = Path(shutil.copytree(f"runs/{source}", f"runs/{name}"))

@@ -172,30 +172,38 @@ def create_run(wanted: PathLike, exactly: bool = False) -> RunFolder:
         except FileExistsError:
             if not _is_free(candidate):
                 if exactly:
-                    raise _taken(candidate) from None
+                    raise _taken(candidate, "--run") from None
                 continue
         return RunFolder(candidate)
     raise AssertionError("there is always a next number")
 
 
-def _taken(path: Path) -> RunError:
+def check_free(path: Path, option: str) -> None:
+    """Raise RunError for a folder, named by an option, in which create_run would begin no run."""
+    if path.exists() and not _is_free(path):
+        raise _taken(path, option)
+
+
+def _taken(path: Path, option: str) -> RunError:
     if is_locked(path / LOCK_FILE):
         return _busy(path)
-    return RunError(f"{path}: holds other files than those of a run", "Name another --run")
+    return RunError(f"{path}: holds other files than those of a run", f"Name another {option}")
 
 
 def remove_run(path: Path) -> None:
     """Delete the folder of a run, a cross-validation or a search, also if it has not begun yet.
 
     Raises RunError when the folder holds something else, and when another process trains
-    the run or one in it.
+    the run or one in it, at any depth, or has a trial of the search.
     """
     check_removable(path)
     if not path.exists():
         return
     with contextlib.ExitStack() as stack:
-        for folder in (path, *sorted(file.parent for file in path.glob("*/config.yaml"))):
+        for folder in sorted({path, *(file.parent for file in path.rglob("config.yaml"))}):
             stack.enter_context(locked_run(RunFolder(folder)))
+        for lock in path.glob(f".*{LOCK_FILE}"):  # of trials, also before their runs begin
+            stack.enter_context(locked(lock, _busy(path)))
         # Renamed first: if this process is killed, no incomplete run is left under the name.
         removed = path.with_name(f".{path.name}.{secrets.token_hex(8)}{REMOVED_SUFFIX}")
         path.rename(removed)

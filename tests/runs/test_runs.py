@@ -11,7 +11,9 @@ from fashionai.config import Config, save_config
 from fashionai.errors import DataError, FashionAIError, RunError
 from fashionai.families import find_task
 from fashionai.files import write_json
+from fashionai.files.locks import locked
 from fashionai.runs import (
+    STUDY_FILE,
     Run,
     RunFolder,
     best_finished_runs,
@@ -103,6 +105,25 @@ def test_only_runs_are_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis/chapter.tex").write_text("")
     with pytest.raises(FashionAIError, match="not a run"):
         remove_run(tmp_path / "thesis")
+
+
+@pytest.mark.parametrize(
+    "lock",
+    ["trial-0/.lock", "confirm/trial-1-seed-0/.lock", ".trial-0.lock", ".confirm-a-seed-1.lock"],
+)
+def test_a_search_in_use_is_not_removed(tmp_path: Path, lock: str) -> None:
+    study = tmp_path / "study"
+    make_run(study / "trial-0", "skirt", 0.8)
+    make_run(study / "confirm/trial-1-seed-0", "skirt", 0.8)
+    (study / STUDY_FILE).write_text("")
+    with locked(study / lock, RunError("busy")):
+        with pytest.raises(RunError, match=r"study.*: is being trained by another process"):
+            remove_run(study)
+        assert (study / "trial-0/config.yaml").is_file()
+    # What a killed process leaves is no obstacle.
+    (study / lock).write_text("")
+    remove_run(study)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_metrics_are_json_without_nan(tmp_path: Path) -> None:
