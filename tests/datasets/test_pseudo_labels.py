@@ -105,6 +105,21 @@ def test_they_are_added_to_train_and_removed_again(photos: Path, near_duplicates
     )
 
 
+def test_every_copy_of_a_labelled_image_is_left_out(photos: Path) -> None:
+    """Two brighter copies, of other bytes and the same pixels."""
+    brighter = cv2.convertScaleAbs(picture(5), alpha=1.1)
+    save(Path("more/one.png"), brighter)
+    png = cv2.imencode(".png", brighter, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes()
+    put(Path("more/two.png"), png)
+    write_pseudo_labels(
+        Path("more/pseudo.csv"),
+        [PseudoLabel(Path("more") / name, "a", 0.9) for name in ("one.png", "two.png", "new.png")],
+    )
+    summary = prepared(near_duplicates="group")
+    assert [row["source"] for row in manifest() if row["pseudo_label"]] == ["pseudo-labels/new.png"]
+    assert summary.known_pseudo_labels == 2
+
+
 def test_only_training_reads_them(photos: Path) -> None:
     prepared()
     folder = Path("out/birds")

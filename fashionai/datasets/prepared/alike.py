@@ -71,14 +71,15 @@ def labelled_already(
 ) -> np.ndarray:
     """Which images have a pseudo-label and are, or look like, a labelled image, ``(N,) bool``.
 
-    Such an image in training would give away what validation asks for.
+    Such an image in training would give away what validation asks for. Chains of near-duplicates
+    count: of images with equal hashes only the first one is in pairs with others.
     """
     pseudo = np.array([image.probability is not None for image in images])
     labelled = {content for content, guess in zip(contents, pseudo.tolist()) if not guess}
     known = np.array([content in labelled for content in contents])
     if pairs is not None:
-        for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
-            known[one[~pseudo[other]]] = True
+        components = connected(len(images), pairs.first, pairs.second)
+        known |= np.isin(components, components[~pseudo])
     return known & pseudo
 
 
