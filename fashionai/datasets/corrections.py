@@ -106,6 +106,12 @@ def corrected(data_set: DataSet, corrections: Sequence[PlacedCorrection]) -> Dat
     return data_set._replace(images=kept)
 
 
+def dropped(data_set: DataSet, corrections: Sequence[PlacedCorrection]) -> list[LabelledImage]:
+    """The images of a data set that corrections drop."""
+    paths = {each.correction.path for each in corrections if each.correction.action == DROP}
+    return [image for image in data_set.images if image.source in paths]
+
+
 def _corrected_image(
     image: LabelledImage, task: Task, correction: Correction
 ) -> Optional[LabelledImage]:

@@ -120,6 +120,19 @@ def test_every_copy_of_a_labelled_image_is_left_out(photos: Path) -> None:
     assert summary.known_pseudo_labels == 2
 
 
+def test_an_image_that_corrections_drop_stays_out(photos: Path) -> None:
+    put(
+        Path("corrections.csv"),
+        "path,action,old_label,new_label,reason,date\n"
+        "b/03.png,drop,b,,,2030-01-02\na/06.png,drop,a,,,2030-01-02\n",
+    )
+    summary = prepared(corrections=Path("corrections.csv"))
+    assert {Path(row["source"]).name for row in manifest() if row["pseudo_label"]} == {
+        *("new.png", "mirrored.png", "00.png")
+    }
+    assert "1 pseudo-label left out: the corrections drop the image" in summary_notes(summary)
+
+
 def test_only_training_reads_them(photos: Path) -> None:
     prepared()
     folder = Path("out/birds")

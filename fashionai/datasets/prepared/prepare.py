@@ -14,6 +14,7 @@ from fashionai.datasets.corrections import (
     DROP,
     Correction,
     corrected,
+    dropped,
     read_corrections,
 )
 from fashionai.datasets.names import GROUP, IGNORE, NEAR_DUPLICATES, REPORT, SPLITS, check_choice
@@ -28,7 +29,7 @@ from fashionai.datasets.prepared.folders import (
     write_folders,
 )
 from fashionai.datasets.prepared.split import join_groups, split_records
-from fashionai.datasets.pseudo_labels import read_pseudo_labels
+from fashionai.datasets.pseudo_labels import with_pseudo_labels
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, counted, os_errors_as_data_errors
 from fashionai.files.abandoned import remove_temporary_files
@@ -133,17 +134,17 @@ def prepare(
     NEAR_DUPLICATES: they are counted, kept in one split as well, or not looked for.
     ``corrections`` is a file of corrections of the labels, which are kept in the task's folder.
     ``pseudo_labels`` is a file of predicted classes of other images, which are added to train;
-    they do not change how the labelled images are split.
+    they do not change how the labelled images are split. Images that corrections drop stay out.
     Raises ConfigError for a ``val_fraction`` out of range, and DataError for images that cannot be
     used, corrections that do not fit the labels, a folder that holds files of the user or that
     another process prepares, and for disk errors.
     """
     check_choice("near_duplicates", near_duplicates, NEAR_DUPLICATES)
     placed = [] if corrections is None else read_corrections(corrections, data_set.task)
+    unwanted = dropped(data_set, placed)
     data_set = corrected(data_set, placed)
     if pseudo_labels is not None:
-        added = read_pseudo_labels(pseudo_labels, data_set.task)
-        data_set = data_set._replace(images=[*data_set.images, *added])
+        data_set = with_pseudo_labels(data_set, pseudo_labels, unwanted)
     if val_fraction is None:
         val_fraction = data_set.val_fraction
     if not 0 <= val_fraction < 1:
