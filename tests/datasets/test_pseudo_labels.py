@@ -152,7 +152,9 @@ def test_folds_hold_none_and_each_trains_on_all(photos: Path) -> None:
         config = make_config(Path(), "task=birds", "data.folder=out", "data.folds_file=folds.csv",
                              f"data.fold={fold}")  # fmt: skip
         val = {path.name for path in read_samples(config, "val").paths}
-        train = {path.name for path in read_samples(config, "train", pseudo=True).paths}
+        samples = read_samples(config, "train", pseudo=True)
+        assert {samples.paths[row].name for row in samples.pseudo} == NEW
+        train = {path.name for path in samples.paths}
         assert val == {path.name for path, own in zip(split.paths, folds) if own == fold}
         assert train == {path.name for path in split.paths} - val | NEW
         labelled = {path.name for path in read_samples(config, "train").paths}

@@ -29,7 +29,8 @@ class Samples(NamedTuple):
     ``(N,) int64``, the index of each sample's task in ``tasks``. ``marks`` is ``(N, C) int8``
     (see fashionai.metrics); it is NO outside the columns of the sample's task, and everywhere
     for images of a held-out background. ``teacher`` are the distributions of data.soft_targets,
-    ``(N, C) float64``, where they were read already.
+    ``(N, C) float64``, where they were read already. ``pseudo`` are the positions of samples with a
+    pseudo-label.
     """
 
     tasks: list[Task]
@@ -38,6 +39,7 @@ class Samples(NamedTuple):
     heads: np.ndarray
     marks: np.ndarray
     teacher: Optional[np.ndarray] = None
+    pseudo: Sequence[int] = ()
 
     def part(self, rows: slice) -> Samples:
         """Return the samples of consecutive positions."""
@@ -92,6 +94,7 @@ def read_samples(
         [source for part in parts for source in part.sources],
         heads,
         marks,
+        pseudo=np.flatnonzero(np.concatenate([part.pseudo for part in parts])).tolist(),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from fashionai.config import DataConfig
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import DataError, counted
+from fashionai.metrics import YES
 from fashionai.predictions.formats import (
     TABLE,
     PredictedRow,
@@ -28,8 +29,9 @@ def read_teacher(data: DataConfig, samples: Samples) -> Optional[np.ndarray]:
 
     They are zero outside the columns of a sample's task. Rows are joined by image and task; rows
     of other images are left out. Probabilities p become p ** (1 / temperature), divided by their
-    sum (arXiv:1503.02531, section 2). Raises DataError for samples without a row, and for other
-    classes than those of the task.
+    sum (arXiv:1503.02531, section 2). A sample with a pseudo-label and without a row has the
+    predicted class. Raises DataError for other samples without a row, and for other classes than
+    those of the task.
     """
     if data.soft_targets is None:
         return None
@@ -39,6 +41,10 @@ def read_teacher(data: DataConfig, samples: Samples) -> Optional[np.ndarray]:
     for head, (task, columns) in enumerate(zip(samples.tasks, columns_of(samples.tasks))):
         chosen = samples.of_task(head)
         keys = _keys(task, [samples.sources[row] for row in chosen], next(iter(rows.values())))
+        taught = np.array([key in rows for key in keys], bool) | ~np.isin(chosen, samples.pseudo)
+        own, chosen = chosen[~taught], chosen[taught]
+        teacher[own, columns] = samples.marks[own, columns] == YES
+        keys = [key for key, is_taught in zip(keys, taught) if is_taught]
         teacher[chosen, columns] = _probabilities(file, task, rows, keys)
     softened = teacher ** (1 / data.soft_temperature)
     distributions: np.ndarray = softened / softened.sum(axis=1, keepdims=True)
@@ -71,4 +77,4 @@ def _probabilities(
             raise DataError(
                 f"data.soft_targets: {file} has the classes {found}, {task.name} has {expected}"
             )
-    return np.array([row.probabilities for row in chosen])
+    return np.array([row.probabilities for row in chosen]).reshape(-1, len(task.classes))

@@ -73,6 +73,17 @@ def test_tables_of_one_task(tmp_path: Path) -> None:
         read_teacher(DataConfig(soft_targets=str(file)), samples)
 
 
+def test_a_pseudo_label_needs_no_row(tmp_path: Path) -> None:
+    """The class takes its place, whatever the temperature; a row that is there counts."""
+    samples, file = make_rows([0, 2, 1, 1], [ONE])._replace(pseudo=[1, 2]), tmp_path / "teacher.csv"
+    file.write_text("path,class,probability,a,b,c\n0,a,1,1,0,0\n2,a,0.5,0.5,0.5,0\n3,b,1,0,1,0\n")
+    data = DataConfig(soft_targets=str(file), soft_temperature=2.0)
+    teacher = read_teacher(data, samples)
+    np.testing.assert_allclose(teacher, [[1, 0, 0], [0, 0, 1], [0.5, 0.5, 0], [0, 1, 0]])
+    with pytest.raises(DataError, match="no row for 1 training image of one: 1"):
+        read_teacher(data, samples._replace(pseudo=[2]))
+
+
 def test_missing_rows_and_files_are_errors(tmp_path: Path) -> None:
     samples, file = samples_of_set(), tmp_path / "teacher.csv"
     write_file(file, samples, [0, 1, 3, 5, 7, 9])
