@@ -6,7 +6,10 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Optional
 
+import numpy as np
+
 import fashionai
+from fashionai.datasets.names import PSEUDO_LABELS, SPLITS
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import DataError, counted
 from fashionai.metrics import true_classes
@@ -16,7 +19,6 @@ from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.tasks import Task
 from fashionai.weights.licences import NON_COMMERCIAL, shown_licence
 
-SPLITS = ("train", "val", "test")
 SCORES = {
     "map": "mAP",
     "accuracy": "accuracy",
@@ -29,8 +31,8 @@ SOURCE, LICENCE = "pretrained weights: ", "licence of the weights: "
 
 
 def samples_by_split(run: Run) -> dict[str, Samples]:
-    """The samples of each split that the run's data have."""
-    found = {split: read_samples(run.config, split) for split in SPLITS[:2]}
+    """The samples of each split that the run's data have; train has pseudo-labels as well."""
+    found = {split: read_samples(run.config, split, pseudo=True) for split in SPLITS[:2]}
     with contextlib.suppress(DataError):  # there is no such split
         found["test"] = read_samples(run.config, "test")
     return found
@@ -77,12 +79,22 @@ def _head(run: Run) -> list[str]:
 
 
 def _data(task: Task, head: int, samples: Mapping[str, Samples]) -> list[str]:
-    """The number of images of each class in each split."""
-    counts = {split: true_classes(each.marks_of(head)) for split, each in samples.items()}
-    lines = [f"## Data: {task.name}", "", _row("class", *samples), _rule(len(samples))]
+    """The number of images of each class in each split, and of those with a pseudo-label."""
+    counts = dict(_classes(head, samples))
+    lines = [f"## Data: {task.name}", "", _row("class", *counts), _rule(len(counts))]
     for index, name in enumerate(task.classes):
         lines.append(_row(_plain(name), *(int((each == index).sum()) for each in counts.values())))
     return [*lines, _row("all", *(len(each) for each in counts.values()))]
+
+
+def _classes(head: int, samples: Mapping[str, Samples]) -> Iterator[tuple[str, np.ndarray]]:
+    """The classes ``(N,) int64`` of a task's images in each split; pseudo-labels by themselves."""
+    for split, each in samples.items():
+        classes = true_classes(each.marks_of(head))
+        is_pseudo = np.isin(each.of_task(head), each.pseudo)
+        yield split, classes[~is_pseudo]
+        if is_pseudo.any():
+            yield PSEUDO_LABELS, classes[is_pseudo]
 
 
 def _scores(evaluations: Mapping[str, Sequence[TaskEvaluation]]) -> list[str]:

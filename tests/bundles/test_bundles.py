@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from fashionai.bundles.archive import REQUIRED, pack, unpack
+from fashionai.bundles.card import model_card, samples_by_split
 from fashionai.bundles.verify import verify
 from fashionai.errors import DataError, WeightsError
 from fashionai.frameworks.mxnet import import_mxnet
@@ -226,6 +227,25 @@ def test_the_model_card_states_the_data_the_scores_and_the_licence(run: Run, bun
     assert f"| skirt_length_labels | val | 12 | mAP | {ends} |" in card
     assert "trained from random ones" in card
     assert run.check_weights() in card
+
+
+def test_the_model_card_counts_pseudo_labels_apart(
+    run: Run, trained: Path, trained_cnn: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained / "data/train_valid", tmp_path / "train_valid")
+    (manifest,) = folder.glob("*/manifest.csv")
+    header, *rows = manifest.read_text().splitlines()
+    of_first = [row for row in rows if row.startswith("train,0,")][:5]
+    marked = [f"{row},{0.9 if row in of_first else ''}" for row in rows]
+    manifest.write_text("\n".join([f"{header},pseudo_label", *marked, ""]))
+    other = Run.open(trained_cnn)
+    other.__dict__["config"] = run.config.changed({"data.folder": str(folder)})
+    card = model_card(other, samples_by_split(other), {}, 0, None)
+    first, second, *_ = run.tasks[0].classes
+    assert "| class | train | pseudo-labels | val |" in card
+    assert f"| {first} | 9 | 5 | 2 |" in card
+    assert f"| {second} | 14 | 0 | 2 |" in card
+    assert "| all | 79 | 5 | 12 |" in card
 
 
 def small_members() -> dict[str, bytes]:

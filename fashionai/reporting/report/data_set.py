@@ -9,9 +9,10 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.names import SPLITS
+from fashionai.datasets.names import PSEUDO_LABELS, SPLITS
 from fashionai.datasets.prepared.check import hash_files, on_all_cores
-from fashionai.datasets.prepared.folders import PreparedSplit, read_split
+from fashionai.datasets.prepared.folders import PreparedSplit, count_pseudo_labels, read_split
+from fashionai.datasets.prepared.folds import select_samples
 from fashionai.errors import FashionAIError
 from fashionai.pipeline.decode import read_header
 from fashionai.progress import no_progress
@@ -28,7 +29,7 @@ SizeCounts = Counter[tuple[int, int]]
 
 
 class ClassBalance(NamedTuple):
-    """The number of images of one class in each split."""
+    """The number of images of one class in each split; those with a pseudo-label count apart."""
 
     name: str
     counts: Mapping[str, int]
@@ -101,7 +102,11 @@ def describe_data_set(folder: Path, task: Task) -> DataSet:
 def _read_splits(folder: Path) -> dict[str, PreparedSplit]:
     present = [split for split in SPLITS if (folder / split).is_dir()]
     # For a folder without splits, reading the first one raises the error.
-    return {split: read_split(folder, split) for split in present or SPLITS[:1]}
+    splits = {split: read_split(folder, split) for split in present or SPLITS[:1]}
+    if count_pseudo_labels(folder):
+        train = read_split(folder, "train", pseudo=True)
+        splits[PSEUDO_LABELS] = select_samples(train, train.pseudo)
+    return splits
 
 
 def _class_balance(task: Task, splits: Mapping[str, PreparedSplit]) -> list[ClassBalance]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fashionai.datasets.prepared.folders import read_split
+from fashionai.datasets.prepared.folders import plan_folders, read_split, write_folders
+from fashionai.datasets.records import LabelledImage
 from fashionai.reporting.report.data_set import describe_data_set, find_duplicates
 from tests.support.prepared_data import ONE, write_prepared
 
@@ -46,6 +47,19 @@ def test_balance_and_sizes(tmp_path: Path) -> None:
     }
     assert found.sizes["train"] == {(40, 30): 2, (30, 40): 1, (64, 64): 1}
     assert found.sizes["val"] == {(40, 30): 1, (64, 64): 1}
+
+
+def test_pseudo_labels_are_counted_apart(tmp_path: Path) -> None:
+    rows = [("a1", "train", 0, None), ("b1", "val", 1, None), ("new", "train", 1, 0.9)]
+    images = [
+        LabelledImage(name, None, picture(8, 9, number), index, "abc"[index], "", split, "", share)
+        for number, (name, split, index, share) in enumerate(rows)
+    ]
+    write_folders(tmp_path, ONE, plan_folders(images, [split for _, split, *_ in rows]), "copy")
+    found = describe_data_set(tmp_path, ONE)
+    assert (found.problem, found.images) == ("", 3)
+    assert found.balance[1].counts == {"train": 0, "val": 1, "pseudo-labels": 1}
+    assert found.sizes["pseudo-labels"] == {(8, 9): 1}
 
 
 def test_duplicates_across_splits_and_classes(tmp_path: Path) -> None:
