@@ -34,6 +34,7 @@ def explain_rows(result: Result, rows: Sequence[int], most_bytes: int) -> Explai
     Each row of a cross-validation is explained by the run that was trained without it. Networks
     that cannot be explained, and weights that cannot be loaded, are a problem and no error.
     """
+    rows = [row for row in rows if result.rows.files[row] is not None]
     try:
         found = dict(_explain(result, rows)) if rows else {}
     except FashionAIError as error:
@@ -55,13 +56,13 @@ def _explain(result: Result, rows: Sequence[int]) -> Iterator[tuple[int, list[Ov
     from fashionai.predictions.explain import explain_outputs
     from fashionai.reporting.explanations import overlay
 
-    task, files = result.rows.task, result.rows.files
+    task = result.rows.task
+    files = {row: file for row, file in enumerate(result.rows.files) if file is not None}
     for run, own in _by_run(result, rows):
         first = run.columns[list(run.tasks).index(task)].start
         classes = [_classes(result, row) for row in own]
         outputs = [[first + index for index in each] for each in classes]
-        images = [file for file in (files[row] for row in own) if file is not None]
-        explained = explain_outputs(run, images, outputs)
+        explained = explain_outputs(run, [files[row] for row in own], outputs)
         for row, indices, (view, heat) in zip(own, classes, explained):
             pictures = [encoded(overlay(view, each)[..., ::-1]) for each in heat]
             yield row, [Overlay(*pair) for pair in zip(indices, pictures)]

@@ -12,7 +12,7 @@ import pytest
 from fashionai.metrics import marks_from_classes
 from fashionai.predictions.explain import explain
 from fashionai.reporting.explanations import overlay
-from fashionai.reporting.report.explained import explain_rows
+from fashionai.reporting.report.explained import Explained, explain_rows
 from fashionai.reporting.report.results import Result
 from fashionai.reporting.report.subjects import Subject, open_subjects
 from fashionai.scoring.evaluate import evaluate_task
@@ -67,6 +67,14 @@ def test_only_as_many_rows_as_fit_are_kept(result: Result) -> None:
     size = sum(len(each.picture) for row in (2, 0) for each in whole[row])
     assert list(explain_rows(result, [2, 0, 3], size).overlays) == [2, 0]
     assert list(explain_rows(result, [2, 0, 3], size - 1).overlays) == [2]
+
+
+def test_rows_without_a_file_are_left_out(result: Result) -> None:
+    whole = explain_rows(result, [0, 2, 3], 10**6).overlays
+    files = [None if row == 0 else file for row, file in enumerate(result.rows.files)]
+    without = result._replace(rows=result.rows._replace(files=files))
+    found = explain_rows(without, [0, 2, 3], 10**6)
+    assert found == Explained({row: whole[row] for row in (2, 3)})
 
 
 def test_a_run_that_cannot_be_explained_has_a_line_that_says_why(tmp_path: Path) -> None:
