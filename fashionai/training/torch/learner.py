@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Optional
 
@@ -148,11 +147,10 @@ class TorchLearner(Learner):
         with self._compiling(batch):
             first, *others = [self._pass(part) for (part,) in passes]
             updated = self._update(lr, momentum)
-        sums = sum(others, first)
+            sums = torch.cat([sum(others, first), self._wishes])
+            self._processes.sum(sums)
         if updated and self.average is not None:
             self.average.update(self.batch_plan.first_step(epoch) + step)
-        sums = torch.cat([sums, self._wishes])
-        self._processes.sum(sums)
         pending = download(sums)
 
         def read() -> tuple[float, int]:
@@ -162,13 +160,18 @@ class TorchLearner(Learner):
 
         return StepResult(step, self.batch_plan.batch_size, read)
 
-    def _compiling(self, batch: Batch) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def _compiling(self, batch: Batch) -> Iterator[None]:
         """Wait longer for other processes in a step that compiles: the first one of a size."""
         shape = batch.images.shape
         if not self.config.compile or shape in self._compiled_shapes:
-            return contextlib.nullcontext()
+            yield
+            return
         self._compiled_shapes.add(shape)
-        return self._processes.patient()
+        with self._processes.patient():
+            yield
+            # The next step's sums, which are less patient, queue behind these ones on the device.
+            self.wait()
 
     def _pass(self, part: DevicePart) -> Tensor:
         """Forward and backward pass of a part; the second result of StepComputation.forward."""

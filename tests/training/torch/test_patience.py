@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from fashionai.training.torch.processes import is_of_connection
+from fashionai.frameworks.torch import import_torch
+from fashionai.training.torch.processes import Processes, is_of_connection
 from tests.support.jobs import PATIENCE, free_port
+from tests.support.learners import make_batch, make_config, make_samples, open_one
+
+torch = import_torch()
 
 BEGIN = """\
 import sys, time, torch
@@ -66,6 +73,38 @@ def test_features_of_a_slow_machine_are_waited_for() -> None:
 
 def test_a_step_that_compiles_is_waited_for() -> None:
     assert outputs(SLOW_STEP) == ["4", "4"]
+
+
+class Recorded(Processes):
+    """One process that notes what it does."""
+
+    def __init__(self, calls: list[str]) -> None:
+        super().__init__()
+        self._calls = calls
+
+    def sum(self, tensor: torch.Tensor) -> None:
+        self._calls.append("sum")
+
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        self._calls.append("patient")
+        yield
+        self._calls.append("not patient")
+
+
+def test_all_sums_of_a_step_that_compiles_end_before_patience_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU a sum begins when it is asked for, and lasts until other processes ask as well."""
+    monkeypatch.setattr(torch, "compile", lambda steps, dynamic: steps)
+    samples = make_samples(8)
+    learner = open_one(make_config(tmp_path, "compile=true"), samples, "torch")
+    calls: list[str] = []
+    monkeypatch.setattr(learner, "_processes", Recorded(calls))
+    monkeypatch.setattr(learner, "wait", lambda: calls.append("wait"))
+    for step in range(2):
+        learner.step(make_batch(step, samples, 8), 0, step, 0.1, 0.9)
+    assert calls == ["patient", "sum", "wait", "not patient", "sum"]
 
 
 def test_after_compiling_a_slow_process_counts_as_lost() -> None:
