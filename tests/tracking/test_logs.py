@@ -9,8 +9,10 @@ import math
 import os
 import signal
 import struct
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import cv2
@@ -184,6 +186,33 @@ def mlflow_status(run: Path) -> str:
     content = json.loads((run / "mlflow.json").read_text())
     client = MlflowClient(tracking_uri=content["tracking_uri"])
     return client.get_run(content["run_id"]).info.status
+
+
+def test_the_end_is_told_once_to_a_server_that_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After Ctrl-C nobody waits for MLflow's retries; here they would come without pauses."""
+    for name in ("BACKOFF_FACTOR", "BACKOFF_JITTER"):
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    requests: list[str] = []
+
+    class Failing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append(self.path)
+            self.send_error(503)
+
+    with HTTPServer(("127.0.0.1", 0), Failing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        log = MlflowLog()
+        log._client, log._id = MlflowClient(f"http://127.0.0.1:{server.server_port}"), "1"
+        log.end_early(failed=False)
+        server.shutdown()
+        thread.join()
+    assert len(requests) == 1
+    assert "MLflow did not take the end" in caplog.text
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "3"
 
 
 def test_logs_do_not_change_what_a_run_is() -> None:
