@@ -241,7 +241,7 @@ def advice_on_validation(images: int) -> str:
         return ""
     return (
         f"with {counted(images, 'validation image')} an accuracy of 0.8 has a standard error of "
-        f"{standard_error(0.8, images):.2f}; fashionai cross-validate validates on all images"
+        f"{standard_error(0.8, images):.2f}; to validate on all images: fashionai cross-validate"
     )
 
 

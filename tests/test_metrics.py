@@ -249,6 +249,6 @@ def test_advice_is_given_where_the_standard_error_is_above_four_points() -> None
     assert advice_on_validation(100) == ""
     assert advice_on_validation(20) == (
         "with 20 validation images an accuracy of 0.8 has a standard error of 0.09; "
-        "fashionai cross-validate validates on all images"
+        "to validate on all images: fashionai cross-validate"
     )
     assert advice_on_validation(1).startswith("with 1 validation image an accuracy")
