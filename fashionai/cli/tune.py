@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Trials that are listed at the end, the best ones.
 MOST_ROWS = 10
+NOTHING_TO_CONFIRM = "No trial is better than the given configuration: nothing to confirm."
 LUCK = "The best of many trials is also the luckiest: --confirm 3 tells what is left."
 EPILOG = """
 \b
@@ -199,6 +200,8 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
         found = confirm(study, order[0], confirm_count, progress_bar)
         notes = confirmation_lines(found, len(trials))
         write_best(study, trials, notes)
+    elif confirm_count:
+        notes = [NOTHING_TO_CONFIRM]
     _print(notes)
     _print([f"Next: fashionai train --config {shlex.quote(str(files[0]))}"])
 

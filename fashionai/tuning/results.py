@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from fashionai.errors import counted
 from fashionai.files import write_text
 from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.formats.yaml_files import dump_yaml
-from fashionai.tuning.best_file import FIRST_LINE
+from fashionai.tuning.best_file import ALL_TRIALS, FIRST_LINE, search_of
 from fashionai.tuning.plot import draw_search
 from fashionai.tuning.study import Study
 from fashionai.tuning.table import changes_of, long_name, value_text
 from fashionai.tuning.trials import Trial, ranked
+
+log = logging.getLogger(__name__)
 
 # Trials that the comments list.
 MOST_LISTED = 10
@@ -37,6 +40,9 @@ def write_best(study: Study, trials: Sequence[Trial], notes: Sequence[str]) -> P
     best = ranked(trials, study.settings.objectives)[0]
     config = study.config_of(best.number, best.params)
     comments = [*_history(study, trials), *(["", *notes] if notes else [])]
+    other = search_of(study.best_file)
+    if other not in ("", str(study.path)):
+        log.info("%s: replaces the result of %s", study.best_file, other)
     # A name of a choice may have line breaks.
     commented = [f"# {line}".rstrip().replace("\n", " ") for line in comments]
     write_text(study.best_file, "\n".join([FIRST_LINE, *commented, "", _shortened(config)]))
@@ -71,7 +77,7 @@ def _history(study: Study, trials: Sequence[Trial]) -> list[str]:
         f"  fashionai train --config {' '.join(str(study.best_file).split())}",
         "",
         f"The best of {counted(len(trials), 'trial')}, scored on {scored}.",
-        f"Trial 0 is the configuration that the search began with; all are in {study.path}.",
+        f"Trial 0 is the configuration that the search began with; {ALL_TRIALS}{study.path}.",
         "",
         f"trial  {', '.join(map(long_name, objectives))}",
         *(_line(study, trial) for trial in order[:MOST_LISTED]),

@@ -286,10 +286,16 @@ def test_a_damaged_file_of_trials_is_refused(
     assert "trials.sqlite: cannot be read" in capsys.readouterr().err
 
 
-def test_overwriting_deletes_a_search_and_nothing_else(work: Path, tmp_path: Path) -> None:
+def test_overwriting_deletes_a_search_and_nothing_else(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     study = shutil.copytree(STUDY, tmp_path / "old")
     arguments = [*SEARCH[:-1], "1", "--run", study, "--overwrite", "epochs=1"]
-    assert fashionai(*arguments, "--out", tmp_path / "tuned.yaml") == 0
+    tuned = shutil.copy("configs/skirt-tuned.yaml", tmp_path / "tuned.yaml")
+    assert fashionai(*arguments, "--confirm", "2", "--out", tuned) == 0
+    output = capsys.readouterr().out
+    assert f"{tuned}: replaces the result of {STUDY}\n" in output
+    assert "No trial is better than the given configuration: nothing to confirm." in output
     assert [row["trial"] for row in table(study)] == ["0"]
     other = tmp_path / "photos"
     other.mkdir()
