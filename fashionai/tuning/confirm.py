@@ -141,16 +141,18 @@ def _conclusion(found: Confirmation, interval: Optional[tuple[float, float]], tr
     """How much of the gain may be luck, in sentences."""
     lost = found.expected - found.gain
     text = f"The gain is not smaller than in the search of {counted(trials, 'trial')}."
-    if lost > 0 and found.expected > 0:
-        share = min(1.0, lost / found.expected)
+    if found.gain <= 0 < found.expected:
+        text = "Nothing of the gain in the search is left."
+    elif lost > 0 and found.expected > 0:
         text = (
-            f"About {share:.0%} of the gain in the search was luck: the best of "
+            f"About {lost / found.expected:.0%} of the gain in the search was luck: the best of "
             f"{counted(trials, 'trial')} is also the luckiest."
         )
     if interval is None:
         return f"{text} One training of each does not tell how much scores differ by chance."
     if interval[0] <= 0 <= interval[1]:
-        return f"{text} The interval contains 0: all of it may be luck."
+        trainings = counted(len(found.tuned), "training")
+        return f"{text} The interval contains 0: {trainings} of each do not tell which is better."
     if interval[1] < 0:
         return f"{text} The tuned configuration is worse than the untuned one."
     return f"{text} The rest is more than the chance of {'folds' if found.on_folds else 'seeds'}."
