@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 from fashionai.families import known_task
-from fashionai.files.default_folders import DEMO_FOLDER, PREPARED_FOLDER
+from fashionai.files.default_folders import CONFIGS_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.tasks import Task
 
@@ -32,8 +32,10 @@ def after_prepare(tasks: Sequence[Task], out: Path) -> str:
     if out == DEMO_PREPARED:
         chosen = "" if name == DEMO_TASK else f" task={name}"
         return f"Next: fashionai train --config demo{chosen}{others}"
-    config = name.replace("-", "_")
-    if known_task(task.name) and config in packaged_configs():
+    own, packaged = CONFIGS_FOLDER / f"{name}.yaml", name.replace("-", "_")
+    is_packaged = known_task(task.name) is not None and packaged in packaged_configs()
+    if is_packaged or own.is_file():
+        config = packaged if is_packaged else _quoted(own)
         folder = "" if out == PREPARED_FOLDER else f" {_quoted(f'data.folder={out}')}"
         return f"Next: fashionai train --config {config}{folder}{others}"
     folder = "" if out == PREPARED_FOLDER else f" --folder {_quoted(out)}"
@@ -62,9 +64,13 @@ def after_calibrate(run: Path, crops: int, image_size: Optional[int]) -> str:
 
 
 def after_pseudo_label(task: Task, file: Path) -> str:
-    """The command that adds pseudo-labels to a task's training images."""
-    own = "" if known_task(task.name) else " and its --csv or --folders"
-    return f"Next: fashionai prepare --task {task.short_name} --pseudo-labels {_quoted(file)}{own}"
+    """The command that adds pseudo-labels to a task's training images; where its labels are own
+    ones, whose place is not known, what to add to the command.
+    """
+    name, added = task.short_name, f"--pseudo-labels {_quoted(file)}"
+    if known_task(task.name):
+        return f"Next: fashionai prepare --task {name} {added}"
+    return f"Next: add {added} to the command that prepared {name}"
 
 
 def after_inspect(task: Task, folder: Path, findings: Path) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from fashionai.cli import main
 from tests.support.data_trees import (
+    put,
     write_cactus,
     write_class_folders,
     write_covers,
@@ -64,6 +65,10 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].split() == ["pets", "train", "val", "rejected", "duplicates"]
     assert lines[4].split() == ["total", "21", "3", "0", "0"]
     assert lines[-2:] == ["data/train_valid/pets: 24 files written", "Next: fashionai init pets"]
+    put(Path("configs/pets.yaml"))
+    assert prepare("pets", "--csv", "own/labels.csv", "--images", "own/images") == found
+    train = "Next: fashionai train --config configs/pets.yaml"
+    assert capsys.readouterr().out.splitlines()[-1] == train
 
 
 def test_a_table_beside_its_images(capsys: pytest.CaptureFixture[str]) -> None:
