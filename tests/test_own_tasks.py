@@ -190,7 +190,7 @@ def test_without_the_folder_its_splits_are_refused(
     assert fashionai(*command) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "Error: data/train_valid/birds: not a prepared folder (no manifest.csv). "
-        "Run: fashionai prepare --task birds --csv FILE (or --folders DIR)"
+        "Run: fashionai prepare --task birds --csv FILE; or give --folders DIR instead of --csv"
     )
     assert not Path("none.csv").exists()
 

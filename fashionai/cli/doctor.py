@@ -84,7 +84,7 @@ def command(
 
 
 def _print(finding: Finding) -> None:
-    """A verdict and what was found, below it the command that mends it."""
+    """A verdict and what was found, below it the command that mends it and an alternative."""
     from textwrap import wrap
 
     from fashionai.reporting.tables import WIDTH
@@ -93,5 +93,8 @@ def _print(finding: Finding) -> None:
     indent = " " * len(begin)
     lines = wrap(finding.found, WIDTH, initial_indent=begin, subsequent_indent=indent)
     click.echo("\n".join(lines))
-    if finding.mend:  # not wrapped, so that it can be copied
-        click.echo(f"{'':<8} -> {finding.mend}")
+    command, _, alternative = finding.mend.partition("; ")
+    if command:  # not wrapped, so that it can be copied
+        click.echo(f"{'':<8} -> {command}")
+    if alternative:
+        click.echo(f"{'':<8}    {alternative}")

@@ -13,7 +13,10 @@ SKIPPED = "skipped"
 
 
 class Finding(NamedTuple):
-    """What a check has found, its verdict, and the command that mends it."""
+    """What a check has found, its verdict, and the command that mends it.
+
+    An alternative to the command may follow after a semicolon.
+    """
 
     check: str
     verdict: str

@@ -93,4 +93,4 @@ def check_device(device: str, gpus: Sequence[int], found: Sequence[Gpu]) -> Iter
     for index in wanted:
         if index >= len(found):
             text = f"GPU {index} was asked for, found {len(found) or 'none'}"
-            yield Finding("device", ERROR, text, "nvidia-smi, or give --device cpu")
+            yield Finding("device", ERROR, text, "nvidia-smi; or give --device cpu")

@@ -37,9 +37,7 @@ def check_disk(folder: Path, needed: int) -> Finding:
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free at {place}, the run needs {needed / 1e9:.2f} GB"
     if free < needed:
-        return Finding(
-            "disk", ERROR, found, f"du -sh {folder.parent}/*, and remove what is not needed"
-        )
+        return Finding("disk", ERROR, found, f"du -sh {folder.parent}/*; remove what is not needed")
     return Finding("disk", OK, found)
 
 

@@ -202,7 +202,11 @@ def test_a_gpu_that_is_not_there(
     code, checks = examined(capsys, "--gpus", "3")
     assert code == 1
     assert checks["device"]["found"] == "GPU 3 was asked for, found none"
-    assert "nvidia-smi" in checks["device"]["mend"]
+    assert checks["device"]["mend"] == "nvidia-smi; or give --device cpu"
+    assert fashionai("doctor", "--config", "skirt", "--gpus", "3") == 1
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index(f"{'':<8} -> nvidia-smi")
+    assert lines[at + 1] == f"{'':<8}    or give --device cpu"
 
 
 def test_a_full_disk(

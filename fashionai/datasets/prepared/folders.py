@@ -197,12 +197,13 @@ def count_pseudo_labels(folder: Path) -> int:
 def prepare_command(folder: Path) -> str:
     """Return the command that prepares a folder; the places of a user's own files are unknown.
 
+    What to give for class folders follows the command after a semicolon.
     A folder train_valid is prepared from the data folder that it lies in, as PREPARED_FOLDER is.
     """
     data, out_name = folder.parent.parent, folder.parent.name
     out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
     if not known_task(folder.name):
-        source = " --csv FILE (or --folders DIR)"
+        source = " --csv FILE; or give --folders DIR instead of --csv"
     elif out_name == PREPARED_FOLDER.name and data != DATA_FOLDER:
         source = f" --data {data}"
     else:
