@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, Optional
 
 import numpy as np
 
 from fashionai.datasets.near_duplicates import NearDuplicates, connected
+from fashionai.datasets.prepared.folders import GROUP_COLUMN
 from fashionai.datasets.records import LabelledImage
+from fashionai.errors import counted
+from fashionai.files.default_folders import PREPARED_FOLDER
+from fashionai.files.outputs import first_rows
+from fashionai.tasks import Task
+
+# The beginning of the names of groups of near-duplicates.
+LIKE = "like "
 
 
 class Alike(NamedTuple):
@@ -62,8 +73,32 @@ def in_one_group(images: Sequence[LabelledImage], pairs: NearDuplicates) -> list
         if len(positions) > 1:
             name = next(filter(None, (images[at].group for at in positions)), "")
             for at in positions:
-                grouped[at] = images[at]._replace(group=name or f"like {images[first].source}")
+                grouped[at] = images[at]._replace(group=name or f"{LIKE}{images[first].source}")
     return grouped
+
+
+def were_grouped(manifest: Path) -> bool:
+    """Whether an earlier prepare has kept near-duplicates in one split, as its manifest tells."""
+    header, *rows = first_rows(manifest, sys.maxsize) or [[]]
+    if GROUP_COLUMN not in header:
+        return False
+    at = header.index(GROUP_COLUMN)
+    return any(name.startswith(LIKE) for row in rows for name in row[at : at + 1])
+
+
+def notes_on_alike(alike: Optional[Alike], task: Task, out: Path) -> list[str]:
+    """What the user should know about the near-duplicates of a task that is prepared in ``out``."""
+    if alike is None or not alike.images:
+        return []
+    folder = "" if out == PREPARED_FOLDER else f" --folder {shlex.quote(str(out))}"
+    notes = [
+        f"{counted(alike.images, 'near-duplicate')} of an earlier image: "
+        f"{alike.across_splits:,} in another split, {alike.across_classes:,} with another class",
+        f"To list them: fashionai inspect --task {task.short_name}{folder}",
+    ]
+    if alike.across_splits:
+        notes.append("To keep them in one split: prepare with --near-duplicates group")
+    return notes
 
 
 def labelled_already(

@@ -19,10 +19,18 @@ from fashionai.datasets.corrections import (
 )
 from fashionai.datasets.names import GROUP, IGNORE, NEAR_DUPLICATES, REPORT, SPLITS, check_choice
 from fashionai.datasets.near_duplicates import find_near_duplicates, hash_matrix
-from fashionai.datasets.prepared.alike import Alike, count_alike, in_one_group, labelled_already
+from fashionai.datasets.prepared.alike import (
+    Alike,
+    count_alike,
+    in_one_group,
+    labelled_already,
+    notes_on_alike,
+    were_grouped,
+)
 from fashionai.datasets.prepared.check import Checked, check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import (
     APPLIED_CORRECTIONS,
+    MANIFEST,
     FileChanges,
     count_pseudo_labels,
     plan_folders,
@@ -60,10 +68,11 @@ class Summary:
     ``unsplit_classes`` are the indices of the classes that are in only one of train and val.
     ``changes`` are the numbers of files that were written and removed, and ``notes`` are the
     notes of the reader. ``traits`` holds the images that a user should know about, by trait.
-    ``alike`` counts near-duplicates, where they were looked for. ``corrections`` counts the rows
-    that were applied by their action, and ``former_corrections`` is the number of those that an
-    earlier prepare had applied and this one has not. ``pseudo_labels`` is the number of images that
-    have a pseudo-label, ``known_pseudo_labels`` that of those which were left out because they are
+    ``alike`` counts near-duplicates, where they were looked for, and ``ungrouped`` tells that only
+    an earlier prepare kept them in one split. ``corrections`` counts the rows that were applied by
+    their action, and ``former_corrections`` is the number of those that an earlier prepare had
+    applied and this one has not. ``pseudo_labels`` is the number of images that have
+    a pseudo-label, ``known_pseudo_labels`` that of those which were left out because they are
     labelled already or look like a labelled image, and ``former_pseudo_labels`` the number that
     an earlier prepare had added.
     """
@@ -80,6 +89,7 @@ class Summary:
     notes: list[str]
     traits: dict[Trait, list[LabelledImage]] = field(default_factory=dict, repr=False)
     alike: Optional[Alike] = None
+    ungrouped: bool = False
     corrections: Counter[str] = field(default_factory=Counter)
     former_corrections: int = 0
     pseudo_labels: int = 0
@@ -210,6 +220,7 @@ def _prepare(
     splits, unsplit_classes = _choose_splits(kept, bound, settings.val_fraction, settings.seed)
     planned = plan_folders(kept, splits)
     former, former_pseudo = _not_applied(folder, corrections), count_pseudo_labels(folder)
+    ungrouped = not groups and were_grouped(folder / MANIFEST)
     with progress(f"{task.short_name}: writing folders", len(planned)) as advance:
         changes = write_folders(folder, task, planned, settings.mode, advance, corrections)
     return Summary(
@@ -225,6 +236,7 @@ def _prepare(
         notes=[*data_set.guesses, *data_set.notes],
         traits=_by_trait(images, checked),
         alike=None if pairs is None else count_alike(pairs, kept, contents, splits),
+        ungrouped=ungrouped,
         corrections=Counter(each.action for each in corrections),
         former_corrections=former,
         pseudo_labels=sum(image.probability is not None for image in kept),
@@ -315,7 +327,10 @@ def summary_notes(summary: Summary) -> list[str]:
         if summary.crossing_splits:
             where = f"{summary.crossing_splits:,} of them in another split"
         notes.append(f"{_images(repeated)} with the same bytes as an earlier image, {where}")
-    notes += _notes_on_alike(summary.alike) + _notes_on_corrections(summary)
+    notes += notes_on_alike(summary.alike, summary.task, summary.folder.parent)
+    if summary.ungrouped:
+        notes.append("the split differs: the last time was with --near-duplicates group")
+    notes += _notes_on_corrections(summary)
     notes += _notes_on_pseudo_labels(summary)
     for trait, images in summary.traits.items():
         notes.append(f"{_images(len(images))} {trait.value}, for example {images[0].source}")
@@ -344,16 +359,6 @@ def _advice_on_classes(summary: Summary) -> str:
         if index not in summary.unsplit_classes
     }
     return advice_on_classes(list(counts), counts.values())
-
-
-def _notes_on_alike(alike: Optional[Alike]) -> list[str]:
-    if alike is None or not alike.images:
-        return []
-    return [
-        f"{counted(alike.images, 'near-duplicate')} of an earlier image: "
-        f"{alike.across_splits:,} in another split, {alike.across_classes:,} with another class; "
-        "fashionai inspect lists them"
-    ]
 
 
 def _notes_on_corrections(summary: Summary) -> list[str]:

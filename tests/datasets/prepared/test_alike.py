@@ -61,9 +61,11 @@ def test_near_duplicates_are_reported_and_change_nothing(photos: Path, tmp_path:
     assert crossing > 0
     assert summary.alike == (6, crossing, 1)
     counts = f"{crossing} in another split, 1 with another class"
-    assert f"6 near-duplicates of an earlier image: {counts}; fashionai inspect lists them" in (
-        summary_notes(summary)
-    )
+    assert summary_notes(summary)[:3] == [
+        f"6 near-duplicates of an earlier image: {counts}",
+        f"To list them: fashionai inspect --task birds --folder {tmp_path / 'report'}",
+        "To keep them in one split: prepare with --near-duplicates group",
+    ]
     ignoring, _ = prepared(photos, tmp_path / "ignore", near_duplicates="ignore")
     assert ignoring.alike is None
     manifests = [tmp_path / name / "birds/manifest.csv" for name in ("report", "ignore")]
@@ -75,6 +77,7 @@ def test_group_keeps_near_duplicates_in_one_split(photos: Path, tmp_path: Path) 
     assert all(one == other for one, other in copies(splits))
     assert set(splits.values()) == {"train", "val"}
     assert summary.alike == (6, 0, 1)
+    assert "--near-duplicates" not in "".join(summary_notes(summary))
     manifest = tmp_path / "birds/manifest.csv"
     before = manifest.read_bytes()
     with open(manifest, newline="") as handle:
@@ -84,6 +87,11 @@ def test_group_keeps_near_duplicates_in_one_split(photos: Path, tmp_path: Path) 
     again, _ = prepared(photos, tmp_path, near_duplicates="group")
     assert again.changed == 0
     assert manifest.read_bytes() == before
+    assert not again.ungrouped
+    ungrouped, _ = prepared(photos, tmp_path)
+    note = "the split differs: the last time was with --near-duplicates group"
+    assert note in summary_notes(ungrouped)
+    assert note not in summary_notes(prepared(photos, tmp_path)[0])
 
 
 def test_group_joins_the_groups_of_the_data_set(photos: Path, tmp_path: Path) -> None:
