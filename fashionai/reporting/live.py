@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Optional, TypeVar
 
 from fashionai.errors import FashionAIError, counted
 from fashionai.files.locks import LOCK_FILE, is_locked
@@ -30,9 +30,10 @@ COLUMNS: list[Column] = [
 SECONDS_BETWEEN_TABLES = 2.0
 
 
-RUNNING, FINISHED, STOPPED, WAITING, UNREADABLE = (
+RUNNING, FINISHED, FAILED, STOPPED, WAITING, UNREADABLE = (
     "running",
     "finished",
+    "failed",
     "stopped",
     "waiting",
     "unreadable",
@@ -47,11 +48,16 @@ class History(NamedTuple):
 
 
 class Training(NamedTuple):
-    """How far a run is: its state, its finished epochs, and the number that is configured."""
+    """How far a run is.
+
+    Its state, its finished epochs, the number that is configured, and the mAP of the weights that
+    are kept, if there are any.
+    """
 
     state: str
     history: History
     epochs: int
+    kept: Optional[float]
 
     @property
     def done(self) -> int:
@@ -127,22 +133,28 @@ def _fold_lines(path: Path) -> list[Line]:
 
 def _training(run: Run) -> Training:
     if not run.folder.has_begun:
-        return Training(WAITING, History([], []), 0)
-    running = is_locked(run.path / LOCK_FILE)
-    state = RUNNING if running else FINISHED if run.is_finished else STOPPED
-    return Training(state, read_history(run.folder.history_file), run.config.epochs)
+        return Training(WAITING, History([], []), 0, None)
+    kept = run.metrics.get("best", {}).get("map")
+    return Training(_state(run), read_history(run.folder.history_file), run.config.epochs, kept)
+
+
+def _state(run: Run) -> str:
+    if is_locked(run.path / LOCK_FILE):
+        return RUNNING
+    if run.is_finished:
+        return FINISHED
+    return FAILED if run.has_diverged else STOPPED
 
 
 def _line(name: str, training: Training) -> Line:
-    state, (scores, seconds), epochs = training
+    state, (scores, seconds), epochs, kept = training
     if state == WAITING:
         return False, name, [state, "", "", "", ""]
     left = ""
     if state == RUNNING and scores:
         left = duration((epochs - len(scores)) * sum(seconds) / len(scores))
-    known = [score for score in scores if not math.isnan(score)]
-    best = f"{max(known):.4f}" if known else "-"
-    return state == RUNNING, name, [state, f"{len(scores)}/{epochs}", best, left, curve(scores)]
+    score = "-" if kept is None or math.isnan(kept) else f"{kept:.4f}"
+    return state == RUNNING, name, [state, f"{len(scores)}/{epochs}", score, left, curve(scores)]
 
 
 def read_history(file: Path) -> History:

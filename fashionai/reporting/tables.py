@@ -190,21 +190,28 @@ def task_lines(task: Task, state: str) -> list[str]:
 def run_table(runs: Sequence[Run], cross_validations: Sequence[ListedCrossValidation] = ()) -> str:
     """One line per run and cross-validation, sorted by tasks and then by mAP, the highest first.
 
-    A star marks finished ones. Runs without an epoch are the last ones of their tasks, and those
-    that have no classes yet are the last of all, with ``?`` as task.
+    A star marks finished ones, ``!`` those whose loss was not finite in the end. Runs
+    without an epoch are the last ones of their tasks, and those that have no classes yet are the
+    last of all, with ``?`` as task.
     """
     lines = [_run_line(run) for run in runs] + [_folds_line(each) for each in cross_validations]
     columns = [("task", 24), ("epochs", 14), ("mAP", 8), ("accuracy", 10)]
     ordered = [(name, cells) for _, name, cells in sorted(lines)]
-    return aligned_table("run", columns, ordered) + "\n* finished"
+    failed = ", ! failed" if any(_mark(run) == "!" for run in runs) else ""
+    return aligned_table("run", columns, ordered) + f"\n* finished{failed}"
+
+
+def _mark(run: Run) -> str:
+    if run.is_finished:
+        return "*"
+    return "!" if run.has_diverged else ""
 
 
 def _run_line(run: Run) -> RunLine:
     is_known = run.folder.classes_file.is_file()
-    mark = "*" if run.is_finished else ""
     tasks = run.tasks if is_known else ()
     return _line(
-        str(run), tasks, f"{run.epochs_done}{mark}", run.metrics.get("best", {}), run.metrics
+        str(run), tasks, f"{run.epochs_done}{_mark(run)}", run.metrics.get("best", {}), run.metrics
     )
 
 

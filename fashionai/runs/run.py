@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ from fashionai.runs.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
 
 log = logging.getLogger(__name__)
+
+# What the messages of DivergedError have in common.
+DIVERGED = re.compile(r"loss is -?(nan|inf) (at|after) epoch ")
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,15 @@ class Run:
     def is_finished(self) -> bool:
         """Whether all epochs have been trained, or the run stopped early."""
         return bool(self.metrics.get("finished"))
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether its training has ended with a loss that is not finite, as its log tells."""
+        try:
+            lines = self.folder.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return False
+        return bool(lines) and DIVERGED.search(lines[-1]) is not None
 
     @property
     def epochs_done(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from fashionai.errors import RunError
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.reporting.live import curve, live_table, watch
+from fashionai.reporting.tables import run_table
+from fashionai.runs import Run, RunFolder
 from fashionai.training.speed.estimate import duration
 from tests.support.commands import run_cli
 
@@ -48,7 +51,10 @@ def runs(trained: Path, trained_cnn: Path, tmp_path: Path) -> Path:
     for name in ("running", "stopped"):
         file = tmp_path / name / "history.csv"
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
-        (tmp_path / name / "metrics.json").unlink()
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        # As with the monitor "last": the epoch that is kept is not the one with the best mAP.
+        metrics.update(finished=False, epochs=3, best={**metrics["best"], "map": 0.12346})
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "damaged/config.yaml").write_text("epochs: [")
     return tmp_path
 
@@ -58,7 +64,7 @@ def test_running_runs_come_first_with_the_time_that_is_left(runs: Path) -> None:
     with locked(runs / "running" / LOCK_FILE, RunError("busy")):
         heading, running, *others = live_table(runs).splitlines()
     assert heading.split() == ["run", "state", "epochs", "mAP", "left", "mAP", "by", "epoch"]
-    assert running.split()[1:4] == ["running", "3/8", f"{history['val_map'].max():.4f}"]
+    assert running.split()[1:4] == ["running", "3/8", "0.1235"]
     assert running.split()[4:6] == [f"{5 * history['seconds'].mean():.0f}", "s"]
     assert running.endswith(curve(list(history["val_map"])))
     states = {line.split()[0].rpartition("/")[2]: line.split()[1:3] for line in others}
@@ -68,6 +74,27 @@ def test_running_runs_come_first_with_the_time_that_is_left(runs: Path) -> None:
         "damaged": ["unreadable"],
     }
     assert max(map(len, [heading, running, *others])) <= 80
+
+
+@pytest.mark.parametrize(
+    ("line", "mark", "state"),
+    [
+        ("the loss is nan at epoch 4, step 2 of 5. Try precision=float32", "!", "failed"),
+        ("the validation loss is inf after epoch 4. Try precision=float32", "!", "failed"),
+        ("resuming in epoch 4, step 1", "", "stopped"),
+    ],
+)
+def test_a_run_whose_loss_was_not_finite_has_failed(
+    runs: Path, line: str, mark: str, state: str
+) -> None:
+    """Its log ends with the error; both tables tell it."""
+    with open(runs / "stopped/train.log", "a") as log:
+        log.write(f"2026-01-01 12:00:00,000 {line}\n")
+    (shown,) = (each for each in live_table(runs).splitlines() if "/stopped " in each)
+    assert shown.split()[1:3] == [state, "3/8"]
+    table = run_table([Run(RunFolder(runs / "stopped"))])
+    assert f" 3 of 8{mark} " in table
+    assert ("! failed" in table) == bool(mark)
 
 
 @pytest.fixture

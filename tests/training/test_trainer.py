@@ -20,7 +20,7 @@ from fashionai.models.networks.options import NetworkOptions, of_classes
 from fashionai.models.networks.registry import NETWORKS
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.loader import Loader, shuffled_indices
-from fashionai.runs import Run, create_run
+from fashionai.runs import Run, RunFolder, create_run
 from fashionai.training.interrupt import Stopped, StopRequest
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai, files_of_at_most, run_cli, run_here
@@ -135,6 +135,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(prepared: Path) -> None:
     assert "Error: the loss is " in done.stderr
     assert " at epoch 1, step " in done.stderr
     assert "smaller optimizer.lr than 1e+08" in done.stderr
+    assert Run(RunFolder(prepared / "runs/diverged")).has_diverged
 
 
 def test_a_run_is_never_overwritten_by_default(prepared: Path) -> None:
