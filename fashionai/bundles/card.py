@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Optional
 
 import numpy as np
 
 import fashionai
+from fashionai.config import LAST
 from fashionai.datasets.names import PSEUDO_LABELS, SPLITS
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import DataError, counted
-from fashionai.metrics import true_classes
+from fashionai.files.formats.json_files import read_json
+from fashionai.metrics import FEW_VALIDATION_IMAGES, true_classes
 from fashionai.predictions.scaling import Calibration
-from fashionai.runs import Run
+from fashionai.runs import Run, RunFolder
 from fashionai.scoring.evaluate import TaskEvaluation
+from fashionai.soup import GREEDY
 from fashionai.tasks import Task
 from fashionai.weights.licences import NON_COMMERCIAL, shown_licence
 
@@ -54,7 +58,7 @@ def model_card(
     sections = [
         _head(run),
         *(_data(task, head, samples) for head, task in enumerate(run.tasks)),
-        _scores(evaluations),
+        _scores(run, evaluations),
         _limits(run, samples, calibration),
         _licences(run, stored),
     ]
@@ -97,13 +101,13 @@ def _classes(head: int, samples: Mapping[str, Samples]) -> Iterator[tuple[str, n
             yield PSEUDO_LABELS, classes[is_pseudo]
 
 
-def _scores(evaluations: Mapping[str, Sequence[TaskEvaluation]]) -> list[str]:
+def _scores(run: Run, evaluations: Mapping[str, Sequence[TaskEvaluation]]) -> list[str]:
     lines = [
         "## Scores",
         "",
         "One centre crop per image, as `predict.py` computes; the 95 % confidence intervals come "
-        "from bootstrap resamples of the images. The weights were chosen on the split val, whose "
-        "scores are therefore too good by a little; test, if there is one, was held out.",
+        f"from bootstrap resamples of the images. {_choice(run)} test, if there is one, was held "
+        "out.",
         "",
         _row("task", "split", "images", "score", "value", "from", "to"),
         _rule(6),
@@ -115,6 +119,15 @@ def _scores(evaluations: Mapping[str, Sequence[TaskEvaluation]]) -> list[str]:
                 cells = (split, task.rows, name, f"{task.scores[key]:.4f}", *ends)
                 lines.append(_row(task.name, *cells))
     return lines
+
+
+def _choice(run: Run) -> str:
+    """Whether the weights were chosen on the validation split, and what that means."""
+    if run.metrics.get("monitor") == LAST and run.metrics.get("soup", {}).get("method") != GREEDY:
+        return "The weights are those of the last epoch: nothing was chosen on the split val;"
+    return (
+        "The weights were chosen on the split val, whose scores are therefore too good by a little;"
+    )
 
 
 def _limits(
@@ -129,13 +142,28 @@ def _limits(
         "- The scores hold for images like those of the data, of the same kind and origin. Other "
         "cameras, light, countries or people can lower them: measure them on your own images.",
         f"- The scores of val come from {counted(validated, 'image')}: see the intervals.",
-        "- Probabilities are not calibrated: 0.9 does not mean that 9 of 10 are right."
-        if calibration is None
-        else f"- Probabilities are calibrated, fitted on: {calibration.rows}. Of images like "
-        "these, about 9 of 10 with a probability of 0.9 are right.",
+        *(f"- {line}" for line in _calibrated(run, calibration)),
         f"- Only the middle of an image is seen: a square of {_seen(run):.0%} of its short side.",
         "- Decisions about people need a person who can overrule them.",
     ]
+
+
+def _calibrated(run: Run, calibration: Optional[Calibration]) -> Iterator[str]:
+    """Whether probabilities are calibrated, on how many images, and how well for each task."""
+    if calibration is None:
+        yield "Probabilities are not calibrated: 0.9 does not mean that 9 of 10 are right."
+        return
+    fits = read_json(run.folder.calibration_file)["tasks"]
+    for task in run.tasks:
+        images = fits[task.name]["images"]
+        error = fits[task.name]["after"]["calibration_error"]
+        line = (
+            f"Probabilities of {task.name} are calibrated, fitted on {counted(images, 'image')} "
+            f"({calibration.rows}); their calibration error is {error:.4f}."
+        )
+        if images >= FEW_VALIDATION_IMAGES:
+            line += " Of images like these, about 9 of 10 with a probability of 0.9 are right."
+        yield line
 
 
 def _seen(run: Run) -> float:
@@ -158,7 +186,7 @@ def _licence_of_weights(run: Run) -> Iterator[str]:
     if run.config.model.pretrained is False:
         yield "Weights: trained from random ones, so that no other licence limits their use."
         return
-    log = run.folder.log_file
+    log = _log_of_training(run)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     source, licence = (
         next((line.partition(begin)[2] for line in reversed(lines) if begin in line), "")
@@ -168,6 +196,14 @@ def _licence_of_weights(run: Run) -> Iterator[str]:
     yield f"Licence of these pretrained weights: {shown_licence(licence)}."
     if NON_COMMERCIAL in f"{licence}-":
         yield "That licence allows no commercial use."
+
+
+def _log_of_training(run: Run) -> Path:
+    """The train.log of a run; for an average of runs, which began alike, that of one of them."""
+    averaged = [
+        path for path, each in run.metrics.get("soup", {}).get("runs", {}).items() if each["taken"]
+    ]
+    return RunFolder(averaged[0]).log_file if averaged else run.folder.log_file
 
 
 def _row(*cells: object) -> str:

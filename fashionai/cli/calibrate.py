@@ -72,7 +72,10 @@ def command(
             run, contexts, vector=vector, folds=folds, progress=progress_bar, **options
         )
         _print_fits(fits)
-        click.echo(f"{run.folder.calibration_file}: fitted on these images\n")
+        click.echo(
+            f"{run.folder.calibration_file}: written; the figures above are of the images that it "
+            "was fitted on\n"
+        )
     click.echo(after_calibrate(run_path, calibration.crops, settings.image_size))
 
 

@@ -23,7 +23,8 @@ from fashionai.bundles.verify import verify
 from fashionai.errors import DataError, WeightsError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
-from fashionai.runs import Run
+from fashionai.predictions.scaling import read_calibration
+from fashionai.runs import Run, RunFolder
 from fashionai.scoring.splits import evaluate_run
 from tests.support.calibrations import scaled, write_calibration
 from tests.support.commands import fashionai
@@ -112,7 +113,9 @@ def test_a_calibrated_bundle_computes_what_a_calibrated_run_does(
     assert verify(file).difference < 1e-4
     members = unpack(file)
     card = members["model_card.md"].decode()
-    assert "Probabilities are calibrated, fitted on: validation split" in card
+    fitted = "are calibrated, fitted on 12 images (validation split); their calibration error is"
+    assert f"{fitted} 0.0321." in card
+    assert "about 9 of 10" not in card
     assert "not calibrated" not in card
     zipfile.ZipFile(file).extractall(tmp_path)
     command = [sys.executable, "-I", "predict.py", "samples/1.png"]
@@ -246,6 +249,29 @@ def test_the_model_card_counts_pseudo_labels_apart(
     assert f"| {first} | 9 | 5 | 2 |" in card
     assert f"| {second} | 14 | 0 | 2 |" in card
     assert "| all | 79 | 5 | 12 |" in card
+
+
+def test_the_model_card_tells_what_was_chosen_and_promises_only_what_many_images_show(
+    run: Run, tmp_path: Path
+) -> None:
+    """Of the last epoch, or an average of such runs, nothing was chosen on the split val."""
+    one = Run.open(shutil.copytree(run.path, tmp_path / "one"))
+    write_calibration(one, images=100)
+    samples = samples_by_split(run)
+    card = model_card(one, samples, {}, 0, read_calibration(one, crops=1))
+    assert "The weights were chosen on the split val" in card
+    assert "error is 0.0321. Of images like these, about 9 of 10" in card
+    one.folder.log_file.write_text("12:00 pretrained weights: a file of weights\n")
+    last = {**one.metrics, "monitor": "last"}
+    soup = {"method": "uniform", "runs": {str(one): {"taken": True}}}
+    average = Run(RunFolder(shutil.copytree(run.path, tmp_path / "average")))
+    average.folder.log_file.unlink()
+    for each, metrics in ((one, last), (average, {**last, "soup": soup})):
+        each.__dict__["config"] = run.config.changed({"model.pretrained": True})
+        each.__dict__["metrics"] = metrics
+        card = model_card(each, samples, {}, 0, None)
+        assert "nothing was chosen on the split val" in card
+        assert "trained further from a file of weights." in card
 
 
 def small_members() -> dict[str, bytes]:
