@@ -72,10 +72,8 @@ def command(
             run, contexts, vector=vector, folds=folds, progress=progress_bar, **options
         )
         _print_fits(fits)
-        click.echo(
-            f"{run.folder.calibration_file}: written; the figures above are of the images that it "
-            "was fitted on\n"
-        )
+        click.echo(f"{run.folder.calibration_file}: written")
+        click.echo("The figures after are too good: it was fitted on the same images\n")
     click.echo(after_calibrate(run_path, calibration.crops, settings.image_size))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import click
 
+from fashionai.cli.wrapping import for_terminal
 from fashionai.progress import Advance
 
 # Without a terminal, so many seconds pass between two lines about the progress of work.
@@ -88,12 +89,12 @@ class _Terminal(logging.Handler):
         self._on_standard_error = on_standard_error
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the message of a record."""
+        """Print the message of a record; on a terminal a long one has several lines."""
         from tqdm import tqdm
 
         is_warning = record.levelno >= logging.WARNING
         stream = sys.stderr if self._on_standard_error or is_warning else sys.stdout
-        tqdm.write(self.format(record), file=stream)
+        tqdm.write(for_terminal(self.format(record), stream), file=stream)
         # Without a flush, lines would reach a file or a pipe only in large blocks.
         stream.flush()
 

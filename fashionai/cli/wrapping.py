@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import textwrap
+from typing import Optional, TextIO
 
 # The width of lines on terminals, in columns, where a terminal does not tell its own.
 WIDTH = 80
@@ -18,19 +19,22 @@ _COMMAND = re.compile(
 _BLANK = "\0"
 
 
-def for_terminal(text: str) -> str:
-    """The text as standard error shows it: wrapped if that is a terminal, else unchanged.
+def for_terminal(text: str, stream: Optional[TextIO] = None) -> str:
+    """The text as a stream shows it: wrapped if that is a terminal, else unchanged.
 
+    The stream defaults to standard error.
     Programs and logs see a message on one line. Continued lines are indented.
     """
-    if not sys.stderr.isatty():
+    stream = stream or sys.stderr
+    if not stream.isatty():
         return text
-    return "\n".join(_wrapped(line, _width()) for line in text.split("\n"))
+    width = _width(stream)
+    return "\n".join(_wrapped(line, width) for line in text.split("\n"))
 
 
-def _width() -> int:
+def _width(stream: TextIO) -> int:
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or WIDTH
+        return os.get_terminal_size(stream.fileno()).columns or WIDTH
     except (OSError, ValueError):
         return WIDTH
 
