@@ -128,7 +128,9 @@ def check_averageable(runs: Sequence[Run]) -> None:
         for key in SHARED_KEYS:
             one, other = (_value(each.config, key) for each in (first, run))
             if one != other:
-                raise RunError(f"{run}: {key} is {other}, and that of {first} is {one}")
+                raise RunError(
+                    f"{run}: {key} is {other}, and that of {first} is {one}", _hint_at_folds(key)
+                )
         if run.tasks != first.tasks:
             raise RunError(f"{run} and {first} were trained on different classes")
         if _beginning(run) != _beginning(first):
@@ -136,6 +138,16 @@ def check_averageable(runs: Sequence[Run]) -> None:
                 f"{run} and {first} began with different weights, so they cannot be averaged",
                 f"Train both from one run, for example model.pretrained={first.weights_file}",
             )
+
+
+def _hint_at_folds(key: str) -> str:
+    """Why runs that differ in a key of folds cannot be averaged, and what to do."""
+    if key not in ("data.fold", "data.folds_file"):
+        return ""
+    return (
+        "Each fold has seen the validation images of the others; average runs of one fold, or "
+        "give all folds to predict, which averages their probabilities"
+    )
 
 
 def _value(config: Config, key: str) -> Any:

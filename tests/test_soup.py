@@ -16,9 +16,15 @@ from fashionai.errors import FashionAIError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
 from fashionai.reporting.live import live_table
-from fashionai.runs import Run, create_run
+from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
-from fashionai.soup import STATISTICS, estimate_statistics, make_soup, mean_weights
+from fashionai.soup import (
+    STATISTICS,
+    check_averageable,
+    estimate_statistics,
+    make_soup,
+    mean_weights,
+)
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai
 from tests.support.installed import needs_torch
@@ -203,6 +209,19 @@ def test_runs_that_do_not_belong_together_are_refused(
     assert fashionai("soup", "--run", "runs/a", "--run", other, "--out", "runs/none") == 2
     assert message in capsys.readouterr().err
     assert not Path("runs/none").exists()
+
+
+def test_folds_are_not_averaged() -> None:
+    runs = []
+    for number in (1, 2):
+        run = Run(RunFolder(Path(f"folds/fold-{number}")))
+        config = Run.open("runs/a").config
+        fold = {"data.fold": number, "data.folds_file": "folds/folds.csv"}
+        run.__dict__["config"] = config.changed(fold)
+        runs.append(run)
+    message = "data.fold is 2, .* is 1. Each fold has seen the validation images of the others;"
+    with pytest.raises(FashionAIError, match=message):
+        check_averageable(runs)
 
 
 def test_no_run_is_lost() -> None:
