@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, get_args, get_type_hints
@@ -198,8 +199,17 @@ def _unknown_tasks(tree: Mapping[str, Any], known: Sequence[Task]) -> list[str]:
                     f"task '{shown(name)}' is not known"
                 )
             else:
-                problems.append(listed if "," in name else f"task: {error}")
+                problems.append(
+                    listed if "," in name else f"task: {error}{_hint_at_own(error, name)}"
+                )
     return problems
+
+
+def _hint_at_own(error: ConfigError, name: str) -> str:
+    """How to prepare a task of the user's own, where the name is not a misspelt one."""
+    if "Did you mean" in str(error):
+        return ""
+    return f". For your own images: fashionai prepare --task {shlex.quote(shown(name))} --csv FILE"
 
 
 def _describe(details: ErrorDetails) -> str:
