@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fashionai.config import save_config
 from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import task_scores
@@ -448,6 +449,7 @@ def test_a_run_is_calibrated_on_out_of_fold_predictions(
     told = "".join(printed)
     assert "images, which tells little" in told
     assert "(--folds)" not in told
+    assert "trained otherwise" not in told
     content = json.loads((run / "calibration.json").read_text())
     assert content["crops"] == 5
     for task in TASKS:
@@ -466,6 +468,12 @@ def test_a_run_is_calibrated_on_out_of_fold_predictions(
         assert entry["before"]["log_loss"] == pytest.approx(loss(1.0))
         assert entry["after"]["log_loss"] == pytest.approx(loss(found), abs=1e-6)
         assert loss(found) <= min(loss(found * 0.98), loss(found * 1.02))
+    save_config(Run.open(run).config.changed({"optimizer.lr": 0.5}), run / "config.yaml")
+    assert fashionai("calibrate", run, "--folds", folds) == 0
+    told = capsys.readouterr().err
+    assert "runs/calibrated: was trained otherwise than runs/mistaken (optimizer.lr: 0.5, not " in (
+        told
+    )
 
 
 def test_folds_of_other_crops_are_refused(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

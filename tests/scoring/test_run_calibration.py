@@ -93,7 +93,7 @@ def test_predict_and_evaluate_use_it(run: Run, capsys: pytest.CaptureFixture[str
     capsys.readouterr()
     assert fashionai("evaluate", *common, "--calibrated", "--json", "scores.json") == 0
     printed = capsys.readouterr()
-    assert "was calibrated on this split" in printed.err
+    assert "its calibration was fitted on the images of this split" in printed.err
     scores = json.loads(Path("scores.json").read_text())["tasks"][TASK]
     before, after = (scores["calibration"][stage] for stage in ("before", "after"))
     labels = true_classes(read_samples(run.config, "val").marks)
@@ -117,9 +117,9 @@ def test_scores_of_labels_warn_of_the_images_it_was_fitted_on(
     labels = ["--labels", f"data/train_valid/{TASK}", "--split"]
     common = ["--run", "runs/skirt", "--crops", 1, "--engine", "gluon"]
     assert fashionai("evaluate", *common, *labels, "val") == 0
-    assert "was calibrated on 12 of these 12 images" in capsys.readouterr().err
+    assert "its calibration was fitted on 12 of these 12 images" in capsys.readouterr().err
     assert fashionai("evaluate", *common, *labels, "train") == 0
-    assert "was calibrated on" not in capsys.readouterr().err
+    assert "its calibration was fitted on" not in capsys.readouterr().err
 
 
 def test_it_is_stale_after_the_weights_have_changed(

@@ -65,7 +65,7 @@ class RunCalibration(NamedTuple):
     def warn_of_fitted_split(self, split: str) -> None:
         """Warn if the calibration was fitted on this prepared split of the run."""
         if self.calibration is not None and split in self.calibration.splits:
-            self._warn("this split")
+            self._warn("the images of this split")
 
     def warn_of_fitted_images(self, files: Sequence[Optional[ImageFile]]) -> None:
         """Warn if the calibration was fitted on some of these images, as links to them show."""
@@ -83,7 +83,7 @@ class RunCalibration(NamedTuple):
     def _warn(self, images: str) -> None:
         assert self.calibration is not None
         log.warning(
-            "%s: was calibrated on %s (%s), so the figures after calibration are too good; "
+            "%s: its calibration was fitted on %s (%s), so the figures after it are too good; "
             "those of other images say how well it is calibrated",
             *(self.run, images, self.calibration.rows),
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from fashionai.config import Config, differing_keys
 from fashionai.errors import DataError, RunError, counted
 from fashionai.files import write_json
 from fashionai.files.formats.yaml_files import load_yaml
@@ -32,6 +33,10 @@ from fashionai.scoring.splits import rows_of_split
 from fashionai.tasks import Task
 
 log = logging.getLogger(__name__)
+
+# Beginnings of the keys that decide how sure a network is, and those that folds have of their own.
+TRAINED_ALIKE = ("model.", "optimizer.", "schedule.", "epochs:", "data.")
+FOLDS_OWN = ("data.fold:", "data.folds_file:", "data.workers:")
 
 
 class TaskFit(NamedTuple):
@@ -135,10 +140,25 @@ def _out_of_fold_rows(run: Run, folder: Path) -> _Rows:
         )
     for task in run.tasks:
         check_task(fold_runs[0], task)
+    _warn_of_differences(run, folder, config)
     found = {rows.task.name: rows for rows in rows_of_folds(folder)}
     source = f"out-of-fold predictions of {folder}"
     about = Calibration(source, ["train", "val"], crops, config.data.crop, {})
     return _Rows(about, [found[task.name] for task in run.tasks])
+
+
+def _warn_of_differences(run: Run, folder: Path, config: Config) -> None:
+    """Warn when the cross-validation, of this configuration, was trained otherwise than the run."""
+    different = [
+        line
+        for line in differing_keys(run.config, config)
+        if line.startswith(TRAINED_ALIKE) and not line.startswith(FOLDS_OWN)
+    ]
+    if different:
+        log.warning(
+            "%s: was trained otherwise than %s (%s), so its calibration may not fit",
+            *(run, folder, "; ".join(different)),
+        )
 
 
 def _crops_of_folds(folder: Path) -> int:
