@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Callable, Optional, TypeVar
 
@@ -10,6 +11,7 @@ import click
 from fashionai.cli.next_steps import after_prepare
 from fashionai.cli.options import column_options, images_option
 from fashionai.cli.progress import progress_bar
+from fashionai.cli.wrapping import for_terminal
 from fashionai.datasets.names import MODES, NEAR_DUPLICATES, REPORT
 from fashionai.families import FAMILIES
 from fashionai.files.default_folders import DATA_FOLDER, PREPARED_FOLDER
@@ -174,5 +176,5 @@ def command(
             click.echo()
         click.echo(summary_table(summary))
         for note in summary_notes(summary):
-            click.echo(note)
+            click.echo(for_terminal(note, sys.stdout))
     click.echo(after_prepare([data_set.task for data_set in data_sets], out))

@@ -22,8 +22,8 @@ _BLANK = "\0"
 def for_terminal(text: str, stream: Optional[TextIO] = None) -> str:
     """The text as a stream shows it: wrapped if that is a terminal, else unchanged.
 
-    The stream defaults to standard error.
-    Programs and logs see a message on one line. Continued lines are indented.
+    The stream defaults to standard error. Programs and logs see a message on one line. Continued
+    lines are indented.
     """
     stream = stream or sys.stderr
     if not stream.isatty():

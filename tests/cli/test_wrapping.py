@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import pty
 import struct
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.cli import wrapping
+from fashionai.cli.progress import log_to_terminal
 from tests.support.commands import ROOT
 
 LONG = "photos-of-many-birds/" * 4
@@ -100,5 +102,20 @@ def test_commands_and_paths_are_not_broken(
     text: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(wrapping, "_width", lambda: 20)
+    monkeypatch.setattr(wrapping, "_width", lambda stream: 20)
     assert wrapping.for_terminal(text) == expected
+
+
+def test_log_lines_are_wrapped_where_they_go_to_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"runs/animals exists, so this is runs/animals-2 ({'use --resume ' * 5})"
+    log = logging.getLogger("fashionai.training")
+    log_to_terminal()
+    log.info("%s", line)
+    assert capsys.readouterr().out == f"{line}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    log.info("%s", line)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= wrapping.WIDTH < len(line)
+    assert without_breaks(shown) == without_breaks(line)
