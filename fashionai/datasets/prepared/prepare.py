@@ -330,8 +330,7 @@ def summary_notes(summary: Summary) -> list[str]:
     notes += notes_on_alike(summary.alike, summary.task, summary.folder.parent)
     if summary.ungrouped:
         notes.append("the split differs: the last time was with --near-duplicates group")
-    notes += _notes_on_corrections(summary)
-    notes += _notes_on_pseudo_labels(summary)
+    notes += _notes_on_corrections(summary) + _notes_on_pseudo_labels(summary)
     for trait, images in summary.traits.items():
         notes.append(f"{_images(len(images))} {trait.value}, for example {images[0].source}")
     for group in summary.conflicts:
@@ -341,9 +340,7 @@ def summary_notes(summary: Summary) -> list[str]:
         name = summary.task.classes[index]
         only_split = "train" if summary.counts[index, "train"] else "val"
         notes.append(f"class {name} cannot be split: all its images are in {only_split}")
-    advice = _advice_on_classes(summary)
-    if advice:
-        notes.append(advice)
+    notes += filter(None, [_advice_on_classes(summary)])
     if summary.rejected:
         rejected = _images(len(summary.rejected))
         notes.append(f"{rejected} rejected: {summary.folder / REJECTED}")
