@@ -164,6 +164,8 @@ def test_a_gpu_that_no_framework_can_use(
     """The driver finds it, MXNet has no code for it, and PyTorch is not installed."""
     install(monkeypatch, "mxnet-cu112")
     monkeypatch.setattr(mxnet, "_load_driver", lambda: None)
+    # PyTorch's build for GPUs brings libraries in the same place.
+    monkeypatch.setattr(mxnet, "_load_cuda_wheels", lambda: None)
     have_driver(monkeypatch, H200)
     monkeypatch.setattr(installation, "has_torch", lambda: False)
     _, checks = examined_machine(tmp_path, monkeypatch, capsys)

@@ -107,7 +107,7 @@ def test_what_a_repeated_command_ends_with_is_compared(kill: Any, tmp_path: Path
 def test_every_command_has_a_module(kill: Any) -> None:
     modules = {file.stem for file in (CAMPAIGNS / "kill").glob("*.py")}
     commands = (
-        *("prepare", "predict", "evaluate", "quantize", "export", "weights_fetch"),
+        *("prepare", "predict", "evaluate", "quantize", "export", "weights_fetch", "tune"),
         *("train", "cross_validate"),
     )
     assert modules == {"__init__", "child", "scenario", "campaign", "data", *commands}

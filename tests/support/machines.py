@@ -81,7 +81,9 @@ def have_driver(monkeypatch: pytest.MonkeyPatch, *gpus: Gpu) -> None:
     )
     load = ctypes.CDLL
     monkeypatch.setattr(
-        ctypes, "CDLL", lambda file, *rest: library if file == LIBRARY else load(file, *rest)
+        ctypes,
+        "CDLL",
+        lambda file, *rest, **options: library if file == LIBRARY else load(file, *rest, **options),
     )
 
 
