@@ -63,7 +63,7 @@ from fashionai.training.parallel import train_side_by_side
 from fashionai.training.records.observers import check_logs
 from fashionai.training.speed.estimate import duration
 from fashionai.training.speed.threads import choose_threads
-from fashionai.training.start import new_folder
+from fashionai.training.start import check_same_beginning, new_folder
 from fashionai.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -135,16 +135,7 @@ class CrossValidation:
         for name, value in given.items():
             if value is not None and value != stored.get(name):
                 different.append(f"{name}: {stored.get(name)}, not {value}")
-        if different:
-            raise RunError(
-                f"{self.path}: was begun with other settings ({'; '.join(different)})",
-                "Resume without them, or give --overwrite or another --run",
-            )
-        if stored.get("data") != data_hash(wanted):
-            raise RunError(
-                f"{self.path}: the prepared folder has changed",
-                "Prepare it as it was, or give --overwrite or another --run",
-            )
+        check_same_beginning(self.path, different, stored.get("data"), wanted)
         with self._locked():
             save_config(wanted, self.config_file)
         return wanted

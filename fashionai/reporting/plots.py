@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +12,12 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fashionai.errors import RunError
 from fashionai.files import atomic_path
 from fashionai.files.outputs import PNG_METADATA
 from fashionai.metrics import SCORE_NAMES
 from fashionai.runs import RunFolder
 from fashionai.text_width import keep_end
+from fashionai.training.records.history import read_rows
 
 # Width and height in inches of two plots side by side.
 SIZE = (9.0, 3.6)
@@ -121,13 +120,9 @@ def draw_range_test(
 
 
 def read_history(run: RunFolder) -> dict[str, list[float]]:
-    """The columns of a run's history.csv, one number per epoch; RunError for a damaged file."""
-    try:
-        with open(run.history_file, encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-        return {name: [float(row[name]) for row in rows] for name in ("epoch", *rows[0])}
-    except (ValueError, TypeError, LookupError, csv.Error):
-        raise RunError(f"{run.history_file}: expected a number per column and epoch") from None
+    """The columns of a run's history.csv, one number per epoch; errors as for read_rows."""
+    rows = read_rows(run)
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _marker(epochs: Sequence[float]) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from fashionai.config import Config, save_config
-from fashionai.errors import ConfigError
+from fashionai.datasets.prepared.samples import data_hash
+from fashionai.errors import ConfigError, RunError
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.frameworks.processes import current_place, is_restarted
 from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_free_lock, remove_run
@@ -70,6 +71,26 @@ def train(
             folder = new_folder(folder.path, exactly=resume)
     trainer.fit(folder)
     return Run(folder)
+
+
+def check_same_beginning(
+    path: Path, different: Sequence[str], begun_hash: Any, config: Config
+) -> None:
+    """Raise RunError for a folder of several runs that was begun with other settings or data.
+
+    ``different`` describes the settings that differ. ``begun_hash`` is the hash of the prepared
+    folders then, and ``config`` names them.
+    """
+    if different:
+        raise RunError(
+            f"{path}: was begun with other settings ({'; '.join(different)})",
+            "Resume without them, or give --overwrite or another --run",
+        )
+    if begun_hash != data_hash(config):
+        raise RunError(
+            f"{path}: the prepared folder has changed",
+            "Prepare it as it was, or give --overwrite or another --run",
+        )
 
 
 def _check_restart(resume: bool) -> None:

@@ -26,10 +26,10 @@ from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.progress import ProgressBar
 from fashionai.reporting.tables import WIDTH
 from fashionai.runs import FOLDS_FILE, Run, RunFolder, remove_weights
+from fashionai.training.records.history import read_rows
 from fashionai.tuning.search import (
     SECONDS_BETWEEN_LOOKS,
     error_of_study,
-    read_rows,
     score_of,
     train_run,
 )

@@ -19,9 +19,8 @@ from fashionai.errors import (
     RunStoppedError,
     TrainingError,
 )
-from fashionai.reporting.plots import read_history
 from fashionai.runs import Run, RunFolder, remove_weights
-from fashionai.training.records.history import EpochRow, choose_best, is_finished
+from fashionai.training.records.history import EpochRow, choose_best, is_finished, read_rows
 from fashionai.training.records.messages import resume_command
 from fashionai.training.records.observers import EndOfRun
 from fashionai.training.trainer import Trainer
@@ -184,14 +183,6 @@ def error_of_study(
     for run in runs:
         hint = hint.replace(resume_command(run, study.contexts), study.resume_command)
     return type(error)(message if message.startswith(name) else f"{name}: {message}", hint)
-
-
-def read_rows(folder: RunFolder) -> list[EpochRow]:
-    """The history of a run; empty before its first epoch has ended."""
-    if not folder.history_file.is_file():
-        return []
-    columns = read_history(folder)
-    return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
 
 def _claim(study: Study, budget: Budget, stack: contextlib.ExitStack) -> Optional[int]:

@@ -40,7 +40,7 @@ from fashionai.runs import (
 )
 from fashionai.training.engine_choice import wanted_engine
 from fashionai.training.speed.threads import choose_threads
-from fashionai.training.start import new_folder
+from fashionai.training.start import check_same_beginning, new_folder
 from fashionai.tuning.best_file import check_file, default_file
 from fashionai.tuning.default_space import default_space
 from fashionai.tuning.settings import Given, Settings, new_settings, read_settings
@@ -274,16 +274,7 @@ def _resumed(
         space = dump_space(read_space(given.space_file, saved))
         if space != (path / SPACE_FILE).read_text(encoding="utf-8"):
             different.append(f"the search space of {given.space_file}")
-    if different:
-        raise RunError(
-            f"{path}: was begun with other settings ({'; '.join(different)})",
-            "Resume without them, or give --overwrite or another --run",
-        )
-    if stored.get("data") != data_hash(saved):
-        raise RunError(
-            f"{path}: the prepared folder has changed",
-            "Prepare it as it was, or give --overwrite or another --run",
-        )
+    check_same_beginning(path, different, stored.get("data"), saved)
     best_file = _checked_file(given, saved, overwrite)
     choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _of_one_process(choose_devices(wanted_engine(saved), device, gpus).contexts)

@@ -7,6 +7,7 @@ the test scores.
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -159,6 +160,17 @@ def write_history(
     if initial_weights is not None:
         metrics[INITIAL_WEIGHTS] = initial_weights
     write_json(run.metrics_file, {**metrics, "test": test} if test else metrics)
+
+
+def read_rows(run: RunFolder) -> list[EpochRow]:
+    """The rows of a run's history.csv; RunError for a damaged file and for one without an epoch."""
+    try:
+        with open(run.history_file, encoding="utf-8", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        names = ("epoch", *rows[0])
+        return [{name: float(row[name]) for name in names} for row in rows]
+    except (ValueError, TypeError, LookupError, csv.Error):
+        raise RunError(f"{run.history_file}: expected a number per column and epoch") from None
 
 
 def _metrics(
