@@ -136,7 +136,8 @@ def test_class_folders_are_scored(
         "new/images",
         *FAST,
     )
-    assert by_table == at_once
+    # In another order, with which sums are rounded otherwise.
+    assert by_table == pytest.approx(at_once, rel=1e-6)
     (tmp_path / "f/cat").rename(tmp_path / "f/cats")
     assert command("evaluate", "--run", "runs/pets", "--labels", tmp_path / "f") == 2
     error = capsys.readouterr().err.splitlines()[-1]

@@ -97,7 +97,8 @@ def test_transformers_learn_the_same(
     pair = make_pair(tmp_path, *options)
     begun = pair.gluon.parameters()
     for step in range(3):
-        take_step(pair, step, rel=1e-4)
+        # A few of their logits are equal but for rounding, which decides then.
+        take_step(pair, step, rel=1e-4, ties=2)
         assert_close(pair.gluon.state(), pair.torch.state(), 1e-4)
     parameters = pair.torch.parameters()
     changed = {key for key, values in parameters.items() if (values != begun[key]).any()}
@@ -107,14 +108,14 @@ def test_transformers_learn_the_same(
         assert (changed == begun.keys()) == (trainable == "all")
 
 
-def take_step(pair: Pair, step: int, rel: float = 1e-5) -> None:
-    """The same batch for both."""
+def take_step(pair: Pair, step: int, rel: float = 1e-5, ties: int = 0) -> None:
+    """The same batch for both; ``ties`` is the most images that they may classify differently."""
     batch = make_batch(step, pair.gluon.train, 8)
     results = [learner.step(batch, 0, step, 0.1, 0.9) for learner in pair]
     assert results[0].images == results[1].images == 8
     (loss, correct), (torch_loss, torch_correct) = (result.read() for result in results)
     assert torch_loss == pytest.approx(loss, rel=rel)
-    assert torch_correct == correct
+    assert abs(torch_correct - correct) <= ties
 
 
 def compare_averaged(pair: Pair) -> None:
