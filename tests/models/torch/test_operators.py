@@ -7,6 +7,7 @@ import pytest
 
 from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.torch import layers
 from tests.support.graphs import by_mxnet, by_torch, description_of, random_values
 
 torch = pytest.importorskip("torch")
@@ -55,6 +56,21 @@ def test_convolution(options) -> None:
 def test_convolution_of_one_and_three_dimensions() -> None:
     check(S.Convolution(X, num_filter=3, kernel=(3,), stride=(2,), pad=(1,)), (2, 4, 9))
     check(S.Convolution(X, num_filter=3, kernel=(3, 1, 2), pad=(1, 0, 1)), (2, 4, 5, 3, 6))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_clipping_passes_gradients_at_the_ends_of_the_range(dtype) -> None:
+    values = [0.0, -0.0, 6.0, -1e-3, 6.05, 1.0, 7.0, -7.0]
+    x = mx.nd.array(values)
+    x.attach_grad()
+    with mx.autograd.record():
+        y = mx.nd.clip(x, 0, 6)
+    y.backward()
+    ours = torch.tensor(values, dtype=getattr(torch, dtype), requires_grad=True)
+    result = layers.clip(ours, least=0.0, most=6.0)
+    result.sum().backward()
+    np.testing.assert_array_equal(ours.grad.float().numpy(), x.grad.asnumpy())
+    np.testing.assert_allclose(result.detach().float().numpy(), y.asnumpy(), rtol=1e-2)
 
 
 def test_transposed_convolution() -> None:
