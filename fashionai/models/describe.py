@@ -18,6 +18,7 @@ from fashionai.models.backbone import (
 )
 from fashionai.models.description import INPUT, Entry, Features, NetworkDescription
 from fashionai.models.freezing import layers_and_output, moving_parameters
+from fashionai.models.merging import merge_operators
 from fashionai.models.zoo import output_names
 
 mx = import_mxnet()
@@ -87,7 +88,7 @@ def _nodes(symbols: list[Any]) -> tuple[list[dict[str, Any]], list[Entry]]:
         }
         for node in description["nodes"]
     ]
-    return nodes, [(node, output) for node, output, *_ in description["heads"]]
+    return merge_operators(nodes), [(node, output) for node, output, *_ in description["heads"]]
 
 
 def _values(parameter: Any) -> np.ndarray:

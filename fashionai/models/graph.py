@@ -12,6 +12,7 @@ from fashionai.errors import RunError
 from fashionai.files.formats.array_lists import read_array_list, write_array_list
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.description import INPUT
+from fashionai.models.merging import merge_operators
 
 mx = import_mxnet()
 
@@ -30,7 +31,7 @@ class Graph(NamedTuple):
 
 def trace(network: Any) -> Graph:
     """The graph of an initialised network, from ``(B, 3, H, W) float32`` to its output."""
-    symbol = _separate_shared_convolutions(_with_clips(network(mx.sym.var(INPUT))))
+    symbol = _separate_shared_convolutions(_simplify(network(mx.sym.var(INPUT))))
     values = {
         name: parameter.data(parameter.list_ctx()[0]).as_in_context(mx.cpu())
         for name, parameter in network.collect_params().items()
@@ -56,19 +57,10 @@ def changed_symbol(description: dict[str, Any]) -> Any:
     return mx.sym.load_json(json.dumps({**kept, "arg_nodes": variables}))
 
 
-def _with_clips(symbol: Any) -> Any:
-    """Replace the minimum of a ReLU and a number by one operator, clip.
-
-    oneDNN computes clip as part of a convolution, also quantized, and ONNX has it as well.
-    """
+def _simplify(symbol: Any) -> Any:
+    """Merge operators, so that oneDNN computes them as part of convolutions, also quantized."""
     description = json.loads(symbol.tojson())
-    nodes = description["nodes"]
-    for index, node in enumerate(nodes):
-        source = nodes[node["inputs"][0][0]] if node["inputs"] else {}
-        if node["op"] == "_minimum_scalar" and source.get("attrs") == {"act_type": "relu"}:
-            limits = {"a_min": "0", "a_max": node["attrs"]["scalar"]}
-            nodes[index] = {**node, "op": "clip", "attrs": limits, "inputs": source["inputs"]}
-    return changed_symbol(description)
+    return changed_symbol({**description, "nodes": merge_operators(description["nodes"])})
 
 
 def _separate_shared_convolutions(symbol: Any) -> Any:

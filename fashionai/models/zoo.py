@@ -18,6 +18,7 @@ from fashionai.errors import ConfigError, WeightsError, first_line
 from fashionai.frameworks.mxnet import import_gluoncv, import_mxnet
 from fashionai.models.catalogue import closest_network
 from fashionai.models.freezing import layers_and_output
+from fashionai.models.networks.blocks import relu6
 from fashionai.models.networks.options import NetworkOptions
 from fashionai.models.networks.registry import NETWORKS, WITH_DROP_PATH
 from fashionai.models.parameter_files import (
@@ -194,8 +195,15 @@ def _stock_network(name: str, options: NetworkOptions) -> Any:
         return NETWORKS[name](options)
     network = _zoo_network(name, options.classes)
     _check_drop_path(name, options.drop_path)
+    network.apply(_clip_quickly)
     pool_globally(network)
     return network
+
+
+def _clip_quickly(block: Any) -> None:
+    """Let the ReLU6 of Gluon and GluonCV, which have a class each, compute as our own does."""
+    if type(block).__name__ in ("RELU6", "ReLU6"):
+        block.hybrid_forward = relu6
 
 
 def _stop_dropping_blocks(block: Any) -> None:

@@ -6,6 +6,7 @@ parameters are those of timm's ``tf_efficientnet_lite0`` to ``lite4``, with kern
 
 from __future__ import annotations
 
+from fashionai.models.networks.blocks import relu6
 from fashionai.models.networks.efficientnet import (
     B0_STAGES,
     HEAD_CHANNELS,
@@ -14,7 +15,7 @@ from fashionai.models.networks.efficientnet import (
     builder,
     scaled_stage,
 )
-from fashionai.models.networks.inverted_residuals import Style, relu6
+from fashionai.models.networks.inverted_residuals import Style
 from fashionai.models.networks.options import Builder
 
 # The factors of the width and of the depth.

@@ -195,9 +195,12 @@ def hard_sigmoid(x: Tensor, *, alpha: float, beta: float) -> Tensor:
     return torch.clamp(alpha * x + beta, 0.0, 1.0)
 
 
-def clip(x: Tensor, *, least: float, most: float) -> Tensor:
-    """The values cut to a range; those at its ends pass gradients, as MXNet's do."""
-    result: Tensor = _Clip.apply(x, least, most)
+def clip(x: Tensor, *, least: float, most: float, of_relu: bool = False) -> Tensor:
+    """The values cut to a range; those at its ends pass gradients, as MXNet's do.
+
+    With ``of_relu`` those at its lower end do not.
+    """
+    result: Tensor = _Clip.apply(x, least, most, of_relu)
     return result
 
 
@@ -208,15 +211,16 @@ class _Clip(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, least: float, most: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, least: float, most: float, of_relu: bool) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.range = (_next_float(least, -math.inf), _next_float(most, math.inf))
+        below = least if of_relu else _next_float(least, -math.inf)
+        ctx.range = (below, _next_float(most, math.inf))
         return torch.clamp(x, least, most)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, x, *ctx.range), None, None
+        return torch.ops.aten.hardtanh_backward(gradient, x, *ctx.range), None, None, None
 
 
 def _next_float(value: float, towards: float) -> float:

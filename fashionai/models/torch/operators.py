@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional as F  # noqa: N812 - PyTorch's name for it
 
+from fashionai.models.merging import OF_RELU
 from fashionai.models.torch import layers, pooling, shapes
 from fashionai.models.torch.attributes import Attributes, unsupported
 
@@ -230,6 +231,11 @@ def _concatenation(given: Attributes) -> Call:
     return Call(shapes.concatenate, {"axis": given.integer("dim", 1)})
 
 
+def _clip(given: Attributes) -> Call:
+    limits = {"least": given.number("a_min"), "most": given.number("a_max")}
+    return Call(layers.clip, {**limits, "of_relu": given.flag(OF_RELU)})
+
+
 def _hard_sigmoid(given: Attributes) -> Call:
     constants = {"alpha": given.number("alpha", 0.2), "beta": given.number("beta", 0.5)}
     return Call(layers.hard_sigmoid, constants)
@@ -303,9 +309,7 @@ BUILDERS: dict[str, Builder] = {
     "_rminus_scalar": _from_scalar("minus"),
     "_rpower_scalar": _from_scalar("power"),
     "batch_dot": _batch_product,
-    "clip": lambda given: Call(
-        layers.clip, {"least": given.number("a_min"), "most": given.number("a_max")}
-    ),
+    "clip": _clip,
     "expand_dims": lambda given: Call(torch.unsqueeze, {"dim": given.integer("axis")}),
     "hard_sigmoid": _hard_sigmoid,
     "log_softmax": _softmax,

@@ -7,6 +7,7 @@ import pytest
 
 from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.networks.blocks import relu6
 from fashionai.models.torch import layers
 from tests.support.graphs import by_mxnet, by_torch, description_of, random_values
 
@@ -59,15 +60,16 @@ def test_convolution_of_one_and_three_dimensions() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_clipping_passes_gradients_at_the_ends_of_the_range(dtype) -> None:
+@pytest.mark.parametrize("of_relu", [False, True])
+def test_clipping_passes_gradients_at_the_ends_of_the_range(of_relu, dtype) -> None:
     values = [0.0, -0.0, 6.0, -1e-3, 6.05, 1.0, 7.0, -7.0]
     x = mx.nd.array(values)
     x.attach_grad()
     with mx.autograd.record():
-        y = mx.nd.clip(x, 0, 6)
+        y = relu6(mx.nd, x) if of_relu else mx.nd.clip(x, 0, 6)
     y.backward()
     ours = torch.tensor(values, dtype=getattr(torch, dtype), requires_grad=True)
-    result = layers.clip(ours, least=0.0, most=6.0)
+    result = layers.clip(ours, least=0.0, most=6.0, of_relu=of_relu)
     result.sum().backward()
     np.testing.assert_array_equal(ours.grad.float().numpy(), x.grad.asnumpy())
     np.testing.assert_allclose(result.detach().float().numpy(), y.asnumpy(), rtol=1e-2)
