@@ -54,6 +54,7 @@ from fashionai.runs import (
     find_folds,
     learnt_tasks,
     locked_run,
+    remove_free_lock,
     remove_run,
 )
 from fashionai.tasks import columns_of
@@ -63,7 +64,12 @@ from fashionai.training.parallel import train_side_by_side
 from fashionai.training.records.observers import check_logs
 from fashionai.training.speed.estimate import duration
 from fashionai.training.speed.threads import choose_threads
-from fashionai.training.start import check_same_beginning, new_folder
+from fashionai.training.start import (
+    check_not_removed,
+    check_same_beginning,
+    files_read,
+    new_folder,
+)
 from fashionai.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -225,8 +231,7 @@ class CrossValidation:
         for begun, config in zip(self._begun_runs, configs):
             if not begun.folder.has_begun:
                 begun.path.mkdir(exist_ok=True)
-            elif begun.is_finished:
-                log.info("%s: already finished", begun)
+            elif _is_done(begun):
                 continue
             left[begun.path] = config
         log.info(
@@ -247,8 +252,7 @@ class CrossValidation:
         if resume_from is not None:
             config = config.with_engine_of(resume_from.config)
             resume_from.check_same_config(config)
-            if resume_from.is_finished:
-                log.info("%s: already finished", begun)
+            if _is_done(resume_from):
                 return resume_from
         begun.path.mkdir(exist_ok=True)
         Trainer(config, self.contexts, resume_from).fit(begun.folder)
@@ -297,6 +301,15 @@ class CrossValidation:
         return probabilities
 
 
+def _is_done(fold: Run) -> bool:
+    """Whether a fold is finished; then the lock that a killed process has left is removed."""
+    if not fold.is_finished:
+        return False
+    remove_free_lock(fold.folder)
+    log.info("%s: already finished", fold)
+    return True
+
+
 def open_cross_validation(
     config_file: Optional[Path],
     overrides: Sequence[str],
@@ -332,6 +345,8 @@ def open_cross_validation(
     settings = FoldSettings(**{name: value for name, value in given.items() if value is not None})
     if settings.folds > MOST_FOLDS:
         raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
+    if overwrite:
+        check_not_removed(path, files_read(config))
     if choose_threads(config, (), device, gpus, trainings=settings.folds):
         # The number suits MXNet.
         config = config.changed({"engine": "gluon"})

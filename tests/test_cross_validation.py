@@ -304,9 +304,10 @@ def contents(work: Path) -> dict[str, bytes]:
 def test_a_finished_one_goes_on_to_the_same_end(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also where the folder was moved, and with another number of threads."""
+    """Also where the folder was moved, with other threads, and with the lock of a kill."""
     moved = tmp_path / "moved"
     shutil.copytree(work, moved)
+    (moved / "fold-1/.lock").touch()
     (moved / "out_of_fold.csv").unlink()
     (moved / "scores.json").write_text("half a fi")
     arguments = ["--run", moved, "--resume", "--crops", "5"]
@@ -315,6 +316,7 @@ def test_a_finished_one_goes_on_to_the_same_end(
     expected, found = contents(work), contents(moved)
     assert b"workers: 1" in found.pop("config.base.yaml")
     assert found == {name: expected[name] for name in found}
+    assert not (moved / "fold-1/.lock").exists()
 
 
 @pytest.mark.parametrize(

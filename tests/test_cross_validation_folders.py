@@ -72,6 +72,29 @@ def test_what_cannot_be_trained_overwrites_nothing(
     assert tree(inside / "runs") == before
 
 
+@pytest.mark.parametrize("command", ["cross-validate", "train"])
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("model.pretrained", "fold-1/best.params"), ("data.soft_targets", "out_of_fold.csv")],
+)
+def test_files_that_are_read_are_not_overwritten(
+    inside: Path, command: str, key: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(inside / "runs")
+    small = SMALL if command == "cross-validate" else SMALL[:2]
+    start = [command, *small, "--run", "runs/pants", "--overwrite"]
+    link = Path("runs/link")
+    link.symlink_to(Path("pants").joinpath(name))
+    for file in (Path("runs/pants", name), link):
+        assert fashionai(*start, f"{key}={file}") == 2
+        assert capsys.readouterr().err.splitlines()[-1] == (
+            f"Error: {key}: {file} lies in runs/pants, which --overwrite deletes. "
+            "Name another --run, or copy it elsewhere"
+        )
+    link.unlink()
+    assert tree(inside / "runs") == before
+
+
 @pytest.mark.parametrize(("arguments", "message"), REFUSED)
 def test_what_cannot_be_trained_makes_no_folder(
     inside: Path, arguments: list[object], message: str, capsys: pytest.CaptureFixture[str]

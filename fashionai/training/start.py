@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import operator
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,6 +18,9 @@ from fashionai.frameworks.processes import current_place, is_restarted
 from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_free_lock, remove_run
 
 log = logging.getLogger(__name__)
+
+# The keys of the configuration that name files or folders which a training reads.
+FILE_KEYS = ("model.pretrained", "data.folder", "data.folds_file", "data.soft_targets")
 
 
 def train(
@@ -34,7 +38,7 @@ def train(
     With ``overwrite`` it is deleted, after everything has been checked. Otherwise a folder that
     is taken leads to another name. Raises errors of Trainer and Trainer.fit, RunError for a
     run that was begun with another configuration, and ConfigError for several processes that were
-    started again without ``resume``.
+    started again without ``resume`` and for files in the folder to delete that the training reads.
     """
     _check_restart(resume)
     folder = RunFolder(path or RUNS_FOLDER / config.run_name)
@@ -46,6 +50,8 @@ def train(
             remove_free_lock(folder)
             log.info("%s: already finished, weights: %s", begun, begun.weights_file)
             return begun
+    if overwrite:
+        check_not_removed(folder.path, files_read(config))
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
     from fashionai.training.engine_choice import wanted_engine
@@ -91,6 +97,30 @@ def check_same_beginning(
             f"{path}: the prepared folder has changed",
             "Prepare it as it was, or give --overwrite or another --run",
         )
+
+
+def files_read(config: Config) -> list[tuple[str, Any]]:
+    """The keys that name files or folders which a training reads, with their values."""
+    return [(key, operator.attrgetter(key)(config)) for key in FILE_KEYS]
+
+
+def check_not_removed(path: Path, files: Iterable[tuple[str, Any]]) -> None:
+    """Raise ConfigError where the removal of the folder ``path`` would delete one of these files.
+
+    ``files`` are keys of the configuration with their values; values that are no text name none.
+    """
+    for key, value in files:
+        if isinstance(value, str) and _lies_in(Path(value), path):
+            raise ConfigError(
+                f"{key}: {value} lies in {path}, which --overwrite deletes",
+                "Name another --run, or copy it elsewhere",
+            )
+
+
+def _lies_in(file: Path, folder: Path) -> bool:
+    """Whether a file, or the symbolic link that it is, lies in a folder."""
+    places = file.resolve(), file.parent.resolve() / file.name
+    return any(folder.resolve() in place.parents for place in places)
 
 
 def _check_restart(resume: bool) -> None:

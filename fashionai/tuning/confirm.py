@@ -25,7 +25,7 @@ from fashionai.errors import DataError, FashionAIError, counted
 from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.progress import ProgressBar
 from fashionai.reporting.tables import WIDTH
-from fashionai.runs import FOLDS_FILE, Run, RunFolder, remove_weights
+from fashionai.runs import FOLDS_FILE, Run, RunFolder, remove_free_lock, remove_weights
 from fashionai.training.records.history import read_rows
 from fashionai.tuning.search import (
     SECONDS_BETWEEN_LOOKS,
@@ -202,16 +202,18 @@ def _train(study: Study, jobs: Sequence[tuple[RunFolder, Config]]) -> None:
     while True:
         left = [job for job in jobs if not Run(job[0]).is_finished]
         if not left:
-            return
+            break
         log.info("confirming: %s left", counted(len(left), "training"))
         if not any(_train_if_free(study, *job) for job in left):
             time.sleep(SECONDS_BETWEEN_LOOKS)
+    for folder, _ in jobs:
+        _tidy(study, folder)
 
 
 def _train_if_free(study: Study, folder: RunFolder, config: Config) -> bool:
     """Train a run unless another process does; returns whether this one did."""
     with contextlib.ExitStack() as stack:
-        if not study.try_lock(f"{folder.path.parent.name}-{folder.path.name}", stack):
+        if not study.try_lock(_lock_name(folder), stack):
             return False
         try:
             train_run(folder, config, study.contexts)
@@ -219,6 +221,19 @@ def _train_if_free(study: Study, folder: RunFolder, config: Config) -> bool:
             raise error_of_study(study, str(folder), [folder], error) from None
         remove_weights(folder)
     return True
+
+
+def _tidy(study: Study, folder: RunFolder) -> None:
+    """Remove the lock and the weights that a killed process has left in a finished run."""
+    with contextlib.ExitStack() as stack:
+        if study.try_lock(_lock_name(folder), stack):
+            remove_free_lock(folder)
+            remove_weights(folder)
+
+
+def _lock_name(folder: RunFolder) -> str:
+    """The name of a training's lock in the folder of the study."""
+    return f"{folder.path.parent.name}-{folder.path.name}"
 
 
 def _score(study: Study, folder: RunFolder, config: Config) -> float:

@@ -19,7 +19,7 @@ from fashionai.errors import (
     RunStoppedError,
     TrainingError,
 )
-from fashionai.runs import Run, RunFolder, remove_weights
+from fashionai.runs import Run, RunFolder, remove_free_lock, remove_weights
 from fashionai.training.records.history import EpochRow, choose_best, is_finished, read_rows
 from fashionai.training.records.messages import resume_command
 from fashionai.training.records.observers import EndOfRun
@@ -169,6 +169,8 @@ def train_run(
         Trainer(config, list(contexts), begun, observers=[EpochObserver(tell)]).fit(folder)
         # Gluon's blocks refer to each other: this frees the network's memory on the device.
         gc.collect()
+    else:
+        remove_free_lock(folder)
     return read_rows(folder)
 
 

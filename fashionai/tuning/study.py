@@ -17,7 +17,7 @@ from fashionai.config.models import LAST
 from fashionai.cross_validation import with_devices, with_input_of_weights
 from fashionai.datasets.prepared.folds import write_folds
 from fashionai.datasets.prepared.samples import data_hash
-from fashionai.errors import ConfigError, RunError, shown_value
+from fashionai.errors import RunError, shown_value
 from fashionai.files import write_text
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.formats.yaml_files import dump_yaml, load_yaml
@@ -40,11 +40,17 @@ from fashionai.runs import (
 )
 from fashionai.training.engine_choice import wanted_engine
 from fashionai.training.speed.threads import choose_threads
-from fashionai.training.start import check_same_beginning, new_folder
+from fashionai.training.start import (
+    FILE_KEYS,
+    check_not_removed,
+    check_same_beginning,
+    files_read,
+    new_folder,
+)
 from fashionai.tuning.best_file import check_file, default_file
 from fashionai.tuning.default_space import default_space
 from fashionai.tuning.settings import Given, Settings, new_settings, read_settings
-from fashionai.tuning.space import Choices, Parameter, Params, Space, value_in
+from fashionai.tuning.space import Choices, Parameter, Params, Space
 from fashionai.tuning.space_files import dump_space, read_space
 from fashionai.tuning.storage import Storage, check_installed
 from fashionai.tuning.timing import cost_bound
@@ -53,8 +59,6 @@ from fashionai.weights.availability import find_obtainable
 log = logging.getLogger(__name__)
 
 TRIALS_FILE = "trials.sqlite"
-# The keys of the configuration that name files or folders which trials read.
-FILE_KEYS = ("model.pretrained", "data.folder", "data.soft_targets")
 SECONDS_BETWEEN_TRIES = 0.05
 
 
@@ -187,7 +191,7 @@ def open_study(
     _check_folder(path, resume, overwrite)
     own_space = () if given.space_file is None else read_space(given.space_file, config)
     if overwrite:
-        _check_not_removed(path, config, own_space)
+        check_not_removed(path, _files_read(config, own_space))
     if choose_threads(config, [], device, gpus):
         config = config.changed({"engine": "gluon"})  # the number suits MXNet
     config, contexts = with_devices(config, device, gpus)
@@ -234,18 +238,12 @@ def _check_folder(path: Path, resume: bool, overwrite: bool) -> None:
         raise RunError(f"{path}: holds other files than those of a search", "Name another --run")
 
 
-def _check_not_removed(path: Path, config: Config, space: Iterable[Parameter]) -> None:
-    """ConfigError where the removal of a folder would delete files that trials read."""
-    domains = {parameter.key: parameter.domain for parameter in space}
-    for key in FILE_KEYS:
-        domain = domains.get(key)
-        choices = domain.values.values() if isinstance(domain, Choices) else ()
-        for value in (value_in(config, key), *choices):
-            if isinstance(value, str) and path.resolve() in Path(value).resolve().parents:
-                raise ConfigError(
-                    f"{key}: {value} lies in {path}, which --overwrite deletes",
-                    "Name another --run, or copy it elsewhere",
-                )
+def _files_read(config: Config, space: Iterable[Parameter]) -> list[tuple[str, Any]]:
+    """The keys that name files or folders which trials read, with each of their values."""
+    domains = [(each.key, each.domain) for each in space if each.key in FILE_KEYS]
+    choices = [(key, domain) for key, domain in domains if isinstance(domain, Choices)]
+    values = [(key, value) for key, domain in choices for value in domain.values.values()]
+    return [*files_read(config), *values]
 
 
 def _resumed(

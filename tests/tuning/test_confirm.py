@@ -139,6 +139,12 @@ def test_test_images_are_scored_with_new_seeds_once(
     before = {run: (run / "metrics.json").stat().st_mtime_ns for run in runs.values()}
     assert fashionai("tune", *arguments) == 0
     assert {run: (run / "metrics.json").stat().st_mtime_ns for run in before} == before
+    # A kill after the last epoch may leave these.
+    remains = [runs[0] / ".lock", runs[1] / "best.params"]
+    for file in remains:
+        file.touch()
+    assert fashionai("tune", *arguments) == 0
+    assert not any(file.exists() for file in remains)
 
 
 def test_the_results_are_written_before_a_confirmation_that_fails(

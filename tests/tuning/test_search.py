@@ -146,6 +146,18 @@ def test_a_search_that_was_killed_ends_with_the_same_trials(anew: Path, searched
         assert mine.read_bytes() == kept.read_bytes()
 
 
+def test_the_lock_that_a_kill_leaves_in_a_finished_trial_is_removed(copy: Path) -> None:
+    """Killed before it could remove the lock of the run, and store that the trial is finished."""
+    study = study_in(STUDY)
+    number = study.storage.add(study.space.params_of(study.config), study.space)
+    shutil.copytree(STUDY / "trial-0", STUDY / f"trial-{number}")
+    lock = STUDY / f"trial-{number}/.lock"
+    lock.touch()
+    assert fashionai("tune", "--run", STUDY, "--resume", "--trials", "5") == 0
+    assert table()[-1]["state"] == "finished"
+    assert not lock.exists()
+
+
 def test_processes_share_the_trials_and_take_over_those_of_a_dead_one(anew: Path) -> None:
     arguments = [*SEARCH[:-1], "3", "--resume"]
     first = start_until(STUDY / "trial-0/history.csv", *arguments)
