@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from fashionai.tuning.study import Study
     from fashionai.tuning.trials import Trial
 
-# Trials that are listed at the end, the best ones.
-MOST_ROWS = 10
 NOTHING_TO_CONFIRM = "No trial is better than the given configuration: nothing to confirm."
 LUCK = "The best of many trials is also the luckiest: --confirm 3 tells what is left."
 EPILOG = """
@@ -181,7 +179,7 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     from fashionai.tuning.confirm import confirm, confirmation_lines
     from fashionai.tuning.results import write_best, write_results
     from fashionai.tuning.search import search
-    from fashionai.tuning.table import best_lines, importance_lines, trial_table
+    from fashionai.tuning.table import best_lines, importance_lines, table_lines
     from fashionai.tuning.trials import ranked
 
     click.echo(f"search -> {study.path}")
@@ -192,7 +190,7 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     notes = [LUCK] if order[0].number and not confirm_count else []
     files = write_results(study, trials, importance, notes)
     if not display.is_terminal:  # which still shows them
-        _print([trial_table(study, order[:MOST_ROWS])])
+        _print(table_lines(study, trials))
         _print(best_lines(study, trials))
     _print(importance_lines(importance))
     _print([str(file) for file in files])

@@ -70,19 +70,25 @@ def first_rows(path: Path, count: int) -> list[list[str]]:
 
 
 def check_output(
-    option: str, path: Path, kind: Kind, inputs: Iterable[Path] = (), overwrite: bool = False
+    option: str,
+    path: Path,
+    kind: Kind,
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+    hint: str = REPLACE_HINT,
 ) -> None:
     """Raise ConfigError unless a result may be written to ``path``.
 
     ``option`` names the output in messages, ``inputs`` are the files that the command reads. With
     ``overwrite`` any regular file is replaced that is neither an input nor an image, nor a file of
-    a run or prepared folder; pictures also replace images. Nothing is left at the place.
+    a run or prepared folder; pictures also replace images. ``hint`` says what to do without it.
+    Nothing is left at the place.
     """
     output = f"{option} {path}"
     for other in inputs:
         if same_file(path, other):
             raise ConfigError(f"{output}: is {other}, which this command reads", "Name another")
-    check_not_lost(output, path, kind, overwrite)
+    check_not_lost(output, path, kind, overwrite, hint)
     try_place(output, path)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 from fashionai.config import Config
+from fashionai.files import content_hash
 from fashionai.files.default_folders import CONFIGS_FOLDER
-from fashionai.files.outputs import Kind, check_output
+from fashionai.files.outputs import REPLACE_HINT, Kind, check_output
 
 FIRST_LINE = "# Written by fashionai tune"
 # Before the folder of the search, in a comment.
@@ -20,10 +22,25 @@ def default_file(config: Config) -> Path:
     return CONFIGS_FOLDER / f"{config.run_name}-tuned.yaml"
 
 
-def check_file(path: Path, inputs: Sequence[Path], overwrite: bool) -> None:
-    """Raise ConfigError or DataError unless the best configuration may be written to ``path``."""
+def check_file(path: Path, inputs: Sequence[Path], overwrite: bool, resumes: bool) -> None:
+    """Raise ConfigError or DataError unless the best configuration may be written to ``path``.
+
+    ``resumes`` tells that the user cannot give --overwrite, which would delete the search.
+    """
     kind = Kind("a configuration", _is_own)
-    check_output("--out", path, kind, inputs, overwrite)
+    hint = "Name another --out" if resumes else REPLACE_HINT
+    check_output("--out", path, kind, inputs, overwrite, hint)
+
+
+def replaceable(path: Path) -> Optional[dict[str, str]]:
+    """A file of the user's own, with the hash of its content; None where there is no such file.
+
+    A search that is begun with --overwrite stores it, so that resuming it may replace that file
+    as it was, and no other one.
+    """
+    if not path.is_file() or not path.stat().st_size or _is_own(path):
+        return None
+    return {"file": str(path.resolve()), "sha256": content_hash(path.read_bytes())}
 
 
 def search_of(path: Path) -> str:

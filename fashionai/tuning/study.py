@@ -6,7 +6,7 @@ import contextlib
 import logging
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +47,7 @@ from fashionai.training.start import (
     files_read,
     new_folder,
 )
-from fashionai.tuning.best_file import check_file, default_file
+from fashionai.tuning.best_file import check_file, default_file, replaceable
 from fashionai.tuning.default_space import default_space
 from fashionai.tuning.settings import Given, Settings, new_settings, read_settings
 from fashionai.tuning.space import Choices, Parameter, Params, Space
@@ -59,6 +59,8 @@ from fashionai.weights.availability import find_obtainable
 log = logging.getLogger(__name__)
 
 TRIALS_FILE = "trials.sqlite"
+# The key of tune.yaml for a file of the user's own that the best configuration replaces.
+REPLACES = "replaces"
 SECONDS_BETWEEN_TRIES = 0.05
 
 
@@ -209,13 +211,19 @@ def open_study(
         path = new_folder(path, exactly=False).path
     options = given.resume_options(device)
     study = Study(path, config, settings, contexts, best_file, options)
-    if _write_beginning(study, space, folds):
+    replaced = replaceable(best_file) if overwrite else None
+    if _write_beginning(study, space, folds, replaced):
         return study
     return _resumed(path, config, given, device, gpus, overwrite)
 
 
-def _write_beginning(study: Study, space: Space, folds: Optional[Folds]) -> bool:
-    """Write the files that a study begins with; False where another process has begun it."""
+def _write_beginning(
+    study: Study, space: Space, folds: Optional[Folds], replaced: Optional[Mapping[str, str]]
+) -> bool:
+    """Write the files that a study begins with; False where another process has begun it.
+
+    ``replaced`` is the user's file that the best configuration replaces, see replaceable.
+    """
     with study.locked():
         if (study.path / STUDY_FILE).is_file():
             return False
@@ -224,6 +232,8 @@ def _write_beginning(study: Study, space: Space, folds: Optional[Folds]) -> bool
         if folds is not None:
             write_folds(study.path / FOLDS_FILE, *folds)
         stored = {**study.settings._asdict(), "data": data_hash(study.config)}
+        if replaced is not None:
+            stored[REPLACES] = replaced
         write_text(study.path / STUDY_FILE, dump_yaml(stored))
     return True
 
@@ -273,7 +283,7 @@ def _resumed(
         if space != (path / SPACE_FILE).read_text(encoding="utf-8"):
             different.append(f"the search space of {given.space_file}")
     check_same_beginning(path, different, stored.get("data"), saved)
-    best_file = _checked_file(given, saved, overwrite)
+    best_file = _checked_file(given, saved, overwrite, stored)
     choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _of_one_process(choose_devices(wanted_engine(saved), device, gpus).contexts)
     return Study(path, saved, settings, contexts, best_file, given.resume_options(device))
@@ -292,11 +302,18 @@ def _runs_with_states(path: Path) -> list[RunFolder]:
     return [RunFolder(file.parent) for file in sorted(path.glob(f"trial-*/{probe}"))]
 
 
-def _checked_file(given: Given, config: Config, overwrite: bool) -> Path:
-    """The file of the best configuration; errors as for check_file."""
+def _checked_file(
+    given: Given, config: Config, overwrite: bool, stored: Optional[Mapping[str, Any]] = None
+) -> Path:
+    """The file of the best configuration; errors as for check_file.
+
+    ``stored`` is the content of tune.yaml of a search that is resumed.
+    """
     inputs = [file for file in (given.config_file, given.space_file) if file is not None]
     path = given.best_file or default_file(config)
-    check_file(path, inputs, overwrite)
+    replaces = (stored or {}).get(REPLACES)
+    is_allowed = replaces is not None and replaces == replaceable(path)
+    check_file(path, inputs, overwrite or is_allowed, resumes=stored is not None)
     return path
 
 

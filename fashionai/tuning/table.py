@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from fashionai.errors import counted
@@ -24,14 +25,25 @@ BAR_WIDTH = 30
 
 def live_table(study: Study, budget: Budget, trials: Sequence[Trial]) -> str:
     """How far the search is, a line per trial, those that run first, and the best parameters."""
-    running = [trial for trial in trials if trial.state == RUNNING]
-    order = [*running, *ranked(trials, study.settings.objectives)]
-    order += [trial for trial in reversed(trials) if trial not in order]
     lines = [keep_end(str(study.path), WIDTH), state_of_search(study, budget, trials), ""]
-    lines.append(trial_table(study, order[:MOST_ROWS]))
-    if len(order) > MOST_ROWS:
-        lines.append(f"and {len(order) - MOST_ROWS:,} more")
+    lines += table_lines(study, trials)
     return "\n".join([*lines, "", *best_lines(study, trials)])
+
+
+def table_lines(study: Study, trials: Sequence[Trial]) -> list[str]:
+    """The table of all trials: those that run, the best ones, and the others, the latest first.
+
+    The last line counts the trials that it does not show by their state.
+    """
+    order = [trial for trial in trials if trial.state == RUNNING]
+    order += ranked(trials, study.settings.objectives)
+    order += [trial for trial in reversed(trials) if trial not in order]
+    lines, left = trial_table(study, order[:MOST_ROWS]).splitlines(), order[MOST_ROWS:]
+    if left:
+        counts = Counter(trial.state for trial in left)
+        states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+        lines.append(f"and {len(left):,} more: {states}")
+    return lines
 
 
 def state_of_search(study: Study, budget: Budget, trials: Sequence[Trial]) -> str:

@@ -205,11 +205,15 @@ def add_trials(study: Study, count: int, score: float) -> None:
         study.storage.finish(number, [score])
 
 
-def test_a_trial_that_diverges_is_pruned_and_the_search_goes_on(anew: Path) -> None:
+def test_a_trial_that_diverges_is_pruned_and_the_search_goes_on(
+    anew: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("space.yaml").write_text("optimizer.lr: [1.0e+30]\n")
     assert fashionai(*SEARCH[:-1], "2") == 0
     assert [row["state"] for row in table()] == ["finished", "pruned"]
     assert "loss is nan" in table()[1]["reason"]
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows if row[1:2] == ["pruned"]] == ["1"]  # in the last table
 
 
 def test_the_users_configuration_must_train(anew: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,30 @@ def test_a_file_in_the_place_of_the_folder_is_refused_before_the_work() -> None:
     assert STUDY.read_bytes() == b"mine"
 
 
+def test_a_search_that_may_replace_a_file_is_resumed_before_it_has_results() -> None:
+    """And replaces no other file, nor that one with other content."""
+    mine, other = Path("mine.yaml"), Path("other.yaml")
+    mine.write_text("task: pant\n")
+    shutil.copy(mine, other)
+    begin(with_options(best_file=mine), overwrite=True)
+    assert mine.read_text() == "task: pant\n"
+    assert begin(with_options(best_file=mine), resume=True).best_file == mine
+    assert open_study(Given(best_file=mine), STUDY, "cpu", [], no_bar, resume=True)
+    with pytest.raises(ConfigError, match=r"other\.yaml: exists and is not a configuration"):
+        begin(with_options(best_file=other), resume=True)
+    mine.write_text("task: skirt\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: exists and is not a configuration"):
+        begin(with_options(best_file=mine), resume=True)
+
+
+def test_a_search_that_may_replace_nothing_is_refused_when_it_is_resumed() -> None:
+    begin()
+    Path("mine.yaml").write_text("task: pant\n")
+    with pytest.raises(ConfigError, match="exists and is not a configuration of fashionai") as told:
+        begin(with_options(best_file=Path("mine.yaml")), resume=True)
+    assert told.value.hint == "Name another --out"
+
+
 def test_a_search_that_another_process_begins_meanwhile_is_resumed() -> None:
     given = with_options(folds=2, trials=3)
     others, written = [], []

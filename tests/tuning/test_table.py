@@ -11,7 +11,13 @@ from fashionai.tuning.search import Budget
 from fashionai.tuning.settings import Settings
 from fashionai.tuning.space import Numbers, Parameter, Space
 from fashionai.tuning.study import Study
-from fashionai.tuning.table import best_lines, importance_lines, live_table, trial_lines
+from fashionai.tuning.table import (
+    best_lines,
+    importance_lines,
+    live_table,
+    table_lines,
+    trial_lines,
+)
 from fashionai.tuning.trials import FAILED, FINISHED, PRUNED, RUNNING, Trial
 
 SPACE = Space([Parameter("optimizer.lr", Numbers(1e-4, 1.0, log=True))])
@@ -40,7 +46,18 @@ def test_the_live_table_fits_a_terminal_and_begins_with_what_runs(study: Study) 
     assert rows == ["4", "2", "0", "29"]
     assert lines[1].startswith("29 of 1,000 trials, about ")
     assert lines[1].endswith("left, best: mAP 0.7500 (trial 2)")
-    assert "and 15 more" in lines
+    assert "and 15 more: 14 pruned, 1 failed" in lines
+
+
+def test_the_last_table_has_all_trials_that_fit_and_counts_the_others(study: Study) -> None:
+    lines = table_lines(study, TRIALS[:4])
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines[1:]]
+    assert [row[0].rstrip(",") for row in rows] == ["2", "0", "3", "1"]
+    assert "pruned" in rows[3]
+    finished = [trial._replace(number=n) for n, trial in enumerate([TRIALS[2]] * 1013)]
+    many = table_lines(study, [*TRIALS[:4], *TRIALS[5:], *finished])
+    assert many[-1] == "and 1,027 more: 1,000 finished, 26 pruned, 1 failed"
 
 
 @pytest.mark.parametrize("number", range(5))
