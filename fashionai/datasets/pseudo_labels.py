@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError, counted, nearest, shown
-from fashionai.files import content_hash
+from fashionai.errors import DataError, nearest, shown
 from fashionai.files.formats.csv_files import read_csv_rows, write_rows
 from fashionai.files.outputs import csv_kind
 from fashionai.tasks import Task
@@ -63,27 +62,9 @@ def read_pseudo_labels(file: Path, task: Task) -> list[LabelledImage]:
     return list(images.values())
 
 
-def with_pseudo_labels(data_set: DataSet, file: Path, dropped: Iterable[LabelledImage]) -> DataSet:
-    """Add the images of a file of pseudo-labels to a data set; errors as for read_pseudo_labels.
-
-    Those with the bytes of an image that corrections have ``dropped`` stay out, and a note says so.
-    """
-    added = read_pseudo_labels(file, data_set.task)
-    unwanted = {_content(image) for image in dropped} - {""}
-    kept = [image for image in added if _content(image) not in unwanted] if unwanted else added
-    notes = data_set.notes
-    if len(kept) < len(added):
-        left_out = counted(len(added) - len(kept), "pseudo-label")
-        notes = [*notes, f"{left_out} left out: the corrections drop the image"]
-    return data_set._replace(images=[*data_set.images, *kept], notes=notes)
-
-
-def _content(image: LabelledImage) -> str:
-    """A hash of the bytes of an image; "" for a file that cannot be read."""
-    try:
-        return content_hash(image.read())
-    except OSError:
-        return ""
+def with_pseudo_labels(data_set: DataSet, file: Path) -> DataSet:
+    """Add the images of a file of pseudo-labels to a data set; errors as for read_pseudo_labels."""
+    return data_set._replace(images=[*data_set.images, *read_pseudo_labels(file, data_set.task)])
 
 
 def _parse(file: Path, fields: Sequence[str], task: Task, where: str) -> LabelledImage:

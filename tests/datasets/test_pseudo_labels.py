@@ -12,6 +12,7 @@ import pytest
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.folds import write_folds
 from fashionai.datasets.prepared.prepare import Summary, prepare, summary_notes
+from fashionai.datasets.prepared.pseudo import PseudoLabels
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.pseudo_labels import (
     PseudoLabel,
@@ -117,7 +118,7 @@ def test_every_copy_of_a_labelled_image_is_left_out(photos: Path) -> None:
     )
     summary = prepared(near_duplicates="group")
     assert [row["source"] for row in manifest() if row["pseudo_label"]] == ["pseudo-labels/new.png"]
-    assert summary.known_pseudo_labels == 2
+    assert summary.pseudo_labels.labelled == 2
 
 
 def test_an_image_that_corrections_drop_stays_out(photos: Path) -> None:
@@ -130,7 +131,60 @@ def test_an_image_that_corrections_drop_stays_out(photos: Path) -> None:
     assert {Path(row["source"]).name for row in manifest() if row["pseudo_label"]} == {
         *("new.png", "mirrored.png", "00.png")
     }
-    assert "1 pseudo-label left out: the corrections drop the image" in summary_notes(summary)
+    told = "1 pseudo-label left out: the corrections drop the image, or one that looks like it"
+    assert told in summary_notes(summary)
+
+
+DROP_04 = "path,action,old_label,new_label,reason,date\na/04.png,drop,a,,,2030-01-02\n"
+
+
+def test_an_image_that_looks_like_a_dropped_one_stays_out_of_groups(photos: Path) -> None:
+    """mirrored.png has the pixels of 04.png, mirrored."""
+    put(Path("corrections.csv"), DROP_04)
+    plain = prepared(pseudo=False, corrections=Path("corrections.csv"), near_duplicates="group")
+    labelled = [{**row, "pseudo_label": ""} for row in manifest()]
+    assert plain.pseudo_labels == PseudoLabels()
+    summary = prepared(corrections=Path("corrections.csv"), near_duplicates="group")
+    names = {Path(row["source"]).name for row in manifest() if row["pseudo_label"]}
+    assert names == {"new.png", "00.png"}
+    assert [row for row in manifest() if not row["pseudo_label"]] == labelled
+    assert summary.pseudo_labels == PseudoLabels(added=2, labelled=1, dropped=1)
+    told = "1 pseudo-label left out: the corrections drop the image, or one that looks like it"
+    assert told in summary_notes(summary)
+
+
+def test_an_image_that_looks_like_a_dropped_one_is_told(photos: Path) -> None:
+    put(Path("corrections.csv"), DROP_04)
+    summary = prepared(corrections=Path("corrections.csv"))
+    assert summary.pseudo_labels == PseudoLabels(added=3, labelled=1, alike=1)
+    notes = summary_notes(summary)
+    at = notes.index("pseudo-labels added: 1 near-duplicate of labelled or dropped images")
+    assert notes[at + 1 : at + 3] == [
+        "pseudo-labels added that look like images in val or test: 0",
+        "To leave them out: prepare with --near-duplicates group",
+    ]
+    ignored = prepared(corrections=Path("corrections.csv"), near_duplicates="ignore")
+    assert ignored.pseudo_labels == PseudoLabels(added=3, labelled=1, former=3)
+
+
+@pytest.mark.parametrize("near_duplicates", ["report", "group"])
+def test_images_that_look_like_held_out_ones_are_told_or_left_out(
+    photos: Path, near_duplicates: str
+) -> None:
+    """A darker copy of each labelled image."""
+    labels = []
+    for file in sorted(Path("photos").rglob("*.png")):
+        darker = cv2.convertScaleAbs(cv2.imread(str(file)), alpha=0.9)
+        labels.append(PseudoLabel(save(Path("more") / file.name, darker), "a", 0.9))
+    write_pseudo_labels(Path("more/pseudo.csv"), labels)
+    counts = prepared(near_duplicates=near_duplicates).pseudo_labels
+    held_out = sum(row["split"] == "val" for row in manifest())
+    added = sum(bool(row.get("pseudo_label")) for row in manifest())
+    assert held_out == 6
+    if near_duplicates == "group":
+        assert (added, counts) == (0, PseudoLabels(labelled=20))
+    else:
+        assert (added, counts) == (20, PseudoLabels(added=20, alike=20, held_out=held_out))
 
 
 def test_only_training_reads_them(photos: Path) -> None:

@@ -101,23 +101,6 @@ def notes_on_alike(alike: Optional[Alike], task: Task, out: Path) -> list[str]:
     return notes
 
 
-def labelled_already(
-    images: Sequence[LabelledImage], contents: Sequence[str], pairs: Optional[NearDuplicates]
-) -> np.ndarray:
-    """Which images have a pseudo-label and are, or look like, a labelled image, ``(N,) bool``.
-
-    Such an image in training would give away what validation asks for. Chains of near-duplicates
-    count: of images with equal hashes only the first one is in pairs with others.
-    """
-    pseudo = np.array([image.probability is not None for image in images])
-    labelled = {content for content, guess in zip(contents, pseudo.tolist()) if not guess}
-    known = np.array([content in labelled for content in contents])
-    if pairs is not None:
-        components = connected(len(images), pairs.first, pairs.second)
-        known |= np.isin(components, components[~pseudo])
-    return known & pseudo
-
-
 def _first_positions(groups: Sequence[str]) -> np.ndarray:
     """The position of the first record of each record's group, ``(N,) int64``; its own without."""
     first: dict[str, int] = {}

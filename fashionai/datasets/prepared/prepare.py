@@ -6,6 +6,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
@@ -18,12 +19,10 @@ from fashionai.datasets.corrections import (
     read_corrections,
 )
 from fashionai.datasets.names import GROUP, IGNORE, NEAR_DUPLICATES, REPORT, SPLITS, check_choice
-from fashionai.datasets.near_duplicates import find_near_duplicates, hash_matrix
 from fashionai.datasets.prepared.alike import (
     Alike,
     count_alike,
     in_one_group,
-    labelled_already,
     notes_on_alike,
     were_grouped,
 )
@@ -35,6 +34,11 @@ from fashionai.datasets.prepared.folders import (
     count_pseudo_labels,
     plan_folders,
     write_folders,
+)
+from fashionai.datasets.prepared.pseudo import (
+    PseudoLabels,
+    compare,
+    notes_on_pseudo_labels,
 )
 from fashionai.datasets.prepared.split import join_groups, split_records
 from fashionai.datasets.pseudo_labels import with_pseudo_labels
@@ -71,10 +75,7 @@ class Summary:
     ``alike`` counts near-duplicates, where they were looked for, and ``ungrouped`` tells that only
     an earlier prepare kept them in one split. ``corrections`` counts the rows that were applied by
     their action, and ``former_corrections`` is the number of those that an earlier prepare had
-    applied and this one has not. ``pseudo_labels`` is the number of images that have
-    a pseudo-label, ``known_pseudo_labels`` that of those which were left out because they are
-    labelled already or look like a labelled image, and ``former_pseudo_labels`` the number that
-    an earlier prepare had added.
+    applied and this one has not. ``pseudo_labels`` are the numbers of images with a pseudo-label.
     """
 
     task: Task
@@ -92,9 +93,7 @@ class Summary:
     ungrouped: bool = False
     corrections: Counter[str] = field(default_factory=Counter)
     former_corrections: int = 0
-    pseudo_labels: int = 0
-    known_pseudo_labels: int = 0
-    former_pseudo_labels: int = 0
+    pseudo_labels: PseudoLabels = field(default_factory=PseudoLabels)
 
     @property
     def changed(self) -> int:
@@ -144,17 +143,18 @@ def prepare(
     NEAR_DUPLICATES: they are counted, kept in one split as well, or not looked for.
     ``corrections`` is a file of corrections of the labels, which are kept in the task's folder.
     ``pseudo_labels`` is a file of predicted classes of other images, which are added to train;
-    they do not change how the labelled images are split. Images that corrections drop stay out.
+    they do not change how the labelled images are split. Those that are labelled or dropped by
+    corrections stay out, and where near-duplicates are kept in one split those that look like one.
     Raises ConfigError for a ``val_fraction`` out of range, and DataError for images that cannot be
     used, corrections that do not fit the labels, a folder that holds files of the user or that
     another process prepares, and for disk errors.
     """
     check_choice("near_duplicates", near_duplicates, NEAR_DUPLICATES)
     placed = [] if corrections is None else read_corrections(corrections, data_set.task)
-    unwanted = dropped(data_set, placed)
+    unwanted = [] if pseudo_labels is None else dropped(data_set, placed)
     data_set = corrected(data_set, placed)
     if pseudo_labels is not None:
-        data_set = with_pseudo_labels(data_set, pseudo_labels, unwanted)
+        data_set = with_pseudo_labels(data_set, pseudo_labels)
     if val_fraction is None:
         val_fraction = data_set.val_fraction
     if not 0 <= val_fraction < 1:
@@ -169,7 +169,8 @@ def prepare(
     with locked(out / f".{folder.name}{LOCK_FILE}", busy):
         remove_temporary_files(folder)
         settings = _Settings(val_fraction, seed, mode, skip_bad, near_duplicates)
-        return _prepare(data_set, folder, settings, [each.correction for each in placed], progress)
+        corrections_made = [each.correction for each in placed]
+        return _prepare(data_set, unwanted, folder, settings, corrections_made, progress)
 
 
 class _Settings(NamedTuple):
@@ -184,36 +185,33 @@ class _Settings(NamedTuple):
 
 def _prepare(
     data_set: DataSet,
+    unwanted: Sequence[LabelledImage],
     folder: Path,
     settings: _Settings,
     corrections: Sequence[Correction],
     progress: ProgressBar,
 ) -> Summary:
-    """Check, split and place the images of a data set; ``folder`` is locked."""
+    """Check, split and place the images of a data set; ``folder`` is locked.
+
+    ``unwanted`` images are compared with those that have pseudo-labels, and not placed.
+    """
     task, images = data_set.task, data_set.images
+    everything = [*images, *unwanted]
     compares = settings.near_duplicates != IGNORE
-    with progress(f"{task.short_name}: checking images", len(images)) as advance:
-        checked = check_images(images, advance, with_hashes=compares)
+    with progress(f"{task.short_name}: checking images", len(everything)) as advance:
+        checked = check_images(everything, advance, with_hashes=compares)
     rejected = [(image, c.damage) for image, c in zip(images, checked) if c.damage]
     _write_rejected(folder / REJECTED, rejected)
     if rejected and not settings.skip_bad:
         raise DataError(_describe_rejected(rejected, folder / REJECTED), "Give --skip-bad to go on")
-
-    usable = [(image, c) for image, c in zip(images, checked) if not c.damage]
-    if not usable:
+    if len(rejected) == len(images):
         raise DataError(f"no image of {task.name} can be used; see {folder / REJECTED}")
-    kept, contents = [image for image, _ in usable], [c.content for _, c in usable]
-    pairs = None
-    if compares:
-        hashes = hash_matrix([c.hash for _, c in usable if c.hash is not None])
-        with progress(f"{task.short_name}: comparing images", len(hashes)) as advance:
-            pairs = find_near_duplicates(hashes, advance)
+    compared = compare(everything, checked, len(images), task, progress)
     groups = settings.near_duplicates == GROUP
-    known = labelled_already(kept, contents, pairs if groups else None)
-    if known.any():
-        kept = [image for image, left_out in zip(kept, known) if not left_out]
-        contents = [content for content, left_out in zip(contents, known) if not left_out]
-        pairs = None if pairs is None else pairs.among(~known)
+    left_out = compared.left_out(with_alike=groups)
+    stay = compared.stay(left_out)
+    kept, contents = [*compress(compared.images, stay)], [*compress(compared.contents, stay)]
+    pairs = None if compared.pairs is None else compared.pairs.among(stay)
     if pairs is not None and groups:
         kept = in_one_group(kept, pairs)
     bound = join_groups(contents, [image.group for image in kept])
@@ -239,9 +237,7 @@ def _prepare(
         ungrouped=ungrouped,
         corrections=Counter(each.action for each in corrections),
         former_corrections=former,
-        pseudo_labels=sum(image.probability is not None for image in kept),
-        known_pseudo_labels=int(known.sum()),
-        former_pseudo_labels=former_pseudo,
+        pseudo_labels=compared.count(left_out, splits, former_pseudo),
     )
 
 
@@ -330,7 +326,7 @@ def summary_notes(summary: Summary) -> list[str]:
     notes += notes_on_alike(summary.alike, summary.task, summary.folder.parent)
     if summary.ungrouped:
         notes.append("the split differs: the last time was with --near-duplicates group")
-    notes += _notes_on_corrections(summary) + _notes_on_pseudo_labels(summary)
+    notes += _notes_on_corrections(summary) + notes_on_pseudo_labels(summary.pseudo_labels)
     for trait, images in summary.traits.items():
         notes.append(f"{_images(len(images))} {trait.value}, for example {images[0].source}")
     for group in summary.conflicts:
@@ -371,19 +367,6 @@ def _notes_on_corrections(summary: Summary) -> list[str]:
         former = counted(summary.former_corrections, "correction")
         why = "not in the file" if summary.corrections else "--corrections was not given"
         notes.append(f"{former} of the last time not applied: {why}")
-    return notes
-
-
-def _notes_on_pseudo_labels(summary: Summary) -> list[str]:
-    notes = []
-    if summary.pseudo_labels:
-        notes.append(f"pseudo-labels: {_images(summary.pseudo_labels)} added to train")
-    if summary.known_pseudo_labels:
-        known = counted(summary.known_pseudo_labels, "pseudo-label")
-        notes.append(f"{known} left out: labelled already, or near-duplicates of labelled images")
-    if summary.former_pseudo_labels and not summary.pseudo_labels:
-        former = counted(summary.former_pseudo_labels, "pseudo-label")
-        notes.append(f"{former} of the last time removed: --pseudo-labels was not given")
     return notes
 
 
