@@ -24,7 +24,7 @@ from fashionai.frameworks.processes import current_place
 from fashionai.models.catalogue import COST_PER_SECOND, relative_cost
 from fashionai.runs import RunFolder
 from fashionai.runtime import THREADS_VARIABLE, usable_cores
-from fashionai.training.engine_choice import wanted_engine, would_compile
+from fashionai.training.engine_choice import prefers_torch, wanted_engine
 from fashionai.training.records.checkpoint import read_threads
 from fashionai.training.speed.estimate import (
     Speed,
@@ -83,7 +83,7 @@ def _takes_long(config: Config, trainings: int) -> bool:
     if wanted_engine(config) == "torch":
         return False
     train, val = (len(read_samples(config, split, pseudo=True).paths) for split in ("train", "val"))
-    if would_compile(config, config.epochs * train):
+    if prefers_torch(config, config.epochs * train):
         return False
     seconds = relative_cost(config.model.name, config.data.crop) / COST_PER_SECOND
     speed = Speed(seconds, seconds / 3)
