@@ -30,7 +30,7 @@ import transfer_study
 from first_hour_study import TASKS, choose_splits, copy_picture
 
 from fashionai import RunFolder, Trainer, contexts, find_task, prepare, read_data_set
-from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.config import Config
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.reading import read_own_folders

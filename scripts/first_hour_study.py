@@ -40,7 +40,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 
 from fashionai import Run, RunFolder, Trainer, contexts, load_config, prepare
-from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.reading import read_own_folders
 from fashionai.datasets.records import LabelledImage

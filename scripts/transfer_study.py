@@ -36,7 +36,7 @@ from fashionai import (
     prepare,
     read_data_set,
 )
-from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
