@@ -48,7 +48,7 @@ def train(
             return begun
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
-    from fashionai.training.engine_choice import wanted_engine
+    from fashionai.training.learners.engine_choice import wanted_engine
     from fashionai.training.speed.threads import choose_threads
     from fashionai.training.trainer import Trainer
 

@@ -66,7 +66,7 @@ def _print_resolved(path: Path, overrides: Sequence[str]) -> None:
     from fashionai.config import dump_config, load_config
     from fashionai.packaged_configs import find_config
     from fashionai.runs import Run, RunFolder, learnt_tasks
-    from fashionai.training.engine_choice import check_framework, machine_notes
+    from fashionai.training.learners.engine_choice import check_framework, machine_notes
 
     # Beside a run's configuration are its tasks, wherever they were prepared.
     known = learnt_tasks([Run(RunFolder(find_config(path).parent))])

@@ -83,7 +83,7 @@ def command(
     from fashionai.files.outputs import PICTURES, check_output, csv_kind
     from fashionai.frameworks.choice import choose_devices, one_of
     from fashionai.reporting.plots import draw_range_test
-    from fashionai.training.engine_choice import wanted_engine
+    from fashionai.training.learners.engine_choice import wanted_engine
     from fashionai.training.lr_finder import find_learning_rate
 
     log_to_terminal()

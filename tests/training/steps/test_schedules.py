@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from fashionai.config import Config
-from fashionai.training.schedules import learning_rate, momentum
+from fashionai.training.steps.schedules import learning_rate, momentum
 from tests.support.references import between, one_cycle
 
 LR, STEPS = 0.2, 7

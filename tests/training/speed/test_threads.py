@@ -69,7 +69,7 @@ def choose(begun: str = "[]", long: str = "0", given: str = "") -> str:
 def run_program(program: str, long: str, given: str = "") -> str:
     """The output of a program for which LONG seconds are long; ``given`` threads or none."""
     inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     done = subprocess.run(
         [sys.executable, "-c", program.replace("LONG\n", f"{long}\n")],
         env={**inherited, "PYTHONPATH": root, **({"OMP_NUM_THREADS": given} if given else {})},

@@ -12,8 +12,8 @@ from fashionai.datasets.prepared.samples import Samples
 from fashionai.errors import ConfigError, counted
 from fashionai.models.catalogue import find_network
 from fashionai.training.batches.class_balance import class_weights
-from fashionai.training.engine_choice import check_engine, resolve_engine
-from fashionai.training.learner import SOFT_TARGETS, Learner
+from fashionai.training.learners.engine_choice import check_engine, resolve_engine
+from fashionai.training.learners.learner import SOFT_TARGETS, Learner
 from fashionai.weights.store import StartingWeights
 
 

@@ -15,9 +15,9 @@ from fashionai.errors import RunStoppedError
 from fashionai.files.formats.array_lists import read_array_list, write_array_list
 from fashionai.runs import Run, create_run
 from fashionai.training import trainer as trainer_module
-from fashionai.training.phases import PhaseLearners
+from fashionai.training.learners.phases import PhaseLearners
 from fashionai.training.records.checkpoint import save_state
-from fashionai.training.schedules import learning_rate, momentum
+from fashionai.training.steps.schedules import learning_rate, momentum
 from fashionai.training.trainer import Trainer
 from tests.support.installed import needs_torch
 from tests.support.learners import DEVICES, assert_close, open_one

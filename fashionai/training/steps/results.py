@@ -7,7 +7,7 @@ from collections import deque
 
 from fashionai.config import Config
 from fashionai.errors import DivergedError
-from fashionai.training.learner import StepResult
+from fashionai.training.learners.learner import StepResult
 from fashionai.training.records.checkpoint import Progress
 from fashionai.training.records.messages import divergence_hint
 

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
-from fashionai.training.opening import Opener
+from fashionai.training.learners.opening import Opener
 
 
 class PhaseLearners:

@@ -11,9 +11,9 @@ import pytest
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
-from fashionai.training.learner import Learner
-from fashionai.training.loss_scale import LossScale
-from fashionai.training.opening import open_learner
+from fashionai.training.learners.learner import Learner
+from fashionai.training.learners.opening import open_learner
+from fashionai.training.steps.loss_scale import LossScale
 from tests.support.installed import needs_torch
 from tests.support.learners import (
     assert_close,

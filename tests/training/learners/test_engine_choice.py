@@ -13,8 +13,8 @@ from fashionai.errors import ConfigError
 from fashionai.frameworks import torch as torch_module
 from fashionai.frameworks.devices import Device
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.training import engine_choice
-from fashionai.training.engine_choice import (
+from fashionai.training.learners import engine_choice
+from fashionai.training.learners.engine_choice import (
     FEWEST_IMAGES_PER_THREAD,
     check_engine,
     resolve_engine,

@@ -19,9 +19,9 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.batches.shares import WHOLE
 from fashionai.training.gluon.ema import WeightAverage
 from fashionai.training.gluon.learner import GluonLearner
-from fashionai.training.loss_scale import LossScale
 from fashionai.training.records import checkpoint
 from fashionai.training.records.checkpoint import Progress, load_state, save_state
+from fashionai.training.steps.loss_scale import LossScale
 from tests.support.torch_files import Calling
 
 mx = import_mxnet()
