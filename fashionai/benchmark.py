@@ -37,7 +37,7 @@ from fashionai.runs import Run, RunFolder, create_run
 from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.batches.inputs import FeatureInputs
-from fashionai.training.engine_choice import check_engine, wanted_engine
+from fashionai.training.learners.engine_choice import check_engine, wanted_engine
 from fashionai.training.speed.step_speed import images_per_second, measure_steps, open_random
 from fashionai.training.trainer import Trainer
 

@@ -59,7 +59,7 @@ from fashionai.runs import (
 )
 from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights
-from fashionai.training.engine_choice import check_engine, wanted_engine
+from fashionai.training.learners.engine_choice import check_engine, wanted_engine
 from fashionai.training.parallel import train_side_by_side
 from fashionai.training.records.observers import check_logs
 from fashionai.training.speed.estimate import duration

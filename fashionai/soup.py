@@ -37,8 +37,8 @@ from fashionai.runs import (
 )
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS, WEIGHTS_HASHES
 from fashionai.tasks import tasks_to_json
-from fashionai.training.learner import Learner
-from fashionai.training.opening import open_learner
+from fashionai.training.learners.learner import Learner
+from fashionai.training.learners.opening import open_learner
 from fashionai.training.records.history import rank, scores_in_row
 
 log = logging.getLogger(__name__)

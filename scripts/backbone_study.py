@@ -17,7 +17,6 @@ a few images, and its scores mean nothing.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -28,15 +27,16 @@ from typing import Any, NamedTuple
 
 import transfer_study
 from first_hour_study import TASKS, choose_splits, copy_picture
+from study_results import read_results, write_results
 
 from fashionai import RunFolder, Trainer, contexts, find_task, prepare, read_data_set
-from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.config import Config
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.reading import read_own_folders
 from fashionai.datasets.records import DataSet
 from fashionai.errors import FashionAIError, RunStoppedError
-from fashionai.files import file_hash, write_json
+from fashionai.files import file_hash
 
 NETWORKS = ("mobilenetv2_1.0", "efficientnet_lite0", "efficientnet_lite2")
 FASHION_MNIST = "fashion-mnist"
@@ -82,10 +82,7 @@ class Study:
     def __init__(self, plan: Plan, fashion_mnist: Path, pictures: Path, out: Path) -> None:
         self.plan, self.out = plan, out
         self._fashion_mnist, self._pictures = fashion_mnist, pictures
-        self._results_file = out / "results.json"
-        self.results: dict[str, dict[str, float]] = {}
-        if self._results_file.is_file():
-            self.results = json.loads(self._results_file.read_text(encoding="utf-8"))
+        self.results = read_results(out)
 
     def compute(self) -> None:
         """Train what has no result yet: networks alternate, so that the load affects all alike."""
@@ -98,7 +95,7 @@ class Study:
                         if name not in self.results:
                             self.results[name] = self._train(data_set, way, network, seed)
                             print(name, self.results[name], file=sys.stderr, flush=True)
-                            write_json(self._results_file, self.results)
+                            write_results(self.out, self.results)
 
     def _train(self, data_set: str, way: str, network: str, seed: int) -> dict[str, float]:
         """Test accuracy, epochs and seconds of CPU time of one training."""

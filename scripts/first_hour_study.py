@@ -38,15 +38,16 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
+from study_results import read_results, write_results
 
 from fashionai import Run, RunFolder, Trainer, contexts, load_config, prepare
-from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.reading import read_own_folders
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
 from fashionai.export.formats import export
-from fashionai.files import file_hash, write_json, write_text
+from fashionai.files import file_hash, write_text
 from fashionai.pipeline.loader import draws_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,10 +129,7 @@ class Study:
 
     def __init__(self, plan: Plan, pictures: Path, out: Path) -> None:
         self.plan, self.pictures, self.out = plan, pictures, out
-        self._results_file = out / "results.json"
-        self.results: dict[str, dict[str, Any]] = {}
-        if self._results_file.is_file():
-            self.results = json.loads(self._results_file.read_text(encoding="utf-8"))
+        self.results = read_results(out)
 
     def compute(self) -> None:
         """Train all recipes of the plan on all splits."""
@@ -172,7 +170,7 @@ class Study:
             results |= logistic_regressions(trainer)
         else:
             shutil.rmtree(folder.path)
-        write_json(self._results_file, self.results)
+        write_results(self.out, self.results)
 
     def _train_peer(self, task: str, split: int, recipe: str) -> None:
         """Train torchvision's network from the weights of the run of HEAD, as long as ours took."""
@@ -197,7 +195,7 @@ class Study:
         command = [str(python), str(PEER), json.dumps(settings)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         results[recipe] = json.loads(done.stdout)
-        write_json(self._results_file, self.results)
+        write_results(self.out, self.results)
 
     def _run_folder(self, task: str, split: int, recipe: str) -> Path:
         return self.out / "runs" / f"{task}-{split}-{recipe}"

@@ -33,7 +33,7 @@ from first_hour_study import copy_picture
 from training_study import FASHION_MNIST, print_row, shorten
 
 from fashionai import contexts, load_config, prepare
-from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.cross_validation import open_cross_validation
 from fashionai.datasets.prepared.folders import MANIFEST, read_split
 from fashionai.datasets.pseudo_labels import write_pseudo_labels

@@ -26,6 +26,7 @@ slow=(
   tests/test_changed_data.py
   tests/test_cross_validation.py
   tests/test_cross_validation_folders.py
+  tests/test_cross_validation_resuming.py
   tests/test_data_sets.py
   tests/test_own_tasks.py
   tests/test_quantization.py
@@ -34,14 +35,14 @@ slow=(
   tests/training/gluon/test_features.py
   tests/training/gluon/test_heads.py
   tests/training/gluon/test_mixed_precision.py
-  tests/training/test_history.py
+  tests/training/records/test_history.py
+  tests/training/speed/test_threads.py
   tests/training/test_imbalanced.py
   tests/training/test_lr_finder.py
   tests/training/test_parallel.py
   tests/training/test_refusals.py
   tests/training/test_resume.py
   tests/training/test_test_split.py
-  tests/training/test_threads.py
   tests/weights
 )
 

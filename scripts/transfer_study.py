@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import statistics
 import sys
 import time
@@ -25,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from study_results import read_results, write_results
 
 from fashionai import (
     Run,
@@ -36,11 +36,11 @@ from fashionai import (
     prepare,
     read_data_set,
 )
-from fashionai.cli.progress import log_to_terminal, progress_bar
+from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
-from fashionai.files import atomic_path, write_json
+from fashionai.files import atomic_path
 from fashionai.scoring.splits import evaluate_run
 from fashionai.weights.packages import PACKAGES
 from fashionai.weights.pretrained import fetch_from
@@ -137,10 +137,7 @@ class Study:
 
     def __init__(self, plan: Plan, data: Path, out: Path) -> None:
         self.plan, self.data, self.out = plan, data, out
-        self._results_file = out / "results.json"
-        self._results: dict[str, dict[str, float]] = {}
-        if self._results_file.is_file():
-            self._results = json.loads(self._results_file.read_text(encoding="utf-8"))
+        self._results = read_results(out)
 
     def scores(self) -> Iterator[MethodScores]:
         """Train the missing runs, and yield the scores by number of images, then by method."""
@@ -172,7 +169,7 @@ class Study:
                 (evaluation,) = evaluate_run(run, split, contexts("cpu"), **options)
                 results[split] = evaluation.scores["accuracy"]
             results[f"{split}_seconds"] = round(time.monotonic() - begun, 1)
-            write_json(self._results_file, self._results)
+            write_results(self.out, self._results)
         return results[split]
 
     def _train(self, name: str, method: Method, images: int, seed: int, rate: float) -> Run:

@@ -12,7 +12,7 @@ from tests.support.data_trees import write_fashionai_data
 from tests.support.image_server import PUBLIC_ADDRESS, ImageServer, Network, serve
 
 # Fixtures of prepared tasks and finished runs, made once for all tests that use them.
-pytest_plugins = ["tests.support.trained_runs"]
+pytest_plugins = ["tests.support.cross_validations", "tests.support.trained_runs"]
 
 # Tests import ONNX Runtime by themselves, which would report that to its makers.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,4 +1,4 @@
-"""The command line: one file per command, imported when the command runs.
+"""The command line: one file per command in a folder of its subject, imported when it runs.
 
 A command parses its arguments, makes one library call and prints; all errors
 that a user can correct end here as a message and exit code 2.
@@ -19,8 +19,8 @@ from click.shell_completion import CompletionItem
 
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
-from fashionai.cli.streams import LOST_OUTPUT, make_streams_safe
-from fashionai.cli.wrapping import WIDTH, for_terminal
+from fashionai.cli.terminal.streams import LOST_OUTPUT, make_streams_safe
+from fashionai.cli.terminal.wrapping import WIDTH, for_terminal
 from fashionai.errors import (
     ConfigError,
     DataError,
@@ -34,40 +34,40 @@ from fashionai.frameworks.processes import place_or_alone
 
 # In characters: no longer path exists, but a text may have been taken for one.
 LONGEST_PATH = 4096
-# Name and one line of every command, so that --help imports none of them.
+# Name, folder and one line of every command, so that --help imports none of them.
 COMMANDS = {
-    "prepare": "Reorganize label files and images into per-class folders.",
-    "init": "Write a configuration for a prepared task.",
-    "doctor": "Check whether a training will end well, before it begins.",
-    "train": "Train a network on prepared folders.",
-    "predict": "Write a prediction file for a question file, a folder or a split.",
-    "pseudo-label": "Write confident predictions as labels to train on.",
-    "classify": "Print the classes of images, folders or URLs.",
-    "evaluate": "Score predictions against labels.",
-    "report": "Write a page that shows how good runs are and where they err.",
-    "inspect": "Find wrong labels, near-duplicates and leaks.",
-    "review": "Correct suspect labels on a page of this machine.",
-    "find-lr": "Suggest a learning rate with a range test.",
-    "tune": "Search for better hyper-parameters.",
-    "cross-validate": "Train one run per fold and write out-of-fold predictions.",
-    "soup": "Average the weights of several runs into one network.",
-    "ensemble": "Average prediction files and search for the best weights.",
-    "compare": "Compare two prediction files and test their difference.",
-    "preview": "Draw a grid of augmented training images.",
-    "calibrate": "Fit a run's probabilities to how often they are correct.",
-    "explain": "Draw which pixels of images speak for the predicted classes.",
-    "runs": "List runs with their scores.",
-    "tasks": "List tasks with their classes.",
-    "quantize": "Quantize a run to 8-bit integers for faster prediction.",
-    "bench": "Measure the speed of this machine and find the bottleneck.",
-    "serve": "Serve a run: a page and a JSON API.",
-    "export": "Export a run's network for other programs.",
-    "verify": "Verify a bundle that export has written.",
-    "weights": "Download, import and verify pretrained weights.",
-    "models": "List networks with their cost and accuracy.",
-    "config": "Print a resolved configuration.",
-    "covers": "Download images from lists of URLs.",
-    "demo": "Write a small data set of drawn garments for a trial.",
+    "prepare": ("data", "Reorganize label files and images into per-class folders."),
+    "init": ("training", "Write a configuration for a prepared task."),
+    "doctor": ("training", "Check whether a training will end well, before it begins."),
+    "train": ("training", "Train a network on prepared folders."),
+    "predict": ("predictions", "Write a prediction file for a question file, a folder or a split."),
+    "pseudo-label": ("predictions", "Write confident predictions as labels to train on."),
+    "classify": ("predictions", "Print the classes of images, folders or URLs."),
+    "evaluate": ("scoring", "Score predictions against labels."),
+    "report": ("scoring", "Write a page that shows how good runs are and where they err."),
+    "inspect": ("data", "Find wrong labels, near-duplicates and leaks."),
+    "review": ("data", "Correct suspect labels on a page of this machine."),
+    "find-lr": ("training", "Suggest a learning rate with a range test."),
+    "tune": ("training", "Search for better hyper-parameters."),
+    "cross-validate": ("training", "Train one run per fold and write out-of-fold predictions."),
+    "soup": ("training", "Average the weights of several runs into one network."),
+    "ensemble": ("scoring", "Average prediction files and search for the best weights."),
+    "compare": ("scoring", "Compare two prediction files and test their difference."),
+    "preview": ("training", "Draw a grid of augmented training images."),
+    "calibrate": ("scoring", "Fit a run's probabilities to how often they are correct."),
+    "explain": ("predictions", "Draw which pixels of images speak for the predicted classes."),
+    "runs": ("scoring", "List runs with their scores."),
+    "tasks": ("data", "List tasks with their classes."),
+    "quantize": ("deployment", "Quantize a run to 8-bit integers for faster prediction."),
+    "bench": ("training", "Measure the speed of this machine and find the bottleneck."),
+    "serve": ("deployment", "Serve a run: a page and a JSON API."),
+    "export": ("deployment", "Export a run's network for other programs."),
+    "verify": ("deployment", "Verify a bundle that export has written."),
+    "weights": ("networks", "Download, import and verify pretrained weights."),
+    "models": ("networks", "List networks with their cost and accuracy."),
+    "config": ("training", "Print a resolved configuration."),
+    "covers": ("data", "Download images from lists of URLs."),
+    "demo": ("data", "Write a small data set of drawn garments for a trial."),
 }
 
 # Several processes share the work of these commands. Others would do it once in each process.
@@ -96,7 +96,8 @@ class _Commands(CommandGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
         if cmd_name not in COMMANDS:
             return None
-        module = f"fashionai.cli.{cmd_name.replace('-', '_')}"
+        folder, _ = COMMANDS[cmd_name]
+        module = f"fashionai.cli.{folder}.{cmd_name.replace('-', '_')}"
         command: click.Command = importlib.import_module(module).command
         return command
 
@@ -104,14 +105,14 @@ class _Commands(CommandGroup):
         """The commands and options that begin with this text; no command is imported."""
         commands = [
             CompletionItem(name, help=line)
-            for name, line in COMMANDS.items()
+            for name, (_, line) in COMMANDS.items()
             if name.startswith(incomplete)
         ]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 @click.group(

@@ -80,7 +80,7 @@ def _examine_training(plan: Plan) -> Iterator[Finding]:
     from fashionai.doctor.training import check_overfit, check_steps
     from fashionai.doctor.weights import check_weights
     from fashionai.frameworks.choice import choose_devices, one_of
-    from fashionai.training.engine_choice import wanted_engine
+    from fashionai.training.learners.engine_choice import wanted_engine
 
     config = plan.config
     weights = check_weights(config, plan.name)

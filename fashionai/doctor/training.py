@@ -13,8 +13,8 @@ from fashionai.datasets.prepared.samples import Samples
 from fashionai.doctor.data import Splits
 from fashionai.doctor.findings import ERROR, OK, WARNING, Finding, of_error
 from fashionai.errors import FashionAIError, TrainingError, counted
-from fashionai.training.learner import Learner
-from fashionai.training.opening import open_learner
+from fashionai.training.learners.learner import Learner
+from fashionai.training.learners.opening import open_learner
 from fashionai.training.speed.estimate import MEASURED_BATCH, SAFE_LR, estimate_lines
 from fashionai.training.speed.step_speed import measure_epochs
 

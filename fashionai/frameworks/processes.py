@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from dataclasses import dataclass
 
 from fashionai.errors import ConfigError
@@ -33,6 +32,8 @@ class Place:
         return self.rank == 0
 
     def __str__(self) -> str:
+        import socket  # not above: it would slow down every command that only prints help
+
         return f"rank {self.rank} of {self.count} on {socket.gethostname()}"
 
 

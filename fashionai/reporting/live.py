@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional, TypeVar
 
-from fashionai.errors import FashionAIError, counted
+from fashionai.errors import FashionAIError, RunError, counted
 from fashionai.files.locks import LOCK_FILE, is_locked
 from fashionai.reporting.tables import Column, aligned_table
-from fashionai.runs import CROSS_VALIDATION_FILE, Run, find_folds, find_runs, mean_scores
+from fashionai.runs import CROSS_VALIDATION_FILE, Run, RunFolder, find_folds, find_runs, mean_scores
+from fashionai.training.records.history import read_rows
 from fashionai.training.speed.estimate import duration
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ def _training(run: Run) -> Training:
     if not run.folder.has_begun:
         return Training(WAITING, History([], []), 0, None)
     kept = run.metrics.get("best", {}).get("map")
-    return Training(_state(run), read_history(run.folder.history_file), run.config.epochs, kept)
+    return Training(_state(run), _history(run.folder), run.config.epochs, kept)
 
 
 def _state(run: Run) -> str:
@@ -157,15 +157,12 @@ def _line(name: str, training: Training) -> Line:
     return state == RUNNING, name, [state, f"{len(scores)}/{epochs}", score, left, curve(scores)]
 
 
-def read_history(file: Path) -> History:
-    """The finished epochs of history.csv; none where it is not there yet."""
+def _history(run: RunFolder) -> History:
+    """The finished epochs of a run; none where history.csv does not exist yet or is damaged."""
     try:
-        with open(file, encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-        return History(
-            [float(row[CURVE_COLUMN]) for row in rows], [float(row["seconds"]) for row in rows]
-        )
-    except (OSError, KeyError, ValueError, TypeError):
+        rows = read_rows(run)
+        return History([row[CURVE_COLUMN] for row in rows], [row["seconds"] for row in rows])
+    except (OSError, RunError, KeyError):
         return History([], [])
 
 

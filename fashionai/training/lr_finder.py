@@ -13,10 +13,10 @@ from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import TrainingError
 from fashionai.pipeline.loader import Batch
 from fashionai.progress import Advance, no_progress
-from fashionai.training.engine_choice import check_engine, resolve_engine
-from fashionai.training.learner import Learner
-from fashionai.training.opening import open_learner
-from fashionai.training.schedules import momentum
+from fashionai.training.learners.engine_choice import check_engine, resolve_engine
+from fashionai.training.learners.learner import Learner
+from fashionai.training.learners.opening import open_learner
+from fashionai.training.steps.schedules import momentum
 
 # The decay of the exponential moving average of losses.
 SMOOTHING = 0.95

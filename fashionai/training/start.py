@@ -54,7 +54,7 @@ def train(
         check_not_removed(folder.path, files_read(config))
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
-    from fashionai.training.engine_choice import wanted_engine
+    from fashionai.training.learners.engine_choice import wanted_engine
     from fashionai.training.speed.threads import choose_threads
     from fashionai.training.trainer import Trainer
 

@@ -25,10 +25,10 @@ from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
 from fashionai.tasks import tasks_to_json
 from fashionai.training.batches.distillation import read_teacher
-from fashionai.training.engine_choice import check_engine
 from fashionai.training.interrupt import Stopped, StopRequest
-from fashionai.training.opening import Opener, open_learner, what_must_be_same
-from fashionai.training.phases import PhaseLearners
+from fashionai.training.learners.engine_choice import check_engine
+from fashionai.training.learners.opening import Opener, open_learner, what_must_be_same
+from fashionai.training.learners.phases import PhaseLearners
 from fashionai.training.records import messages
 from fashionai.training.records.checkpoint import (
     Progress,
@@ -50,10 +50,10 @@ from fashionai.training.records.history import (
 )
 from fashionai.training.records.observers import HistoryObserver, open_observers
 from fashionai.training.records.run_log import run_log
-from fashionai.training.schedules import learning_rate, momentum
 from fashionai.training.speed.clock import EpochClock
 from fashionai.training.speed.estimate import log_estimate
-from fashionai.training.step_results import StepResults
+from fashionai.training.steps.results import StepResults
+from fashionai.training.steps.schedules import learning_rate, momentum
 
 log = logging.getLogger(__name__)
 

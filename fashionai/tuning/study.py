@@ -38,7 +38,7 @@ from fashionai.runs import (
     has_not_begun,
     remove_run,
 )
-from fashionai.training.engine_choice import wanted_engine
+from fashionai.training.learners.engine_choice import wanted_engine
 from fashionai.training.speed.threads import choose_threads
 from fashionai.training.start import (
     FILE_KEYS,

@@ -18,7 +18,7 @@ from measuring.results import result_row, write_results
 from measuring.runs import fashionai, write_yaml
 
 from fashionai import find_task, prepare, read_data_set
-from fashionai.cli.progress import progress_bar
+from fashionai.cli.terminal.progress import progress_bar
 from fashionai.datasets.prepared.folders import MANIFEST
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")

@@ -136,7 +136,7 @@ def _store_demo(kit: Kit, plan: Plan) -> dict[str, float]:
     from fashionai.demo.data_set import write_demo
     from fashionai.models.description import save_description
     from fashionai.runs import create_run
-    from fashionai.training.opening import Opened
+    from fashionai.training.learners.opening import Opened
     from fashionai.training.trainer import Trainer
 
     def opener(config: Any, train: Any, contexts: Any, resuming: bool = False, **_: Any) -> Any:

@@ -13,7 +13,7 @@ def demo_trainer(context: Context, resume_from: Any = None, **changes: Any) -> A
     """A Trainer of the demo whose network is that of the kit; ``changes`` are dotted keys."""
     from fashionai.config import load_config
     from fashionai.models.description import load_description
-    from fashionai.training.opening import Opened
+    from fashionai.training.learners.opening import Opened
     from fashionai.training.torch.opening import open_torch
     from fashionai.training.trainer import Trainer
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from fashionai.training.learners import engine_choice
 from tests.support.commands import fashionai
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without a GPU, and without PyTorch."""
-    monkeypatch.setattr("fashionai.training.engine_choice.compute_capabilities", lambda: [])
-    monkeypatch.setattr("fashionai.training.engine_choice.has_torch", lambda: False)
+    monkeypatch.setattr(engine_choice, "compute_capabilities", lambda: [])
+    monkeypatch.setattr(engine_choice, "has_torch", lambda: False)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fashionai.cli.next_steps import after_pseudo_label
+from fashionai.cli.terminal.next_steps import after_pseudo_label
 from fashionai.families import find_task
 from fashionai.tasks import Task
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.cli import wrapping
-from fashionai.cli.progress import log_to_terminal
+from fashionai.cli.terminal import wrapping
+from fashionai.cli.terminal.progress import log_to_terminal
 from tests.support.commands import ROOT
 
 LONG = "photos-of-many-birds/" * 4

@@ -22,7 +22,7 @@ from fashionai.config.augmentations import (
     Zoom,
 )
 from fashionai.models.zoo import network_names
-from fashionai.training.schedules import learning_rate, momentum
+from fashionai.training.steps.schedules import learning_rate, momentum
 from tests.support.commands import CONFIG_FILES, CONFIGS
 
 

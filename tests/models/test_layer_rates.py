@@ -13,7 +13,7 @@ from fashionai.models.freezing import set_layer_rates
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
 from fashionai.models.zoo import build_network
-from fashionai.training.learner import Learner
+from fashionai.training.learners.learner import Learner
 from tests.support.installed import needs_torch
 from tests.support.learners import make_batch, make_config, make_samples, open_one, smooth_net
 from tests.support.transformers import SMALL

@@ -149,7 +149,7 @@ def test_ctrl_c_tells_how_to_go_on(
 def test_without_a_terminal_lines_tell_the_progress(
     work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fashionai.cli.progress.SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr("fashionai.cli.terminal.progress.SECONDS_BETWEEN_LINES", 0)
     assert fashionai("predict", "--out", "p.csv", *OPTIONS, "--overwrite") == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("predicting")]
     done = [re.fullmatch(r"predicting, \d+ crops?: (\d+) of 18 images, .*", line) for line in lines]

@@ -97,6 +97,25 @@ def test_a_run_whose_loss_was_not_finite_has_failed(
     assert ("! failed" in table) == bool(mark)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"epoch,val_map,seconds\n",
+        b"epoch,val_map,seconds\n1,many,2\n",
+        b"epoch,val_map\n1,0.5\n",
+        b"\xff\xd8",
+        b"epoch,val_map,seconds\n1,0.5," + b"2" * 200_000 + b"\n",
+    ],
+    ids=["no epoch", "no number", "no seconds", "no text", "too long a number"],
+)
+def test_a_run_with_a_damaged_history_is_listed_without_its_curve(
+    runs: Path, content: bytes
+) -> None:
+    (runs / "stopped/history.csv").write_bytes(content)
+    lines = [each for each in live_table(runs).splitlines() if "/stopped " in each]
+    assert [line.split()[1:] for line in lines] == [["stopped", "0/8", "0.1235"]]
+
+
 @pytest.fixture
 def folds(trained: Path, tmp_path: Path) -> Path:
     """A cross-validation of a finished fold, one that trains, and one that has not begun."""

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashionai.cli.compare import command
+from fashionai.cli.scoring.compare import command
 from fashionai.errors import FashionAIError
 from fashionai.scoring.compare import (
     Outcomes,

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashionai.cli.ensemble import command
+from fashionai.cli.scoring.ensemble import command
 from fashionai.errors import FashionAIError
 from fashionai.families import find_task
 from fashionai.metrics import LOWER_IS_BETTER, SCORE_NAMES, YES, marks_from_classes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -27,11 +27,8 @@ CLASSES = ("bread", "fruit")
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("study", ROOT / "scripts/first_hour_study.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    module = importlib.import_module("first_hour_study")
     monkeypatch.setattr(module, "TASKS", {"food": tuple(f"food/{name}" for name in CLASSES)})
     return module
 

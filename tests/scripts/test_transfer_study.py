@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
+import importlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -21,14 +21,9 @@ mx = import_mxnet()
 
 
 @pytest.fixture
-def script() -> ModuleType:
-    file = ROOT / "scripts/transfer_study.py"
-    spec = importlib.util.spec_from_file_location("transfer_study", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("transfer_study")
 
 
 @pytest.fixture

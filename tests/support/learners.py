@@ -18,8 +18,8 @@ from fashionai.metrics import MAYBE, NO, YES
 from fashionai.models.networks.small import TutorialNet
 from fashionai.pipeline.loader import Batch
 from fashionai.tasks import columns_of
-from fashionai.training.learner import Learner
-from fashionai.training.opening import open_learner
+from fashionai.training.learners.learner import Learner
+from fashionai.training.learners.opening import open_learner
 
 mx = import_mxnet()
 nn = mx.gluon.nn

@@ -14,7 +14,7 @@ from fashionai.files.formats.array_lists import read_array_list
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
 from fashionai.runs import create_run
-from fashionai.training.schedules import learning_rate, momentum
+from fashionai.training.steps.schedules import learning_rate, momentum
 from fashionai.training.trainer import Trainer
 from tests.support.installed import needs_torch
 from tests.support.learners import DEVICES, assert_close, open_one, plain_net

@@ -13,7 +13,7 @@ from typing import Any, Optional
 import click
 import pytest
 
-from fashionai.cli.tune import command
+from fashionai.cli.training.tune import command
 from fashionai.config import load_config
 from fashionai.datasets.prepared.folders import MANIFEST, PSEUDO_COLUMN
 from fashionai.errors import ConfigError, FashionAIError, RunError, TrainingError

@@ -29,8 +29,7 @@ from fashionai.training.gluon.gradients import all_finite, global_norm
 from fashionai.training.gluon.losses import CrossEntropy
 from fashionai.training.gluon.optimizers import make_optimizer, set_rates
 from fashionai.training.gluon.state import restore_parameters, restore_state, state_arrays
-from fashionai.training.learner import Learner, StepResult
-from fashionai.training.loss_scale import LossScale
+from fashionai.training.learners.learner import Learner, StepResult
 from fashionai.training.records.state_arrays import (
     AVERAGE,
     LOSS_SCALE,
@@ -39,7 +38,8 @@ from fashionai.training.records.state_arrays import (
     read_averages,
     restore_scale,
 )
-from fashionai.training.schedules import momentum
+from fashionai.training.steps.loss_scale import LossScale
+from fashionai.training.steps.schedules import momentum
 
 mx = import_mxnet()
 

@@ -12,7 +12,7 @@ from fashionai.models.describe import describe
 from fashionai.models.description import NetworkDescription
 from fashionai.tasks import columns_of
 from fashionai.training.gluon.learner import GluonLearner, initial_network
-from fashionai.training.opening import Opened
+from fashionai.training.learners.opening import Opened
 from fashionai.weights.pretrained import starting_weights
 from fashionai.weights.store import StartingWeights
 

@@ -23,7 +23,7 @@ from fashionai.files import atomic_path
 from fashionai.files.formats.array_archives import ArrayArchive, DamagedArchiveError
 from fashionai.files.formats.json_files import parse_json
 from fashionai.runs import RunFolder
-from fashionai.training.learner import BATCH_SIZE, SOFT_TARGETS, THREADS, Learner
+from fashionai.training.learners.learner import BATCH_SIZE, SOFT_TARGETS, THREADS, Learner
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 
 from fashionai.files.formats.array_archives import ArrayArchive
-from fashionai.training.loss_scale import LossScale
+from fashionai.training.steps.loss_scale import LossScale
 
 # Beginnings of names, see Learner.state.
 PARAMETERS, OPTIMIZER, AVERAGE = "parameters/", "optimizer/", "average/"

@@ -12,7 +12,7 @@ from fashionai.errors import counted
 from fashionai.models.catalogue import COST_PER_SECOND, Network, find_network, relative_cost
 from fashionai.training.batches.features import training_views
 from fashionai.training.batches.inputs import why_no_features
-from fashionai.training.learner import Learner
+from fashionai.training.learners.learner import Learner
 
 log = logging.getLogger(__name__)
 

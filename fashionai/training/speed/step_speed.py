@@ -12,8 +12,8 @@ from typing import Any
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.pipeline.loader import Batch
-from fashionai.training.learner import Learner
-from fashionai.training.opening import open_learner
+from fashionai.training.learners.learner import Learner
+from fashionai.training.learners.opening import open_learner
 
 STEPS_PER_MEASUREMENT = 2
 MIN_MEASUREMENTS = 3

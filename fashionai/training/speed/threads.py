@@ -24,7 +24,7 @@ from fashionai.frameworks.processes import current_place
 from fashionai.models.catalogue import COST_PER_SECOND, relative_cost
 from fashionai.runs import RunFolder
 from fashionai.runtime import THREADS_VARIABLE, usable_cores
-from fashionai.training.engine_choice import prefers_torch, wanted_engine
+from fashionai.training.learners.engine_choice import prefers_torch, wanted_engine
 from fashionai.training.records.checkpoint import read_threads
 from fashionai.training.speed.estimate import (
     Speed,

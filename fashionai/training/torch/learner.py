@@ -31,8 +31,7 @@ from fashionai.pipeline.loader import Batch
 from fashionai.runtime import peak_memory_gigabytes
 from fashionai.training.batches.features import FeatureStore
 from fashionai.training.batches.inputs import FeatureInputs, Inputs, PixelInputs, Sizes
-from fashionai.training.learner import BATCH_SIZE, DevicePart, Learner, StepResult
-from fashionai.training.loss_scale import LossScale
+from fashionai.training.learners.learner import BATCH_SIZE, DevicePart, Learner, StepResult
 from fashionai.training.records.state_arrays import (
     AVERAGE,
     LOSS_SCALE,
@@ -43,7 +42,8 @@ from fashionai.training.records.state_arrays import (
     read_averages,
     restore_scale,
 )
-from fashionai.training.schedules import momentum
+from fashionai.training.steps.loss_scale import LossScale
+from fashionai.training.steps.schedules import momentum
 from fashionai.training.torch.average import WeightAverage, restored_afterwards
 from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
 from fashionai.training.torch.gradients import GradientSums

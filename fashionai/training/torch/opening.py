@@ -24,7 +24,7 @@ def open_torch(
     pixels_only: bool = False,
     batch_size: Optional[int] = None,
 ) -> TorchLearner:
-    """Open a TorchLearner on one device; see fashionai.training.opening.open_learner.
+    """Open a TorchLearner on one device; see fashionai.training.learners.opening.open_learner.
 
     ``description`` has the initial weights, frozen as the configuration says.
     """

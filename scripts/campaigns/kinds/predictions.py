@@ -12,7 +12,7 @@ from commands import run_command, verdict
 from damage import damaged
 
 # Imported before the fork: it costs a second.
-import fashionai.cli.evaluate
+import fashionai.cli.scoring.evaluate
 import fashionai.scoring.evaluate  # noqa: F401
 
 CLASSES = {"skirt_length_labels": 6, "coat_length_labels": 8, "neck_design_labels": 5}

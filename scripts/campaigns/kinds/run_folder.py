@@ -11,7 +11,7 @@ from commands import run_command, verdict
 from damage import damaged, odd_json
 
 # Imported before the fork: they cost a second.
-import fashionai.cli.runs
+import fashionai.cli.scoring.runs
 import fashionai.reporting.tables  # noqa: F401
 from fashionai.config import Config, dump_config
 from fashionai.errors import FashionAIError

@@ -17,8 +17,8 @@ from damage import damaged, odd_json
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.gluon.ema import WeightAverage
 from fashionai.training.gluon.learner import GluonLearner
-from fashionai.training.loss_scale import LossScale
 from fashionai.training.records.checkpoint import load_state
+from fashionai.training.steps.loss_scale import LossScale
 
 mx = import_mxnet()
 

@@ -22,8 +22,8 @@ from fashionai.metrics import NO, YES
 from fashionai.pipeline.loader import Batch
 from fashionai.training.gluon.gradients import all_finite
 from fashionai.training.gluon.learner import GluonLearner
-from fashionai.training.loss_scale import LossScale
 from fashionai.training.records.checkpoint import Progress, load_state, save_state
+from fashionai.training.steps.loss_scale import LossScale
 
 mx = import_mxnet()
 

@@ -12,7 +12,7 @@ from fashionai.errors import RunError
 from fashionai.frameworks.torch import import_torch
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
-from fashionai.training.learner import Learner
+from fashionai.training.learners.learner import Learner
 from fashionai.training.records.checkpoint import Progress, load_state, save_state
 from tests.support.learners import (
     Pair,

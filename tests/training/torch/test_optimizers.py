@@ -11,7 +11,7 @@ from fashionai.config.sections import OptimizerConfig
 from fashionai.frameworks.torch import import_torch
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
-from fashionai.training.schedules import learning_rate, momentum
+from fashionai.training.steps.schedules import learning_rate, momentum
 from fashionai.training.torch.optimizers import Optimizer
 from tests.support.learners import (
     Pair,

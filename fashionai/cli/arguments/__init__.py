@@ -1,0 +1,1 @@
+"""The options and types of arguments that commands share."""

@@ -1,0 +1,1 @@
+"""The commands about label files, images and labels."""

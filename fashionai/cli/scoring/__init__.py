@@ -1,0 +1,1 @@
+"""The commands that score, compare and list runs and prediction files."""

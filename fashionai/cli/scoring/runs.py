@@ -1,0 +1,62 @@
+"""fashionai runs."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import click
+
+from fashionai.cli.terminal.progress import log_to_terminal
+from fashionai.files.default_folders import RUNS_FOLDER
+
+EPILOG = """
+\b
+Examples:
+  fashionai runs
+  fashionai runs runs/skirt-folds
+  fashionai runs --watch
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("folder", type=click.Path(path_type=Path), default=RUNS_FOLDER)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Show a table of running and finished runs, with the curve of each, until Ctrl-C.",
+)
+def command(folder: Path, watch: bool) -> None:
+    """List the runs in FOLDER and their validation scores, the best first.
+
+    FOLDER defaults to runs/. A cross-validation has the mean scores of its folds.
+    """
+    if watch:
+        _watch(folder)
+        return
+    from fashionai.errors import RunError
+    from fashionai.reporting.tables import run_table
+    from fashionai.runs import find_cross_validations, find_sound_runs
+
+    log_to_terminal()
+    runs = find_sound_runs(folder)
+    cross_validations = find_cross_validations(folder)
+    if not runs and not cross_validations:
+        deeper = sorted({file.parent.parent for file in folder.glob("*/*/config.yaml")})
+        hint = "Give another folder, or train a run"
+        if deeper:
+            hint = f"Did you mean {deeper[0]}?"
+        raise RunError(f"{folder}: no runs found", hint)
+    click.echo(run_table(runs, cross_validations))
+
+
+def _watch(folder: Path) -> None:
+    """Draw the table on the whole terminal; without one, print it each time that it changes."""
+    from fashionai.reporting.live import watch
+
+    def show(table: str) -> None:
+        click.clear()  # does nothing without a terminal
+        click.echo(f"{table}\n")
+
+    with contextlib.suppress(KeyboardInterrupt):
+        watch(folder, show)

@@ -1,0 +1,1 @@
+"""Parts of single steps: schedules, scaled losses, and results that are read later."""
