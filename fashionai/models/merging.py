@@ -14,9 +14,9 @@ OF_RELU = "__of_relu__"
 def merge_operators(nodes: Sequence[Node]) -> list[Node]:
     """Nodes of MXNet's JSON with operators merged, at the same places.
 
-    A ReLU that is cut (see fashionai.models.networks.blocks.relu6) becomes the clip of its input,
-    and factors that are brought to the shape of the maps they multiply become a broadcast_mul.
-    The nodes that are then no longer read stay.
+    A ReLU that is cut (see fashionai.models.networks.blocks.relu6) becomes the clip of its input.
+    Squeeze-and-excitation (see inverted_residuals beside it) has a global pooling, which oneDNN
+    quantizes, and a broadcast_mul. The nodes that are then no longer read stay.
     """
     merged = list(nodes)
     for index, node in enumerate(nodes):
@@ -25,6 +25,8 @@ def merge_operators(nodes: Sequence[Node]) -> list[Node]:
             merged[index] = _without_relu(node, *sources)
         elif node["op"] == "elemwise_mul":
             merged[index] = _without_broadcast(node, *sources)
+        elif node["op"] == "_contrib_AdaptiveAvgPooling2D":
+            merged[index] = _global_pooling(node)
     return merged
 
 
@@ -40,3 +42,11 @@ def _without_broadcast(product: Node, maps: Node, factors: Node) -> Node:
     if factors["op"] != "broadcast_like" or factors["inputs"][1] != maps_entry:
         return product
     return {**product, "op": "broadcast_mul", "inputs": [maps_entry, factors["inputs"][0]]}
+
+
+def _global_pooling(pooling: Node) -> Node:
+    """Adaptive pooling to one value as global pooling; MXNet ignores its kernel but needs one."""
+    if pooling.get("attrs", {}).get("output_size") not in ("1", "(1, 1)", "(1,)"):
+        return pooling
+    attributes = {"kernel": "(1, 1)", "global_pool": "True", "pool_type": "avg"}
+    return {**pooling, "op": "Pooling", "attrs": attributes}

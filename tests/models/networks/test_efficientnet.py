@@ -103,6 +103,7 @@ def test_activations_are_their_formulas() -> None:
         ("mobilenetv2_1.0", "clip", 36, {"Activation"}),  # Gluon's
         ("mobilenetv2_0.75", "clip", 36, {"Activation"}),  # GluonCV's
         ("efficientnet_b0", "broadcast_mul", 16, {"broadcast_like"}),
+        ("efficientnet_b0", "Pooling", 17, {"_contrib_AdaptiveAvgPooling2D"}),
     ],
 )
 def test_what_is_separate_for_gradients_is_one_operator_in_traced_networks(
