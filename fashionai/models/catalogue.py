@@ -176,11 +176,14 @@ CATALOGUE = (
 
 
 # How many times as long training takes per multiply-accumulate as with ResNets, by the beginning of
-# a network's name. Measured on the CPU at 224 pixels for MobileNetV2, MobileNet, ConvNeXt and ViT;
-# similar networks are taken to be like them.
+# a network's name; the first one that fits counts. Measured on the CPU at 224 pixels for
+# MobileNetV2, MobileNet, EfficientNet-Lite0 and B0, ConvNeXt and ViT; similar networks are taken to
+# be like them.
 OPERATION_COSTS = {
+    "mobilenetv2": 5,
     "mobilenetv": 8,
     "mobilenet": 2,
+    "efficientnet_lite": 5,
     "efficientnet": 8,
     "shufflenet": 8,
     "xception": 2,

@@ -31,7 +31,7 @@ fi
 mkdir -p "$results"
 
 failed=()
-for name in peak train_loop train_tutorial train_torchvision train_compiled loader ten_crop \
+for name in peak train_loop train_tutorial train_torchvision train_mobilenet loader ten_crop \
   ten_crop_int8 accuracy_int8 transfer_int8 families forward_onnx export_onnx head_epoch memory \
   prepare growth; do
   script=scripts/bench/$name.py

@@ -15,7 +15,7 @@ ORDER = (
     "train_loop",
     "train_tutorial",
     "train_torchvision",
-    "train_compiled",
+    "train_mobilenet",
     "loader",
     "ten_crop",
     "ten_crop_int8",
