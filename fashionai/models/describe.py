@@ -88,7 +88,8 @@ def _nodes(symbols: list[Any]) -> tuple[list[dict[str, Any]], list[Entry]]:
         }
         for node in description["nodes"]
     ]
-    return merge_operators(nodes), [(node, output) for node, output, *_ in description["heads"]]
+    entries = [(node, output) for node, output, *_ in description["heads"]]
+    return merge_operators(nodes, mark_relus=True), entries
 
 
 def _values(parameter: Any) -> np.ndarray:

@@ -58,7 +58,7 @@ def changed_symbol(description: dict[str, Any]) -> Any:
 
 
 def _simplify(symbol: Any) -> Any:
-    """Merge operators, so that oneDNN computes them as part of convolutions, also quantized."""
+    """Merge operators, see fashionai.models.merging."""
     description = json.loads(symbol.tojson())
     return changed_symbol({**description, "nodes": merge_operators(description["nodes"])})
 

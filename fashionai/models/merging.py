@@ -1,4 +1,8 @@
-"""Operators of a traced network that are separate for MXNet's quick gradients alone, as one."""
+"""Pairs of operators that train quickly in MXNet, as the single operators that others know.
+
+Prediction, quantization and exports need the single ones: oneDNN computes them as part of
+convolutions, also with 8-bit integers, and ONNX has them as well.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +11,32 @@ from typing import Any
 
 Node = dict[str, Any]
 
-# The attribute of operators clip that stand for a ReLU, too: they pass no gradient at 0.
-OF_RELU = "__of_relu__"
+# The attribute of a clip that stands for a ReLU as well and so passes no gradient at 0.
+OF_RELU = "of_relu"
 
 
-def merge_operators(nodes: Sequence[Node]) -> list[Node]:
-    """Nodes of MXNet's JSON with operators merged, at the same places.
+def merge_operators(nodes: Sequence[Node], mark_relus: bool = False) -> list[Node]:
+    """Nodes of MXNet's JSON with pairs replaced by one operator at the place of the second one.
 
-    A ReLU that is cut (see fashionai.models.networks.blocks.relu6) becomes the clip of its input.
-    Squeeze-and-excitation (see inverted_residuals beside it) has a global pooling, which oneDNN
-    quantizes, and a broadcast_mul. The nodes that are then no longer read stay.
+    The clip of a ReLU becomes the clip of the ReLU's input; with ``mark_relus`` it has the
+    attribute OF_RELU, which MXNet does not know. The product of maps and factors that were
+    brought to their shape becomes a broadcast_mul. Operators that are then not read stay.
     """
     merged = list(nodes)
     for index, node in enumerate(nodes):
         sources = [nodes[source] for source, *_ in node["inputs"]]
         if node["op"] == "clip":
-            merged[index] = _without_relu(node, *sources)
+            merged[index] = _without_relu(node, sources[0], mark_relus)
         elif node["op"] == "elemwise_mul":
             merged[index] = _without_broadcast(node, *sources)
-        elif node["op"] == "_contrib_AdaptiveAvgPooling2D":
-            merged[index] = _global_pooling(node)
     return merged
 
 
-def _without_relu(clip: Node, source: Node) -> Node:
-    """The gradients differ at 0, which OF_RELU tells those who compute them."""
+def _without_relu(clip: Node, source: Node, mark_relus: bool) -> Node:
     if source.get("attrs") != {"act_type": "relu"} or float(clip["attrs"]["a_min"]) != 0:
         return clip
-    return {**clip, "attrs": {**clip["attrs"], OF_RELU: "True"}, "inputs": source["inputs"]}
+    mark = {OF_RELU: "True"} if mark_relus else {}
+    return {**clip, "attrs": {**clip["attrs"], **mark}, "inputs": source["inputs"]}
 
 
 def _without_broadcast(product: Node, maps: Node, factors: Node) -> Node:
@@ -42,11 +44,3 @@ def _without_broadcast(product: Node, maps: Node, factors: Node) -> Node:
     if factors["op"] != "broadcast_like" or factors["inputs"][1] != maps_entry:
         return product
     return {**product, "op": "broadcast_mul", "inputs": [maps_entry, factors["inputs"][0]]}
-
-
-def _global_pooling(pooling: Node) -> Node:
-    """Adaptive pooling to one value as global pooling; MXNet ignores its kernel but needs one."""
-    if pooling.get("attrs", {}).get("output_size") not in ("1", "(1, 1)", "(1,)"):
-        return pooling
-    attributes = {"kernel": "(1, 1)", "global_pool": "True", "pool_type": "avg"}
-    return {**pooling, "op": "Pooling", "attrs": attributes}

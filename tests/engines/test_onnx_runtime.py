@@ -27,10 +27,12 @@ def test_every_image_gets_its_own_probabilities_in_any_batch(trained: Path, thre
     crop = run.config.data.crop
     # Noise of single pixels looks alike to a network; patches of a quarter of the side do not,
     # unless their contrast is so high that it is certain of them.
-    patches = np.random.default_rng(0).integers(64, 192, (26, 4, 4, 3)).astype(np.uint8)
+    patches = np.random.default_rng(0).integers(64, 192, (60, 4, 4, 3)).astype(np.uint8)
     images = patches.repeat(crop // 4, axis=1).repeat(crop // 4, axis=2)
+    _, distinct = np.unique(gluon.begin(images)().round(4), axis=0, return_index=True)
+    assert len(distinct) >= 26, "the probabilities look alike"
+    images = images[distinct[:26]]
     expected = gluon.begin(images)()
-    assert len(np.unique(expected.round(4), axis=0)) > 20, "the probabilities look alike"
     batches = np.split(np.arange(26), [1, 3, 10])
     begun = [engine.begin(images[batch]) for batch in batches]
     for batch, pending in zip(batches, begun):

@@ -15,6 +15,8 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.describe import describe
 from fashionai.models.description import NetworkDescription, load_description, save_description
 from fashionai.models.freezing import freeze
+from fashionai.models.graph import trace
+from fashionai.models.merging import OF_RELU
 from tests.support.graphs import random_network
 
 mx = import_mxnet()
@@ -71,6 +73,14 @@ def test_all_parameters_are_described_under_their_names() -> None:
         np.testing.assert_array_equal(description.parameters[name], parameter.data().asnumpy())
     assert {node["op"] for node in description.nodes} >= {"null", "Convolution", "BatchNorm"}
     assert all(node["op"] != "Reshape" for node in description.nodes)
+
+
+def test_clips_tell_that_they_stand_for_a_relu_to_pytorch_alone() -> None:
+    network, crop = random_network("mobilenetv2_0.25")
+    clips = [node for node in describe(network, crop).nodes if node["op"] == "clip"]
+    assert len(clips) == 36
+    assert all(node["attrs"][OF_RELU] == "True" for node in clips)
+    assert OF_RELU not in trace(network).symbol.tojson()
 
 
 def test_a_description_survives_its_file(tmp_path: Path) -> None:

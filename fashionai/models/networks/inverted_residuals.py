@@ -88,8 +88,8 @@ class SqueezeExcitation(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: N803 - Gluon's name
         """The scaled feature maps."""
-        # On the CPU these operators have quicker gradients than Pooling and broadcast_mul, which
-        # fashionai.models.merging makes of them.
+        # On the CPU the gradients of these operators are computed faster than those of Pooling and
+        # broadcast_mul.
         mean = F.contrib.AdaptiveAvgPooling2D(x, output_size=1)
         factors = self.expand(self._activation(F, self.reduce(mean)))
         return x * F.broadcast_like(F.Activation(factors, act_type="sigmoid"), x)

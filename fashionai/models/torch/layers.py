@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Optional
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's name for it
@@ -195,37 +194,31 @@ def hard_sigmoid(x: Tensor, *, alpha: float, beta: float) -> Tensor:
     return torch.clamp(alpha * x + beta, 0.0, 1.0)
 
 
-def clip(x: Tensor, *, least: float, most: float, of_relu: bool = False) -> Tensor:
-    """The values cut to a range; those at its ends pass gradients, as MXNet's do.
-
-    With ``of_relu`` those at its lower end do not.
-    """
-    result: Tensor = _Clip.apply(x, least, most, of_relu)
+def clip(x: Tensor, *, least: float, most: float, passing: tuple[float, float]) -> Tensor:
+    """The values cut to a range; those between the limits ``passing`` pass gradients."""
+    result: Tensor = _Clip.apply(x, least, most, passing)
     return result
 
 
 class _Clip(torch.autograd.Function):
-    """torch.clamp, whose own gradient takes five passes over memory, with hardtanh's one pass.
+    """torch.clamp with the gradient of hardtanh.
 
-    hardtanh passes no gradient at the ends of its range, so the range given is a bit wider.
+    That reads and writes memory once; torch.clamp's own gradient takes five operators. hardtanh
+    passes no gradient at the limits themselves.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, least: float, most: float, of_relu: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, least: float, most: float, passing: tuple[float, float]
+    ) -> Tensor:
         ctx.save_for_backward(x)
-        below = least if of_relu else _next_float(least, -math.inf)
-        ctx.range = (below, _next_float(most, math.inf))
+        ctx.passing = passing
         return torch.clamp(x, least, most)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, x, *ctx.range), None, None, None
-
-
-def _next_float(value: float, towards: float) -> float:
-    """The next value of float32, which is none of half precision in between."""
-    return float(np.nextafter(np.float32(value), np.float32(towards)))
+        return torch.ops.aten.hardtanh_backward(gradient, x, *ctx.passing), None, None, None
 
 
 def softmax(x: Tensor, *, axis: int, temperature: float, logarithm: bool) -> Tensor:

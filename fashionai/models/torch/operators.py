@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812 - PyTorch's name for it
 
@@ -232,8 +233,18 @@ def _concatenation(given: Attributes) -> Call:
 
 
 def _clip(given: Attributes) -> Call:
-    limits = {"least": given.number("a_min"), "most": given.number("a_max")}
-    return Call(layers.clip, {**limits, "of_relu": given.flag(OF_RELU)})
+    """In MXNet the ends of the range pass gradients; at 0 those of a ReLU do not."""
+    least, most = given.number("a_min"), given.number("a_max")
+    below = least if given.flag(OF_RELU) else _neighbour(least, -np.inf)
+    passing = (below, _neighbour(most, np.inf))
+    return Call(layers.clip, {"least": least, "most": most, "passing": passing})
+
+
+def _neighbour(value: float, towards: float) -> float:
+    """The next normal value of float32. No float16 or bfloat16 value lies between the two."""
+    if value == 0:
+        return float(np.copysign(np.finfo(np.float32).tiny, towards))
+    return float(np.nextafter(np.float32(value), np.float32(towards)))
 
 
 def _hard_sigmoid(given: Attributes) -> Call:

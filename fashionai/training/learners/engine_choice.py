@@ -16,11 +16,10 @@ from fashionai.runtime import compute_threads
 
 log = logging.getLogger(__name__)
 
-# Networks that PyTorch trains faster than MXNet on CPUs, by 1.2 to 1.9 times: see
-# docs/performance.md.
+# Networks that PyTorch trains 1.15 to 2 times as fast as MXNet on CPUs: see docs/performance.md.
 FASTER_WITH_TORCH = re.compile(r"^(mobilenetv3|efficientnet_b)")
-# Importing PyTorch takes 3 s and saves at least 0.02 s of one thread per image of 224 pixels. With
-# this number of images it saves 20 s of each thread.
+# Importing PyTorch takes 3 s and saves 0.02 to 0.04 s of one thread per image of 224 pixels. With
+# this number of images it saves some 20 s or more.
 FEWEST_IMAGES_PER_THREAD = 1_000
 SIDE = 224
 # What MXNet cannot compute, and what GPUs alone can.

@@ -103,7 +103,6 @@ def test_activations_are_their_formulas() -> None:
         ("mobilenetv2_1.0", "clip", 36, {"Activation"}),  # Gluon's
         ("mobilenetv2_0.75", "clip", 36, {"Activation"}),  # GluonCV's
         ("efficientnet_b0", "broadcast_mul", 16, {"broadcast_like"}),
-        ("efficientnet_b0", "Pooling", 17, {"_contrib_AdaptiveAvgPooling2D"}),
     ],
 )
 def test_what_is_separate_for_gradients_is_one_operator_in_traced_networks(
@@ -125,4 +124,5 @@ def test_what_is_separate_for_gradients_is_one_operator_in_traced_networks(
     aux = {name: values.pop(name) for name in graph.statistics}
     traced = graph.symbol.bind(mx.cpu(), values, aux_states=aux, grad_req="null")
     (output,) = traced.forward(is_train=False)
-    np.testing.assert_allclose(output.asnumpy(), network(images).asnumpy(), rtol=1e-4, atol=1e-5)
+    expected = network(images).asnumpy()
+    np.testing.assert_allclose(output.asnumpy(), expected, rtol=0, atol=1e-5 * abs(expected).max())

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from fashionai.errors import ConfigError
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.models.merging import merge_operators
 from fashionai.models.networks.blocks import relu6
-from fashionai.models.torch import layers
-from tests.support.graphs import by_mxnet, by_torch, description_of, random_values
+from tests.support.graphs import by_mxnet, by_torch, description_of, random_values, weights_of
 
 torch = pytest.importorskip("torch")
+GraphNetwork = pytest.importorskip("fashionai.models.torch.network").GraphNetwork
 mx = import_mxnet()
 S = mx.sym
+X = S.var("data")
 
 IMAGES = (2, 4, 7, 9)
 
@@ -38,9 +42,6 @@ def check(symbol, shape=IMAGES, *, training: bool = True, tolerance: float = 2e-
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * largest)
 
 
-X = S.var("data")
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -60,19 +61,32 @@ def test_convolution_of_one_and_three_dimensions() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("of_relu", [False, True])
-def test_clipping_passes_gradients_at_the_ends_of_the_range(of_relu, dtype) -> None:
-    values = [0.0, -0.0, 6.0, -1e-3, 6.05, 1.0, 7.0, -7.0]
-    x = mx.nd.array(values)
-    x.attach_grad()
-    with mx.autograd.record():
-        y = relu6(mx.nd, x) if of_relu else mx.nd.clip(x, 0, 6)
-    y.backward()
-    ours = torch.tensor(values, dtype=getattr(torch, dtype), requires_grad=True)
-    result = layers.clip(ours, least=0.0, most=6.0, of_relu=of_relu)
-    result.sum().backward()
-    np.testing.assert_array_equal(ours.grad.float().numpy(), x.grad.asnumpy())
-    np.testing.assert_allclose(result.detach().float().numpy(), y.asnumpy(), rtol=1e-2)
+@pytest.mark.parametrize("symbol", [relu6(S, X), S.clip(X, 0, 6), S.clip(X, -1, 6)])
+def test_gradients_at_the_ends_of_a_clip(symbol, dtype) -> None:
+    """All values are exact in half precision."""
+    values = [0.0, -0.0, 6.0, -1.0, -1 / 128, 6.0625, 1.0, 7.0, -7.0]
+    data = np.array(values, np.float32).reshape(1, 9, 1, 1)
+    expected = by_mxnet(symbol, {}, data)
+    description = description_of(symbol, {})
+    merged = merge_operators(description.nodes, mark_relus=True)
+    graph = GraphNetwork(dataclasses.replace(description, nodes=merged)).train()
+    inputs = torch.tensor(data, dtype=getattr(torch, dtype), requires_grad=True)
+    output = graph(inputs)
+    output.backward(torch.tensor(weights_of(output.shape), dtype=output.dtype))
+    np.testing.assert_array_equal(output.detach().float().numpy(), expected.output)
+    np.testing.assert_allclose(inputs.grad.float().numpy(), expected.gradients["data"], rtol=1e-2)
+
+
+def test_only_what_computes_the_same_is_merged() -> None:
+    factors = S.mean(X, axis=(2, 3), keepdims=True)
+    for symbol in (
+        S.clip(S.Activation(X, act_type="relu"), 1, 6),
+        S.clip(S.Activation(X, act_type="tanh"), 0, 6),
+        S.exp(X) * S.broadcast_like(factors, X),
+        X * S.exp(X),
+    ):
+        nodes = description_of(symbol, {}).nodes
+        assert merge_operators(nodes, mark_relus=True) == nodes
 
 
 def test_transposed_convolution() -> None:

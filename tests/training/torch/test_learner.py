@@ -97,8 +97,8 @@ def test_transformers_learn_the_same(
     pair = make_pair(tmp_path, *options)
     begun = pair.gluon.parameters()
     for step in range(3):
-        # A few of their logits are equal but for rounding, which decides then.
-        take_step(pair, step, rel=1e-4, ties=2)
+        # From an output layer of zeros, some logits are equal but for rounding, which decides then.
+        take_step(pair, step, rel=1e-4, ties=2 if trainable == "head" else 0)
         assert_close(pair.gluon.state(), pair.torch.state(), 1e-4)
     parameters = pair.torch.parameters()
     changed = {key for key, values in parameters.items() if (values != begun[key]).any()}
