@@ -231,7 +231,8 @@ class CrossValidation:
         for begun, config in zip(self._begun_runs, configs):
             if not begun.folder.has_begun:
                 begun.path.mkdir(exist_ok=True)
-            elif _is_done(begun):
+            elif begun.is_finished:
+                _report_finished(begun)
                 continue
             left[begun.path] = config
         log.info(
@@ -252,7 +253,8 @@ class CrossValidation:
         if resume_from is not None:
             config = config.with_engine_of(resume_from.config)
             resume_from.check_same_config(config)
-            if _is_done(resume_from):
+            if resume_from.is_finished:
+                _report_finished(resume_from)
                 return resume_from
         begun.path.mkdir(exist_ok=True)
         Trainer(config, self.contexts, resume_from).fit(begun.folder)
@@ -301,13 +303,10 @@ class CrossValidation:
         return probabilities
 
 
-def _is_done(fold: Run) -> bool:
-    """Whether a fold is finished; then the lock that a killed process has left is removed."""
-    if not fold.is_finished:
-        return False
+def _report_finished(fold: Run) -> None:
+    """Log that a fold is finished, and remove the lock that a killed process has left in it."""
     remove_free_lock(fold.folder)
     log.info("%s: already finished", fold)
-    return True
 
 
 def open_cross_validation(

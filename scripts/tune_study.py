@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from study_results import write_results
 
 from fashionai.cli import main as run_command_line
 
@@ -143,8 +144,7 @@ def main() -> None:
     for seed in range(given.seeds):
         for sampler in SAMPLERS:
             rows.append(search(given, sampler, seed))
-            results = [row._asdict() for row in rows]
-            Path("results.json").write_text(json.dumps(results, indent=2) + "\n")
+            write_results(Path(), {f"{row.sampler}-{row.seed}": row._asdict() for row in rows})
     print(table(rows))
 
 

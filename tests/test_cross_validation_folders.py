@@ -72,10 +72,21 @@ def test_what_cannot_be_trained_overwrites_nothing(
     assert tree(inside / "runs") == before
 
 
-@pytest.mark.parametrize("command", ["cross-validate", "train"])
+READ = [
+    ("model.pretrained", "fold-1/best.params"),
+    ("data.soft_targets", "out_of_fold.csv"),
+    ("data.folder", "fold-1"),
+    ("data.folder", "."),
+]
+
+
 @pytest.mark.parametrize(
-    ("key", "name"),
-    [("model.pretrained", "fold-1/best.params"), ("data.soft_targets", "out_of_fold.csv")],
+    ("command", "key", "name"),
+    [
+        *(("cross-validate", *each) for each in READ),
+        *(("train", *each) for each in READ),
+        ("train", "data.folds_file", "folds.csv"),
+    ],
 )
 def test_files_that_are_read_are_not_overwritten(
     inside: Path, command: str, key: str, name: str, capsys: pytest.CaptureFixture[str]
@@ -83,12 +94,13 @@ def test_files_that_are_read_are_not_overwritten(
     before = tree(inside / "runs")
     small = SMALL if command == "cross-validate" else SMALL[:2]
     start = [command, *small, "--run", "runs/pants", "--overwrite"]
+    fold = ["data.fold=1"] if key == "data.folds_file" else []
     link = Path("runs/link")
     link.symlink_to(Path("pants").joinpath(name))
     for file in (Path("runs/pants", name), link):
-        assert fashionai(*start, f"{key}={file}") == 2
+        assert fashionai(*start, f"{key}={file}", *fold) == 2
         assert capsys.readouterr().err.splitlines()[-1] == (
-            f"Error: {key}: {file} lies in runs/pants, which --overwrite deletes. "
+            f"Error: {key}: {file} is lost when --overwrite deletes runs/pants. "
             "Name another --run, or copy it elsewhere"
         )
     link.unlink()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from fashionai.errors import ConfigError, nearest
 
 SPLITS = ("train", "val", "test")
+# The splits that nothing is trained on.
+HELD_OUT_SPLITS = ("val", "test")
 # What the images with a predicted class are called beside the splits, which have labels.
 PSEUDO_LABELS = "pseudo-labels"
 # How prepare puts images into the class folders.

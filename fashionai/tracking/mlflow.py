@@ -26,8 +26,7 @@ from fashionai.tracking.pictures import pictures
 from fashionai.tracking.scalars import curves_of
 from fashionai.training.records.history import EpochRow
 
-# The loggers of this package reach train.log only below fashionai.training.
-log = logging.getLogger("fashionai.training.mlflow")
+log = logging.getLogger(__name__)
 
 # Which MLflow run a run is: its id and the address of its server.
 FILE = "mlflow.json"

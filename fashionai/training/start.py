@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import operator
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -105,22 +106,23 @@ def files_read(config: Config) -> list[tuple[str, Any]]:
 
 
 def check_not_removed(path: Path, files: Iterable[tuple[str, Any]]) -> None:
-    """Raise ConfigError where the removal of the folder ``path`` would delete one of these files.
+    """Raise ConfigError where the removal of the folder ``path`` would lose one of these files.
 
     ``files`` are keys of the configuration with their values; values that are no text name none.
     """
     for key, value in files:
-        if isinstance(value, str) and _lies_in(Path(value), path):
+        if isinstance(value, str) and _is_reached_through(path, Path(value)):
             raise ConfigError(
-                f"{key}: {value} lies in {path}, which --overwrite deletes",
+                f"{key}: {value} is lost when --overwrite deletes {path}",
                 "Name another --run, or copy it elsewhere",
             )
 
 
-def _lies_in(file: Path, folder: Path) -> bool:
-    """Whether a file, or the symbolic link that it is, lies in a folder."""
-    places = file.resolve(), file.parent.resolve() / file.name
-    return any(folder.resolve() in place.parents for place in places)
+def _is_reached_through(folder: Path, file: Path) -> bool:
+    """Whether a path leads through a folder, also by symbolic links in it or to it."""
+    path = Path(os.path.normpath(file.absolute()))
+    places = [each.resolve() for each in (path, *path.parents)]
+    return any(folder.resolve() in (place, *place.parents) for place in places)
 
 
 def _check_restart(resume: bool) -> None:

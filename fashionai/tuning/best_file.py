@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
 from fashionai.config import Config
-from fashionai.files import content_hash
+from fashionai.files import content_hash, file_hash
 from fashionai.files.default_folders import CONFIGS_FOLDER
 from fashionai.files.outputs import REPLACE_HINT, Kind, check_output
 
@@ -32,15 +34,20 @@ def check_file(path: Path, inputs: Sequence[Path], overwrite: bool, resumes: boo
     check_output("--out", path, kind, inputs, overwrite, hint)
 
 
-def replaceable(path: Path) -> Optional[dict[str, str]]:
-    """A file of the user's own, with the hash of its content; None where there is no such file.
+def replaceable(path: Path) -> Optional[str]:
+    """The hash of a file of the user's own: its place and its content; None for any other path.
 
     A search that is begun with --overwrite stores it, so that resuming it may replace that file
-    as it was, and no other one.
+    as it was, and no other one. The place is relative to the current folder where it lies below
+    it, so that a project that was moved keeps its searches. OSError for an unreadable file.
     """
     if not path.is_file() or not path.stat().st_size or _is_own(path):
         return None
-    return {"file": str(path.resolve()), "sha256": content_hash(path.read_bytes())}
+    place = path.resolve()
+    with contextlib.suppress(ValueError):
+        place = place.relative_to(Path.cwd())
+    # The names of files need not be UTF-8.
+    return content_hash(os.fsencode(place) + b"\0" + file_hash(path).encode())
 
 
 def search_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from fashionai.errors import counted
 from fashionai.files import write_text
 from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.formats.yaml_files import dump_yaml
+from fashionai.files.names import with_escaped_bytes
 from fashionai.tuning.best_file import ALL_TRIALS, FIRST_LINE, search_of
 from fashionai.tuning.plot import draw_search
 from fashionai.tuning.study import Study
@@ -41,10 +42,10 @@ def write_best(study: Study, trials: Sequence[Trial], notes: Sequence[str]) -> P
     config = study.config_of(best.number, best.params)
     comments = [*_history(study, trials), *(["", *notes] if notes else [])]
     other = search_of(study.best_file)
-    if other not in ("", str(study.path)):
+    if other not in ("", with_escaped_bytes(str(study.path))):
         log.info("%s: replaces the result of %s", study.best_file, other)
     # A name of a choice may have line breaks.
-    commented = [f"# {line}".rstrip().replace("\n", " ") for line in comments]
+    commented = [f"# {with_escaped_bytes(line)}".rstrip().replace("\n", " ") for line in comments]
     write_text(study.best_file, "\n".join([FIRST_LINE, *commented, "", _shortened(config)]))
     return study.best_file
 

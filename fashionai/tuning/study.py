@@ -59,7 +59,7 @@ from fashionai.weights.availability import find_obtainable
 log = logging.getLogger(__name__)
 
 TRIALS_FILE = "trials.sqlite"
-# The key of tune.yaml for a file of the user's own that the best configuration replaces.
+# The key of tune.yaml for the hash of the user's file that the best configuration may replace.
 REPLACES = "replaces"
 SECONDS_BETWEEN_TRIES = 0.05
 
@@ -189,6 +189,7 @@ def open_study(
     settings = new_settings(given, config)
     config = _with_objective(config, settings)
     best_file = _checked_file(given, config, overwrite)
+    replaced = replaceable(best_file) if overwrite else None
     # Before anything is measured:
     _check_folder(path, resume, overwrite)
     own_space = () if given.space_file is None else read_space(given.space_file, config)
@@ -211,18 +212,18 @@ def open_study(
         path = new_folder(path, exactly=False).path
     options = given.resume_options(device)
     study = Study(path, config, settings, contexts, best_file, options)
-    replaced = replaceable(best_file) if overwrite else None
     if _write_beginning(study, space, folds, replaced):
         return study
     return _resumed(path, config, given, device, gpus, overwrite)
 
 
 def _write_beginning(
-    study: Study, space: Space, folds: Optional[Folds], replaced: Optional[Mapping[str, str]]
+    study: Study, space: Space, folds: Optional[Folds], replaced: Optional[str]
 ) -> bool:
     """Write the files that a study begins with; False where another process has begun it.
 
-    ``replaced`` is the user's file that the best configuration replaces, see replaceable.
+    ``replaced`` is the hash of the user's file that the best configuration may replace, see
+    replaceable.
     """
     with study.locked():
         if (study.path / STUDY_FILE).is_file():

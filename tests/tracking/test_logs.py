@@ -215,6 +215,26 @@ def test_the_end_is_told_once_to_a_server_that_fails(
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "3"
 
 
+def test_what_mlflow_does_not_take_is_told_in_the_log_of_the_run(
+    place: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody deletes its MLflow run meanwhile."""
+    monkeypatch.chdir(prepared)
+    address = f"sqlite:///{place / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    write_config(prepared, epochs=1)
+    train, run = Trainer._train_epoch, Path("runs/lost")
+
+    def train_without(self: Trainer, stop: StopRequest) -> None:
+        content = json.loads((run / "mlflow.json").read_text())
+        MlflowClient(tracking_uri=address).delete_run(content["run_id"])
+        train(self, stop)
+
+    monkeypatch.setattr(Trainer, "_train_epoch", train_without)
+    assert fashionai("train", "--config", "small.yaml", "--run", run, "log=[mlflow]") == 0
+    assert "MLflow did not take epoch 1" in (run / "train.log").read_text()
+
+
 def test_logs_do_not_change_what_a_run_is() -> None:
     config = load_config("skirt")
     assert not deciding_differences(config, config.changed({"log": ["mlflow"]}))

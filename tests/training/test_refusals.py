@@ -19,6 +19,7 @@ from fashionai.errors import RunError, RunStoppedError
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run, remove_run
+from fashionai.training.start import check_not_removed
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai, run_here
 from tests.support.resuming import Moment, parameters, stop_in_step
@@ -84,6 +85,36 @@ def test_a_resume_on_other_devices_leaves_all_files(stopped: RunFolder) -> None:
     with pytest.raises(RunError, match="resumed on 2 cpu"):
         Trainer(config, [mx.cpu(0), mx.cpu(1)], Run(stopped)).fit(stopped)
     assert content(stopped.path) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "target", "name"),
+    [
+        ("data.folder", "data", "train_valid"),
+        ("data.folds_file", "lists", "folds.csv"),
+    ],
+)
+def test_what_a_link_in_the_run_leads_to_is_not_lost(
+    stopped: RunFolder, key: str, target: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("lists").mkdir()
+    Path("lists/folds.csv").write_text("file,fold\n")
+    link = stopped.path / "link"
+    link.symlink_to(Path(target).absolute())
+    before = content(stopped.path)
+    command = ["train", "--config", "small.yaml", "--run", stopped, "--overwrite", "data.fold=1"]
+    Path("around").symlink_to(stopped.path)
+    for file in (link / name, Path("around/link", name)):
+        assert fashionai(*command, "data.folds_file=lists/folds.csv", f"{key}={file}") == 2
+        told = f"Error: {key}: {file} is lost when --overwrite deletes {stopped}."
+        assert capsys.readouterr().err.startswith(told)
+    assert content(stopped.path) == before
+
+
+def test_a_folder_beside_the_run_is_not_lost(stopped: RunFolder) -> None:
+    Path("runs/stopped-data").symlink_to(Path("data/train_valid").absolute())
+    for folder in ("runs/stopped-data", f"{stopped}/../stopped-data"):
+        check_not_removed(stopped.path, [("data.folder", folder)])
 
 
 def test_last_parameters_are_those_of_the_last_finished_epoch(stopped: RunFolder) -> None:

@@ -19,10 +19,11 @@ from fashionai.datasets.prepared.folders import MANIFEST, PSEUDO_COLUMN
 from fashionai.errors import ConfigError, FashionAIError, RunError, TrainingError
 from fashionai.frameworks.choice import choose_devices
 from fashionai.progress import no_bar
-from fashionai.tuning import timing
+from fashionai.tuning import best_file, timing
 from fashionai.tuning.search import Budget, search
 from fashionai.tuning.settings import Given
 from fashionai.tuning.study import Study, open_study
+from tests.support.commands import fashionai
 from tests.support.trained_runs import write_config
 
 CONFIG, STUDY = Path("small.yaml"), Path("runs/skirt-tune")
@@ -62,7 +63,7 @@ def test_overwriting_keeps_the_weights_that_a_search_starts_from(is_choice: bool
     if is_choice:
         Path("space.yaml").write_text(f"model.pretrained: [{weights.absolute()}, false]\n")
         given = with_options()
-    with pytest.raises(ConfigError, match="lies in runs/skirt-tune, which --overwrite deletes"):
+    with pytest.raises(ConfigError, match="is lost when --overwrite deletes runs/skirt-tune"):
         begin(given, overwrite=True)
     assert weights.read_bytes() == b"weights"
 
@@ -107,6 +108,67 @@ def test_a_search_that_may_replace_a_file_is_resumed_before_it_has_results() -> 
     mine.write_text("task: skirt\n")
     with pytest.raises(ConfigError, match=r"mine\.yaml: exists and is not a configuration"):
         begin(with_options(best_file=mine), resume=True)
+
+
+@pytest.mark.parametrize("name", ["mine\udcb9.yaml", "caf\u00e9/mine.yaml"])
+def test_it_is_resumed_with_any_name_of_the_file_and_after_the_project_was_moved(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, mine = tmp_path / "project", Path(name)
+    project.mkdir()
+    for file in (CONFIG, Path("space.yaml"), Path("data")):
+        file.rename(project / file)
+    monkeypatch.chdir(project)
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("task: pant\n")
+    begin(with_options(best_file=mine.absolute()), overwrite=True)
+    project.rename(tmp_path / "moved\udcb9")
+    monkeypatch.chdir(tmp_path / "moved\udcb9")
+    assert begin(with_options(best_file=mine), resume=True).best_file == mine
+
+
+def test_the_best_configuration_is_written_to_a_name_that_is_not_utf8() -> None:
+    mine = Path("mine\udcb9.yaml")
+    mine.write_text("task: pant\n")
+    command = ("tune", "--config", CONFIG, "--space", "space.yaml", "--trials", "1")
+    assert fashionai(*command, "--out", mine, "--overwrite") == 0
+    assert load_config(mine).task == "skirt"
+    assert "fashionai train --config mine\\xb9.yaml" in mine.read_text(encoding="utf-8")
+
+
+def test_the_file_may_be_replaced_as_it_was_when_it_was_checked() -> None:
+    """Not as it was changed to while folds were planned."""
+    mine = Path("mine.yaml")
+    mine.write_text("task: pant\n")
+
+    @contextlib.contextmanager
+    def meanwhile(description: str, total: int, unit: str = "images") -> Iterator[Any]:
+        mine.write_text("task: skirt\n")
+        with no_bar(description, total) as advance:
+            yield advance
+
+    given = with_options(folds=2, best_file=mine)
+    begin(given, meanwhile, overwrite=True)
+    with pytest.raises(ConfigError, match=r"mine\.yaml: exists and is not a configuration"):
+        begin(given, resume=True)
+    mine.write_text("task: pant\n")
+    assert begin(given, resume=True).best_file == mine
+
+
+def test_a_file_that_cannot_be_read_is_told_before_the_former_search_is_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin()
+    before = (STUDY / "tune.yaml").stat().st_ino
+
+    def unreadable(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    Path("mine.yaml").write_text("task: pant\n")
+    monkeypatch.setattr(best_file, "file_hash", unreadable)
+    with pytest.raises(PermissionError, match=r"mine\.yaml"):
+        begin(with_options(best_file=Path("mine.yaml")), overwrite=True)
+    assert (STUDY / "tune.yaml").stat().st_ino == before
 
 
 def test_a_search_that_may_replace_nothing_is_refused_when_it_is_resumed() -> None:

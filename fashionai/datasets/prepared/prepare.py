@@ -94,6 +94,8 @@ class Summary:
     corrections: Counter[str] = field(default_factory=Counter)
     former_corrections: int = 0
     pseudo_labels: PseudoLabels = field(default_factory=PseudoLabels)
+    with_pseudo_labels: bool = False
+    grouped: bool = False
 
     @property
     def changed(self) -> int:
@@ -168,7 +170,9 @@ def prepare(
     busy = DataError(f"{folder}: is being prepared by another process", "Wait until it has ended")
     with locked(out / f".{folder.name}{LOCK_FILE}", busy):
         remove_temporary_files(folder)
-        settings = _Settings(val_fraction, seed, mode, skip_bad, near_duplicates)
+        settings = _Settings(
+            val_fraction, seed, mode, skip_bad, near_duplicates, pseudo_labels is not None
+        )
         corrections_made = [each.correction for each in placed]
         return _prepare(data_set, unwanted, folder, settings, corrections_made, progress)
 
@@ -181,6 +185,7 @@ class _Settings(NamedTuple):
     mode: str
     skip_bad: bool
     near_duplicates: str
+    with_pseudo_labels: bool
 
 
 def _prepare(
@@ -238,6 +243,8 @@ def _prepare(
         corrections=Counter(each.action for each in corrections),
         former_corrections=former,
         pseudo_labels=compared.count(left_out, splits, former_pseudo),
+        with_pseudo_labels=settings.with_pseudo_labels,
+        grouped=groups,
     )
 
 
@@ -326,7 +333,9 @@ def summary_notes(summary: Summary) -> list[str]:
     notes += notes_on_alike(summary.alike, summary.task, summary.folder.parent)
     if summary.ungrouped:
         notes.append("the split differs: the last time was with --near-duplicates group")
-    notes += _notes_on_corrections(summary) + notes_on_pseudo_labels(summary.pseudo_labels)
+    notes += _notes_on_corrections(summary)
+    given, grouped = summary.with_pseudo_labels, summary.grouped
+    notes += notes_on_pseudo_labels(summary.pseudo_labels, given=given, with_alike=grouped)
     for trait, images in summary.traits.items():
         notes.append(f"{_images(len(images))} {trait.value}, for example {images[0].source}")
     for group in summary.conflicts:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.names import SPLITS
+from fashionai.datasets.names import HELD_OUT_SPLITS
 from fashionai.datasets.near_duplicates import (
     NearDuplicates,
     connected,
@@ -83,7 +83,7 @@ class ComparedImages:
         """Count the pseudo-labels; ``splits`` are those of the images that stay."""
         stay = self.stay(left_out)
         is_held_out = np.zeros(len(stay), bool)
-        is_held_out[stay] = np.isin(splits, SPLITS[1:])
+        is_held_out[stay] = np.isin(splits, HELD_OUT_SPLITS)
         added = stay & self._is_pseudo
         alike = added & self._resembling(~self._is_pseudo, self.pairs)
         held_out = added & self._resembling(is_held_out, self.pairs)
@@ -133,19 +133,23 @@ def compare(
     return ComparedImages([images[at] for at in sound], contents, np.array(sound) >= count, pairs)
 
 
-def notes_on_pseudo_labels(counts: PseudoLabels) -> list[str]:
-    """What the user should know about the pseudo-labels of a task."""
+def notes_on_pseudo_labels(counts: PseudoLabels, *, given: bool, with_alike: bool) -> list[str]:
+    """What the user should know about the pseudo-labels of a task.
+
+    ``given`` tells that there was a file of them, and ``with_alike`` that images were left out also
+    where they only look like others.
+    """
     notes = []
     if counts.added:
         notes.append(f"pseudo-labels: {counted(counts.added, 'image')} added to train")
     if counts.labelled:
         known = counted(counts.labelled, "pseudo-label")
-        notes.append(f"{known} left out: labelled already, or near-duplicates of labelled images")
+        alike = ", or near-duplicates of labelled images" if with_alike else ""
+        notes.append(f"{known} left out: labelled already{alike}")
     if counts.dropped:
         dropped = counted(counts.dropped, "pseudo-label")
-        notes.append(
-            f"{dropped} left out: the corrections drop the image, or one that looks like it"
-        )
+        alike = ", or one that looks like it" if with_alike else ""
+        notes.append(f"{dropped} left out: the corrections drop the image{alike}")
     if counts.alike:
         alike = counted(counts.alike, "near-duplicate")
         notes += [
@@ -155,5 +159,6 @@ def notes_on_pseudo_labels(counts: PseudoLabels) -> list[str]:
         ]
     if counts.former and not counts.added:
         former = counted(counts.former, "pseudo-label")
-        notes.append(f"{former} of the last time removed: --pseudo-labels was not given")
+        reason = "" if given else ": --pseudo-labels was not given"
+        notes.append(f"{former} of the last time removed{reason}")
     return notes

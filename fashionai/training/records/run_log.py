@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from fashionai.errors import FashionAIError
 from fashionai.runs import RunFolder
 
-# The logger of this package: all log lines of a training reach it.
-training_logger = logging.getLogger("fashionai.training")
+# All log lines of a training reach one of these: of this package, and of what shows trainings.
+TRAINING_LOGGERS = tuple(map(logging.getLogger, ("fashionai.training", "fashionai.tracking")))
 
 
 @contextlib.contextmanager
@@ -22,14 +22,15 @@ def run_log(run: RunFolder) -> Iterator[None]:
     """
     handler = logging.FileHandler(run.log_file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    training_logger.setLevel(logging.INFO)
-    training_logger.addHandler(handler)
+    for logger in TRAINING_LOGGERS:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
     try:
         yield
     except FashionAIError as error:
-        name, message = training_logger.name, str(error)
-        handler.handle(training_logger.makeRecord(name, logging.ERROR, "", 0, message, (), None))
+        handler.handle(logging.makeLogRecord({"levelno": logging.ERROR, "msg": str(error)}))
         raise
     finally:
-        training_logger.removeHandler(handler)
+        for logger in TRAINING_LOGGERS:
+            logger.removeHandler(handler)
         handler.close()
