@@ -62,7 +62,7 @@ def test_networks_that_pytorch_trains_faster_are_trained_by_it(
         {"model.name": "resnet50_v2"},
         {"model.name": "mobilenetv2_1.0"},
         {"model.name": "efficientnet_lite0"},
-        {"model.name": "efficientnetv2_b0"},
+        {"model.name": "vit_tiny"},
         {"trainable": "head"},
         {"trainable": "last-stage"},
         {"precision": "float16"},
