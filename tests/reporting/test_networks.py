@@ -101,11 +101,11 @@ def test_no_other_network_equals_the_best_ones_with_fewer_operations(
 
 @pytest.mark.parametrize(
     ("name", "pixels", "fits"),
-    [  # 10,000 images of 18e9 operations; those of MobileNetV2 take 8 times as long as a ResNet's
+    [  # 10,000 images of 18e9 operations; those of MobileNetV2 take 5 times as long as a ResNet's
         ("resnet152_v1", 282, True),
         ("resnet152_v1", 284, False),
-        ("mobilenetv2_1.0", 599, True),
-        ("mobilenetv2_1.0", 601, False),
+        ("mobilenetv2_1.0", 757, True),
+        ("mobilenetv2_1.0", 761, False),
     ],
 )
 def test_the_mark_is_an_hour_at_measured_speeds(name: str, pixels: int, fits: bool) -> None:
