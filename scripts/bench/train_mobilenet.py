@@ -37,10 +37,7 @@ def main() -> None:
     title = "training, MobileNetV2"
     mxnet = ours(options, NETWORK, "engine gluon", engine="gluon")
     compiled = ours(options, NETWORK, "engine torch, compiled", engine="torch", compile=True)
-    third = [
-        ours(options, OF_PYTORCH, f"engine {engine}", engine=engine)
-        for engine in ("gluon", "torch")
-    ]
+    third = [ours(options, OF_PYTORCH, f"engine {engine}", engine=engine) for engine in ENGINES]
     comparisons = [
         Comparison(title, "images/s", Target(1), torchvision, mxnet),
         Comparison(f"{title}, torch.compile", "images/s", Target(1), torchvision, compiled),

@@ -70,10 +70,8 @@ class ComparedImages:
 
     def left_out(self, *, with_alike: bool) -> LeftOut:
         """The pseudo-labelled images to leave out: those of the same bytes, or also those alike."""
-        pairs = self.pairs if with_alike else None
-        is_pseudo = self._is_pseudo
-        labelled = is_pseudo & self._resembling(~is_pseudo & ~self.is_dropped, pairs)
-        return LeftOut(labelled, is_pseudo & ~labelled & self._resembling(self.is_dropped, pairs))
+        labelled = self._pseudo_like(~self._is_pseudo & ~self.is_dropped, with_alike)
+        return LeftOut(labelled, ~labelled & self._pseudo_like(self.is_dropped, with_alike))
 
     def stay(self, left_out: LeftOut) -> np.ndarray:
         """Which images are prepared, ``(N,) bool``."""
@@ -85,8 +83,8 @@ class ComparedImages:
         is_held_out = np.zeros(len(stay), bool)
         is_held_out[stay] = np.isin(splits, HELD_OUT_SPLITS)
         added = stay & self._is_pseudo
-        alike = added & self._resembling(~self._is_pseudo, self.pairs)
-        held_out = added & self._resembling(is_held_out, self.pairs)
+        alike = stay & self._pseudo_like(~self._is_pseudo, with_alike=True)
+        held_out = stay & self._pseudo_like(is_held_out, with_alike=True)
         return PseudoLabels(
             int(added.sum()),
             int(left_out.labelled.sum()),
@@ -101,18 +99,29 @@ class ComparedImages:
         """Which images have a pseudo-label, ``(N,) bool``."""
         return np.array([image.probability is not None for image in self.images], bool)
 
-    def _resembling(self, those: np.ndarray, pairs: Optional[NearDuplicates]) -> np.ndarray:
-        """Which images are one of ``those``, or have its bytes, or look like it, ``(N,) bool``.
+    @cached_property
+    def _groups(self) -> Optional[np.ndarray]:
+        """The group of near-duplicates of each image, ``(N,) int64``; None without pairs.
 
         Chains of near-duplicates count: of images with equal hashes only the first one is in pairs
         with others.
         """
+        if self.pairs is None:
+            return None
+        return connected(len(self.images), self.pairs.first, self.pairs.second)
+
+    def _pseudo_like(self, those: np.ndarray, with_alike: bool) -> np.ndarray:
+        """Which pseudo-labelled images have the bytes of one of ``those``, ``(N,) bool``.
+
+        With ``with_alike`` also those that look like it.
+        """
+        if not self._is_pseudo.any():
+            return self._is_pseudo
         known = {content for content, is_one in zip(self.contents, those.tolist()) if is_one}
         found = np.array([content in known for content in self.contents], bool)
-        if pairs is not None:
-            components = connected(len(found), pairs.first, pairs.second)
-            found |= np.isin(components, components[those])
-        return found
+        if with_alike and self._groups is not None:
+            found |= np.isin(self._groups, self._groups[those])
+        return found & self._is_pseudo
 
 
 def compare(
