@@ -73,8 +73,10 @@ def test_suspects_are_decided_with_the_keyboard(page: Page, address: str, tmp_pa
     page.goto(address)
     expect(page.locator("#one h2")).to_have_text("Label: owl")
     expect(page.locator("#one strong")).to_have_text(CLASSES[1])
-    page.wait_for_function("[...document.images].every(image => image.naturalWidth > 0)")
-    assert page.locator(".others figure").count() == 4
+    expect(page.locator(".others figure")).to_have_count(4)
+    for image in page.locator("img").all():
+        expect(image).to_have_js_property("complete", True)
+        assert image.evaluate("image => image.naturalWidth") > 0
     press(page, "a", decided=1)
     expect(page.locator("#one figcaption").first).to_contain_text("2 of 6: 01.png")
     press(page, "k", decided=2)
