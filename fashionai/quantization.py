@@ -80,8 +80,7 @@ def quantize(
     contexts, weights = [mx.cpu()], weights_hash(run)
     exact = open_gluon(run, contexts)
     chosen = choose_images(run, train.paths, images)
-    with progress("calibrating", len(chosen)) as advance:
-        graph = calibrate(run, chosen, mode, advance)
+    graph = calibrate(run, chosen, mode, progress)
     quantized = quantized_forward(graph, run.config.data.normalization, contexts, run.columns)
 
     def predictions_of(engine: Engine, name: str) -> np.ndarray:

@@ -32,7 +32,7 @@ TASK = "fashion-mnist"
 def main() -> None:
     """Train, quantize and evaluate both networks."""
     options = read_options(__doc__, images=20_000, quick_images=256)
-    folder = prepared(options)
+    folder = prepared(options, options.images)
     rows = []
     for title, network in NETWORKS:
         run = quantized_run(options, folder, network)
@@ -58,16 +58,16 @@ def accuracy_row(
     return result_row(cells, float32=float32, int8=int8)
 
 
-def prepared(options: Options) -> Path:
-    """The prepared folder of the first ``options.images`` training and test images."""
+def prepared(options: Options, tests: int) -> Path:
+    """The prepared folder of the first ``options.images`` training and ``tests`` test images."""
     if not FASHION_MNIST.is_dir():
         sys.exit(f"{FASHION_MNIST} not found; run: apt-get install dataset-fashion-mnist")
-    folder = options.cache / f"{TASK}-{options.images}"
+    folder = options.cache / f"{TASK}-{options.images}-{tests}"
     if not (folder / TASK / MANIFEST).is_file():
         source = read_data_set(find_task(TASK), FASHION_MNIST)
-        tests = [image for image in source.images if image.split == "test"]
+        of_test = [image for image in source.images if image.split == "test"]
         others = [image for image in source.images if image.split != "test"]
-        chosen = others[: options.images] + tests[: options.images]
+        chosen = others[: options.images] + of_test[:tests]
         prepare(source._replace(images=chosen), folder, progress=progress_bar)
     return folder
 

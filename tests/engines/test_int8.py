@@ -11,6 +11,7 @@ import pytest
 from fashionai.engines.gluon import load_network
 from fashionai.engines.int8.engine import QuantizedForward, quantized_forward
 from fashionai.engines.int8.files import load_quantized
+from fashionai.errors import RunError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Forward
 from fashionai.models.graph import as_block
@@ -115,3 +116,12 @@ def test_all_convolutions_of_efficientnets_are_quantized(quantized: Run, steps: 
     plain = Forward(load_network(quantized, [mx.cpu()]), MEAN, STD, [mx.cpu()], COLUMNS)
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
     np.testing.assert_allclose(engine.begin(images)(), plain.begin(images)(), atol=0.05)
+
+
+def test_a_network_that_mxnet_cannot_quantize_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MXNet takes the output of GELU for unsigned and multiplies it as signed."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match=r"MXNet cannot quantize convnext_atto .*type"):
+        quantized_run("convnext_atto")

