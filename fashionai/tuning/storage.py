@@ -32,7 +32,7 @@ SAMPLERS, PRUNERS = ("tpe", "random"), ("median", "hyperband", "none")
 # Random trials before TPE models the results.
 STARTUP_TRIALS = 6
 # Finished trials before others are compared with them, and the share of epochs before that.
-FEWEST_TO_COMPARE, SHARE_BEFORE_PRUNING = 3, 0.25
+FEWEST_TO_COMPARE, SHARE_BEFORE_PRUNING = 5, 0.25
 # Significant digits of proposed numbers, which people read.
 DIGITS = 4
 # Other processes hold the file for milliseconds.
