@@ -27,7 +27,7 @@ CLASSES = ("bread", "fruit")
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.syspath_prepend(str(ROOT / "scripts/studies"))
     module = importlib.import_module("first_hour_study")
     monkeypatch.setattr(module, "TASKS", {"food": tuple(f"food/{name}" for name in CLASSES)})
     return module

@@ -13,7 +13,7 @@ from tests.support.commands import ROOT
 
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
-    file = ROOT / "scripts/inspection_study.py"
+    file = ROOT / "scripts/studies/inspection_study.py"
     spec = importlib.util.spec_from_file_location("inspection_study", file)
     assert spec is not None
     assert spec.loader is not None

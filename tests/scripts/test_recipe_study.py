@@ -17,7 +17,7 @@ from tests.support.commands import ROOT
 
 @pytest.fixture
 def study(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.syspath_prepend(str(ROOT / "scripts/studies"))
     return importlib.import_module("recipe_study")
 
 

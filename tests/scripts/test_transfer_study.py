@@ -22,7 +22,7 @@ mx = import_mxnet()
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.syspath_prepend(str(ROOT / "scripts/studies"))
     return importlib.import_module("transfer_study")
 
 

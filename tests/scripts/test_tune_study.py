@@ -16,7 +16,7 @@ def test_the_results_are_kept_by_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.syspath_prepend(str(ROOT / "scripts/studies"))
     study = importlib.import_module("tune_study")
     write_idx_set(tmp_path / "idx", train=60, test=20)
     size = ["--rows", "60", "--test-rows", "20", "--epochs", "1", "--trials", "2", "--seeds", "1"]

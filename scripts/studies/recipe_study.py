@@ -1,7 +1,7 @@
 """Compares parts of recipes at an equal number of training steps, and prints a table.
 
-usage: scripts/recipe_study.py fashion-mnist|drawings --out DIR [--rows 4000] [--test-rows N]
-                               [--epochs N] [--seeds 0,1,2] [--minutes M]
+usage: scripts/studies/recipe_study.py fashion-mnist|drawings --out DIR [--rows 4000]
+                                       [--test-rows N] [--epochs N] [--seeds 0,1,2] [--minutes M]
 
 fashion-mnist  The first ROWS training images, a tenth of them for validation; the next ROWS are
                unlabelled. Needs Debian's package dataset-fashion-mnist. --rows 60000 has no

@@ -1,6 +1,6 @@
 """Measures what accepting suspect labels is worth to a network, on Fashion-MNIST.
 
-usage: scripts/corrections_study.py --out DIR [--rows 10000] [--seeds 0,1,2]
+usage: scripts/studies/corrections_study.py --out DIR [--rows 10000] [--seeds 0,1,2]
 
 Of the first rows of Fashion-MNIST (Debian's dataset-fashion-mnist) 5 % of the labels are changed,
 to any other class or to the class that is most often confused with the right one. fashionai does

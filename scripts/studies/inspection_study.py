@@ -1,8 +1,8 @@
 """Measures what fashionai inspect finds: changed labels, and copies of pictures; and its time.
 
-usage: scripts/inspection_study.py labels --out DIR [--rows 10000]
-       scripts/inspection_study.py copies [--pictures DIR] [--count 1500]
-       scripts/inspection_study.py time --out DIR [--count 80000]
+usage: scripts/studies/inspection_study.py labels --out DIR [--rows 10000]
+       scripts/studies/inspection_study.py copies [--pictures DIR] [--count 1500]
+       scripts/studies/inspection_study.py time --out DIR [--count 80000]
 
 labels: of the first rows of Fashion-MNIST (Debian's dataset-fashion-mnist) 5 % of the labels are
 changed, to any other class or to the class that is most often confused with the right one.

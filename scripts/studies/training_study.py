@@ -1,6 +1,6 @@
 """Compares training methods, and prints the tables of the documentation.
 
-usage: scripts/training_study.py fashion-mnist|heads --out DIR [--seeds 0,1,2]
+usage: scripts/studies/training_study.py fashion-mnist|heads --out DIR [--seeds 0,1,2]
 
 fashion-mnist  Schedules, label smoothing, mixup and the average of four folds, on 4,000 training
                images and all 10,000 test images, with the centre crop. Takes half an hour on 2 CPU
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 TRAINING_ROWS, EPOCHS, FOLDS = 4000, 10, 4
 VARIANTS = {

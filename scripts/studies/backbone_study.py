@@ -1,8 +1,8 @@
 """Compares the networks whose ImageNet weights come from the package index, on few images.
 
-usage: scripts/backbone_study.py --fashion-mnist DIR --pictures DIR --out DIR
-                                 [--networks mobilenetv2_1.0,efficientnet_lite0,...]
-                                 [--seconds 15] [--seeds 3] [--quick]
+usage: scripts/studies/backbone_study.py --fashion-mnist DIR --pictures DIR --out DIR
+                                         [--networks mobilenetv2_1.0,efficientnet_lite0,...]
+                                         [--seconds 15] [--seeds 3] [--quick]
 
 The images are 20 of each class of Fashion-MNIST, grey, and drawings in colour of five kinds of food
 and five kinds of animals, those of Debian's package openclipart-png, at most 80 of each class. Each

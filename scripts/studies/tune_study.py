@@ -1,7 +1,7 @@
 """Measures what fashionai tune is worth: beside the untuned configuration and random search.
 
-usage: scripts/tune_study.py --out DIR [--rows 4000] [--epochs 4] [--trials 20] [--seeds 2]
-                             [--confirm 3] [--test-rows 2000] [--data DIR]
+usage: scripts/studies/tune_study.py --out DIR [--rows 4000] [--epochs 4] [--trials 20] [--seeds 2]
+                                     [--confirm 3] [--test-rows 2000] [--data DIR]
 
 Searches on the first rows of Fashion-MNIST (Debian's dataset-fashion-mnist) with the packaged
 configuration fashion_mnist, by TPE and by random search with as many trials, for each seed. The

@@ -1,9 +1,9 @@
 """Compares recipes for a few hundred pictures with scikit-learn: the study of the first hour.
 
-usage: scripts/first_hour_study.py --pictures DIR --out DIR [--network NAME] [--splits 12]
-                                   [--tasks food,animals,subjects]
-                                   [--recipes head,head-then-all,all]
-                                   [--images 80] [--crop 128] [--quick]
+usage: scripts/studies/first_hour_study.py --pictures DIR --out DIR [--network NAME] [--splits 12]
+                                           [--tasks food,animals,subjects]
+                                           [--recipes head,head-then-all,all]
+                                           [--images 80] [--crop 128] [--quick]
 
 DIR holds the pictures of Debian's package openclipart-png, which installs them in
 /usr/share/openclipart/png. There are three tasks: kinds of food, kinds of animals, and subjects. A
@@ -50,7 +50,7 @@ from fashionai.export.formats import export
 from fashionai.files import file_hash, write_text
 from fashionai.pipeline.loader import draws_of
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # The classes of each task: folders of pictures.
 TASKS = {
     "food": tuple(
@@ -95,7 +95,7 @@ SETTINGS = {
     ),
 }
 # torchvision's settings, in the manner of ALL.
-PEER = Path(__file__).parent / "bench/peers/torchvision_fine_tune.py"
+PEER = ROOT / "scripts/bench/peers/torchvision_fine_tune.py"
 PEER_SETTINGS = {"batch_size": 16, "lr": 0.001, "weight_decay": 0.1}
 QUICK = {
     HEAD: ["epochs=1"],

