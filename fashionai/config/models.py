@@ -34,11 +34,12 @@ class Config(Section):
         "each. `all` stands for the eight FashionAI attributes."
     )
     model: ModelConfig = ModelConfig()
-    trainable: Union[str, dict[str, int]] = Field(
+    trainable: Union[str, dict[str, Union[int, float]]] = Field(
         "all",
         description="Layers that learn: `all`; `head`, the output layer only, on features that "
         "are computed once; `last-stage`, the output layer and the layers of the last resolution; "
-        "or epochs of each in this order, for instance `{head: 2, all: 18}`.",
+        "or epochs of each in this order, for instance `{head: 2, all: 18}`, or shares of the "
+        "epochs: `{head: 0.1, all: 0.9}`.",
     )
     data: DataConfig = DataConfig()
     epochs: int = Field(
@@ -199,7 +200,7 @@ class Config(Section):
 
     @field_validator("trainable", mode="wrap")
     @classmethod
-    def _known_layers(cls, value: Any, _: Any) -> Union[str, dict[str, int]]:
+    def _known_layers(cls, value: Any, _: Any) -> Union[str, dict[str, Union[int, float]]]:
         return check_trainable(value)
 
     @field_validator("epochs")

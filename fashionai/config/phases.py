@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple, Union
 
 from fashionai.errors import nearest, shown, shown_value
 
 # From the fewest layers that learn to all of them.
 TRAINABLE = ("head", "last-stage", "all")
+# Names of the layers that learn; or of several: the epochs of each, or its share of the epochs.
+Trainable = Union[str, Mapping[str, Union[int, float]]]
+# Shares that people round may differ by so much from 1 together.
+ROUNDING = 0.011
 
 
 class Phase(NamedTuple):
@@ -24,17 +29,26 @@ class Phase(NamedTuple):
         return self.first + self.epochs
 
 
-def phases_of(trainable: Union[str, Mapping[str, int]], epochs: int) -> list[Phase]:
-    """The phases of a training of so many epochs, in their order."""
+def phases_of(trainable: Trainable, epochs: int) -> list[Phase]:
+    """The phases of a training of so many epochs, in their order.
+
+    A phase whose share is less than half an epoch is left out.
+    """
     if isinstance(trainable, str):
         return [Phase(trainable, 0, epochs)]
-    phases: list[Phase] = []
-    for name, count in trainable.items():
-        phases.append(Phase(name, phases[-1].end if phases else 0, count))
-    return phases
+    ends = list(accumulate(trainable.values()))
+    if not _are_counts(trainable):
+        ends = [round(end / ends[-1] * epochs) for end in ends]
+    begins = [0, *ends[:-1]]
+    phases = zip(trainable, map(int, begins), map(int, ends))
+    return [Phase(name, begin, end - begin) for name, begin, end in phases if end > begin]
 
 
-def check_trainable(value: Any) -> Union[str, dict[str, int]]:
+def _are_counts(trainable: Mapping[str, Union[int, float]]) -> bool:
+    return all(isinstance(value, int) for value in trainable.values())
+
+
+def check_trainable(value: Any) -> Union[str, dict[str, Union[int, float]]]:
     """A value of ``trainable`` as the models hold it; ValueError for one that is wrong."""
     if isinstance(value, str) and value in TRAINABLE:
         return value
@@ -46,18 +60,20 @@ def check_trainable(value: Any) -> Union[str, dict[str, int]]:
     for name, epochs in value.items():
         if name not in TRAINABLE:
             raise ValueError(f"found '{shown(str(name))}'. {nearest(str(name), TRAINABLE)}")
-        if type(epochs) is not int or epochs < 1:
+        if type(epochs) not in (int, float) or not epochs > 0:
             found = shown_value(epochs)
-            raise ValueError(f"the epochs of {name} are {found}, expected a whole number > 0")
+            raise ValueError(f"the epochs of {name} are {found}, expected a number > 0")
+    if not _are_counts(value) and abs(sum(value.values()) - 1) > ROUNDING:
+        found = shown_value(list(value.values()))
+        raise ValueError(f"expected whole numbers, or shares that add up to 1, found {found}")
     ranks = [TRAINABLE.index(name) for name in value]
     if ranks != sorted(ranks):
         raise ValueError(f"expected the order {', '.join(TRAINABLE)}, found {', '.join(value)}")
     return dict(value)
 
 
-def check_epochs(trainable: Union[str, Mapping[str, int]], epochs: int) -> None:
+def check_epochs(trainable: Trainable, epochs: int) -> None:
     """Raise ValueError unless the phases have so many epochs together."""
-    if isinstance(trainable, Mapping) and sum(trainable.values()) != epochs:
-        raise ValueError(
-            f"found {epochs}, but the phases of trainable have {sum(trainable.values())} together"
-        )
+    total = phases_of(trainable, epochs)[-1].end
+    if total != epochs:
+        raise ValueError(f"found {epochs}, but the phases of trainable have {total} together")

@@ -39,7 +39,7 @@ _CLASS_WEIGHTS = {
         {"type": "object", "additionalProperties": _WEIGHT},
     ]
 }
-_EPOCHS = {"type": "integer", "minimum": 1}
+_EPOCHS = {"type": "number", "exclusiveMinimum": 0}
 _LAYERS = {
     "anyOf": [
         {"enum": list(TRAINABLE)},

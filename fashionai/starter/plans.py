@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from fashionai.config import Config
 from fashionai.models.catalogue import Network, find_network, relative_cost
-from fashionai.starter.recipes import FEW_IMAGES, PRETRAINED, SCRATCH, Recipe, recommended
+from fashionai.starter.recipes import FEW_IMAGES, SCRATCH, Recipe, pretrained_recipes
 from fashionai.starter.survey import Survey
 from fashionai.training.speed.estimate import Speed, training_seconds
 from fashionai.weights.availability import Obtainable
@@ -180,7 +180,7 @@ def _alternatives(survey: Survey, machine: Machine, model: Optional[str]) -> Ite
     networks = [(network, reason)]
     recipes: Sequence[Recipe] = [recipe]
     if recipe.pretrained:
-        recipes = PRETRAINED
+        recipes = pretrained_recipes(survey)
     if recipe.pretrained and model is None:
         networks = [(each.name, machine.obtainable.how) for each in machine.obtainable.networks]
     for crop in (largest, *(each for each in SMALLER_CROPS if each < largest)):
@@ -206,7 +206,7 @@ def _choose_network(
     Raises ConfigError for a model that is unknown.
     """
     networks = machine.obtainable.networks
-    from_weights = recommended(survey, machine.on_gpu)
+    from_weights, *_ = pretrained_recipes(survey)
     if model is not None:
         found = find_network(model) in networks
         where = f"; {machine.obtainable.how}" if machine.obtainable.how else ""

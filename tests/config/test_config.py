@@ -82,7 +82,19 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
         ("task: skirt\ntrainable: {had: 2}", "trainable: found 'had'. Did you mean 'head'?"),
         (
             "task: skirt\ntrainable: {head: 2.0, all: 18}",
-            "trainable: the epochs of head are 2.0, expected a whole number > 0",
+            "trainable: expected whole numbers, or shares that add up to 1, found [2.0, 18]",
+        ),
+        (
+            "task: skirt\ntrainable: {head: 0.1, all: 0.8}",
+            "trainable: expected whole numbers, or shares that add up to 1, found [0.1, 0.8]",
+        ),
+        (
+            "task: skirt\ntrainable: {head: true, all: 18}",
+            "trainable: the epochs of head are True, expected a number > 0",
+        ),
+        (
+            "task: skirt\ntrainable: {head: -0.1, all: 1.1}",
+            "trainable: the epochs of head are -0.1, expected a number > 0",
         ),
         (
             "task: skirt\ntrainable: {all: 2, head: 18}",

@@ -51,7 +51,6 @@ SMALLER = {
 }
 SERVERS = ("review", "serve")
 REPLACED = {
-    "{head: 2, all: 18}": "{all: 1}",
     "[[0, 128], [0.6, 224]]": "[[0, 24]]",
     "--min-probability 0.95": "--min-probability 0",
     "/usr/share/datasets/fashion-mnist": "idx",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fashionai.config import Config
+from fashionai.config.phases import phases_of
 from fashionai.errors import counted
 from fashionai.models.catalogue import COST_PER_SECOND, Network, find_network, relative_cost
 from fashionai.training.batches.features import training_views
@@ -70,6 +71,16 @@ def training_seconds(
     config: Config, speed: Speed, train_images: int, val_images: int, epochs: int
 ) -> float:
     """The estimated seconds of so many epochs, and of the features that are computed once."""
+    images = train_images, val_images
+    return sum(
+        _phase_seconds(config.in_phase(phase), speed, *images, phase.epochs)
+        for phase in phases_of(config.trainable, epochs)
+    )
+
+
+def _phase_seconds(
+    config: Config, speed: Speed, train_images: int, val_images: int, epochs: int
+) -> float:
     if not keeps_features(config):
         return epochs * (train_images * speed.step + val_images * speed.forward)
     views = min(len(training_views(config)), epochs)
