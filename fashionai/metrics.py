@@ -248,8 +248,8 @@ def advice_on_validation(images: int) -> str:
 def advice_on_classes(classes: Sequence[str], counts: Iterable[int]) -> str:
     """A clause about classes with few training images, whose numbers are ``counts``.
 
-    An empty text where every class has FEW_IMAGES_PER_CLASS or more.
+    An empty text where every class that has any has FEW_IMAGES_PER_CLASS or more.
     """
-    few = sorted((n, name) for name, n in zip(classes, counts) if n < FEW_IMAGES_PER_CLASS)
+    few = sorted((n, name) for name, n in zip(classes, counts) if 0 < n < FEW_IMAGES_PER_CLASS)
     names = list_names(f"{name} ({n:,})" for n, name in few)
     return f"hard to learn from so few training images: {names}" if few else ""

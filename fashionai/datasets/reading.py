@@ -19,7 +19,7 @@ from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError, DataError, os_errors_as_data_errors
 from fashionai.families import ALL, FAMILIES, expand_tasks, known_task
 from fashionai.files.paths import PathLike, similar_path
-from fashionai.tasks import Task
+from fashionai.tasks import TASK_FILE, Task
 
 # Valid as the name of a folder, and of a file with a suffix, on every system.
 TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -56,6 +56,16 @@ def read_data_sets(
     if own.folders is not None:
         return [read_own_folders(names[0], own.folders, own.classes)]
     return [read_data_set(task, data, **options) for task in _known_tasks(names)]
+
+
+def check_not_own(names: Sequence[str], prepared: Path) -> None:
+    """Raise ConfigError for a name that is not a known task but one that is prepared there."""
+    for name in names:
+        if name != ALL and known_task(name) is None and (prepared / name / TASK_FILE).is_file():
+            raise ConfigError(
+                f"--task: '{name}' is your own data set, prepared in {prepared / name}",
+                "Repeat the command that prepared it, with --csv or --folders, and add to it",
+            )
 
 
 def _known_tasks(names: Sequence[str]) -> list[Task]:
@@ -137,6 +147,12 @@ def _check_exists(option: str, path: Path) -> None:
         raise DataError(f"{option}: {path} does not exist", similar_path(path))
 
 
+def _similar_name(name: str) -> str:
+    """A name that is valid, as a hint; empty if too little would be left."""
+    similar = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-_")
+    return f"For example: {similar}" if len(similar) > 1 else ""
+
+
 def _check_names(name: str, classes: Sequence[str]) -> None:
     if name == ALL:
         raise ConfigError(
@@ -147,7 +163,8 @@ def _check_names(name: str, classes: Sequence[str]) -> None:
     if not TASK_NAME.fullmatch(name):
         raise ConfigError(
             f"--task: found '{name}', expected a name of letters, digits, - and _ "
-            "that begins with a letter or digit"
+            "that begins with a letter or digit",
+            _similar_name(name),
         )
     if not all(classes):
         raise ConfigError(

@@ -80,9 +80,14 @@ def check_validation(splits: Splits, config_name: str) -> Iterator[Finding]:
         advice = advice_on_validation(len(marks)) if len(marks) else "no validation images"
         counts = np.bincount(true_classes(marks), minlength=len(task.classes))
         missing = [name for name, count in zip(task.classes, counts) if not count]
+        mend = f"fashionai cross-validate --config {config_name}"
         if missing:
             advice = f"no validation images of {', '.join(missing[:3])}"
-        mend = f"fashionai cross-validate --config {config_name}"
+            known = true_classes(splits.train.marks_of(head))
+            empty = [name for name in missing if task.classes.index(name) not in known]
+            if empty:
+                advice += f", and no training images of {', '.join(empty[:3])}"
+                mend = "Remove classes that have no images, and prepare again"
         if advice:
             yield Finding("validation", WARNING, f"{task.name}: {advice}", mend)
         else:

@@ -15,7 +15,14 @@ from fashionai.doctor.findings import ERROR, OK, WARNING, Finding, of_error
 from fashionai.errors import FashionAIError, TrainingError, counted
 from fashionai.training.learners.learner import Learner
 from fashionai.training.learners.opening import open_learner
-from fashionai.training.speed.estimate import MEASURED_BATCH, SAFE_LR, estimate_lines
+from fashionai.training.speed.estimate import (
+    FORWARD_SHARE,
+    MEASURED_BATCH,
+    SAFE_LR,
+    Speed,
+    estimate_lines,
+    training_seconds,
+)
 from fashionai.training.speed.step_speed import measure_epochs
 
 # The check of one batch: its steps, of which the first ones warm up, and the share of the first
@@ -51,9 +58,21 @@ def check_steps(
         return Measured(of_error("steps", error), 0)
     memory = learner.memory_gigabytes()
     images = len(splits.train.paths), len(splits.val.paths)
+    seconds = _seconds_per_image(config, measured, seconds, *images)
     (line, *_) = estimate_lines(learner.config, seconds, *images, 0, contexts, memory)
     size = sum(value.nbytes for value in learner.parameters().values())
     return Measured(Finding("steps", OK, line), size)
+
+
+def _seconds_per_image(
+    config: Config, measured: Config, seconds: float, train_images: int, val_images: int
+) -> float:
+    """The mean over all epochs, where features are computed only once, from that of a step."""
+    # The steps of frozen layers are forward passes.
+    forward = seconds if measured.trainable == "head" else seconds * FORWARD_SHARE
+    speed = Speed(seconds, forward)
+    total = training_seconds(config, speed, train_images, val_images, config.epochs)
+    return total / (config.epochs * (train_images + FORWARD_SHARE * val_images))
 
 
 def _open(config: Config, train: Samples, contexts: Sequence[Any], has_weights: bool) -> Learner:

@@ -198,7 +198,7 @@ class Run:
             raise RunError(
                 f"{self}: was begun with another configuration ({'; '.join(different)})",
                 self._hint_at_more_epochs(config, different)
-                or "Resume without overrides, remove it, or give --overwrite or another --run",
+                or "Resume without overrides, or give --overwrite or another --run",
             )
 
     def _hint_at_more_epochs(self, config: Config, different: Sequence[str]) -> str:

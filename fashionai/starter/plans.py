@@ -210,6 +210,8 @@ def _choose_network(
     if model is not None:
         found = find_network(model) in networks
         where = f"; {machine.obtainable.how}" if machine.obtainable.how else ""
+        if not found:
+            where = "; no pretrained weights of it are at hand, so that it begins with random ones"
         return model, f"the network that was asked for{where}", from_weights if found else SCRATCH
     if survey.short_side <= SMALL_SIDE:
         return SMALL_NETWORK, f"made for images of up to {SMALL_SIDE} pixels", SCRATCH

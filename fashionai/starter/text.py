@@ -130,8 +130,8 @@ def _notes(survey: Survey, plan: Plan, path: Path) -> dict[str, Note]:
         "data.augment.mirror": Note((), "remove it if mirroring changes the class"),
         "epochs": Note(
             (
-                f"Enough to show the network about {counted(recipe.images_in_all, 'image')}, but "
-                f"from {recipe.fewest} to {recipe.most} epochs"
+                f"As many as show the network {counted(recipe.images_in_all, 'image')}, but at "
+                f"least {recipe.fewest} and at most {recipe.most}"
                 + ("." if plan.seconds is None else "; fewer if the time is short."),
             )
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -336,6 +337,29 @@ def test_too_few_validation_images(skirts: Path) -> None:
     assert finding.mend == "fashionai cross-validate --config small.yaml"
     short_of_one = splits._replace(val=splits.val.part(slice(0, 4)))
     assert "no validation images of " in one(check_validation(short_of_one, "x")).found
+
+
+def test_cross_validation_does_not_help_a_class_without_images(skirts: Path) -> None:
+    _, splits = check_prepared(load_config(skirts / "small.yaml"))
+    assert splits is not None
+    few = splits._replace(train=splits.train.part(slice(0, 4)), val=splits.val.part(slice(0, 4)))
+    finding = one(check_validation(few, "x"))
+    assert "and no training images of " in finding.found
+    assert finding.mend == "Remove classes that have no images, and prepare again"
+
+
+def test_the_output_layer_alone_computes_features_once(
+    skirts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 1,000 epochs the others take only what reading features and writing the run take."""
+    options = ("data.augment=[]", "epochs=1000")
+    _, alone = examined(capsys, "trainable=head", *options)
+    _, whole = examined(capsys, *options)
+    rates = [
+        float(re.findall(r"([0-9.]+) images/s", checks["steps"]["found"])[0])
+        for checks in (alone, whole)
+    ]
+    assert rates[0] > 4 * rates[1]
 
 
 def test_whole_images_are_fine(skirts: Path) -> None:

@@ -245,6 +245,9 @@ def _evaluate_run(
     if isinstance(threshold, str):
         threshold = threshold_of_run(run, devices, progress_bar, **options)
     options.update(resamples=RESAMPLES, progress=progress_bar)
+    if settings.crops > 1 and place.is_first:
+        text = f"means over {settings.crops} crops per image; --crops 1 scores as train does"
+        click.echo(text, err=True)
     if wanted.files.paths:
         options["leave_out"] = left_out_by(place) if skip_bad else None
         return evaluate_on_labels(run, wanted, devices, threshold, **options)

@@ -83,12 +83,13 @@ def command(
 def _chosen(starter: Starter, seconds: Optional[float]) -> list[str]:
     """What was chosen, at most three lines."""
     from fashionai.errors import counted
+    from fashionai.files.formats.yaml_files import dump_flow
     from fashionai.training.speed.estimate import duration
 
     plan, tree = starter.plan, starter.tree
     lines = [
         f"network: {tree['model']['name']}, {plan.network_reason}",
-        f"trainable: {tree['trainable']}, crop {tree['data']['crop']}, "
+        f"trainable: {dump_flow(tree['trainable'])}, crop {tree['data']['crop']}, "
         f"{counted(tree['epochs'], 'epoch')}, batch size {tree['batch_size']}",
     ]
     if plan.seconds is not None and seconds is not None:

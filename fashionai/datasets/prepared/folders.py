@@ -36,6 +36,7 @@ MANIFEST = "manifest.csv"
 # The unfinished manifest. It lists the files that an interrupted prepare may have left.
 PARTIAL_MANIFEST = "manifest.csv.partial"
 MANIFEST_COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
+REJECTED = "rejected.csv"
 # The corrections that the labels in the manifest include; missing without any.
 APPLIED_CORRECTIONS = "applied_corrections.csv"
 # The columns that follow: of a data set with groups, and of one with pseudo-labels, which has the
@@ -214,6 +215,11 @@ def prepare_command(folder: Path) -> str:
 
 def read_task(folder: Path) -> Task:
     """Return the task that a folder was prepared for; DataError when it is not prepared."""
+    if (folder / REJECTED).is_file() and not (folder / MANIFEST).is_file():
+        raise DataError(
+            f"{folder}: not a prepared folder: the images that {folder / REJECTED} lists were bad",
+            "Mend them, or prepare again with --skip-bad",
+        )
     if not (folder / MANIFEST).is_file():
         raise DataError(
             f"{folder}: not a prepared folder (no {MANIFEST})",

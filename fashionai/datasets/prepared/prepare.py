@@ -30,6 +30,7 @@ from fashionai.datasets.prepared.check import Checked, check_images, conflicting
 from fashionai.datasets.prepared.folders import (
     APPLIED_CORRECTIONS,
     MANIFEST,
+    REJECTED,
     FileChanges,
     count_pseudo_labels,
     plan_folders,
@@ -56,8 +57,6 @@ from fashionai.text_width import left_aligned, text_width
 
 if TYPE_CHECKING:
     import pandas as pd
-
-REJECTED = "rejected.csv"
 
 
 @dataclass(frozen=True)
@@ -341,6 +340,8 @@ def summary_notes(summary: Summary) -> list[str]:
     for group in summary.conflicts:
         labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
         notes.append(f"identical images with different classes: {labels}")
+    if summary.conflicts:
+        notes.append(f"to choose their classes: fashionai inspect --task {summary.task.short_name}")
     for index in summary.unsplit_classes:
         name = summary.task.classes[index]
         only_split = "train" if summary.counts[index, "train"] else "val"

@@ -82,7 +82,7 @@ def notes_on_classes(classes: Sequence[str], used: Collection[int]) -> list[str]
     notes = []
     empty = [name for index, name in enumerate(classes) if index not in used]
     if empty:
-        notes.append(f"no images of {_listed(empty)}")
+        notes.append(f"no images of {_listed(empty)}, which can never be learned")
     first_spellings: dict[str, str] = {}
     for name in classes:
         other = first_spellings.setdefault(name.lower(), name)

@@ -120,9 +120,9 @@ def test_an_empty_class_is_a_class_and_is_logged(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     data_set = read_class_folders("t", tmp_path)
     assert data_set.task.classes == ("a", "b", "c", "d")
-    assert data_set.notes == ["no images of class 'c'"]
+    assert data_set.notes == ["no images of class 'c', which can never be learned"]
     data_set = read_class_folders("t", tmp_path, ["a", "b", "c", "d", "e"])
-    assert data_set.notes == ["no images of classes 'c', 'e'"]
+    assert data_set.notes == ["no images of classes 'c', 'e', which can never be learned"]
 
 
 def test_classes_that_differ_in_capitals_alone_are_logged(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.support.errors import error_of
 from tests.support.tables import pairs, read, write
 
 OPTIONS = "Name them with --path-column and --label-column"
+LABEL_OPTION = "Name it with --label-column"
 
 
 def test_the_order_of_rows_changes_nothing_but_the_order(tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_the_given_order_of_classes_is_kept(tmp_path: Path) -> None:
     data_set = read(tmp_path, "a.jpg,big", "b.jpg,small", classes=["small", "big", "huge"])
     assert data_set.task.classes == ("small", "big", "huge")
     assert [image.class_index for image in data_set.images] == [1, 0]
-    assert data_set.notes == ["no images of class 'huge'"]
+    assert data_set.notes == ["no images of class 'huge', which can never be learned"]
 
 
 def test_ids_are_completed_with_the_suffix_of_the_only_image(tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ REFUSED = {
     "header alone": (["file,label"], ": no rows"),
     "no label column": (
         ["file,a,b", "a.jpg,x,y"],
-        f":1: found no label column among: 'file', 'a', 'b'. {OPTIONS}",
+        f":1: found no label column among: 'file', 'a', 'b'. {LABEL_OPTION}",
     ),
     "no path column": (
         ["nr,label", "a.jpg,x"],
@@ -172,7 +173,7 @@ REFUSED = {
     ),
     "two label columns": (
         ["file,class,label", "a.jpg,x,y"],
-        f":1: found several label columns: 'class', 'label'. {OPTIONS}",
+        f":1: found several label columns: 'class', 'label'. {LABEL_OPTION}",
     ),
     "no header and three columns": (
         ["a.jpg,x,y", "b.jpg,x,y"],

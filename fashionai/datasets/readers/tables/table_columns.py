@@ -168,16 +168,25 @@ def _find_columns(
 
 
 def _usual_column(
-    header: Sequence[str], free: Sequence[int], names: Collection[str], role: str, where: str
+    header: Sequence[str],
+    free: Sequence[int],
+    names: Collection[str],
+    roles: Sequence[str],
+    where: str,
 ) -> int:
-    """Return the one free column whose name is among the usual ``names`` of a role."""
+    """Return the one free column whose name is among the usual ``names`` of the first role.
+
+    Without one, the error asks for the columns of all ``roles``.
+    """
+    role = roles[0]
     found = [position for position in free if normalized_name(header[position]) in names]
     if len(found) != 1:
         columns = listed([header[position] for position in found or range(len(header))])
         problem = f"several {role} columns" if found else f"no {role} column among"
         raise DataError(
             f"{where}: found {problem}: {columns}",
-            "Name them with --path-column and --label-column",
+            f"Name {'it' if len(roles) == 1 else 'them'} with "
+            + " and ".join(f"--{each}-column" for each in roles),
         )
     return found[0]
 
@@ -224,7 +233,8 @@ def _choose_by_header(
     Beside a column of paths, the only other column holds the labels whatever its name is.
     """
     if "path" not in chosen:
-        chosen["path"] = _usual_column(first_rows[0], free, PATH_COLUMN_NAMES, "path", where)
+        roles = [role for role in ("path", "label") if role not in chosen]
+        chosen["path"] = _usual_column(first_rows[0], free, PATH_COLUMN_NAMES, roles, where)
         free.remove(chosen["path"])
     if "label" in chosen:
         return {}
@@ -234,7 +244,7 @@ def _choose_by_header(
         chosen["label"] = free.pop()
     elif not classes:
         names = known.label_columns
-        chosen["label"] = _usual_column(first_rows[0], free, names, "label", where)
+        chosen["label"] = _usual_column(first_rows[0], free, names, ["label"], where)
     return classes
 
 
