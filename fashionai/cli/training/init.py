@@ -62,7 +62,7 @@ def command(
     The network is one whose weights are on this machine, else one whose weights
     pip can fetch. Input size follows from the size of the images, batch size
     and epochs from their number, class weights from the balance of the classes,
-    and whether all layers learn from their number and the machine. Comments in
+    and which layers learn from their number and the time. Comments in
     the file give the reasons.
 
     The schema file .fashionai.schema.json is written beside it. Editors that
