@@ -18,7 +18,7 @@ import onnxruntime
 
 
 def read_crop(path, model):  # type: ignore[no-untyped-def]
-    """The centre crop ``(crop, crop, 3) uint8`` RGB of an image, as model.json has it, or a ValueError."""
+    """The centre crop ``(crop, crop, 3) uint8`` RGB as model.json has it, or a ValueError."""
     short, crop, background = (model[key] for key in ("resize_short", "crop", "background"))
     if not Path(path).is_file():
         raise ValueError("is a folder; give image files" if Path(path).is_dir() else "no such file")
@@ -56,7 +56,7 @@ if __name__ == "__main__":
     file, providers = str(folder / "model.onnx"), ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(file, providers=providers)
     # Whatever the terminal's encoding is; what UTF-8 cannot write becomes an escape of JSON.
-    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     unread = 0
     for path in sys.argv[1:]:
         try:
