@@ -320,6 +320,13 @@ def test_overwriting_deletes_a_search_and_nothing_else(
     assert (other / "photo.jpg").read_bytes() == b"mine"
 
 
+def test_a_finished_search_is_resumed_without_its_number_of_trials(copy: Path) -> None:
+    before = table()
+    assert fashionai("tune", "--run", STUDY, "--resume") == 0
+    assert table() == before
+    assert len(before) == 4
+
+
 def test_where_no_trial_is_better_the_next_step_is_not_to_train_again(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
