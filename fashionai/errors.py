@@ -15,6 +15,9 @@ from typing import Optional
 
 # A shorter text is not taken for the beginning of a name.
 SHORTEST_BEGINNING = 2
+# How similar a name must be, of 1, with the same first letter and with another: typos seldom touch
+# the first letter.
+SAME_FIRST_LETTER, OTHER_FIRST_LETTER = 0.6, 0.75
 # Controls, such as those of colours; formats, such as those that turn the direction of writing;
 # halves of characters; separators of lines and paragraphs.
 UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -144,11 +147,21 @@ def closest(name: str, choices: Iterable[str]) -> Optional[str]:
     """
     by_folded_name = {choice.lower(): choice for choice in choices}
     folded = name.lower()
-    close = difflib.get_close_matches(folded, by_folded_name, n=1, cutoff=0.6)
+    similar = difflib.get_close_matches(
+        folded, by_folded_name, n=max(1, len(by_folded_name)), cutoff=SAME_FIRST_LETTER
+    )
+    close = [choice for choice in similar if _is_meant(folded, choice)]
     if not close and len(name) >= SHORTEST_BEGINNING:
         beginning = [choice for choice in by_folded_name if choice.startswith(folded)]
         close = beginning if len(beginning) == 1 else []
     return by_folded_name[close[0]] if close else None
+
+
+def _is_meant(name: str, choice: str) -> bool:
+    """Whether a similar choice is similar enough for its first letter."""
+    if name[:1] == choice[:1]:
+        return True
+    return difflib.SequenceMatcher(None, choice, name).ratio() >= OTHER_FIRST_LETTER
 
 
 def first_line(error: Exception) -> str:

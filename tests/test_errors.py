@@ -56,3 +56,24 @@ def test_a_count_agrees_with_its_noun() -> None:
 def test_the_beginning_of_one_name_stands_for_it(name: str, meant: object) -> None:
     choices = ["pct_start", "base_momentum", "warmup_epochs", "warmup_factor_of_the_rate"]
     assert closest(name, choices) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("snacks", None),  # not 'neck'
+        ("nope.png", None),  # not 'prune.png'
+        ("nekc", "neck"),
+        ("necck", "neck"),
+        ("nck", "neck"),
+        ("enck", "neck"),
+        ("beck", "neck"),
+        ("prune", "prune.png"),
+        ("pruen.png", "prune.png"),
+        ("rpune.png", "prune.png"),
+        ("prrunee.png", "prune.png"),
+        ("collra", "collar"),
+    ],
+)
+def test_typos_are_told_from_other_words(name: str, meant: object) -> None:
+    assert closest(name, ["neck", "collar", "prune.png"]) == meant

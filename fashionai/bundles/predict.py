@@ -1,6 +1,7 @@
 """Classifies images with the model beside this file: python predict.py IMAGE...
 
 Prints one line of JSON per image: the probability of each class of each task, the highest first.
+What cannot be read is named on standard error, and the exit code is 1 then.
 It needs the packages onnxruntime, opencv-python and numpy, and computes one centre crop per image.
 """
 
@@ -17,16 +18,16 @@ import onnxruntime
 
 
 def read_crop(path, model):  # type: ignore[no-untyped-def]
-    """The centre crop ``(crop, crop, 3) uint8`` RGB of an image, as model.json describes it."""
+    """The centre crop ``(crop, crop, 3) uint8`` RGB as model.json has it, or a ValueError."""
     short, crop, background = (model[key] for key in ("resize_short", "crop", "background"))
     if not Path(path).is_file():
-        sys.exit(f"{path}: no such file")
+        raise ValueError("is a folder; give image files" if Path(path).is_dir() else "no such file")
     data = np.append(np.fromfile(path, np.uint8), np.uint8(0))  # OpenCV refuses no bytes at all
     image, stored = (cv2.imdecode(data, flag) for flag in (cv2.IMREAD_COLOR, cv2.IMREAD_UNCHANGED))
     if image is None:
-        sys.exit(f"{path}: not an image that OpenCV can read")
+        raise ValueError("not an image that OpenCV can read")
     if stored.dtype != np.uint8:
-        sys.exit(f"{path}: more than 8 bits per value, expected 8")
+        raise ValueError("more than 8 bits per value, expected 8")
     for factor in (2, 4, 8):  # large JPEGs are decoded at reduced scale, as in training
         if data[0] == 0xFF and min(stored.shape[:2]) // factor >= short:
             image = cv2.imdecode(data, getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}"))
@@ -54,8 +55,18 @@ if __name__ == "__main__":
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     file, providers = str(folder / "model.onnx"), ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(file, providers=providers)
+    # Whatever the terminal's encoding is; what UTF-8 cannot write becomes an escape of JSON.
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    unread = 0
     for path in sys.argv[1:]:
-        (row,) = session.run(None, {"images": read_crop(path, model)[None]})[0].astype(np.float64)
+        try:
+            image = read_crop(path, model)
+        except (OSError, ValueError, cv2.error) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "err", None) or error
+            print(f"{path}: {reason}", file=sys.stderr)
+            unread += 1
+            continue
+        (row,) = session.run(None, {"images": image[None]})[0].astype(np.float64)
         columns = {task: row[slice(*ends)] for task, ends in model["columns"].items()}
         for task, scaling in model.get("calibration", {}).items():
             columns[task] = calibrate(columns[task], scaling)
@@ -65,4 +76,5 @@ if __name__ == "__main__":
             )
             for task, values in columns.items()
         }
-        print(json.dumps({"image": path, "tasks": tasks}))
+        print(json.dumps({"image": path, "tasks": tasks}, ensure_ascii=False))
+    sys.exit(1 if unread else 0)

@@ -71,7 +71,8 @@ def _run(members: Mapping[str, bytes], images: list[str], file: Path) -> str:
                 [sys.executable, "-I", PROGRAM_FILE, *images],
                 cwd=folder,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 timeout=MOST_SECONDS,
                 check=False,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from fashionai.bundles.card import model_card, samples_by_split
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.engines.onnx_model import onnx_model
 from fashionai.engines.onnx_runtime import OnnxEngine
+from fashionai.errors import ConfigError
 from fashionai.export.agreement_check import Exported, check_on_validation_images
 from fashionai.export.model_files import model_description
 from fashionai.export.onnx import onnx_description
@@ -38,6 +40,7 @@ BUNDLES = Kind("a bundle", archive.is_bundle)
 # The images that are stored to verify a bundle with, each of another class.
 MOST_SAMPLES = 4
 PROGRAM = Path(__file__).with_name("predict.py")
+SUFFIX = ".zip"
 
 
 def export_bundle(run: Run, file: Path, calibrated: bool = False) -> Exported:
@@ -49,10 +52,15 @@ def export_bundle(run: Run, file: Path, calibrated: bool = False) -> Exported:
     The same run gives the same bytes. An earlier bundle is replaced. With ``calibrated``
     model.json has the run's calibration for one crop, which predict.py applies.
 
-    Raises the errors of export_onnx, ConfigError for another existing file, and errors of
-    read_calibration.
+    Raises the errors of export_onnx, ConfigError for another existing file and for a name without
+    .zip, and errors of read_calibration.
     """
     output = f"--out {file}"
+    if file.suffix.lower() != SUFFIX:
+        raise ConfigError(
+            f"{output}: a bundle is one zip file, expected a name that ends in {SUFFIX}",
+            f"Give --out {shlex.quote(f'{file}{SUFFIX}')}",
+        )
     check_not_lost(output, file, BUNDLES, overwrite=False, hint="Name another file")
     try_place(output, file)
     calibration = read_calibration(run, crops=1) if calibrated else None

@@ -71,6 +71,7 @@ def _choose(run: Run, contexts: Sequence[Any], views: int) -> str:
     elif views < MIN_VIEWS_TO_MEASURE:
         return "gluon"
     else:
+        log.info("%s: measuring the engines to choose the fastest; this takes up to a minute", run)
         speeds, complete = measure_engines(run, contexts)
         # An engine that fails with these weights may work with others of the same network.
         if complete:

@@ -54,7 +54,10 @@ def review(files: ReviewFiles, port: int, announce: Callable[[str], None]) -> No
         announce(f"Decisions are saved in {files.corrections}. Ctrl-C ends the review.")
         app = create_app(Review(images, items, decisions), token)
         run_until_stopped(app, listening, seconds_to_stop=3)
-    announce(f"{files.corrections}: {counted(len(decisions.rows), 'decision')}")
+    if files.corrections.exists():
+        announce(f"{files.corrections}: {counted(len(decisions.rows), 'decision')}")
+    else:
+        announce(f"No decisions, so {files.corrections} was not written")
 
 
 def _items(images: TaskImages, suspects: Optional[Path]) -> Sequence[Item]:

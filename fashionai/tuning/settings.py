@@ -1,7 +1,8 @@
-"""The settings of a study: as the user gives them, and as its folder has them."""
+"""The settings and limits of a study: as the user gives them, and as its folder has them."""
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,16 @@ class Settings(NamedTuple):
         return next(each for each in self.objectives if each != TIME)
 
 
+class Limits(NamedTuple):
+    """What ends a search: a number of trials, the seconds of training of all of them, or both."""
+
+    trials: Optional[int] = None
+    seconds: Optional[float] = None
+
+
+NO_LIMITS = Limits()
+
+
 class Given(NamedTuple):
     """What the user gives to begin or to resume a study; None for what is not given."""
 
@@ -49,6 +60,11 @@ class Given(NamedTuple):
     seconds: Optional[float] = None
     best_file: Optional[Path] = None
     confirm: Optional[int] = None
+
+    @property
+    def limits(self) -> Limits:
+        """What is to end the search, of which both may be missing."""
+        return Limits(self.trials, self.seconds)
 
     def resume_options(self, device: str) -> str:
         """The options to go on with that are not in the study's folder, each after a space."""
@@ -107,3 +123,23 @@ def read_settings(file: Path, stored: Mapping[str, Any]) -> Settings:
     if not is_sound:
         raise RunError(f"{file}: does not hold the settings of a search")
     return Settings(objectives, folds, stored["sampler"], stored["pruner"])
+
+
+def check_limits(limits: Limits, path: Path) -> None:
+    """ConfigError for a search in this folder that nothing ends."""
+    if not any(limits):
+        raise ConfigError(
+            f"{path}: nothing says when this search ends", "Give --trials N or --time TIME"
+        )
+
+
+def read_limits(file: Path, stored: Mapping[str, Any]) -> Limits:
+    """The limits of tune.yaml, none where an older version wrote it; RunError for wrong ones."""
+    limits = Limits(*(stored.get(name) for name in Limits._fields))
+    are_sound = (limits.trials is None or (type(limits.trials) is int and limits.trials > 0)) and (
+        limits.seconds is None
+        or (type(limits.seconds) in (int, float) and 0 < limits.seconds < math.inf)
+    )
+    if not are_sound:
+        raise RunError(f"{file}: does not hold the limits of a search", "Give --trials N")
+    return limits

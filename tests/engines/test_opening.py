@@ -136,13 +136,19 @@ def test_an_engine_that_disagrees_with_gluon_is_refused_and_not_measured(
 
 
 def test_the_fastest_engine_is_chosen_and_remembered(
-    runs: list[Run], home: Path, monkeypatch: pytest.MonkeyPatch
+    runs: list[Run],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "fashionai")
     speeds = {"gluon": 100.0, "fused": 102.0, "onnx": 101.0, "torch": 99.0}
     measured, opened = [], []
 
     def measure(run: Run, contexts: list[object]) -> tuple[dict[str, float], bool]:
         measured.append(run)
+        # Told before each measurement, and not without one.
+        assert caplog.text.count("measuring the engines") == len(measured)
         return speeds, complete
 
     def open_named(run: Run, contexts: list[object], name: str) -> str:
@@ -156,6 +162,7 @@ def test_the_fastest_engine_is_chosen_and_remembered(
     monkeypatch.setattr(engine_choice, "open_engine", open_named)
     assert open_fastest(runs[0], CPU, 10) == "gluon"
     assert not (home / "engines.json").exists(), "few views are not worth measuring"
+    assert "measuring" not in caplog.text
     assert open_fastest(runs[0], CPU, 10_000) == "gluon", "two percent are noise"
     speeds["fused"] = 150.0
     assert open_fastest(runs[0], CPU, 10_000) == "gluon", "what was measured is remembered"

@@ -101,6 +101,18 @@ def test_without_predictions_it_finds_copies_and_says_how_to_get_suspects(
     assert "look alike: 1 pair" in text
 
 
+def test_the_screen_shows_rounded_probabilities(
+    birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = shutil.copytree(birds / "runs/birds-folds", tmp_path / "folds")
+    file = folds / "out_of_fold.csv"
+    # Of a wrong label 0.0452, of the suggested one 0.9096.
+    file.write_text(file.read_text().replace("0.05", "0.0452").replace("0.9", "0.9096"))
+    assert inspect("--folds", folds) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["04.png", "wren", "0.05", "tit", "0.91"] in rows
+
+
 def test_byte_identical_images_are_named_so(tmp_path: Path) -> None:
     for name in ("owl/a.png", "tit/b.png"):
         put(tmp_path / "photos" / name, picture(0))

@@ -320,6 +320,24 @@ def test_overwriting_deletes_a_search_and_nothing_else(
     assert (other / "photo.jpg").read_bytes() == b"mine"
 
 
+def test_a_finished_search_is_resumed_without_its_number_of_trials(copy: Path) -> None:
+    before = table()
+    assert fashionai("tune", "--run", STUDY, "--resume") == 0
+    assert table() == before
+    assert len(before) == 4
+
+
+def test_where_no_trial_is_better_the_next_step_is_not_to_train_again(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fashionai(*SEARCH[:-1], "1", "--overwrite", "epochs=1") == 0
+    output = capsys.readouterr().out
+    told = "No trial is better than the given configuration, which is the best found."
+    assert f"{told}\n\nIt is trained already: {STUDY}/trial-0\n" in output
+    assert "Next:" not in output
+    assert f"# {told}" in Path("configs/skirt-tuned.yaml").read_text()
+
+
 def test_proposals_follow_from_the_trials_before_alone(tmp_path: Path, work: Path) -> None:
     study = study_in(STUDY)
     proposed = study.storage.propose(study.space)

@@ -40,12 +40,12 @@ def work(prepared_skirts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def begin(given: Optional[Given] = None, progress: Any = no_bar, **options: Any) -> Study:
-    given = given or Given(CONFIG, space_file=Path("space.yaml"))
+    given = given or with_options()
     return open_study(given, STUDY, "cpu", [], progress, **options)
 
 
 def with_options(**values: Any) -> Given:
-    return Given(CONFIG, space_file=Path("space.yaml"), **values)
+    return Given(CONFIG, space_file=Path("space.yaml"), **{"trials": 3, **values})
 
 
 @contextlib.contextmanager
@@ -255,3 +255,40 @@ def mark_half_as_pseudo(manifest: Path) -> None:
         writer = csv.DictWriter(handle, [*rows[0], *({PSEUDO_COLUMN} - {*rows[0]})], restval="")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def test_a_search_is_resumed_with_the_limit_that_was_given_last() -> None:
+    def resumed(**given: Any) -> tuple[object, object]:
+        return tuple(open_study(Given(**given), STUDY, "cpu", [], no_bar, resume=True).limits)
+
+    begin(with_options(trials=3))
+    assert resumed() == (3, None)
+    assert resumed(trials=5) == (5, None)
+    assert resumed() == (5, None)
+    assert resumed(seconds=90.5) == (None, 90.5)
+    assert resumed() == (None, 90.5)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ("", "nothing says when this search ends. Give --trials N or --time TIME"),
+        ("trials: many", "does not hold the limits of a search. Give --trials N"),
+        ("seconds: .nan", "does not hold the limits of a search. Give --trials N"),
+    ],
+)
+def test_a_search_that_does_not_tell_its_limit_asks_for_one(limits: str, error: str) -> None:
+    file = begin().path / "tune.yaml"
+    kept = [
+        line for line in file.read_text().splitlines() if not line.startswith(("trials", "sec"))
+    ]
+    file.write_text("\n".join([*kept, limits, ""]))
+    with pytest.raises(FashionAIError) as caught:
+        open_study(Given(), STUDY, "cpu", [], no_bar, resume=True)
+    assert error in str(caught.value)
+
+
+def test_a_search_without_a_limit_is_not_begun() -> None:
+    with pytest.raises(ConfigError, match="nothing says when this search ends"):
+        begin(with_options(trials=None), resume=True)
+    assert not STUDY.exists()

@@ -154,8 +154,8 @@ def _print_suspects(suspects: Sequence[Finding], images: int) -> None:
             (
                 each.path,
                 [
-                    *(each.label[:18], each.label_probability[:4]),
-                    *(each.suggested[:18], each.suggested_probability[:4]),
+                    *(each.label[:18], _rounded(each.label_probability)),
+                    *(each.suggested[:18], _rounded(each.suggested_probability)),
                 ],
             )
             for each in suspects[:SHOWN]
@@ -174,10 +174,15 @@ def _print_pairs(pairs: Sequence[Finding]) -> None:
         f"(in different splits: {splits:,}, with different labels: {labels:,})"
     )
     for pair in pairs[:SHOWN]:
-        similarity = "same" if pair.kind == IDENTICAL else pair.similarity[:4]
+        similarity = "same" if pair.kind == IDENTICAL else _rounded(pair.similarity)
         click.echo(f"  {similarity}  {pair.path} ({pair.split}, {pair.label})")
         click.echo(f"        {pair.other_path} ({pair.other_split}, {pair.other_label})")
     _print_rest(len(pairs))
+
+
+def _rounded(number: str) -> str:
+    """A number of a finding as the screen shows it."""
+    return f"{float(number):.2f}"
 
 
 def _print_rest(findings: int) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fashionai.tuning.study import Study
     from fashionai.tuning.trials import Trial
 
+NOTHING_BETTER = "No trial is better than the given configuration, which is the best found."
 NOTHING_TO_CONFIRM = "No trial is better than the given configuration: nothing to confirm."
 LUCK = "The best of many trials is also the luckiest: --confirm 3 tells what is left."
 EPILOG = """
@@ -34,6 +35,7 @@ EPILOG = """
 Examples:
   fashionai tune --config skirt --trials 20
   fashionai tune --config skirt --time 2h --confirm 3
+  fashionai tune --run runs/skirt-tune --resume
   fashionai tune --run runs/skirt-tune --resume --trials 40
 
 KEY=VALUE overrides any key that fashionai config prints.
@@ -48,7 +50,7 @@ KEY=VALUE overrides any key that fashionai config prints.
     type=click.IntRange(1),
     metavar="N",
     help="Number of trials, with those of a search that is resumed. The first one is the "
-    "configuration itself.",
+    "configuration itself.  [default: with --resume what was given last, as for --time]",
 )
 @click.option(
     "--time",
@@ -142,7 +144,7 @@ def command(
         raise click.UsageError("--resume and --overwrite exclude each other")
     if config_file is None and not (resume and run_path):
         raise click.UsageError("give --config FILE, or --run DIR --resume to resume a search")
-    if trials is None and seconds is None and not show_space:
+    if trials is None and seconds is None and not (show_space or resume):
         raise click.UsageError("give --trials N or --time TIME")
     chosen_gpus = parse_gpus(gpus)
     from fashionai.tuning.search import Budget
@@ -171,7 +173,7 @@ def command(
     study = open_study(
         given, run_path, device, chosen_gpus, progress_bar, resume=resume, overwrite=overwrite
     )
-    _run(study, Budget(trials, seconds), confirm)
+    _run(study, Budget(*study.limits), confirm)
 
 
 def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
@@ -187,7 +189,7 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     trials = search(study, budget, display.show)
     order = ranked(trials, study.settings.objectives)
     importance = study.storage.importance([parameter.key for parameter in study.space])
-    notes = [LUCK] if order[0].number and not confirm_count else []
+    notes = [] if confirm_count else [LUCK if order[0].number else NOTHING_BETTER]
     files = write_results(study, trials, importance, notes)
     if not display.is_terminal:  # which still shows them
         _print(table_lines(study, trials))
@@ -201,7 +203,10 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     elif confirm_count:
         notes = [NOTHING_TO_CONFIRM]
     _print(notes)
-    _print([f"Next: fashionai train --config {shlex.quote(str(files[0]))}"])
+    if order[0].number:
+        _print([f"Next: fashionai train --config {shlex.quote(str(files[0]))}"])
+    elif study.settings.folds is None:
+        _print([f"It is trained already: {study.path / 'trial-0'}"])
 
 
 def _print(lines: Sequence[str]) -> None:
