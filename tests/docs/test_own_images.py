@@ -35,8 +35,10 @@ def test_the_quick_start_learns_real_drawings(tmp_path: Path) -> None:
     recorded = [line[2:] for line in page.read_text().splitlines() if line.startswith("$ ")]
     assert recorded == commands
     history = pd.read_csv(work / "runs/animals/history.csv")
-    # 100 mammals among 190 drawings: always saying so reaches 0.53, and 0.25 balanced.
-    assert history["val_balanced_accuracy"].iloc[-1] > 0.5
+    # By chance a quarter of the classes are right, and the mAP is hardly larger. 17 images make a
+    # score differ by 0.1 between processors.
+    assert history["val_balanced_accuracy"].iloc[-1] > 0.35
+    assert history["val_map"].iloc[-1] > 0.6
     predictions = pd.read_csv(work / "animals.csv")
     assert len(predictions) == len(list((work / "new-pictures").iterdir()))
 
