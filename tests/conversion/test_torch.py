@@ -113,7 +113,9 @@ def test_outputs_are_those_of_pytorch(
     np.savez(images, **pictures)
     torch("save", library, network, weights, images, expected, form)
     tensors = read_checkpoint(weights)
-    torch_answers = dict(np.load(expected))
+    saved = dict(np.load(expected))
+    torch_answers = {side: saved[side] for side in pictures}
+    own = differences({side: saved[f"{side} float32"] for side in pictures}, torch_answers)
     weights.unlink()
 
     bias = np.float32(0)
@@ -139,8 +141,11 @@ def test_outputs_are_those_of_pytorch(
     again = differences(dict(np.load(expected)), torch_answers)
     for side in pictures:
         place = f"{model} {library}/{network} {side} px ({form})"
-        report(place, there=there[side], back=again[side])
-    assert max(there.values()) < 1e-4
+        report(place, there=there[side], back=again[side], torch_itself=own[side])
+        # Random parameters of a very deep network may magnify rounding errors beyond the bound, in
+        # PyTorch as well.
+        assert there[side] < max(1e-4, 2 * own[side])
+        assert own[side] < 5e-4
     assert max(again.values()) < 1e-4
     if library == back.library:
         counters = {name for name in tensors if name.endswith("num_batches_tracked")}
