@@ -96,9 +96,21 @@ def _identity_node(name: str, source: int) -> dict[str, Any]:
     return {"op": "Reshape", "name": name, "attrs": shape, "inputs": [[source, 0, 0]]}
 
 
-def fuse(graph: Graph) -> Graph:
-    """The graph after oneDNN has fused BatchNorm, activations and sums into convolutions."""
-    return graph._replace(symbol=graph.symbol.get_backend_symbol("MKLDNN"))
+def fuse(graph: Graph, backend: str = "MKLDNN") -> Graph:
+    """The graph after oneDNN has fused BatchNorm, activations and sums into convolutions.
+
+    The backend ``MKLDNN_QUANTIZE`` fuses what MXNet quantizes, under the same names.
+    """
+    return graph._replace(symbol=graph.symbol.get_backend_symbol(backend))
+
+
+def compute(symbol: Any, values: Mapping[str, Any]) -> list[Any]:
+    """All outputs of a symbol on the CPU, from the values of its variables by name."""
+    arguments = {name: values[name] for name in symbol.list_arguments()}
+    states = {name: values[name] for name in symbol.list_auxiliary_states()}
+    executor = symbol.bind(mx.cpu(), arguments, aux_states=states, grad_req="null")
+    outputs: list[Any] = executor.forward(is_train=False)
+    return outputs
 
 
 def symbol_block(symbol: Any, parameters: Any = None) -> Any:

@@ -14,6 +14,7 @@ from fashionai.config import Config, reported_score
 from fashionai.config.models import LAST, monitor_names
 from fashionai.errors import ConfigError, RunError, nearest, shown
 from fashionai.runs import MOST_FOLDS
+from fashionai.tuning.budget import Budget
 from fashionai.tuning.storage import PRUNERS, SAMPLERS
 from fashionai.tuning.trials import TIME
 
@@ -36,16 +37,6 @@ class Settings(NamedTuple):
         return next(each for each in self.objectives if each != TIME)
 
 
-class Limits(NamedTuple):
-    """What ends a search: a number of trials, the seconds of training of all of them, or both."""
-
-    trials: Optional[int] = None
-    seconds: Optional[float] = None
-
-
-NO_LIMITS = Limits()
-
-
 class Given(NamedTuple):
     """What the user gives to begin or to resume a study; None for what is not given."""
 
@@ -62,9 +53,9 @@ class Given(NamedTuple):
     confirm: Optional[int] = None
 
     @property
-    def limits(self) -> Limits:
+    def budget(self) -> Budget:
         """What is to end the search, of which both may be missing."""
-        return Limits(self.trials, self.seconds)
+        return Budget(self.trials, self.seconds)
 
     def resume_options(self, device: str) -> str:
         """The options to go on with that are not in the study's folder, each after a space."""
@@ -125,21 +116,21 @@ def read_settings(file: Path, stored: Mapping[str, Any]) -> Settings:
     return Settings(objectives, folds, stored["sampler"], stored["pruner"])
 
 
-def check_limits(limits: Limits, path: Path) -> None:
+def check_budget(budget: Budget, path: Path) -> None:
     """ConfigError for a search in this folder that nothing ends."""
-    if not any(limits):
+    if not any(budget):
         raise ConfigError(
             f"{path}: nothing says when this search ends", "Give --trials N or --time TIME"
         )
 
 
-def read_limits(file: Path, stored: Mapping[str, Any]) -> Limits:
+def read_budget(file: Path, stored: Mapping[str, Any]) -> Budget:
     """The limits of tune.yaml, none where an older version wrote it; RunError for wrong ones."""
-    limits = Limits(*(stored.get(name) for name in Limits._fields))
-    are_sound = (limits.trials is None or (type(limits.trials) is int and limits.trials > 0)) and (
-        limits.seconds is None
-        or (type(limits.seconds) in (int, float) and 0 < limits.seconds < math.inf)
+    budget = Budget(*(stored.get(name) for name in Budget._fields))
+    are_sound = (budget.trials is None or (type(budget.trials) is int and budget.trials > 0)) and (
+        budget.seconds is None
+        or (type(budget.seconds) in (int, float) and 0 < budget.seconds < math.inf)
     )
     if not are_sound:
         raise RunError(f"{file}: does not hold the limits of a search", "Give --trials N")
-    return limits
+    return budget

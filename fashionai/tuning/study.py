@@ -48,15 +48,14 @@ from fashionai.training.start import (
     new_folder,
 )
 from fashionai.tuning.best_file import check_file, default_file, replaceable
+from fashionai.tuning.budget import NO_BUDGET, Budget
 from fashionai.tuning.default_space import default_space
 from fashionai.tuning.settings import (
-    NO_LIMITS,
     Given,
-    Limits,
     Settings,
-    check_limits,
+    check_budget,
     new_settings,
-    read_limits,
+    read_budget,
     read_settings,
 )
 from fashionai.tuning.space import Choices, Parameter, Params, Space
@@ -87,7 +86,7 @@ class Study:
         contexts: Devices to train on.
         best_file: The file that gets the best configuration.
         resume_options: The options of the command that resumes it, but for the GPUs.
-        limits: What ends the search: what was given last.
+        budget: What ends the search: what was given last.
     """
 
     path: Path
@@ -96,7 +95,7 @@ class Study:
     contexts: Sequence[Any]
     best_file: Path
     resume_options: str = ""
-    limits: Limits = NO_LIMITS
+    budget: Budget = NO_BUDGET
 
     @cached_property
     def space(self) -> Space:
@@ -197,7 +196,7 @@ def open_study(
         path = RUNS_FOLDER / f"{config.run_name}-tune"
     if config is None or (resume and (path / STUDY_FILE).is_file()):
         return _resumed(path, config, given, device, gpus, overwrite)
-    check_limits(given.limits, path)
+    check_budget(given.budget, path)
     settings = new_settings(given, config)
     config = _with_objective(config, settings)
     best_file = _checked_file(given, config, overwrite)
@@ -223,7 +222,7 @@ def open_study(
     else:
         path = new_folder(path, exactly=False).path
     options = given.resume_options(device)
-    study = Study(path, config, settings, contexts, best_file, options, given.limits)
+    study = Study(path, config, settings, contexts, best_file, options, given.budget)
     if _write_beginning(study, space, folds, replaced):
         return study
     return _resumed(path, config, given, device, gpus, overwrite)
@@ -245,7 +244,7 @@ def _write_beginning(
         if folds is not None:
             write_folds(study.path / FOLDS_FILE, *folds)
         stored = {**study.settings._asdict(), "data": data_hash(study.config)}
-        stored |= study.limits._asdict()
+        stored |= study.budget._asdict()
         if replaced is not None:
             stored[REPLACES] = replaced
         write_text(study.path / STUDY_FILE, dump_yaml(stored))
@@ -300,19 +299,19 @@ def _resumed(
     best_file = _checked_file(given, saved, overwrite, stored)
     choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _of_one_process(choose_devices(wanted_engine(saved), device, gpus).contexts)
-    limits = given.limits if any(given.limits) else read_limits(file, stored)
-    check_limits(limits, path)
+    budget = given.budget if any(given.budget) else read_budget(file, stored)
+    check_budget(budget, path)
     options = given.resume_options(device)
-    study = Study(path, saved, settings, contexts, best_file, options, limits)
-    _keep_limits(study)
+    study = Study(path, saved, settings, contexts, best_file, options, budget)
+    _keep_budget(study)
     return study
 
 
-def _keep_limits(study: Study) -> None:
+def _keep_budget(study: Study) -> None:
     """Write the limits that a study is resumed with into tune.yaml, for the next time."""
     with study.locked():
         stored = load_yaml(study.path / STUDY_FILE)
-        latest = {**stored, **study.limits._asdict()}
+        latest = {**stored, **study.budget._asdict()}
         if latest != stored:
             write_text(study.path / STUDY_FILE, dump_yaml(latest))
 

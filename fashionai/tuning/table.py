@@ -12,7 +12,7 @@ from fashionai.reporting.live import curve
 from fashionai.reporting.tables import WIDTH, Column, aligned_table
 from fashionai.text_width import keep_end
 from fashionai.training.speed.estimate import duration
-from fashionai.tuning.search import Budget
+from fashionai.tuning.budget import Budget
 from fashionai.tuning.study import Study
 from fashionai.tuning.trials import FINISHED, PRUNED, RUNNING, TIME, Trial, pareto_front, ranked
 

@@ -164,12 +164,17 @@ def test_accuracy(out: Path, folder: Path, runs: Sequence[Path]) -> float:
     return float(json.loads(scored.read_text())["accuracy"])
 
 
-def shorten(folder: Path, rows: int = TRAINING_ROWS, test_rows: int | None = None) -> None:
+def shorten(
+    folder: Path,
+    rows: int = TRAINING_ROWS,
+    test_rows: int | None = None,
+    source: Path = FASHION_MNIST,
+) -> None:
     """Write the first training images, and the first test images or all, as idx files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, count in (("train", rows), ("t10k", test_rows)):
         for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
-            data = gzip.decompress((FASHION_MNIST / f"{name}-{kind}-ubyte.gz").read_bytes())
+            data = gzip.decompress((source / f"{name}-{kind}-ubyte.gz").read_bytes())
             start = 4 + 4 * dimensions
             shape = struct.unpack(f">{dimensions}I", data[4:start])
             values = np.frombuffer(data, np.uint8, offset=start).reshape(shape)[:count]

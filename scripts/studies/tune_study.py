@@ -15,20 +15,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import gzip
 import json
 import os
 import statistics
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from study_results import write_results
+from training_study import FASHION_MNIST, shorten
 
 from fashionai.cli import main as run_command_line
 
-FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 SAMPLERS = ("tpe", "random")
 SCORE = "map"
 
@@ -47,15 +44,6 @@ class Row(NamedTuple):
     test_best: list[float]
 
 
-def shorten(source: Path, target: Path, count: int) -> None:
-    """Write the first ``count`` items of an idx file."""
-    data = gzip.decompress(source.read_bytes())
-    dimensions = data[3]
-    shape = struct.unpack(f">{dimensions}I", data[4 : 4 + 4 * dimensions])
-    values = np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)[:count]
-    target.write_bytes(data[:4] + struct.pack(f">{dimensions}I", *values.shape) + values.tobytes())
-
-
 def fashionai(*arguments: object) -> None:
     """Run a command; ends the study if it fails."""
     try:
@@ -69,12 +57,7 @@ def prepare(given: argparse.Namespace) -> None:
     """Prepare the rows, unless that was done."""
     if Path("data/train_valid").is_dir():
         return
-    idx = Path("idx")
-    idx.mkdir(parents=True, exist_ok=True)
-    for name, count in (("train", given.rows), ("t10k", given.test_rows)):
-        for kind in ("images-idx3", "labels-idx1"):
-            file = f"{name}-{kind}-ubyte"
-            shorten(given.data / f"{file}.gz", idx / file, count)
+    shorten(Path("idx"), given.rows, given.test_rows, given.data)
     fashionai("prepare", "--task", "fashion-mnist", "--data", "idx")
 
 

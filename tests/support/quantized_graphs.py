@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.graph import INPUT, Graph, as_block
+from fashionai.models.graph import INPUT, Graph, as_block, fuse
 
 mx = import_mxnet()
 
@@ -29,7 +29,7 @@ class Batches(mx.io.DataIter):  # type: ignore[misc, name-defined]
 
 def fused(graph: Graph) -> Graph:
     """The graph whose operators have the names that those of a quantized one are derived from."""
-    return graph._replace(symbol=graph.symbol.get_backend_symbol("MKLDNN_QUANTIZE"))
+    return fuse(graph, "MKLDNN_QUANTIZE")
 
 
 def quantized_by_mxnet(graph: Graph, images: Any) -> Graph:

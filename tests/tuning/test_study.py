@@ -20,7 +20,8 @@ from fashionai.errors import ConfigError, FashionAIError, RunError, TrainingErro
 from fashionai.frameworks.choice import choose_devices
 from fashionai.progress import no_bar
 from fashionai.tuning import best_file, timing
-from fashionai.tuning.search import Budget, search
+from fashionai.tuning.budget import Budget
+from fashionai.tuning.search import search
 from fashionai.tuning.settings import Given
 from fashionai.tuning.study import Study, open_study
 from tests.support.commands import fashionai
@@ -259,7 +260,7 @@ def mark_half_as_pseudo(manifest: Path) -> None:
 
 def test_a_search_is_resumed_with_the_limit_that_was_given_last() -> None:
     def resumed(**given: Any) -> tuple[object, object]:
-        return tuple(open_study(Given(**given), STUDY, "cpu", [], no_bar, resume=True).limits)
+        return tuple(open_study(Given(**given), STUDY, "cpu", [], no_bar, resume=True).budget)
 
     begin(with_options(trials=3))
     assert resumed() == (3, None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.config import load_config
-from fashionai.tuning.search import Budget
+from fashionai.tuning.budget import Budget
 from fashionai.tuning.settings import Settings
 from fashionai.tuning.space import Numbers, Parameter, Space
 from fashionai.tuning.study import Study

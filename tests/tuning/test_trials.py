@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fashionai.tuning.search import Budget
+from fashionai.tuning.budget import Budget
 from fashionai.tuning.trials import (
     FINISHED,
     KEPT,

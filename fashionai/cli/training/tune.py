@@ -23,7 +23,7 @@ from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.errors import counted
 
 if TYPE_CHECKING:
-    from fashionai.tuning.search import Budget
+    from fashionai.tuning.budget import Budget
     from fashionai.tuning.study import Study
     from fashionai.tuning.trials import Trial
 
@@ -147,7 +147,6 @@ def command(
     if trials is None and seconds is None and not (show_space or resume):
         raise click.UsageError("give --trials N or --time TIME")
     chosen_gpus = parse_gpus(gpus)
-    from fashionai.tuning.search import Budget
     from fashionai.tuning.settings import Given
     from fashionai.tuning.study import open_study, planned_space
 
@@ -173,7 +172,7 @@ def command(
     study = open_study(
         given, run_path, device, chosen_gpus, progress_bar, resume=resume, overwrite=overwrite
     )
-    _run(study, Budget(*study.limits), confirm)
+    _run(study, study.budget, confirm)
 
 
 def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:

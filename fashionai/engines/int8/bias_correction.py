@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
 
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.graph import INPUT, Graph, changed_symbol, graph_of
+from fashionai.models.graph import INPUT, Graph, changed_symbol, compute, graph_of
 from fashionai.progress import ProgressBar, no_bar
 
 mx = import_mxnet()
@@ -45,16 +45,17 @@ def correct_biases(
     description = json.loads(quantized.symbol.tojson())
     nodes = description["nodes"]
     values = {**quantized.arguments, **quantized.statistics}
-    biases = {index: _bias_of(index, nodes, values) for index in range(len(nodes))}
-    names = [nodes[index]["name"][len(PREFIX) :] for index, bias in biases.items() if bias]
+    found = ((index, _bias_of(index, nodes, values)) for index in range(len(nodes)))
+    biases = {index: bias for index, bias in found if bias is not None}
+    names = {index: nodes[index]["name"].removeprefix(PREFIX) for index in biases}
     means = _channel_means(exact, names, batches)
     layers = _Layers(description, values, batches)
     with progress("correcting biases", len(layers.operators), "operators") as advance:
         for index in layers.operators:
             outputs = layers.compute(index)
-            bias, expected = biases[index], means.get(nodes[index]["name"][len(PREFIX) :])
-            if bias and expected is not None:
-                values[bias] = values[bias] + mx.nd.array(_missing(outputs, expected))
+            if index in means:
+                bias = biases[index]
+                values[bias] = values[bias] + mx.nd.array(_missing(outputs, means[index]))
                 outputs = layers.compute(index)
             layers.keep(index, outputs)
             advance(1)
@@ -75,31 +76,23 @@ def _bias_of(index: int, nodes: Sequence[dict[str, Any]], values: dict[str, Any]
 
 
 def _channel_means(
-    exact: Graph, names: Sequence[str], batches: Sequence[Any]
-) -> dict[str, np.ndarray]:
-    """The mean over images and positions of each channel of these operators' outputs."""
+    exact: Graph, names: Mapping[int, str], batches: Sequence[Any]
+) -> dict[int, np.ndarray]:
+    """The mean over images and positions of each channel, of those of the operators that it has."""
     internals = exact.symbol.get_internals()
-    known = [name for name in names if f"{name}_output" in internals.list_outputs()]
+    outputs = set(internals.list_outputs())
+    known = [index for index, name in names.items() if f"{name}_output" in outputs]
     if not known:
         return {}
     symbol = mx.sym.Group(
-        [mx.sym.mean(internals[f"{name}_output"], axis=1, exclude=True) for name in known]
+        [mx.sym.mean(internals[f"{names[index]}_output"], axis=1, exclude=True) for index in known]
     )
     values = {**exact.arguments, **exact.statistics}
     means = [
-        [output.asnumpy() for output in _computed(symbol, {**values, INPUT: images})]
+        [output.asnumpy() for output in compute(symbol, {**values, INPUT: images})]
         for images in batches
     ]
-    return {name: np.mean(each, axis=0) for name, each in zip(known, zip(*means))}
-
-
-def _computed(symbol: Any, values: dict[str, Any]) -> list[Any]:
-    """All outputs of a symbol, from the values of its variables."""
-    arguments = {name: values[name] for name in symbol.list_arguments()}
-    states = {name: values[name] for name in symbol.list_auxiliary_states()}
-    executor = symbol.bind(mx.cpu(), arguments, aux_states=states, grad_req="null")
-    outputs: list[Any] = executor.forward(is_train=False)
-    return outputs
+    return {index: np.mean(each, axis=0) for index, each in zip(known, zip(*means))}
 
 
 class _Layers:
@@ -136,7 +129,7 @@ class _Layers:
                 else self._outputs[source][batch][output]
                 for name, (source, output, *_) in entries
             }
-            computed.append(_computed(symbol, inputs))
+            computed.append(compute(symbol, inputs))
         return computed
 
     def keep(self, index: int, outputs: list[list[Any]]) -> None:

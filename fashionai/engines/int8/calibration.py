@@ -16,7 +16,7 @@ from fashionai.engines.int8.bias_correction import correct_biases
 from fashionai.errors import RunError, first_line
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Normalize, to_device
-from fashionai.models.graph import INPUT, Graph, trace
+from fashionai.models.graph import INPUT, Graph, fuse, trace
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.loader import Loader
 from fashionai.progress import Advance, ProgressBar, no_bar, no_progress
@@ -28,8 +28,6 @@ DataIter: Any = mx.io.DataIter
 BATCH_SIZE = 16
 # More images hardly change the means that biases are corrected by, and all are in memory at once.
 CORRECTION_IMAGES = 64
-# Names oneDNN's operators as in the quantized graph.
-BACKEND = "MKLDNN_QUANTIZE"
 
 
 def choose_images(run: Run, paths: Sequence[Path], count: int) -> list[Path]:
@@ -54,7 +52,7 @@ def calibrate(run: Run, images: Sequence[Path], mode: str, progress: ProgressBar
         with progress("calibrating", len(images)) as advance:
             quantized = _quantized(graph, _CalibrationBatches(run.config, images, advance), mode)
         batches = _CalibrationBatches(run.config, images[:CORRECTION_IMAGES], no_progress)
-        exact = graph._replace(symbol=graph.symbol.get_backend_symbol(BACKEND))
+        exact = fuse(graph, "MKLDNN_QUANTIZE")
         return correct_biases(exact, quantized, [batch.data[0] for batch in batches], progress)
     except mx.base.MXNetError as error:
         raise RunError(

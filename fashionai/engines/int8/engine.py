@@ -16,7 +16,7 @@ import numpy as np
 from fashionai.engines.int8.files import load_quantized
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import BatchForward, Forward, Normalize
-from fashionai.models.graph import INPUT, Graph, as_block, changed_symbol, graph_of
+from fashionai.models.graph import INPUT, Graph, as_block, changed_symbol, compute, graph_of
 from fashionai.models.views import IMAGES_PER_THREAD
 from fashionai.runs import Run
 
@@ -137,11 +137,7 @@ def _output_of(graph: Graph, node: dict[str, Any], images: Any) -> Any:
     if node["name"] == INPUT:
         return images
     symbol = graph.symbol.get_internals()[f"{node['name']}_output"]
-    inner = graph_of(symbol, {**graph.arguments, **graph.statistics})
-    executor = symbol.bind(
-        mx.cpu(), {**inner.arguments, INPUT: images}, aux_states=inner.statistics, grad_req="null"
-    )
-    return executor.forward(is_train=False)[0]
+    return compute(symbol, {**graph.arguments, **graph.statistics, INPUT: images})[0]
 
 
 def _quantization_table(exact: Any, calibration: dict[str, str]) -> _QuantizationTable:
