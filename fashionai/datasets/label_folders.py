@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.prepared.folders import PARTIAL_MANIFEST
+from fashionai.datasets.prepared.manifest import PARTIAL_MANIFEST
 from fashionai.datasets.questions import list_images
 from fashionai.datasets.readers.class_names import names_of_classes
 from fashionai.datasets.readers.given_splits import SPLIT_SPELLINGS

@@ -10,7 +10,8 @@ import numpy as np
 
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.check import hash_files
-from fashionai.datasets.prepared.folders import MANIFEST, read_split
+from fashionai.datasets.prepared.folders import read_split
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.pseudo_labels import PseudoLabel
 from fashionai.errors import DataError, RunError, counted
 from fashionai.pipeline.decode import ImageFile

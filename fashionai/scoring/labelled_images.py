@@ -13,7 +13,7 @@ import numpy as np
 
 from fashionai.datasets.label_folders import holds_class_folders
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.prepared.folders import MANIFEST
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.datasets.readers.reader import readers

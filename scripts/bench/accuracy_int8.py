@@ -19,7 +19,7 @@ from measuring.runs import fashionai, write_yaml
 
 from fashionai import find_task, prepare, read_data_set
 from fashionai.cli.terminal.progress import progress_bar
-from fashionai.datasets.prepared.folders import MANIFEST
+from fashionai.datasets.prepared.manifest import MANIFEST
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 CROP, RESIZE_SHORT, EPOCHS, BATCH_SIZE = 40, 44, 2, 64

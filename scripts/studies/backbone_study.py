@@ -32,7 +32,7 @@ from study_results import read_results, write_results
 from fashionai import RunFolder, Trainer, contexts, find_task, prepare, read_data_set
 from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.config import Config
-from fashionai.datasets.prepared.folders import MANIFEST
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.reading import read_own_folders
 from fashionai.datasets.records import DataSet
 from fashionai.errors import FashionAIError, RunStoppedError

@@ -42,7 +42,7 @@ from study_results import read_results, write_results
 
 from fashionai import Run, RunFolder, Trainer, contexts, load_config, prepare
 from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
-from fashionai.datasets.prepared.folders import MANIFEST
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.reading import read_own_folders
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError

@@ -35,7 +35,8 @@ from training_study import FASHION_MNIST, print_row, shorten
 from fashionai import contexts, load_config, prepare
 from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.cross_validation import open_cross_validation
-from fashionai.datasets.prepared.folders import MANIFEST, read_split
+from fashionai.datasets.prepared.folders import read_split
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.pseudo_labels import write_pseudo_labels
 from fashionai.datasets.reading import read_data_set, read_own_folders
 from fashionai.datasets.records import DataSet

@@ -38,7 +38,7 @@ from fashionai import (
     read_data_set,
 )
 from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
-from fashionai.datasets.prepared.folders import MANIFEST
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, FashionAIError, RunStoppedError
 from fashionai.files import atomic_path

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fashionai.datasets.prepared.folders import MANIFEST, plan_folders, read_split, write_folders
+from fashionai.datasets.prepared.folders import plan_folders, read_split, write_folders
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.questions import list_images, read_images_to_predict
 from fashionai.datasets.readers.class_folders import read_class_folders
 from fashionai.datasets.readers.fashionai import (

@@ -15,7 +15,7 @@ import pytest
 
 from fashionai.cli.training.tune import command
 from fashionai.config import load_config
-from fashionai.datasets.prepared.folders import MANIFEST, PSEUDO_COLUMN
+from fashionai.datasets.prepared.manifest import MANIFEST, PSEUDO_COLUMN
 from fashionai.errors import ConfigError, FashionAIError, RunError, TrainingError
 from fashionai.frameworks.choice import choose_devices
 from fashionai.progress import no_bar

@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from fashionai.datasets.near_duplicates import NearDuplicates, connected
-from fashionai.datasets.prepared.folders import GROUP_COLUMN
+from fashionai.datasets.prepared.manifest import GROUP_COLUMN
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import counted
 from fashionai.files.default_folders import PREPARED_FOLDER

@@ -7,9 +7,7 @@ A prepared folder holds ``{train,val,test}/<index>_<class-name>/<file>``, ``mani
 from __future__ import annotations
 
 import contextlib
-import csv
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +15,20 @@ import numpy as np
 
 from fashionai.datasets.corrections import Correction, write_corrections
 from fashionai.datasets.names import MODES, SPLITS, check_choice
-from fashionai.datasets.prepared.placing import put
+from fashionai.datasets.prepared.manifest import (
+    GROUP_COLUMN,
+    MANIFEST,
+    MANIFEST_COLUMNS,
+    PARTIAL_MANIFEST,
+    PSEUDO_COLUMN,
+    PlannedImage,
+    class_folders,
+    files_below,
+    listed_places,
+    read_manifest,
+    write_manifest,
+)
+from fashionai.datasets.prepared.placing import is_in_place, put
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import ConfigError, DataError, closest, nearest, shown, shown_value
@@ -26,34 +37,14 @@ from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.counts import parse_count
 from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
-from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.names import SYSTEM_FILES, fitting
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import TASK_FILE, Task, prepared_tasks, task_from_json, task_to_json
 
-MANIFEST = "manifest.csv"
-# The unfinished manifest. It lists the files that an interrupted prepare may have left.
-PARTIAL_MANIFEST = "manifest.csv.partial"
-MANIFEST_COLUMNS = ("split", "class_index", "class_name", "file", "source", "label")
 REJECTED = "rejected.csv"
 # The corrections that the labels in the manifest include; missing without any.
 APPLIED_CORRECTIONS = "applied_corrections.csv"
-# The columns that follow: of a data set with groups, and of one with pseudo-labels, which has the
-# probability of each predicted class and is empty for labelled images.
-GROUP_COLUMN, PSEUDO_COLUMN = LATER_COLUMNS = ("group", "pseudo_label")
-
-
-class PlannedImage(NamedTuple):
-    """An image with the split and the file name that it gets in the task's folder."""
-
-    image: LabelledImage
-    split: str
-    file: str
-
-    def place(self, task: Task) -> str:
-        """Return the path relative to the task's folder: ``<split>/<class folder>/<file>``."""
-        return f"{self.split}/{task.folder_names[self.image.class_index]}/{self.file}"
 
 
 def plan_folders(images: Sequence[LabelledImage], splits: Sequence[str]) -> list[PlannedImage]:
@@ -103,13 +94,15 @@ def write_folders(
     such a file is never removed.
     """
     check_choice("mode", mode, MODES)
-    removed = _remove_stale(folder, {item.place(task) for item in planned})
+    images = {item.place(task): item.image for item in planned}
+    _check_no_foreign(folder, images, mode)
+    removed = _remove_stale(folder, images.keys())
     if corrections:
         write_corrections(folder / APPLIED_CORRECTIONS, corrections)
     else:
         (folder / APPLIED_CORRECTIONS).unlink(missing_ok=True)
     _make_class_folders(folder, task, {item.split for item in planned})
-    _write_manifest(folder / PARTIAL_MANIFEST, task, planned)
+    write_manifest(folder / PARTIAL_MANIFEST, task, planned)
     written = 0
     for item in planned:
         written += put(item.image, folder / item.place(task), mode)
@@ -152,7 +145,7 @@ def read_split(
     has no images, and when the folders or the manifest were edited.
     """
     task = read_task(folder)
-    listed = _read_manifest(folder / MANIFEST)
+    listed = read_manifest(folder / MANIFEST)
     for line, row in enumerate(listed, start=2):
         _check_row(row, task, f"{folder / MANIFEST}:{line}")
     found = list(dict.fromkeys(row["split"] for row in listed))
@@ -192,7 +185,7 @@ def count_pseudo_labels(folder: Path) -> int:
     """The number of images with a pseudo-label in a task's folder; 0 if it is not prepared."""
     if not (folder / MANIFEST).is_file():
         return 0
-    return sum(bool(row.get(PSEUDO_COLUMN)) for row in _read_manifest(folder / MANIFEST))
+    return sum(bool(row.get(PSEUDO_COLUMN)) for row in read_manifest(folder / MANIFEST))
 
 
 def prepare_command(folder: Path) -> str:
@@ -276,23 +269,34 @@ def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None
             (folder / split / name).mkdir(parents=True, exist_ok=True)
 
 
-def _remove_stale(folder: Path, places: set[str]) -> int:
-    """Remove files of an earlier prepare that are not among ``places``; return their number."""
-    present = set(_files_below(folder, SPLITS))
-    known = _listed_places(folder / MANIFEST) | _listed_places(folder / PARTIAL_MANIFEST)
-    foreign = sorted(present - known - places)
+def _check_no_foreign(folder: Path, images: Mapping[str, LabelledImage], mode: str) -> None:
+    """Raise DataError for a file in a class folder that no manifest lists.
+
+    ``images`` are the planned ones by their places: a file that is one of them already may stay.
+    """
+    known = listed_places(folder / MANIFEST) | listed_places(folder / PARTIAL_MANIFEST)
+    foreign = [
+        place
+        for place in sorted({*files_below(folder, SPLITS)} - known)
+        if place not in images or not is_in_place(images[place], folder / place, mode)
+    ]
     if foreign:
         more = f" (and {len(foreign) - 1:,} more)" if len(foreign) > 1 else ""
         raise DataError(
             f"{folder / foreign[0]}{more} was not put there by prepare",
             "Move it elsewhere, or choose another --out",
         )
+
+
+def _remove_stale(folder: Path, places: Set[str]) -> int:
+    """Remove files of an earlier prepare that are not among ``places``; return their number."""
+    present = {*files_below(folder, SPLITS)}
     # From here on, the old manifest is wrong. Without a manifest, the folder counts as unfinished.
     if (folder / MANIFEST).is_file():
         (folder / MANIFEST).replace(folder / PARTIAL_MANIFEST)
     for place in present - places:
         (folder / place).unlink()
-    for class_folder in _class_folders(folder, SPLITS):
+    for class_folder in class_folders(folder, SPLITS):
         remove_temporary_files(class_folder)
         _remove_system_files(class_folder)
         # Remove the empty folders of former classes and splits: other tools would count them.
@@ -318,26 +322,9 @@ def _is_of_system(name: str) -> bool:
     return name in SYSTEM_FILES or name.startswith("._")
 
 
-def _class_folders(folder: Path, splits: Iterable[str]) -> Iterator[Path]:
-    """Yield the folders directly below the existing splits, without hidden ones."""
-    for split in splits:
-        if (folder / split).is_dir():
-            for path in sorted((folder / split).iterdir()):
-                if path.is_dir() and not path.name.startswith("."):
-                    yield path
-
-
-def _files_below(folder: Path, splits: Iterable[str]) -> Iterable[str]:
-    """Yield the places of all files in class folders, without hidden ones and those of systems."""
-    for class_folder in _class_folders(folder, splits):
-        for entry in os.scandir(class_folder):
-            if not entry.name.startswith(".") and entry.name not in SYSTEM_FILES:
-                yield f"{class_folder.parent.name}/{class_folder.name}/{entry.name}"
-
-
 def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]) -> None:
     """Raise DataError when the class folders do not hold exactly the files of the manifest."""
-    expected, present = set(places), set(_files_below(folder, splits))
+    expected, present = set(places), set(files_below(folder, splits))
     if expected == present:
         return
     missing, extra = sorted(expected - present), sorted(present - expected)
@@ -347,54 +334,3 @@ def _check_same_files(folder: Path, splits: Sequence[str], places: Sequence[str]
         f"{folder}: {found}" + (f" (and {count - 1:,} more)" if count > 1 else ""),
         f"Run: {prepare_command(folder)}",
     )
-
-
-def _write_manifest(path: Path, task: Task, planned: Sequence[PlannedImage]) -> None:
-    later: dict[str, list[object]] = {
-        GROUP_COLUMN: [item.image.group for item in planned],
-        PSEUDO_COLUMN: [item.image.probability for item in planned],
-    }
-    used = {name: values for name, values in later.items() if not {*values} <= {"", None}}
-    rows: list[tuple[object, ...]] = [(*MANIFEST_COLUMNS, *used)]
-    for number, (image, split, file) in enumerate(planned):
-        index = image.class_index
-        row = (split, index, task.labels[index], file, image.source, image.label)
-        rows.append((*row, *(values[number] for values in used.values())))
-    write_rows(path, rows)
-
-
-def _read_manifest(path: Path) -> list[dict[str, str]]:
-    try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle)
-            rows, found = list(reader), tuple(reader.fieldnames or ())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV: {error}") from None
-    later = tuple(name for name in LATER_COLUMNS if name in found)
-    if found != (*MANIFEST_COLUMNS, *later):
-        columns = ",".join(found)
-        raise DataError(f"{path}: found columns '{columns}', expected {','.join(MANIFEST_COLUMNS)}")
-    return rows
-
-
-def _listed_places(manifest: Path) -> set[str]:
-    """Return the places of a manifest's files.
-
-    Class folders are found by their index, because class names may have changed.
-    """
-    if not manifest.is_file():
-        return set()
-    folders: dict[tuple[str, str], list[str]] = {}
-    for class_folder in _class_folders(manifest.parent, SPLITS):
-        index = parse_count(class_folder.name.split("_")[0])
-        if index is not None:
-            key = class_folder.parent.name, str(index)
-            # A folder of a former class stays if it holds other files than prepare's.
-            folders.setdefault(key, []).append(class_folder.name)
-    return {
-        f"{row['split']}/{name}/{row['file']}"
-        for row in _read_manifest(manifest)
-        for name in folders.get((row["split"], row["class_index"]), ())
-    }

@@ -12,14 +12,12 @@ from fashionai.files import atomic_path
 
 def put(image: LabelledImage, target: Path, mode: str) -> bool:
     """Put one image in place; return False when it was in place already."""
+    if is_in_place(image, target, mode):
+        return False
     if image.path is None:
-        if target.is_file() and target.read_bytes() == image.content:
-            return False
         with atomic_path(target, durable=False) as temporary:
             temporary.write_bytes(image.read())
         return True
-    if _is_in_place(image.path, target, mode):
-        return False
     target.unlink(missing_ok=True)
     if mode == "symlink":
         target.symlink_to(os.path.relpath(image.path.resolve(), target.parent.resolve()))
@@ -29,8 +27,11 @@ def put(image: LabelledImage, target: Path, mode: str) -> bool:
     return True
 
 
-def _is_in_place(source: Path, target: Path, mode: str) -> bool:
-    """Return whether ``target`` is what ``mode`` makes of ``source``, or an equal copy."""
+def is_in_place(image: LabelledImage, target: Path, mode: str) -> bool:
+    """Return whether ``target`` is what ``mode`` makes of an image, or an equal copy."""
+    source = image.path
+    if source is None:
+        return target.is_file() and target.read_bytes() == image.content
     if mode == "symlink" or target.is_symlink():
         return mode == "symlink" and target.is_symlink() and _same_file(source, target)
     if not target.is_file():

@@ -29,13 +29,13 @@ from fashionai.datasets.prepared.alike import (
 from fashionai.datasets.prepared.check import Checked, check_images, conflicting_groups
 from fashionai.datasets.prepared.folders import (
     APPLIED_CORRECTIONS,
-    MANIFEST,
     REJECTED,
     FileChanges,
     count_pseudo_labels,
     plan_folders,
     write_folders,
 )
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.prepared.pseudo import (
     PseudoLabels,
     compare,

@@ -11,8 +11,9 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.folders import MANIFEST, PreparedSplit, read_split
+from fashionai.datasets.prepared.folders import PreparedSplit, read_split
 from fashionai.datasets.prepared.folds import read_folds, select_samples
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.errors import ConfigError, DataError
 from fashionai.files import content_hash
 from fashionai.metrics import NO

@@ -10,7 +10,8 @@ import numpy as np
 
 from fashionai.datasets.label_folders import holds_class_folders, read_label_folders
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.prepared.folders import MANIFEST, read_split
+from fashionai.datasets.prepared.folders import read_split
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.readers.image_files import list_folder
 from fashionai.datasets.readers.label_list import read_label_list
 from fashionai.datasets.readers.reader import reader_of, readers

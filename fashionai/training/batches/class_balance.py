@@ -43,15 +43,22 @@ def class_weights(
 
 def _balanced(counts: np.ndarray) -> np.ndarray:
     """The weights of one task's classes, ``(C,)``, that have so many samples."""
-    weights: np.ndarray = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return weights
+    weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return _one_without_samples(weights, counts)
 
 
 def _effective(counts: np.ndarray, beta: float) -> np.ndarray:
     """As _balanced, by the effective number of samples."""
     weights = (1 - beta) / (1 - beta ** np.maximum(counts, 1))
-    mean: np.ndarray = weights[counts > 0].mean()
-    return weights / mean
+    return _one_without_samples(weights / weights[counts > 0].mean(), counts)
+
+
+def _one_without_samples(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Classes without samples get weight 1: label smoothing and soft targets give them a share of
+    every target, and the weight of a very rare class would make that share rule the loss.
+    """
+    chosen: np.ndarray = np.where(counts > 0, weights, 1.0)
+    return chosen
 
 
 def _named_weights(setting: Mapping[str, float], samples: Samples) -> np.ndarray:

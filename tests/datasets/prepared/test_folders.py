@@ -19,6 +19,7 @@ from fashionai.datasets.prepared.folders import (
     read_task,
     write_folders,
 )
+from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.prepared.split import split_records
 from fashionai.datasets.records import LabelledImage
 from fashionai.families import FASHION_MNIST, find_task
@@ -275,6 +276,27 @@ def test_a_foreign_folder_is_refused_before_anything_was_prepared(tmp_path, plan
         "train/cats": None,
         "train/cats/1.jpg": b"mine",
     }
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_foreign_file_of_a_planned_name_is_refused_and_kept(tmp_path, planned, mode) -> None:
+    """Somebody's own class folders may have the names of ours, and other images in them."""
+    foreign = tmp_path / "out" / planned[3].place(SKIRT)
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"mine")
+    before = tree(tmp_path / "out")
+    message = error_of(write_folders, tmp_path / "out", SKIRT, planned, mode)
+    assert message.startswith(f"{foreign} was not put there by prepare")
+    assert tree(tmp_path / "out") == before
+
+
+def test_without_a_manifest_the_same_images_may_stay(tmp_path, planned) -> None:
+    out = tmp_path / "out"
+    write_folders(out, SKIRT, planned, "copy")
+    before = tree(out)
+    (out / MANIFEST).unlink()
+    assert write_folders(out, SKIRT, planned, "copy").written == 0
+    assert tree(out) == before
 
 
 def test_what_desktops_and_notebooks_leave_is_ignored(tmp_path, planned) -> None:

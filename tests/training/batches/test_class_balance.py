@@ -77,3 +77,13 @@ def test_effective_weights_are_those_of_the_paper(beta: float) -> None:
     for part, counts in ((slice(0, 2), (40, 3)), (slice(3, 5), (5, 1))):
         inverse = [1 / sum(beta**k for k in range(count)) for count in counts]
         np.testing.assert_allclose(weights[part], 2 * np.array(inverse) / sum(inverse), rtol=1e-4)
+
+
+@pytest.mark.parametrize("setting", ["balanced", "effective"])
+def test_a_class_without_samples_counts_once(setting: str) -> None:
+    """Label smoothing gives it a share of every target, which a great weight would magnify."""
+    weights = class_weights(setting, make_rows([0] * 900 + [2] * 100, [ONE]), 0.999)
+    present = class_weights(setting, make_rows([0] * 900 + [1] * 100, [TWO]), 0.999)
+    assert weights is not None
+    assert weights[1] == 1
+    np.testing.assert_allclose(weights[[0, 2]], present, rtol=1e-6)
