@@ -216,7 +216,7 @@ class _Scorer:
     def scores_of(self, run: Run) -> Mapping[str, float]:
         """The scores of the weights that a run predicts with; errors as for Run.check_weights."""
         run.check_weights()
-        with self._learner.loaded(run.weights_file):
+        with self._learner.clear_errors(), self._learner.loaded(run.weights_file):
             return self._learner.scores(self._val)
 
     def average(
@@ -242,7 +242,7 @@ class _Scorer:
         with tempfile.TemporaryDirectory(prefix="fashionai-") as scratch:
             file = Path(scratch) / "mean.params"
             write_array_list(file, mean)
-            with self._learner.loaded(file):
+            with self._learner.clear_errors(), self._learner.loaded(file):
                 if any(name.endswith(STATISTICS) for name in mean):
                     estimate_statistics(self._learner)
                 return _Scored(self._learner.parameters(), self._learner.scores(self._val))

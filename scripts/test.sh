@@ -18,5 +18,4 @@ if [[ -n $problem ]]; then
 fi
 ./scripts/check.sh
 # Up to four processes with one thread each: this halves the time on two cores.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec .venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile "$@"

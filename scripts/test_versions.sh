@@ -59,7 +59,6 @@ find_python() { # version
   done
 }
 
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 for version in 3.9 3.12; do
   if [[ $(version_of .venv/bin/python) == "$version" ]]; then
     echo "Python $version: skipped, it is that of .venv"

@@ -16,6 +16,9 @@ pytest_plugins = ["tests.support.cross_validations", "tests.support.trained_runs
 
 # Tests import ONNX Runtime by themselves, which would report that to its makers.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# As in the processes that tests start, since results are compared bit for bit; and several
+# processes of pytest share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

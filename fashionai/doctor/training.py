@@ -135,7 +135,7 @@ def overfit(
     learner = _open(config, train, contexts, has_weights)
     batch = next(iter(learner.batches(0)))
     losses: list[float] = []
-    try:
+    with learner.clear_errors():
         for step in range(OVERFIT_STEPS):
             lr = config.optimizer.lr * min(1.0, (step + 1) / WARMUP_STEPS)
             result = learner.step(batch, 0, step, lr, config.optimizer.momentum)
@@ -143,8 +143,6 @@ def overfit(
             if not math.isfinite(losses[-1]) or _last(losses) < LOSS_SHARE * losses[0]:
                 break
         learner.wait()
-    except learner.framework_errors as error:
-        raise learner.failure(error) from error
     return losses
 
 

@@ -61,7 +61,10 @@ class OnnxEngine:
         running = [self._pool.submit(session.run, None, {IMAGES: part}) for part in parts]
 
         def finish() -> np.ndarray:
-            outputs = np.concatenate([part.result()[0] for part in running]).astype(np.float64)
+            try:
+                outputs = np.concatenate([part.result()[0] for part in running]).astype(np.float64)
+            except _session_errors() as error:
+                raise RuntimeError(str(error)) from error
             by_task = [outputs[:, columns] for columns in self._columns]
             # float32 sums to 1 up to rounding only.
             return np.concatenate([p / p.sum(axis=1, keepdims=True) for p in by_task], axis=1)
@@ -77,7 +80,7 @@ class OnnxEngine:
 
 
 def _session_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises for a model that it cannot open. These have no common base class."""
+    """What ONNX Runtime raises where it cannot open or compute a model: no common base class."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = ("Fail", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")

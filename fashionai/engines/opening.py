@@ -8,6 +8,7 @@ from typing import Any
 
 from fashionai.engines.agreement import TOLERANCE, agreement, noise_images
 from fashionai.engines.gluon import open_gluon
+from fashionai.engines.guarded import GuardedEngine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import ENGINES, engines_on
 from fashionai.errors import ConfigError, WeightsError, first_line, nearest
@@ -22,7 +23,8 @@ def open_engine(run: Run, contexts: Sequence[Any], name: str) -> Engine:
     """Open a run's network with its weights in the engine ``name``, one of ENGINES.
 
     An exact engine other than gluon is first compared with gluon on images of noise: no
-    probability may differ by more than 1e-4.
+    probability may differ by more than 1e-4. The engine raises FrameworkError where its framework
+    fails to compute.
 
     Raises ConfigError for an unknown engine, for one that does not run on these devices and for
     one that disagrees with gluon; WeightsError when the weights do not fit the network or the
@@ -50,7 +52,7 @@ def open_engine(run: Run, contexts: Sequence[Any], name: str) -> Engine:
     engine: Engine = pkgutil.resolve_name(entry.opener)(run, own)
     if entry.is_exact and name != "gluon":
         _check_agreement(run, name, engine, open_gluon(run, mxnet_contexts))
-    return engine
+    return GuardedEngine(engine, name, run)
 
 
 def _check_agreement(run: Run, name: str, engine: Engine, gluon: Engine) -> None:
@@ -58,7 +60,7 @@ def _check_agreement(run: Run, name: str, engine: Engine, gluon: Engine) -> None
     network, images = run.config.model.name, noise_images(run.config.data.crop)
     try:
         found = agreement(engine.begin(images)(), gluon.begin(images)(), run.columns)
-    except mx.base.MXNetError as error:
+    except RuntimeError as error:  # the frameworks' errors, see GuardedEngine
         raise WeightsError(
             f"engine {name} cannot compute {network} ({first_line(error)})"
         ) from None

@@ -5,6 +5,7 @@ torchrun and SLURM start the processes; see docs/gpus.md.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -38,8 +39,27 @@ class Place:
 
 
 ALONE = Place()
+# How many seconds processes wait for each other, and the longest time that can be set.
+PATIENCE_VARIABLE, LONGEST_PATIENCE = "FASHIONAI_PROCESS_TIMEOUT", 604_800
 # How often torchrun or SLURM has started the processes again.
 RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+
+
+def patience_seconds(default: float) -> float:
+    """How long to wait for other processes, in seconds; ConfigError for a wrong setting."""
+    text = os.environ.get(PATIENCE_VARIABLE, "")
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_PATIENCE:
+        raise ConfigError(
+            f"{PATIENCE_VARIABLE}: found '{text}', expected seconds, more than 0 and at most "
+            f"{LONGEST_PATIENCE:,}"
+        )
+    return seconds
 
 
 def is_restarted() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -14,11 +13,10 @@ from typing import Any, Optional
 from fashionai.errors import ConfigError, counted
 from fashionai.files import write_json
 from fashionai.files.formats.json_files import read_json
-from fashionai.frameworks.processes import Place
+from fashionai.frameworks.processes import Place, patience_seconds
 
 # A process that shows no sign of life for so many seconds has died or hangs.
 PATIENCE = 1800.0
-PATIENCE_VARIABLE = "FASHIONAI_PROCESS_TIMEOUT"
 # Waiting processes list the folder at growing intervals: many of them would burden a file server.
 FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH = 0.05, 2.0, 1.3
 JOB_FILE = "job.json"
@@ -110,7 +108,7 @@ class Meeting:
         missing: Callable[[], str],
         progress: Callable[[], int] = lambda: 0,
     ) -> None:
-        patience, last, since = patience_seconds(), progress(), time.monotonic()
+        patience, last, since = patience_seconds(PATIENCE), progress(), time.monotonic()
         pause = FIRST_PAUSE
         while not is_reached():
             time.sleep(pause)
@@ -124,15 +122,6 @@ class Meeting:
                     f"{counted(self.place.count, 'process')}",
                     "All processes need the same command, and a folder that all of them see",
                 )
-
-
-def patience_seconds() -> float:
-    """How long to wait for other processes."""
-    text = os.environ.get(PATIENCE_VARIABLE, "")
-    try:
-        return float(text) if text else PATIENCE
-    except ValueError:
-        raise ConfigError(f"{PATIENCE_VARIABLE}: found '{text}', expected seconds") from None
 
 
 def _read(file: Path) -> Optional[Any]:

@@ -13,8 +13,7 @@ from fashionai.engines.choice import open_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
-from fashionai.errors import ConfigError, DataError, RunError, TrainingError, first_line
-from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.errors import ConfigError, DataError, RunError, TrainingError
 from fashionai.models.views import mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
@@ -24,8 +23,6 @@ from fashionai.predictions.scaling import Calibration
 from fashionai.progress import Advance, no_progress
 from fashionai.runs import Run
 from fashionai.tasks import Task
-
-mx = import_mxnet()
 
 
 class Request(NamedTuple):
@@ -191,7 +188,7 @@ def predict_with_engine(
 
     ``batch_size`` is the number of images on all devices together, ``total`` that of all images
     where ``images`` are a part of them. Raises TrainingError when
-    a probability is NaN and when MXNet stops.
+    a probability is NaN, and errors of the engine.
     """
     data = run.config.data
     # Batches are filled up with black images: a batch larger than the images wastes time.
@@ -199,14 +196,9 @@ def predict_with_engine(
     loader = Loader(images, EvaluationTransform(data, crops), batch_size, workers=data.workers)
     batches = (batch.images for batch in loader.batches(np.arange(len(images))))
     results = []
-    try:
-        for result in mean_over_views(engine.begin, batches, batch_size):
-            results.append(result)
-            progress(len(result))
-    except mx.base.MXNetError as error:
-        raise TrainingError(
-            f"{run}: MXNet stopped: {first_line(error)}", "A smaller --batch-size needs less memory"
-        ) from error
+    for result in mean_over_views(engine.begin, batches, batch_size):
+        results.append(result)
+        progress(len(result))
     probabilities = np.concatenate(results)
     _check_finite(probabilities, run, images)
     return probabilities

@@ -10,7 +10,7 @@ import numpy as np
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.errors import TrainingError
+from fashionai.errors import ConfigError, TrainingError
 from fashionai.pipeline.loader import Batch
 from fashionai.progress import Advance, no_progress
 from fashionai.training.learners.engine_choice import check_engine, resolve_engine
@@ -22,6 +22,8 @@ from fashionai.training.steps.schedules import momentum
 SMOOTHING = 0.95
 # The test ends when the smoothed loss exceeds its minimum by this factor.
 DIVERGED = 4.0
+# A range has two ends.
+FEWEST_STEPS = 2
 # Batches are noisy: a slope is fitted over this share of the steps on each side.
 SLOPE_REACH = 0.08
 # A mean of neighbouring losses must decrease by more than this multiple of its standard error.
@@ -64,12 +66,19 @@ def find_learning_rate(
         clearly decrease.
 
     Raises:
-        TrainingError: The first loss, before any update, is not finite.
+        ConfigError: Rates that are not 0 < lowest < highest, or fewer than 2 steps.
+        TrainingError: The first loss, before any update, is not finite, or the framework fails.
 
     Example:
         >>> config = fashionai.load_config("skirt")
         >>> fashionai.find_learning_rate(config, fashionai.contexts()).suggestion
     """
+    if not 0 < lowest < highest < math.inf:
+        raise ConfigError(
+            f"lowest {lowest:g}, highest {highest:g}: expected finite rates, 0 < lowest < highest"
+        )
+    if steps < FEWEST_STEPS:
+        raise ConfigError(f"steps {steps}: expected at least {FEWEST_STEPS}")
     check_engine(config, contexts)
     config = config.in_phase(config.phases[-1]).changed({"ema": None})
     if config.engine == "auto":
@@ -78,12 +87,13 @@ def find_learning_rate(
     learner = open_learner(config, train, contexts, pixels_only=True).learner
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses: list[float] = []
-    for loss in _losses(learner, rates):
-        losses.append(loss)
-        smoothed = smooth(np.array(losses))
-        if smoothed[-1] > DIVERGED * smoothed.min():
-            break
-        progress(1)
+    with learner.clear_errors():
+        for loss in _losses(learner, rates):
+            losses.append(loss)
+            smoothed = smooth(np.array(losses))
+            if smoothed[-1] > DIVERGED * smoothed.min():
+                break
+            progress(1)
     tested, values = rates[: len(losses)], np.array(losses)
     return RangeTest(tested, values, smoothed, suggest(tested, values))
 

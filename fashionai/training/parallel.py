@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +32,17 @@ def train_side_by_side(runs: Mapping[Path, Config], devices: Sequence[Any]) -> N
     running: Running = {}
     with tempfile.TemporaryDirectory(prefix="fashionai-") as name, StopRequest() as stop:
         scratch = Path(name)
-        with _stopped_afterwards(running):
-            while waiting or running:
+        try:
+            while (waiting or running) and not stop.requested:
                 while waiting and free:
                     run, place = waiting.pop(0), free.pop(0)
                     running[place] = run, _start(run, runs[run], devices[place], scratch)
                 time.sleep(SECONDS_BETWEEN_LOOKS)
-                if stop.requested:
-                    raise RunStoppedError("stopped, the states are saved")
                 free += _ended(running, scratch)
+        finally:
+            killed = _stop(running)
+        if waiting or running:
+            raise RunStoppedError(_saved(killed))
 
 
 def _start(run: Path, config: Config, device: Any, scratch: Path) -> subprocess.Popen[bytes]:
@@ -64,29 +63,44 @@ def _start(run: Path, config: Config, device: Any, scratch: Path) -> subprocess.
 
 
 def _ended(running: Running, scratch: Path) -> list[int]:
-    """The devices whose training has ended; TrainingError when it has failed."""
+    """The devices whose training has ended; TrainingError when one has failed."""
     ended = [place for place, (_, process) in running.items() if process.poll() is not None]
     for place in ended:
         run, process = running.pop(place)
         if process.returncode:
             text = (scratch / run.name).read_text(encoding="utf-8", errors="replace")
-            lines = [line for line in text.splitlines() if line.strip()] or ["no message"]
-            raise TrainingError(f"{run}: {lines[-1].replace('Error: ', '', 1)}")
+            raise TrainingError(f"{run}: {error_in(text)}")
     return ended
 
 
-@contextlib.contextmanager
-def _stopped_afterwards(running: Running) -> Iterator[None]:
-    """Stop what still runs when the context ends: trainings save their state."""
-    try:
-        yield
-    finally:
-        left = [process for _, process in running.values()]
-        for process in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGTERM)
-        for process in left:
-            try:
-                process.wait(SECONDS_TO_STOP)
-            except subprocess.TimeoutExpired:
-                process.kill()
+def error_in(output: str) -> str:
+    """The error at the end of what a training has printed, which may have several lines."""
+    _, found, error = f"\n{output.strip()}".rpartition("\nError: ")
+    return error if found else error.rpartition("\n")[2] or "no message"
+
+
+def _stop(running: Running) -> list[Path]:
+    """Stop what still runs: trainings save their state. Returns the runs that had to be killed."""
+    for _, process in running.values():
+        process.terminate()
+    killed = []
+    end = time.monotonic() + SECONDS_TO_STOP
+    for run, process in running.values():
+        try:
+            process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed.append(run)
+    return killed
+
+
+def _saved(killed: Sequence[Path]) -> str:
+    """What was saved when the user stopped the trainings."""
+    if not killed:
+        return "stopped, the states are saved"
+    names = ", ".join(map(str, killed))
+    return (
+        f"stopped; the states are saved but for {names}, which did not end within "
+        f"{SECONDS_TO_STOP:.0f} s and goes on from an earlier state"
+    )

@@ -20,6 +20,7 @@ from fashionai.datasets.prepared.samples import Samples, data_hash, read_samples
 from fashionai.errors import DivergedError, RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
+from fashionai.files.atomic import NO_ROOM
 from fashionai.files.formats.array_lists import hash_arrays
 from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
@@ -82,6 +83,7 @@ class Trainer:
             between the processes of a training.
         WeightsError: Pretrained weights that are missing or do not fit.
         TrainingError: Fewer training images than devices.
+        RunError: The run to resume was begun with another configuration.
 
     Example:
         >>> trainer = fashionai.Trainer(fashionai.load_config("skirt"), fashionai.contexts())
@@ -103,10 +105,11 @@ class Trainer:
         self._observers = open_observers(config, observers)
         check_engine(config, contexts)
         if resume_from is not None and resume_from.folder.has_begun:
+            resume_from.check_same_config(config)
             config = config.with_input_of(resume_from.config)
         state = None if resume_from is None else resume_from.folder.states_file
         resuming = state is not None and state.is_file()
-        self._resumes = resume_from is not None
+        self._resumed = resume_from
         train = read_samples(config, "train", pseudo=True)
         # Once for the learners of all phases.
         self.train_samples = train._replace(teacher=read_teacher(config.data, train))
@@ -147,7 +150,7 @@ class Trainer:
             EndOfRun: An observer ends the run; its files are those of the last epoch.
             RunStoppedError: The user stops the training; the state is saved.
             RunError: The saved state is damaged or belongs to another configuration, the run
-                has begun and is not to be resumed, or another process trains it.
+                has begun and is not to be resumed, another one is, or another process trains it.
         """
         self.run = run
         if not self.learner.writes:
@@ -169,14 +172,14 @@ class Trainer:
     def _clear_errors(self) -> Iterator[None]:
         """Turn errors of disk and framework into a TrainingError that says what to do."""
         try:
-            yield
+            with self.learner.clear_errors():
+                yield
         except OSError as error:
+            remedy = "Free disk space, then" if error.errno in NO_ROOM else "Then"
             raise TrainingError(
-                f"{self.run}: cannot be written: {error.strerror}",
-                f"Free disk space, then: {self._resume_command()}",
+                f"{error.filename or self.run}: {error.strerror or error}",
+                f"{remedy}: {self._resume_command()}",
             ) from None
-        except self.learner.framework_errors as error:
-            raise self.learner.failure(error) from error
 
     def _train(self, stop: StopRequest) -> None:
         messages.log_data(self.config, self.train_samples, self.val_samples)
@@ -197,18 +200,14 @@ class Trainer:
                     self._restore(self._saved_state() or b"")
                     self._begin_phase(stop)
                 self._train_epoch(stop)
-                self._finish_epoch(self._validate(stop))
+                self._finish_epoch(self._validate(stop), stop)
         except Stopped:
             self._stop()
 
     def _load_state(self) -> None:
-        """Load the saved state of a run that is resumed, if there is one; nothing is written.
-
-        Raises RunError when the folder holds a run that is not to be resumed: another process
-        has begun it meanwhile.
-        """
+        """Load the saved state of a run that is resumed, if there is one; nothing is written."""
         if self.learner.writes:
-            check_resumes(self.run, self._resumes)
+            check_resumes(self.run, self._resumed)
         content = self._saved_state()
         if content is not None:
             self._enter_phase(read_epoch(content))
@@ -323,7 +322,7 @@ class Trainer:
                 scores |= scores_in_row("ema", learner.scores(self.val_samples, check))
         return scores
 
-    def _finish_epoch(self, row: EpochRow) -> None:
+    def _finish_epoch(self, row: EpochRow, stop: StopRequest) -> None:
         """Log the epoch and save: the best weights first, then the state that refers to them."""
         progress = self.progress
         messages.log_epoch(row, self.config.epochs, header=not self._header_logged)
@@ -332,7 +331,7 @@ class Trainer:
         self._save_if_best(row)
         messages.log_collapse(progress.history, self.config.epochs, self.val_samples)
         if self.test_samples is not None and is_finished(self.config, progress.history):
-            self._evaluate_test(self.test_samples)
+            self._evaluate_test(self.test_samples, stop)
         progress.begin_epoch(progress.epoch + 1)
         save_state(self.run.states_file, self.learner, progress)
         self._write_results()
@@ -352,11 +351,15 @@ class Trainer:
             file, lambda written: announce_weights(self.run, file.name, written)
         )
 
-    def _evaluate_test(self, samples: Samples) -> None:
+    def _evaluate_test(self, samples: Samples, stop: StopRequest) -> None:
         """Score the test split with the best weights; nothing is selected by these scores."""
         best = choose_best(self.progress.history, self.config.monitor)
-        with self.learner.loaded(best_file(self.run, best.kind)):
-            self.progress.test = self.learner.scores(samples)
+        try:
+            with self.learner.loaded(best_file(self.run, best.kind)):
+                self.progress.test = self.learner.scores(samples, lambda: self._check(stop))
+        except Stopped:
+            self.progress.history.pop()  # resuming validates the last epoch again
+            raise
         messages.log_test(best.row["epoch"], self.progress.test)
 
     def _write_results(self, last_parameters: bool = True) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from fashionai.engines import fused as fused_engine
 from fashionai.engines.choice import measure_engines, open_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import ENGINES, EXACT_ENGINES, EngineEntry
-from fashionai.errors import ConfigError, InstallationError, RunError
+from fashionai.errors import ConfigError, FrameworkError, InstallationError, RunError
 from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.graph import Graph
@@ -102,10 +104,50 @@ def test_an_engine_is_added_by_one_entry(
     paths = images_to_predict(trained)
     probabilities = predict_images(paths, [runs[0]], CPU, engine="doubtful")[SKIRT]
     np.testing.assert_allclose(probabilities, np.full((len(paths), 6), 1 / 6))
-    assert isinstance(open_engine(runs[0], [mx.gpu(0)], "doubtful"), DoubtfulEngine)
+    assert isinstance(open_engine(runs[0], [mx.gpu(0)], "doubtful").engine, DoubtfulEngine)
     monkeypatch.setitem(ENGINES, "doubtful", EngineEntry(opener))
     with pytest.raises(ConfigError, match="engine doubtful computes wrong probabilities"):
         open_engine(runs[0], CPU, "doubtful")
+
+
+@pytest.mark.parametrize("raises", [mx.base.MXNetError, RuntimeError])
+@pytest.mark.parametrize("late", [False, True])
+def test_an_engine_that_fails_is_one_line(
+    trained: Path,
+    runs: list[Run],
+    monkeypatch: pytest.MonkeyPatch,
+    raises: type[Exception],
+    late: bool,
+) -> None:
+    """As for a GPU whose memory is full, when a batch is begun or when its result is read."""
+    opener = f"{__name__}:open_doubtful"
+    monkeypatch.setitem(ENGINES, "doubtful", EngineEntry(opener, is_exact=False, cpu_only=False))
+
+    def fail(*_: Any) -> np.ndarray:
+        raise raises("out of memory\nStack trace: ...")
+
+    monkeypatch.setattr(DoubtfulEngine, "begin", (lambda *_: fail) if late else fail)
+    with pytest.raises(FrameworkError) as error:
+        predict_images(images_to_predict(trained), [runs[0]], CPU, engine="doubtful")
+    assert str(error.value) == (
+        f"{runs[0]}: engine doubtful stopped: out of memory. "
+        "A smaller --batch-size needs less memory"
+    )
+
+
+def test_onnx_runtime_that_fails_is_one_line(
+    runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = pytest.importorskip("onnxruntime.capi.onnxruntime_pybind11_state")
+    engine = open_engine(runs[0], CPU, "onnx")
+    crop = runs[0].config.data.crop
+
+    def fail(*_: Any) -> None:
+        raise state.RuntimeException("Failed to allocate memory")
+
+    monkeypatch.setattr(engine.engine, "_session_for", lambda _: SimpleNamespace(run=fail))
+    with pytest.raises(FrameworkError, match="engine onnx stopped: Failed to allocate memory"):
+        engine.begin(np.zeros((1, crop, crop, 3), np.uint8))()
 
 
 def test_an_unknown_engine_is_refused_with_the_nearest_name(runs: list[Run]) -> None:

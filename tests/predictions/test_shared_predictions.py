@@ -16,8 +16,7 @@ import pytest
 
 from fashionai.errors import ConfigError
 from fashionai.frameworks.devices import Device
-from fashionai.frameworks.processes import Place
-from fashionai.predictions import meeting
+from fashionai.frameworks.processes import PATIENCE_VARIABLE, Place, patience_seconds
 from fashionai.predictions.meeting import Meeting
 from fashionai.predictions.parts import open_parts
 from tests.support.commands import fashionai
@@ -195,12 +194,13 @@ def test_a_process_with_another_prediction_is_named(tmp_path: Path) -> None:
 def test_a_process_that_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, missing: str
 ) -> None:
-    monkeypatch.setenv(meeting.PATIENCE_VARIABLE, "0.3")
+    monkeypatch.setenv(PATIENCE_VARIABLE, "0.3")
     with pytest.raises(ConfigError, match=f"waited 0 s for {missing} of 2 processes"):
         Meeting(tmp_path, Place(rank, 2, rank)).begin()
 
 
-def test_patience_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(meeting.PATIENCE_VARIABLE, "long")
-    with pytest.raises(ConfigError, match="found 'long', expected seconds"):
-        meeting.patience_seconds()
+@pytest.mark.parametrize("text", ["long", "nan", "inf", "0", "-1", "1e300"])
+def test_patience_is_a_number_of_seconds(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(PATIENCE_VARIABLE, text)
+    with pytest.raises(ConfigError, match=f"found '{text}', expected seconds, more than 0"):
+        patience_seconds(50)

@@ -14,7 +14,7 @@ import pytest
 from fashionai.cli import main
 from fashionai.config import Config, load_config
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.errors import TrainingError
+from fashionai.errors import ConfigError, TrainingError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import create_run
 from fashionai.training.gluon.learner import GluonLearner
@@ -72,7 +72,20 @@ def test_a_single_easy_batch_does_not_decide() -> None:
     losses = sigmoid(1e-2)
     dented = losses.copy()
     dented[20] -= 0.3
-    assert suggestion(dented) == pytest.approx(suggestion(losses), rel=1.5)
+    assert abs(math.log(suggestion(dented) / suggestion(losses))) < math.log(1.5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"lowest": rate} for rate in (0.0, -1.0, 10.0, 20.0, math.nan)),
+        *({"highest": math.inf}, {"steps": 1}, {"steps": 0}),
+    ],
+    ids=str,
+)
+def test_a_range_without_two_ends_is_refused(config: Config, wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        find_learning_rate(config, [mx.cpu()], **wrong)
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from fashionai.config import Config, load_config
-from fashionai.errors import TrainingError
+from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.frameworks.devices import Device
 from fashionai.runs import Run, RunFolder
-from fashionai.training.parallel import train_side_by_side
+from fashionai.training.parallel import error_in, train_side_by_side
 from tests.support.commands import fashionai
 from tests.support.resuming import assert_same_end
 from tests.support.trained_runs import write_config
@@ -33,6 +36,30 @@ def test_three_runs_on_two_devices_end_as_alone(config: Config) -> None:
     train_side_by_side(runs, DEVICES)
     assert all(Run.open(run).is_finished for run in runs)
     assert_same_end(Path("runs/1"), Path("alone"))
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        ("epoch 1\nError: a: wrong\n  b: wrong too\n", "a: wrong\n  b: wrong too"),
+        ("Error: first\nError: last\n", "last"),
+        ("epoch 1\nKilled\n", "Killed"),
+        ("", "no message"),
+    ],
+)
+def test_the_whole_error_of_a_run_is_told(output: str, error: str) -> None:
+    assert error_in(output) == error
+
+
+def test_a_run_that_does_not_stop_in_time_is_named(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fashionai.training.parallel.SECONDS_TO_STOP", 0)
+    Path("busy").mkdir()
+    # While it starts, it cannot save a state.
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(RunStoppedError, match="are saved but for busy, which did not end within"):
+        train_side_by_side({Path("busy"): config}, DEVICES)
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_stopped(config: Config) -> None:

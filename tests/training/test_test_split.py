@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fashionai.config import load_config
+from fashionai.datasets.prepared.samples import Samples
+from fashionai.errors import RunStoppedError
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.runs import create_run
 from fashionai.training.records.history import just_collapsed
+from fashionai.training.trainer import Trainer
 from tests.support.commands import run_here, run_in
 from tests.support.data_trees import write_idx_set
+from tests.support.resuming import assert_same_end
 
 mx = import_mxnet()
 
@@ -47,6 +55,31 @@ def test_nothing_is_chosen_by_the_test(folder: Path) -> None:
             other = mx.nd.load(str(folder / f"runs/{when}" / file))
             for name, value in first.items():
                 assert np.array_equal(value.asnumpy(), other[name].asnumpy()), (when, file, name)
+
+
+def test_a_training_that_is_stopped_in_the_test_goes_on_to_the_same_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    config = load_config("c.yaml", ["evaluate_test=end"])
+    trainer, run = Trainer(config, [mx.cpu()]), create_run("runs/stopped")
+    learner_scores = trainer.learner.scores
+
+    def stop_in_the_test(samples: Samples, check: Callable[[], None]) -> dict[str, float]:
+        if samples is trainer.test_samples:
+            signal.raise_signal(signal.SIGTERM)
+        return learner_scores(samples, check)
+
+    monkeypatch.setattr(trainer.learner, "scores", stop_in_the_test)
+    with pytest.raises(RunStoppedError, match="stopped in epoch 2 after step 3, the state is"):
+        trainer.fit(run)
+    assert run_here("train", "--run", "runs/stopped", "--resume", cwd=folder).returncode == 0
+    assert_same_end(folder / "runs/stopped", folder / "runs/end")
+    ended, whole = (
+        json.loads((folder / "runs" / name / "metrics.json").read_text())["test"]
+        for name in ("stopped", "end")
+    )
+    assert ended == whole
 
 
 @pytest.mark.parametrize("when", ["end", "every-epoch"])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fashionai.config import load_config
-from fashionai.errors import FashionAIError
+from fashionai.errors import FashionAIError, RunError
 from fashionai.files.locks import LOCK_FILE
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.networks.options import NetworkOptions, of_classes
@@ -239,6 +239,22 @@ def test_resuming_does_not_need_the_pretrained_weights(
     Trainer(config, [mx.cpu()], resume_from=Run(run)).fit(run)
 
 
+def test_a_run_is_resumed_in_its_folder_and_with_its_configuration_alone(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    config = load_config(write_config(prepared, epochs=2))
+    run = create_run(prepared / "runs" / "first")
+    Trainer(config.changed({"epochs": 1}), [mx.cpu()]).fit(run)
+    with pytest.raises(RunError, match=r"begun with another configuration \(epochs: 1, not 2\)"):
+        Trainer(config, [mx.cpu()], resume_from=Run(run))
+    trainer = Trainer(config.changed({"epochs": 1}), [mx.cpu()], resume_from=Run(run))
+    other = create_run(prepared / "runs" / "second")
+    with pytest.raises(RunError, match=r"second: is not the run to resume, which is .*first\."):
+        trainer.fit(other)
+    assert [file.name for file in other.path.iterdir() if file.name != ".lock"] == []
+
+
 @pytest.mark.parametrize("file", ["best.params", "last.states.npz"])
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(
     prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
@@ -253,7 +269,7 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(
         capsys.readouterr()
         assert fashionai(*words, run) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"Error: {run}: cannot be written: ")
+    assert error.startswith(f"Error: {run}/{file}: ")
     assert error.endswith(f". Free disk space, then: fashionai train --run {run} --resume\n")
     assert error.count("\n") == 1
     assert fashionai("train", "--run", run, "--resume") == 0

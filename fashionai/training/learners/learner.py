@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Optional
 
@@ -178,6 +178,14 @@ class Learner(abc.ABC):
     @abc.abstractmethod
     def memory_gigabytes(self) -> float:
         """Memory in GB: the largest use among the GPUs, or this process's peak on the CPU."""
+
+    @contextmanager
+    def clear_errors(self) -> Iterator[None]:
+        """Turn framework_errors into a TrainingError that says what to do."""
+        try:
+            yield
+        except self.framework_errors as error:
+            raise self.failure(error) from error
 
     def failure(self, error: Exception) -> TrainingError:
         """What to tell about one of framework_errors."""

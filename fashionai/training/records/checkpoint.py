@@ -22,7 +22,7 @@ from fashionai.errors import RunError, counted, shown
 from fashionai.files import atomic_path
 from fashionai.files.formats.array_archives import ArrayArchive, DamagedArchiveError
 from fashionai.files.formats.json_files import parse_json
-from fashionai.runs import RunFolder
+from fashionai.runs import Run, RunFolder
 from fashionai.training.learners.learner import BATCH_SIZE, SOFT_TARGETS, THREADS, Learner
 
 log = logging.getLogger(__name__)
@@ -166,12 +166,14 @@ def load_state(
     return progress
 
 
-def check_resumes(run: RunFolder, resumes: bool) -> None:
-    """Raise RunError unless the folder holds a run that can be resumed, or none.
-
-    ``resumes`` tells that a run which has begun is to be resumed.
-    """
-    if not resumes and (run.has_begun or run.states_file.is_file()):
+def check_resumes(run: RunFolder, resumed: Optional[Run]) -> None:
+    """Raise RunError unless the folder holds the run that is to be resumed, or none."""
+    if resumed is not None and resumed.path.resolve() != run.path.resolve():
+        raise RunError(
+            f"{run}: is not the run to resume, which is {resumed}",
+            "To begin anew with its weights, set model.pretrained to its best.params",
+        )
+    if resumed is None and (run.has_begun or run.states_file.is_file()):
         raise RunError(
             f"{run}: has been begun by another process meanwhile",
             "Give another --run, or --resume",

@@ -68,10 +68,8 @@ def _measure_steps(learner: Learner, seconds: float, batches: Iterator[Batch], s
         learner.wait()
         return images
 
-    try:
+    with learner.clear_errors():
         return images_per_second(seconds, run)
-    except learner.framework_errors as error:
-        raise learner.failure(error) from error
 
 
 def measure_forward(learner: Learner, seconds: float) -> float:
@@ -82,7 +80,5 @@ def measure_forward(learner: Learner, seconds: float) -> float:
         learner.probabilities([batch.images])
         return len(batch.rows)
 
-    try:
+    with learner.clear_errors():
         return images_per_second(seconds, forward)
-    except learner.framework_errors as error:
-        raise learner.failure(error) from error

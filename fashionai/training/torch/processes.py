@@ -15,22 +15,23 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
-from fashionai.errors import ConfigError, first_line, shown
-from fashionai.frameworks.processes import Place, current_place
+from fashionai.errors import ConfigError, TrainingError, first_line, shown
+from fashionai.frameworks.processes import Place, current_place, patience_seconds
 from fashionai.models.torch.layers import SharedSums
 from fashionai.training.batches.shares import WHOLE, Share
 
 # A process that does not answer for this many seconds has died or hangs.
 PATIENCE = 50.0
-# Stands for the value of a key that another schedule or augmentation does not have.
-NOT_SET = "not set"
-PATIENCE_VARIABLE = "FASHIONAI_PROCESS_TIMEOUT"
 # Machines may begin at different times.
 JOINING = timedelta(minutes=10)
 # A step that compiles may take this long: some processes find the result in a cache, others do not.
 COMPILING = timedelta(minutes=30)
 # Work that one process does for all of its machine may take this long.
 LONG_PATIENCE = timedelta(hours=12)
+# Stands for the value of a key that another schedule or augmentation does not have.
+NOT_SET = "not set"
+# What is told about a block that is entered in turn.
+DONE, FAILED = "done", "failed"
 
 
 class Processes:
@@ -114,6 +115,7 @@ class Processes:
         """Let the first process of each machine finish the block before the others begin it.
 
         All processes leave together, because steps do not wait for a slow machine that long.
+        Raises TrainingError in all of them when the block of one raises.
         """
         if self.is_alone:
             yield
@@ -121,16 +123,22 @@ class Processes:
         store = dist.distributed_c10d._get_default_store()
         self._turns += 1
         key = f"turn/{os.environ.get('GROUP_RANK', os.uname().nodename)}/{self._turns}"
-        if current_place().local_rank:
-            store.wait([key], LONG_PATIENCE)
+        everyone, is_first = f"turn/all/{self._turns}", not current_place().local_rank
+        try:
+            if not is_first:
+                _await_done(store, key)
             yield
-        else:
-            yield
-            store.set(key, "done")
-        everyone = f"turn/all/{self._turns}"
+        except BaseException:
+            # Else the others would wait as long as their patience lasts.
+            with contextlib.suppress(RuntimeError):  # the store may have ended
+                store.set(key, FAILED)
+                store.set(everyone, FAILED)
+            raise
+        if is_first:
+            store.set(key, DONE)
         if store.add(f"{everyone}/count", 1) == self.share.count:
-            store.set(everyone, "done")
-        store.wait([everyone], LONG_PATIENCE)
+            store.set(everyone, DONE)
+        _await_done(store, everyone)
 
     @contextlib.contextmanager
     def patient(self) -> Iterator[None]:
@@ -192,8 +200,14 @@ def _set_patience(patience: timedelta) -> None:
 
 
 def _patience() -> timedelta:
-    text = os.environ.get(PATIENCE_VARIABLE, "")
-    try:
-        return timedelta(seconds=float(text) if text else PATIENCE)
-    except ValueError:
-        raise ConfigError(f"{PATIENCE_VARIABLE}: found '{text}', expected seconds") from None
+    return timedelta(seconds=patience_seconds(PATIENCE))
+
+
+def _await_done(store: dist.Store, key: str) -> None:
+    """Wait until a key of the store is set; TrainingError where another process has failed."""
+    store.wait([key], LONG_PATIENCE)
+    if store.get(key) == FAILED.encode():
+        raise TrainingError(
+            f"{current_place()}: another process has failed",
+            "Start all of them again with --resume",
+        )

@@ -31,6 +31,17 @@ with processes.in_turn():
 processes.sum(ones)
 print(int(ones))
 """
+FAILING_MACHINE = """
+from fashionai.errors import TrainingError
+try:
+    with processes.in_turn():
+        if rank == FAILING:
+            raise OSError("the disk is full")
+except (OSError, TrainingError) as error:
+    print(error)
+    # The store of the connection lives in the first process.
+    time.sleep(1 if rank == 0 else 0)
+"""
 SLOW_STEP = """
 with processes.patient():
     time.sleep(4 * rank)
@@ -69,6 +80,13 @@ def outputs(program: str) -> list[str]:
 
 def test_features_of_a_slow_machine_are_waited_for() -> None:
     assert outputs(SLOW_MACHINE) == ["4", "4"]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_machine_that_fails_in_its_turn_is_not_waited_for(failing: int) -> None:
+    found = outputs(FAILING_MACHINE.replace("FAILING", str(failing)))
+    assert found[failing] == "the disk is full"
+    assert "another process has failed. Start all of them again" in found[1 - failing]
 
 
 def test_a_step_that_compiles_is_waited_for() -> None:
