@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import shlex
 import time
@@ -69,8 +68,8 @@ from fashionai.training.start import (
     check_same_beginning,
     files_read,
     new_folder,
+    train_or_resume,
 )
-from fashionai.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from fashionai.scoring.out_of_fold import OutOfFoldScores
@@ -171,7 +170,9 @@ class CrossValidation:
             run.check_usable()
         # Always the same engine: the automatic choice may differ after an interruption.
         probabilities = self._predict(
-            *(runs, held_out, progress),
+            runs,
+            held_out,
+            progress,
             crops=crops,
             batch_size=batch_size,
             engine=framework_of_devices(self.contexts),
@@ -249,19 +250,11 @@ class CrossValidation:
         return runs
 
     def _train_fold(self, begun: Run, config: Config) -> Run:
-        resume_from = begun if begun.folder.has_begun else None
-        if resume_from is not None:
-            config = config.with_engine_of(resume_from.config)
-            resume_from.check_same_config(config)
-            if resume_from.is_finished:
-                _report_finished(resume_from)
-                return resume_from
-        begun.path.mkdir(exist_ok=True)
-        Trainer(config, self.contexts, resume_from).fit(begun.folder)
-        # Gluon's blocks refer to each other: this frees the network's memory on the device before
-        # the next fold is trained.
-        gc.collect()
-        return Run(begun.folder)
+        was_finished = begun.folder.has_begun and begun.is_finished
+        run = train_or_resume(begun.folder, config, self.contexts)
+        if was_finished:
+            _report_finished(run)
+        return run
 
     def _resume_command(self) -> str:
         gpus = ",".join(str(each.device_id) for each in self.contexts if each.device_type == "gpu")
@@ -346,9 +339,7 @@ def open_cross_validation(
         raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
     if overwrite:
         check_not_removed(path, files_read(config))
-    if choose_threads(config, (), device, gpus, trainings=settings.folds):
-        # The number suits MXNet.
-        config = config.changed({"engine": "gluon"})
+    config = choose_threads(config, (), device, gpus, trainings=settings.folds)
     config, contexts = with_devices(config, device, gpus)
     config = with_input_of_weights(config)
     folds = plan_folds(config, settings, progress)

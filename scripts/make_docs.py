@@ -151,14 +151,23 @@ def _cells(field: Schema, meaning: str) -> tuple[str, str, str, str]:
 def _type(field: Schema) -> str:
     """The type in words, for instance ``number or null``."""
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_type(member) for member in field["anyOf"]))
+        kinds = dict.fromkeys(_type(member) for member in field["anyOf"])
+        if "number" in kinds:
+            kinds.pop("integer", None)  # which is a number
+        return " or ".join(kinds)
     if field.get("type") == "array":
         items = field.get("items", {})
         count = field.get("minItems")
-        kind = "steps" if "discriminator" in items else f"{_type(items)}s"
+        kind = "steps" if "discriminator" in items else _plural(_type(items))
         return f"list of {count} {kind}" if count else f"list of {kind}"
     kind = str(field.get("type", "string"))
     return "mapping" if kind == "object" else kind
+
+
+def _plural(kind: str) -> str:
+    if kind.startswith("list "):
+        return kind.replace("list", "lists", 1)
+    return " or ".join(f"{each}s" for each in kind.split(" or "))
 
 
 def _range(field: Schema) -> str:

@@ -15,26 +15,38 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 slow=(
   tests/cli/test_streams.py
+  tests/config/test_schema.py
   tests/conversion/test_convert.py
+  tests/demo
   tests/docs
   tests/engines
   tests/export
+  tests/models/networks
+  tests/models/test_describe.py
+  tests/models/test_graph.py
   tests/models/test_zoo.py
+  tests/predictions/test_parts.py
+  tests/reporting/report/test_command.py
   tests/scoring/test_bootstrap.py
   tests/scripts
+  tests/serving/test_command.py
+  tests/serving/test_listening.py
   tests/test_benchmark.py
   tests/test_changed_data.py
   tests/test_cross_validation.py
   tests/test_cross_validation_folders.py
   tests/test_cross_validation_resuming.py
   tests/test_data_sets.py
+  tests/test_opened_once.py
   tests/test_own_tasks.py
   tests/test_quantization.py
   tests/test_soup.py
   tests/test_torch_installed.py
+  tests/tracking
   tests/training/gluon/test_features.py
   tests/training/gluon/test_heads.py
   tests/training/gluon/test_mixed_precision.py
+  tests/training/learners
   tests/training/records/test_history.py
   tests/training/speed/test_threads.py
   tests/training/test_imbalanced.py
@@ -43,6 +55,9 @@ slow=(
   tests/training/test_refusals.py
   tests/training/test_resume.py
   tests/training/test_test_split.py
+  tests/tuning/test_confirm.py
+  tests/tuning/test_search.py
+  tests/tuning/test_storage.py
   tests/weights
 )
 

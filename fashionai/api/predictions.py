@@ -53,7 +53,7 @@ def predict(
         crops: Views per image: 1, 5 or 10.
         image_size: Side of the views in pixels, by default that of the run's training.
         batch_size: Images per batch and device.
-        engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
+        engine: ``auto``, ``gluon``, ``torch``, ``fused``, ``onnx`` or ``int8``.
         device: ``auto``, ``cpu`` or ``gpu``.
         gpus: Indices of the GPUs to use; all by default.
         skip_bad: Log images that cannot be used and leave them out, instead of stopping.
@@ -143,7 +143,7 @@ def evaluate(
         crops: Views per image: 1, 5 or 10.
         image_size: Side of the views in pixels, by default that of the run's training.
         batch_size: Images per batch and device.
-        engine: ``auto``, ``gluon``, ``fused``, ``onnx`` or ``int8``.
+        engine: ``auto``, ``gluon``, ``torch``, ``fused``, ``onnx`` or ``int8``.
         device: ``auto``, ``cpu`` or ``gpu``.
         gpus: Indices of the GPUs to use; all by default.
         skip_bad: Log images of ``labels`` that cannot be used and leave them out, instead of
@@ -190,7 +190,12 @@ def evaluate(
             }
             evaluations = _evaluate_run(
                 _opened(what).at_crop(image_size),
-                *((files, by_role, folder), names, split, threshold, device, gpus),
+                (files, by_role, folder),
+                names,
+                split,
+                threshold,
+                device,
+                gpus,
                 skip_bad=skip_bad,
                 **predicting,
             )
@@ -198,7 +203,11 @@ def evaluate(
             raise ConfigError("evaluate: split, image_size and skip_bad go with a run")
         else:
             evaluations = evaluate_file(
-                *(stack.enter_context(as_file(what)), files, None, names, threshold),
+                stack.enter_context(as_file(what)),
+                files,
+                None,
+                names,
+                threshold,
                 (task or NAMELESS) if is_frame(what) else None,
                 columns=by_role,
                 images=folder,
@@ -235,7 +244,11 @@ def _evaluate_run(
     if not files.paths:
         return evaluate_run(run, split or "val", devices, threshold, RESAMPLES, **predicting)
     return evaluate_on_labels(
-        *(run, Wanted(files, names, split), devices, threshold, RESAMPLES),
+        run,
+        Wanted(files, names, split),
+        devices,
+        threshold,
+        RESAMPLES,
         progress=no_bar,
         leave_out=_log_left_out if skip_bad else None,
         **predicting,

@@ -17,7 +17,8 @@ from fashionai.doctor.findings import ERROR, OK, WARNING, Finding, of_error
 from fashionai.errors import DataError, FashionAIError, counted
 from fashionai.metrics import advice_on_validation, true_classes
 from fashionai.pipeline.crops import resize_short
-from fashionai.pipeline.decode import find_damage, read_image
+from fashionai.pipeline.decode import read_image
+from fashionai.predictions.soundness import find_bad
 from fashionai.progress import no_progress
 
 # Of more images, so many are decoded, evenly spread.
@@ -53,24 +54,13 @@ def check_images(splits: Splits) -> Finding:
     """Whether images can be decoded; of many, a sample."""
     paths = [*splits.train.paths, *splits.val.paths]
     chosen = [paths[at] for at in _spread(len(paths), MOST_DECODED)]
-    damaged = [
-        (path, damage)
-        for path, damage in zip(chosen, on_all_cores(_damage, chosen, no_progress))
-        if damage
-    ]
+    damaged = find_bad([(str(path), path) for path in chosen], no_progress)
     if damaged:
-        path, damage = damaged[0]
+        path, damage = next(iter(damaged.items()))
         more = f" (and {len(damaged) - 1:,} more)" if len(damaged) > 1 else ""
-        task_folder = path.parents[2]  # above the split and the class
+        task_folder = Path(path).parents[2]  # above the split and the class
         return Finding("images", ERROR, f"{path}: {damage}{more}", prepare_command(task_folder))
     return Finding("images", OK, f"{counted(len(chosen), 'image')} decoded, none damaged")
-
-
-def _damage(path: Path) -> str:
-    try:
-        return find_damage(path.read_bytes())
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
 
 
 def check_validation(splits: Splits, config_name: str) -> Iterator[Finding]:

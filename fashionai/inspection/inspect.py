@@ -26,7 +26,9 @@ def inspect_labels(images: TaskImages, held_out: LabelledPredictions) -> list[Fi
         findings.append(
             Finding(
                 LABEL,
-                *(images.sources[at], images.splits[at], images.labels[at]),
+                images.sources[at],
+                images.splits[at],
+                images.labels[at],
                 suggested=images.task.classes[suggested[row]],
                 label_probability=f"{probabilities[row, labels[row]]:.4f}",
                 suggested_probability=f"{probabilities[row, suggested[row]]:.4f}",
@@ -48,7 +50,9 @@ def inspect_images(images: TaskImages, progress: ProgressBar) -> list[Finding]:
         findings.append(
             Finding(
                 IDENTICAL if contents[one] == contents[other] else NEAR_DUPLICATE,
-                *(images.sources[one], images.splits[one], images.labels[one]),
+                images.sources[one],
+                images.splits[one],
+                images.labels[one],
                 other_path=images.sources[other],
                 other_split=images.splits[other],
                 other_label=images.labels[other],

@@ -55,7 +55,9 @@ def with_positions(
                 raise WeightsError(f"{file}: {name}: {error.message}", OTHER_NETWORK_HINT) from None
             log.info(
                 "%s: interpolating the position embedding from %d to %d tokens",
-                *(file, values.shape[1], shape[1]),
+                file,
+                values.shape[1],
+                shape[1],
             )
     return fitted
 

@@ -63,7 +63,9 @@ def draw_confusion(evaluation: TaskEvaluation) -> Figure:
         for row, column in np.argwhere(counts).tolist():
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(
-                *(column, row, f"{counts[row, column]:,}"),
+                column,
+                row,
+                f"{counts[row, column]:,}",
                 ha="center",
                 va="center",
                 color=colour,
@@ -98,13 +100,17 @@ def draw_reliability(evaluation: TaskEvaluation) -> Figure:
     edges = np.arange(len(rows)) / len(rows)
     known = rows > 0
     axes.bar(
-        *(edges[known], accuracy[known], 1 / len(rows)),
+        edges[known],
+        accuracy[known],
+        1 / len(rows),
         align="edge",
         color="lightsteelblue",
         edgecolor="tab:blue",
     )
     axes.plot(
-        *(confidence[known], accuracy[known], "o"),
+        confidence[known],
+        accuracy[known],
+        "o",
         color="tab:blue",
         markersize=4,
         label=f"calibration error {error:.4f}",

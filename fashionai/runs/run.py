@@ -43,6 +43,11 @@ class Run:
     folder: RunFolder
     crop: Optional[int] = None
 
+    def __post_init__(self) -> None:
+        """Refuse a path, which Run.open takes."""
+        if not isinstance(self.folder, RunFolder):
+            raise TypeError(f"folder: found {self.folder!r}, expected a RunFolder; see Run.open")
+
     def __repr__(self) -> str:
         return f"Run('{self}')"
 
@@ -69,7 +74,9 @@ class Run:
         if not run.is_finished:
             log.warning(
                 "%s: unfinished, %s epochs; the weights of %s are used",
-                *(run, run.epochs_done, run.weights_origin),
+                run,
+                run.epochs_done,
+                run.weights_origin,
             )
         return run
 
@@ -167,6 +174,12 @@ class Run:
             return str(self.config.epochs)
         except FashionAIError:
             return "?"
+
+    def read_metrics_and_tasks(self) -> None:
+        """Read and keep what is there of both; RunError or DataError for damaged files."""
+        _ = self.metrics
+        if self.folder.classes_file.is_file():
+            _ = self.tasks
 
     def check_usable(self) -> None:
         """Read the run; RunError unless it has weights to predict with."""
@@ -276,8 +289,7 @@ def find_sound_runs(folder: Path = RUNS_FOLDER) -> list[Run]:
     sound = []
     for run in find_runs(folder):
         try:
-            # Each is read once, and kept by the run.
-            _ = run.metrics, run.folder.classes_file.is_file() and run.tasks
+            run.read_metrics_and_tasks()
         except FashionAIError as error:
             log.warning("left out: %s", error)
         else:

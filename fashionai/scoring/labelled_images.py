@@ -133,7 +133,10 @@ def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) 
         log.warning(
             "%s: %s was trained on %d of %s, so the scores are too high; those of other images "
             "say how good it is, for instance of --split val without --labels",
-            *(names, run, count, counted(len(rows), "image")),
+            names,
+            run,
+            count,
+            counted(len(rows), "image"),
         )
 
 

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.config import Config
-from fashionai.training.speed.estimate import MEASURED_BATCH, Speed, config_to_measure
-from fashionai.training.speed.step_speed import measure_forward, measure_steps, open_random
+from fashionai.training.speed.estimate import MEASURED_BATCH, Speed
+from fashionai.training.speed.step_speed import measure_speed
 
 log = logging.getLogger(__name__)
 
-# Seconds for each of two measurements. A busy machine makes single steps slow by chance.
-MEASURED_SECONDS = 2.0
 
-
-def measure_speed(
+def measure_network(
     task: str, folder: str, network: str, crop: int, images: int, contexts: Sequence[Any]
 ) -> Speed:
     """The speed of a network with random weights, on some of the ``images`` of a task."""
@@ -30,6 +27,4 @@ def measure_speed(
             "batch_size": max(1, min(MEASURED_BATCH, images // len(contexts))),
         }
     )
-    learner = open_random(config_to_measure(config), contexts)
-    forward = measure_forward(learner, MEASURED_SECONDS)
-    return Speed(1 / measure_steps(learner, MEASURED_SECONDS), 1 / forward)
+    return measure_speed(config, contexts)

@@ -21,7 +21,7 @@ from fashionai.models.catalogue import find_network
 from fashionai.starter.plans import SMALL_SIDE, Machine, Plan, fit_time, recommend
 from fashionai.starter.survey import Survey, survey_task
 from fashionai.starter.text import SCHEMA_FILE, starter_text, starter_tree
-from fashionai.starter.timing import measure_speed
+from fashionai.starter.timing import measure_network
 from fashionai.training.speed.estimate import Speed
 from fashionai.weights.availability import (
     NOTHING,
@@ -145,6 +145,6 @@ def _measure(survey: Survey, folder: Path) -> Any:
 
     def measure(network: str, crop: int) -> Speed:
         task = survey.task.short_name
-        return measure_speed(task, str(folder), network, crop, survey.images, devices)
+        return measure_network(task, str(folder), network, crop, survey.images, devices)
 
     return measure

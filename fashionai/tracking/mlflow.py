@@ -50,7 +50,10 @@ class MlflowLog:
         """Find the MLflow run of a run that is resumed, or begin one."""
         self._run, self._config = run, config
         try:
-            self._find_run() if (run.path / FILE).is_file() else self._create_run()
+            if (run.path / FILE).is_file():
+                self._find_run()
+            else:
+                self._create_run()
         except MlflowException as error:
             raise TrainingError(
                 f"{run}: MLflow does not take the run: {_first_line(error)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import operator
 import os
@@ -17,6 +18,7 @@ from fashionai.errors import ConfigError, RunError
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.frameworks.processes import current_place, is_restarted
 from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_free_lock, remove_run
+from fashionai.training.records.observers import HistoryObserver
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +61,7 @@ def train(
     from fashionai.training.speed.threads import choose_threads
     from fashionai.training.trainer import Trainer
 
-    if choose_threads(config, [folder] if begun is not None else [], device, gpus):
-        # The number suits MXNet.
-        config = config.changed({"engine": "gluon"})
+    config = choose_threads(config, [] if begun is None else [folder], device, gpus)
     chosen = choose_devices(wanted_engine(config), device, list(gpus))
     config = config.changed({"engine": chosen.engine})
     if chosen.engine == "torch" and len(chosen.contexts) > 1:
@@ -77,6 +77,33 @@ def train(
         if begun is None:
             folder = new_folder(folder.path, exactly=resume)
     trainer.fit(folder)
+    return Run(folder)
+
+
+def train_or_resume(
+    folder: RunFolder,
+    config: Config,
+    contexts: Sequence[Any],
+    observers: Sequence[HistoryObserver] = (),
+) -> Run:
+    """Train the run of a folder, resume it, or return it if it is finished.
+
+    It is one of several runs that are trained one after the other: memory is freed at the end.
+    Errors as for Trainer and Trainer.fit.
+    """
+    from fashionai.training.trainer import Trainer
+
+    begun = Run(folder) if folder.has_begun else None
+    if begun is not None:
+        config = config.with_engine_of(begun.config)
+        begun.check_same_config(config)
+        if begun.is_finished:
+            remove_free_lock(folder)
+            return begun
+    folder.path.mkdir(parents=True, exist_ok=True)
+    Trainer(config, list(contexts), begun, observers=observers).fit(folder)
+    # Gluon's blocks refer to each other: this frees the network's memory on the device.
+    gc.collect()
     return Run(folder)
 
 

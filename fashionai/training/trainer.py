@@ -175,7 +175,7 @@ class Trainer:
             with self.learner.clear_errors():
                 yield
         except OSError as error:
-            remedy = "Free disk space, then" if error.errno in NO_ROOM else "Then"
+            remedy = "Free disk space, then" if error.errno in NO_ROOM else "Mend this, then"
             raise TrainingError(
                 f"{error.filename or self.run}: {error.strerror or error}",
                 f"{remedy}: {self._resume_command()}",
@@ -366,12 +366,16 @@ class Trainer:
         """Write the files that follow from the state: last.params, history.csv, metrics.json."""
         if not self.learner.writes:
             return
-        progress, tasks = self.progress, self.val_samples.tasks
+        progress, key = self.progress, self.progress.resume_key
         if last_parameters:
             self.learner.save_parameters(self.run.last_parameters)
-        key = progress.resume_key
         write_history(
-            *(self.run, self.config, tasks, progress.history, key["data"], progress.test),
+            self.run,
+            self.config,
+            self.val_samples.tasks,
+            progress.history,
+            key["data"],
+            progress.test,
             initial_weights=key.get(INITIAL_WEIGHTS),
         )
         self._observers.observe(progress.history)

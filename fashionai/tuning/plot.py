@@ -49,7 +49,9 @@ def _draw_values(axes: Axes, trials: Sequence[Trial], objective: str) -> None:
     finished = [trial for trial in trials if trial.state == FINISHED]
     pruned = [trial for trial in trials if trial.state == PRUNED and trial.scores]
     axes.plot(
-        *([trial.number for trial in pruned], [trial.scores[-1] for trial in pruned], "x"),
+        [trial.number for trial in pruned],
+        [trial.scores[-1] for trial in pruned],
+        "x",
         color="tab:gray",
         label="pruned, last score",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import math
 import time
@@ -19,11 +18,11 @@ from fashionai.errors import (
     RunStoppedError,
     TrainingError,
 )
-from fashionai.runs import Run, RunFolder, remove_free_lock, remove_weights
+from fashionai.runs import RunFolder, remove_weights
 from fashionai.training.records.history import EpochRow, choose_best, is_finished, read_rows
 from fashionai.training.records.messages import resume_command
 from fashionai.training.records.observers import EndOfRun
-from fashionai.training.trainer import Trainer
+from fashionai.training.start import train_or_resume
 from fashionai.tuning.budget import Budget
 from fashionai.tuning.study import Study
 from fashionai.tuning.timing import milliseconds_per_image
@@ -118,17 +117,7 @@ def train_run(
     tell: Callable[[Sequence[EpochRow]], None] = lambda rows: None,
 ) -> list[EpochRow]:
     """Train a run, or resume it; returns its history. Errors as for Trainer and Trainer.fit."""
-    begun = Run(folder) if folder.has_begun else None
-    if begun is not None:
-        config = config.with_engine_of(begun.config)
-        begun.check_same_config(config)
-    if begun is None or not begun.is_finished:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        Trainer(config, list(contexts), begun, observers=[EpochObserver(tell)]).fit(folder)
-        # Gluon's blocks refer to each other: this frees the network's memory on the device.
-        gc.collect()
-    else:
-        remove_free_lock(folder)
+    train_or_resume(folder, config, contexts, [EpochObserver(tell)])
     return read_rows(folder)
 
 
@@ -245,7 +234,8 @@ class _TrialScores:
         """A run of the trial is finished with these rows."""
         # A fold that has stopped early counts as all of its epochs: folds begin at the same step.
         scores = [self._mean(row, config) for row in rows]
-        self._scores_of_folds += scores + scores[-1:] * (config.epochs - len(scores))
+        # A fold that has stopped early keeps its last score.
+        self._scores_of_folds += scores + [scores[-1]] * (config.epochs - len(scores))
         self.folds.append(score_of(rows, config, self._study.score))
         self._seconds_of_folds = self.seconds
 

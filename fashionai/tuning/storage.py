@@ -53,7 +53,7 @@ def check_installed() -> None:
 class Storage:
     """The trials in one file.
 
-    Only claim_new adds trials, under the lock of the study. Each other method changes a trial of
+    Only add makes new trials, under the lock of the study. Each other method changes a trial of
     which this process holds the lock.
 
     Args:

@@ -206,8 +206,7 @@ def open_study(
     own_space = () if given.space_file is None else read_space(given.space_file, config)
     if overwrite:
         check_not_removed(path, _files_read(config, own_space))
-    if choose_threads(config, [], device, gpus):
-        config = config.changed({"engine": "gluon"})  # the number suits MXNet
+    config = choose_threads(config, [], device, gpus)
     config, contexts = with_devices(config, device, gpus)
     contexts = _of_one_process(contexts)
     with_input_of_weights(config)  # refuses what cannot be trained

@@ -7,11 +7,14 @@ from typing import Any, Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.training.speed.estimate import Speed, config_to_measure, training_seconds
-from fashionai.training.speed.step_speed import measure_forward, measure_steps, open_random
+from fashionai.training.speed.estimate import config_to_measure, training_seconds
+from fashionai.training.speed.step_speed import (
+    MEASURED_SECONDS,
+    measure_forward,
+    measure_speed,
+    open_random,
+)
 
-# Seconds for each measurement.
-MEASURED_SECONDS = 2.0
 # No trial of the default space costs more than so many times the user's configuration.
 MOST_COST = 2.0
 # With a time for all trials, each may cost so much that there are at least these.
@@ -31,19 +34,17 @@ def cost_bound(config: Config, seconds: Optional[float], contexts: Sequence[Any]
 
 def milliseconds_per_image(config: Config, contexts: Sequence[Any]) -> float:
     """The time of the network's forward pass per image, measured on these devices."""
-    learner = open_random(_measured(config), contexts)
+    learner = open_random(config_to_measure(_whole_network(config)), contexts)
     return 1000 / measure_forward(learner, MEASURED_SECONDS)
 
 
 def _training_seconds(config: Config, contexts: Sequence[Any]) -> float:
     """The estimated seconds of a training."""
-    learner = open_random(_measured(config), contexts)
-    forward = measure_forward(learner, MEASURED_SECONDS)
-    speed = Speed(1 / measure_steps(learner, MEASURED_SECONDS), 1 / forward)
+    speed = measure_speed(_whole_network(config), contexts)
     train, val = (len(read_samples(config, split, pseudo=True).paths) for split in ("train", "val"))
     return training_seconds(config, speed, train, val, config.epochs)
 
 
-def _measured(config: Config) -> Config:
+def _whole_network(config: Config) -> Config:
     """The configuration whose whole network is measured, also where the output layer learns."""
-    return config_to_measure(config).changed({"trainable": "all"})
+    return config.changed({"trainable": "all"})

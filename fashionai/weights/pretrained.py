@@ -297,7 +297,7 @@ def _checked(weights: Weights) -> StartingWeights:
     record = weights.record
     fraction = record.crop_fraction or IMAGENET_CROP_FRACTION
     return StartingWeights(
-        *(weights.file, record.source, record.mean, record.std, fraction, record.licence)
+        weights.file, record.source, record.mean, record.std, fraction, record.licence
     )
 
 

@@ -88,7 +88,10 @@ def compare_cases(
             title = "forward" if case["measure"] == "forward" else "training"
             comparison = Comparison(
                 f"{title}, {case['ours']}",
-                *(unit, TARGET, peer._replace(name=f"timm, {case['peer']}"), ours),
+                unit,
+                TARGET,
+                peer._replace(name=f"timm, {case['peer']}"),
+                ours,
             )
             pairs = measure_pairs(their_process, our_process, unit, options.repetitions)
             summary = summarize(pairs)

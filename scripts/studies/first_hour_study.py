@@ -329,8 +329,12 @@ def main() -> None:
         if not set(given) <= set(known):
             parser.error(f"--{option}: choose from {', '.join(known)}")
     plan = Plan(
-        *(arguments.network, arguments.splits, tasks, recipes),
-        *(arguments.images, arguments.crop),
+        arguments.network,
+        arguments.splits,
+        tasks,
+        recipes,
+        arguments.images,
+        arguments.crop,
     )
     if arguments.quick:
         plan = plan._replace(splits=1, images=12, quick=True)

@@ -136,7 +136,13 @@ class Study:
         settings = {"folds": FOLDS, "crops": 1}
         options = [f"epochs={self.epochs}", f"seed={seed}"]
         validation = open_cross_validation(
-            *(self._config(self._prepared()), options, settings, folder, "cpu", [], progress_bar),
+            self._config(self._prepared()),
+            options,
+            settings,
+            folder,
+            "cpu",
+            [],
+            progress_bar,
             resume=folder.exists(),
         )
         validation.run(progress_bar, batch_size=64)

@@ -13,7 +13,7 @@ import pytest
 
 from fashionai.config import load_config, save_config
 from fashionai.runs import Run, RunFolder
-from fashionai.tuning import timing
+from fashionai.training.speed import step_speed
 from fashionai.tuning.settings import Given
 from fashionai.tuning.storage import Storage
 from fashionai.tuning.study import Study, open_study
@@ -257,7 +257,7 @@ def test_another_objective_chooses_epochs_and_trials(anew: Path) -> None:
 def test_two_objectives_keep_the_weights_of_the_front(
     anew: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "MEASURED_SECONDS", 0.05)
+    monkeypatch.setattr(step_speed, "MEASURED_SECONDS", 0.05)
     Path("space.yaml").write_text("data.crop: [16, 32]\noptimizer.lr: [0.01, 0.05]\n")
     objectives = ("--objective", "map", "--objective", "time")
     assert fashionai(*SEARCH, *objectives, "epochs=1") == 0

@@ -19,6 +19,7 @@ from fashionai.datasets.prepared.manifest import MANIFEST, PSEUDO_COLUMN
 from fashionai.errors import ConfigError, FashionAIError, RunError, TrainingError
 from fashionai.frameworks.choice import choose_devices
 from fashionai.progress import no_bar
+from fashionai.training.speed.estimate import Speed
 from fashionai.tuning import best_file, timing
 from fashionai.tuning.budget import Budget
 from fashionai.tuning.search import search
@@ -222,14 +223,13 @@ def test_any_time_is_written_as_it_is_read(seconds: float) -> None:
     assert option.type_cast_value(click.Context(command), words[1]) == seconds
 
 
-def test_a_full_disk_is_told_with_the_command_of_the_search() -> None:
+def test_what_cannot_be_written_is_told_with_the_command_of_the_search() -> None:
     study = begin(with_options(trials=1))
-    # As on a full disk, the first weights cannot be written.
     (STUDY / "trial-0/best.params/folder").mkdir(parents=True)
     with pytest.raises(TrainingError) as caught:
         search(study, Budget(trials=1), lambda trials: None)
-    assert caught.value.message.startswith(f"trial 0: {STUDY}/trial-0: cannot be written")
-    assert caught.value.hint == f"Free disk space, then: {study.resume_command}"
+    assert caught.value.message.startswith(f"trial 0: {STUDY}/trial-0/best.params: ")
+    assert caught.value.hint == f"Mend this, then: {study.resume_command}"
 
 
 def test_the_time_of_a_trial_counts_images_with_pseudo_labels(
@@ -239,8 +239,7 @@ def test_the_time_of_a_trial_counts_images_with_pseudo_labels(
     shutil.copytree(prepared_skirts / "data", "data")
     config, contexts = load_config(CONFIG, ["epochs=2"]), choose_devices("gluon", "cpu").contexts
     mark_half_as_pseudo(Path(config.data.folder) / config.task_names[0] / MANIFEST)
-    for measure in ("measure_steps", "measure_forward"):
-        monkeypatch.setattr(timing, measure, lambda learner, seconds: 1.0)  # images per second
+    monkeypatch.setattr(timing, "measure_speed", lambda config, contexts: Speed(1.0, 1.0))
     whole = 2 * (84 + 12)
     assert timing.cost_bound(config, 1.5 * timing.FEWEST_TRIALS * whole, contexts) == 1.5
 

@@ -133,7 +133,13 @@ def command(
     if current_place().is_first:
         log_to_terminal()
     wanted = WantedFile(
-        *(out, run_paths, task_names, data, questions, path_column, split),
+        out,
+        run_paths,
+        task_names,
+        data,
+        questions,
+        path_column,
+        split,
         images=images,
         as_table=layout == "table",
         threshold=threshold,

@@ -96,7 +96,12 @@ def command(
     check_output("--out", out, PSEUDO_LABELS, [questions], overwrite)
     names = [task_name] if task_name else []
     wanted = WantedFile(
-        *(out, run_paths, names, data, questions, path_column),
+        out,
+        run_paths,
+        names,
+        data,
+        questions,
+        path_column,
         images=images,
         as_table=True,
         crop=settings.image_size,

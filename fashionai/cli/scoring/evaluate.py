@@ -149,7 +149,11 @@ def command(
         )
     elif predictions is not None and not isinstance(threshold, str):
         evaluations = evaluate_file(
-            *(predictions, files.paths, questions, task_names, threshold),
+            predictions,
+            files.paths,
+            questions,
+            task_names,
+            threshold,
             columns=files.columns,
             images=files.images,
             resamples=RESAMPLES,

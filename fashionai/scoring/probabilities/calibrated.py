@@ -85,7 +85,9 @@ class RunCalibration(NamedTuple):
         log.warning(
             "%s: its calibration was fitted on %s (%s), so the figures after it are too good; "
             "those of other images say how well it is calibrated",
-            *(self.run, images, self.calibration.rows),
+            self.run,
+            images,
+            self.calibration.rows,
         )
 
 

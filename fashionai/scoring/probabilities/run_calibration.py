@@ -157,7 +157,9 @@ def _warn_of_differences(run: Run, folder: Path, config: Config) -> None:
     if different:
         log.warning(
             "%s: was trained otherwise than %s (%s), so its calibration may not fit",
-            *(run, folder, "; ".join(different)),
+            run,
+            folder,
+            "; ".join(different),
         )
 
 
@@ -194,7 +196,8 @@ def _fit(rows: LabelledPredictions, vector: bool) -> TaskFit:
         log.warning(
             "%s: all %s are predicted correctly, which tells no temperature, so its probabilities "
             "stay as they are",
-            *(task.name, counted(len(labels), "image")),
+            task.name,
+            counted(len(labels), "image"),
         )
         scaling = Scaling.of_temperature(1, len(task.classes))
     else:

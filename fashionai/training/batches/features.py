@@ -1,7 +1,8 @@
 """Features: the output of the frozen layers, computed once and cached in the user's home folder.
 
 A file holds the features of one view of all images of a split. Its name is a hash of
-everything that its content depends on, so that every run can use a file it finds.
+everything that its content depends on, so that every run can use a file it finds. Only rounding
+may differ: other devices and numbers of threads would compute other last bits.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Backbone(Protocol):
 
     ``shape`` is that of one image's features, ``batch_size`` the number of images in one
     forward pass, whatever the training batch is: rounding depends on it, and features that
-    are computed again must have the same bits. ``key`` identifies everything that the bits
+    are computed again must have the same bits. ``key`` identifies what the features
     depend on, apart from the images: the framework, and the names and values of the weights.
     """
 

@@ -252,7 +252,9 @@ def _can_go_on(saved: dict[str, str], current: dict[str, str]) -> bool:
     batch = int(saved[BATCH_SIZE])
     log.info(
         "the run was begun by %s and is resumed by %s: each computes %d of the %s of a batch",
-        *(counted(int(before[0]), "process"), now[0]),
-        *(batch // int(now[0]), counted(batch, "image")),
+        counted(int(before[0]), "process"),
+        now[0],
+        batch // int(now[0]),
+        counted(batch, "image"),
     )
     return True

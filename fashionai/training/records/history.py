@@ -163,7 +163,11 @@ def write_history(
 
 
 def read_rows(run: RunFolder) -> list[EpochRow]:
-    """The rows of a run's history.csv; RunError for a damaged file and for one without an epoch."""
+    """The rows of a run's history.csv.
+
+    Raises RunError for a damaged file and for one without an epoch, OSError for one that cannot be
+    read.
+    """
     try:
         with open(run.history_file, encoding="utf-8", newline="") as handle:
             rows = list(csv.DictReader(handle))

@@ -56,7 +56,8 @@ def log_data(config: Config, train: Samples, val: Samples) -> None:
     for head, task in enumerate(val.tasks):
         log.info(
             "%s: %s, %s, %s",
-            *(task.name, counted(len(task.classes), "class")),
+            task.name,
+            counted(len(task.classes), "class"),
             counted(len(train.of_task(head)), "training image"),
             counted(len(val.of_task(head)), "validation image"),
         )
@@ -129,7 +130,9 @@ def log_test(epoch: float, scores: Mapping[str, float]) -> None:
     """Log the scores of the best epoch's weights on the test split."""
     log.info(
         "test split, weights of epoch %d: accuracy %.4f, mAP %.4f",
-        *(epoch, scores["accuracy"], scores["map"]),
+        epoch,
+        scores["accuracy"],
+        scores["map"],
     )
 
 
@@ -142,7 +145,10 @@ def log_end(config: Config, history: Sequence[EpochRow], run: RunFolder) -> None
     log.info(
         "finished: %s epoch %d, validation %s %.4f; %s",
         "last" if config.monitor == LAST else "best",
-        *(best.row["epoch"], score, best.score, best_file(run, best.kind)),
+        best.row["epoch"],
+        score,
+        best.score,
+        best_file(run, best.kind),
     )
 
 

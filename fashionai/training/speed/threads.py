@@ -50,11 +50,12 @@ def choose_threads(
     gpus: Sequence[int],
     *,
     trainings: int = 1,
-) -> bool:
+) -> Config:
     """Set ``$OMP_NUM_THREADS`` for a training on the CPU, unless the user has set it.
 
     A training that has ``begun`` goes on with its number. For a new one that takes long on MXNet,
-    the fastest number is measured, and True is returned. ``trainings`` are done one after the
+    the fastest number is measured, and the configuration is returned with MXNet as its engine,
+    which that number suits. ``trainings`` are done one after the
     other, as for the folds of a cross-validation, whose runs are ``begun``. Does nothing where a
     framework has started its threads already. Raises DataError for a folder that is not prepared,
     ConfigError for an unknown network.
@@ -63,19 +64,20 @@ def choose_threads(
     on_gpu = device != "cpu" and (device == "gpu" or bool(gpus) or bool(compute_capabilities()))
     several = current_place().count > 1
     if THREADS_VARIABLE in os.environ or is_started or on_gpu or several:
-        return False
+        return config
     states = [folder.states_file for folder in begun if folder.has_begun]
     if states:
         recorded = next(filter(None, map(read_threads, states)), None)
         if recorded is not None:
             os.environ[THREADS_VARIABLE] = str(recorded)
-        return False
+        return config
     if usable_cores() == 1 or not _takes_long(config, trainings):
-        return False
+        return config
     number = _measured(config)
-    if number is not None:
-        os.environ[THREADS_VARIABLE] = str(number)
-    return number is not None
+    if number is None:
+        return config
+    os.environ[THREADS_VARIABLE] = str(number)
+    return config.changed({"engine": "gluon"})
 
 
 def _takes_long(config: Config, trainings: int) -> bool:

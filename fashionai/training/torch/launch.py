@@ -22,8 +22,8 @@ RESUMABLE = ("train", "predict")
 def launch(arguments: Sequence[str], count: int) -> None:
     """Run ``python -m fashionai`` with these arguments in ``count`` processes.
 
-    Raises RunStoppedError when they were stopped and have saved their state, and TrainingError
-    when one of them failed or was killed; the others are ended then.
+    Raises SystemExit when one of them failed or was stopped and has said so itself, with its exit
+    code, and TrainingError when one was killed; the others are ended then.
     """
     _silence("torch.distributed.elastic")
     config = LaunchConfig(

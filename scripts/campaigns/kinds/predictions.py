@@ -53,7 +53,7 @@ def check(case: Case, folder: Path) -> str:
     (folder / "l.csv").write_bytes(case.labels)
     word = verdict(
         finished := run_command(
-            *("evaluate", "--predictions", "p.csv", "--labels", "l.csv", "--json", "s.json")
+            "evaluate", "--predictions", "p.csv", "--labels", "l.csv", "--json", "s.json"
         )
     )
     if case.score is not None:

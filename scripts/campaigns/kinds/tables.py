@@ -54,7 +54,8 @@ def make(rng: random.Random) -> Case:
     given = {f"{name}_column": name for name in ("split", "group") if name in columns}
     expected = [
         Record(
-            *(row.path, row.label),
+            row.path,
+            row.label,
             row.split if "split" in columns else "",
             row.group if "group" in columns else "",
         )
