@@ -242,7 +242,15 @@ def _evaluate_run(
     devices = contexts(device, list(gpus), framework_of(predicting["engine"]))
     files = LabelFiles(*labels)
     if not files.paths:
-        return evaluate_run(run, split or "val", devices, threshold, RESAMPLES, **predicting)
+        return evaluate_run(
+            run,
+            split or "val",
+            devices,
+            threshold,
+            RESAMPLES,
+            task_names=names,
+            **predicting,
+        )
     return evaluate_on_labels(
         run,
         Wanted(files, names, split),

@@ -20,7 +20,6 @@ from fashionai.datasets.readers.reader import readers
 from fashionai.datasets.readers.tables.csv_dialect import is_existing_file
 from fashionai.datasets.records import LabelRow
 from fashionai.errors import ConfigError, DataError, FashionAIError, counted
-from fashionai.families import expand_tasks
 from fashionai.files.formats.csv_files import read_csv_rows
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.pipeline.decode import ImageFile
@@ -44,7 +43,7 @@ from fashionai.scoring.rows.labels import (
     read_listed,
     read_prepared,
 )
-from fashionai.scoring.splits import predict_requests
+from fashionai.scoring.splits import predict_requests, tasks_of_run
 from fashionai.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -152,11 +151,7 @@ def read_labelled_images(run: Run, wanted: Wanted) -> list[LabelledRow]:
 
 def _rows_of_run(run: Run, wanted: Wanted) -> list[LabelledRow]:
     """The labelled images of all splits for tasks of a run."""
-    tasks = expand_tasks(wanted.task_names, run.tasks) or list(run.tasks)
-    unlearnt = [task.name for task in tasks if task not in run.tasks]
-    if unlearnt:
-        learnt = ", ".join(task.name for task in run.tasks)
-        raise ConfigError(f"--task: {run} learnt {learnt}, not {', '.join(unlearnt)}")
+    tasks = tasks_of_run(run, wanted.task_names)
     files = wanted.files
     rows = [row for path in files.paths for row in _read(path, tasks, files)]
     placed = [row for row in (_of_run(row, tasks, str(run), files.names) for row in rows) if row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -9,7 +10,9 @@ from typing import Any, Optional
 import numpy as np
 
 from fashionai.datasets.prepared.samples import Samples, read_samples, warn_of_changed_data
-from fashionai.errors import ConfigError
+from fashionai.datasets.prepared.shared_images import SHARED, count_shared
+from fashionai.errors import ConfigError, FashionAIError, counted
+from fashionai.families import expand_tasks
 from fashionai.frameworks.processes import ALONE, Place
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.predictions.decisions import check_threshold
@@ -24,6 +27,9 @@ from fashionai.scoring.evaluate import TaskEvaluation, evaluate_rows, true_label
 from fashionai.scoring.probabilities.calibrated import RunCalibration
 from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.thresholds import choose_threshold
+from fashionai.tasks import Task
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_run(
@@ -34,10 +40,12 @@ def evaluate_run(
     resamples: int = 0,
     progress: ProgressBar = no_bar,
     calibrated: bool = False,
+    task_names: Sequence[str] = (),
     **options: Any,
 ) -> list[TaskEvaluation]:
     """Score a run on a split of its prepared folders, task by task.
 
+    Only tasks in ``task_names`` are scored, where any are given; errors as for tasks_of_run.
     ``resamples`` is as for evaluate_task, and ``options`` are those of predict_together. Images of
     a held-out background are included only when there is a threshold, see evaluate_task.
     ``calibrated`` scores the probabilities after the run's calibration, with errors of
@@ -46,12 +54,23 @@ def evaluate_run(
     """
     calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
     calibration.warn_of_fitted_split(split)
+    tasks = tasks_of_run(run, task_names)
     if threshold is not None:
-        for task in run.tasks:
+        for task in tasks:
             check_threshold(task)
     background = threshold is not None
     rows = rows_of_split(run, split, contexts, background, progress, **options)
-    return [calibration.evaluate(each, threshold, resamples) for each in rows]
+    return [calibration.evaluate(each, threshold, resamples) for each in rows if each.task in tasks]
+
+
+def tasks_of_run(run: Run, names: Sequence[str]) -> list[Task]:
+    """The tasks of these names, or all; ConfigError for one that the run has not learnt."""
+    tasks = expand_tasks(names, run.tasks) or list(run.tasks)
+    unlearnt = [task.name for task in tasks if task not in run.tasks]
+    if unlearnt:
+        learnt = ", ".join(task.name for task in run.tasks)
+        raise ConfigError(f"--task: {run} learnt {learnt}, not {', '.join(unlearnt)}")
+    return tasks
 
 
 def rows_of_split(
@@ -80,9 +99,22 @@ def rows_of_samples(
 ) -> list[LabelledPredictions]:
     """A run's predictions for samples of a split, by task; as for rows_of_split."""
     warn_of_changed_data(run)
+    warn_of_shared_images(run, samples, split)
     with progress(f"{run}: {split}", len(samples.paths)) as advance:
         predicted = predict_together(samples, split, run, contexts, progress=advance, **options)
     return labelled_samples(samples, predicted)
+
+
+def warn_of_shared_images(run: Run, samples: Samples, split: str) -> None:
+    """Warn of images that the run was trained on for another of its tasks."""
+    if split == "train" or len(samples.tasks) == 1:
+        return
+    try:
+        count = count_shared(read_samples(run.config, "train", pseudo=True), samples)
+    except (FashionAIError, OSError):
+        return  # the training images may be gone
+    if count:
+        log.warning(SHARED, f"{run}: {split}", count, counted(len(samples.paths), "image"))
 
 
 def labelled_samples(
@@ -100,6 +132,15 @@ def labelled_samples(
         )
         for head, (task, probabilities) in enumerate(zip(samples.tasks, predicted))
     ]
+
+
+def warn_of_chosen_threshold(split: str) -> None:
+    """Warn if threshold_of_run has chosen the threshold on this split, which is scored with it."""
+    if split == "val":
+        log.warning(
+            "the threshold was chosen on these images, so the figures at it are too good; those "
+            "of other images say how good it is, for instance of --split test"
+        )
 
 
 def threshold_of_run(

@@ -121,6 +121,25 @@ def test_the_class_of_a_table_is_the_first_of_those_that_rounding_made_equal(
     assert "a.jpg,cat,0.50000000,0.50000000,0.50000000" in (tmp_path / "t.csv").read_text()
 
 
+def test_a_threshold_decides_the_class_of_a_table(tmp_path: Path) -> None:
+    task = Task("pets", (), ("cat", "dog"), "own")
+    rows = [
+        PredictedRow(f"{dog}.jpg", task, np.array([1 - dog, dog])) for dog in (0.1, 0.3, 0.31, 0.9)
+    ]
+    write_predictions(tmp_path / "t.csv", rows, threshold=0.3)
+    with open(tmp_path / "t.csv", newline="") as handle:
+        written = list(csv.DictReader(handle))
+    assert [row["class"] for row in written] == ["cat", "cat", "dog", "dog"]
+    assert [row["probability"] for row in written] == [row[row["class"]] for row in written]
+    # Only a decision that the probabilities do not show is kept apart from them.
+    assert [row.class_index for row in read_predictions(tmp_path / "t.csv")] == [
+        None,
+        None,
+        1,
+        None,
+    ]
+
+
 def test_a_table_holds_one_task(tmp_path: Path) -> None:
     half = np.array([0.5, 0.5])
     rows = [PredictedRow("a", Task(name, (), ("x", "y"), "own"), half) for name in ("one", "two")]
@@ -140,7 +159,10 @@ def test_a_table_holds_one_task(tmp_path: Path) -> None:
         ("path,class,probability,cat,cat\na,cat,1,1,0\n", "two or more distinct classes"),
         ("path,class,probability,cat,\na,cat,1,1,0\n", "two or more distinct classes"),
         ("path,class,probability,cat,dog\na,cat,1,1\n", "2: found 4 fields, expected 5"),
-        ("path,class,probability,cat,dog\na,dog,1,1,0\n", "2: class is 'dog', but .* of 'cat'"),
+        (
+            "path,class,probability,cat,dog\na,dog,1,1,0\n",
+            "2: probability is .1., but .* 0",
+        ),
         ("path,class,probability,cat,dog\na,cow,1,1,0\n", "2: class is 'cow', but .* of 'cat'"),
         ("path,class,probability,cat,dog\na,cat,.9,.8,.2\n", "2: probability is '.9', but .* 0.8"),
         ("path,class,probability,cat,dog\na,cat,x,.8,.2\n", "2: probability is 'x', but .* 0.8"),
@@ -244,7 +266,7 @@ def test_below_the_threshold_there_is_no_logo(tmp_path: Path) -> None:
         (LOGOS, False, "logos learns 33 classes, expected two classes or a held-out background"),
         (SKIRT, False, "skirt_length_labels learns 6 classes, expected two classes"),
         (CACTUS, False, "has no effect, because this prediction file holds probabilities"),
-        (COVERS, True, "has no effect, because this prediction file holds probabilities"),
+        (BRANDS, True, "has no effect, because this prediction file holds probabilities"),
     ],
 )
 def test_a_threshold_that_decides_nothing_is_refused(

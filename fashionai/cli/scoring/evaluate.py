@@ -125,7 +125,6 @@ def command(
     _check_arguments(
         (predictions, run_paths, questions),
         files.paths,
-        task_names,
         split,
         threshold,
         skip_bad,
@@ -173,7 +172,6 @@ def command(
 def _check_arguments(
     scored: tuple[Optional[Path], tuple[Path, ...], Optional[Path]],
     labels: Sequence[Path],
-    task_names: Sequence[str],
     split: Optional[str],
     threshold: Union[float, str, None],
     skip_bad: bool,
@@ -189,7 +187,6 @@ def _check_arguments(
             "give --predictions FILE --labels FILE, or --run DIR",
         ),
         (runs and questions is not None, "--questions goes with --predictions"),
-        (task_names and not labels, "--task goes with --labels"),
         (not runs and split is not None, "--split goes with --run"),
         (skip_bad and not (runs and labels), "--skip-bad goes with --run and --labels"),
         (not runs and image_size is not None, "--image-size goes with --run"),
@@ -234,7 +231,7 @@ def _evaluate_run(
     from fashionai.runs import Run
     from fashionai.scoring.bootstrap import RESAMPLES
     from fashionai.scoring.labelled_images import evaluate_on_labels
-    from fashionai.scoring.splits import evaluate_run, threshold_of_run
+    from fashionai.scoring.splits import evaluate_run, threshold_of_run, warn_of_chosen_threshold
 
     run = Run.open(path).at_crop(settings.image_size)
     chosen, place = settings.chosen(), current_place()
@@ -248,6 +245,8 @@ def _evaluate_run(
     }
     if isinstance(threshold, str):
         threshold = threshold_of_run(run, devices, progress_bar, **options)
+        if not wanted.files.paths:
+            warn_of_chosen_threshold(wanted.split or "val")
     options.update(resamples=RESAMPLES, progress=progress_bar)
     if settings.crops > 1 and place.is_first:
         text = f"means over {settings.crops} crops per image; --crops 1 scores as train does"
@@ -255,7 +254,16 @@ def _evaluate_run(
     if wanted.files.paths:
         options["leave_out"] = left_out_by(place) if skip_bad else None
         return evaluate_on_labels(run, wanted, devices, threshold, **options)
+    options["task_names"] = wanted.task_names
     return evaluate_run(run, wanted.split or "val", devices, threshold, **options)
+
+
+def _at_threshold(evaluation: TaskEvaluation) -> str:
+    """The task's name, with the threshold that its accuracy depends on."""
+    figures = evaluation.figures
+    if figures is None or figures.threshold is None:
+        return evaluation.name
+    return f"{evaluation.name} at {figures.threshold:g}"
 
 
 def _print_scores(evaluations: list[TaskEvaluation]) -> None:
@@ -281,7 +289,8 @@ def _print_scores(evaluations: list[TaskEvaluation]) -> None:
             intervals = mean_intervals([e.resampled for e in scored])
             rows += with_intervals(("mean", total, mean), intervals)
         click.echo(score_table(rows) + "\n")
-    click.echo(balance_table([(e.name, e.confusion, e.scores, e.intervals) for e in evaluations]))
+    balance = [(_at_threshold(e), e.confusion, e.scores, e.intervals) for e in evaluations]
+    click.echo(balance_table(balance))
     if scored:
         click.echo("\n" + calibration_table([(e.name, e.calibration) for e in scored]))
     figures = [(e.name, *e.figures) for e in evaluations if e.figures]

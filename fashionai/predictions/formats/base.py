@@ -78,8 +78,8 @@ class Format(NamedTuple):
     ``first_row`` describes a file's first row to people, and ``is_first_row`` recognizes it.
     A file holds probabilities, which ``read`` reads, or only predicted labels, which
     ``read_label_predictions`` reads; the other one is None. ``image_name`` turns an image's path
-    into its name in the file. With ``takes_threshold`` a threshold can change the predicted
-    labels in the file, and with ``holds_tasks`` one file holds the rows of several tasks.
+    into its name in the file. ``takes_threshold`` tells of a task whether a threshold can change
+    the predicted labels in the file. With ``holds_tasks`` one file holds the rows of several tasks.
     """
 
     name: str
@@ -91,8 +91,37 @@ class Format(NamedTuple):
         None
     )
     image_name: Callable[[str], str] = str
-    takes_threshold: bool = False
+    takes_threshold: Callable[[Task], bool] = lambda task: False
     holds_tasks: bool = False
+
+
+class ThresholdCheck:
+    """Checks of two classes that some threshold decides the predicted class of every row.
+
+    Args:
+        name: What the file calls the predicted class.
+        labels: How the file names the two classes.
+    """
+
+    def __init__(self, name: str, labels: Sequence[str]) -> None:
+        self._name, self._labels = name, labels
+        self._largest_no, self._smallest_yes = (-1.0, ""), (2.0, "")
+
+    def add(self, probability: float, is_second: bool, where: str) -> None:
+        """Add a row with its probability of the second class.
+
+        Raises DataError when no threshold divides the rows so far.
+        """
+        if is_second:
+            self._smallest_yes = min(self._smallest_yes, (probability, where))
+        else:
+            self._largest_no = max(self._largest_no, (probability, where))
+        (no, place_of_no), (yes, place_of_yes) = self._largest_no, self._smallest_yes
+        if no >= yes:
+            raise DataError(
+                f"{where}: {self._name} is {self._labels[0]} at probability {no} ({place_of_no}) "
+                f"and {self._labels[1]} at {yes} ({place_of_yes})"
+            )
 
 
 def as_written(probabilities: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from fashionai.predictions.formats.base import (
     PlacedFields,
     PlacedRow,
     PredictedRow,
+    ThresholdCheck,
     as_written,
     check_fields,
     row_of_two_classes,
@@ -41,22 +42,13 @@ def _lines(
 def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     """Rows in which some threshold divides those of is_cat 1 from those of 0."""
     next(placed)
-    largest_no, smallest_yes = (-1.0, ""), (2.0, "")
+    check = ThresholdCheck("is_cat", "01")
     for fields, where in placed:
         check_fields(fields, COLUMNS, where)
         row = row_of_two_classes(fields[0], COVERS, fields[1], where)
         if fields[2] not in ("0", "1"):
             raise DataError(f"{where}: is_cat is '{shown(fields[2])}', expected 0 or 1")
-        placed_probability = float(row.probabilities[1]), where
-        if fields[2] == "1":
-            smallest_yes = min(smallest_yes, placed_probability)
-        else:
-            largest_no = max(largest_no, placed_probability)
-        if largest_no[0] >= smallest_yes[0]:
-            raise DataError(
-                f"{where}: is_cat is 0 at probability {largest_no[0]} ({largest_no[1]}) "
-                f"and 1 at {smallest_yes[0]} ({smallest_yes[1]})"
-            )
+        check.add(float(row.probabilities[1]), fields[2] == "1", where)
         yield row._replace(class_index=int(fields[2])), where
 
 
@@ -66,5 +58,5 @@ FORMAT = Format(
     is_first_row=lambda fields: tuple(fields) == COLUMNS,
     read=_read,
     write=_write,
-    takes_threshold=True,
+    takes_threshold=lambda task: True,
 )

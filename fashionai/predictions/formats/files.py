@@ -139,7 +139,7 @@ def check_expressible(
     if threshold is not None:
         for task in tasks:
             check_threshold(task)
-        if not file_format.takes_threshold:
+        if not all(map(file_format.takes_threshold, tasks)):
             raise ConfigError(
                 "--threshold: has no effect, because this prediction file holds probabilities "
                 "and no label that a threshold decides",

@@ -64,5 +64,5 @@ FORMAT = Format(
     read_label_predictions=_read_label_predictions,
     write=_write,
     image_name=lambda path: file_name(path).rpartition(".")[0] or file_name(path),
-    takes_threshold=True,
+    takes_threshold=lambda task: True,
 )

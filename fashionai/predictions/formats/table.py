@@ -1,5 +1,8 @@
 """Any task: a header ``path,class,probability`` and a column for each class.
 
+The class is the most probable one, or of two classes the one that a threshold decides;
+``probability`` is that of this class.
+
 A DataFrame of fashionai.predict, written as CSV, is read as well. Its columns ``image`` and
 ``task`` stand in place of ``path``.
 """
@@ -14,12 +17,14 @@ import numpy as np
 
 from fashionai.errors import DataError, counted, shown
 from fashionai.files.formats import csv_files
+from fashionai.predictions.decisions import predicted_labels
 from fashionai.predictions.formats.base import (
     SUM_TOLERANCE,
     Format,
     PlacedFields,
     PlacedRow,
     PredictedRow,
+    ThresholdCheck,
     parse_distribution,
     rounding_error,
     written,
@@ -31,10 +36,10 @@ FRAME_COLUMNS = ("image", "task", "class", "probability")
 
 
 def _write(path: Path, rows: Iterable[PredictedRow], threshold: Optional[float]) -> None:
-    csv_files.write_rows(path, _lines(rows))
+    csv_files.write_rows(path, _lines(rows, threshold))
 
 
-def _lines(rows: Iterable[PredictedRow]) -> Iterator[tuple[str, ...]]:
+def _lines(rows: Iterable[PredictedRow], threshold: Optional[float]) -> Iterator[tuple[str, ...]]:
     """The header and a line per row."""
     for position, row in enumerate(rows):
         classes = row.task.classes
@@ -42,14 +47,16 @@ def _lines(rows: Iterable[PredictedRow]) -> Iterator[tuple[str, ...]]:
             yield (*COLUMNS, *classes)
         numbers = [written(value) for value in row.probabilities]
         # Of the rounded values, so that readers of the file find the same class.
-        best = max(enumerate(map(float, numbers)), key=lambda placed: placed[1])[0]
-        yield (row.image, classes[best], numbers[best], *numbers)
+        values = np.array([float(number) for number in numbers])
+        (label,) = predicted_labels(row.task, values[None], threshold)
+        yield (row.image, classes[label], numbers[label], *numbers)
 
 
 def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     header, place = next(placed)
     columns = FRAME_COLUMNS if _begins(header, FRAME_COLUMNS) else COLUMNS
     task = Task("", (), _read_classes(header, columns, place), "table")
+    check = ThresholdCheck(f"class, by that of {shown(task.classes[1])},", task.classes)
     first_task: list[str] = []
     for fields, where in placed:
         if len(fields) != len(header):
@@ -66,10 +73,13 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
                 "Write the rows of each task, without empty columns, to a file of their own",
             )
         values = parse_distribution(numbers, where)
-        _check_class(predicted, task.classes, values, where)
+        label = _read_class(predicted, task.classes, values, where)
         rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
-        _check_confidence(probability, values.max(), rounding, where)
-        yield PredictedRow(image, task, values, None, "".join(named_task)), where
+        _check_confidence(probability, predicted, values[label], rounding, where)
+        if len(values) == 2 and values[0] != values[1]:
+            check.add(float(values[1]), label == 1, where)
+        decided = None if values[label] == values.max() else label
+        yield PredictedRow(image, task, values, decided, "".join(named_task)), where
 
 
 def _read_classes(header: Sequence[str], columns: Sequence[str], place: str) -> tuple[str, ...]:
@@ -83,29 +93,36 @@ def _read_classes(header: Sequence[str], columns: Sequence[str], place: str) -> 
     return classes
 
 
-def _check_class(predicted: str, classes: Sequence[str], values: np.ndarray, where: str) -> None:
-    """DataError unless the predicted class is one with the largest of the probabilities."""
-    if predicted not in classes or values[classes.index(predicted)] != values.max():
+def _read_class(predicted: str, classes: Sequence[str], values: np.ndarray, where: str) -> int:
+    """The index of the predicted class.
+
+    Raises DataError unless it is one with the largest of the probabilities, or one of two classes.
+    """
+    label = classes.index(predicted) if predicted in classes else None
+    if label is None or (len(classes) > 2 and values[label] != values.max()):
         largest = classes[int(values.argmax())]
         raise DataError(
             f"{where}: class is '{shown(predicted)}', but the largest probability is that "
             f"of '{shown(largest)}'"
         )
+    return label
 
 
 def _begins(fields: Sequence[str], columns: Sequence[str]) -> bool:
     return tuple(fields[: len(columns)]) == tuple(columns)
 
 
-def _check_confidence(probability: str, largest: float, rounding: float, where: str) -> None:
+def _check_confidence(
+    probability: str, predicted: str, value: float, rounding: float, where: str
+) -> None:
     try:
-        agrees = abs(float(probability) - largest) <= max(SUM_TOLERANCE, rounding + 1e-9)
+        agrees = abs(float(probability) - value) <= max(SUM_TOLERANCE, rounding + 1e-9)
     except ValueError:
         agrees = False
     if not agrees:
         raise DataError(
             f"{where}: probability is '{shown(probability)}', "
-            f"but the largest of the classes is {largest}"
+            f"but that of its class '{shown(predicted)}' is {value}"
         )
 
 
@@ -115,4 +132,6 @@ FORMAT = Format(
     is_first_row=lambda fields: _begins(fields, COLUMNS) or _begins(fields, FRAME_COLUMNS),
     read=_read,
     write=_write,
+    # A background that is held out has no column.
+    takes_threshold=lambda task: not task.holds_out_background,
 )

@@ -23,7 +23,7 @@ from fashionai.scoring.out_of_fold import rows_of_folds
 from fashionai.scoring.rows.joining import check_same_classes, match_rows
 from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.rows.labels import LabelFiles
-from fashionai.scoring.splits import rows_of_split, threshold_of_run
+from fashionai.scoring.splits import rows_of_split, threshold_of_run, warn_of_chosen_threshold
 from fashionai.tasks import Task
 
 # The threshold that stands for the best one on validation.
@@ -109,6 +109,8 @@ def collect_results(
         threshold = source.threshold
         if isinstance(threshold, str):
             threshold = threshold_of_run(subject.runs[0], contexts, progress, **options)
+            if not source.files:
+                warn_of_chosen_threshold(split_of(subject, source.split))
         if source.files:
             file = source.files[min(at, len(source.files) - 1)]
             origin = str(file)

@@ -34,6 +34,8 @@ EpochRow = dict[str, float]
 
 # Fewer validation images than these often get the same class by chance.
 FEW_IMAGES = 20
+# With fewer images chance gives all of them one class again and again.
+FEWEST_IMAGES = 6
 
 
 class BestEpoch(NamedTuple):
@@ -130,8 +132,11 @@ def just_collapsed(rows: Sequence[EpochRow], epochs: int, images: int = FEW_IMAG
     True for the first of consecutive epochs in which all validation images get the same
     class. The first epoch of several does not count: networks often begin that way. ``images``
     is the number of validation images of the task with the fewest. With fewer than FEW_IMAGES,
-    it is the third of consecutive epochs: a few images often get the same class by chance.
+    it is the third of consecutive epochs: a few images often get the same class by chance. With
+    fewer than FEWEST_IMAGES nothing can be told.
     """
+    if images < FEWEST_IMAGES:
+        return False
     collapsed = [row["val_predicted_classes"] == 1 for row in rows]
     if images < FEW_IMAGES:
         return all(collapsed[-3:]) and len(rows) >= 3 and not any(collapsed[-4:-3])

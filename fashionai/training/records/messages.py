@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import shlex
@@ -15,6 +16,7 @@ import numpy as np
 from fashionai.config import LAST, Config, reported_score
 from fashionai.config.phases import Phase
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.datasets.prepared.shared_images import SHARED, count_shared
 from fashionai.errors import counted
 from fashionai.metrics import YES, advice_on_classes, advice_on_validation
 from fashionai.runs import RunFolder
@@ -43,8 +45,8 @@ LEARNING = {
 }
 
 COLLAPSED = (
-    "the network has collapsed: every validation image gets the same class",
-    "optimizer.lr may be too high, or the classes too imbalanced",
+    "epoch %d: the network has collapsed: all validation images get the same class",
+    "optimizer.lr may be too high or the classes imbalanced; the best epoch is kept",
 )
 
 
@@ -63,6 +65,11 @@ def log_data(config: Config, train: Samples, val: Samples) -> None:
         )
         counts = (train.marks_of(head) == YES).sum(axis=0)
         _log_wrapped(advice_on_classes(task.classes, counts))
+    if len(val.tasks) > 1:
+        with contextlib.suppress(OSError):  # an image that is missing is named when it is read
+            count = count_shared(train, val)
+            if count:
+                _log_wrapped(SHARED % ("validation", count, counted(len(val.paths), "image")))
     if config.data.fold is None:
         fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
         _log_wrapped(advice_on_validation(fewest))
@@ -122,8 +129,9 @@ def log_collapse(history: Sequence[EpochRow], epochs: int, val: Samples) -> None
     if any(np.count_nonzero(marks.any(axis=0)) == 1 for marks in by_task):
         return
     if just_collapsed(history, epochs, min(map(len, by_task))):
-        for line in COLLAPSED:
-            log.info("%s", line)
+        problem, advice = COLLAPSED
+        log.info(problem, history[-1]["epoch"])
+        log.info("%s", advice)
 
 
 def log_test(epoch: float, scores: Mapping[str, float]) -> None:
