@@ -108,6 +108,11 @@ class CrossValidation:
         """Whether the folder holds a cross-validation that can be resumed."""
         return self.settings_file.is_file()
 
+    @property
+    def crops(self) -> int:
+        """Crops per held-out image; errors as for run."""
+        return int(self._read_settings()["crops"])
+
     def begin(self, config: Config, settings: FoldSettings, folds: Folds) -> None:
         """Write the configuration, the folds and then the settings, which mark it as begun."""
         stored = {**settings._asdict(), "data": data_hash(config)}
@@ -160,7 +165,7 @@ class CrossValidation:
         # Imported here, as below: it imports MXNet, which then starts its threads.
         from fashionai.scoring.out_of_fold import score_folds
 
-        config, crops = self._read_config(), self._read_settings()["crops"]
+        config, crops = self._read_config(), self.crops
         count = len(self._begun_runs)
         configs = [self._fold_config(config, number) for number in range(1, count + 1)]
         runs = self._train_folds(configs)

@@ -245,11 +245,16 @@ def advice_on_validation(images: int) -> str:
     )
 
 
-def advice_on_classes(classes: Sequence[str], counts: Iterable[int]) -> str:
-    """A clause about classes with few training images, whose numbers are ``counts``.
+def advice_on_classes(classes: Sequence[str], counts: Iterable[int]) -> list[str]:
+    """Clauses about classes without training images and with few, whose numbers are ``counts``.
 
-    An empty text where every class that has any has FEW_IMAGES_PER_CLASS or more.
+    None where every class has FEW_IMAGES_PER_CLASS or more.
     """
-    few = sorted((n, name) for name, n in zip(classes, counts) if 0 < n < FEW_IMAGES_PER_CLASS)
-    names = list_names(f"{name} ({n:,})" for n, name in few)
-    return f"hard to learn from so few training images: {names}" if few else ""
+    few = sorted((n, name) for name, n in zip(classes, counts) if n < FEW_IMAGES_PER_CLASS)
+    empty = list_names(name for n, name in few if n == 0)
+    rare = list_names(f"{name} ({n:,})" for n, name in few if n)
+    clauses = (
+        (empty, f"no training images of {empty}, so it can never be learned"),
+        (rare, f"hard to learn from so few training images: {rare}"),
+    )
+    return [clause for names, clause in clauses if names]

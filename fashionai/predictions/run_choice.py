@@ -71,7 +71,9 @@ class Candidates(NamedTuple):
             if not any(task in assigned for task in run.tasks):
                 names = ", ".join(task.name for task in run.tasks)
                 raise RunError(
-                    f"{run}: was trained for {names}, but there are no images to predict for it"
+                    f"{run}: was trained for {names}, and only "
+                    f"{', '.join(task.name for task in tasks)} is to be predicted",
+                    "Give --task with a task of the run, or leave the run out",
                 )
             for task in run.tasks:
                 if task in assigned:

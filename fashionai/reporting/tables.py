@@ -195,7 +195,7 @@ def run_table(runs: Sequence[Run], cross_validations: Sequence[ListedCrossValida
     last of all, with ``?`` as task.
     """
     lines = [_run_line(run) for run in runs] + [_folds_line(each) for each in cross_validations]
-    columns = [("task", 24), ("epochs", 14), ("mAP", 8), ("accuracy", 10)]
+    columns = [("task", 22), ("epochs", 18), ("mAP", 8), ("accuracy", 10)]
     ordered = [(name, cells) for _, name, cells in sorted(lines)]
     failed = ", ! failed" if any(_mark(run) == "!" for run in runs) else ""
     return aligned_table("run", columns, ordered) + f"\n* finished{failed}"

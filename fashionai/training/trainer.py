@@ -183,8 +183,8 @@ class Trainer:
 
     def _train(self, stop: StopRequest) -> None:
         messages.log_data(self.config, self.train_samples, self.val_samples)
-        steps_per_epoch = self.learner.batch_plan.steps_per_epoch
-        messages.log_settings(self.config, self.run, steps_per_epoch, self._phases.weights)
+        plan = self.learner.batch_plan
+        messages.log_settings(self.config, self.run, plan, self._phases.weights)
         if self._has_state:
             log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         self._train_epochs(stop)

@@ -29,6 +29,22 @@ class Threshold(click.ParamType):
         return self.fail(f"found '{value}', expected a number from 0 to 1, or auto", param, ctx)
 
 
+class Probability(click.FloatRange):
+    """A number from 0 to 1; the error for auto says which command finds it."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(
+        self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]
+    ) -> float:
+        """Parse the value of the option."""
+        if isinstance(value, str) and value.lower() == AUTO_THRESHOLD:
+            found = f"found '{value}', expected a number from 0 to 1"
+            self.fail(f"{found}: fashionai evaluate --threshold auto finds it", param, ctx)
+        return float(super().convert(value, param, ctx))
+
+
 def threshold_option(auto: str) -> Callable[[Command], Command]:
     """The option; ``auto`` is the sentence of its help that says what auto stands for."""
     return click.option(

@@ -36,6 +36,8 @@ Examples:
 
 # The findings of each kind that are printed.
 SHOWN = 10
+# Columns of the terminal.
+MOST_OF_A_NAME = 18
 HOW_TO_GET_SUSPECTS = (
     "suspect labels: give --run RUN for the validation images, or --folds DIR of\n"
     "fashionai cross-validate for all training and validation images"
@@ -144,18 +146,21 @@ def _splits(splits: Sequence[str]) -> str:
 
 def _print_suspects(suspects: Sequence[Finding], images: int) -> None:
     from fashionai.reporting.tables import aligned_table
+    from fashionai.text_width import keep_end
 
     click.echo(f"\nsuspect labels: {len(suspects):,} of {counted(images, 'image')}")
     if suspects:
         width = max(len(name) for each in suspects for name in (each.label, each.suggested))
-        width = min(width, 18) + 2
+        width = min(width, MOST_OF_A_NAME) + 2
         columns = [("label", width), ("p", 6), ("suggested", max(width, 11)), ("p", 6)]
         rows = [
             (
                 each.path,
                 [
-                    *(each.label[:18], _rounded(each.label_probability)),
-                    *(each.suggested[:18], _rounded(each.suggested_probability)),
+                    keep_end(each.label, MOST_OF_A_NAME),
+                    _rounded(each.label_probability),
+                    keep_end(each.suggested, MOST_OF_A_NAME),
+                    _rounded(each.suggested_probability),
                 ],
             )
             for each in suspects[:SHOWN]

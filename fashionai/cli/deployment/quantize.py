@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fashionai.cli.arguments.options import batch_size_option, renamed_option, run_option
+from fashionai.cli.terminal.next_steps import after_quantize
 from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.engines.int8.calibration_modes import CALIBRATION_MODES
 from fashionai.errors import counted
@@ -70,7 +71,7 @@ def command(run_path: Path, mode: str, images: int, max_loss: float, batch_size:
     )
     _print_scores(done)
     click.echo(f"{run.folder.int8_report}: calibrated on {counted(done.images, 'training image')}")
-    click.echo(f"Next: fashionai predict --run {run} --engine int8 --out FILE")
+    click.echo(after_quantize(run.path))
 
 
 def _print_scores(done: QuantizationResult) -> None:

@@ -22,6 +22,7 @@ from fashionai.cli.arguments.options import (
     share_between_gpus,
     skip_bad_option,
 )
+from fashionai.cli.arguments.thresholds import Probability
 from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.datasets.names import SPLITS
 from fashionai.errors import counted
@@ -81,7 +82,7 @@ Examples:
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=Probability(),
     help="With a held-out background: predict the background where no class reaches this "
     "probability. With two classes: predict the second class where its probability exceeds it.  "
     "[default: 0.5 for two classes]",

@@ -84,6 +84,7 @@ def command(
         ]
         lines += [("equal weights", "", found.equal), ("these weights", "", found.chosen)]
         click.echo(score_table(lines, ("file", "weight")))
+        click.echo("These weights were chosen on these rows: their score is a little too good.")
         click.echo(f"--weights {','.join(map(str, found.weights))}")
         weights = normalize_weights(found.weights, len(files))
     if out is not None:

@@ -63,6 +63,12 @@ def after_calibrate(run: Path, crops: int, image_size: Optional[int]) -> str:
     return f"Next: fashionai predict --run {_quoted(run)} --calibrated{options} {files}"
 
 
+def after_quantize(run: Path) -> str:
+    """The command that predicts in 8-bit integers."""
+    files = "--questions FOLDER --out FILE"
+    return f"Next: fashionai predict --run {_quoted(run)} --engine int8 {files}"
+
+
 def after_pseudo_label(task: Task, file: Path) -> str:
     """The command that adds pseudo-labels to a task's training images; where its labels are own
     ones, whose place is not known, what to add to the command.

@@ -124,6 +124,8 @@ def command(
     ]
     total = sum(task.rows for task in scores.pooled)
     rows += [("mean", total, scores.mean()), ("std", "", scores.deviation())]
+    if cross_validation.crops > 1:
+        click.echo(f"means over {cross_validation.crops} crops per image; train scores one")
     click.echo(score_table(rows, ("fold", "N")))
     click.echo(
         f"{cross_validation.predictions_file}: {counted(total, 'image')}, out-of-fold predictions"

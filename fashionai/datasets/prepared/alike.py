@@ -27,12 +27,14 @@ class Alike(NamedTuple):
     """How many images look like an earlier one, of other bytes.
 
     ``across_splits`` counts those of them that look like an image of another split, and
-    ``across_classes`` those that look like an image of another class.
+    ``across_classes`` those that look like an image of another class. ``is_prescribed`` tells that
+    the data set gives the splits of all images.
     """
 
     images: int
     across_splits: int
     across_classes: int
+    is_prescribed: bool
 
 
 def count_alike(
@@ -42,16 +44,17 @@ def count_alike(
     splits: Sequence[str],
 ) -> Alike:
     """Count near-duplicates; ``contents`` and ``splits`` are those of the images."""
-    later: dict[str, set[int]] = defaultdict(set)
+    alike, across_splits, across_classes = set(), set(), set()
     for one, other in zip(pairs.first.tolist(), pairs.second.tolist()):
         if contents[one] == contents[other]:
             continue
-        later["images"].add(other)
+        alike.add(other)
         if splits[one] != splits[other]:
-            later["across_splits"].add(other)
+            across_splits.add(other)
         if images[one].class_index != images[other].class_index:
-            later["across_classes"].add(other)
-    return Alike(*(len(later[name]) for name in Alike._fields))
+            across_classes.add(other)
+    is_prescribed = all(image.split for image in images)
+    return Alike(len(alike), len(across_splits), len(across_classes), is_prescribed)
 
 
 def in_one_group(images: Sequence[LabelledImage], pairs: NearDuplicates) -> list[LabelledImage]:
@@ -96,7 +99,9 @@ def notes_on_alike(alike: Optional[Alike], task: Task, out: Path) -> list[str]:
         f"{alike.across_splits:,} in another split, {alike.across_classes:,} with another class",
         f"To list them: fashionai inspect --task {task.short_name}{folder}",
     ]
-    if alike.across_splits:
+    if alike.across_splits and alike.is_prescribed:
+        notes.append("To keep them in one split: change it in the label file, which prescribes it")
+    elif alike.across_splits:
         notes.append("To keep them in one split: prepare with --near-duplicates group")
     return notes
 

@@ -346,7 +346,7 @@ def summary_notes(summary: Summary) -> list[str]:
         name = summary.task.classes[index]
         only_split = "train" if summary.counts[index, "train"] else "val"
         notes.append(f"class {name} cannot be split: all its images are in {only_split}")
-    notes += filter(None, [_advice_on_classes(summary)])
+    notes += _advice_on_classes(summary)
     if summary.rejected:
         rejected = _images(len(summary.rejected))
         notes.append(f"{rejected} rejected: {summary.folder / REJECTED}")
@@ -354,8 +354,8 @@ def summary_notes(summary: Summary) -> list[str]:
     return notes
 
 
-def _advice_on_classes(summary: Summary) -> str:
-    """Which classes have few training images; not those that are known to have one image."""
+def _advice_on_classes(summary: Summary) -> list[str]:
+    """Which classes have no or few training images, but for those that cannot be split."""
     counts = {
         name: summary.counts[index, "train"]
         for index, name in enumerate(summary.task.classes)

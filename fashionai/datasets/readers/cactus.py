@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.datasets.readers.image_files import ImageFiles, safe_relative_path
-from fashionai.datasets.readers.reader import QuestionFile, Reader
+from fashionai.datasets.readers.reader import HINT_AT_DATA, QuestionFile, Reader
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage
 from fashionai.errors import DataError, counted, shown
 from fashionai.families import CACTUS
@@ -50,6 +50,8 @@ def read_cactus(data: Path, task: Task = CACTUS) -> DataSet:
     Images in an archive are read as bytes. Raises DataError for another header, labels other
     than 0 and 1, repeated ids, missing images, and archives that are damaged or unsafe.
     """
+    if not (data / "train.csv").exists():
+        raise DataError(f"{data / 'train.csv'}: no such file", HINT_AT_DATA)
     rows = _read_id_rows(data / "train.csv")
     for row in rows:
         if row.value not in LABELS:

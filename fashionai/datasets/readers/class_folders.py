@@ -82,8 +82,7 @@ def read_class_folders(name: str, folder: Path, classes: Sequence[str] = ()) -> 
     images, split_notes = settle_splits(images, str(folder))
     for tree in trees.values():
         _check_images(tree)
-    used = {image.class_index for image in images if image.split in (None, "train")}
-    notes += [*note_on_other_files(others), *notes_on_classes(task.classes, used), *split_notes]
+    notes += [*note_on_other_files(others), *notes_on_classes(task.classes), *split_notes]
     return DataSet(task, images, notes)
 
 

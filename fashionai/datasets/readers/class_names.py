@@ -72,22 +72,23 @@ def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tup
     return classes
 
 
-def notes_on_classes(classes: Sequence[str], used: Collection[int]) -> list[str]:
-    """Return notes on classes without images and on unusual names.
+def notes_on_classes(classes: Sequence[str]) -> list[str]:
+    """Return notes on unusual names of classes.
 
-    Unusual are names that differ only in letter case and those that often mean a missing value.
-
-    ``used`` holds the indices of the classes that have images.
+    They are names that differ only in letter case, numbers that are equal, and names that often
+    mean a missing value.
     """
     notes = []
-    empty = [name for index, name in enumerate(classes) if index not in used]
-    if empty:
-        notes.append(f"no images of {_listed(empty)}, which can never be learned")
     first_spellings: dict[str, str] = {}
+    first_numbers: dict[Decimal, str] = {}
     for name in classes:
         other = first_spellings.setdefault(name.lower(), name)
         if other != name:
             notes.append(f"classes '{other}' and '{name}' differ only in letter case")
+        if NUMBER.fullmatch(name):
+            other = first_numbers.setdefault(Decimal(name), name)
+            if other != name:
+                notes.append(f"classes '{other}' and '{name}' are the same number")
         if name.lower() in MISSING_VALUES:
             notes.append(f"class '{name}' is a class like any other, not a missing label")
     return notes

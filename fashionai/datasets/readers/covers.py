@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fashionai.datasets.readers.image_files import list_class_folder, note_on_other_files
-from fashionai.datasets.readers.reader import Reader
+from fashionai.datasets.readers.reader import HINT_AT_DATA, Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError
 from fashionai.families import COVERS
@@ -28,7 +28,9 @@ def read_covers(data: Path, task: Task = COVERS) -> DataSet:
     for class_index, label in enumerate(CLASS_FOLDERS):
         folder = root / label
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder, expected the images of '{label}'")
+            raise DataError(
+                f"{folder}: no such folder, expected the images of '{label}'", HINT_AT_DATA
+            )
         content = list_class_folder(folder)
         others += [(folder / name).relative_to(data).as_posix() for name in content.others]
         if not content.images:

@@ -95,7 +95,8 @@ def _read_list(path: Path) -> Iterator[LogoRow]:
     spellings = {name.lower(): name for name in LOGOS.classes}
     if not path.exists():
         raise DataError(
-            f"{path}: no such list", "FlickrLogos-32 v2 has it beside the folder 'classes'"
+            f"{path}: no such list",
+            "FlickrLogos-32 v2 has it beside the folder 'classes'; give that folder with --data",
         )
     lines = read_text(path, f"rows {ROW_FORMAT}").text.splitlines()
     if not any(line.strip() for line in lines):

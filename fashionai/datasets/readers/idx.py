@@ -17,7 +17,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from fashionai.datasets.readers.reader import Reader
+from fashionai.datasets.readers.reader import HINT_AT_DATA, Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, counted
 from fashionai.progress import Advance, no_progress
@@ -150,9 +150,7 @@ def _find(data: Path, name: str) -> Path:
     for candidate in (data / name, data / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    raise DataError(
-        f"{data}: neither {name} nor {name}.gz found", "Give the folder of the files with --data"
-    )
+    raise DataError(f"{data}: neither {name} nor {name}.gz found", HINT_AT_DATA)
 
 
 def read_idx_data_set(data: Path, task: Task) -> DataSet:

@@ -257,7 +257,8 @@ def list_class_folder(folder: Path) -> FolderContent:
     content = list_images_of_folder(folder)
     if content.folders:
         raise DataError(
-            f"{folder / content.folders[0]}: is a folder below a class folder, expected images"
+            f"{folder / content.folders[0]}: is a folder below a class folder, expected images",
+            "Move its images into the class folder, or the folder elsewhere",
         )
     return content
 

@@ -26,6 +26,8 @@ from fashionai.datasets.records import DataSet, ImageToPredict, LabelRow
 from fashionai.families import FAMILIES
 from fashionai.tasks import Task
 
+HINT_AT_DATA = "Give the folder of the files with --data"
+
 
 class QuestionFile(NamedTuple):
     """The format of a competition's own file that lists the images to predict.

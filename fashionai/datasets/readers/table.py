@@ -82,8 +82,7 @@ def read_table(
     _check_classes(rows, names, task)
     records = _records(rows, names, task, files.root)
     images, split_notes = settle_splits(records, str(csv_file))
-    used = {image.class_index for image in images if image.split in (None, "train")}
-    notes = [*columns.notes, *notes_on_classes(task.classes, used), *split_notes]
+    notes = [*columns.notes, *notes_on_classes(task.classes), *split_notes]
     if repeated:
         notes.append(f"{repeated:,} repeated {'row' if repeated == 1 else 'rows'} skipped")
     guesses = table.guesses()
@@ -104,7 +103,9 @@ def _distinct_rows(
     repeated = 0
     columns = table.columns
     for fields, where in table.rows():
-        path = files.relative_path(fields[columns.path], where, "a path below it")
+        path = files.relative_path(
+            fields[columns.path], where, "a path from the folder of the images on"
+        )
         label = table.label(fields, where)
         image = files.find(path, where)
         if image is None:

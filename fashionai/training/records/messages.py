@@ -8,7 +8,6 @@ import math
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any, Optional
 
 import numpy as np
@@ -20,6 +19,7 @@ from fashionai.datasets.prepared.shared_images import SHARED, count_shared
 from fashionai.errors import counted
 from fashionai.metrics import YES, advice_on_classes, advice_on_validation
 from fashionai.runs import RunFolder
+from fashionai.training.batches.plan import BatchPlan
 from fashionai.training.records.history import (
     EPOCH_HEADER,
     EpochRow,
@@ -64,7 +64,8 @@ def log_data(config: Config, train: Samples, val: Samples) -> None:
             counted(len(val.of_task(head)), "validation image"),
         )
         counts = (train.marks_of(head) == YES).sum(axis=0)
-        _log_wrapped(advice_on_classes(task.classes, counts))
+        for advice in advice_on_classes(task.classes, counts.tolist()):
+            _log_wrapped(advice)
     if len(val.tasks) > 1:
         with contextlib.suppress(OSError):  # an image that is missing is named when it is read
             count = count_shared(train, val)
@@ -81,13 +82,13 @@ def _log_wrapped(text: str) -> None:
 
 
 def log_settings(
-    config: Config, run: RunFolder, steps_per_epoch: Fraction, weights: Optional[StartingWeights]
+    config: Config, run: RunFolder, plan: BatchPlan, weights: Optional[StartingWeights]
 ) -> None:
     """Log the network, the steps per epoch, the run, and what of the settings is unusual.
 
     ``weights`` are the weights that the training starts from; None when it is resumed.
     """
-    fewest, most = math.floor(steps_per_epoch), math.ceil(steps_per_epoch)
+    fewest, most = math.floor(plan.steps_per_epoch), math.ceil(plan.steps_per_epoch)
     steps = counted(most, "step") if fewest == most else f"{fewest:,} or {counted(most, 'step')}"
     network = config.model.name + (" on PyTorch" if config.engine == "torch" else "")
     log.info("%s, %s per epoch -> %s", network, steps, run)
@@ -103,6 +104,8 @@ def log_settings(
         begins = sorted((epoch + 1, side) for side, epoch in first.items())
         sides = ", ".join(f"{side} from epoch {epoch} on" for epoch, side in begins)
         log.info("side of the training images in pixels: %s", sides)
+    if plan.is_reduced:
+        log.info("a batch has %s: there are no more", counted(plan.batch_size, "image"))
     if config.schedule.warmup_epochs > config.epochs:
         log.info("schedule.warmup_epochs exceeds epochs: the rate never reaches optimizer.lr")
 

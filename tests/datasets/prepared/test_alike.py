@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
+from fashionai.datasets.prepared.alike import Alike, notes_on_alike
 from fashionai.datasets.prepared.prepare import Summary, prepare, summary_notes
 from fashionai.datasets.reading import read_own_folders, read_own_table
 from fashionai.errors import DataError
 from fashionai.files.formats.csv_files import write_rows
 from fashionai.progress import no_bar
+from fashionai.tasks import Task
 from tests.support.data_trees import put
 
 HEADER = "path,action,old_label,new_label,reason,date\n"
@@ -59,7 +61,7 @@ def test_near_duplicates_are_reported_and_change_nothing(photos: Path, tmp_path:
     summary, splits = prepared(photos, tmp_path / "report")
     crossing = sum(one != other for one, other in copies(splits))
     assert crossing > 0
-    assert summary.alike == (6, crossing, 1)
+    assert summary.alike == (6, crossing, 1, False)
     counts = f"{crossing} in another split, 1 with another class"
     assert summary_notes(summary)[:3] == [
         f"6 near-duplicates of an earlier image: {counts}",
@@ -76,7 +78,7 @@ def test_group_keeps_near_duplicates_in_one_split(photos: Path, tmp_path: Path) 
     summary, splits = prepared(photos, tmp_path, near_duplicates="group")
     assert all(one == other for one, other in copies(splits))
     assert set(splits.values()) == {"train", "val"}
-    assert summary.alike == (6, 0, 1)
+    assert summary.alike == (6, 0, 1, False)
     assert "--near-duplicates" not in "".join(summary_notes(summary))
     manifest = tmp_path / "birds/manifest.csv"
     before = manifest.read_bytes()
@@ -157,3 +159,10 @@ def test_applied_corrections_are_kept_with_the_manifest(photos: Path, tmp_path: 
     )
     assert not kept.exists()
     assert "b/01.png" in all_splits
+
+
+def test_prescribed_splits_are_to_be_changed_where_they_are_prescribed(tmp_path: Path) -> None:
+    *_, advice = notes_on_alike(
+        Alike(2, 1, 0, True), Task("birds", (), ("a", "b"), "table"), tmp_path
+    )
+    assert advice == "To keep them in one split: change it in the label file, which prescribes it"

@@ -128,7 +128,9 @@ def test_rows_that_cannot_be_used_are_refused(tmp_path: Path, text: str, problem
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     tmp = tmp_path
-    assert error_of(read_cactus, tmp) == f"{tmp}/train.csv: no such file"
+    assert error_of(read_cactus, tmp) == (
+        f"{tmp}/train.csv: no such file. Give the folder of the files with --data"
+    )
     assert error_of(read_submission, tmp) == f"{tmp}/sample_submission.csv: no such file"
 
 

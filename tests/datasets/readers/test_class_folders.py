@@ -115,14 +115,14 @@ def test_a_prepared_tree_is_read_back_class_by_class(tmp_path: Path) -> None:
     assert again.notes == ["2 files skipped because they are not images: manifest.csv, task.json"]
 
 
-def test_an_empty_class_is_a_class_and_is_logged(tmp_path: Path) -> None:
+def test_an_empty_class_is_a_class(tmp_path: Path) -> None:
     make(tmp_path, "a/1.jpg", "b/1.jpg", "d/1.jpg")
     (tmp_path / "c").mkdir()
     data_set = read_class_folders("t", tmp_path)
     assert data_set.task.classes == ("a", "b", "c", "d")
-    assert data_set.notes == ["no images of class 'c', which can never be learned"]
     data_set = read_class_folders("t", tmp_path, ["a", "b", "c", "d", "e"])
-    assert data_set.notes == ["no images of classes 'c', 'e', which can never be learned"]
+    assert data_set.task.classes == ("a", "b", "c", "d", "e")
+    assert data_set.notes == []
 
 
 def test_classes_that_differ_in_capitals_alone_are_logged(tmp_path: Path) -> None:
@@ -144,7 +144,8 @@ def test_an_image_whose_link_is_broken_is_kept_for_checking_to_report(tmp_path: 
     assert sources == ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
 
 
-NESTED = ": is a folder below a class folder, expected images"
+NESTED = ": is a folder below a class folder, expected images. "
+            "Move its images into the class folder, or the folder elsewhere"
 OUTSIDE = ": is an image outside a class folder, expected <class>/<image>"
 FLAT = ": holds no class folders, expected"
 ONE_CLASS = ": found class 'a', expected at least two classes"

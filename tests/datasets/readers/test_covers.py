@@ -80,7 +80,8 @@ def test_a_damaged_image_is_kept_for_checking_to_report(tmp_path: Path) -> None:
 
 def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
     assert error_of(tmp_path) == (
-        f"{tmp_path}/negative: no such folder, expected the images of 'negative'"
+        f"{tmp_path}/negative: no such folder, expected the images of 'negative'. "
+        "Give the folder of the files with --data"
     )
     put(tmp_path / "samples/negative/1.jpg")
     assert error_of(tmp_path) == (

@@ -143,14 +143,16 @@ def test_a_missing_or_empty_list_is_named(tmp_path: Path, name: str) -> None:
     assert error_of(tmp_path) == f"{path}: no rows, expected classes/jpg/<brand>/<file>.jpg"
     path.unlink()
     assert error_of(tmp_path) == (
-        f"{path}: no such list. FlickrLogos-32 v2 has it beside the folder 'classes'"
+        f"{path}: no such list. FlickrLogos-32 v2 has it beside the folder 'classes'; "
+        "give that folder with --data"
     )
 
 
 def test_without_any_list_the_first_is_named(tmp_path: Path) -> None:
     assert error_of(tmp_path) == (
         f"{tmp_path}/trainset.relpaths.txt: no such list. "
-        "FlickrLogos-32 v2 has it beside the folder 'classes'"
+        "FlickrLogos-32 v2 has it beside the folder 'classes'; "
+        "give that folder with --data"
     )
 
 

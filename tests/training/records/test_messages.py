@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +16,29 @@ from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.metrics import advice_on_validation
 from fashionai.progress import no_bar
 from fashionai.runs import RunFolder
+from fashionai.training.batches.plan import BatchPlan
 from fashionai.training.records.messages import COLLAPSED, log_collapse, log_data, log_settings
 from tests.support.data_trees import put
 from tests.support.images import encode
+from tests.support.learners import make_samples
 
 
 @pytest.mark.parametrize(
-    ("steps", "text"), [(Fraction(10), "10 steps"), (Fraction(101, 10), "10 or 11 steps")]
+    ("images", "text"),
+    [
+        (320, "10 steps per epoch -> runs/skirt"),
+        (323, "10 or 11 steps per epoch -> runs/skirt"),
+        (7, "1 step per epoch -> runs/skirt; a batch has 7 images: there are no more"),
+    ],
 )
 def test_the_steps_of_an_epoch_are_whole_numbers(
-    steps: Fraction, text: str, caplog: pytest.LogCaptureFixture
+    images: int, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    config = load_config("skirt", ["batch_size=32"])
+    plan = BatchPlan(config, make_samples(images), 1)
     with caplog.at_level(logging.INFO):
-        log_settings(load_config("skirt"), RunFolder(Path("runs/skirt")), steps, None)
-    assert caplog.messages == [f"resnet50_v2, {text} per epoch -> runs/skirt"]
+        log_settings(config, RunFolder(Path("runs/skirt")), plan, None)
+    assert "; ".join(caplog.messages) == f"resnet50_v2, {text}"
 
 
 def test_a_small_validation_split_is_told_except_within_a_cross_validation(
