@@ -103,9 +103,7 @@ def _distinct_rows(
     repeated = 0
     columns = table.columns
     for fields, where in table.rows():
-        path = files.relative_path(
-            fields[columns.path], where, "a path from the folder of the images on"
-        )
+        path = files.relative_path(fields[columns.path], where, "a path below it")
         label = table.label(fields, where)
         image = files.find(path, where)
         if image is None:

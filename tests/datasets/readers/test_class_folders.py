@@ -144,8 +144,10 @@ def test_an_image_whose_link_is_broken_is_kept_for_checking_to_report(tmp_path: 
     assert sources == ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
 
 
-NESTED = ": is a folder below a class folder, expected images. "
-            "Move its images into the class folder, or the folder elsewhere"
+NESTED = (
+    ": is a folder below a class folder, expected images. "
+    "Move its images into the class folder, or the folder elsewhere"
+)
 OUTSIDE = ": is an image outside a class folder, expected <class>/<image>"
 FLAT = ": holds no class folders, expected"
 ONE_CLASS = ": found class 'a', expected at least two classes"

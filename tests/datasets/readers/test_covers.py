@@ -85,7 +85,8 @@ def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
     )
     put(tmp_path / "samples/negative/1.jpg")
     assert error_of(tmp_path) == (
-        f"{tmp_path}/samples/positive: no such folder, expected the images of 'positive'"
+        f"{tmp_path}/samples/positive: no such folder, expected the images of 'positive'. "
+        "Give the folder of the files with --data"
     )
     put(tmp_path / "samples/positive/1.txt")
     assert error_of(tmp_path) == f"{tmp_path}/samples/positive: no images"

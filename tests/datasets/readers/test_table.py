@@ -73,8 +73,7 @@ def test_backslashes_and_dots_are_plain_paths(tmp_path: Path) -> None:
 def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, path: str) -> None:
     put(tmp_path / "a.jpg")
     assert error_of(read, tmp_path, "b.jpg,1", f"{path},2") == (
-        f"{tmp_path}/t.csv:2: path '{path}' leaves the data folder, "
-        "expected a path from the folder of the images on"
+        f"{tmp_path}/t.csv:2: path '{path}' leaves the data folder, expected a path below it"
     )
 
 
@@ -136,7 +135,7 @@ def test_a_repeated_row_counts_once(tmp_path: Path) -> None:
 
 REFUSED = {
     "empty label": (["a.jpg,x", "b.jpg,"], ":2: empty label"),
-    "empty path": (["a.jpg,x", ",y"], ":2: no image path, expected a path from the folder of the images on"),
+    "empty path": (["a.jpg,x", ",y"], ":2: no image path, expected a path below it"),
     "one missing": (["a.jpg,x", "e.jpg,y"], ":2: image {images}/e.jpg does not exist"),
     "missing": (
         ["file,label", "a.jpg,x", "e.jpg,y", "x/f.jpg,y", "g.jpg,y"],
