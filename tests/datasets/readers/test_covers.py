@@ -92,5 +92,6 @@ def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
     assert error_of(tmp_path) == f"{tmp_path}/samples/positive: no images"
     put(tmp_path / "samples/positive/more/1.jpg")
     assert error_of(tmp_path) == (
-        f"{tmp_path}/samples/positive/more: is a folder below a class folder, expected images"
+        f"{tmp_path}/samples/positive/more: is a folder below a class folder, expected images. "
+        "Move its images into the class folder, or the folder elsewhere"
     )
