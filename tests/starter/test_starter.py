@@ -165,6 +165,28 @@ def test_the_plan_fits_the_time(
         assert plan.seconds <= seconds
 
 
+@pytest.mark.parametrize(
+    ("seconds", "network", "trainable", "epochs"),
+    [
+        # 2,700 images and 300 for validation: an epoch takes 2,700 + 300 * 0.3 s, at least ten.
+        (27_901, "resnet50_v2", "all", 10),
+        # Of MobileNetV2 2,700 * 0.4 + 300 * 0.1 s.
+        (27_899, "mobilenetv2_1.0", "all", 25),
+        (11_101, "mobilenetv2_1.0", "all", 10),
+        # 3,000 forward passes, and 37 epochs of 1.5 s.
+        (11_099, "resnet50_v2", "head", 37),
+        (400, "mobilenetv2_1.0", "head", 37),
+    ],
+)
+def test_the_plan_for_many_images_fits_the_time(
+    seconds: float, network: str, trainable: str, epochs: int
+) -> None:
+    plan, _ = plan_within(seconds, images=2_700)
+    assert (plan.network, plan.recipe.trainable, plan.epochs) == (network, trainable, epochs)
+    assert plan.seconds is not None
+    assert plan.seconds <= seconds
+
+
 def test_a_network_that_is_far_too_slow_is_not_measured() -> None:
     measured: list[str] = []
     plan_within(1, measured=measured)
@@ -174,9 +196,9 @@ def test_a_network_that_is_far_too_slow_is_not_measured() -> None:
 
 
 def plan_within(
-    seconds: float, *overrides: str, measured: Optional[list[str]] = None
+    seconds: float, *overrides: str, measured: Optional[list[str]] = None, images: int = 900
 ) -> tuple[Plan, Config]:
-    survey = Survey(BIRDS, np.array([300, 300, 300]), 100, 300, 20)
+    survey = Survey(BIRDS, np.array([images // 3] * 3), images // 9, 300, 20)
 
     def resolve(plan: Plan) -> Config:
         tree = starter_tree(survey, plan, Path("data/train_valid"))
