@@ -274,15 +274,14 @@ def _measure_engines(
             if name == "int8":
                 quantize(run, images=VALIDATION_IMAGES, max_loss=float("inf"))
             engine = open_engine(run, devices, name)
+
+            def forward(begin: Callable[..., Any] = engine.begin) -> int:
+                begin(pixels)()
+                return len(pixels)
+
+            speeds[name] = images_per_second(seconds, forward)
         except FashionAIError as error:
             if name == "gluon":
                 raise
             left_out[name] = str(error)
-            continue
-
-        def forward(begin: Callable[..., Any] = engine.begin) -> int:
-            begin(pixels)()
-            return len(pixels)
-
-        speeds[name] = images_per_second(seconds, forward)
     return speeds, left_out

@@ -254,7 +254,7 @@ def advice_on_classes(classes: Sequence[str], counts: Iterable[int]) -> list[str
     empty = list_names(name for n, name in few if n == 0)
     rare = list_names(f"{name} ({n:,})" for n, name in few if n)
     clauses = (
-        (empty, f"no training images of {empty}, so it can never be learned"),
+        (empty, f"no training images of {empty}; a class without them is never learned"),
         (rare, f"hard to learn from so few training images: {rare}"),
     )
     return [clause for names, clause in clauses if names]

@@ -9,6 +9,7 @@ import numpy as np
 from fashionai.datasets.prepared.samples import Samples, read_samples, warn_of_changed_data
 from fashionai.engines.agreement import Agreement, agreement
 from fashionai.engines.gluon import open_gluon
+from fashionai.engines.guarded import GuardedEngine
 from fashionai.engines.int8.calibration import calibrate, choose_images
 from fashionai.engines.int8.engine import quantized_forward
 from fashionai.engines.int8.files import save_quantized, weights_hash
@@ -86,7 +87,12 @@ def quantize(
     def predictions_of(engine: Engine, name: str) -> np.ndarray:
         with progress(f"validation, {name}", len(val.paths)) as advance:
             return predict_with_engine(
-                engine, run, val.paths, crops=1, batch_size=batch_size, progress=advance
+                GuardedEngine(engine, name, run),
+                run,
+                val.paths,
+                crops=1,
+                batch_size=batch_size,
+                progress=advance,
             )
 
     before, after = predictions_of(exact, "float32"), predictions_of(quantized, "int8")

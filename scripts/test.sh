@@ -17,5 +17,5 @@ if [[ -n $problem ]]; then
   exit 2
 fi
 ./scripts/check.sh
-# Up to four processes with one thread each: this halves the time on two cores.
+# Up to four processes; tests/conftest.py gives each one thread.
 exec .venv/bin/pytest -n auto --maxprocesses 4 --dist loadfile "$@"

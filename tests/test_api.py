@@ -188,7 +188,8 @@ def test_the_task_of_a_frame_has_the_name_in_its_column_or_the_given_one(inside:
     with pytest.raises(DataError, match="DataFrame: has rows of birds, and none of owls"):
         name(frame, task="owls")
     with pytest.raises(ConfigError, match="task needs labels"):
-        fashionai.evaluate("runs/birds", task="birds")
+        fashionai.evaluate("named.csv", task="birds")
+    assert list(fashionai.evaluate("runs/birds", task="birds").index) == ["birds"]
 
 
 def test_labels_of_other_tasks_below_the_same_folder_are_left_out(

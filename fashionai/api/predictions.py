@@ -159,7 +159,7 @@ def evaluate(
         its suffix.
 
     Raises:
-        ConfigError: ``task`` without ``labels``, or a DataFrame without ``labels``.
+        ConfigError: A file or DataFrame without ``labels``, or a task that the run has not learnt.
         DataError: Rows that are missing, extra or malformed, or a split that is not prepared.
         RunError: A run without weights.
 
@@ -169,7 +169,7 @@ def evaluate(
     from fashionai.scoring.evaluate import evaluate_file
 
     is_file = is_frame(what) or (isinstance(what, (str, Path)) and not Path(what).is_dir())
-    needing = {"task": task, "images": images, "columns": columns}
+    needing = {"task": task if is_file else None, "images": images, "columns": columns}
     if labels is None:
         given = [name for name, value in needing.items() if value is not None]
         given += ["a DataFrame of predictions"] if is_frame(what) else []

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.engines.agreement import TOLERANCE, Agreement, agreement
 from fashionai.engines.gluon import open_gluon
+from fashionai.engines.guarded import GuardedEngine
 from fashionai.engines.protocol import Engine
 from fashionai.errors import WeightsError, counted
 from fashionai.frameworks.mxnet import import_mxnet
@@ -51,8 +52,10 @@ def check_on_validation_images(
     """
     paths = read_samples(run.config, "val").paths[:MAX_IMAGES]
     own, exported = (
-        predict_with_engine(each, run, paths, crops=1, batch_size=BATCH_SIZE)
-        for each in (open_gluon(run, [mx.cpu()]), engine)
+        predict_with_engine(
+            GuardedEngine(each, name, run), run, paths, crops=1, batch_size=BATCH_SIZE
+        )
+        for each, name in ((open_gluon(run, [mx.cpu()]), "gluon"), (engine, format_name))
     )
     result = Exported(
         folder,

@@ -188,7 +188,7 @@ def predict_with_engine(
 
     ``batch_size`` is the number of images on all devices together, ``total`` that of all images
     where ``images`` are a part of them. Raises TrainingError when
-    a probability is NaN, and errors of the engine.
+    a probability is NaN, and errors of the engine, see GuardedEngine.
     """
     data = run.config.data
     # Batches are filled up with black images: a batch larger than the images wastes time.

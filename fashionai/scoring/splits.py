@@ -59,8 +59,10 @@ def evaluate_run(
         for task in tasks:
             check_threshold(task)
     background = threshold is not None
-    rows = rows_of_split(run, split, contexts, background, progress, **options)
-    return [calibration.evaluate(each, threshold, resamples) for each in rows if each.task in tasks]
+    names = [task.name for task in tasks]
+    samples = read_samples(run.config, split, names, background=background)
+    rows = rows_of_samples(run, samples, split, contexts, progress, **options)
+    return [calibration.evaluate(each, threshold, resamples) for each in rows]
 
 
 def tasks_of_run(run: Run, names: Sequence[str]) -> list[Task]:
@@ -107,7 +109,7 @@ def rows_of_samples(
 
 def warn_of_shared_images(run: Run, samples: Samples, split: str) -> None:
     """Warn of images that the run was trained on for another of its tasks."""
-    if split == "train" or len(samples.tasks) == 1:
+    if split == "train" or len(run.tasks) == 1:
         return
     try:
         count = count_shared(read_samples(run.config, "train", pseudo=True), samples)
@@ -148,19 +150,20 @@ def threshold_of_run(
     contexts: list[Any],
     progress: ProgressBar = no_bar,
     calibrated: bool = False,
+    task_names: Sequence[str] = (),
     **options: Any,
 ) -> float:
     """The threshold with the best accuracy on the run's validation split.
 
-    ``calibrated`` and ``options`` are as for evaluate_run. Raises ConfigError for a run of several
-    tasks and errors of choose_threshold.
+    ``calibrated``, ``task_names`` and ``options`` are as for evaluate_run. Raises ConfigError for
+    several tasks and errors of choose_threshold.
     """
-    tasks = run.tasks
+    tasks = tasks_of_run(run, task_names)
     if len(tasks) > 1:
         names = ", ".join(task.name for task in tasks)
         raise ConfigError(f"--threshold auto: {run} learnt {names}, expected one task")
     check_threshold(tasks[0])
-    samples = read_samples(run.config, "val", background=True)
+    samples = read_samples(run.config, "val", [tasks[0].name], background=True)
     with progress(f"{run}: val", len(samples.paths)) as advance:
         (probabilities,) = predict_together(
             samples, "val", run, contexts, progress=advance, **options

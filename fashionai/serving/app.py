@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Collection
 from typing import Any, Optional
@@ -22,8 +23,11 @@ from fashionai.serving.own_names import OwnNames
 from fashionai.serving.service import Service
 from fashionai.serving.uploads import FORM, read_images
 
+log = logging.getLogger(__name__)
+
 PATHS = ("/", "/predict", "/model", "/health", "/metrics", "/openapi.json")
 RETRY = {"Retry-After": "1"}
+
 # The body of POST /predict, which is read within the limits instead of by FastAPI.
 IMAGES_BODY = {
     "required": True,
@@ -178,4 +182,5 @@ def _wrong_parameter(request: Request, error: Exception) -> Response:
 
 
 def _wrong_network(request: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": str(error)}, 500)
+    log.error("%s", error)
+    return JSONResponse({"detail": "the network does not compute"}, 500)

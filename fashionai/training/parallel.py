@@ -41,7 +41,7 @@ def train_side_by_side(runs: Mapping[Path, Config], devices: Sequence[Any]) -> N
                 free += _ended(running, scratch)
         finally:
             killed = _stop(running)
-        if waiting or running:
+        if stop.requested:
             raise RunStoppedError(_saved(killed))
 
 
@@ -102,5 +102,5 @@ def _saved(killed: Sequence[Path]) -> str:
     names = ", ".join(map(str, killed))
     return (
         f"stopped; the states are saved but for {names}, which did not end within "
-        f"{SECONDS_TO_STOP:.0f} s and goes on from an earlier state"
+        f"{SECONDS_TO_STOP:.0f} s and will go on from an earlier state"
     )

@@ -172,14 +172,15 @@ class Trainer:
     def _clear_errors(self) -> Iterator[None]:
         """Turn errors of disk and framework into a TrainingError that says what to do."""
         try:
-            with self.learner.clear_errors():
-                yield
+            yield
         except OSError as error:
             remedy = "Free disk space, then" if error.errno in NO_ROOM else "Mend this, then"
             raise TrainingError(
                 f"{error.filename or self.run}: {error.strerror or error}",
                 f"{remedy}: {self._resume_command()}",
             ) from None
+        except self.learner.framework_errors as error:  # of the learner of the phase
+            raise self.learner.failure(error) from error
 
     def _train(self, stop: StopRequest) -> None:
         messages.log_data(self.config, self.train_samples, self.val_samples)
@@ -390,8 +391,7 @@ class Trainer:
         )
 
     def _resume_command(self) -> str:
-        learner = self.learner
-        return messages.resume_command(self.run, learner.contexts, learner.share.count)
+        return messages.resume_command(self.run, self.learner.contexts, self.learner.share.count)
 
     def _log_estimate(self, seconds_per_image: float) -> None:
         images = len(self.train_samples.paths), len(self.val_samples.paths)

@@ -190,7 +190,7 @@ def test_a_table_holds_one_task(tmp_path: Path) -> None:
         ("file,probability,is_cat\na.jpg,.4,no\n", "2: is_cat is 'no', expected 0 or 1"),
         (
             "file,probability,is_cat\na,.4,0\nb,.6,1\nc,.3,1\n",
-            r"4: is_cat is 0 at probability 0.4 \(.*:2\) and 1 at 0.3 \(.*:4\)",
+            r"4: is_cat is 0 where the probability of 1 is 0.4 \(.*:2\) and 1 .* 0.3 \(.*:4\)",
         ),
         (
             "1234,adidas,0.5\n",

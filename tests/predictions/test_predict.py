@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from fashionai import predict as predict_frame
+from fashionai.engines.guarded import GuardedEngine
 from fashionai.errors import FashionAIError, TrainingError
 from fashionai.families import find_task
 from fashionai.frameworks.mxnet import import_mxnet
@@ -159,8 +160,9 @@ def test_a_batch_has_no_more_images_than_there_are(
 def test_an_engine_that_fails_is_one_line(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     paths, run = images_to_predict(trained)[:3], Run.open(Path("runs/skirt"))
+    engine = GuardedEngine(StubEngine(most=2), "stub", run)
     with pytest.raises(TrainingError) as error:
-        predict_with_engine(StubEngine(most=2), run, paths, crops=1, batch_size=3)
+        predict_with_engine(engine, run, paths, crops=1, batch_size=3)
     assert str(error.value) == (
-        f"{run}: MXNet stopped: Out of memory. A smaller --batch-size needs less memory"
+        f"{run}: engine stub stopped: Out of memory. A smaller --batch-size needs less memory"
     )

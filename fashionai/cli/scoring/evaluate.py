@@ -244,9 +244,10 @@ def _evaluate_run(
         "calibrated": calibrated,
     }
     if isinstance(threshold, str):
-        threshold = threshold_of_run(run, devices, progress_bar, **options)
-        if not wanted.files.paths:
-            warn_of_chosen_threshold(wanted.split or "val")
+        threshold = threshold_of_run(
+            run, devices, progress_bar, task_names=wanted.task_names, **options
+        )
+        warn_of_chosen_threshold(wanted.split or ("" if wanted.files.paths else "val"))
     options.update(resamples=RESAMPLES, progress=progress_bar)
     if settings.crops > 1 and place.is_first:
         text = f"means over {settings.crops} crops per image; --crops 1 scores as train does"

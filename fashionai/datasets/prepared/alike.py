@@ -100,7 +100,7 @@ def notes_on_alike(alike: Optional[Alike], task: Task, out: Path) -> list[str]:
         f"To list them: fashionai inspect --task {task.short_name}{folder}",
     ]
     if alike.across_splits and alike.is_prescribed:
-        notes.append("To keep them in one split: change it in the label file, which prescribes it")
+        notes.append("To keep them in one split: change some of the splits that the data set gives")
     elif alike.across_splits:
         notes.append("To keep them in one split: prepare with --near-duplicates group")
     return notes

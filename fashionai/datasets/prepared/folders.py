@@ -95,7 +95,7 @@ def write_folders(
     """
     check_choice("mode", mode, MODES)
     images = {item.place(task): item.image for item in planned}
-    _check_no_foreign(folder, images, mode)
+    _check_no_foreign(folder, images)
     removed = _remove_stale(folder, images.keys())
     if corrections:
         write_corrections(folder / APPLIED_CORRECTIONS, corrections)
@@ -269,16 +269,17 @@ def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None
             (folder / split / name).mkdir(parents=True, exist_ok=True)
 
 
-def _check_no_foreign(folder: Path, images: Mapping[str, LabelledImage], mode: str) -> None:
+def _check_no_foreign(folder: Path, images: Mapping[str, LabelledImage]) -> None:
     """Raise DataError for a file in a class folder that no manifest lists.
 
-    ``images`` are the planned ones by their places: a file that is one of them already may stay.
+    ``images`` are the planned ones by their places: a file that is one of them in any mode is ours.
     """
     known = listed_places(folder / MANIFEST) | listed_places(folder / PARTIAL_MANIFEST)
     foreign = [
         place
         for place in sorted({*files_below(folder, SPLITS)} - known)
-        if place not in images or not is_in_place(images[place], folder / place, mode)
+        if place not in images
+        or not any(is_in_place(images[place], folder / place, mode) for mode in MODES)
     ]
     if foreign:
         more = f" (and {len(foreign) - 1:,} more)" if len(foreign) > 1 else ""

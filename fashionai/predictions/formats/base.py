@@ -119,8 +119,9 @@ class ThresholdCheck:
         (no, place_of_no), (yes, place_of_yes) = self._largest_no, self._smallest_yes
         if no >= yes:
             raise DataError(
-                f"{where}: {self._name} is {self._labels[0]} at probability {no} ({place_of_no}) "
-                f"and {self._labels[1]} at {yes} ({place_of_yes})"
+                f"{where}: {self._name} is {self._labels[0]} where the probability of "
+                f"{self._labels[1]} is {no:.8g} ({place_of_no}) and {self._labels[1]} where it is "
+                f"{yes:.8g} ({place_of_yes}): no threshold gives both"
             )
 
 

@@ -56,7 +56,7 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
     header, place = next(placed)
     columns = FRAME_COLUMNS if _begins(header, FRAME_COLUMNS) else COLUMNS
     task = Task("", (), _read_classes(header, columns, place), "table")
-    check = ThresholdCheck(f"class, by that of {shown(task.classes[1])},", task.classes)
+    check = ThresholdCheck("class", task.classes)
     first_task: list[str] = []
     for fields, where in placed:
         if len(fields) != len(header):
@@ -77,7 +77,7 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
         rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
         _check_confidence(probability, predicted, values[label], rounding, where)
         if len(values) == 2 and values[0] != values[1]:
-            check.add(float(values[1]), label == 1, where)
+            check.add(float(values[1] / values.sum()), label == 1, where)
         decided = None if values[label] == values.max() else label
         yield PredictedRow(image, task, values, decided, "".join(named_task)), where
 

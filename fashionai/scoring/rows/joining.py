@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,8 @@ import numpy as np
 from fashionai.errors import DataError
 from fashionai.predictions.formats import PredictedRow, RowKey, read_predictions
 from fashionai.tasks import Task
+
+log = logging.getLogger(__name__)
 
 
 class JoinedTask(NamedTuple):
@@ -34,6 +37,8 @@ def join_files(paths: Sequence[Path]) -> list[JoinedTask]:
     Raises DataError, which lists the first differences, for files of other rows or classes.
     """
     files = [read_predictions(path) for path in paths]
+    for path, rows in zip(paths, files):
+        _warn_of_other_threshold(path, rows)
     first = files[0]
     for number in range(1, len(files)):
         names = str(paths[number]), str(paths[0])
@@ -45,6 +50,17 @@ def join_files(paths: Sequence[Path]) -> list[JoinedTask]:
         for row, other in zip(files[number], first):
             check_same_classes(row.task, other.task, names)
     return join_rows(files)
+
+
+def _warn_of_other_threshold(path: Path, rows: Sequence[PredictedRow]) -> None:
+    if any(
+        row.class_index is not None and row.class_index != row.probabilities.argmax()
+        for row in rows
+    ):
+        log.warning(
+            "%s: its classes follow another threshold than 0.5; the largest probability is used",
+            path,
+        )
 
 
 def join_rows(files: Sequence[Sequence[PredictedRow]]) -> list[JoinedTask]:

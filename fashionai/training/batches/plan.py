@@ -41,7 +41,7 @@ class BatchPlan:
         wanted = config.batch_size * config.accumulate
         self.batch_size = batch_size or min(wanted, self._count // devices) * devices
         # Whether there are too few samples for the batches that the configuration asks for.
-        self.is_reduced = wanted * devices > self._count
+        self.is_reduced = batch_size is None and wanted * devices > self._count
         if self.batch_size % devices:
             raise TrainingError(
                 f"the training was begun with batches of {counted(self.batch_size, 'image')}, "

@@ -165,4 +165,4 @@ def test_prescribed_splits_are_to_be_changed_where_they_are_prescribed(tmp_path:
     *_, advice = notes_on_alike(
         Alike(2, 1, 0, True), Task("birds", (), ("a", "b"), "table"), tmp_path
     )
-    assert advice == "To keep them in one split: change it in the label file, which prescribes it"
+    assert advice == "To keep them in one split: change some of the splits that the data set gives"
