@@ -256,7 +256,7 @@ class CrossValidation:
 
     def _train_fold(self, begun: Run, config: Config) -> Run:
         was_finished = begun.folder.has_begun and begun.is_finished
-        run = train_or_resume(begun.folder, config, self.contexts)
+        run = train_or_resume(begun, config, self.contexts)
         if was_finished:
             _report_finished(run)
         return run

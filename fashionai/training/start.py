@@ -81,30 +81,31 @@ def train(
 
 
 def train_or_resume(
-    folder: RunFolder,
+    run: Run,
     config: Config,
     contexts: Sequence[Any],
     observers: Sequence[HistoryObserver] = (),
 ) -> Run:
-    """Train the run of a folder, resume it, or return it if it is finished.
+    """Train a run in its folder, resume it, or return it as it is if it is finished.
 
     It is one of several runs that are trained one after the other: memory is freed at the end.
     Errors as for Trainer and Trainer.fit.
     """
     from fashionai.training.trainer import Trainer
 
-    begun = Run(folder) if folder.has_begun else None
-    if begun is not None:
-        config = config.with_engine_of(begun.config)
-        begun.check_same_config(config)
-        if begun.is_finished:
-            remove_free_lock(folder)
-            return begun
-    folder.path.mkdir(parents=True, exist_ok=True)
-    Trainer(config, list(contexts), begun, observers=observers).fit(folder)
+    has_begun = run.folder.has_begun
+    if has_begun:
+        config = config.with_engine_of(run.config)
+        run.check_same_config(config)
+        if run.is_finished:
+            remove_free_lock(run.folder)
+            return run
+    run.path.mkdir(parents=True, exist_ok=True)
+    begun = run if has_begun else None
+    Trainer(config, list(contexts), begun, observers=observers).fit(run.folder)
     # Gluon's blocks refer to each other: this frees the network's memory on the device.
     gc.collect()
-    return Run(folder)
+    return Run(run.folder)
 
 
 def check_same_beginning(

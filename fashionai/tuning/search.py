@@ -18,7 +18,7 @@ from fashionai.errors import (
     RunStoppedError,
     TrainingError,
 )
-from fashionai.runs import RunFolder, remove_weights
+from fashionai.runs import Run, RunFolder, remove_weights
 from fashionai.training.records.history import EpochRow, choose_best, is_finished, read_rows
 from fashionai.training.records.messages import resume_command
 from fashionai.training.records.observers import EndOfRun
@@ -117,7 +117,7 @@ def train_run(
     tell: Callable[[Sequence[EpochRow]], None] = lambda rows: None,
 ) -> list[EpochRow]:
     """Train a run, or resume it; returns its history. Errors as for Trainer and Trainer.fit."""
-    train_or_resume(folder, config, contexts, [EpochObserver(tell)])
+    train_or_resume(Run(folder), config, contexts, [EpochObserver(tell)])
     return read_rows(folder)
 
 

@@ -13,13 +13,12 @@ import pytest
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
 from fashionai.frameworks.devices import Device
-from fashionai.frameworks.torch import import_torch
+from fashionai.frameworks.torch import can_compile, import_torch
 from fashionai.runs import Run, create_run
 from fashionai.training.torch import steps as steps_module
 from fashionai.training.torch.steps import CompiledSteps, StepComputation
 from fashionai.training.trainer import Trainer
 from tests.support.commands import run_cli
-from tests.support.compilers import can_compile
 from tests.support.resuming import Moment, assert_same_end, stop_in_step
 from tests.support.trained_runs import write_config
 
