@@ -19,18 +19,15 @@ slow=(
   tests/conversion/test_convert.py
   tests/demo
   tests/docs
+  tests/doctor
   tests/engines
   tests/export
-  tests/models/networks
-  tests/models/test_describe.py
-  tests/models/test_graph.py
-  tests/models/test_zoo.py
+  tests/models
   tests/predictions/test_parts.py
   tests/reporting/report/test_command.py
   tests/scoring/test_bootstrap.py
   tests/scripts
-  tests/serving/test_command.py
-  tests/serving/test_listening.py
+  tests/serving
   tests/test_benchmark.py
   tests/test_changed_data.py
   tests/test_cross_validation.py
