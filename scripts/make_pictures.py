@@ -48,11 +48,7 @@ def main() -> None:
     ]
     folder = f"data.folder={prepared}"
     run_command(
-        "preview",
-        "--config",
-        CONFIG,
-        "--out",
-        IMAGES / "preview.png",
+        *("preview", "--config", CONFIG, "--out", IMAGES / "preview.png"),
         *("--rows", 2, "--columns", 6, folder, *large),
     )
     shrink(IMAGES / "preview.png")

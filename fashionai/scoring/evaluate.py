@@ -276,9 +276,10 @@ def _named(row: LabelledRow, name: str) -> LabelledRow:
 def _check_even_odds(rows: Sequence[PredictedRow], path: Path) -> None:
     """ConfigError for a file whose predicted labels follow from another threshold than 0.5."""
     for row in rows:
-        if row.class_index is not None and row.class_index != row.probabilities.argmax():
+        label = row.less_probable_class
+        if label is not None:
             raise ConfigError(
-                f"{path}: {row.image} is '{row.task.classes[row.class_index]}' at a probability of "
+                f"{path}: {row.image} is '{row.task.classes[label]}' at a probability of "
                 f"{row.probabilities[1]:g}, so the file was written with another threshold than "
                 f"{EVEN_ODDS}",
                 "Give that threshold with --threshold",

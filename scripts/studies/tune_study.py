@@ -65,22 +65,9 @@ def search(given: argparse.Namespace, sampler: str, seed: int) -> Row:
     """Search, confirm, and read what came out."""
     run = Path("runs") / f"{sampler}-{seed}"
     fashionai(
-        "tune",
-        "--config",
-        "fashion_mnist",
-        "--run",
-        run,
-        "--resume",
-        "--sampler",
-        sampler,
-        "--trials",
-        given.trials,
-        "--confirm",
-        given.confirm,
-        "--out",
-        f"configs/{sampler}-{seed}.yaml",
-        f"seed={seed}",
-        f"epochs={given.epochs}",
+        *("tune", "--config", "fashion_mnist", "--run", run, "--resume", "--sampler", sampler),
+        *("--trials", given.trials, "--confirm", given.confirm),
+        *("--out", f"configs/{sampler}-{seed}.yaml", f"seed={seed}", f"epochs={given.epochs}"),
     )
     with open(run / "trials.csv", newline="") as file:
         trials = list(csv.DictReader(file))

@@ -95,8 +95,10 @@ def write_folders(
     """
     check_choice("mode", mode, MODES)
     images = {item.place(task): item.image for item in planned}
-    _check_no_foreign(folder, images)
-    removed = _remove_stale(folder, images.keys())
+    present = {*files_below(folder, SPLITS)}
+    _check_no_foreign(folder, present, images)
+    stale = present - images.keys()
+    _remove_stale(folder, stale)
     if corrections:
         write_corrections(folder / APPLIED_CORRECTIONS, corrections)
     else:
@@ -109,7 +111,7 @@ def write_folders(
         progress(1)
     write_json(folder / TASK_FILE, task_to_json(task))
     (folder / PARTIAL_MANIFEST).replace(folder / MANIFEST)
-    return FileChanges(written, removed)
+    return FileChanges(written, len(stale))
 
 
 class PreparedSplit(NamedTuple):
@@ -269,15 +271,16 @@ def _make_class_folders(folder: Path, task: Task, splits: Iterable[str]) -> None
             (folder / split / name).mkdir(parents=True, exist_ok=True)
 
 
-def _check_no_foreign(folder: Path, images: Mapping[str, LabelledImage]) -> None:
+def _check_no_foreign(folder: Path, present: Set[str], images: Mapping[str, LabelledImage]) -> None:
     """Raise DataError for a file in a class folder that no manifest lists.
 
-    ``images`` are the planned ones by their places: a file that is one of them in any mode is ours.
+    ``present`` are the places of all files there. ``images`` are the planned ones by their places:
+    a file that is one of them in any mode is ours.
     """
     known = listed_places(folder / MANIFEST) | listed_places(folder / PARTIAL_MANIFEST)
     foreign = [
         place
-        for place in sorted({*files_below(folder, SPLITS)} - known)
+        for place in sorted(present - known)
         if place not in images
         or not any(is_in_place(images[place], folder / place, mode) for mode in MODES)
     ]
@@ -289,13 +292,12 @@ def _check_no_foreign(folder: Path, images: Mapping[str, LabelledImage]) -> None
         )
 
 
-def _remove_stale(folder: Path, places: Set[str]) -> int:
-    """Remove files of an earlier prepare that are not among ``places``; return their number."""
-    present = {*files_below(folder, SPLITS)}
+def _remove_stale(folder: Path, stale: Iterable[str]) -> None:
+    """Remove files of an earlier prepare, and what is empty then."""
     # From here on, the old manifest is wrong. Without a manifest, the folder counts as unfinished.
     if (folder / MANIFEST).is_file():
         (folder / MANIFEST).replace(folder / PARTIAL_MANIFEST)
-    for place in present - places:
+    for place in stale:
         (folder / place).unlink()
     for class_folder in class_folders(folder, SPLITS):
         remove_temporary_files(class_folder)
@@ -308,7 +310,6 @@ def _remove_stale(folder: Path, places: Set[str]) -> int:
             _remove_system_files(folder / split)
         with contextlib.suppress(OSError):
             (folder / split).rmdir()
-    return len(present - places)
 
 
 def _remove_system_files(folder: Path) -> None:

@@ -49,6 +49,11 @@ class PredictedRow(NamedTuple):
         """The key by which rows of different files are joined."""
         return row_key(self.image, self.task)
 
+    @property
+    def less_probable_class(self) -> Optional[int]:
+        """The predicted class where a threshold decided for another than the most probable one."""
+        return None if self.class_index == self.probabilities.argmax() else self.class_index
+
 
 class LabelPrediction(NamedTuple):
     """One row of a file of predicted labels: one of the task's labels and its confidence."""

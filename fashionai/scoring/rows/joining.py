@@ -53,10 +53,7 @@ def join_files(paths: Sequence[Path]) -> list[JoinedTask]:
 
 
 def _warn_of_other_threshold(path: Path, rows: Sequence[PredictedRow]) -> None:
-    if any(
-        row.class_index is not None and row.class_index != row.probabilities.argmax()
-        for row in rows
-    ):
+    if any(row.less_probable_class is not None for row in rows):
         log.warning(
             "%s: its classes follow another threshold than 0.5; the largest probability is used",
             path,
