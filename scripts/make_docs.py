@@ -296,7 +296,7 @@ def _option_row(option: Schema, metavar: Optional[str]) -> tuple[str, str, str, 
         shown = ""
     else:
         shown = f"`{_yaml(default)}`"
-    return names, metavar or _value(option), shown, meaning
+    return names, _value(option, metavar), shown, meaning
 
 
 def _split_default(help_text: str) -> tuple[str, str]:
@@ -305,15 +305,15 @@ def _split_default(help_text: str) -> tuple[str, str]:
     return (help_text[: match.start()], match[1]) if match else (help_text, "")
 
 
-def _value(option: Schema) -> str:
-    """The kind of value that an option takes; nothing for a flag."""
+def _value(option: Schema, metavar: Optional[str]) -> str:
+    """The kind of value that an option takes, with its bounds; nothing for a flag."""
     kind = option["type"]
     if option["is_flag"]:
         return ""
-    if "choices" in kind:
+    if "choices" in kind and not metavar:
         return ", ".join(f"`{choice}`" for choice in kind["choices"])
     name = kind["name"].split()[0]  # "integer range" has its bounds besides
-    name = {"float": "number"}.get(name, name)
+    name = metavar or {"float": "number"}.get(name, name)
     low, high = kind.get("min"), kind.get("max")
     bounds = [
         f"{sign} {_number(bound)}"

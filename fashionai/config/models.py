@@ -50,16 +50,15 @@ class Config(Section):
         1,
         ge=1,
         le=1_000_000,
-        description="Batches per update, computed one after the other: without batch "
-        "normalisation the same as a batch so many times as large, in less memory. A step is an "
-        "update.",
+        description="Number of batches whose gradients are added before each update. Without batch "
+        "normalisation this equals one larger batch, in less memory. A step is an update.",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
     engine: Literal["auto", "gluon", "torch"] = Field(
         "auto",
         description="Framework that trains: `gluon` is MXNet, `torch` is PyTorch. `auto` is "
-        "MXNet, except where PyTorch alone can use the GPUs or is known to be faster; a run that "
-        "is resumed keeps its own.",
+        "MXNet, except where PyTorch alone can use the GPUs or compute these settings, or is known "
+        "to be faster; a run that is resumed keeps its own.",
     )
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = Field(
         "float32",

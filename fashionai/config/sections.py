@@ -66,8 +66,8 @@ class DataConfig(Section):
     )
     sizes: list[SizeFrom] = Field(
         [],
-        description="Sides of training images that change, each with the share of the epochs "
-        "after which it begins: `[[0, 128], [0.6, 224]]`. Validation sees `crop`; `resize_short` "
+        description="Sides of the training images, each with the share of the epochs "
+        "from which it applies: `[[0, 128], [0.6, 224]]`. Validation sees `crop`; `resize_short` "
         "changes in proportion. An empty list is `crop` throughout.",
     )
     augment: list[Augmentation] = Field(
@@ -89,7 +89,7 @@ class DataConfig(Section):
         "`soft` gives them `maybe_share`.",
     )
     maybe_share: float = Field(
-        0.2, gt=0, lt=1, description="Share of the target that all classes marked `m` divide."
+        0.2, gt=0, lt=1, description="Share of the target split among classes marked `m`."
     )
     soft_targets: Optional[str] = Field(
         None,
@@ -248,7 +248,7 @@ class LossConfig(Section):
         0.0,
         ge=0,
         lt=1,
-        description="Share of the target that all classes divide (arXiv:1512.00567).",
+        description="Share of the target spread over all classes (arXiv:1512.00567).",
     )
     mixup: float = Field(
         0.0,

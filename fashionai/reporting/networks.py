@@ -114,7 +114,7 @@ def network_table(networks: Sequence[ListedNetwork], order: Order = "best") -> s
     others; both by accuracy.
     """
     columns = [
-        *(("top-1", 7), ("params", 7), ("GFLOPs", 8), ("px", 4), ("weights", 12), ("licence", 13)),
+        *(("top-1", 7), ("params", 7), ("GFLOPs", 7), ("px", 4), ("weights", 13), ("licence", 13)),
     ]
     first = best_networks(networks) if order == "best" else []
     others = [network for network in networks if network not in first]

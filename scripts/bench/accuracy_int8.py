@@ -50,9 +50,9 @@ def accuracy_row(
         "float32",
         f"{float32['accuracy']:.2%}",
         f"{int8['accuracy']:.2%}",
-        f"{lost:.2f} points lower",
+        f"{abs(lost):.2f} points {'lower' if lost > 0 else 'higher'}",
         "",
-        f"{target} points",
+        f"{target} points lower",
         "yes" if target.is_met(lost) else "no",
     ]
     return result_row(cells, float32=float32, int8=int8)

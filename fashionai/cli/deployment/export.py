@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fashionai.cli.arguments.options import calibrated_option, run_option
+from fashionai.cli.arguments.options import run_option
 from fashionai.export.formats import FORMATS, export
 
 EPILOG = """
@@ -36,7 +36,12 @@ Examples:
     required=True,
     help="Folder to write to, or the zip file of a bundle. An earlier export is replaced.",
 )
-@calibrated_option
+@click.option(
+    "--calibrated",
+    is_flag=True,
+    help="With --format bundle: scale the probabilities by the run's calibration for one crop, see "
+    "fashionai calibrate --crops 1.",
+)
 def command(run_path: Path, format_name: str, out: Path, calibrated: bool) -> None:
     """Export the network of a run for use in other programs.
 

@@ -111,8 +111,8 @@ def command(
     scores one crop, so that its scores differ a little.
 
     All rows of a label file must be predicted. Of a prepared folder, the tasks
-    and splits are scored that have rows in the prediction file; all rows of
-    such a split must be predicted.
+    and splits in the prediction file are scored; all rows of such a split must
+    be predicted.
     """
     from fashionai.files import write_json
     from fashionai.files.outputs import check_output

@@ -49,8 +49,8 @@ KEY=VALUE overrides any key that fashionai config prints.
     "--trials",
     type=click.IntRange(1),
     metavar="N",
-    help="Number of trials, with those of a search that is resumed. The first one is the "
-    "configuration itself.  [default: with --resume what was given last, as for --time]",
+    help="Number of trials in all. The first one is the configuration itself. A new search needs "
+    "--trials or --time.  [default: with --resume the last value]",
 )
 @click.option(
     "--time",

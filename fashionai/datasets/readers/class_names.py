@@ -61,7 +61,7 @@ def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tup
     """Return the given classes in their order or, without any, those of sorted_classes.
 
     Raises ConfigError when a class is given twice, and DataError, with ``where``, for fewer
-    than two classes.
+    than two classes and for names with line breaks, which prediction files and tables do not show.
     """
     doubled = next((name for name in given if given.count(name) > 1), None)
     if doubled is not None:
@@ -69,6 +69,9 @@ def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tup
     classes = tuple(given) or tuple(sorted_classes(found))
     if len(classes) < 2:
         raise DataError(f"{where}: found {_listed(classes)}, expected at least two classes")
+    for name in classes:
+        if len(name.splitlines()) > 1:
+            raise DataError(f"{where}: found class '{shown(name)}', expected a name on one line")
     return classes
 
 

@@ -152,6 +152,10 @@ REFUSED = {
     "too few fields": (["file,label", "a.jpg,x", "b.jpg"], ":3: found 1 field, expected 2"),
     "too many fields": (["a.jpg,x", "b.jpg,y", "c.jpg,x,y"], ":3: found 3 fields, expected 2"),
     "one class": (["a.jpg,x", "b.jpg,x"], ": found class 'x', expected at least two classes"),
+    "line break": (
+        ["a.jpg,x", 'b.jpg,"y', 'z"'],
+        r": found class 'y\nz', expected a name on one line",
+    ),
     "one field": (
         ["", "a.jpg", "b.jpg"],
         ":2: found one field, expected path and label separated by a comma, semicolon or tab",
