@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 import fashionai
 from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
-from fashionai.engines.registry import EXACT_ENGINES
+from fashionai.engines.registry import AUTO, EXACT_ENGINES
 from fashionai.errors import FashionAIError, InstallationError
 from fashionai.files import write_json
 from fashionai.frameworks.devices import framework_of_devices
@@ -41,18 +41,19 @@ Speeds = dict[str, float]
 _SpeedsByKey = TypeAdapter(dict[str, Speeds])
 
 
-def open_fastest(run: Run, contexts: Sequence[Any], views: int) -> Engine:
-    """As open_named_fastest, without the engine's name."""
-    return open_named_fastest(run, contexts, views)[1]
+def open_chosen(run: Run, contexts: Sequence[Any], engine: str, views: int) -> tuple[str, Engine]:
+    """Open an engine to compute ``views`` views of a run's network; returns its name as well.
 
-
-def open_named_fastest(run: Run, contexts: Sequence[Any], views: int) -> tuple[str, Engine]:
-    """Open the fastest exact engine to compute ``views`` views of a run's network.
-
-    It is gluon on GPUs, for fewer than 1,000 views of a network that was not measured before, and
-    when the fastest engine cannot be opened. Raises errors of open_engine for gluon.
+    ``engine`` is one of ENGINES or auto, which is the fastest exact one. Errors are those of
+    open_engine.
     """
-    name = _choose(run, contexts, views)
+    if engine != AUTO:
+        return engine, open_engine(run, contexts, engine)
+    return open_fastest(run, contexts, fastest_engine(run, contexts, views))
+
+
+def open_fastest(run: Run, contexts: Sequence[Any], name: str) -> tuple[str, Engine]:
+    """Open what fastest_engine has chosen, or gluon where that cannot be opened, with its name."""
     try:
         return name, open_engine(run, contexts, name)
     except FashionAIError as error:
@@ -62,7 +63,12 @@ def open_named_fastest(run: Run, contexts: Sequence[Any], views: int) -> tuple[s
         return "gluon", open_engine(run, contexts, "gluon")
 
 
-def _choose(run: Run, contexts: Sequence[Any], views: int) -> str:
+def fastest_engine(run: Run, contexts: Sequence[Any], views: int) -> str:
+    """The name of the fastest exact engine to compute ``views`` views of a run's network.
+
+    It is that of the framework on GPUs, and gluon for fewer than 1,000 views of a network that was
+    not measured before. Raises errors of open_engine for gluon.
+    """
     if contexts[0].device_type != "cpu":
         return framework_of_devices(contexts)
     known, key = _read_speeds(), _key(run)

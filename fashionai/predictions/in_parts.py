@@ -15,7 +15,7 @@ from typing import Any, Optional
 import numpy as np
 
 import fashionai
-from fashionai.engines.choice import open_named_fastest
+from fashionai.engines.choice import fastest_engine, open_fastest
 from fashionai.engines.opening import open_engine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
@@ -112,6 +112,8 @@ def check_images_in_parts(
             if parts.read_texts(_checked_name(number)) is None:
                 block = [(str(image), image) for image in images[rows]]
                 parts.write_texts(_checked_name(number), find_bad(block, advance))
+            else:
+                advance(len(images[rows]))
     parts.meeting.reach(CHECKED)
     parts.meeting.wait_for(CHECKED, lambda: parts.finished(CHECKED))
     bad: dict[str, str] = {}
@@ -120,8 +122,8 @@ def check_images_in_parts(
         if found is None:
             raise unreadable(parts.folder, _checked_name(number))
         bad.update(found)
-    if bad and leave_out is None and parts.place.is_first and not parts.finished("run"):
-        parts.remove()  # the images may be other ones when the command runs again
+    if bad and leave_out is None and not parts.finished("run"):
+        _remove(parts)  # the images may be other ones when the command runs again
     parts.set_left_out(sorted(bad))
     return report_bad(bad, len(images), leave_out)
 
@@ -144,22 +146,26 @@ def compute_parts(
     check_requests(requests, crops)
     whole_batch = batch_size * len(contexts)
     size = images_per_part(whole_batch)
-    stored = []
+    stored = [
+        _StoredRun(parts, number, run, images_of_run(run, requests), size)
+        for number, run in enumerate(distinct_runs(requests))
+    ]
+    if engine == AUTO:
+        _choose_engines(stored, parts, contexts, crops)
     others = _OtherProcesses(parts, size, progress)
-    for number, run in enumerate(distinct_runs(requests)):
-        work = images_of_run(run, requests)
-        own = _StoredRun(parts, number, run, work, size)
-        lazy = _LazyEngine(own, contexts, engine, crops * len(work.images))
-        options = {"crops": crops, "batch_size": whole_batch, "total": len(work.images)}
+    for own in stored:
+        lazy = _LazyEngine(own, contexts, engine)
+        total = len(own.work.images)
+        options = {"crops": crops, "batch_size": whole_batch, "total": total}
         for part in parts.own(own.parts):
-            images = work.images[part * size : (part + 1) * size]
+            images = own.work.images[part * size : (part + 1) * size]
             if own.read(part) is not None:
                 progress(len(images))
             else:
-                values = predict_with_engine(lazy.engine, run, images, progress=progress, **options)
+                opened = lazy.engine
+                values = predict_with_engine(opened, own.run, images, progress=progress, **options)
                 parts.write(own.name(part), values)
             others.tell()
-        stored.append(own)
     parts.meeting.reach("done")
     return [
         PartedRows(request, number, [own for own in stored if own.run in request.runs])
@@ -176,11 +182,18 @@ def gather(rows: Sequence[PartedRows], parts: Parts) -> list[np.ndarray]:
     """All rows of each request ``(N, C) float64``, for every process. The parts are removed."""
     wait_for_parts(parts)
     found = [each.whole() for each in rows]
+    _remove(parts)
+    return found
+
+
+def _remove(parts: Parts) -> None:
+    """Remove the parts when all processes have read them; they go on when that is done."""
     parts.meeting.reach("read")
     if parts.place.is_first:
         parts.meeting.wait_for("read")
         parts.remove()
-    return found
+    else:
+        parts.meeting.wait_for_end()
 
 
 class PartedRows:
@@ -217,7 +230,7 @@ class _StoredRun:
 
     def __init__(self, parts: Parts, number: int, run: Run, work: RunImages, size: int) -> None:
         self.run, self.work = run, work
-        self.folder, self.number = parts.folder, number
+        self.folder, self.key = parts.folder, str(number)
         self._parts, self._size = parts, size
         self._kept = functools.lru_cache(KEPT_PARTS)(self._read_finished)
 
@@ -228,7 +241,7 @@ class _StoredRun:
 
     def name(self, part: int) -> str:
         """The name of a part's file."""
-        return f"run{self.number}-{part:06}.npz"
+        return f"run{self.key}-{part:06}.npz"
 
     def read(self, part: int) -> Optional[np.ndarray]:
         """A part, or None when it is not finished."""
@@ -251,28 +264,36 @@ class _StoredRun:
         return values
 
 
+def _choose_engines(
+    stored: Sequence[_StoredRun], parts: Parts, contexts: list[Any], crops: int
+) -> None:
+    """Keep the name of the fastest engine of each run: all processes and later parts need it."""
+    file = parts.folder / ENGINES_FILE
+    if parts.place.is_first:
+        known = _read_engines(file)
+        for own in stored:
+            if own.key not in known:
+                views = crops * len(own.work.images)
+                known[own.key] = fastest_engine(own.run, contexts, views)
+        write_json(file, known)
+    parts.meeting.reach("chosen")
+    parts.meeting.wait_for("chosen")
+
+
 class _LazyEngine:
-    """The engine of a run, opened for the first part that has to be computed.
+    """The engine of a run, opened for the first part that has to be computed."""
 
-    Where the fastest one is chosen, its name is kept: later parts need the same one.
-    """
-
-    def __init__(self, stored: _StoredRun, contexts: list[Any], name: str, views: int) -> None:
-        self._stored, self._contexts, self._name, self._views = stored, contexts, name, views
+    def __init__(self, stored: _StoredRun, contexts: list[Any], name: str) -> None:
+        self._stored, self._contexts, self._name = stored, contexts, name
 
     @functools.cached_property
     def engine(self) -> Engine:
         """The engine. Errors are those of open_engine."""
-        run, file = self._stored.run, self._stored.folder / ENGINES_FILE
+        run = self._stored.run
         if self._name != AUTO:
             return open_engine(run, self._contexts, self._name)
-        known = _read_engines(file)
-        key = str(self._stored.number)
-        if key in known:
-            return open_engine(run, self._contexts, known[key])
-        name, engine = open_named_fastest(run, self._contexts, self._views)
-        write_json(file, {**known, key: name})
-        return engine
+        chosen = _read_engines(self._stored.folder / ENGINES_FILE)[self._stored.key]
+        return open_fastest(run, self._contexts, chosen)[1]
 
 
 def _read_engines(file: Path) -> dict[str, str]:

@@ -59,6 +59,10 @@ class Meeting:
                 lambda: not self._without(stage), lambda: self._listed(stage), progress
             )
 
+    def wait_for_end(self) -> None:
+        """Wait until the first process has removed the files."""
+        self._wait_until(lambda: not (self.folder / JOB_FILE).exists(), lambda: "the first process")
+
     def _all_have_joined(self) -> bool:
         """Repeat the numbers that the others show; True when all of them have seen theirs."""
         found = {str(rank): _read(self._hello(rank)) for rank in range(1, self.place.count)}

@@ -35,7 +35,7 @@ DESCRIPTION_FILE = "prediction.json"
 # What this project writes into a folder of parts.
 ENGINES_FILE = "engines.json"
 PART_FILE = re.compile(r"(checked|run\d+)-\d+\.npz")
-MEETING_FILE = re.compile(r"(hello-\d+|(joined|checked|done|read)-\d+-[0-9a-f]{16})\.json")
+MEETING_FILE = re.compile(r"(hello-\d+|(joined|checked|chosen|done|read)-\d+-[0-9a-f]{16})\.json")
 HASH = re.compile("[0-9a-f]{64}")
 OWN_FILES = (DESCRIPTION_FILE, ENGINES_FILE, JOB_FILE, LOCK_FILE)
 

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 
 from fashionai.datasets.records import ImageList
-from fashionai.engines.choice import open_fastest
-from fashionai.engines.opening import open_engine
+from fashionai.engines.choice import open_chosen
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import AUTO
 from fashionai.errors import ConfigError, DataError, RunError, TrainingError
@@ -67,8 +66,9 @@ def predict(
     sums = [np.zeros((len(request.images), len(request.task.classes))) for request in requests]
     for run in distinct_runs(requests):
         work = images_of_run(run, requests)
+        _, opened = open_chosen(run, contexts, engine, crops * len(work.images))
         probabilities = predict_with_engine(
-            _open(run, contexts, engine, views=crops * len(work.images)),
+            opened,
             run,
             work.images,
             crops=crops,
@@ -100,7 +100,7 @@ def predict_images(
 
     Args:
         paths: Image files, N of them.
-        runs: Opened runs. Those that have learnt the same task are averaged.
+        runs: Opened runs, each counts once. Those that have learnt the same task are averaged.
         contexts: Devices, as fashionai.contexts gives them.
         **options: ``crops``, ``batch_size``, ``engine`` and ``progress``, as for
             fashionai.predictions.predict.predict.
@@ -116,6 +116,7 @@ def predict_images(
         >>> run = fashionai.Run.open("runs/skirt")
         >>> fashionai.predict_images(["a.jpg"], [run], fashionai.contexts())
     """
+    runs = list(dict.fromkeys(runs))
     learnt = dict.fromkeys(task for run in runs for task in run.tasks)
     files = [Path(path) if isinstance(path, str) else path for path in paths]
     requests = [Request(task, files, [run for run in runs if task in run.tasks]) for task in learnt]
@@ -202,12 +203,6 @@ def predict_with_engine(
     probabilities = np.concatenate(results)
     _check_finite(probabilities, run, images)
     return probabilities
-
-
-def _open(run: Run, contexts: list[Any], engine: str, views: int) -> Engine:
-    if engine == AUTO:
-        return open_fastest(run, contexts, views)
-    return open_engine(run, contexts, engine)
 
 
 def _check_finite(probabilities: np.ndarray, run: Run, images: Sequence[ImageFile]) -> None:

@@ -9,10 +9,8 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.engines.choice import MIN_VIEWS_TO_MEASURE, open_named_fastest
-from fashionai.engines.opening import open_engine
+from fashionai.engines.choice import MIN_VIEWS_TO_MEASURE, open_chosen
 from fashionai.engines.protocol import Engine
-from fashionai.engines.registry import AUTO
 from fashionai.predictions.classify import rank_classes, ranked_json
 from fashionai.predictions.scaling import Calibration
 from fashionai.runs import Run
@@ -69,13 +67,11 @@ class Service:
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="decode")
 
     def _open(self) -> Engine:
-        if self.settings.engine == AUTO:
-            # A server computes many views: measuring which engine is fastest pays.
-            self.engine, engine = open_named_fastest(
-                self.run, self.settings.contexts, MIN_VIEWS_TO_MEASURE
-            )
-            return engine
-        return open_engine(self.run, self.settings.contexts, self.settings.engine)
+        # A server computes many views: measuring which engine is fastest pays.
+        self.engine, engine = open_chosen(
+            self.run, self.settings.contexts, self.settings.engine, MIN_VIEWS_TO_MEASURE
+        )
+        return engine
 
     async def classify(self, image: bytes, top: Optional[int]) -> dict[str, Any]:
         """The ``top`` most probable classes of each task with their probabilities.

@@ -13,7 +13,7 @@ import pytest
 
 from fashionai.engines import choice as engine_choice
 from fashionai.engines import fused as fused_engine
-from fashionai.engines.choice import measure_engines, open_fastest
+from fashionai.engines.choice import measure_engines, open_chosen
 from fashionai.engines.opening import open_engine
 from fashionai.engines.registry import ENGINES, EXACT_ENGINES, EngineEntry
 from fashionai.errors import ConfigError, FrameworkError, InstallationError, RunError
@@ -199,28 +199,31 @@ def test_the_fastest_engine_is_chosen_and_remembered(
             raise InstallationError("onnx is not installed")
         return name
 
+    def chosen(run: Run, contexts: list[object], views: int) -> str:
+        return open_chosen(run, contexts, "auto", views)[0]
+
     wrong, complete = "", True
     monkeypatch.setattr(engine_choice, "measure_engines", measure)
     monkeypatch.setattr(engine_choice, "open_engine", open_named)
-    assert open_fastest(runs[0], CPU, 10) == "gluon"
+    assert chosen(runs[0], CPU, 10) == "gluon"
     assert not (home / "engines.json").exists(), "few views are not worth measuring"
     assert "measuring" not in caplog.text
-    assert open_fastest(runs[0], CPU, 10_000) == "gluon", "two percent are noise"
+    assert chosen(runs[0], CPU, 10_000) == "gluon", "two percent are noise"
     speeds["fused"] = 150.0
-    assert open_fastest(runs[0], CPU, 10_000) == "gluon", "what was measured is remembered"
-    assert open_fastest(runs[1], CPU, 10_000) == "fused", "for another network it is measured"
-    assert open_fastest(runs[1], CPU, 10) == "fused"
+    assert chosen(runs[0], CPU, 10_000) == "gluon", "what was measured is remembered"
+    assert chosen(runs[1], CPU, 10_000) == "fused", "for another network it is measured"
+    assert chosen(runs[1], CPU, 10) == "fused"
     assert measured == runs
     for damaged in ("{", "[1]", '{"a": 1}', emptied(home / "engines.json")):
         (home / "engines.json").write_text(damaged)
-        assert open_fastest(runs[0], CPU, 10_000) == "fused", "a damaged file is measured anew"
-    assert open_fastest(runs[0], [mx.gpu(0)], 10_000) == "gluon"
+        assert chosen(runs[0], CPU, 10_000) == "fused", "a damaged file is measured anew"
+    assert chosen(runs[0], [mx.gpu(0)], 10_000) == "gluon"
     wrong = "fused"
-    assert open_fastest(runs[0], CPU, 10_000) == "gluon"
+    assert chosen(runs[0], CPU, 10_000) == "gluon"
     assert opened[-2:] == ["fused", "gluon"], "what can no longer be opened"
     (home / "engines.json").unlink()
     wrong, complete = "", False
-    assert open_fastest(runs[0], CPU, 10_000) == "fused"
+    assert chosen(runs[0], CPU, 10_000) == "fused"
     assert not (home / "engines.json").exists(), "other weights may do better"
 
 
@@ -235,7 +238,7 @@ def test_auto_measures_for_many_views_and_predicts_the_same(
     paths = images_to_predict(trained)
     assert len(paths) * 10 < 1000
     few = predict_images(paths, [runs[0]], CPU)[SKIRT]
-    open_fastest(runs[0], CPU, 1000)
+    open_chosen(runs[0], CPU, "auto", 1000)
     (speeds,) = json.loads((home / "engines.json").read_text()).values()
     assert set(speeds) == MEASURED
     assert min(speeds.values()) > 0
@@ -243,7 +246,7 @@ def test_auto_measures_for_many_views_and_predicts_the_same(
     np.testing.assert_allclose(chosen, few, atol=1e-5)
     (home / "engines.json").unlink()
     (home / "engines.json").mkdir()
-    open_fastest(runs[0], CPU, 1000)  # goes on where nothing can be remembered
+    open_chosen(runs[0], CPU, "auto", 1000)  # goes on where nothing can be remembered
 
 
 def test_predict_takes_every_engine(runs: list[Run], trained: Path) -> None:

@@ -113,6 +113,20 @@ def test_several_runs_are_averaged(trained: Path, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_allclose(together, (single[0] + single[1]) / 2, atol=1e-12)
 
 
+def test_a_run_that_is_given_twice_counts_once(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    paths = images_to_predict(trained)[:2]
+    once, twice = (
+        predict_images(paths, [Run.open(Path("runs/skirt")) for _ in range(count)], [mx.cpu()])
+        for count in (1, 2)
+    )
+    ((task, expected),) = once.items()
+    assert np.array_equal(twice[task], expected)
+    assert twice[task].sum(axis=1) == pytest.approx(1)
+
+
 def test_a_run_of_another_task_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     run = Run.open(Path("runs/skirt"))

@@ -10,15 +10,24 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fashionai.errors import ConfigError
+from fashionai import contexts
+from fashionai.engines.protocol import Engine
+from fashionai.errors import ConfigError, FashionAIError
 from fashionai.frameworks.devices import Device
 from fashionai.frameworks.processes import PATIENCE_VARIABLE, Place, patience_seconds
+from fashionai.predictions import in_parts
+from fashionai.predictions.in_parts import check_images_in_parts, compute_parts, gather
 from fashionai.predictions.meeting import Meeting
-from fashionai.predictions.parts import open_parts
+from fashionai.predictions.parts import Parts, open_parts
+from fashionai.predictions.predict import Request
+from fashionai.progress import no_bar
+from fashionai.runs import Run
 from tests.support.commands import fashionai
 
 FOLDER = ".p.csv.parts"
@@ -188,6 +197,59 @@ def test_a_process_with_another_prediction_is_named(tmp_path: Path) -> None:
     (error,) = errors
     assert error.startswith(f"{Place(1, 2, 1)}: its prediction is not that of the first process")
     assert "(crops: 1, not 5)" in error
+
+
+def share(folder: Path, take_part: Callable[[Parts], object]) -> list[object]:
+    """What two processes return or raise that share a prediction; they are threads here."""
+    found: list[object] = [None, None]
+
+    def run(rank: int) -> None:
+        try:
+            with open_parts(folder, {"images": "0" * 64}, Place(rank, 2, rank)) as parts:
+                found[rank] = take_part(parts)
+        except FashionAIError as error:
+            found[rank] = error
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return found
+
+
+def test_every_process_can_name_a_bad_image(work: Path) -> None:
+    images = sorted((work / "data/rank/Images/skirt_length_labels").iterdir())
+    images[5].write_bytes(images[5].read_bytes()[:200])
+    errors = share(work / FOLDER, lambda parts: check_images_in_parts(images, parts, no_bar))
+    assert [str(images[5]) in str(error) for error in errors] == [True, True], errors
+    assert not (work / FOLDER).exists()
+
+
+def test_the_first_process_chooses_the_engine_of_all(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices, opened = iter(["gluon", "fused", "onnx"]), []
+    open_named = in_parts.open_fastest
+
+    def open_fastest(run: Run, contexts: list[object], name: str) -> tuple[str, Engine]:
+        opened.append(name)
+        return open_named(run, contexts, name)
+
+    monkeypatch.setattr(in_parts, "fastest_engine", lambda *_: next(choices))
+    monkeypatch.setattr(in_parts, "open_fastest", open_fastest)
+    monkeypatch.setattr(in_parts, "PART_IMAGES", 4)
+    run = Run.open(work / "runs/skirt")
+    images = sorted((work / "data/rank/Images/skirt_length_labels").iterdir())
+    requests = [Request(run.tasks[0], images, [run])]
+
+    def predict(parts: Parts) -> list[np.ndarray]:
+        options = {"crops": 1, "batch_size": 2, "engine": "auto"}
+        return gather(compute_parts(requests, contexts("cpu"), parts, **options), parts)
+
+    first, second = share(work / FOLDER, predict)
+    assert opened == ["gluon", "gluon"]
+    assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize(("rank", "missing"), [(0, "rank 1"), (1, "the first process")])
