@@ -74,7 +74,7 @@ COMMANDS = {
 SHARED_COMMANDS = ("train", "predict", "evaluate")
 # Most errors occur in all processes. The first one reports them: the launcher then ends the
 # others, which wait for so long before they report an error.
-SECONDS_FOR_FIRST = 3.0
+SECONDS_FOR_FIRST = 6.0
 
 EPILOG = """
 \b
