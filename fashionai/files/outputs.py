@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from fashionai.errors import ConfigError, DataError
-from fashionai.files.formats.csv_files import read_csv_rows
+from fashionai.files.formats.csv_files import first_rows
 from fashionai.files.formats.image_signatures import HEAD, PNG_MAGIC, identify_format
 from fashionai.files.formats.json_files import read_json
 
@@ -59,14 +59,6 @@ def json_kind(name: str, is_own: Callable[[Any], bool]) -> Kind:
             return False
 
     return Kind(name, matches)
-
-
-def first_rows(path: Path, count: int) -> list[list[str]]:
-    """The first rows of a CSV file; none for a file that cannot be read as one."""
-    try:
-        return [fields for fields, _ in itertools.islice(read_csv_rows(path), count)]
-    except DataError:
-        return []
 
 
 def check_output(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.errors import FashionAIError
-from fashionai.files.formats.csv_files import lines_of, read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import csv_text, lines_of, read_csv_rows, write_rows
 
 
 def test_places_count_lines_of_the_file(tmp_path: Path) -> None:
@@ -28,8 +28,11 @@ def test_lines_are_those_of_the_standard_library(text: str) -> None:
 
 def test_what_is_written_is_read_by_the_standard_library(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    rows = [["x,y", 'say "hi"'], ["line\nfeed", "ü"]]
+    rows = [["x,y", 'say "hi"'], ["line\nfeed", "ü"], ["carriage\rreturn", "both\r\n"]]
     write_rows(path, rows)
+    text = path.read_bytes().decode()
+    assert text.startswith('"x,y","say ""hi"""\n"line')
+    assert text == csv_text(rows)
     with open(path, encoding="utf-8", newline="") as handle:
         assert list(csv.reader(handle)) == rows
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.csv"]

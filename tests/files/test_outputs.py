@@ -146,6 +146,13 @@ def test_prediction_files_of_each_format_are_known_again(name: str) -> None:
     refusal(write("example.csv", shorter), PREDICTIONS)
 
 
+def test_a_large_prediction_file_is_known_by_its_beginning() -> None:
+    path = Path("large.csv")
+    path.write_text("path,class,probability,a,b\nx.jpg,a,0.75000000,0.75000000,0.25000000\n")
+    os.truncate(path, 2**34)
+    outputs.check_output("--out", path, PREDICTIONS)
+
+
 def test_label_and_question_files_are_no_prediction_files() -> None:
     refusal(write("label.csv", "Images/a.jpg,skirt_length_labels,nynnnn\n"), PREDICTIONS)
     refusal(write("question.csv", "Images/a.jpg,skirt_length_labels,\n"), PREDICTIONS)

@@ -324,6 +324,14 @@ def test_what_rounding_does_not_explain_is_refused(tmp_path: Path, values: str) 
         read_predictions(path)
 
 
+@pytest.mark.parametrize("other", [" a\u0301.jpg", "\xe1.jpg "])
+def test_names_that_readers_do_not_tell_apart_are_refused(other: str) -> None:
+    task = Task("flowers", (), ("a", "b"), "own")
+    for names in (image_names, source_names):
+        with pytest.raises(FashionAIError, match="have the same name in prediction files"):
+            names(TABLE, task, ["\xe1.jpg", "b.jpg", other])
+
+
 def test_names_that_are_not_text_are_refused_before_a_file_is_written() -> None:
     name = os.fsdecode(b"\xb9\xb7.jpg")
     task = Task("flowers", (), ("a", "b"), "own")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from fashionai.datasets.prepared.manifest import GROUP_COLUMN
 from fashionai.datasets.records import LabelledImage
 from fashionai.errors import counted
 from fashionai.files.default_folders import PREPARED_FOLDER
-from fashionai.files.outputs import first_rows
+from fashionai.files.formats.csv_files import readable_rows
 from fashionai.tasks import Task
 
 # The beginning of the names of groups of near-duplicates.
@@ -82,7 +81,7 @@ def in_one_group(images: Sequence[LabelledImage], pairs: NearDuplicates) -> list
 
 def were_grouped(manifest: Path) -> bool:
     """Whether an earlier prepare has kept near-duplicates in one split, as its manifest tells."""
-    header, *rows = first_rows(manifest, sys.maxsize) or [[]]
+    header, *rows = readable_rows(manifest) or [[]]
     if GROUP_COLUMN not in header:
         return False
     at = header.index(GROUP_COLUMN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,9 +45,9 @@ from fashionai.datasets.pseudo_labels import with_pseudo_labels
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, counted, os_errors_as_data_errors
 from fashionai.files.abandoned import remove_temporary_files
-from fashionai.files.formats.csv_files import write_rows
+from fashionai.files.formats.csv_files import readable_rows, write_rows
 from fashionai.files.locks import LOCK_FILE, locked
-from fashionai.files.outputs import check_is_no_file, first_rows
+from fashionai.files.outputs import check_is_no_file
 from fashionai.metrics import advice_on_classes
 from fashionai.pipeline.decode import Trait
 from fashionai.progress import ProgressBar
@@ -250,7 +249,7 @@ def _prepare(
 def _not_applied(folder: Path, corrections: Sequence[Correction]) -> int:
     """The number of images that an earlier prepare has corrected and that are not in these."""
     paths = {each.path for each in corrections}
-    rows = first_rows(folder / APPLIED_CORRECTIONS, sys.maxsize)[1:]
+    rows = readable_rows(folder / APPLIED_CORRECTIONS)[1:]
     return sum(path not in paths for path, *_ in rows)
 
 

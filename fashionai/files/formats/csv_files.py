@@ -9,26 +9,29 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, TextIO
 
 from fashionai.errors import DataError, shown
 from fashionai.files import atomic_path
-from fashionai.files.formats.text_files import Text, read_text
+from fashionai.files.formats.text_files import LARGEST_TEXT, Text, read_text
 from fashionai.files.names import with_escaped_bytes
 
 EXPECTED = "comma-separated rows"
 # Ends a file while it is read. It is random, so that no text contains it.
 END = secrets.token_hex(16)
+# The first rows of a file end within so many bytes.
+HEAD = 2**20
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 
-def read_csv_rows(path: Path) -> Iterator[tuple[list[str], str]]:
+def read_csv_rows(path: Path, largest: int = LARGEST_TEXT) -> Iterator[tuple[list[str], str]]:
     """Yield the stripped fields of every row that is not blank, and its position ``file:line``.
 
-    A row of empty fields is blank. Raises DataError for a file that is missing, not text or not
-    CSV.
+    A row of empty fields is blank. Raises DataError for a file that is missing, not text, not CSV
+    or larger than ``largest`` bytes.
     """
     # The last row of a file whose last quote is not closed includes the mark.
-    lines = itertools.chain(lines_of(_read(path).text), [END])
+    lines = itertools.chain(lines_of(_read(path, largest).text), [END])
     reader = csv.reader(lines)
     line = 1
     try:
@@ -52,18 +55,41 @@ def lines_of(text: str) -> Iterator[str]:
     return (match.group() for match in LINE.finditer(text))
 
 
-def note_on_encoding(path: Path) -> list[str]:
+def first_rows(path: Path, count: int) -> list[list[str]]:
+    """The stripped fields of the first rows that are not blank, in UTF-8.
+
+    Of a large file only the beginning is read. There are none in a file that is no CSV file or
+    cannot be read.
+    """
+    try:
+        with open(path, "rb") as handle:
+            text = handle.read(HEAD).decode("utf-8-sig", "replace")
+        rows = (fields for fields in csv.reader(lines_of(text)) if not is_blank(fields))
+        return [[field.strip() for field in fields] for fields in itertools.islice(rows, count)]
+    except (OSError, csv.Error):
+        return []
+
+
+def readable_rows(path: Path) -> list[list[str]]:
+    """The stripped fields of all rows that are not blank; none in a file that cannot be read."""
+    try:
+        return [fields for fields, _ in read_csv_rows(path)]
+    except DataError:
+        return []
+
+
+def note_on_encoding(path: Path, largest: int = LARGEST_TEXT) -> list[str]:
     """Return a line for the user where a file's encoding was guessed.
 
-    Raises DataError for a file that is missing or not text.
+    Raises DataError for a file that is missing, not text or larger than ``largest`` bytes.
     """
-    return _read(path).note(path)
+    return _read(path, largest).note(path)
 
 
-def _read(path: Path) -> Text:
+def _read(path: Path, largest: int) -> Text:
     if not path.exists():
         raise DataError(f"{path}: no such file")
-    return read_text(path, EXPECTED)
+    return read_text(path, EXPECTED, largest)
 
 
 def is_blank(fields: Sequence[str]) -> bool:
@@ -71,10 +97,24 @@ def is_blank(fields: Sequence[str]) -> bool:
     return not any(field.strip() for field in fields)
 
 
+class _LineFeeds(NamedTuple):
+    """A text file whose rows end in a line feed, not in the carriage return before it."""
+
+    file: TextIO
+
+    def write(self, row: str) -> int:
+        return self.file.write(row.removesuffix("\r\n") + "\n")
+
+
+def _write(file: TextIO, rows: Iterable[Iterable[object]]) -> None:
+    # The writer quotes fields with a character of its line terminator, and of no other.
+    csv.writer(_LineFeeds(file), lineterminator="\r\n").writerows(rows)
+
+
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
     """The rows as the text of a CSV file. Every row ends in a line feed."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    _write(text, rows)
     return text.getvalue()
 
 
@@ -85,7 +125,7 @@ def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
         open(temporary, "w", encoding="utf-8", newline="") as handle,
     ):
         try:
-            csv.writer(handle, lineterminator="\n").writerows(rows)
+            _write(handle, rows)
         except UnicodeEncodeError as error:
             name = with_escaped_bytes(error.object.strip())
             raise DataError(f"{path}: cannot hold {name}, which is not UTF-8 text") from None

@@ -34,15 +34,15 @@ class Text(NamedTuple):
         return [] if self.encoding == UTF_8 else [f"{path}: read as {self.encoding}, not UTF-8"]
 
 
-def read_text(path: Path, expected: str) -> Text:
+def read_text(path: Path, expected: str, largest: int = LARGEST_TEXT) -> Text:
     """Read a text file in the encoding that its bytes show.
 
-    Raises DataError when it cannot be read, is larger than LARGEST_TEXT, or is not text;
+    Raises DataError when it cannot be read, is larger than ``largest`` bytes, or is not text;
     ``expected`` says what the file should hold.
     """
     try:
-        if path.stat().st_size > LARGEST_TEXT:
-            raise DataError(f"{path}: has over {LARGEST_TEXT:,} bytes, expected {expected}")
+        if path.stat().st_size > largest:
+            raise DataError(f"{path}: has over {largest:,} bytes, expected {expected}")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None

@@ -14,8 +14,8 @@ from fashionai.datasets.readers.reader import reader_of
 from fashionai.errors import ConfigError, DataError, shown
 from fashionai.families import FAMILIES
 from fashionai.files.formats import csv_files
-from fashionai.files.names import is_writable_as_text, with_escaped_bytes
-from fashionai.files.outputs import Kind, first_rows
+from fashionai.files.names import comparable, is_writable_as_text, with_escaped_bytes
+from fashionai.files.outputs import Kind
 from fashionai.predictions.decisions import check_threshold
 from fashionai.predictions.formats import table
 from fashionai.predictions.formats.base import (
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 TABLE = table.FORMAT
 
+# In bytes: some 30 million rows of 12 classes.
+LARGEST_FILE = 2**32
 # A probability as this project writes it. Label files and the examples of competitions, which
 # may have the same header, have fewer digits.
 WRITTEN = re.compile(rf"[01]\.\d{{{DECIMALS}}}")
@@ -40,7 +42,7 @@ WRITTEN = re.compile(rf"[01]\.\d{{{DECIMALS}}}")
 
 def _is_own(path: Path) -> bool:
     """Whether a file begins as write_predictions writes it."""
-    rows = first_rows(path, 2)
+    rows = csv_files.first_rows(path, 2)
     if not rows or not any(file_format.is_first_row(rows[0]) for file_format in formats()):
         return False
     return any(WRITTEN.fullmatch(part) for field in rows[-1] for part in field.split(";"))
@@ -172,10 +174,12 @@ def _distinct_names(
                 "Rename it",
             )
     names = [file_format.image_name(path) for path in paths]
-    if len(set(names)) == len(names):
+    # As readers of the file tell names apart.
+    read = list(map(comparable, names))
+    if len(set(read)) == len(read):
         return names
     first: dict[str, str] = {}
-    for name, image in zip(names, known_as):
+    for name, image in zip(read, known_as):
         if name in first:
             raise DataError(
                 f"{task.name}: {first[name]} and {image} have the same name in prediction files",
@@ -186,11 +190,11 @@ def _distinct_names(
 
 
 def _open(path: Path) -> tuple[Format, Iterator[PlacedFields]]:
-    placed = csv_files.read_csv_rows(path)
+    placed = csv_files.read_csv_rows(path, LARGEST_FILE)
     first = next(placed, None)
     if first is None:
         raise DataError(f"{path}: no rows")
-    for note in csv_files.note_on_encoding(path):
+    for note in csv_files.note_on_encoding(path, LARGEST_FILE):
         logger.info(note)
     fields, where = first
     for file_format in formats():
