@@ -101,6 +101,7 @@ for task in ${tasks//,/ }; do
     fashionai tune --config "$config" --run "$run-tune" --resume --time "$tune" \
       --out "$run-tuned.yaml" "${devices[@]+"${devices[@]}"}" "${settings[@]}"
     config=$run-tuned.yaml settings=() # which has them
+    run=$run-tuned # not the run of the configuration as it was
   fi
   fashionai train --config "$config" --run "$run" --resume "${devices[@]+"${devices[@]}"}" \
     "${settings[@]+"${settings[@]}"}"

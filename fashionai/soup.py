@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from fashionai.config import Config, reported_score, save_config
+from fashionai.config.phases import TRAINABLE
 from fashionai.datasets.prepared.samples import (
     data_hash,
     read_samples,
@@ -101,7 +102,7 @@ def make_soup(
     runs = open_runs(paths)
     _check_place(out, runs, overwrite)
     check_averageable(runs)
-    config = _for_scoring(runs[0].config)
+    config = _for_scoring(runs)
     scorer = _Scorer(config, runs, contexts)
     count = len(runs) + (1 if method == UNIFORM else len(runs) - 1)
     with progress("scoring networks", count, "networks") as advance:
@@ -183,17 +184,24 @@ def _check_place(out: Path, runs: Sequence[Run], overwrite: bool) -> None:
         raise RunError(f"{out}: holds a run already", "Name another --out, or give --overwrite")
 
 
-def _for_scoring(config: Config) -> Config:
-    """The configuration without what its training alone needs, for any framework and device.
+def _for_scoring(runs: Sequence[Run]) -> Config:
+    """The configuration of runs without what training alone needs, for any framework and device.
 
-    The seed, which decides the batches of estimate_statistics, does not depend on the run.
+    The layers whose statistics estimate_statistics finds are those that learnt in the end in any
+    of the runs. The seed, which decides its batches, does not depend on the run.
     """
-    return config.in_phase(config.phases[-1]).changed(
-        {
-            **{"engine": "auto", "precision": "float32", "compile": False, "ema": None},
-            **{"sync_batch_norm": False, "accumulate": 1, "seed": 0},
-            **{"data.sizes": [], "data.soft_targets": None},
-        }
+    phases = [run.config.phases[-1] for run in runs]
+    widest = max(phases, key=lambda phase: TRAINABLE.index(phase.trainable))
+    return (
+        runs[0]
+        .config.in_phase(widest)
+        .changed(
+            {
+                **{"engine": "auto", "precision": "float32", "compile": False, "ema": None},
+                **{"sync_batch_norm": False, "accumulate": 1, "seed": 0},
+                **{"data.sizes": [], "data.soft_targets": None},
+            }
+        )
     )
 
 

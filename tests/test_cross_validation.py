@@ -292,6 +292,14 @@ def test_a_run_is_calibrated_on_out_of_fold_predictions(
         assert entry["before"]["log_loss"] == pytest.approx(loss(1.0))
         assert entry["after"]["log_loss"] == pytest.approx(loss(found), abs=1e-6)
         assert loss(found) <= min(loss(found * 0.98), loss(found * 1.02))
+    # A run of the same classes under another name.
+    classes = (run / "classes.json").read_text()
+    (run / "classes.json").write_text(classes.replace(TASKS[0], "lengths"))
+    assert fashionai("calibrate", run, "--folds", folds) == 0
+    renamed = json.loads((run / "calibration.json").read_text())["tasks"]
+    assert renamed["lengths"] == content["tasks"][TASKS[0]]
+    assert "predict --run runs/calibrated --calibrated --crops 5" in capsys.readouterr().out
+    (run / "classes.json").write_text(classes)
     save_config(Run.open(run).config.changed({"optimizer.lr": 0.5}), run / "config.yaml")
     assert fashionai("calibrate", run, "--folds", folds) == 0
     told = capsys.readouterr().err

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fashionai import soup as soup_module
-from fashionai.config import load_config
+from fashionai.config import load_config, save_config
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import FashionAIError
 from fashionai.frameworks.mxnet import import_mxnet
@@ -142,6 +142,27 @@ def test_statistics_become_those_of_the_weights(engine: str) -> None:
     np.testing.assert_allclose(after[mean], expected, rtol=1e-3, atol=1e-4)
     expected = left + (1 - left) * output.var(axis=(0, 2, 3))
     np.testing.assert_allclose(after[variance], expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("learning", "estimated"), [("head,all", True), ("head,head", False)])
+def test_the_order_of_the_runs_does_not_matter(learning: str, estimated: bool) -> None:
+    """Statistics are estimated where they belong to layers that learnt in any of the runs."""
+    for name, trainable in zip("de", learning.split(",")):
+        shutil.rmtree(f"runs/{name}", ignore_errors=True)
+        shutil.copytree("runs/a", f"runs/{name}")
+        config = Run.open(Path(f"runs/{name}")).config.changed({"trainable": trainable})
+        save_config(config, Path(f"runs/{name}/config.yaml"))
+    places = [Path("runs/d"), Path("runs/e")]
+    soups = []
+    for runs in (places, places[::-1]):
+        make_soup(runs, Path("runs/ordered"), DEVICES["gluon"], overwrite=True)
+        soups.append(parameters(Path("runs/ordered/best.params")))
+    one, other = soups
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    own = parameters(Path("runs/a/best.params"))
+    changed = [name for name in own if not np.array_equal(one[name], own[name])]
+    assert bool(changed) == estimated
+    assert all(name.endswith(STATISTICS) for name in changed)
 
 
 def test_every_command_takes_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,14 +87,24 @@ def rows_of_folds(path: Path) -> list[LabelledPredictions]:
     return found
 
 
+def finished_folds(path: Path) -> list[Run]:
+    """The runs of a finished cross-validation; RunError if it is not finished."""
+    runs = [Run(fold) for fold in find_folds(path)]
+    if not (path / OUT_OF_FOLD_FILE).is_file() or not all(run.is_finished for run in runs):
+        raise _unfinished(path)
+    return runs
+
+
+def _unfinished(path: Path) -> RunError:
+    command = f"fashionai cross-validate --run {shlex.quote(str(path))} --resume"
+    return RunError(f"{path}: is not finished yet", f"Finish it with: {command}")
+
+
 def read_out_of_fold(path: Path) -> list[PredictedRow]:
     """The rows that a finished cross-validation has predicted; RunError if it is not finished."""
     file = path / OUT_OF_FOLD_FILE
     if not file.is_file():
-        raise RunError(
-            f"{path}: has no out-of-fold predictions yet (no {file.name})",
-            f"Finish it with: fashionai cross-validate --run {shlex.quote(str(path))} --resume",
-        )
+        raise _unfinished(path)
     return read_predictions(file)
 
 

@@ -11,7 +11,11 @@ from fashionai.tasks import Task
 
 def test_what_follows_pseudo_labels_can_be_pasted_or_is_told_in_words() -> None:
     file = Path("my pseudo.csv")
-    known = after_pseudo_label(find_task("skirt"), file)
+    skirt, animals = find_task("skirt"), Task("animals", (), ("cat", "dog"), "table")
+    usual, other = Path("data/train_valid"), Path("demo/train_valid")
+    known = after_pseudo_label(skirt, usual, file)
     assert known == "Next: fashionai prepare --task skirt --pseudo-labels 'my pseudo.csv'"
-    own = after_pseudo_label(Task("animals", (), ("cat", "dog"), "table"), file)
-    assert own == ("Next: add --pseudo-labels 'my pseudo.csv' to the command that prepared animals")
+    added = "Next: add --pseudo-labels 'my pseudo.csv' to the command that prepared"
+    assert after_pseudo_label(animals, usual, file) == f"{added} data/train_valid/animals"
+    elsewhere = after_pseudo_label(skirt, other, file)
+    assert elsewhere == f"{added} demo/train_valid/skirt_length_labels"

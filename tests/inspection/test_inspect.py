@@ -144,9 +144,7 @@ def test_folds_that_do_not_fit_are_refused(
     assert f"{file} has no prediction for 1 row of" in capsys.readouterr().err
     file.unlink()
     assert inspect("--folds", folds) == 2
-    assert (
-        "has no out-of-fold predictions yet (no out_of_fold.csv). Finish" in capsys.readouterr().err
-    )
+    assert "is not finished yet. Finish" in capsys.readouterr().err
     assert inspect("--folds", tmp_path) == 2
     assert "not a cross-validation" in capsys.readouterr().err
     assert inspect("--folds", folds, "--run", "runs/birds") == 2

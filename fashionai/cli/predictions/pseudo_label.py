@@ -123,7 +123,8 @@ def command(
     write_pseudo_labels(out, found.labels)
     _print_counts(found)
     click.echo(f"{out}: {counted(len(found.labels), 'pseudo-label')}")
-    click.echo(after_pseudo_label(found.task, out))
+    prepared = Path(plan.requests[0].runs[0].config.data.folder)
+    click.echo(after_pseudo_label(found.task, prepared, out))
 
 
 def _print_counts(found: Chosen) -> None:

@@ -69,14 +69,16 @@ def after_quantize(run: Path) -> str:
     return f"Next: fashionai predict --run {_quoted(run)} --engine int8 {files}"
 
 
-def after_pseudo_label(task: Task, file: Path) -> str:
-    """The command that adds pseudo-labels to a task's training images; where its labels are own
-    ones, whose place is not known, what to add to the command.
+def after_pseudo_label(task: Task, prepared: Path, file: Path) -> str:
+    """The command that adds pseudo-labels to the training images of a task.
+
+    Where the place of its label files is not known, it is what to add to the command that
+    prepared the folder ``prepared``.
     """
     name, added = task.short_name, f"--pseudo-labels {_quoted(file)}"
-    if known_task(task.name):
+    if known_task(task.name) and prepared == PREPARED_FOLDER:
         return f"Next: fashionai prepare --task {name} {added}"
-    return f"Next: add {added} to the command that prepared {name}"
+    return f"Next: add {added} to the command that prepared {prepared / task.name}"
 
 
 def after_inspect(task: Task, folder: Path, findings: Path) -> str:

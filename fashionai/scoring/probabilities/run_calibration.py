@@ -17,11 +17,11 @@ from fashionai.files.outputs import try_place
 from fashionai.metrics import FEW_VALIDATION_IMAGES, true_classes
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 from fashionai.predictions.formats import as_written
-from fashionai.predictions.predict import check_task
+from fashionai.predictions.predict import check_task, learnt_task
 from fashionai.predictions.scaling import Calibration, Scaling, write_content
 from fashionai.progress import ProgressBar, no_bar
-from fashionai.runs import CROSS_VALIDATION_FILE, OUT_OF_FOLD_FILE, Run, find_folds, locked_run
-from fashionai.scoring.out_of_fold import rows_of_folds
+from fashionai.runs import CROSS_VALIDATION_FILE, Run, locked_run
+from fashionai.scoring.out_of_fold import finished_folds, rows_of_folds
 from fashionai.scoring.probabilities.calibration import (
     CalibrationFigures,
     calibration_figures,
@@ -122,11 +122,8 @@ def _validation_rows(
 
 def _out_of_fold_rows(run: Run, folder: Path) -> _Rows:
     """The out-of-fold predictions of a cross-validation, joined with its prepared labels."""
-    crops, file = _crops_of_folds(folder), folder / OUT_OF_FOLD_FILE
-    fold_runs = [Run(fold) for fold in find_folds(folder)]
-    if not file.is_file() or not all(fold.is_finished for fold in fold_runs):
-        command = f"fashionai cross-validate --run {folder} --resume"
-        raise RunError(f"{folder}: not finished yet", f"Finish it with: {command}")
+    crops = _crops_of_folds(folder)
+    fold_runs = finished_folds(folder)
     config = fold_runs[0].config
     if config.data.crop != run.config.data.crop:
         raise RunError(
@@ -144,7 +141,8 @@ def _out_of_fold_rows(run: Run, folder: Path) -> _Rows:
     found = {rows.task.name: rows for rows in rows_of_folds(folder)}
     source = f"out-of-fold predictions of {folder}"
     about = Calibration(source, ["train", "val"], crops, config.data.crop, {})
-    return _Rows(about, [found[task.name] for task in run.tasks])
+    rows = [found[learnt_task(fold_runs[0], task).name]._replace(task=task) for task in run.tasks]
+    return _Rows(about, rows)
 
 
 def _warn_of_differences(run: Run, folder: Path, config: Config) -> None:
