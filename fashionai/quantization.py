@@ -19,7 +19,7 @@ from fashionai.files.outputs import try_place
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import check_task, predict_with_engine
 from fashionai.progress import ProgressBar, no_bar
-from fashionai.runs import Run, locked_run
+from fashionai.runs import Run, check_not_busy, locked_run
 from fashionai.scoring.evaluate import TaskEvaluation
 from fashionai.scoring.splits import evaluate_samples
 
@@ -74,6 +74,7 @@ def quantize(
     errors of calibrate. Nothing is written then.
     """
     try_place(str(run.folder.int8_report), run.folder.int8_report)
+    check_not_busy(run.folder)
     train, val = (read_samples(run.config, split) for split in ("train", "val"))
     warn_of_changed_data(run)
     for task in val.tasks:

@@ -245,6 +245,12 @@ def test_splits_of_a_parent(work: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert not (tmp_path / "split.csv").exists()
     assert fashionai("predict", *arguments, "--split", "test") == 0
     assert len(read_predictions(tmp_path / "split.csv")) == 12
+    # One fold under two names, and its folder written in another way.
+    again = Path(shutil.copytree(work / "fold-2", "runs/again"))
+    moved = {"data.folder": str(Path("data/train_valid").resolve())}
+    save_config(Run.open(again).config.changed(moved), again / "config.yaml")
+    both = ["--run", work / "fold-2", "--run", again, *arguments[2:]]
+    assert fashionai("predict", *both, "--split", "val") == 0
     arguments[1] = work / "fold-2"
     assert fashionai("predict", *arguments, "--split", "val") == 0
     own = [key for key, fold in folds_of(work).items() if fold == 2]

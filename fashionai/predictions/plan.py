@@ -308,6 +308,13 @@ def _choose_format(tasks: Sequence[Task], as_table: bool, threshold: Optional[fl
     return file_format
 
 
+def _same_place(one: Optional[str], other: Optional[str]) -> bool:
+    """Whether two paths, or none, are one place, however they are written."""
+    return one == other or (
+        one is not None and other is not None and Path(one).resolve() == Path(other).resolve()
+    )
+
+
 def _check_same_training_images(runs: Sequence[Run], split: str) -> None:
     """RunError unless the runs were trained on the same images.
 
@@ -315,8 +322,14 @@ def _check_same_training_images(runs: Sequence[Run], split: str) -> None:
     """
     first = runs[0]
     for run in runs[1:]:
-        for key in ("folder", "folds_file", "fold"):
-            if getattr(run.config.data, key) != getattr(first.config.data, key):
+        data, other = run.config.data, first.config.data
+        same = {
+            "folder": _same_place(data.folder, other.folder),
+            "folds_file": _same_place(data.folds_file, other.folds_file),
+            "fold": data.fold == other.fold,
+        }
+        for key, is_same in same.items():
+            if not is_same:
                 raise RunError(
                     f"{first} and {run} were trained on different images (data.{key})",
                     f"Predict the test split, or one run: --run {first} --split {split}",

@@ -178,6 +178,12 @@ def create_run(wanted: PathLike, exactly: bool = False) -> RunFolder:
     raise AssertionError("there is always a next number")
 
 
+def check_not_busy(run: RunFolder) -> None:
+    """Raise RunError while another process holds the lock of a run."""
+    if is_locked(run.path / LOCK_FILE):
+        raise _busy(run.path)
+
+
 def check_free(path: Path, option: str) -> None:
     """Raise RunError for a folder, named by an option, in which create_run would begin no run."""
     if path.exists() and not _is_free(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -208,6 +209,18 @@ def test_a_url_without_a_sound_image_is_refused(
     }
     assert fashionai("classify", *options, server.url + path) == 2
     assert capsys.readouterr().err == f"Error: {server.url}{path}: {reason}\n"
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json"])
+def test_a_name_that_no_result_can_hold_is_refused_before_anything_is_computed(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"\xb9\xb7.jpg")
+    shutil.copy(some_images(1)[0], tmp_path / name)
+    given = ("--run", "runs/skirt", option, tmp_path / "out", tmp_path / name)
+    assert fashionai("classify", *given) == 2
+    error = capsys.readouterr().err
+    assert error == rf"Error: the name of {tmp_path}/\xb9\xb7.jpg is not UTF-8 text. Rename it" "\n"
 
 
 def test_images_that_cannot_be_used_are_refused(

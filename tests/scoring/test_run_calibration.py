@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.metrics import NO, true_classes
 from fashionai.predictions.formats import read_predictions
 from fashionai.predictions.scaling import Calibration, Scaling, read_calibration
-from fashionai.runs import Run, RunFolder
+from fashionai.quantization import quantize
+from fashionai.runs import Run, RunFolder, locked_run
 from fashionai.scoring.probabilities.calibrated import RunCalibration
 from fashionai.scoring.probabilities.calibration import expected_calibration_error
 from fashionai.scoring.probabilities.run_calibration import calibrate
@@ -182,6 +185,16 @@ def test_nothing_is_written_when_the_weights_change_meanwhile(run: Run) -> None:
     with pytest.raises(RunError, match=r"changed during calibration|was replaced"):
         fitted(run, progress=Bar)
     assert not run.folder.calibration_file.exists()
+
+
+def test_a_run_that_is_being_trained_is_refused_before_anything_is_computed(run: Run) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise AssertionError("images were predicted")
+
+    with locked_run(run.folder):
+        for compute in (partial(fitted, run, progress=refuse), partial(quantize, run)):
+            with pytest.raises(RunError, match="is being trained by another process"):
+                compute()
 
 
 def test_a_vector_needs_images_of_every_class(run: Run) -> None:

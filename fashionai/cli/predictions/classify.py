@@ -120,6 +120,8 @@ def _check_outputs(
     images: tuple[str, ...], json_file: Optional[str], csv_file: Optional[str], overwrite: bool
 ) -> None:
     """Raise ConfigError or DataError for a file that must not or cannot be written."""
+    from fashionai.errors import DataError
+    from fashionai.files.names import is_writable_as_text, with_escaped_bytes
     from fashionai.files.outputs import check_distinct, check_output
     from fashionai.predictions.classify import CSV_RESULTS, JSON_RESULTS
     from fashionai.web.urls import is_url
@@ -132,3 +134,7 @@ def _check_outputs(
             outputs[option] = Path(file)
             check_output(option, outputs[option], kind, inputs, overwrite)
     check_distinct(outputs)
+    for image in inputs:
+        if (json_file or csv_file) and not is_writable_as_text(str(image)):
+            name = with_escaped_bytes(str(image))
+            raise DataError(f"the name of {name} is not UTF-8 text", "Rename it")

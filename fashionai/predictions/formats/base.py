@@ -179,9 +179,10 @@ def _decimals(number: str) -> int:
 def parse_distribution(values: Sequence[str], where: str) -> np.ndarray:
     """As parse_probabilities, and their sum is 1, as far as their decimals can tell."""
     probabilities = parse_probabilities(values, where)
-    # A little more, because sums of binary numbers are rounded as well.
-    tolerance = max(SUM_TOLERANCE, rounding_error(values) + 1e-9)
-    if abs(probabilities.sum() - 1) > tolerance:
+    difference = abs(probabilities.sum() - 1)
+    # A little more, because sums of binary numbers are rounded as well. Rounding is looked at last
+    # because that takes longer than all else.
+    if difference > SUM_TOLERANCE and difference > rounding_error(values) + 1e-9:
         raise DataError(f"{where}: probabilities sum to {probabilities.sum():.6g}, expected 1")
     return probabilities
 

@@ -74,8 +74,11 @@ def _read(placed: Iterator[PlacedFields]) -> Iterator[PlacedRow]:
             )
         values = parse_distribution(numbers, where)
         label = _read_class(predicted, task.classes, values, where)
-        rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
-        _check_confidence(probability, predicted, values[label], rounding, where)
+        if not _agrees(probability, values[label], numbers):
+            raise DataError(
+                f"{where}: probability is '{shown(probability)}', "
+                f"but that of its class '{shown(predicted)}' is {values[label]}"
+            )
         if len(values) == 2 and values[0] != values[1]:
             check.add(float(values[1] / values.sum()), label == 1, where)
         decided = None if values[label] == values.max() else label
@@ -112,18 +115,16 @@ def _begins(fields: Sequence[str], columns: Sequence[str]) -> bool:
     return tuple(fields[: len(columns)]) == tuple(columns)
 
 
-def _check_confidence(
-    probability: str, predicted: str, value: float, rounding: float, where: str
-) -> None:
+def _agrees(probability: str, value: float, numbers: Sequence[str]) -> bool:
+    """Whether a probability is that of its class among the row's numbers, as far as they tell."""
     try:
-        agrees = abs(float(probability) - value) <= max(SUM_TOLERANCE, rounding + 1e-9)
+        difference = abs(float(probability) - value)
     except ValueError:
-        agrees = False
-    if not agrees:
-        raise DataError(
-            f"{where}: probability is '{shown(probability)}', "
-            f"but that of its class '{shown(predicted)}' is {value}"
-        )
+        return False
+    if difference <= SUM_TOLERANCE:
+        return True
+    rounding = rounding_error([probability]) + rounding_error(numbers) / len(numbers)
+    return difference <= rounding + 1e-9
 
 
 FORMAT = Format(

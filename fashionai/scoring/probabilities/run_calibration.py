@@ -20,7 +20,7 @@ from fashionai.predictions.formats import as_written
 from fashionai.predictions.predict import check_task, learnt_task
 from fashionai.predictions.scaling import Calibration, Scaling, write_content
 from fashionai.progress import ProgressBar, no_bar
-from fashionai.runs import CROSS_VALIDATION_FILE, Run, locked_run
+from fashionai.runs import CROSS_VALIDATION_FILE, Run, check_not_busy, locked_run
 from fashionai.scoring.out_of_fold import finished_folds, rows_of_folds
 from fashionai.scoring.probabilities.calibration import (
     CalibrationFigures,
@@ -94,6 +94,7 @@ def calibrate(
     """
     file = run.folder.calibration_file
     try_place(str(file), file)
+    check_not_busy(run.folder)
     weights = run.check_weights()
     if folds is None:
         rows = _validation_rows(run, contexts, progress, options)
