@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import json
 import re
 import shutil
@@ -290,15 +289,6 @@ def test_a_member_with_a_path_of_its_own_is_refused(
     file.write_bytes(pack({**small_members(), name: b"1"}))
     with pytest.raises(DataError, match=message):
         verify(file)
-
-
-def test_compressed_members_are_refused_before_they_are_read(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("model.onnx", bytes(10**6))
-    (tmp_path / "bundle.zip").write_bytes(buffer.getvalue())
-    with pytest.raises(DataError, match="its members are compressed"):
-        unpack(tmp_path / "bundle.zip")
 
 
 def test_other_probabilities_than_the_stored_ones_are_found(bundle: Path, tmp_path: Path) -> None:
