@@ -302,6 +302,19 @@ def test_other_probabilities_than_the_stored_ones_are_found(bundle: Path, tmp_pa
         verify(tmp_path / "other.zip")
 
 
+def test_a_probability_that_is_no_number_is_found_wherever_it_is(
+    bundle: Path, tmp_path: Path
+) -> None:
+    members = unpack(bundle)
+    first, second, *others = members["samples/expected.jsonl"].decode().splitlines()
+    second = re.sub(r": [\d.e-]+\}", ": NaN}", second)
+    assert "NaN" in second
+    members["samples/expected.jsonl"] = "\n".join([first, second, *others, ""]).encode()
+    (tmp_path / "other.zip").write_bytes(pack(members))
+    with pytest.raises(WeightsError, match="differ by up to nan from the stored ones"):
+        verify(tmp_path / "other.zip")
+
+
 def test_a_program_of_another_version_is_not_run(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
