@@ -19,6 +19,7 @@ from PIL import Image
 from fashionai.bundles.archive import REQUIRED, pack, unpack
 from fashionai.bundles.card import model_card, samples_by_split
 from fashionai.bundles.verify import verify
+from fashionai.bundles.write import export_bundle
 from fashionai.errors import DataError, WeightsError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
@@ -119,6 +120,30 @@ def test_a_calibrated_bundle_computes_what_a_calibrated_run_does(
     file.write_bytes(pack({**members, "model.json": json.dumps(described).encode()}))
     with pytest.raises(WeightsError, match="differ by up to"):
         verify(file)
+
+
+def test_a_calibration_that_a_bundle_cannot_show_is_named_once(
+    trained: Path,
+    trained_cnn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of data with a test split, two splits are scored."""
+    run = Run.open(shutil.copytree(trained_cnn, tmp_path / "run"))
+    write_calibration(run)
+    file = run.folder.calibration_file
+    file.write_text(json.dumps({**json.loads(file.read_text()), "crops": 10}))
+    (manifest,) = shutil.copytree(trained / "data", tmp_path / "data").rglob("manifest.csv")
+    shutil.copytree(manifest.parent / "val", manifest.parent / "test")
+    lines = manifest.read_text().splitlines()
+    tested = [line.replace("val", "test") for line in lines if line.startswith("val,")]
+    manifest.write_text("\n".join([*lines, *tested, ""]))
+    monkeypatch.chdir(tmp_path)
+    export_bundle(run, tmp_path / "skirt.zip")
+    card = unpack(tmp_path / "skirt.zip")["model_card.md"].decode()
+    assert "| skirt_length_labels | test | 12 | mAP |" in card
+    assert caplog.text.count("calibrated figures are left out") == 1
 
 
 def test_other_formats_have_no_calibration(
