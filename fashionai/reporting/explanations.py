@@ -66,12 +66,18 @@ def _title(explained: ExplainedClass) -> str:
 def picture_names(images: Sequence[Path]) -> list[str]:
     """Distinct names of PNG files for images: their own, with a number where that is taken."""
     taken: set[str] = set()
+    following: dict[str, int] = {}  # the next number to try for a stem
     names = []
     for image in images:
-        name, number = image.stem, 1
-        while f"{name}.png".lower() in taken:
+        stem = image.stem
+        number = following.get(stem.lower(), 1)
+        while _numbered(stem, number).lower() in taken:
             number += 1
-            name = f"{image.stem}-{number}"
-        taken.add(f"{name}.png".lower())
-        names.append(f"{name}.png")
+        following[stem.lower()] = number + 1
+        taken.add(_numbered(stem, number).lower())
+        names.append(f"{_numbered(stem, number)}.png")
     return names
+
+
+def _numbered(stem: str, number: int) -> str:
+    return stem if number == 1 else f"{stem}-{number}"
