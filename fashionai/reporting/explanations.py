@@ -9,8 +9,7 @@ import matplotlib
 import numpy as np
 
 from fashionai.predictions.explain import ExplainedClass, Explanation
-from fashionai.reporting.plots import save_figure
-from fashionai.reporting.preview import LONGEST_LINE, Tile, draw_grid, keep_beginning
+from fashionai.reporting.preview import LONGEST_LINE, Tile, keep_beginning, save_grid
 
 # A map of colours of steadily increasing brightness: also readable in grey.
 COLOURS = "inferno"
@@ -40,7 +39,7 @@ def write_explanation(explanation: Explanation, name: str, out: Path) -> None:
     columns = max(map(len, rows))
     blank = Tile(np.full_like(explanation.image, 255), "")
     tiles = [tile for row in rows for tile in [*row, *[blank] * (columns - len(row))]]
-    save_figure(draw_grid(tiles, columns), out)
+    save_grid(tiles, columns, out)
 
 
 def rows_of_tiles(explanation: Explanation, name: str) -> list[list[Tile]]:
