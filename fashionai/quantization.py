@@ -12,7 +12,7 @@ from fashionai.engines.gluon import open_gluon
 from fashionai.engines.guarded import GuardedEngine
 from fashionai.engines.int8.calibration import calibrate, choose_images
 from fashionai.engines.int8.engine import quantized_forward
-from fashionai.engines.int8.files import save_quantized, weights_hash
+from fashionai.engines.int8.files import save_quantized
 from fashionai.engines.protocol import Engine
 from fashionai.errors import RunError, TrainingError
 from fashionai.files.outputs import try_place
@@ -79,7 +79,7 @@ def quantize(
     warn_of_changed_data(run)
     for task in val.tasks:
         check_task(run, task)
-    contexts, weights = [mx.cpu()], weights_hash(run)
+    contexts, weights = [mx.cpu()], run.check_weights()
     exact = open_gluon(run, contexts)
     chosen = choose_images(run, train.paths, images)
     graph = calibrate(run, chosen, mode, progress)
@@ -100,7 +100,7 @@ def quantize(
     result = _compare(run, val, len(chosen), before, after)
     _check_score_loss(run, result, mode, max_loss)
     with locked_run(run.folder):
-        if weights_hash(run) != weights:
+        if run.check_weights() != weights:
             raise RunError(f"{run}: the weights changed during quantization", "Quantize it again")
         save_quantized(run, graph, weights, _report(result, mode, max_loss))
     return result

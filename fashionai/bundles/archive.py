@@ -22,6 +22,17 @@ SAMPLE_NAME = re.compile(r"samples/\d+\.png")
 DATE = (1980, 1, 1, 0, 0, 0)
 UNIX, PERMISSIONS = 3, 0o644 << 16
 
+# What zipfile raises for a damaged or foreign file, whose length, version, encryption or name it
+# cannot read; zlib.error and the like are for compressed members, which are not read.
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
 
 def pack(members: Mapping[str, bytes]) -> bytes:
     """The zip file of these members, with their SHA-256 as ``sha256sum --check`` reads it.
@@ -61,7 +72,7 @@ def is_bundle(file: Path) -> bool:
     try:
         with zipfile.ZipFile(file) as archive:
             return {CHECKSUMS_FILE, *REQUIRED} <= set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except ZIP_ERRORS:
         return False
 
 
@@ -80,11 +91,11 @@ def _members(file: Path, content: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
-            if sum(info.file_size for info in infos) > len(content):
+            compressed = any(info.compress_type != zipfile.ZIP_STORED for info in infos)
+            if compressed or sum(info.file_size for info in infos) > len(content):
                 raise DataError(f"{file}: not a bundle of fashionai: its members are compressed")
             return {info.filename: archive.read(info) for info in infos}
-    # What zipfile raises for a damaged file: of a length, a version, an encryption, a name.
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except ZIP_ERRORS as error:
         raise DataError(f"{file}: damaged, or not a zip file: {error}") from None
 
 

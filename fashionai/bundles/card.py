@@ -144,6 +144,9 @@ def _limits(
         f"- The scores of val come from {counted(validated, 'image')}: see the intervals.",
         *(f"- {line}" for line in _calibrated(run, calibration)),
         f"- Only the middle of an image is seen: a square of {_seen(run):.0%} of its short side.",
+        "- `predict.py` turns no transparent image upright by its EXIF orientation, and shows the "
+        "network wrong colours of transparent TIFFs and of grey PNGs without an alpha channel in "
+        "which one grey is transparent: save these as upright PNGs with an alpha channel first.",
         "- Decisions about people need a person who can overrule them.",
     ]
 

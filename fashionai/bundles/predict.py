@@ -32,7 +32,7 @@ def read_crop(path, model):  # type: ignore[no-untyped-def]
         if data[0] == 0xFF and min(stored.shape[:2]) // factor >= short:
             image = cv2.imdecode(data, getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}"))
     if stored.ndim == 3 and stored.shape[2] == 4:
-        alpha = stored[:, :, 3:] / 255
+        image, alpha = stored[:, :, :3], stored[:, :, 3:] / 255  # neither is turned upright
         image = (alpha * image + (1 - alpha) * np.array(background[::-1])).round().astype(np.uint8)
     scale = short / min(image.shape[:2])
     size = [max(short, round(side * scale)) for side in image.shape[1::-1]]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fashionai.bundles.archive import EXPECTED_FILE, PROGRAM_FILE, unpack
 from fashionai.engines.agreement import TOLERANCE
 from fashionai.errors import DataError, InstallationError, WeightsError
@@ -110,8 +112,9 @@ def _largest_difference(
     for image, values in expected.items():
         if found.get(image, {}).keys() != values.keys():
             raise WeightsError(f"{file}: the classes of {image} are not those of {EXPECTED_FILE}")
-    return max(
+    differences = [
         abs(value - found[image][key])
         for image, values in expected.items()
         for key, value in values.items()
-    )
+    ]
+    return float(np.max(differences))  # unlike max(), NaN if one of them is

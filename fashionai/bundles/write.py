@@ -28,11 +28,13 @@ from fashionai.metrics import true_classes
 from fashionai.pipeline.decode import read_image
 from fashionai.predictions.formats import as_written
 from fashionai.predictions.predict import predict_images
-from fashionai.predictions.scaling import Calibration, read_calibration
+from fashionai.predictions.scaling import Calibration
 from fashionai.runs import Run
 from fashionai.runtime import compute_threads
 from fashionai.scoring.bootstrap import RESAMPLES
-from fashionai.scoring.splits import evaluate_run
+from fashionai.scoring.evaluate import TaskEvaluation
+from fashionai.scoring.probabilities.calibrated import RunCalibration
+from fashionai.scoring.splits import rows_of_samples
 
 mx = import_mxnet()
 
@@ -55,6 +57,18 @@ def export_bundle(run: Run, file: Path, calibrated: bool = False) -> Exported:
     Raises the errors of export_onnx, ConfigError for another existing file and for a name without
     .zip, and errors of read_calibration.
     """
+    _check_place(file)
+    calibration = RunCalibration.of(run, crops=1, is_used=calibrated)
+    model = onnx_model(run)
+    engine = OnnxEngine(model, run.columns, compute_threads())
+    exported = check_on_validation_images(run, file, "bundle", engine)
+    content = archive.pack(_members(run, model, calibration))
+    with atomic_path(file) as temporary:
+        temporary.write_bytes(content)
+    return exported
+
+
+def _check_place(file: Path) -> None:
     output = f"--out {file}"
     if file.suffix.lower() != SUFFIX:
         raise ConfigError(
@@ -63,30 +77,36 @@ def export_bundle(run: Run, file: Path, calibrated: bool = False) -> Exported:
         )
     check_not_lost(output, file, BUNDLES, overwrite=False, hint="Name another file")
     try_place(output, file)
-    calibration = read_calibration(run, crops=1) if calibrated else None
-    model = onnx_model(run)
-    engine = OnnxEngine(model, run.columns, compute_threads())
-    exported = check_on_validation_images(run, file, "bundle", engine)
+
+
+def _members(run: Run, model: bytes, calibration: RunCalibration) -> dict[str, bytes]:
+    """The files of a bundle by name, without the checksums."""
     samples = samples_by_split(run)
-    stored = _stored_samples(run, samples["val"], calibration)
-    options: dict[str, Any] = {"crops": 1, "engine": "gluon", "calibrated": calibrated}
     evaluations = {
-        split: evaluate_run(run, split, [mx.cpu()], resamples=RESAMPLES, **options)
-        for split in samples
+        split: _evaluate(run, each, split, calibration)
+        for split, each in samples.items()
         if split != "train"
     }
-    card = model_card(run, samples, evaluations, len(stored) - 1, calibration)
-    described = {**onnx_description(run), **_description_of(calibration)}
-    members = {
+    applied = calibration.calibration if calibration.is_used else None
+    stored = _stored_samples(run, samples["val"], applied)
+    card = model_card(run, samples, evaluations, len(stored) - 1, applied)
+    described = {**onnx_description(run), **_description_of(applied)}
+    return {
         archive.MODEL_FILE: model,
         archive.DESCRIPTION_FILE: as_json(model_description(run, described)).encode(),
         archive.PROGRAM_FILE: PROGRAM.read_bytes(),
         archive.CARD_FILE: card.encode("utf-8", "replace"),
         **stored,
     }
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(archive.pack(members))
-    return exported
+
+
+def _evaluate(
+    run: Run, samples: Samples, split: str, calibration: RunCalibration
+) -> list[TaskEvaluation]:
+    """The scores of one centre crop of each sample, by task."""
+    calibration.warn_of_fitted_split(split)
+    rows = rows_of_samples(run, samples, split, [mx.cpu()], crops=1, engine="gluon")
+    return [calibration.evaluate(each, resamples=RESAMPLES) for each in rows]
 
 
 def _description_of(calibration: Optional[Calibration]) -> dict[str, Any]:

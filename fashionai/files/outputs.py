@@ -14,7 +14,7 @@ import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from fashionai.errors import ConfigError, DataError
 from fashionai.files.formats.csv_files import first_rows
@@ -76,12 +76,26 @@ def check_output(
     a run or prepared folder; pictures also replace images. ``hint`` says what to do without it.
     Nothing is left at the place.
     """
-    output = f"{option} {path}"
-    for other in inputs:
-        if same_file(path, other):
+    check_outputs(option, [path], kind, inputs, overwrite, hint)
+
+
+def check_outputs(
+    option: str,
+    paths: Iterable[Path],
+    kind: Kind,
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+    hint: str = REPLACE_HINT,
+) -> None:
+    """check_output for each of several paths, with one look at the inputs for all."""
+    read = {_identity(other): other for other in inputs}
+    read.pop(None, None)
+    for path in paths:
+        output, other = f"{option} {path}", read.get(_identity(path))
+        if other is not None:
             raise ConfigError(f"{output}: is {other}, which this command reads", "Name another")
-    check_not_lost(output, path, kind, overwrite, hint)
-    try_place(output, path)
+        check_not_lost(output, path, kind, overwrite, hint)
+        try_place(output, path)
 
 
 def check_distinct(options: dict[str, Path]) -> None:
@@ -93,10 +107,17 @@ def check_distinct(options: dict[str, Path]) -> None:
 
 def same_file(path: Path, other: Path) -> bool:
     """Whether both exist and are one file, also through hard or symbolic links."""
+    identity = _identity(path)
+    return identity is not None and identity == _identity(other)
+
+
+def _identity(path: Path) -> Optional[tuple[int, int]]:
+    """What is the same for all links to a file; None for a file that does not exist."""
     try:
-        return path.samefile(other)
+        status = path.stat()
     except (OSError, ValueError):
-        return False
+        return None
+    return status.st_dev, status.st_ino
 
 
 def check_not_lost(

@@ -38,7 +38,7 @@ from fashionai.pipeline.pixel_values import (
 # Names what this project makes of images: their decoded pixels and the views of them. A change
 # that gives other pixels of the same file raises it, and a test fails until it does. What was
 # computed from pixels and is kept, as the features of frozen layers are, has it in its key.
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 
 # A path in the file system, or a member of a zip archive.
 ImageFile = Union[Path, zipfile.Path]

@@ -72,9 +72,9 @@ class Loader:
         """The number of batches of so many samples; the last batch may be smaller."""
         return math.ceil(samples / self._batch_size)
 
-    def batches(self, indices: np.ndarray, epoch: int = 0, skip: int = 0) -> Iterator[Batch]:
+    def batches(self, indices: np.ndarray, epoch: int = 0) -> Iterator[Batch]:
         """Yield batches of samples ``(N,) int64`` of an epoch in this order, see load."""
-        return self.load(draws_of(indices, epoch), skip)
+        return self.load(draws_of(indices, epoch))
 
     def load(self, draws: Draws, skip: int = 0) -> Iterator[Batch]:
         """Yield batches of draws in their order, without the first ``skip`` batches.

@@ -41,18 +41,21 @@ def to_eight_bits(values: np.ndarray, visible: Optional[np.ndarray] = None) -> n
 
     The range is that of all channels together, in the pixels where ``visible``, ``(H, W) bool``, is
     set. 12-bit data in a 16-bit file would otherwise be nearly black. A constant image becomes 0.
+    Infinite values, which depth maps have where nothing was measured, become an end of the range
+    of the others, and NaN counts as 0.
     """
     if values.dtype.kind == "f":
-        values = np.nan_to_num(values.astype(np.float32))
+        values = np.nan_to_num(values.astype(np.float32), posinf=np.inf, neginf=-np.inf)
     elif values.dtype not in (np.uint16, np.int16, np.int32):
         values = values.astype(np.float64)
     counted = values if visible is None else values[visible]
+    counted = counted[np.isfinite(counted)]
     if counted.size == 0 or counted.min() == counted.max():
         return np.zeros(values.shape, np.uint8)
-    low, high = float(counted.min()), float(counted.max())
-    factor = 255 / (high - low)
-    # The absolute value that OpenCV takes matters only for pixels that are not visible.
-    scaled: np.ndarray = cv2.convertScaleAbs(values, alpha=factor, beta=-low * factor)
+    low, high = counted.min(), counted.max()
+    factor = 255 / (float(high) - float(low))
+    clipped = np.clip(values, low, high)
+    scaled: np.ndarray = cv2.convertScaleAbs(clipped, alpha=factor, beta=-float(low) * factor)
     return scaled
 
 

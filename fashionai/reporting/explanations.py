@@ -9,8 +9,7 @@ import matplotlib
 import numpy as np
 
 from fashionai.predictions.explain import ExplainedClass, Explanation
-from fashionai.reporting.plots import save_figure
-from fashionai.reporting.preview import LONGEST_LINE, Tile, draw_grid, keep_beginning
+from fashionai.reporting.preview import LONGEST_LINE, Tile, keep_beginning, save_grid
 
 # A map of colours of steadily increasing brightness: also readable in grey.
 COLOURS = "inferno"
@@ -40,7 +39,7 @@ def write_explanation(explanation: Explanation, name: str, out: Path) -> None:
     columns = max(map(len, rows))
     blank = Tile(np.full_like(explanation.image, 255), "")
     tiles = [tile for row in rows for tile in [*row, *[blank] * (columns - len(row))]]
-    save_figure(draw_grid(tiles, columns), out)
+    save_grid(tiles, columns, out)
 
 
 def rows_of_tiles(explanation: Explanation, name: str) -> list[list[Tile]]:
@@ -66,12 +65,18 @@ def _title(explained: ExplainedClass) -> str:
 def picture_names(images: Sequence[Path]) -> list[str]:
     """Distinct names of PNG files for images: their own, with a number where that is taken."""
     taken: set[str] = set()
+    following: dict[str, int] = {}  # the next number to try for a stem
     names = []
     for image in images:
-        name, number = image.stem, 1
-        while f"{name}.png".lower() in taken:
+        stem = image.stem
+        number = following.get(stem.lower(), 1)
+        while _numbered(stem, number).lower() in taken:
             number += 1
-            name = f"{image.stem}-{number}"
-        taken.add(f"{name}.png".lower())
-        names.append(f"{name}.png")
+        following[stem.lower()] = number + 1
+        taken.add(_numbered(stem, number).lower())
+        names.append(f"{_numbered(stem, number)}.png")
     return names
+
+
+def _numbered(stem: str, number: int) -> str:
+    return stem if number == 1 else f"{stem}-{number}"

@@ -146,8 +146,8 @@ def as_plain_text(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path, dpi: float = 120) -> Path:
     """Write a figure as a PNG that is marked as one of this project; returns the path."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata=PNG_METADATA)
+        figure.savefig(temporary, format="png", dpi=dpi, metadata=PNG_METADATA)
     return path

@@ -12,16 +12,15 @@ from matplotlib.figure import Figure
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import ConfigError
-from fashionai.files import atomic_path
-from fashionai.files.outputs import PNG_METADATA
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.augmentation.mixing import Mixing, draw_mixing
 from fashionai.pipeline.loader import MIXING_STREAM, Loader, shuffled_indices
-from fashionai.reporting.plots import as_plain_text
+from fashionai.reporting.plots import as_plain_text, save_figure
 
-# In inches: the side of a tile (224 pixels), the gap between tiles, the height of a title line.
-TILE, GAP, LINE = 1.75, 0.08, 0.16
 PIXELS_PER_INCH = 128
+# In inches: the side of a tile, the gap between tiles, the height of a title line. They are whole
+# numbers of pixels, so that an image of 224 pixels is not resampled.
+TILE, GAP, LINE = (pixels / PIXELS_PER_INCH for pixels in (224, 10, 21))
 FONT_SIZE = 8
 # Characters of a title line that fit above a tile.
 LONGEST_LINE = 23
@@ -49,8 +48,7 @@ def write_preview(
         tiles = training_tiles(config, count, epoch - 1)
     else:
         tiles = image_tiles(config, image, count, epoch - 1)
-    with atomic_path(out) as temporary:
-        draw_grid(tiles, columns).savefig(temporary, format="png", metadata=PNG_METADATA)
+    save_grid(tiles, columns, out)
     return len(tiles)
 
 
@@ -134,6 +132,11 @@ def mixed_title(own: str, partner: str, share: float) -> str:
 def keep_beginning(text: str, longest: int) -> str:
     """The text, or its beginning and an ellipsis if it has more than ``longest`` characters."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def save_grid(tiles: list[Tile], columns: int, out: Path) -> None:
+    """Write a PNG of draw_grid, with tiles of 224 pixels."""
+    save_figure(draw_grid(tiles, columns), out, PIXELS_PER_INCH)
 
 
 def draw_grid(tiles: list[Tile], columns: int) -> Figure:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fashionai.files.outputs import PICTURES, check_is_no_file, check_output, try_folder
+from fashionai.files.outputs import PICTURES, check_is_no_file, check_outputs, try_folder
 from fashionai.metrics import precision_curve, true_classes
 from fashionai.reporting.plots import as_plain_text, save_figure
 from fashionai.scoring.evaluate import TaskEvaluation
@@ -26,14 +26,12 @@ SIZE = (4.5, 3.6)
 def check_plots(option: str, folder: Path, inputs: Iterable[Path], overwrite: bool) -> None:
     """Raise ConfigError or DataError unless draw_scores may write into the folder.
 
-    ``option``, ``inputs`` and ``overwrite`` are as for check_output.
+    ``option``, ``inputs`` and ``overwrite`` are as for check_outputs.
     """
     check_is_no_file(folder)
     try_folder(option, folder)
-    inputs = list(inputs)
-    for name in DRAWINGS:
-        for file in sorted(folder.glob(f"{name}-*.png")):
-            check_output(option, file, PICTURES, inputs, overwrite)
+    files = [file for name in DRAWINGS for file in sorted(folder.glob(f"{name}-*.png"))]
+    check_outputs(option, files, PICTURES, inputs, overwrite)
 
 
 def draw_scores(folder: Path, evaluations: Sequence[TaskEvaluation]) -> list[Path]:

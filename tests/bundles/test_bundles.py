@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import json
 import re
 import shutil
@@ -20,6 +19,7 @@ from PIL import Image
 from fashionai.bundles.archive import REQUIRED, pack, unpack
 from fashionai.bundles.card import model_card, samples_by_split
 from fashionai.bundles.verify import verify
+from fashionai.bundles.write import export_bundle
 from fashionai.errors import DataError, WeightsError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
@@ -120,6 +120,30 @@ def test_a_calibrated_bundle_computes_what_a_calibrated_run_does(
     file.write_bytes(pack({**members, "model.json": json.dumps(described).encode()}))
     with pytest.raises(WeightsError, match="differ by up to"):
         verify(file)
+
+
+def test_a_calibration_that_a_bundle_cannot_show_is_named_once(
+    trained: Path,
+    trained_cnn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of data with a test split, two splits are scored."""
+    run = Run.open(shutil.copytree(trained_cnn, tmp_path / "run"))
+    write_calibration(run)
+    file = run.folder.calibration_file
+    file.write_text(json.dumps({**json.loads(file.read_text()), "crops": 10}))
+    (manifest,) = shutil.copytree(trained / "data", tmp_path / "data").rglob("manifest.csv")
+    shutil.copytree(manifest.parent / "val", manifest.parent / "test")
+    lines = manifest.read_text().splitlines()
+    tested = [line.replace("val", "test") for line in lines if line.startswith("val,")]
+    manifest.write_text("\n".join([*lines, *tested, ""]))
+    monkeypatch.chdir(tmp_path)
+    export_bundle(run, tmp_path / "skirt.zip")
+    card = unpack(tmp_path / "skirt.zip")["model_card.md"].decode()
+    assert "| skirt_length_labels | test | 12 | mAP |" in card
+    assert caplog.text.count("calibrated figures are left out") == 1
 
 
 def test_other_formats_have_no_calibration(
@@ -292,15 +316,6 @@ def test_a_member_with_a_path_of_its_own_is_refused(
         verify(file)
 
 
-def test_compressed_members_are_refused_before_they_are_read(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("model.onnx", bytes(10**6))
-    (tmp_path / "bundle.zip").write_bytes(buffer.getvalue())
-    with pytest.raises(DataError, match="its members are compressed"):
-        unpack(tmp_path / "bundle.zip")
-
-
 def test_other_probabilities_than_the_stored_ones_are_found(bundle: Path, tmp_path: Path) -> None:
     """As after a fault of ONNX Runtime: the bytes are right, the sums too."""
     members = unpack(bundle)
@@ -309,6 +324,19 @@ def test_other_probabilities_than_the_stored_ones_are_found(bundle: Path, tmp_pa
     members["samples/expected.jsonl"] = lines.replace(value, "0.1", 1).encode()
     (tmp_path / "other.zip").write_bytes(pack(members))
     with pytest.raises(WeightsError, match=r"differ by up to 0\.\d+ from the stored ones"):
+        verify(tmp_path / "other.zip")
+
+
+def test_a_probability_that_is_no_number_is_found_wherever_it_is(
+    bundle: Path, tmp_path: Path
+) -> None:
+    members = unpack(bundle)
+    first, second, *others = members["samples/expected.jsonl"].decode().splitlines()
+    second = re.sub(r": [\d.e-]+\}", ": NaN}", second)
+    assert "NaN" in second
+    members["samples/expected.jsonl"] = "\n".join([first, second, *others, ""]).encode()
+    (tmp_path / "other.zip").write_bytes(pack(members))
+    with pytest.raises(WeightsError, match="differ by up to nan from the stored ones"):
         verify(tmp_path / "other.zip")
 
 

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 
@@ -56,6 +57,25 @@ def test_the_program_names_what_is_no_image(bundle: Path, tmp_path: Path) -> Non
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.stderr == f"{name}: not an image that OpenCV can read\n"
         assert done.returncode == 1
+
+
+@pytest.mark.parametrize("size", [(60, 60), (70, 50)])
+def test_the_program_reads_a_transparent_image_with_an_orientation_as_one_without(
+    bundle: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """OpenCV turns the colours of such a file upright, and its alpha not."""
+    zipfile.ZipFile(bundle).extractall(tmp_path)
+    pixels = np.random.default_rng(5).integers(0, 256, (5, 7, 4), np.uint8)
+    picture = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    picture.save(tmp_path / "plain.png")
+    picture.save(tmp_path / "marked.png", exif=orientation)
+    command = [sys.executable, "-I", "predict.py", "plain.png", "marked.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    plain, marked = (json.loads(line)["tasks"] for line in done.stdout.splitlines())
+    assert marked == plain
 
 
 def test_the_program_tells_what_it_needs(bundle: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
 from fashionai.engines.onnx_model import onnx_model
 from fashionai.export import onnx as onnx_export
@@ -139,6 +140,23 @@ def test_the_pages_example_reads_files_as_predict_does(run: Run, tmp_path: Path)
         ((_, label, probability),) = output_of_the_pages_example(tmp_path, files[name])
         assert label == find_task("skirt").classes[own.argmax()], name
         assert float(probability) == pytest.approx(own.max(), abs=1e-4), name
+
+
+def test_the_pages_example_reads_a_transparent_image_with_an_orientation_as_one_without(
+    run: Run, tmp_path: Path
+) -> None:
+    assert (
+        fashionai("export", "--run", run, "--format", "onnx", "--out", tmp_path / "exported") == 0
+    )
+    picture = Image.open(image_files(tmp_path)["rgba.png"])
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    picture.save(tmp_path / "marked.png", exif=orientation)
+    plain, marked = (
+        output_of_the_pages_example(tmp_path, tmp_path / name)
+        for name in ("rgba.png", "marked.png")
+    )
+    assert marked == plain
 
 
 def test_the_pages_example_takes_several_tasks(

@@ -49,6 +49,28 @@ def test_an_input_is_refused_by_any_name(link: object, overwrite: bool) -> None:
         outputs.check_distinct({"--a": listed, "--b": Path("other.csv")})
 
 
+def test_many_outputs_are_checked_with_one_look_at_each_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inputs = [write(f"{number}.csv", "a,b\n") for number in range(100)]
+    places = [Path(f"out-{number}.csv") for number in range(100)]
+    for place in places:
+        write(place.name, "a,b\n")
+    seen: list[Path] = []
+    look = Path.stat
+
+    def note_and_look(path: Path, **options: bool) -> os.stat_result:
+        seen.append(path)
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "stat", note_and_look)
+    outputs.check_outputs("--out", places, TABLE, inputs)
+    assert all(seen.count(path) == 1 for path in inputs)
+    assert len(seen) < 10 * len(inputs)
+    with pytest.raises(ConfigError, match=r"^--out 7\.csv: is 7\.csv, which this command reads"):
+        outputs.check_outputs("--out", [*places, inputs[7]], TABLE, inputs)
+
+
 def test_results_of_the_same_kind_and_empty_files_are_replaced() -> None:
     check_output("--out", write("own.csv", "a,b\n1,2\n"), TABLE)
     check_output("--out", write("empty.csv", ""), TABLE)

@@ -148,6 +148,22 @@ def test_a_deep_image_of_one_value_is_constant() -> None:
     assert inspect_image(data) == Inspection("", {Trait.DEEP, Trait.CONSTANT})
 
 
+def test_infinite_values_become_the_ends_of_the_range_of_the_others() -> None:
+    """As in depth maps; NaN counts as 0."""
+    values = np.linspace(100, 300, 20 * 20, dtype=np.float32).reshape(20, 20)
+    expected = np.rint((values - 100) / 200 * 255)
+    values[3, :3], expected[3, :3] = np.inf, 255
+    values[4, :3], expected[4, :3] = -np.inf, 0
+    pixels = as_rgb(encode(Image.fromarray(values), "TIFF"))
+    assert np.abs(pixels - expected[:, :, None]).max() <= 1
+    values[5, 0] = np.nan
+    expected = np.rint(values.clip(100, 300) / 300 * 255)
+    expected[5, 0] = 0
+    pixels = as_rgb(encode(Image.fromarray(values), "TIFF"))
+    expected[4, :3] = 0
+    assert np.abs(pixels - expected[:, :, None]).max() <= 1
+
+
 # Transparency
 
 

@@ -120,10 +120,38 @@ def test_a_warp_takes_images_with_sides_of_any_length() -> None:
         assert np.abs(view.astype(int) - expected).mean() < 2
 
 
+def gradient(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The colours of a large image at these places: slow waves, and a slope that shows where."""
+    waves = [np.abs(places % 510 - 255) for places in (rows, columns)]
+    return np.stack([*waves, (rows + columns) * 255 / 40_300], axis=-1)
+
+
 @pytest.mark.parametrize("shape", [(300, 40_000), (40_000, 300)])
-def test_training_with_rotation_takes_long_images(shape: tuple[int, int]) -> None:
-    data = DataConfig(augment=[{"name": "random_crop"}, {"name": "rotate", "degrees": 30}])
-    image = decode(encode(Image.new("L", shape), "PNG"), 256, "a")
-    for transform in (TrainingTransform(data), EvaluationTransform(data, 5)):
+def test_views_of_a_long_image_are_those_of_its_middle(shape: tuple[int, int]) -> None:
+    """For the centre crop of training, turned, and the five crops of evaluation."""
+    pixels = np.rint(gradient(*np.indices(shape))).astype(np.uint8)
+    image = decode(encode(Image.fromarray(pixels), "PNG"), 256, "a")
+    data = DataConfig(augment=[{"name": "rotate", "degrees": 30}])
+    scale = 300 / data.short_side
+    middle, half = np.array(shape) / 2, data.crop * scale / 2
+    to_corner = np.minimum(middle, 300 * LONGEST_RATIO / 2) - half
+    # From the middle of the view to each of its pixels, in pixels of the image.
+    down, right = (np.indices((data.crop, data.crop)) + 0.5) * scale - half
+    angle = np.radians(np.random.default_rng(0).uniform(-30, 30))
+    turned = (
+        np.sin(angle) * right + np.cos(angle) * down,
+        np.cos(angle) * right - np.sin(angle) * down,
+    )
+    corners = [middle + to_corner * sign for sign in ((-1, -1), (-1, 1), (1, -1), (1, 1))]
+    for transform, offsets, centres in (
+        (TrainingTransform(data), turned, [middle]),
+        (EvaluationTransform(data, 5), (down, right), [middle, *corners]),
+    ):
         out = np.empty((transform.views, data.crop, data.crop, 3), np.uint8)
         transform(image, np.random.default_rng(0), out)
+        for view, centre in zip(out, centres):
+            rows, columns = (place + offset for place, offset in zip(centre, offsets))
+            inside = (rows > 0) & (rows < shape[0]) & (columns > 0) & (columns < shape[1])
+            differences = np.abs(view - gradient(rows - 0.5, columns - 0.5))[inside]
+            # The place of a crop is rounded to whole pixels, each a grey level of the waves.
+            assert differences.max() < 4

@@ -14,7 +14,7 @@ from fashionai.config import DataConfig
 from fashionai.config.augmentations import AUGMENTATIONS
 from fashionai.errors import DataError
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform
-from fashionai.pipeline.loader import PREFETCH, Loader
+from fashionai.pipeline.loader import PREFETCH, Loader, draws_of
 
 DATA = DataConfig(resize_short=20, crop=16)
 EVERYTHING = DataConfig(
@@ -112,9 +112,8 @@ def test_a_rows_view_is_the_same_wherever_it_stands(paths) -> None:
 @pytest.mark.parametrize("skip", [0, 1, 3, 4, 5, 9])
 def test_skipping_gives_the_tail(paths, skip: int) -> None:
     loader = Loader(paths, TrainingTransform(DATA), 5, workers=2, seed=1)
-    rows = np.arange(COUNT)[::-1]
-    whole = list(loader.batches(rows, epoch=2))
-    tail = list(loader.batches(rows, epoch=2, skip=skip))
+    draws = draws_of(np.arange(COUNT)[::-1], epoch=2)
+    whole, tail = list(loader.load(draws)), list(loader.load(draws, skip))
     assert len(tail) == max(0, 5 - skip)
     for one, other in zip(whole[skip:], tail):
         np.testing.assert_array_equal(one.rows, other.rows)

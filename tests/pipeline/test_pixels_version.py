@@ -17,7 +17,10 @@ from tests.support.pictures import encode, picture
 
 # The hash of the pixels below, by the version. A change that gives other pixels raises
 # PIXELS_VERSION and adds its hash here; features that were kept before are then computed again.
-HASHES = {1: "508f75234cd198ad9c628f16ba5de1331b804ba45d0e7800aacdf103ed0faabd"}
+HASHES = {
+    1: "508f75234cd198ad9c628f16ba5de1331b804ba45d0e7800aacdf103ed0faabd",
+    2: "6c6854fea9894d14f96bbab9782b7783896dec7fae05df252491e4bb8cbde8b9",
+}
 
 # 16 x 8 pixels of one colour in each of two blocks, as an encoder without subsampling writes them.
 JPEG = base64.b64decode(
@@ -50,6 +53,8 @@ def decoded() -> list[np.ndarray]:
     deep = np.arange(48 * 36, dtype=np.uint16).reshape(36, 48) * 20 + 500
     deep_colour = np.dstack([deep, deep[::-1], deep // 2])
     deep_transparent = np.dstack([deep_colour, deep * 2])
+    with_infinity = deep.astype(np.float32)
+    with_infinity[0, :2] = np.inf, -np.inf
     turned = Image.Exif()
     turned[0x0112] = 6
     files = [
@@ -69,6 +74,7 @@ def decoded() -> list[np.ndarray]:
             for values in (deep, deep_colour, deep_transparent)
         ),
         encode(Image.fromarray(deep), "TIFF"),
+        encode(Image.fromarray(with_infinity), "TIFF"),
         encode(plain.resize((8, 8 * 200), Image.Resampling.NEAREST), "PNG"),
     ]
     return [decode(data, None, "a") for data in files]

@@ -76,11 +76,28 @@ def test_a_picture_of_the_users_own_is_kept(tmp_path: Path) -> None:
         check_plots("--plots", tmp_path, [], False)
 
 
-def test_many_classes_have_room(tmp_path: Path) -> None:
-    task = Task("many", (), tuple(f"class {index}" for index in range(300)), "table")
-    truth = np.arange(300)
-    found = evaluate_task(
-        task, make_probabilities(truth, 300, 0.5, 0), marks_from_classes(truth, 300)
-    )
-    files = draw_scores(tmp_path, [found])
-    assert all(file.stat().st_size < 200_000 for file in files)
+@pytest.mark.parametrize(
+    ("classes", "inches", "has_numbers", "has_names"),
+    [(3, 3.5, True, True), (20, 10.5, True, True), (60, 14, False, True), (300, 14, False, False)],
+)
+def test_a_matrix_has_the_numbers_and_names_for_which_there_is_room(
+    classes: int, inches: float, has_numbers: bool, has_names: bool
+) -> None:
+    names = tuple(f"class {index}" for index in range(classes))
+    truth = np.arange(classes)
+    probabilities = make_probabilities(truth, classes, 0.5, 0)
+    marks = marks_from_classes(truth, classes)
+    figure = draw_confusion(evaluate_task(Task("many", (), names, "table"), probabilities, marks))
+    assert figure.get_size_inches() == pytest.approx((inches, inches))
+    (axes,) = figure.axes
+    assert bool(axes.texts) is has_numbers
+    figure.draw_without_rendering()
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        named = [label for label in labels if label.get_text() in names]
+        assert len(named) == (classes if has_names else 0)
+        boxes = [label.get_window_extent() for label in named]
+        for box, following in zip(boxes, boxes[1:]):
+            assert not box.overlaps(following)
+        for box in boxes:
+            assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+            assert 0 <= box.y0 < box.y1 <= figure.bbox.height

@@ -49,7 +49,7 @@ def command(
     classes and of the true class where it is known: bright regions raise the logit
     of the class. Works for convolutional networks, on the CPU.
     """
-    from fashionai.files.outputs import PICTURES, check_output, try_folder
+    from fashionai.files.outputs import PICTURES, check_outputs, try_folder
     from fashionai.predictions.classify import given_files
     from fashionai.predictions.explain import explain
     from fashionai.predictions.soundness import check_images
@@ -63,8 +63,7 @@ def command(
     paths, inputs = list(files.values()), [*files.values(), *labels.paths]
     try_folder("--out", out)
     places = [out / name for name in picture_names(paths)]
-    for place in places:
-        check_output("--out", place, PICTURES, inputs, overwrite)
+    check_outputs("--out", places, PICTURES, inputs, overwrite)
     check_images(files, progress_bar)
     truth = known_classes(run, paths, labels.files)
     with progress_bar("explaining", len(paths)) as advance:

@@ -52,7 +52,7 @@ def load_quantized(run: Run) -> Graph:
         report = read_json(folder.int8_report)
     except (OSError, ValueError):
         raise RunError(f"{run}: not quantized yet", f"Run: {command}") from None
-    if not isinstance(report, dict) or report.get(WEIGHTS_HASH) != weights_hash(run):
+    if not isinstance(report, dict) or report.get(WEIGHTS_HASH) != run.check_weights():
         raise RunError(f"{run}: quantized from other weights than it has now", f"Run: {command}")
     try:
         if report.get(FILES_HASH) != _files_hash(folder):
@@ -70,8 +70,3 @@ def _files_hash(folder: RunFolder) -> str:
     """The SHA-256 over the SHA-256 of both files."""
     files = (folder.int8_symbol, folder.int8_parameters)
     return content_hash("".join(content_hash(file.read_bytes()) for file in files).encode())
-
-
-def weights_hash(run: Run) -> str:
-    """The SHA-256 of a run's weights file; RunError when it is damaged."""
-    return run.check_weights()
