@@ -66,6 +66,12 @@ def test_two_tasks_become_one_submission_and_a_second_run_does_nothing_again(
     assert (project / "runs/skirt/best.params").stat().st_mtime_ns == weights
     assert not (project / "runs/skirt-2").exists()
 
+    tuned = benchmark(project, "--tasks", "skirt", "--tune", "1s", *QUICK)
+    assert tuned.returncode == 0, tuned.stdout + tuned.stderr
+    assert (project / "runs/skirt-tuned.yaml").is_file()
+    assert (project / "runs/skirt-tuned/best.params").is_file()
+    assert (project / "runs/skirt/best.params").stat().st_mtime_ns == weights
+
     other = benchmark(project, *arguments, "epochs=2")
     assert other.returncode == 2
     assert "begun with another configuration (epochs: 1, not 2)" in other.stderr
