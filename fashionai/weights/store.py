@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 # The prefix of Record.source for files that the user has imported.
 FILE_SOURCE_PREFIX = "file/"
+# Digits of the hash of a source in the name of its file, where characters were replaced.
+SOURCE_DIGITS = 8
 ColourValue = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -200,8 +202,16 @@ def _remove(paths: list[Path]) -> None:
 
 def weights_file(model: str, source: str) -> Path:
     """The path in the cache for weights of a network from this source."""
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in source)
+    name, origin = _file_name(source), source.removeprefix(FILE_SOURCE_PREFIX)
+    # The names of published weights differ in other characters than those that are replaced. Those
+    # of the user's files may not, such as a/model.pth and a-model.pth.
+    if origin != source and origin != _file_name(origin):
+        name = f"{name}-{content_hash(source.encode())[:SOURCE_DIGITS]}"
     return weights_folder() / model / f"{name}.params"
+
+
+def _file_name(source: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in source)
 
 
 def check_content(weights: Weights) -> None:
