@@ -97,16 +97,37 @@ class Weights(NamedTuple):
     record: Record
 
 
+class CachedWeights(NamedTuple):
+    """Cached weights, sorted by network, newest first, and an error for each damaged record."""
+
+    whole: list[Weights]
+    errors: list[WeightsError]
+
+
+def read_cache(model: str = "") -> CachedWeights:
+    """The cached weights of a network, or of all networks, with what is wrong in the cache."""
+    records = sorted(
+        weights_folder().glob(f"{model or '*'}/*.json"),
+        key=lambda path: (path.parent.name, -path.stat().st_mtime_ns, path.name),
+    )
+    found = CachedWeights([], [])
+    for path in records:
+        try:
+            found.whole.append(_read(path))
+        except WeightsError as error:
+            found.errors.append(error)
+    return found
+
+
 def cached_weights(model: str = "") -> list[Weights]:
     """The cached weights of a network, or of all networks, sorted by network, newest first.
 
     Raises WeightsError for a record that cannot be read.
     """
-    records = sorted(
-        weights_folder().glob(f"{model or '*'}/*.json"),
-        key=lambda path: (path.parent.name, -path.stat().st_mtime_ns, path.name),
-    )
-    return [_read(path) for path in records]
+    found = read_cache(model)
+    if found.errors:
+        raise found.errors[0]
+    return found.whole
 
 
 def find_local_file(model: str) -> Optional[Path]:
