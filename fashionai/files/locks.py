@@ -7,6 +7,7 @@ import errno
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 LOCK_FILE = ".lock"
 # The errors of file systems without locks, such as some network drives.
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+# is_locked holds the lock for some microseconds: only a lock that is held for longer is busy.
+SECONDS_TO_RETRY, SECONDS_BETWEEN_TRIES = 0.1, 0.005
 
 
 @contextlib.contextmanager
@@ -42,33 +45,46 @@ def locked(file: Path, busy: FashionAIError) -> Iterator[None]:
 
 
 def is_locked(file: Path) -> bool:
-    """Whether another process holds the lock of a file. A missing file is not locked."""
+    """Whether another process holds the lock of a file. A missing file is not locked.
+
+    Also for files that this user may only read. On a file system without locks no file is locked.
+    """
     try:
-        descriptor = os.open(file, os.O_RDWR)
+        descriptor = os.open(file, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
-        return not _lock(descriptor, file)
+        # Shared, so that several processes that ask do not take each other for the owner.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
     finally:
         os.close(descriptor)
+    return False
 
 
 def _acquire(file: Path) -> Optional[int]:
     """The descriptor of the locked file; None when another process holds the lock."""
+    end = time.monotonic() + SECONDS_TO_RETRY
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if not _lock(descriptor, file):
-                os.close(descriptor)
-                return None
-            if _is_file_of(descriptor, file):
+            is_ours = _lock(descriptor, file)
+            # Another process can have deleted the file since it was opened, and a third one could
+            # create and lock a new one.
+            if is_ours and _is_file_of(descriptor, file):
                 return descriptor
         except OSError:
             os.close(descriptor)
             raise
-        # Another process has deleted the file since it was opened, and a third one could create
-        # and lock a new one: try again.
         os.close(descriptor)
+        if not is_ours:
+            if time.monotonic() >= end:
+                return None
+            time.sleep(SECONDS_BETWEEN_TRIES)
 
 
 def _lock(descriptor: int, file: Path) -> bool:

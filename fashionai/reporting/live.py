@@ -166,12 +166,12 @@ def _history(run: RunFolder) -> History:
         return History([], [])
 
 
-def curve(values: Sequence[float], width: int = CURVE_WIDTH) -> str:
+def curve(values: Sequence[float]) -> str:
     """Values as a line of bars, the lowest and the highest value as the lowest and highest bar.
 
-    Of more values than ``width`` each bar is the mean of neighbours. NaN is a space.
+    Of more values than CURVE_WIDTH each bar is the mean of neighbours. NaN is a space.
     """
-    bars = min(len(values), width)
+    bars = min(len(values), CURVE_WIDTH)
     ends = [round(number * len(values) / bars) for number in range(bars + 1)] if bars else []
     means = [_mean(values[start:end]) for start, end in zip(ends, ends[1:])]
     known = [mean for mean in means if not math.isnan(mean)]

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Optional
 
 from fashionai.models.catalogue import Network
-from fashionai.reporting.tables import aligned_table
+from fashionai.reporting.tables import Column, aligned_table
 from fashionai.runtime import has_zoo_mirror
 from fashionai.text_width import keep_end
 from fashionai.training.speed.estimate import EXAMPLE_EPOCHS, EXAMPLE_IMAGES, trains_in_an_hour
 from fashionai.weights.licences import shown_licence
 from fashionai.weights.sources import SOURCES, PackageIndex, Zoo
-from fashionai.weights.store import cached_weights, find_local_file, zoo_cache_file
+from fashionai.weights.store import CachedWeights, read_cache, zoo_cache_file
 
 EXPLANATION = f"""\
 top-1: ImageNet accuracy of the best published weights, for images of px pixels.
@@ -33,7 +33,7 @@ class ListedNetwork(NamedTuple):
     ``top1`` is their ImageNet accuracy for images of ``pixels`` pixels, None if unknown.
     ``operations`` are those for an image of this size. ``places`` says where weights
     can be had: ``local`` or names of sources, that of the best weights first.
-    ``licence`` is empty if unknown.
+    ``licence`` is empty if unknown. ``problems`` says what is wrong with its local weights.
     """
 
     name: str
@@ -43,6 +43,7 @@ class ListedNetwork(NamedTuple):
     operations: float
     places: tuple[str, ...]
     licence: str
+    problems: tuple[str, ...] = ()
 
     @property
     def has_weights(self) -> bool:
@@ -60,9 +61,9 @@ def list_network(network: Network) -> ListedNetwork:
     best = published[0][1] if published else None
     pixels = best.pixels if best else network.pixels
     licence = best.licence if best else ""
-    if find_local_file(network.name):
-        cached = cached_weights(network.name)
-        licence = cached[0].record.licence if cached else Zoo.LICENCE
+    cached = read_cache(network.name)
+    if cached.whole or zoo_cache_file(network.name):
+        licence = cached.whole[0].record.licence if cached.whole else Zoo.LICENCE
         places.insert(0, LOCAL)
     return ListedNetwork(
         name=network.name,
@@ -72,6 +73,7 @@ def list_network(network: Network) -> ListedNetwork:
         operations=network.operations * (pixels / network.pixels) ** 2,
         places=tuple(places),
         licence=licence,
+        problems=tuple(map(str, cached.errors)),
     )
 
 
@@ -108,7 +110,7 @@ def best_networks(networks: Sequence[ListedNetwork]) -> list[ListedNetwork]:
 
 
 def network_table(networks: Sequence[ListedNetwork], order: Order = "best") -> str:
-    """One line per network, and an explanation of the columns.
+    """One line per network, an explanation of the columns, and what is wrong with local weights.
 
     The order ``best`` puts best_networks first, separated by an empty line from the
     others; both by accuracy.
@@ -124,7 +126,8 @@ def network_table(networks: Sequence[ListedNetwork], order: Order = "best") -> s
     ).split("\n")
     if first and others:
         lines.insert(1 + len(first), "")
-    return "\n".join([*lines, EXPLANATION])
+    problems = [problem for network in ordered for problem in network.problems]
+    return "\n".join([*lines, EXPLANATION, *problems])
 
 
 def _shown_places(places: Sequence[str]) -> str:
@@ -164,30 +167,36 @@ _ORDERS: dict[str, Callable[[ListedNetwork], tuple[object, ...]]] = {
 
 
 def weights_table(networks: Sequence[Network], everything: bool) -> str:
-    """The licence of the weights of each source, then the weights on this machine.
+    """The licence of the weights of each source, the weights on this machine, and their problems.
 
     Networks without any weights are listed only if ``everything`` is true.
     """
     columns = [(source.name, max(len(source.name), 12) + 1) for source in SOURCES]
-    lines, local = [], []
+    lines, local, problems = [], [], []
     for network in networks:
-        found = _found_weights(network.name)
+        cached = read_cache(network.name)
+        problems += [str(error) for error in cached.errors]
+        found = _found_weights(network.name, cached)
         local += [(network.name, cells) for cells in found]
         published = [source.published(network.name) for source in SOURCES]
         if everything or found or any(published):
             cells = [shown_licence(weights.licence) if weights else "-" for weights in published]
             lines.append((network.name, cells))
     explanation = "The columns of the sources have the licences of their weights."
-    table = f"{aligned_table('network', columns, lines)}\n{explanation}"
-    if not local:
-        return f"{table}\nNo local weights. Download some: fashionai weights fetch MODEL"
-    columns = [("from", 36), ("licence", 14), ("MB", 6)]
-    return f"{table}\n\n{aligned_table('local', columns, local)}"
+    published_table = aligned_table("network", columns, lines)
+    return "\n".join([published_table, explanation, _local_table(local), *problems])
 
 
-def _found_weights(model: str) -> list[list[object]]:
+def _local_table(lines: Sequence[tuple[str, list[object]]]) -> str:
+    if not lines:
+        return "No local weights. Download some: fashionai weights fetch MODEL"
+    columns: list[Column] = [("from", 36), ("licence", 14), ("MB", 6)]
+    return "\n" + aligned_table("local", columns, lines)
+
+
+def _found_weights(model: str, cached: CachedWeights) -> list[list[object]]:
     """Source, licence and size in MB of a network's local weights, the preferred ones first."""
-    found = [(each.record.source, each.record.licence, each.file) for each in cached_weights(model)]
+    found = [(each.record.source, each.record.licence, each.file) for each in cached.whole]
     in_zoo_cache = zoo_cache_file(model)
     if in_zoo_cache:
         found.append((str(in_zoo_cache), Zoo.LICENCE, in_zoo_cache))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -84,15 +85,14 @@ class Review:
             raise HTTPException(404)
         item = self._items[decision.item]
         source, label = self._images.sources[item.image], self._images.labels[item.image]
-        try:
+        with _errors_as_answers():
             self._decisions.decide(source, label, decision.action, decision.new_label, item.reason)
-        except (FashionAIError, OSError) as error:
-            raise HTTPException(400, str(error)) from None
         return {"item": self._shown(decision.item), **self._progress()}
 
     def undo(self) -> dict[str, Any]:
         """Take the last decision back; its item, null without any, and the progress."""
-        path = self._decisions.undo()
+        with _errors_as_answers():
+            path = self._decisions.undo()
         item = None if path is None else self._shown(self._item_of[path])
         return {"item": item, **self._progress()}
 
@@ -126,6 +126,15 @@ class Review:
         undecided = [at for path, at in self._item_of.items() if path not in rows]
         decided = len(self._items) - len(undecided)
         return {"decided": decided, "next": min(undecided, default=None)}
+
+
+@contextlib.contextmanager
+def _errors_as_answers() -> Iterator[None]:
+    """The page shows the reason why a decision cannot be saved, such as a full disk."""
+    try:
+        yield
+    except (FashionAIError, OSError) as error:
+        raise HTTPException(400, str(error)) from None
 
 
 def create_app(review: Review, token: str) -> FastAPI:

@@ -68,7 +68,7 @@ class Decisions:
         """Save a decision about an image with this label in the prepared folder.
 
         ``new_label`` is empty unless ``action`` is CORRECT. ConfigError for an unknown action or
-        class.
+        class, OSError if the file cannot be written; nothing is decided then.
         """
         if action not in ACTIONS:
             raise ConfigError(f"action: found '{action}'", nearest(action, ACTIONS))
@@ -82,16 +82,21 @@ class Decisions:
             action, new_label = (KEEP, "") if wanted == original else (CORRECT, wanted)
         day = self._today().isoformat()
         with self._lock:
-            self._undoable.append((path, self._rows.get(path)))
+            before = self._rows.get(path)
             self._set(path, Correction(path, action, original, new_label, reason, day))
+            self._undoable.append((path, before))
 
     def undo(self) -> Optional[str]:
-        """Take the last decision of this session back; return its image, None without any."""
+        """Take the last decision of this session back; return its image, None without any.
+
+        OSError if the file cannot be written; the decision stays then.
+        """
         with self._lock:
             if not self._undoable:
                 return None
-            path, before = self._undoable.pop()
+            path, before = self._undoable[-1]
             self._set(path, before)
+            self._undoable.pop()
             return path
 
     def _set(self, path: str, row: Optional[Correction]) -> None:

@@ -58,6 +58,7 @@ class AcceptedLimits(BaseModel):
     images: int
     queue: int
     seconds: float
+    waiting_bytes: int
 
 
 class Model(BaseModel):

@@ -21,7 +21,7 @@ from fashionai.serving.gate import Gate
 from fashionai.serving.metrics import CONTENT_TYPE
 from fashionai.serving.own_names import OwnNames
 from fashionai.serving.service import Service
-from fashionai.serving.uploads import FORM, read_images
+from fashionai.serving.uploads import FORM, body_length, read_images
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ PROBLEMS = {
     415: "Not a form with files, or a file that is no image",
     422: "No images, a damaged image, or a wrong parameter",
     500: "The network does not compute",
-    503: "Too many images wait, an answer takes too long, or the server stops; try again later",
+    503: "Too many images or bytes wait, an answer takes too long, or the server stops; "
+    "try again later",
 }
 UNAUTHORIZED = {401: {"model": Problem, "description": "The token is missing or wrong"}}
 
@@ -132,10 +133,12 @@ def _add_guarded(app: FastAPI, guarded: dict[str, Any]) -> None:
         Each has an answer: its classes, the most probable first, or an error with a status code of
         its own. The status is 200 if at least one image was classified, else that of the first.
         """
-        _check_room(service, 1)
+        length = body_length(request, service.limits.request_bytes)
+        _check_room(service, 1, length)
         try:
-            answer = _predict(service, request, top)
-            return await asyncio.wait_for(answer, service.limits.seconds)
+            with service.holding(length):
+                answer = _predict(service, request, top)
+                return await asyncio.wait_for(answer, service.limits.seconds)
         except asyncio.TimeoutError:
             seconds = f"{service.limits.seconds:g} s"
             raise HTTPException(503, f"not answered within {seconds}", RETRY) from None
@@ -152,12 +155,15 @@ async def _predict(service: Service, request: Request, top: Optional[int]) -> Re
     return JSONResponse(content, errors[0]["status"])
 
 
-def _check_room(service: Service, images: int) -> None:
-    """HTTPException 503 while the server stops, and where too many images would wait."""
+def _check_room(service: Service, images: int, length: int = 0) -> None:
+    """HTTPException 503 while the server stops, and where too many images or bytes would wait."""
     if service.stopping:
         raise HTTPException(503, "the server stops", RETRY)
     if service.waiting + images > service.limits.queue:
         raise HTTPException(503, f"{counted(service.waiting, 'image')} waiting already", RETRY)
+    if service.waiting_bytes + length > service.limits.waiting_bytes:
+        found = counted(service.waiting_bytes, "byte")
+        raise HTTPException(503, f"{found} waiting already", RETRY)
 
 
 def _token_check(token: str) -> Callable[..., None]:

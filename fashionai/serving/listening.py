@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import ipaddress
 import logging
 import select
@@ -38,6 +39,8 @@ WITHOUT_NEW_CONNECTIONS = (
 )
 # The names by which a browser reaches this machine from itself.
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+HOST_HINT = "Give a name or an address of this machine, such as 127.0.0.1"
+PORT_HINT = "Give another --port, or --port 0 for a free one"
 
 
 def is_loopback(host: str) -> bool:
@@ -55,16 +58,19 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # the latter of a name with an empty or long label
+        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
+        raise ConfigError(f"--host {host}: {reason}", HOST_HINT) from None
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         # From here on, clients wait until the server runs, instead of being refused.
         listening.listen()
     except OSError as error:
-        raise ConfigError(
-            f"{host}:{port}: {error.strerror or error}",
-            "Give another --port, or --port 0 for a free one",
-        ) from None
+        listening.close()
+        hint = HOST_HINT if error.errno == errno.EADDRNOTAVAIL else PORT_HINT
+        raise ConfigError(f"{host}:{port}: {error.strerror or error}", hint) from None
     return listening
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Optional
 
@@ -52,7 +53,7 @@ class Service:
         self.engine = settings.engine
         # Set when the server is asked to end: new images are refused.
         self.stopping = False
-        self.waiting = 0
+        self.waiting = self.waiting_bytes = 0
         self._decoding = 0
         self._batcher = Batcher(
             self._open,
@@ -120,6 +121,15 @@ class Service:
             return {"image": name, "error": {"status": error.status, "detail": error.reason}}
         self.metrics.images.labels(200).inc()
         return answer
+
+    @contextlib.contextmanager
+    def holding(self, length: int) -> Iterator[None]:
+        """Count so many bytes of a request's body as waiting while in this context."""
+        self.waiting_bytes += length
+        try:
+            yield
+        finally:
+            self.waiting_bytes -= length
 
     def description(self) -> dict[str, Any]:
         """What the model is, and what the server accepts."""

@@ -61,28 +61,10 @@ def serve(
     # They import what check_installed has looked for.
     from fashionai.predictions.scaling import read_calibration
     from fashionai.serving.app import create_app
-    from fashionai.serving.listening import (
-        LOOPBACK_NAMES,
-        is_loopback,
-        listen,
-        run_until_stopped,
-        url_of,
-    )
+    from fashionai.serving.listening import LOOPBACK_NAMES, listen, run_until_stopped, url_of
     from fashionai.serving.service import Service, Settings
 
-    if not is_loopback(host) and not token:
-        raise ConfigError(
-            f"--host {host}: other machines can reach this address and use the model",
-            "Give --token SECRET, or leave out --host",
-        )
-    if limits.queue < limits.images:
-        raise ConfigError(
-            f"--queue {limits.queue}: smaller than --max-images {limits.images}, so that such a "
-            "request would never be taken",
-            f"Give --max-images {limits.queue} too",
-        )
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError("--token: expected letters, digits and signs of ASCII, without spaces")
+    _check_arguments(host, token, limits)
     run = Run.open(path).at_crop(settings.image_size)
     calibration = read_calibration(run, settings.crops) if calibrated else None
     with listen(host, port) as listening:
@@ -101,6 +83,25 @@ def serve(
         finally:
             service.close()
     announce("Stopped")
+
+
+def _check_arguments(host: str, token: str, limits: Limits) -> None:
+    """ConfigError for an unsafe address, a queue that takes no request, and a wrong token."""
+    from fashionai.serving.listening import is_loopback
+
+    if not is_loopback(host) and not token:
+        raise ConfigError(
+            f"--host {host}: other machines can reach this address and use the model",
+            "Give --token SECRET, or leave out --host",
+        )
+    if limits.queue < limits.images:
+        raise ConfigError(
+            f"--queue {limits.queue}: smaller than --max-images {limits.images}, so that such a "
+            "request would never be taken",
+            f"Give --max-images {limits.queue} too",
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError("--token: expected letters, digits and signs of ASCII, without spaces")
 
 
 def check_installed() -> None:

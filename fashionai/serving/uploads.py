@@ -44,6 +44,16 @@ async def read_images(request: Request, limits: Limits) -> list[tuple[str, bytes
     return images
 
 
+def body_length(request: Request, most: int) -> int:
+    """The most bytes of a request's body that are read: the stated number, or the limit."""
+    return min(_stated_length(request, default=most), most)
+
+
+def _stated_length(request: Request, default: int) -> int:
+    stated = request.headers.get("content-length", "")
+    return int(stated) if stated.isdecimal() else default
+
+
 def _name(file: UploadFile) -> str:
     """The name of a file, which another character set may have filled with what is no text."""
     return (file.filename or "image").encode("utf-8", "replace").decode()
@@ -54,8 +64,7 @@ class _Limited:
 
     def __init__(self, request: Request, most: int) -> None:
         self._receive, self._most, self._read = request.receive, most, 0
-        stated = request.headers.get("content-length", "")
-        self._stated = int(stated) if stated.isdecimal() else 0
+        self._stated = _stated_length(request, default=0)
 
     async def receive(self) -> Message:
         message = await self._receive()

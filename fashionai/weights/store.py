@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 # The prefix of Record.source for files that the user has imported.
 FILE_SOURCE_PREFIX = "file/"
+# Digits of the hash of a source in the name of its file, where characters were replaced.
+SOURCE_DIGITS = 8
 ColourValue = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -95,16 +97,37 @@ class Weights(NamedTuple):
     record: Record
 
 
+class CachedWeights(NamedTuple):
+    """Cached weights, sorted by network, newest first, and an error for each damaged record."""
+
+    whole: list[Weights]
+    errors: list[WeightsError]
+
+
+def read_cache(model: str = "") -> CachedWeights:
+    """The cached weights of a network, or of all networks, with what is wrong in the cache."""
+    records = sorted(
+        weights_folder().glob(f"{model or '*'}/*.json"),
+        key=lambda path: (path.parent.name, -path.stat().st_mtime_ns, path.name),
+    )
+    found = CachedWeights([], [])
+    for path in records:
+        try:
+            found.whole.append(_read(path))
+        except WeightsError as error:
+            found.errors.append(error)
+    return found
+
+
 def cached_weights(model: str = "") -> list[Weights]:
     """The cached weights of a network, or of all networks, sorted by network, newest first.
 
     Raises WeightsError for a record that cannot be read.
     """
-    records = sorted(
-        weights_folder().glob(f"{model or '*'}/*.json"),
-        key=lambda path: (path.parent.name, -path.stat().st_mtime_ns, path.name),
-    )
-    return [_read(path) for path in records]
+    found = read_cache(model)
+    if found.errors:
+        raise found.errors[0]
+    return found.whole
 
 
 def find_local_file(model: str) -> Optional[Path]:
@@ -200,8 +223,16 @@ def _remove(paths: list[Path]) -> None:
 
 def weights_file(model: str, source: str) -> Path:
     """The path in the cache for weights of a network from this source."""
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in source)
+    name, origin = _file_name(source), source.removeprefix(FILE_SOURCE_PREFIX)
+    # The names of published weights differ in other characters than those that are replaced. Those
+    # of the user's files may not, such as a/model.pth and a-model.pth.
+    if origin != source and origin != _file_name(origin):
+        name = f"{name}-{content_hash(source.encode())[:SOURCE_DIGITS]}"
     return weights_folder() / model / f"{name}.params"
+
+
+def _file_name(source: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in source)
 
 
 def check_content(weights: Weights) -> None:

@@ -19,7 +19,7 @@ from fashionai.inspection.images import read_images
 from fashionai.reviewing.application import Review, create_app
 from fashionai.reviewing.decisions import Decisions
 from fashionai.reviewing.items import items_of_all
-from tests.support.commands import run_in
+from tests.support.commands import files_of_at_most, run_in
 from tests.support.data_trees import write_table
 from tests.support.web_server import running
 
@@ -76,6 +76,20 @@ def test_items_come_in_pages_and_wrong_decisions_are_refused(address: str) -> No
     assert answer.json()["detail"] == "new_label: found 'owll'. Did you mean 'owl'?"
     wrong = {"item": 30, "action": "drop"}
     assert requests.post(f"{address}decisions", json=wrong, timeout=10).status_code == 404
+
+
+def test_the_reason_is_told_when_a_decision_cannot_be_saved_or_undone(address: str) -> None:
+    decision = {"item": 0, "action": "drop"}
+    assert requests.post(f"{address}decisions", json=decision, timeout=10).json()["decided"] == 1
+    with files_of_at_most(20):
+        refused = [
+            requests.post(f"{address}decisions", json={**decision, "item": 1}, timeout=10),
+            requests.post(f"{address}undo", timeout=10),
+        ]
+    assert [each.status_code for each in refused] == [400, 400]
+    assert all("File too large" in each.json()["detail"] for each in refused)
+    answer = requests.post(f"{address}undo", timeout=10).json()
+    assert (answer["item"]["item"], answer["decided"]) == (0, 0)
 
 
 def test_the_command_says_its_address_and_ends_politely(owls: Path) -> None:

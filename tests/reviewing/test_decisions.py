@@ -11,6 +11,7 @@ from fashionai.datasets.corrections import Correction, write_corrections
 from fashionai.errors import ConfigError
 from fashionai.reviewing.decisions import Decisions
 from fashionai.tasks import Task
+from tests.support.commands import files_of_at_most
 
 TASK = Task("birds", (), ("owl", "tit", "wren"), "table")
 HEADER = "path,action,old_label,new_label,reason,date\n"
@@ -69,3 +70,22 @@ def test_what_cannot_be_decided_changes_nothing(tmp_path: Path) -> None:
         made.decide("a.jpg", "owl", "remove", "", "")
     assert not (tmp_path / "c.csv").exists()
     assert made.undo() is None
+
+
+def test_a_decision_that_cannot_be_written_is_none_that_undo_takes_back(tmp_path: Path) -> None:
+    made = decisions(tmp_path)
+    made.decide("a.jpg", "owl", "drop", "", "")
+    with files_of_at_most(20), pytest.raises(OSError, match="File too large"):
+        made.decide("b.jpg", "tit", "drop", "", "")
+    assert list(made.rows) == ["a.jpg"]
+    assert [made.undo(), made.undo()] == ["a.jpg", None]
+
+
+def test_a_decision_whose_undoing_cannot_be_written_can_be_undone_later(tmp_path: Path) -> None:
+    made = decisions(tmp_path)
+    made.decide("a.jpg", "owl", "drop", "", "")
+    before = (tmp_path / "c.csv").read_text()
+    with files_of_at_most(20), pytest.raises(OSError, match="File too large"):
+        made.undo()
+    assert (list(made.rows), (tmp_path / "c.csv").read_text()) == (["a.jpg"], before)
+    assert [made.undo(), made.undo()] == ["a.jpg", None]

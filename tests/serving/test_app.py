@@ -6,6 +6,8 @@ import asyncio
 import io
 import shutil
 import socket
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -196,6 +198,38 @@ def test_a_full_queue_refuses_with_the_time_to_try_again(
     response = post(address, *[sound] * 3)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert post(address, *[sound] * 2).status_code == 200
+
+
+def test_no_more_bodies_are_read_than_memory_is_granted(
+    service: Service, address: str, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a client states counts from the beginning, until its request ends in any way."""
+    monkeypatch.setattr(service, "limits", LIMITS._replace(waiting_bytes=3_000_000))
+    sound, large = photographs[0].read_bytes(), bytes(1_500_000)
+    place = urlsplit(address)
+    with socket.create_connection((place.hostname, place.port)) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x"
+        )
+        refused = wait_for_status(503, lambda: post(address, large))
+        assert refused.headers["Retry-After"] == "1"
+        assert refused.json() == {"detail": "2,000,000 bytes waiting already"}
+        without_length = requests.post(f"{address}/predict", data=iter([b"x"]), timeout=9)
+        assert without_length.status_code == 503
+        assert post(address, sound).status_code == 200
+    wait_for_status(415, lambda: post(address, large))
+    for _ in range(3):  # each releases what it took
+        assert post(address, large).status_code == 415
+
+
+def wait_for_status(status: int, request: Callable[[], requests.Response]) -> requests.Response:
+    """The first answer with this status, which comes within seconds."""
+    end = time.monotonic() + 20
+    while (response := request()).status_code != status:
+        assert time.monotonic() < end, response.text
+        time.sleep(0.05)
+    return response
 
 
 def test_an_answer_that_takes_too_long_is_given_up(

@@ -27,7 +27,10 @@ from tests.support.commands import fashionai
         (["--host", "0.0.0.0"], r"--host 0\.0\.0\.0: other machines can reach .*\. Give --token"),
         (["--token", "two words"], r"--token: expected letters, digits and signs of ASCII"),
         (["--calibrated"], r".*: not calibrated yet\. Run: fashionai calibrate"),
-        (["--host", "192.0.2.1", "--token", "x"], r"192\.0\.2\.1:8000: \w"),
+        (["--host", "192.0.2.1", "--token", "x"], r"192\.0\.2\.1:8000: \w.* Give a name or"),
+        (["--host", "a..b", "--token", "x"], r"--host a\.\.b: not the name of a host\. Give a"),
+        (["--host", "a" * 64, "--token", "x"], r"--host a{64}: not the name of a host\. Give a"),
+        (["--host", "a.invalid", "--token", "x"], r"--host a\.invalid: \w.* Give a name or"),
     ],
 )
 def test_an_address_that_is_not_safe_or_not_there_is_refused(

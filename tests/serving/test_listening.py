@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections import Counter
 
 import pytest
+
+from fashionai.errors import ConfigError
+from fashionai.serving.listening import listen
 
 CLIENTS = 64
 # Its only thread is busy for most of the time, so that many clients wait to be accepted. On a busy
@@ -76,3 +81,11 @@ def test_no_connection_breaks_when_a_busy_server_stops(keeps_alive: bool) -> Non
     counts = Counter(outcomes)
     assert set(counts) <= {200, 503, "refused"}, counts
     assert counts["refused"] == CLIENTS
+
+
+def test_a_port_in_use_leaves_no_socket_open(recwarn: pytest.WarningsRecorder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        with pytest.raises(ConfigError, match="Address already in use"):
+            listen("127.0.0.1", other.getsockname()[1])
+        gc.collect()
+    assert not recwarn.list

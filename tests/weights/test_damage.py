@@ -14,6 +14,7 @@ from fashionai.weights import importing
 from fashionai.weights.importing import verify_weights
 from fashionai.weights.pretrained import import_file
 from fashionai.weights.store import Weights, cached_weights
+from tests.support.commands import fashionai
 from tests.support.networks import make_parameters, write_parameters
 from tests.support.weights import refusal
 
@@ -94,9 +95,25 @@ def test_a_record_that_is_none(
 ) -> None:
     rewrite(weights, **values)
     file = weights.file.with_suffix(".json")
-    for command in ("verify", "list"):
-        expected = f"{file}: not a record of weights. Delete the file and fetch the weights again"
-        assert refusal(capsys, command) == expected
+    expected = f"{file}: not a record of weights. Delete the file and fetch the weights again"
+    assert refusal(capsys, "verify") == expected
+
+
+def test_a_damaged_record_hides_no_other_weights(
+    tmp_path: Path,
+    weights: Weights,
+    parameters: dict[str, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import_file(write_parameters(tmp_path / "b.params", parameters), MODEL)
+    rewrite(weights, classes=-1)
+    for command in (("weights", "list"), ("models",)):
+        assert fashionai(*command) == 0
+        *lines, last = capsys.readouterr().out.splitlines()
+        assert last.startswith(f"{weights.file.with_suffix('.json')}: not a record of weights. ")
+        assert any(line.startswith("resnet50_v2 ") for line in lines)
+        rows = [line for line in lines if line.startswith(f"{MODEL} ")]
+        assert any("file/b.params" in row or " local " in row for row in rows)
 
 
 def test_a_record_alone_and_weights_alone(

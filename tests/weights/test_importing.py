@@ -126,6 +126,23 @@ def test_what_is_imported_again_replaces_and_the_newest_counts(
     assert len(kept(home)) == 4
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("best v1.params", "best-v1.params"), ("a/model.params", "a-model.params")]
+)
+def test_files_of_similar_names_do_not_replace_each_other(
+    one: str, other: str, tmp_path: Path, parameters: dict[str, np.ndarray]
+) -> None:
+    (tmp_path / "a").mkdir()
+    for name in (one, other):
+        import_file(write_parameters(tmp_path / name, parameters), MODEL)
+    assert {each.record.source for each in cached_weights(MODEL)} == {
+        f"file/{one}",
+        f"file/{other}",
+    }
+    import_file(tmp_path / one, MODEL)
+    assert len(cached_weights(MODEL)) == 2
+
+
 @pytest.mark.parametrize("model", [MODEL, "resnet18_v2"])
 def test_weights_that_take_blue_first(model: str, tmp_path: Path, images: np.ndarray) -> None:
     """A flipped image through the original is the image through what is kept."""

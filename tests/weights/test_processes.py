@@ -161,8 +161,9 @@ def test_killed_while_it_downloads_a_url(
     kill(process)
     hub.pages["/some/best.safetensors"] = content(checkpoint)
     assert fashionai("weights", "fetch", MODEL, "--from", url) == 0
-    name = f"{MODEL}/file-some-best.safetensors"
-    assert kept(home) == [f"{name}.json", f"{name}.params"]
+    (weights,) = cached_weights(MODEL)
+    assert weights.record.source == "file/some/best.safetensors"
+    assert kept(home) == [f"{MODEL}/{weights.file.stem}.json", f"{MODEL}/{weights.file.name}"]
     assert list((tmp_path / "tmp").iterdir()) == []
 
 

@@ -13,6 +13,7 @@ from fashionai.cli.arguments.options import (
     run_option,
 )
 from fashionai.cli.terminal.progress import log_to_terminal
+from fashionai.serving.limits import MOST_WAITING_BYTES
 
 EPILOG = """
 \b
@@ -43,7 +44,7 @@ Examples:
 )
 @click.option(
     "--max-mb",
-    type=click.FloatRange(0, 10_000, min_open=True),
+    type=click.FloatRange(0, MOST_WAITING_BYTES // 10**6, min_open=True),
     default=32,
     help="Largest body of a request, in MB.",
 )
