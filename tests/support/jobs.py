@@ -1,4 +1,4 @@
-"""Trainings in several processes on the CPU, started as users start them, with gloo."""
+"""Trainings in several processes on the CPU with gloo, started by torchrun or one by one."""
 
 from __future__ import annotations
 
@@ -54,11 +54,27 @@ def job(folder: Path, processes: int, *arguments: str, **environment: str) -> su
 
 
 def trained(folder: Path, processes: int, *arguments: str, **environment: str) -> str:
-    """The output of a training that succeeds."""
-    process = job(folder, processes, *arguments, **environment)
-    output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, output
-    return output
+    """The output of a training that succeeds, of the first of its processes first.
+
+    They are started one by one, as other launchers than torchrun do, because torchrun itself takes
+    seconds to begin.
+    """
+    shared = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), **environment}
+    shared.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
+    places = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+    if processes == 1:
+        return _finished([job(folder, 1, *arguments, **environment)])
+    return _finished([job(folder, 1, *arguments, **shared, **place) for place in places])
+
+
+def _finished(started: Sequence[subprocess.Popen[str]]) -> str:
+    try:
+        outputs = [process.communicate(timeout=PATIENCE)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert [process.returncode for process in started] == [0] * len(started), outputs
+    return "".join(outputs)
 
 
 def start(name: str, batch_size: int) -> Sequence[str]:
