@@ -19,7 +19,6 @@ from fashionai.datasets.prepared.folds import write_folds
 from fashionai.datasets.prepared.samples import data_hash
 from fashionai.errors import RunError, shown_value
 from fashionai.files import write_text
-from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.formats.yaml_files import dump_yaml, load_yaml
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.files.outputs import try_folder
@@ -49,7 +48,7 @@ from fashionai.training.start import (
 )
 from fashionai.tuning.best_file import check_file, default_file, replaceable
 from fashionai.tuning.budget import NO_BUDGET, Budget
-from fashionai.tuning.default_space import default_space
+from fashionai.tuning.planned_space import not_a_search, planned_space, study_folder
 from fashionai.tuning.settings import (
     Given,
     Settings,
@@ -61,8 +60,6 @@ from fashionai.tuning.settings import (
 from fashionai.tuning.space import Choices, Parameter, Params, Space
 from fashionai.tuning.space_files import dump_space, read_space
 from fashionai.tuning.storage import Storage, check_installed
-from fashionai.tuning.timing import cost_bound
-from fashionai.weights.availability import find_obtainable
 
 log = logging.getLogger(__name__)
 
@@ -191,9 +188,7 @@ def open_study(
     """
     check_installed()
     config = None if given.config_file is None else load_config(given.config_file, given.overrides)
-    if path is None:
-        assert config is not None
-        path = RUNS_FOLDER / f"{config.run_name}-tune"
+    path = study_folder(path, config)
     if config is None or (resume and (path / STUDY_FILE).is_file()):
         return _resumed(path, config, given, device, gpus, overwrite)
     check_budget(given.budget, path)
@@ -210,7 +205,7 @@ def open_study(
     config, contexts = with_devices(config, device, gpus)
     contexts = _of_one_process(contexts)
     with_input_of_weights(config)  # refuses what cannot be trained
-    space = _space(config, given, contexts)
+    space = planned_space(config, given, contexts)
     folds = None
     if settings.folds is not None:
         folds = plan_folds(config, FoldSettings(settings.folds), progress)
@@ -279,7 +274,7 @@ def _resumed(
     """The study in a folder, as it was begun."""
     file = path / STUDY_FILE
     if not file.is_file():
-        raise RunError(f"{path}: not a search ({STUDY_FILE} not found)", "Start one with --config")
+        raise not_a_search(path)
     stored = load_yaml(file)
     settings = read_settings(file, stored)
     saved = load_config(path / BASE_CONFIG_FILE)
@@ -315,13 +310,6 @@ def _keep_budget(study: Study) -> None:
             write_text(study.path / STUDY_FILE, dump_yaml(latest))
 
 
-def planned_space(given: Given, device: str, gpus: Sequence[int]) -> Space:
-    """The search space of a study that open_study would begin; errors as there."""
-    assert given.config_file is not None
-    config, contexts = with_devices(load_config(given.config_file, given.overrides), device, gpus)
-    return _space(config, given, contexts)
-
-
 def _runs_with_states(path: Path) -> list[RunFolder]:
     """The runs of trials that know the number of threads that they were trained with."""
     probe = RunFolder(path / "trial-0").states_file.name
@@ -354,12 +342,3 @@ def _of_one_process(contexts: list[Any]) -> list[Any]:
         log.info("one GPU is used: %s; another process may --resume on each other", contexts[0])
         return contexts[:1]
     return contexts
-
-
-def _space(config: Config, given: Given, contexts: Sequence[Any]) -> Space:
-    """The search space of the file, or the default one."""
-    if given.space_file is not None:
-        return read_space(given.space_file, config)
-    networks = find_obtainable().networks if config.model.pretrained is True else ()
-    names = [network.name for network in networks]
-    return default_space(config, names, cost_bound(config, given.seconds, contexts))

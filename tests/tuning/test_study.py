@@ -292,3 +292,21 @@ def test_a_search_without_a_limit_is_not_begun() -> None:
     with pytest.raises(ConfigError, match="nothing says when this search ends"):
         begin(with_options(trials=None), resume=True)
     assert not STUDY.exists()
+
+
+def test_the_space_of_a_search_is_shown_and_nothing_is_trained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begin()
+    (STUDY / "space.yaml").write_text("optimizer.lr: [0.03]\n")
+    before = {file: file.read_bytes() for file in STUDY.rglob("*") if file.is_file()}
+    for options in ((), ("--config", CONFIG), ("--trials", "5")):
+        assert fashionai("tune", "--run", STUDY, "--resume", "--show-space", *options) == 0
+        assert capsys.readouterr().out == "optimizer.lr: [0.03]\n"
+    assert {file: file.read_bytes() for file in STUDY.rglob("*") if file.is_file()} == before
+    assert fashionai("tune", "--run", "runs/other", "--resume", "--show-space") == 2
+    assert "not a search" in capsys.readouterr().err
+    new = ("tune", "--config", CONFIG, "--space", "space.yaml", "--run", "runs/other")
+    assert fashionai(*new, "--show-space") == 0
+    assert capsys.readouterr().out == "optimizer.lr: [0.02]\n"
+    assert not Path("runs/other").exists()

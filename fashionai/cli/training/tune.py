@@ -67,7 +67,11 @@ KEY=VALUE overrides any key that fashionai config prints.
     help="YAML file of the keys to search, with their values.  [default: a space that suits the "
     "configuration, see --show-space]",
 )
-@click.option("--show-space", is_flag=True, help="Print the search space, and do nothing else.")
+@click.option(
+    "--show-space",
+    is_flag=True,
+    help="Print the search space, with --resume that of the search, and do nothing else.",
+)
 @click.option(
     "--objective",
     "objectives",
@@ -147,8 +151,9 @@ def command(
     if trials is None and seconds is None and not (show_space or resume):
         raise click.UsageError("give --trials N or --time TIME")
     chosen_gpus = parse_gpus(gpus)
+    from fashionai.tuning.planned_space import space_text
     from fashionai.tuning.settings import Given
-    from fashionai.tuning.study import open_study, planned_space
+    from fashionai.tuning.study import open_study
 
     log_to_terminal("fashionai.tuning")
     given = Given(
@@ -164,10 +169,8 @@ def command(
         out,
         confirm,
     )
-    if show_space and config_file is not None:
-        from fashionai.tuning.space_files import dump_space
-
-        click.echo(dump_space(planned_space(given, device, chosen_gpus)), nl=False)
+    if show_space:
+        click.echo(space_text(given, run_path, device, chosen_gpus, resume=resume), nl=False)
         return
     study = open_study(
         given, run_path, device, chosen_gpus, progress_bar, resume=resume, overwrite=overwrite
