@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from fashionai.config import Config, load_config
 from fashionai.cross_validation import with_devices
@@ -15,7 +15,7 @@ from fashionai.tuning.default_space import default_space
 from fashionai.tuning.settings import Given
 from fashionai.tuning.space import Space
 from fashionai.tuning.space_files import dump_space, read_space
-from fashionai.tuning.timing import cost_bound
+from fashionai.tuning.timing import cost_bound, trial_seconds
 from fashionai.weights.availability import find_obtainable
 
 
@@ -41,16 +41,21 @@ def space_text(
     if config is None:
         raise not_a_search(path)
     config, contexts = with_devices(config, device, gpus)
-    return dump_space(planned_space(config, given, contexts))
+    measures = given.space_file is None and given.seconds is not None
+    estimate = trial_seconds(config, contexts, given.folds) if measures else None
+    return dump_space(planned_space(config, given, estimate))
 
 
-def planned_space(config: Config, given: Given, contexts: Sequence[Any]) -> Space:
-    """The search space of the file, or the default one."""
+def planned_space(config: Config, given: Given, estimate: Optional[float]) -> Space:
+    """The search space of the file, or the default one.
+
+    ``estimate`` are the estimated seconds of a trial, None where no time limits all trials.
+    """
     if given.space_file is not None:
         return read_space(given.space_file, config)
     networks = find_obtainable().networks if config.model.pretrained is True else ()
     names = [network.name for network in networks]
-    return default_space(config, names, cost_bound(config, given.seconds, contexts))
+    return default_space(config, names, cost_bound(given.seconds, estimate))
 
 
 def not_a_search(path: Path) -> RunError:

@@ -60,6 +60,7 @@ from fashionai.tuning.settings import (
 from fashionai.tuning.space import Choices, Parameter, Params, Space
 from fashionai.tuning.space_files import dump_space, read_space
 from fashionai.tuning.storage import Storage, check_installed
+from fashionai.tuning.timing import trial_seconds, warn_of_a_long_trial
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +206,10 @@ def open_study(
     config, contexts = with_devices(config, device, gpus)
     contexts = _of_one_process(contexts)
     with_input_of_weights(config)  # refuses what cannot be trained
-    space = planned_space(config, given, contexts)
+    limited = given.seconds is not None
+    estimate = trial_seconds(config, contexts, settings.folds) if limited else None
+    warn_of_a_long_trial(given.seconds, estimate)
+    space = planned_space(config, given, estimate)
     folds = None
     if settings.folds is not None:
         folds = plan_folds(config, FoldSettings(settings.folds), progress)

@@ -202,7 +202,10 @@ def test_a_search_that_another_process_begins_meanwhile_is_resumed() -> None:
         begin(with_options(folds=3), resume=True)
 
 
-def test_the_command_to_go_on_has_the_options_of_the_search() -> None:
+def test_the_command_to_go_on_has_the_options_of_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timing, "measure_speed", lambda config, contexts: Speed(1.0, 1.0))
     options = {"trials": 3, "seconds": 1.5e6, "confirm": 2, "best_file": Path("my best.yaml")}
     study = begin(with_options(**options))
     words = shlex.split(study.resume_command)
@@ -241,7 +244,22 @@ def test_the_time_of_a_trial_counts_images_with_pseudo_labels(
     mark_half_as_pseudo(Path(config.data.folder) / config.task_names[0] / MANIFEST)
     monkeypatch.setattr(timing, "measure_speed", lambda config, contexts: Speed(1.0, 1.0))
     whole = 2 * (84 + 12)
-    assert timing.cost_bound(config, 1.5 * timing.FEWEST_TRIALS * whole, contexts) == 1.5
+    assert timing.trial_seconds(config, contexts, None) == whole
+    # Each of four folds trains on three quarters and validates on one.
+    assert timing.trial_seconds(config, contexts, 4) == 4 * whole
+    assert timing.cost_bound(1.5 * timing.FEWEST_TRIALS * whole, whole) == 1.5
+
+
+def test_a_time_that_the_first_trial_exceeds_is_told_before_it_trains(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(timing, "measure_speed", lambda config, contexts: Speed(1.0, 1.0))
+    begin(with_options(trials=None, seconds=60.0))
+    (told,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert "one trial is estimated to take 2 min, longer than --time 60 s" in told
+    caplog.clear()
+    begin(with_options(trials=None, seconds=97.0), overwrite=True)
+    assert not [each for each in caplog.records if each.levelname == "WARNING"]
 
 
 def mark_half_as_pseudo(manifest: Path) -> None:

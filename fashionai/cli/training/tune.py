@@ -57,7 +57,8 @@ KEY=VALUE overrides any key that fashionai config prints.
     "seconds",
     type=Duration(),
     metavar="TIME",
-    help="Time for the training of all trials together, such as 90m or 2h.",
+    help="Time for all trials together, such as 90m or 2h. The first trial is always trained "
+    "whole.",
 )
 @click.option(
     "--space",
