@@ -116,7 +116,7 @@ class Storage:
         return params
 
     def report(self, number: int, scores: Sequence[float], seconds: float) -> bool:
-        """Store the score of each epoch of a running trial, and the seconds of all together.
+        """Store the score of each epoch of a running trial, and its seconds so far.
 
         Returns whether the trial should be pruned because of the last score.
         """
@@ -129,6 +129,11 @@ class Storage:
             if step not in known:
                 trial.report(score, step)
         return trial.should_prune()
+
+    def keep_seconds(self, number: int, seconds: float) -> None:
+        """Store the seconds of a running trial so far."""
+        known = self._frozen(number).user_attrs.get(PROGRESS, {})
+        self._running(number).set_user_attr(PROGRESS, {**known, SECONDS: seconds})
 
     def finish(self, number: int, values: Sequence[float]) -> None:
         """Store the values of a running trial, which is finished then."""

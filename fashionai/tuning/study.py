@@ -131,7 +131,11 @@ class Study:
     def runs_named(
         self, name: str, config: Config, folds_file: Path
     ) -> list[tuple[RunFolder, Config]]:
-        """The run of this name, or one per fold of a file."""
+        """The run of this name, or one per fold of a file.
+
+        The test split chooses nothing here, so its scores are not worth their time.
+        """
+        config = config.changed({"evaluate_test": "never"})
         if self.settings.folds is None:
             return [(RunFolder(self.path / name), config)]
         return [

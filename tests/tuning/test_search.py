@@ -109,6 +109,14 @@ def test_values_are_the_scores_of_the_runs(work: Path) -> None:
         assert float(row["map"]) == best_scores(int(row["trial"]))["map"]
 
 
+def test_the_time_of_a_trial_is_that_on_the_clock(work: Path) -> None:
+    """With validation and start-up, which the seconds of the history leave out."""
+    for trial in study_in(STUDY).storage.trials():
+        with open(STUDY / f"trial-{trial.number}/history.csv", newline="") as handle:
+            of_steps = sum(float(row["seconds"]) for row in csv.DictReader(handle))
+        assert trial.seconds > of_steps + 0.05
+
+
 def test_the_weights_of_the_best_trials_alone_are_kept(work: Path) -> None:
     finished = [row for row in table() if row["state"] == "finished"]
     order = sorted(finished, key=lambda row: -float(row["map"]))  # stable: earlier ones first
@@ -153,8 +161,11 @@ def test_the_lock_that_a_kill_leaves_in_a_finished_trial_is_removed(copy: Path) 
     shutil.copytree(STUDY / "trial-0", STUDY / f"trial-{number}")
     lock = STUDY / f"trial-{number}/.lock"
     lock.touch()
+    study.storage.keep_seconds(number, 1000.0)
     assert fashionai("tune", "--run", STUDY, "--resume", "--trials", "5") == 0
     assert table()[-1]["state"] == "finished"
+    # The time before the kill counts.
+    assert study.storage.trials()[number].seconds > 1000
     assert not lock.exists()
 
 
