@@ -98,7 +98,7 @@ class Study:
     @cached_property
     def space(self) -> Space:
         """The search space."""
-        return read_space(self.path / SPACE_FILE, self.config)
+        return read_space(self.path / SPACE_FILE, self.config, is_checked=True)
 
     @cached_property
     def storage(self) -> Storage:

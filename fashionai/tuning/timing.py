@@ -18,14 +18,14 @@ from fashionai.training.speed.step_speed import (
 
 log = logging.getLogger(__name__)
 
-# No trial of the default space costs more than so many times the user's configuration.
+# No network, and no crop, of the default space costs more than so many times the user's.
 MOST_COST = 2.0
-# With a time for all trials, each may cost so much that there are at least these.
+# With a time for all trials, each of them may cost so much that there are at least these.
 FEWEST_TRIALS = 10
 
 
 def cost_bound(seconds: Optional[float], estimate: Optional[float]) -> float:
-    """How many times the cost of a configuration a trial may have, at least 1.
+    """How many times the cost of a configuration another network or crop may have, at least 1.
 
     ``seconds`` are for all trials together, of which one is estimated to take ``estimate``.
     """

@@ -237,9 +237,10 @@ def test_the_users_configuration_must_train(anew: Path, capsys: pytest.CaptureFi
 def test_values_that_do_not_go_together_fail_the_trial_and_many_end_the_search(
     anew: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("space.yaml").write_text("data.crop: [40]\ndata.resize_short: [36]\n")
+    space = "data.crop: {low: 40, high: 46}\ndata.resize_short: {low: 33, high: 36}\n"
+    Path("space.yaml").write_text(space)
     assert fashionai(*SEARCH) == 2
-    assert "crop 40 is larger than resize_short 36" in capsys.readouterr().err
+    assert "is larger than resize_short 3" in capsys.readouterr().err
     states = [trial.state for trial in study_in(STUDY).storage.trials()]
     assert states == ["finished", "failed", "failed", "running"]
 
