@@ -66,7 +66,7 @@ class EpochObserver:
 
 
 def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
-    """Train trials until there are enough; returns all, none of which still runs.
+    """Train trials until there are enough, or no other values; returns all, none still runs.
 
     Trials that killed processes have left are resumed first. Other processes may work on the same
     study: this returns when their trials have ended, too. Raises RunStoppedError when the user
@@ -143,7 +143,8 @@ def error_of_study(
 def _claim(study: Study, budget: Budget, stack: contextlib.ExitStack) -> Optional[int]:
     """The number of a trial whose lock this process holds until the stack is closed.
 
-    It is one that a killed process has left, or a new one; None where there are enough.
+    It is one that a killed process has left, or a new one; None where there are enough, or where
+    no other values were found.
     """
     with study.locked():
         trials = study.storage.trials()
@@ -154,9 +155,9 @@ def _claim(study: Study, budget: Budget, stack: contextlib.ExitStack) -> Optiona
             return None
         # Before it is stored: otherwise another process could take it for one that was left.
         study.try_lock(f"trial-{len(trials)}", stack)
-        proposed = study.storage.propose(study.space) if trials else None
-        params = study.space.params_of(study.config) if proposed is None else proposed
-        return study.storage.add(params, study.space)
+        own = study.space.params_of(study.config)
+        params = study.storage.propose(study.space) if trials else own
+        return None if params is None else study.storage.add(params, study.space)
 
 
 def _train_trial(study: Study, budget: Budget, number: int, show: Show) -> None:
