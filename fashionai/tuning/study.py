@@ -46,14 +46,16 @@ from fashionai.training.start import (
     files_read,
     new_folder,
 )
-from fashionai.tuning.best_file import check_file, default_file, replaceable
+from fashionai.tuning.best_file import check_file, default_file, name_to_keep, replaceable
 from fashionai.tuning.budget import NO_BUDGET, Budget
 from fashionai.tuning.planned_space import not_a_search, planned_space, study_folder
 from fashionai.tuning.settings import (
+    BEST_FILE,
     Given,
     Settings,
     check_budget,
     new_settings,
+    read_best_file,
     read_budget,
     read_settings,
 )
@@ -199,7 +201,7 @@ def open_study(
     check_budget(given.budget, path)
     settings = new_settings(given, config)
     config = _with_objective(config, settings)
-    best_file = _checked_file(given, config, overwrite)
+    best_file = _checked_file(given.best_file or default_file(config), given, overwrite)
     replaced = replaceable(best_file) if overwrite else None
     # Before anything is measured:
     _check_folder(path, resume, overwrite)
@@ -246,7 +248,7 @@ def _write_beginning(
         if folds is not None:
             write_folds(study.path / FOLDS_FILE, *folds)
         stored = {**study.settings._asdict(), "data": data_hash(study.config)}
-        stored |= study.budget._asdict()
+        stored |= _latest(study)
         if replaced is not None:
             stored[REPLACES] = replaced
         write_text(study.path / STUDY_FILE, dump_yaml(stored))
@@ -298,22 +300,28 @@ def _resumed(
         if space != (path / SPACE_FILE).read_text(encoding="utf-8"):
             different.append(f"the search space of {given.space_file}")
     check_same_beginning(path, different, stored.get("data"), saved)
-    best_file = _checked_file(given, saved, overwrite, stored)
+    best_file = given.best_file or read_best_file(file, stored) or default_file(saved)
+    _checked_file(best_file, given, overwrite, stored)
     choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _of_one_process(choose_devices(wanted_engine(saved), device, gpus).contexts)
     budget = given.budget if any(given.budget) else read_budget(file, stored)
     check_budget(budget, path)
     options = given.resume_options(device)
     study = Study(path, saved, settings, contexts, best_file, options, budget)
-    _keep_budget(study)
+    _keep_latest(study)
     return study
 
 
-def _keep_budget(study: Study) -> None:
-    """Write the limits that a study is resumed with into tune.yaml, for the next time."""
+def _latest(study: Study) -> dict[str, Any]:
+    """What tune.yaml keeps of the options that a study was begun or resumed with last."""
+    return {**study.budget._asdict(), BEST_FILE: name_to_keep(study.best_file)}
+
+
+def _keep_latest(study: Study) -> None:
+    """Write the options that a study is resumed with into tune.yaml, for the next time."""
     with study.locked():
         stored = load_yaml(study.path / STUDY_FILE)
-        latest = {**stored, **study.budget._asdict()}
+        latest = {**stored, **_latest(study)}
         if latest != stored:
             write_text(study.path / STUDY_FILE, dump_yaml(latest))
 
@@ -325,14 +333,13 @@ def _runs_with_states(path: Path) -> list[RunFolder]:
 
 
 def _checked_file(
-    given: Given, config: Config, overwrite: bool, stored: Optional[Mapping[str, Any]] = None
+    path: Path, given: Given, overwrite: bool, stored: Optional[Mapping[str, Any]] = None
 ) -> Path:
-    """The file of the best configuration; errors as for check_file.
+    """The file of the best configuration, if it may be written; errors as for check_file.
 
     ``stored`` is the content of tune.yaml of a search that is resumed.
     """
     inputs = [file for file in (given.config_file, given.space_file) if file is not None]
-    path = given.best_file or default_file(config)
     replaces = (stored or {}).get(REPLACES)
     is_allowed = replaces is not None and replaces == replaceable(path)
     check_file(path, inputs, overwrite or is_allowed, resumes=stored is not None)

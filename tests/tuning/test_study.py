@@ -129,6 +129,21 @@ def test_it_is_resumed_with_any_name_of_the_file_and_after_the_project_was_moved
     assert begin(with_options(best_file=mine), resume=True).best_file == mine
 
 
+def test_a_search_keeps_the_file_that_was_given_last() -> None:
+    begin(with_options(best_file=Path("caf\u00e9.yaml").absolute()))
+    resume = (STUDY, "cpu", [], no_bar)
+    assert open_study(Given(), *resume, resume=True).best_file == Path("caf\u00e9.yaml")
+    begin(with_options(best_file=Path("other.yaml")), resume=True)
+    assert open_study(Given(), *resume, resume=True).best_file == Path("other.yaml")
+    assert begin(resume=True).best_file == Path("other.yaml")
+    file = STUDY / "tune.yaml"
+    file.write_text(file.read_text().replace("out: other.yaml", "out: [1]"))
+    with pytest.raises(RunError, match=r"out: expected the name of a file\. Give --out FILE"):
+        open_study(Given(), *resume, resume=True)
+    file.write_text(file.read_text().replace("out: [1]\n", ""))
+    assert begin(resume=True).best_file == Path("configs/skirt-tuned.yaml")
+
+
 def test_the_best_configuration_is_written_to_a_name_that_is_not_utf8() -> None:
     mine = Path("mine\udcb9.yaml")
     mine.write_text("task: pant\n")

@@ -108,7 +108,8 @@ KEY=VALUE overrides any key that fashionai config prints.
     "--out",
     type=OutputFile(),
     metavar="FILE",
-    help="The best configuration.  [default: configs/TASK-tuned.yaml]",
+    help="The best configuration, by the first objective.  [default: configs/TASK-tuned.yaml, "
+    "with --resume the last file]",
 )
 @click.option(
     "--confirm",
