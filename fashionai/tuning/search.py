@@ -98,6 +98,17 @@ def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
+@contextlib.contextmanager
+def stoppable(study: Study) -> Iterator[None]:
+    """Turn Ctrl-C between trainings into a RunStoppedError that tells how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunStoppedError(
+            f"{study.path}: stopped between trainings", f"Resume with: {study.resume_command}"
+        ) from None
+
+
 def remove_lost_weights(study: Study) -> None:
     """Remove the weights and the states of all trials but the best ones."""
     with study.locked():

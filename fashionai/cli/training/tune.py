@@ -177,7 +177,10 @@ def command(
     study = open_study(
         given, run_path, device, chosen_gpus, progress_bar, resume=resume, overwrite=overwrite
     )
-    _run(study, study.budget, confirm)
+    from fashionai.tuning.search import stoppable
+
+    with stoppable(study):
+        _run(study, study.budget, confirm)
 
 
 def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
