@@ -119,6 +119,11 @@ def test_without_test_images_fresh_folds_are_used(
     assert not [*folder.rglob("*.params")]
     comments = Path("configs/skirt-tuned.yaml").read_text()
     assert "# confirmed on 2 fresh folds:" in comments
+    # A later search without new trials keeps it; one that has only begun is none.
+    shutil.copytree(folder, STUDY / "confirm-3-folds")
+    assert fashionai("tune", "--run", STUDY, "--resume") == 0
+    assert f"  gain     {np.mean(losses[1]) - np.mean(losses[0]):.4f}" in capsys.readouterr().out
+    assert Path("configs/skirt-tuned.yaml").read_text() == comments
 
 
 def test_test_images_are_scored_with_new_seeds_once(

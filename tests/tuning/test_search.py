@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashionai.cli.training import tune
 from fashionai.config import load_config, save_config
 from fashionai.runs import Run, RunFolder
 from fashionai.training.speed import step_speed
@@ -348,6 +349,29 @@ def test_where_no_trial_is_better_the_next_step_is_not_to_train_again(
     assert f"{told}\n\nIt is trained already: {STUDY}/trial-0\n" in output
     assert "Next:" not in output
     assert f"# {told}" in Path("configs/skirt-tuned.yaml").read_text()
+
+
+def test_a_search_ends_where_its_space_has_no_other_values(
+    anew: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("space.yaml").write_text("optimizer.lr: [0.02]\n")
+    assert fashionai(*SEARCH, "epochs=1") == 0
+    assert [row["optimizer.lr"] for row in table()] == ["", "0.02"]
+    told = "The search ends after 2 trials: no other values were found in its space."
+    assert told in capsys.readouterr().out
+
+
+def test_a_stop_between_trainings_is_told_with_the_command_to_go_on(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: object, trials: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune._Display, "show", interrupted)
+    assert fashionai("tune", "--run", STUDY, "--resume", "--trials", "4") == 130
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"{STUDY}: stopped between trainings" in error
+    assert f"Resume with: fashionai tune --run {STUDY} --resume --trials 4" in error
 
 
 def test_proposals_follow_from_the_trials_before_alone(tmp_path: Path, work: Path) -> None:

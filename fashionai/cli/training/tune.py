@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from fashionai.tuning.study import Study
     from fashionai.tuning.trials import Trial
 
-NOTHING_BETTER = "No trial is better than the given configuration, which is the best found."
-NOTHING_TO_CONFIRM = "No trial is better than the given configuration: nothing to confirm."
-LUCK = "The best of many trials is also the luckiest: --confirm 3 tells what is left."
+EXHAUSTED = "no other values were found in its space."
 EPILOG = """
 \b
 Examples:
@@ -79,7 +77,8 @@ KEY=VALUE overrides any key that fashionai config prints.
     multiple=True,
     metavar="NAME",
     help="Validation score to improve, any that monitor can be. A second one, such as time per "
-    "image, asks for the best trade-offs.  [default: the configuration's monitor]",
+    "image, asks for the best trade-offs, of which --out holds the one that is best by the first.  "
+    "[default: the configuration's monitor]",
 )
 @click.option("--folds", type=click.IntRange(2), help="Score each trial on so many folds.")
 @click.option(
@@ -185,7 +184,8 @@ def command(
 
 def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     """Search, and print what was found."""
-    from fashionai.tuning.confirm import confirm, confirmation_lines
+    from fashionai.tuning.confirm import confirm, confirmation_lines, finished_confirmation
+    from fashionai.tuning.outcome import nothing_to_confirm, outcome
     from fashionai.tuning.results import write_best, write_results
     from fashionai.tuning.search import search
     from fashionai.tuning.table import best_lines, importance_lines, table_lines
@@ -194,23 +194,25 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     click.echo(f"search -> {study.path}")
     display = _Display(study, budget)
     trials = search(study, budget, display.show)
-    order = ranked(trials, study.settings.objectives)
+    if budget.allows_another(trials):
+        click.echo(f"The search ends after {counted(len(trials), 'trial')}: {EXHAUSTED}")
+    best = ranked(trials, study.settings.objectives)[0]
+    found = finished_confirmation(study, best)
+    notes = confirmation_lines(found, len(trials)) if found else outcome(study, trials)
     importance = study.storage.importance([parameter.key for parameter in study.space])
-    notes = [] if confirm_count else [LUCK if order[0].number else NOTHING_BETTER]
     files = write_results(study, trials, importance, notes)
     if not display.is_terminal:  # which still shows them
         _print(table_lines(study, trials))
         _print(best_lines(study, trials))
     _print(importance_lines(importance))
     _print([str(file) for file in files])
-    if order[0].number and confirm_count:
-        found = confirm(study, order[0], confirm_count, progress_bar)
-        notes = confirmation_lines(found, len(trials))
+    if confirm_count and best.number:
+        notes = confirmation_lines(confirm(study, best, confirm_count, progress_bar), len(trials))
         write_best(study, trials, notes)
     elif confirm_count:
-        notes = [NOTHING_TO_CONFIRM]
+        notes = [nothing_to_confirm(study, trials)]
     _print(notes)
-    if order[0].number:
+    if best.number:
         _print([f"Next: fashionai train --config {shlex.quote(str(files[0]))}"])
     elif study.settings.folds is None:
         _print([f"It is trained already: {study.path / 'trial-0'}"])
