@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from fashionai.config import Config
 from fashionai.errors import ConfigError, shown
+from fashionai.files.formats.yaml_files import dump_json
 from fashionai.models.catalogue import find_network
 from fashionai.models.networks.registry import WITH_DROP_PATH
 from fashionai.tuning.space import CROP, RESIZE, Choices, Parameter, Space, with_values
@@ -29,6 +30,7 @@ class ValueChecks:
         self._base = base
         self._parameters = parameters
         self._by_key = {each.key: each for each in parameters}
+        self._tried: dict[str, list[str]] = {}
 
     def of_each(self) -> list[str]:
         """A problem for each value that no trial can have."""
@@ -157,19 +159,30 @@ class ValueChecks:
     def _refused(self, values: Mapping[str, Any]) -> list[str]:
         """Why the configuration cannot have these values."""
         try:
-            config = self._changed(values)
+            return [*_wrong_network(self._base, self._changed(values))]
         except ConfigError as error:
-            return [line.strip() for line in error.message.splitlines()[1:]]
-        return [*_wrong_network(self._base, config)]
+            return _problems_of(error)
 
     def _refused_in_trial(self, values: Mapping[str, Any]) -> list[str]:
-        """Why a trial with these values cannot be trained."""
-        return self._refused(values) or [*_wrong_drop_path(self._base, self._changed(values))]
+        """Why a trial with these values cannot be trained; each is tried once."""
+        tried = dump_json(dict(values))
+        if tried not in self._tried:
+            try:
+                wrong = [*_wrong_drop_path(self._base, self._changed(values))]
+            except ConfigError as error:
+                wrong = _problems_of(error)
+            self._tried[tried] = wrong
+        return self._tried[tried]
 
     def _changed(self, values: Mapping[str, Any]) -> Config:
         # A crop may be larger than data.resize_short, which changes with it.
         follows = {RESIZE: None} if CROP in values else {}
         return with_values(self._base, {**follows, **values})
+
+
+def _problems_of(error: ConfigError) -> list[str]:
+    """The problems that the message of a configuration lists below its first line."""
+    return [line.strip() for line in error.message.splitlines()[1:]]
 
 
 def _about(key: str, name: str, problem: str) -> str:
