@@ -12,6 +12,7 @@ from typing import Optional
 from fashionai.config import Config
 from fashionai.files import content_hash, file_hash
 from fashionai.files.default_folders import CONFIGS_FOLDER
+from fashionai.files.names import with_escaped_bytes
 from fashionai.files.outputs import REPLACE_HINT, Kind, check_output
 
 FIRST_LINE = "# Written by fashionai tune"
@@ -34,18 +35,21 @@ def check_file(path: Path, inputs: Sequence[Path], overwrite: bool, resumes: boo
     check_output("--out", path, kind, inputs, overwrite, hint)
 
 
+def name_to_keep(path: Path) -> Optional[str]:
+    """The file of the best configuration as tune.yaml has it; None for a name that is no text."""
+    name = str(_place(path))
+    return name if with_escaped_bytes(name) == name else None
+
+
 def replaceable(path: Path) -> Optional[str]:
     """The hash of a file of the user's own: its place and its content; None for any other path.
 
     A search that is begun with --overwrite stores it, so that resuming it may replace that file
-    as it was, and no other one. The place is relative to the current folder where it lies below
-    it, so that a project that was moved keeps its searches. OSError for an unreadable file.
+    as it was, and no other one. OSError for an unreadable file.
     """
     if not path.is_file() or not path.stat().st_size or _is_own(path):
         return None
-    place = path.resolve()
-    with contextlib.suppress(ValueError):
-        place = place.relative_to(Path.cwd())
+    place = _place(path.resolve())
     # The names of files need not be UTF-8.
     return content_hash(os.fsencode(place) + b"\0" + file_hash(path).encode())
 
@@ -57,6 +61,13 @@ def search_of(path: Path) -> str:
     comments = path.read_text(encoding="utf-8")
     found = re.search(rf"{ALL_TRIALS}(.+)\.$", comments, re.MULTILINE)
     return found[1] if found else ""
+
+
+def _place(path: Path) -> Path:
+    """A path that a project keeps when it is moved: relative to the current folder, or as it is."""
+    with contextlib.suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path
 
 
 def _is_own(path: Path) -> bool:

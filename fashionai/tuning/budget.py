@@ -9,7 +9,7 @@ from fashionai.tuning.trials import RUNNING, Trial
 
 
 class Budget(NamedTuple):
-    """When a search ends: after so many trials, or seconds of training of all trials together."""
+    """When a search ends: after so many trials, or seconds of all trials together."""
 
     trials: Optional[int] = None
     seconds: Optional[float] = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
@@ -101,13 +102,44 @@ def confirm(study: Study, best: Trial, count: int, progress: ProgressBar) -> Con
     if on_folds:
         count = max(count, 2)
         _write_fresh_folds(study, count, progress)
+    jobs = _jobs(study, best, count, on_folds)
+    _train(study, jobs)
+    return _confirmation(study, best, jobs, on_folds)
+
+
+def finished_confirmation(study: Study, best: Trial) -> Optional[Confirmation]:
+    """The confirmation of the best trial with the most trainings; None where none is finished.
+
+    Nothing is trained.
+    """
+    if best.number == 0:
+        return None
+    on_folds = not _has_test(study.config)
+    pattern, place = "confirm/trial-0-seed-*", -1
+    if on_folds:
+        pattern, place = f"confirm-*-folds/{FOLDS_FILE}", -2
+    begun = [re.findall(r"\d+", file.parts[place]) for file in study.path.glob(pattern)]
+    for count in sorted((int(numbers[-1]) for numbers in begun if numbers), reverse=True):
+        jobs = _jobs(study, best, count, on_folds)
+        if all(Run(folder).is_finished for folder, _ in jobs):
+            return _confirmation(study, best, jobs, on_folds)
+    return None
+
+
+def _jobs(study: Study, best: Trial, count: int, on_folds: bool) -> list[tuple[RunFolder, Config]]:
+    """The trainings of the best and the given configuration, by turns."""
     both = ((best.number, study.config_of(best.number, best.params)), (0, study.config))
-    jobs = [
+    return [
         _job(study, number, config, at, count if on_folds else None)
         for at in range(1, count + 1)
         for number, config in both
     ]
-    _train(study, jobs)
+
+
+def _confirmation(
+    study: Study, best: Trial, jobs: Sequence[tuple[RunFolder, Config]], on_folds: bool
+) -> Confirmation:
+    """What the finished trainings say."""
     scores = [_score(study, *job) for job in jobs]
     images = 0 if on_folds else len(read_samples(study.config, "test").paths)
     at = list(study.settings.objectives).index(study.score)

@@ -34,10 +34,10 @@ LEAST_CROP, MOST_CROP = 0.7, 1.4
 def default_space(config: Config, networks: Sequence[str], most_cost: float) -> Space:
     """The parameters that usually matter for a network of this family.
 
-    ``networks`` may replace the configuration's, the best first. A trial costs at most
-    ``most_cost`` times as much per image as the configuration, by network and by crop. Where the
-    output layer alone learns, on features that are computed once, what changes the features is not
-    searched.
+    ``networks`` may replace the configuration's, the best first. Each network at the crop of the
+    configuration, and each crop with its network, costs at most ``most_cost`` times as much per
+    image; a trial with both may cost the product. Where the output layer alone learns, on features
+    that are computed once, what changes the features is not searched.
     """
     names = [config.model.name, *_within(config, networks, most_cost)]
     of_network = _of_network(config, names, most_cost)
@@ -108,6 +108,8 @@ def _within(config: Config, networks: Sequence[str], most_cost: float) -> list[s
     own, crop = config.model.name, config.data.crop
     limit = most_cost * relative_cost(own, crop)
     others = [name for name in networks if name != own and relative_cost(name, crop) <= limit]
+    if config.model.drop_path:  # which trials with these networks keep
+        others = [name for name in others if name in WITH_DROP_PATH]
     return others[:MOST_OTHERS]
 
 

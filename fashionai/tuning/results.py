@@ -14,6 +14,7 @@ from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.formats.yaml_files import dump_yaml
 from fashionai.files.names import with_escaped_bytes
 from fashionai.tuning.best_file import ALL_TRIALS, FIRST_LINE, search_of
+from fashionai.tuning.outcome import other_trade_offs
 from fashionai.tuning.plot import draw_search
 from fashionai.tuning.study import Study
 from fashionai.tuning.table import changes_of, long_name, value_text
@@ -69,20 +70,33 @@ def _write_trials(study: Study, trials: Sequence[Trial]) -> Path:
 def _history(study: Study, trials: Sequence[Trial]) -> list[str]:
     """The comments of the best configuration."""
     objectives = study.settings.objectives
-    order = ranked(trials, objectives)
     scored = "the validation images"
     if study.settings.folds:
         scored = f"{study.settings.folds} folds"
+    best = "best"
+    if len(objectives) > 1:
+        best = f"trade-off with the best {long_name(objectives[0])}"
     return [
         "",
         f"  fashionai train --config {' '.join(str(study.best_file).split())}",
         "",
-        f"The best of {counted(len(trials), 'trial')}, scored on {scored}.",
+        f"The {best} of {counted(len(trials), 'trial')}, scored on {scored}.",
         f"Trial 0 is the configuration that the search began with; {ALL_TRIALS}{study.path}.",
         "",
         f"trial  {', '.join(map(long_name, objectives))}",
-        *(_line(study, trial) for trial in order[:MOST_LISTED]),
+        *_lines_of_trials(study, trials),
     ]
+
+
+def _lines_of_trials(study: Study, trials: Sequence[Trial]) -> list[str]:
+    """The best trials, a line each: all of the best trade-offs before the others."""
+    lines = [_line(study, trial) for trial in ranked(trials, study.settings.objectives)]
+    if len(study.settings.objectives) == 1:
+        return lines[:MOST_LISTED]
+    trade_offs = 1 + len(other_trade_offs(study, trials))
+    others = lines[trade_offs:MOST_LISTED]
+    headed = ["none is better in both:", *lines[:trade_offs]]
+    return headed + (["other trials:", *others] if others else [])
 
 
 def _line(study: Study, trial: Trial) -> str:

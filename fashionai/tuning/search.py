@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -42,12 +42,17 @@ Show = Callable[[Sequence[Trial]], None]
 
 @dataclass
 class EpochObserver:
-    """Tells the rows of a run's history to a function, which may raise EndOfRun."""
+    """Tells the rows of a run's history to a function, which may raise EndOfRun.
+
+    Another one is told that its epochs begin.
+    """
 
     tell: Callable[[Sequence[EpochRow]], None]
+    tell_beginning: Callable[[], None]
 
     def begin(self, run: RunFolder, config: Config) -> None:
         """A training begins, or a run is resumed."""
+        self.tell_beginning()
 
     def observe(self, rows: Sequence[EpochRow]) -> None:
         """The history of the run has these rows."""
@@ -61,7 +66,7 @@ class EpochObserver:
 
 
 def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
-    """Train trials until there are enough; returns all, none of which still runs.
+    """Train trials until there are enough, or no other values; returns all, none still runs.
 
     Trials that killed processes have left are resumed first. Other processes may work on the same
     study: this returns when their trials have ended, too. Raises RunStoppedError when the user
@@ -93,6 +98,17 @@ def search(study: Study, budget: Budget, show: Show) -> list[Trial]:
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
+@contextlib.contextmanager
+def stoppable(study: Study) -> Iterator[None]:
+    """Turn Ctrl-C between trainings into a RunStoppedError that tells how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunStoppedError(
+            f"{study.path}: stopped between trainings", f"Resume with: {study.resume_command}"
+        ) from None
+
+
 def remove_lost_weights(study: Study) -> None:
     """Remove the weights and the states of all trials but the best ones."""
     with study.locked():
@@ -115,9 +131,10 @@ def train_run(
     config: Config,
     contexts: Sequence[Any],
     tell: Callable[[Sequence[EpochRow]], None] = lambda rows: None,
+    tell_beginning: Callable[[], None] = lambda: None,
 ) -> list[EpochRow]:
     """Train a run, or resume it; returns its history. Errors as for Trainer and Trainer.fit."""
-    train_or_resume(Run(folder), config, contexts, [EpochObserver(tell)])
+    train_or_resume(Run(folder), config, contexts, [EpochObserver(tell, tell_beginning)])
     return read_rows(folder)
 
 
@@ -137,7 +154,8 @@ def error_of_study(
 def _claim(study: Study, budget: Budget, stack: contextlib.ExitStack) -> Optional[int]:
     """The number of a trial whose lock this process holds until the stack is closed.
 
-    It is one that a killed process has left, or a new one; None where there are enough.
+    It is one that a killed process has left, or a new one; None where there are enough, or where
+    no other values were found.
     """
     with study.locked():
         trials = study.storage.trials()
@@ -148,29 +166,36 @@ def _claim(study: Study, budget: Budget, stack: contextlib.ExitStack) -> Optiona
             return None
         # Before it is stored: otherwise another process could take it for one that was left.
         study.try_lock(f"trial-{len(trials)}", stack)
-        proposed = study.storage.propose(study.space) if trials else None
-        params = study.space.params_of(study.config) if proposed is None else proposed
-        return study.storage.add(params, study.space)
+        own = study.space.params_of(study.config)
+        params = study.storage.propose(study.space) if trials else own
+        return None if params is None else study.storage.add(params, study.space)
 
 
 def _train_trial(study: Study, budget: Budget, number: int, show: Show) -> None:
     """Train the runs of a trial that this process holds, and store how it ends."""
     trial = study.storage.trials()[number]
     show(study.storage.trials())
-    config = study.config_of(number, trial.params)
-    scores = _TrialScores(study, budget, number, show)
+    scores = _TrialScores(study, budget, trial, show)
     try:
-        for folder, run_config in study.runs_of(number, config):
-            rows = train_run(folder, run_config, study.contexts, scores.tell_of(run_config))
-            scores.tell(rows, run_config)
-            scores.end_fold(rows, run_config)
-        study.storage.finish(number, _values(study, config, scores.folds))
+        with scores.timed():
+            values = _trained(study, study.config_of(number, trial.params), number, scores)
+        study.storage.finish(number, values)
     except EndOfRun as end:
         study.storage.prune(number, str(end))
     except DivergedError as error:
         if number == 0:
             raise
         study.storage.prune(number, error.message)
+
+
+def _trained(study: Study, config: Config, number: int, scores: _TrialScores) -> list[float]:
+    """Train the runs of a trial with this configuration; returns the values of the objectives."""
+    for folder, run_config in study.runs_of(number, config):
+        tell = scores.tell_of(run_config)
+        rows = train_run(folder, run_config, study.contexts, tell, scores.begin_epochs)
+        scores.tell(rows, run_config)
+        scores.end_fold(rows, run_config)
+    return _values(study, config, scores.folds)
 
 
 def _values(study: Study, config: Config, folds: Sequence[float]) -> list[float]:
@@ -199,14 +224,35 @@ def _milliseconds(study: Study, config: Config) -> float:
 
 
 class _TrialScores:
-    """The scores of a trial while it trains, which decide whether it is ended early."""
+    """The scores and the time of a trial, which decide whether it is ended early.
 
-    def __init__(self, study: Study, budget: Budget, number: int, show: Show) -> None:
-        self._study, self._budget, self._number, self._show = study, budget, number, show
+    The time is that on the clock, from its beginning to its end, also of a trial that is resumed.
+    """
+
+    def __init__(self, study: Study, budget: Budget, trial: Trial, show: Show) -> None:
+        self._study, self._budget, self._number, self._show = study, budget, trial.number, show
         self._scores_of_folds: list[float] = []
-        self._seconds_of_folds = 0.0
         self.folds: list[float] = []
-        self.seconds = 0.0
+        # As if the trial had not been interrupted.
+        self._began = time.monotonic() - trial.seconds
+        self._epoch_began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """The time of the trial so far."""
+        return time.monotonic() - self._began
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Store the time of the trial at the end of this block, however that ends."""
+        try:
+            yield
+        finally:
+            self._study.storage.keep_seconds(self._number, self.seconds)
+
+    def begin_epochs(self) -> None:
+        """The next epoch begins: what came before, such as building the network, is none."""
+        self._epoch_began = time.monotonic()
 
     def tell_of(self, config: Config) -> Callable[[Sequence[EpochRow]], None]:
         """What an observer of a run with this configuration calls."""
@@ -214,11 +260,12 @@ class _TrialScores:
 
     def tell(self, rows: Sequence[EpochRow], config: Config) -> None:
         """A run has these rows so far; EndOfRun for a trial that is not worth its time."""
-        storage = self._study.storage
-        self.seconds = self._seconds_of_folds + sum(row["seconds"] for row in rows)
+        storage, seconds = self._study.storage, self.seconds
+        of_epoch = time.monotonic() - self._epoch_began
+        self.begin_epochs()
         of_run = [self._mean(row, config) for row in rows]
         scores = [*self._scores_of_folds, *of_run]
-        prunes = storage.report(self._number, scores, self.seconds)
+        prunes = storage.report(self._number, scores, seconds)
         trials = storage.trials()
         self._show(trials)
         if not self._number or is_finished(config, rows):
@@ -226,7 +273,7 @@ class _TrialScores:
         if prunes:
             raise EndOfRun(LOW_SCORES)
         epochs = config.epochs * (self._study.settings.folds or 1)
-        expected = self.seconds / len(scores) * epochs
+        expected = seconds + (epochs - len(scores)) * of_epoch
         if self._budget.is_exceeded(trials, self._number, expected):
             raise EndOfRun(TOO_SLOW)
 
@@ -237,7 +284,6 @@ class _TrialScores:
         # A fold that has stopped early keeps its last score.
         self._scores_of_folds += scores + [scores[-1]] * (config.epochs - len(scores))
         self.folds.append(score_of(rows, config, self._study.score))
-        self._seconds_of_folds = self.seconds
 
     def _mean(self, row: EpochRow, config: Config) -> float:
         """The mean of the folds before and of an epoch of this one."""

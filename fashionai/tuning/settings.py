@@ -18,6 +18,9 @@ from fashionai.tuning.budget import Budget
 from fashionai.tuning.storage import PRUNERS, SAMPLERS
 from fashionai.tuning.trials import TIME
 
+# The key of tune.yaml for the file of the best configuration.
+BEST_FILE = "out"
+
 
 class Settings(NamedTuple):
     """What all trials of a study have in common, beside the configuration and the space.
@@ -134,3 +137,16 @@ def read_budget(file: Path, stored: Mapping[str, Any]) -> Budget:
     if not are_sound:
         raise RunError(f"{file}: does not hold the limits of a search", "Give --trials N")
     return budget
+
+
+def read_best_file(file: Path, stored: Mapping[str, Any]) -> Optional[Path]:
+    """The file of the best configuration in tune.yaml, None where it has none.
+
+    RunError for something else in its place.
+    """
+    place = stored.get(BEST_FILE)
+    if place is None:
+        return None
+    if not isinstance(place, str) or not place:
+        raise RunError(f"{file}: {BEST_FILE}: expected the name of a file", "Give --out FILE")
+    return Path(place)

@@ -7,7 +7,7 @@ A file has the dotted keys of the configuration, each with a list of choices, or
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -15,12 +15,13 @@ from fashionai.config import Config, known_keys
 from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
 from fashionai.files.formats.yaml_files import dump_flow, dump_json, load_yaml
 from fashionai.tuning.space import CROP, RESIZE, Choices, Numbers, Parameter, Space, with_values
+from fashionai.tuning.space_checks import ValueChecks
 
 NUMBER_FIELDS = ("low", "high", "log", "step")
 FIELDS = (*NUMBER_FIELDS, "choices", "when")
 # What all trials share, or what a study sets itself.
 NOT_TUNED = (
-    *("task", "seed", "monitor", "engine", "evaluate_test", "log"),
+    *("task", "seed", "epochs", "monitor", "engine", "evaluate_test", "log"),
     *("data.folder", "data.folds_file", "data.fold", "data.workers"),
 )
 EXAMPLE = "a list of choices, or low and high such as {low: 0.001, high: 0.1, log: true}"
@@ -28,16 +29,22 @@ EXAMPLE = "a list of choices, or low and high such as {low: 0.001, high: 0.1, lo
 LONGEST_NAME = 60
 
 
-def read_space(path: Path, base: Config) -> Space:
-    """The search space of a YAML file for a configuration; ConfigError with all its errors."""
+def read_space(path: Path, base: Config, *, is_checked: bool = False) -> Space:
+    """The search space of a YAML file for a configuration; ConfigError with all its errors.
+
+    Values are tried together where all of them are sound, which takes a second, unless
+    ``is_checked`` tells that they have been.
+    """
     tree = load_yaml(path)
     reader = _Reader(base)
     parameters = reader.read_all(tree)
-    if not reader.problems:
-        reader.check_values(parameters)
-    if reader.problems:
-        number = counted(len(reader.problems), "error")
-        raise ConfigError("\n  ".join([f"{path}: {number} in the search space", *reader.problems]))
+    checks = ValueChecks(base, parameters)
+    problems = reader.problems + checks.of_each()
+    if not problems and not is_checked:
+        problems = checks.of_pairs()
+    if problems:
+        number = counted(len(problems), "error")
+        raise ConfigError("\n  ".join([f"{path}: {number} in the search space", *problems]))
     return Space([reader.with_type(parameter) for parameter in parameters])
 
 
@@ -86,14 +93,14 @@ class _Reader:
         self.problems: list[str] = []
 
     def read_all(self, tree: Mapping[str, Any]) -> list[Parameter]:
-        """The parameters of all entries, each after those that its condition names."""
+        """The parameters of all sound entries, each after those that its condition names."""
         found = {key: self._read(key, entry) for key, entry in tree.items()}
         if not tree:
             self.problems.append("expected at least one key of the configuration")
         for parameter in found.values():
             if parameter is not None:
                 self._check_condition(parameter, found)
-        return [] if self.problems else self._ordered([each for each in found.values() if each])
+        return self._ordered([each for each in found.values() if each])
 
     def _read(self, key: str, entry: Any) -> Optional[Parameter]:
         """The parameter of an entry; None after a problem."""
@@ -114,26 +121,17 @@ class _Reader:
         return Parameter(key, domain, when)
 
     def _ordered(self, parameters: list[Parameter]) -> list[Parameter]:
+        """The parameters whose conditions are sound, each after those that its condition names."""
         left, done = {each.key: each for each in parameters}, dict[str, Parameter]()
-        while left and not self.problems:
-            ready = [each for each in left.values() if all(key in done for key in each.when)]
+        while left:
+            ready = [each for each in left.values() if _has_choices(each.when, done)]
             if not ready:
-                self._add(next(iter(left)), "its condition depends on itself")
+                break
             for each in ready:
                 done[each.key] = left.pop(each.key)
+        if left and not self.problems:
+            self._add(next(iter(left)), "its condition depends on itself")
         return [*done.values()]
-
-    def check_values(self, parameters: list[Parameter]) -> None:
-        """Add a problem for each value that the configuration refuses, by itself."""
-        choices = {each.key: each.domain for each in parameters}
-        for parameter in parameters:
-            context = {}
-            for key, names in parameter.when.items():
-                domain = choices[key]
-                assert isinstance(domain, Choices)  # _check_condition
-                context[key] = domain.values[names[0]]
-            for name, value in parameter.domain.samples():
-                self._try(parameter.key, name, {**context, parameter.key: value})
 
     def with_type(self, parameter: Parameter) -> Parameter:
         """The parameter, with whole numbers where its key has no others."""
@@ -221,17 +219,17 @@ class _Reader:
                     hint = nearest(name, domain.values)
                     self._add(parameter.key, f"when: {key} has no choice '{shown(name)}'. {hint}")
 
-    def _try(self, key: str, name: str, values: Mapping[str, Any]) -> None:
-        try:
-            with_values(self._base, {**_with_crop(key), **values})
-        except ConfigError as error:
-            for line in error.message.splitlines()[1:]:
-                problem = line.strip()
-                about = "" if problem.startswith(f"{key}:") else f"{key} {name}: "
-                self.problems.append(shown(f"{about}{problem}", 200))
-
     def _add(self, key: str, problem: str) -> None:
         self.problems.append(f"{shown(key)}: {problem}")
+
+
+def _has_choices(when: Mapping[str, Sequence[str]], parameters: Mapping[str, Parameter]) -> bool:
+    """Whether these parameters have the choices of a condition."""
+    domains = [(parameters[key].domain, names) for key, names in when.items() if key in parameters]
+    return len(domains) == len(when) and all(
+        isinstance(domain, Choices) and {*names} <= domain.values.keys()
+        for domain, names in domains
+    )
 
 
 def _with_crop(key: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ SCORES, SECONDS = "scores", "seconds"
 SAMPLERS, PRUNERS = ("tpe", "random"), ("median", "hyperband", "none")
 # Random trials before TPE models the results.
 STARTUP_TRIALS = 6
+# A trial with the parameters of another one would be that one again: other values are proposed.
+MOST_PROPOSALS = 50
 # Finished trials before others are compared with them, and the share of epochs before that.
 FEWEST_TO_COMPARE, SHARE_BEFORE_PRUNING = 5, 0.25
 # Significant digits of proposed numbers, which people read.
@@ -98,8 +100,8 @@ class Storage:
         )
         return len(self._study.get_trials(deepcopy=False)) - 1
 
-    def propose(self, space: Space) -> dict[str, Value]:
-        """The parameters of the next trial."""
+    def propose(self, space: Space) -> Optional[dict[str, Value]]:
+        """The parameters of the next trial, which no other one has; None if none were found."""
         before = self._study.get_trials()
         study = self._optuna.create_study(
             study_name=STUDY,
@@ -108,15 +110,15 @@ class Storage:
             pruner=self._pruner,
         )
         study.add_trials(before)
-        trial = study.ask()
-        params: dict[str, Value] = {}
-        for parameter in space:
-            if parameter.is_active(params):
-                params[parameter.key] = _suggest(trial, parameter)
-        return params
+        known = [each.params for each in before]
+        for _ in range(MOST_PROPOSALS):
+            params = _suggest_all(study.ask(), space)
+            if params not in known:
+                return params
+        return None
 
     def report(self, number: int, scores: Sequence[float], seconds: float) -> bool:
-        """Store the score of each epoch of a running trial, and the seconds of all together.
+        """Store the score of each epoch of a running trial, and its seconds so far.
 
         Returns whether the trial should be pruned because of the last score.
         """
@@ -129,6 +131,11 @@ class Storage:
             if step not in known:
                 trial.report(score, step)
         return trial.should_prune()
+
+    def keep_seconds(self, number: int, seconds: float) -> None:
+        """Store the seconds of a running trial so far."""
+        known = self._frozen(number).user_attrs.get(PROGRESS, {})
+        self._running(number).set_user_attr(PROGRESS, {**known, SECONDS: seconds})
 
     def finish(self, number: int, values: Sequence[float]) -> None:
         """Store the values of a running trial, which is finished then."""
@@ -258,6 +265,14 @@ def _distribution(optuna: Any, parameter: Parameter) -> Any:
     return optuna.distributions.FloatDistribution(
         domain.low, domain.high, log=domain.log, step=domain.step
     )
+
+
+def _suggest_all(trial: optuna.Trial, space: Space) -> dict[str, Value]:
+    params: dict[str, Value] = {}
+    for parameter in space:
+        if parameter.is_active(params):
+            params[parameter.key] = _suggest(trial, parameter)
+    return params
 
 
 def _suggest(trial: optuna.Trial, parameter: Parameter) -> Value:

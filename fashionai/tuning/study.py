@@ -19,7 +19,6 @@ from fashionai.datasets.prepared.folds import write_folds
 from fashionai.datasets.prepared.samples import data_hash
 from fashionai.errors import RunError, shown_value
 from fashionai.files import write_text
-from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.formats.yaml_files import dump_yaml, load_yaml
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.files.outputs import try_folder
@@ -47,22 +46,23 @@ from fashionai.training.start import (
     files_read,
     new_folder,
 )
-from fashionai.tuning.best_file import check_file, default_file, replaceable
+from fashionai.tuning.best_file import check_file, default_file, name_to_keep, replaceable
 from fashionai.tuning.budget import NO_BUDGET, Budget
-from fashionai.tuning.default_space import default_space
+from fashionai.tuning.planned_space import not_a_search, planned_space, study_folder
 from fashionai.tuning.settings import (
+    BEST_FILE,
     Given,
     Settings,
     check_budget,
     new_settings,
+    read_best_file,
     read_budget,
     read_settings,
 )
 from fashionai.tuning.space import Choices, Parameter, Params, Space
 from fashionai.tuning.space_files import dump_space, read_space
 from fashionai.tuning.storage import Storage, check_installed
-from fashionai.tuning.timing import cost_bound
-from fashionai.weights.availability import find_obtainable
+from fashionai.tuning.timing import trial_seconds, warn_of_a_long_trial
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Study:
     @cached_property
     def space(self) -> Space:
         """The search space."""
-        return read_space(self.path / SPACE_FILE, self.config)
+        return read_space(self.path / SPACE_FILE, self.config, is_checked=True)
 
     @cached_property
     def storage(self) -> Storage:
@@ -133,7 +133,11 @@ class Study:
     def runs_named(
         self, name: str, config: Config, folds_file: Path
     ) -> list[tuple[RunFolder, Config]]:
-        """The run of this name, or one per fold of a file."""
+        """The run of this name, or one per fold of a file.
+
+        The test split chooses nothing here, so its scores are not worth their time.
+        """
+        config = config.changed({"evaluate_test": "never"})
         if self.settings.folds is None:
             return [(RunFolder(self.path / name), config)]
         return [
@@ -191,15 +195,13 @@ def open_study(
     """
     check_installed()
     config = None if given.config_file is None else load_config(given.config_file, given.overrides)
-    if path is None:
-        assert config is not None
-        path = RUNS_FOLDER / f"{config.run_name}-tune"
+    path = study_folder(path, config)
     if config is None or (resume and (path / STUDY_FILE).is_file()):
         return _resumed(path, config, given, device, gpus, overwrite)
     check_budget(given.budget, path)
     settings = new_settings(given, config)
     config = _with_objective(config, settings)
-    best_file = _checked_file(given, config, overwrite)
+    best_file = _checked_file(given.best_file or default_file(config), given, overwrite)
     replaced = replaceable(best_file) if overwrite else None
     # Before anything is measured:
     _check_folder(path, resume, overwrite)
@@ -210,7 +212,10 @@ def open_study(
     config, contexts = with_devices(config, device, gpus)
     contexts = _of_one_process(contexts)
     with_input_of_weights(config)  # refuses what cannot be trained
-    space = _space(config, given, contexts)
+    limited = given.seconds is not None
+    estimate = trial_seconds(config, contexts, settings.folds) if limited else None
+    warn_of_a_long_trial(given.seconds, estimate)
+    space = planned_space(config, given, estimate)
     folds = None
     if settings.folds is not None:
         folds = plan_folds(config, FoldSettings(settings.folds), progress)
@@ -243,7 +248,7 @@ def _write_beginning(
         if folds is not None:
             write_folds(study.path / FOLDS_FILE, *folds)
         stored = {**study.settings._asdict(), "data": data_hash(study.config)}
-        stored |= study.budget._asdict()
+        stored |= _latest(study)
         if replaced is not None:
             stored[REPLACES] = replaced
         write_text(study.path / STUDY_FILE, dump_yaml(stored))
@@ -279,7 +284,7 @@ def _resumed(
     """The study in a folder, as it was begun."""
     file = path / STUDY_FILE
     if not file.is_file():
-        raise RunError(f"{path}: not a search ({STUDY_FILE} not found)", "Start one with --config")
+        raise not_a_search(path)
     stored = load_yaml(file)
     settings = read_settings(file, stored)
     saved = load_config(path / BASE_CONFIG_FILE)
@@ -295,31 +300,30 @@ def _resumed(
         if space != (path / SPACE_FILE).read_text(encoding="utf-8"):
             different.append(f"the search space of {given.space_file}")
     check_same_beginning(path, different, stored.get("data"), saved)
-    best_file = _checked_file(given, saved, overwrite, stored)
+    best_file = given.best_file or read_best_file(file, stored) or default_file(saved)
+    _checked_file(best_file, given, overwrite, stored)
     choose_threads(saved, _runs_with_states(path), device, gpus)
     contexts = _of_one_process(choose_devices(wanted_engine(saved), device, gpus).contexts)
     budget = given.budget if any(given.budget) else read_budget(file, stored)
     check_budget(budget, path)
     options = given.resume_options(device)
     study = Study(path, saved, settings, contexts, best_file, options, budget)
-    _keep_budget(study)
+    _keep_latest(study)
     return study
 
 
-def _keep_budget(study: Study) -> None:
-    """Write the limits that a study is resumed with into tune.yaml, for the next time."""
+def _latest(study: Study) -> dict[str, Any]:
+    """What tune.yaml keeps of the options that a study was begun or resumed with last."""
+    return {**study.budget._asdict(), BEST_FILE: name_to_keep(study.best_file)}
+
+
+def _keep_latest(study: Study) -> None:
+    """Write the options that a study is resumed with into tune.yaml, for the next time."""
     with study.locked():
         stored = load_yaml(study.path / STUDY_FILE)
-        latest = {**stored, **study.budget._asdict()}
+        latest = {**stored, **_latest(study)}
         if latest != stored:
             write_text(study.path / STUDY_FILE, dump_yaml(latest))
-
-
-def planned_space(given: Given, device: str, gpus: Sequence[int]) -> Space:
-    """The search space of a study that open_study would begin; errors as there."""
-    assert given.config_file is not None
-    config, contexts = with_devices(load_config(given.config_file, given.overrides), device, gpus)
-    return _space(config, given, contexts)
 
 
 def _runs_with_states(path: Path) -> list[RunFolder]:
@@ -329,14 +333,13 @@ def _runs_with_states(path: Path) -> list[RunFolder]:
 
 
 def _checked_file(
-    given: Given, config: Config, overwrite: bool, stored: Optional[Mapping[str, Any]] = None
+    path: Path, given: Given, overwrite: bool, stored: Optional[Mapping[str, Any]] = None
 ) -> Path:
-    """The file of the best configuration; errors as for check_file.
+    """The file of the best configuration, if it may be written; errors as for check_file.
 
     ``stored`` is the content of tune.yaml of a search that is resumed.
     """
     inputs = [file for file in (given.config_file, given.space_file) if file is not None]
-    path = given.best_file or default_file(config)
     replaces = (stored or {}).get(REPLACES)
     is_allowed = replaces is not None and replaces == replaceable(path)
     check_file(path, inputs, overwrite or is_allowed, resumes=stored is not None)
@@ -354,12 +357,3 @@ def _of_one_process(contexts: list[Any]) -> list[Any]:
         log.info("one GPU is used: %s; another process may --resume on each other", contexts[0])
         return contexts[:1]
     return contexts
-
-
-def _space(config: Config, given: Given, contexts: Sequence[Any]) -> Space:
-    """The search space of the file, or the default one."""
-    if given.space_file is not None:
-        return read_space(given.space_file, config)
-    networks = find_obtainable().networks if config.model.pretrained is True else ()
-    names = [network.name for network in networks]
-    return default_space(config, names, cost_bound(config, given.seconds, contexts))

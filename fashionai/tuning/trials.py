@@ -20,7 +20,7 @@ class Trial(NamedTuple):
 
     ``number`` counts from 0, the user's configuration. ``values`` are those of the objectives,
     empty unless it is finished. ``scores`` are those of its epochs so far. ``seconds`` is
-    the time that it has trained, ``reason`` why it was pruned or has failed.
+    the time from its beginning, without interruptions, ``reason`` why it was pruned or has failed.
     """
 
     number: int

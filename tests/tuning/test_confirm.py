@@ -119,6 +119,11 @@ def test_without_test_images_fresh_folds_are_used(
     assert not [*folder.rglob("*.params")]
     comments = Path("configs/skirt-tuned.yaml").read_text()
     assert "# confirmed on 2 fresh folds:" in comments
+    # A later search without new trials keeps it; one that has only begun is none.
+    shutil.copytree(folder, STUDY / "confirm-3-folds")
+    assert fashionai("tune", "--run", STUDY, "--resume") == 0
+    assert f"  gain     {np.mean(losses[1]) - np.mean(losses[0]):.4f}" in capsys.readouterr().out
+    assert Path("configs/skirt-tuned.yaml").read_text() == comments
 
 
 def test_test_images_are_scored_with_new_seeds_once(
@@ -128,13 +133,13 @@ def test_test_images_are_scored_with_new_seeds_once(
     monkeypatch.chdir(folder)
     move_to_test(folder / "data/train_valid/skirt_length_labels")
     arguments = ["--config", "small.yaml", "--space", "space.yaml", "--trials", "2", "--resume"]
-    arguments += ["--objective", "log_loss", "--confirm", "1"]
+    arguments += ["--objective", "log_loss", "--confirm", "1", "evaluate_test=end"]
     assert fashionai("tune", *arguments) == 0
     runs = {number: STUDY / f"confirm/trial-{number}-seed-1" for number in (0, 1)}
     for run in runs.values():
         assert Run(RunFolder(run)).config.seed == 3 + 1
         assert "test" in json.loads((run / "metrics.json").read_text())
-    # The search itself has not seen them.
+    # The search itself has not seen them, whatever the configuration says.
     assert "test" not in json.loads((STUDY / "trial-1/metrics.json").read_text())
     before = {run: (run / "metrics.json").stat().st_mtime_ns for run in runs.values()}
     assert fashionai("tune", *arguments) == 0

@@ -68,3 +68,11 @@ def test_networks_and_crops_stay_within_the_cost(most_cost: float) -> None:
     highest = space["data.crop"].domain.high
     assert relative_cost("resnet18_v2", highest) <= limit
     assert space["data.crop"].domain.holds(224)
+
+
+def test_a_network_that_refuses_the_drop_path_of_the_configuration_is_left_out() -> None:
+    config = config_of(**{"model.name": "efficientnet_b0", "model.drop_path": 0.2})
+    space = default_space(config, ["mobilenet0.25", "efficientnet_lite0"], 2.0)
+    domain = space["model.name"].domain
+    assert isinstance(domain, Choices)
+    assert [*domain.values] == ["efficientnet_b0", "efficientnet_lite0"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashionai.cli.training import tune
 from fashionai.config import load_config, save_config
 from fashionai.runs import Run, RunFolder
 from fashionai.training.speed import step_speed
@@ -109,6 +110,14 @@ def test_values_are_the_scores_of_the_runs(work: Path) -> None:
         assert float(row["map"]) == best_scores(int(row["trial"]))["map"]
 
 
+def test_the_time_of_a_trial_is_that_on_the_clock(work: Path) -> None:
+    """With validation and start-up, which the seconds of the history leave out."""
+    for trial in study_in(STUDY).storage.trials():
+        with open(STUDY / f"trial-{trial.number}/history.csv", newline="") as handle:
+            of_steps = sum(float(row["seconds"]) for row in csv.DictReader(handle))
+        assert trial.seconds > of_steps + 0.05
+
+
 def test_the_weights_of_the_best_trials_alone_are_kept(work: Path) -> None:
     finished = [row for row in table() if row["state"] == "finished"]
     order = sorted(finished, key=lambda row: -float(row["map"]))  # stable: earlier ones first
@@ -153,8 +162,11 @@ def test_the_lock_that_a_kill_leaves_in_a_finished_trial_is_removed(copy: Path) 
     shutil.copytree(STUDY / "trial-0", STUDY / f"trial-{number}")
     lock = STUDY / f"trial-{number}/.lock"
     lock.touch()
+    study.storage.keep_seconds(number, 1000.0)
     assert fashionai("tune", "--run", STUDY, "--resume", "--trials", "5") == 0
     assert table()[-1]["state"] == "finished"
+    # The time before the kill counts.
+    assert study.storage.trials()[number].seconds > 1000
     assert not lock.exists()
 
 
@@ -226,9 +238,10 @@ def test_the_users_configuration_must_train(anew: Path, capsys: pytest.CaptureFi
 def test_values_that_do_not_go_together_fail_the_trial_and_many_end_the_search(
     anew: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("space.yaml").write_text("data.crop: [40]\ndata.resize_short: [36]\n")
+    space = "data.crop: {low: 40, high: 46}\ndata.resize_short: {low: 33, high: 36}\n"
+    Path("space.yaml").write_text(space)
     assert fashionai(*SEARCH) == 2
-    assert "crop 40 is larger than resize_short 36" in capsys.readouterr().err
+    assert "is larger than resize_short 3" in capsys.readouterr().err
     states = [trial.state for trial in study_in(STUDY).storage.trials()]
     assert states == ["finished", "failed", "failed", "running"]
 
@@ -336,6 +349,29 @@ def test_where_no_trial_is_better_the_next_step_is_not_to_train_again(
     assert f"{told}\n\nIt is trained already: {STUDY}/trial-0\n" in output
     assert "Next:" not in output
     assert f"# {told}" in Path("configs/skirt-tuned.yaml").read_text()
+
+
+def test_a_search_ends_where_its_space_has_no_other_values(
+    anew: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("space.yaml").write_text("optimizer.lr: [0.02]\n")
+    assert fashionai(*SEARCH, "epochs=1") == 0
+    assert [row["optimizer.lr"] for row in table()] == ["", "0.02"]
+    told = "The search ends after 2 trials: no other values were found in its space."
+    assert told in capsys.readouterr().out
+
+
+def test_a_stop_between_trainings_is_told_with_the_command_to_go_on(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: object, trials: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune._Display, "show", interrupted)
+    assert fashionai("tune", "--run", STUDY, "--resume", "--trials", "4") == 130
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"{STUDY}: stopped between trainings" in error
+    assert f"Resume with: fashionai tune --run {STUDY} --resume --trials 4" in error
 
 
 def test_proposals_follow_from_the_trials_before_alone(tmp_path: Path, work: Path) -> None:

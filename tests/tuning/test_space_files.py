@@ -59,7 +59,8 @@ optimizer.lr: {low: 0.1, high: 0.01, log: 3}
 optimizer.weight_decy: [1]
 weight_decay: [1]
 seed: [1, 2]
-epochs: 3
+epochs: [1, 2]
+accumulate: 3
 batch_size: {low: small, high: 64, step: -1}
 loss.mixup: {low: 0, high: 1, log: true, step: 0.1, sort: up}
 trainable: []
@@ -71,13 +72,14 @@ model.drop_path: {low: 0.1, when: 3}
     with pytest.raises(ConfigError) as caught:
         space_of(text)
     assert str(caught.value).splitlines() == [
-        f"{tmp_path}/space.yaml: 16 errors in the search space",
+        f"{tmp_path}/space.yaml: 17 errors in the search space",
         "  optimizer.lr: log: expected true or false, found 3",
         "  optimizer.weight_decy: unknown key of the configuration. "
         "Did you mean 'optimizer.weight_decay'?",
         "  weight_decay: unknown key of the configuration. Did you mean 'optimizer.weight_decay'?",
         "  seed: is the same in all trials, so it is not searched",
-        "  epochs: expected a list of choices, or low and high such as "
+        "  epochs: is the same in all trials, so it is not searched",
+        "  accumulate: expected a list of choices, or low and high such as "
         "{low: 0.001, high: 0.1, log: true}, found 3",
         "  batch_size: low: expected a number, found 'small'",
         "  loss.mixup: unknown field 'sort'. Choose from: low, high, log, step, choices, when",
@@ -100,16 +102,91 @@ optimizer.lr: {low: 0, high: 1}
 schedule.name: [cosine, two_cycle]
 data.augment: {choices: {none: [], odd: [miror]}}
 data.crop: [7, 32]
+model.name: [nonsense, resnet18_v3]
 """
     with pytest.raises(ConfigError) as caught:
         space_of(text)
     lines = str(caught.value).splitlines()
-    assert "4 errors" in lines[0]
+    assert "6 errors" in lines[0]
     assert "optimizer.lr" in lines[1]
     assert lines[2].strip() == "schedule.name: found 'two_cycle'. Did you mean 'one_cycle'?"
     assert "data.augment odd: data.augment.0.name: found 'miror'" in lines[3]
     assert "data.crop" in lines[4]
     assert "found 7" in lines[4]
+    assert "model.name: unknown network 'nonsense'" in lines[5]
+    assert "Did you mean 'resnet18_v2'?" in lines[6]
+
+
+def test_wrong_values_are_told_beside_other_errors(space_of) -> None:
+    text = """\
+optimizer.lr: {low: 0.1, high: 0.01}
+schedule.name: [cosine, two_cycle]
+loss.mixup: {low: -1, high: 0.3, when: {schedule.name: cosine}}
+ema: {low: 0.5, high: 7, when: {optimizer.lr: 1}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        space_of(text)
+    problems = [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]]
+    assert problems == ["optimizer.lr", "schedule.name", "loss.mixup"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "schedule.name: [constant, step]\nschedule.factor: {low: 0.1, high: 0.9, when: "
+            "{schedule.name: step}}\nloss.mixup: [0, 0.1]",
+            [],
+        ),
+        (
+            "model.name: [small_cnn, mobilenet0.25, efficientnet_b0]\n"
+            "model.drop_path: {low: 0, high: 0.3}\nbatch_size: [8, 16]",
+            [
+                "model.drop_path: does not go with model.name small_cnn, mobilenet0.25 "
+                "(model.drop_path: 0.3 has no effect on small_cnn). "
+                "Add when: {model.name: [efficientnet_b0]}"
+            ],
+        ),
+        # That of the configuration is in no trial.
+        ("model.name: [efficientnet_b0]\nmodel.drop_path: [0.1, 0.2]", []),
+        (
+            "model.name: [small_cnn, efficientnet_b0]\n"
+            "model.drop_path: {choices: [0.1, 0.2], when: {model.name: efficientnet_b0}}",
+            [],
+        ),
+        (
+            "model.drop_path: [0, 0.2]\nbatch_size: [8, 16]",
+            ["model.drop_path: 0.2 has no effect on small_cnn"],
+        ),
+        (
+            "data.resize_short: [36, 48]\ndata.crop: [32, 40]",
+            [
+                "data.resize_short: does not go with data.crop 40 "
+                "(data: crop 40 is larger than resize_short 36). Add when: {data.crop: [32]}"
+            ],
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_told_with_the_condition_that_is_missing(
+    space_of, text: str, told: list[str]
+) -> None:
+    if not told:
+        assert space_of(text)
+        return
+    with pytest.raises(ConfigError) as caught:
+        space_of(text)
+    assert [line.strip() for line in str(caught.value).splitlines()[1:]] == told
+
+
+def test_a_key_of_another_schedule_needs_a_condition(tmp_path: Path) -> None:
+    base = write(tmp_path / "base.yaml", BASE.replace("cosine", "step"))
+    text = "schedule.factor: {low: 0.1, high: 0.9}\nschedule.name: [cosine, step]\n"
+    with pytest.raises(ConfigError) as caught:
+        read_space(write(tmp_path / "space.yaml", text), load_config(base))
+    (problem,) = str(caught.value).splitlines()[1:]
+    assert "schedule.factor: does not go with schedule.name cosine (" in problem
+    assert "unknown key of cosine" in problem
+    assert problem.endswith("Add when: {schedule.name: [step]}")
 
 
 def test_a_section_with_keys_that_all_trials_share_is_refused(space_of) -> None:

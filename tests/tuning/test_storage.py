@@ -55,6 +55,25 @@ def test_proposals_lie_in_the_space_and_are_those_of_the_same_trials_again(
     assert [trial.params for trial in found.trials()] == proposed
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_no_parameters_are_proposed_twice(tmp_path: Path, sampler: str) -> None:
+    choices = {"1": 1, "2": 2, "3": 3}
+    space = Space(
+        [Parameter("batch_size", Choices(choices)), Parameter("accumulate", Numbers(1, 3, step=1))]
+    )
+    proposed: list[Params] = []
+    while True:
+        params = open_storage(tmp_path, sampler).propose(space)
+        assert open_storage(tmp_path, sampler).propose(space) == params
+        if params is None:
+            break
+        assert params not in proposed
+        proposed.append(params)
+        found = open_storage(tmp_path, sampler)
+        found.finish(found.add(params, space), [float(len(proposed) % 3)])
+    assert len(proposed) == 9
+
+
 def test_few_trials_tell_nothing_about_importance(tmp_path: Path) -> None:
     found = open_storage(tmp_path)
     number = found.add({"optimizer.lr": 0.1}, SPACE)

@@ -129,6 +129,21 @@ def test_it_is_resumed_with_any_name_of_the_file_and_after_the_project_was_moved
     assert begin(with_options(best_file=mine), resume=True).best_file == mine
 
 
+def test_a_search_keeps_the_file_that_was_given_last() -> None:
+    begin(with_options(best_file=Path("caf\u00e9.yaml").absolute()))
+    resume = (STUDY, "cpu", [], no_bar)
+    assert open_study(Given(), *resume, resume=True).best_file == Path("caf\u00e9.yaml")
+    begin(with_options(best_file=Path("other.yaml")), resume=True)
+    assert open_study(Given(), *resume, resume=True).best_file == Path("other.yaml")
+    assert begin(resume=True).best_file == Path("other.yaml")
+    file = STUDY / "tune.yaml"
+    file.write_text(file.read_text().replace("out: other.yaml", "out: [1]"))
+    with pytest.raises(RunError, match=r"out: expected the name of a file\. Give --out FILE"):
+        open_study(Given(), *resume, resume=True)
+    file.write_text(file.read_text().replace("out: [1]\n", ""))
+    assert begin(resume=True).best_file == Path("configs/skirt-tuned.yaml")
+
+
 def test_the_best_configuration_is_written_to_a_name_that_is_not_utf8() -> None:
     mine = Path("mine\udcb9.yaml")
     mine.write_text("task: pant\n")
@@ -202,7 +217,10 @@ def test_a_search_that_another_process_begins_meanwhile_is_resumed() -> None:
         begin(with_options(folds=3), resume=True)
 
 
-def test_the_command_to_go_on_has_the_options_of_the_search() -> None:
+def test_the_command_to_go_on_has_the_options_of_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timing, "measure_speed", lambda config, contexts: Speed(1.0, 1.0))
     options = {"trials": 3, "seconds": 1.5e6, "confirm": 2, "best_file": Path("my best.yaml")}
     study = begin(with_options(**options))
     words = shlex.split(study.resume_command)
@@ -241,7 +259,22 @@ def test_the_time_of_a_trial_counts_images_with_pseudo_labels(
     mark_half_as_pseudo(Path(config.data.folder) / config.task_names[0] / MANIFEST)
     monkeypatch.setattr(timing, "measure_speed", lambda config, contexts: Speed(1.0, 1.0))
     whole = 2 * (84 + 12)
-    assert timing.cost_bound(config, 1.5 * timing.FEWEST_TRIALS * whole, contexts) == 1.5
+    assert timing.trial_seconds(config, contexts, None) == whole
+    # Each of four folds trains on three quarters and validates on one.
+    assert timing.trial_seconds(config, contexts, 4) == 4 * whole
+    assert timing.cost_bound(1.5 * timing.FEWEST_TRIALS * whole, whole) == 1.5
+
+
+def test_a_time_that_the_first_trial_exceeds_is_told_before_it_trains(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(timing, "measure_speed", lambda config, contexts: Speed(1.0, 1.0))
+    begin(with_options(trials=None, seconds=60.0))
+    (told,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert "one trial is estimated to take 2 min, longer than --time 60 s" in told
+    caplog.clear()
+    begin(with_options(trials=None, seconds=97.0), overwrite=True)
+    assert not [each for each in caplog.records if each.levelname == "WARNING"]
 
 
 def mark_half_as_pseudo(manifest: Path) -> None:
@@ -292,3 +325,21 @@ def test_a_search_without_a_limit_is_not_begun() -> None:
     with pytest.raises(ConfigError, match="nothing says when this search ends"):
         begin(with_options(trials=None), resume=True)
     assert not STUDY.exists()
+
+
+def test_the_space_of_a_search_is_shown_and_nothing_is_trained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begin()
+    (STUDY / "space.yaml").write_text("optimizer.lr: [0.03]\n")
+    before = {file: file.read_bytes() for file in STUDY.rglob("*") if file.is_file()}
+    for options in ((), ("--config", CONFIG), ("--trials", "5")):
+        assert fashionai("tune", "--run", STUDY, "--resume", "--show-space", *options) == 0
+        assert capsys.readouterr().out == "optimizer.lr: [0.03]\n"
+    assert {file: file.read_bytes() for file in STUDY.rglob("*") if file.is_file()} == before
+    assert fashionai("tune", "--run", "runs/other", "--resume", "--show-space") == 2
+    assert "not a search" in capsys.readouterr().err
+    new = ("tune", "--config", CONFIG, "--space", "space.yaml", "--run", "runs/other")
+    assert fashionai(*new, "--show-space") == 0
+    assert capsys.readouterr().out == "optimizer.lr: [0.02]\n"
+    assert not Path("runs/other").exists()

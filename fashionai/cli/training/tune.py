@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from fashionai.tuning.study import Study
     from fashionai.tuning.trials import Trial
 
-NOTHING_BETTER = "No trial is better than the given configuration, which is the best found."
-NOTHING_TO_CONFIRM = "No trial is better than the given configuration: nothing to confirm."
-LUCK = "The best of many trials is also the luckiest: --confirm 3 tells what is left."
+EXHAUSTED = "no other values were found in its space."
 EPILOG = """
 \b
 Examples:
@@ -57,7 +55,8 @@ KEY=VALUE overrides any key that fashionai config prints.
     "seconds",
     type=Duration(),
     metavar="TIME",
-    help="Time for the training of all trials together, such as 90m or 2h.",
+    help="Time for all trials together, such as 90m or 2h. The first trial is always trained "
+    "whole.",
 )
 @click.option(
     "--space",
@@ -67,14 +66,19 @@ KEY=VALUE overrides any key that fashionai config prints.
     help="YAML file of the keys to search, with their values.  [default: a space that suits the "
     "configuration, see --show-space]",
 )
-@click.option("--show-space", is_flag=True, help="Print the search space, and do nothing else.")
+@click.option(
+    "--show-space",
+    is_flag=True,
+    help="Print the search space, with --resume that of the search, and do nothing else.",
+)
 @click.option(
     "--objective",
     "objectives",
     multiple=True,
     metavar="NAME",
     help="Validation score to improve, any that monitor can be. A second one, such as time per "
-    "image, asks for the best trade-offs.  [default: the configuration's monitor]",
+    "image, asks for the best trade-offs, of which --out holds the one that is best by the first.  "
+    "[default: the configuration's monitor]",
 )
 @click.option("--folds", type=click.IntRange(2), help="Score each trial on so many folds.")
 @click.option(
@@ -103,7 +107,8 @@ KEY=VALUE overrides any key that fashionai config prints.
     "--out",
     type=OutputFile(),
     metavar="FILE",
-    help="The best configuration.  [default: configs/TASK-tuned.yaml]",
+    help="The best configuration, by the first objective.  [default: configs/TASK-tuned.yaml, "
+    "with --resume the last file]",
 )
 @click.option(
     "--confirm",
@@ -147,8 +152,9 @@ def command(
     if trials is None and seconds is None and not (show_space or resume):
         raise click.UsageError("give --trials N or --time TIME")
     chosen_gpus = parse_gpus(gpus)
+    from fashionai.tuning.planned_space import space_text
     from fashionai.tuning.settings import Given
-    from fashionai.tuning.study import open_study, planned_space
+    from fashionai.tuning.study import open_study
 
     log_to_terminal("fashionai.tuning")
     given = Given(
@@ -164,20 +170,22 @@ def command(
         out,
         confirm,
     )
-    if show_space and config_file is not None:
-        from fashionai.tuning.space_files import dump_space
-
-        click.echo(dump_space(planned_space(given, device, chosen_gpus)), nl=False)
+    if show_space:
+        click.echo(space_text(given, run_path, device, chosen_gpus, resume=resume), nl=False)
         return
     study = open_study(
         given, run_path, device, chosen_gpus, progress_bar, resume=resume, overwrite=overwrite
     )
-    _run(study, study.budget, confirm)
+    from fashionai.tuning.search import stoppable
+
+    with stoppable(study):
+        _run(study, study.budget, confirm)
 
 
 def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     """Search, and print what was found."""
-    from fashionai.tuning.confirm import confirm, confirmation_lines
+    from fashionai.tuning.confirm import confirm, confirmation_lines, finished_confirmation
+    from fashionai.tuning.outcome import nothing_to_confirm, outcome
     from fashionai.tuning.results import write_best, write_results
     from fashionai.tuning.search import search
     from fashionai.tuning.table import best_lines, importance_lines, table_lines
@@ -186,23 +194,25 @@ def _run(study: Study, budget: Budget, confirm_count: Optional[int]) -> None:
     click.echo(f"search -> {study.path}")
     display = _Display(study, budget)
     trials = search(study, budget, display.show)
-    order = ranked(trials, study.settings.objectives)
+    if budget.allows_another(trials):
+        click.echo(f"The search ends after {counted(len(trials), 'trial')}: {EXHAUSTED}")
+    best = ranked(trials, study.settings.objectives)[0]
+    found = finished_confirmation(study, best)
+    notes = confirmation_lines(found, len(trials)) if found else outcome(study, trials)
     importance = study.storage.importance([parameter.key for parameter in study.space])
-    notes = [] if confirm_count else [LUCK if order[0].number else NOTHING_BETTER]
     files = write_results(study, trials, importance, notes)
     if not display.is_terminal:  # which still shows them
         _print(table_lines(study, trials))
         _print(best_lines(study, trials))
     _print(importance_lines(importance))
     _print([str(file) for file in files])
-    if order[0].number and confirm_count:
-        found = confirm(study, order[0], confirm_count, progress_bar)
-        notes = confirmation_lines(found, len(trials))
+    if confirm_count and best.number:
+        notes = confirmation_lines(confirm(study, best, confirm_count, progress_bar), len(trials))
         write_best(study, trials, notes)
     elif confirm_count:
-        notes = [NOTHING_TO_CONFIRM]
+        notes = [nothing_to_confirm(study, trials)]
     _print(notes)
-    if order[0].number:
+    if best.number:
         _print([f"Next: fashionai train --config {shlex.quote(str(files[0]))}"])
     elif study.settings.folds is None:
         _print([f"It is trained already: {study.path / 'trial-0'}"])
