@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import numpy as np
 
 from fashionai.errors import InstallationError, RunError
-from fashionai.tuning.space import Choices, Parameter, Params, Space, Value
+from fashionai.tuning.spaces.space import Choices, Parameter, Params, Space, Value
 from fashionai.tuning.trials import FAILED, FINISHED, PRUNED, RUNNING, Trial, is_minimized
 
 if TYPE_CHECKING:

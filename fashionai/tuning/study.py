@@ -48,7 +48,6 @@ from fashionai.training.start import (
 )
 from fashionai.tuning.best_file import check_file, default_file, name_to_keep, replaceable
 from fashionai.tuning.budget import NO_BUDGET, Budget
-from fashionai.tuning.planned_space import not_a_search, planned_space, study_folder
 from fashionai.tuning.settings import (
     BEST_FILE,
     Given,
@@ -59,8 +58,9 @@ from fashionai.tuning.settings import (
     read_budget,
     read_settings,
 )
-from fashionai.tuning.space import Choices, Parameter, Params, Space
-from fashionai.tuning.space_files import dump_space, read_space
+from fashionai.tuning.spaces.files import dump_space, read_space
+from fashionai.tuning.spaces.planned import not_a_search, planned_space, study_folder
+from fashionai.tuning.spaces.space import Choices, Parameter, Params, Space
 from fashionai.tuning.storage import Storage, check_installed
 from fashionai.tuning.timing import trial_seconds, warn_of_a_long_trial
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fashionai.metrics import LOWER_IS_BETTER
-from fashionai.tuning.space import Value
+from fashionai.tuning.spaces.space import Value
 
 RUNNING, FINISHED, PRUNED, FAILED = "running", "finished", "pruned", "failed"
 # The objective that is no score: the time that the network takes per image, in milliseconds.

@@ -8,9 +8,9 @@ import pytest
 
 from fashionai.config import Config, load_config
 from fashionai.models.catalogue import relative_cost
-from fashionai.tuning.default_space import default_space
-from fashionai.tuning.space import Choices
-from fashionai.tuning.space_files import dump_space, read_space
+from fashionai.tuning.spaces.default import default_space
+from fashionai.tuning.spaces.files import dump_space, read_space
+from fashionai.tuning.spaces.space import Choices
 from tests.support.commands import CONFIG_FILES
 
 

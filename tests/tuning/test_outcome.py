@@ -16,7 +16,7 @@ from fashionai.tuning.outcome import (
 )
 from fashionai.tuning.results import write_best
 from fashionai.tuning.settings import Settings
-from fashionai.tuning.space import Numbers, Parameter, Space
+from fashionai.tuning.spaces.space import Numbers, Parameter, Space
 from fashionai.tuning.study import Study
 from fashionai.tuning.trials import FINISHED, Trial
 

@@ -8,8 +8,8 @@ import pytest
 
 from fashionai.config import load_config
 from fashionai.errors import ConfigError
-from fashionai.tuning.space import Space
-from fashionai.tuning.space_files import dump_space, read_space
+from fashionai.tuning.spaces.files import dump_space, read_space
+from fashionai.tuning.spaces.space import Space
 from tests.docs.pages import PAGES, blocks
 
 BASE = """\

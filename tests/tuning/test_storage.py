@@ -8,7 +8,7 @@ import pytest
 
 from fashionai.errors import InstallationError
 from fashionai.tuning import storage
-from fashionai.tuning.space import Choices, Numbers, Parameter, Params, Space
+from fashionai.tuning.spaces.space import Choices, Numbers, Parameter, Params, Space
 from fashionai.tuning.storage import Storage
 from fashionai.tuning.trials import PRUNED
 

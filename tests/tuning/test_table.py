@@ -9,7 +9,7 @@ import pytest
 from fashionai.config import load_config
 from fashionai.tuning.budget import Budget
 from fashionai.tuning.settings import Settings
-from fashionai.tuning.space import Numbers, Parameter, Space
+from fashionai.tuning.spaces.space import Numbers, Parameter, Space
 from fashionai.tuning.study import Study
 from fashionai.tuning.table import (
     best_lines,

@@ -152,8 +152,8 @@ def command(
     if trials is None and seconds is None and not (show_space or resume):
         raise click.UsageError("give --trials N or --time TIME")
     chosen_gpus = parse_gpus(gpus)
-    from fashionai.tuning.planned_space import space_text
     from fashionai.tuning.settings import Given
+    from fashionai.tuning.spaces.planned import space_text
     from fashionai.tuning.study import open_study
 
     log_to_terminal("fashionai.tuning")

@@ -11,10 +11,10 @@ from fashionai.cross_validation import with_devices
 from fashionai.errors import RunError
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.runs import SPACE_FILE, STUDY_FILE
-from fashionai.tuning.default_space import default_space
 from fashionai.tuning.settings import Given
-from fashionai.tuning.space import Space
-from fashionai.tuning.space_files import dump_space, read_space
+from fashionai.tuning.spaces.default import default_space
+from fashionai.tuning.spaces.files import dump_space, read_space
+from fashionai.tuning.spaces.space import Space
 from fashionai.tuning.timing import cost_bound, trial_seconds
 from fashionai.weights.availability import find_obtainable
 

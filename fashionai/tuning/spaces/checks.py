@@ -10,7 +10,7 @@ from fashionai.errors import ConfigError, shown
 from fashionai.files.formats.yaml_files import dump_json
 from fashionai.models.catalogue import find_network
 from fashionai.models.networks.registry import WITH_DROP_PATH
-from fashionai.tuning.space import CROP, RESIZE, Choices, Parameter, Space, with_values
+from fashionai.tuning.spaces.space import CROP, RESIZE, Choices, Parameter, Space, with_values
 
 LONGEST_PROBLEM = 240
 

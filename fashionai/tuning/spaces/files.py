@@ -14,8 +14,16 @@ from typing import Any, Optional, Union
 from fashionai.config import Config, known_keys
 from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
 from fashionai.files.formats.yaml_files import dump_flow, dump_json, load_yaml
-from fashionai.tuning.space import CROP, RESIZE, Choices, Numbers, Parameter, Space, with_values
-from fashionai.tuning.space_checks import ValueChecks
+from fashionai.tuning.spaces.checks import ValueChecks
+from fashionai.tuning.spaces.space import (
+    CROP,
+    RESIZE,
+    Choices,
+    Numbers,
+    Parameter,
+    Space,
+    with_values,
+)
 
 NUMBER_FIELDS = ("low", "high", "log", "step")
 FIELDS = (*NUMBER_FIELDS, "choices", "when")

@@ -9,8 +9,8 @@ from typing import Any
 from fashionai.config import Config
 from fashionai.models.catalogue import find_network, relative_cost
 from fashionai.models.networks.registry import WITH_DROP_PATH
-from fashionai.tuning.space import CROP, Choices, Numbers, Parameter, Space
-from fashionai.tuning.space_files import choices_of
+from fashionai.tuning.spaces.files import choices_of
+from fashionai.tuning.spaces.space import CROP, Choices, Numbers, Parameter, Space
 
 # Rates are searched up to so many times, and down to this part of, the user's.
 FACTOR = 10
