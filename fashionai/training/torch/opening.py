@@ -11,6 +11,7 @@ from fashionai.errors import ConfigError
 from fashionai.frameworks.devices import Device
 from fashionai.models.description import NetworkDescription
 from fashionai.models.torch.forward import torch_device
+from fashionai.training.learners.learner import framework_failure
 from fashionai.training.torch.learner import TorchLearner
 from fashionai.training.torch.processes import join_processes
 
@@ -33,7 +34,10 @@ def open_torch(
             f"PyTorch trains with one process for each device, this one has {len(contexts)}",
             "Use fashionai train --gpus, or torchrun",
         )
-    processes = join_processes(torch_device(contexts[0]))
+    try:
+        processes = join_processes(torch_device(contexts[0]))
+    except RuntimeError as error:  # a GPU has no memory left
+        raise framework_failure(TorchLearner.framework, config, error) from error
     return TorchLearner(
         config,
         train,
