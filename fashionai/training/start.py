@@ -166,6 +166,7 @@ def _train_in_processes(
     config: Config, folder: RunFolder, gpus: Sequence[Any], options: Sequence[str]
 ) -> None:
     """Train with one process for each of these GPUs; a folder that stays empty is removed."""
+    from fashionai.training.records.messages import GPUS_OF_PROCESSES
     from fashionai.training.torch.launch import launch
 
     with tempfile.TemporaryDirectory(prefix="fashionai-") as scratch:
@@ -173,9 +174,11 @@ def _train_in_processes(
         save_config(config, file)
         indices = ",".join(str(gpu.device_id) for gpu in gpus)
         arguments = ["train", "--config", str(file), "--run", str(folder), "--gpus", indices]
+        os.environ[GPUS_OF_PROCESSES] = indices
         try:
             launch([*arguments, *options], len(gpus))
         finally:
+            del os.environ[GPUS_OF_PROCESSES]
             with contextlib.suppress(OSError):
                 folder.path.rmdir()
 

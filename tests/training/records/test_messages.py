@@ -13,11 +13,19 @@ from fashionai.datasets.prepared.prepare import prepare, summary_notes
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.reading import read_own_folders
 from fashionai.fold_plan import FoldSettings, plan_folds
+from fashionai.frameworks.devices import Device
 from fashionai.metrics import advice_on_validation
 from fashionai.progress import no_bar
 from fashionai.runs import RunFolder
 from fashionai.training.batches.plan import BatchPlan
-from fashionai.training.records.messages import COLLAPSED, log_collapse, log_data, log_settings
+from fashionai.training.records import messages
+from fashionai.training.records.messages import (
+    COLLAPSED,
+    log_collapse,
+    log_data,
+    log_settings,
+    resume_command,
+)
 from tests.support.data_trees import put
 from tests.support.images import encode
 from tests.support.learners import make_samples
@@ -92,3 +100,23 @@ def test_one_class_of_validation_images_is_no_collapse(
         assert caplog.messages == []
         log_collapse(history, 9, val)
         assert caplog.messages == [COLLAPSED[0] % 3, COLLAPSED[1]]
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "started", "command"),
+    [
+        ("cpu", 1, None, "fashionai train --run 'my run' --resume --device cpu"),
+        ("gpu", 1, None, "fashionai train --run 'my run' --resume --gpus 4"),
+        ("gpu", 4, "4,5,6,7", "fashionai train --run 'my run' --resume --gpus 4,5,6,7"),
+        ("gpu", 8, None, "the command that started all 8 processes, with --resume"),
+    ],
+)
+def test_the_command_to_resume_chooses_the_same_devices(
+    monkeypatch: pytest.MonkeyPatch, device: str, processes: int, started: str, command: str
+) -> None:
+    """On a machine with GPUs; processes that torchrun has started know only their own one."""
+    monkeypatch.setattr(messages, "compute_capabilities", lambda: [(9, 0)] * 8)
+    if started is not None:
+        monkeypatch.setenv(messages.GPUS_OF_PROCESSES, started)
+    own = [Device(device, 4 if device == "gpu" else 0)]
+    assert resume_command(RunFolder(Path("my run")), own, processes) == command
