@@ -52,12 +52,14 @@ def train(
         if begun.is_finished:
             remove_free_lock(folder)
             log.info("%s: already finished, weights: %s", begun, begun.weights_file)
+            _tell_finished(config, device, gpus)
             return begun
     if overwrite:
         check_not_removed(folder.path, files_read(config))
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
     from fashionai.training.learners.engine_choice import wanted_engine
+    from fashionai.training.learners.opening import FirstHasFinished
     from fashionai.training.speed.threads import choose_threads
     from fashionai.training.trainer import Trainer
 
@@ -70,7 +72,10 @@ def train(
         options = [*(["--resume"] if resume else []), *(["--overwrite"] if overwrite else [])]
         _train_in_processes(config, folder, chosen.contexts, options)
         return Run(folder)
-    trainer = Trainer(config, chosen.contexts, begun)
+    try:
+        trainer = Trainer(config, chosen.contexts, begun)
+    except FirstHasFinished:
+        return Run(folder)
     if trainer.learner.writes:
         if overwrite:
             remove_run(folder.path)
@@ -160,6 +165,16 @@ def _check_restart(resume: bool) -> None:
             "the launcher has started the training again, which would begin anew",
             "Start it with --resume",
         )
+
+
+def _tell_finished(config: Config, device: str, gpus: Sequence[int]) -> None:
+    """Tell other processes that the run is finished: their machines may not see its folder."""
+    if current_place().count == 1:
+        return
+    from fashionai.frameworks.choice import choose_devices
+    from fashionai.training.torch.opening import tell_finished
+
+    tell_finished(config, choose_devices("torch", device, gpus).contexts)
 
 
 def _train_in_processes(

@@ -17,6 +17,10 @@ from fashionai.training.learners.learner import SOFT_TARGETS, Learner
 from fashionai.weights.store import StartingWeights
 
 
+class FirstHasFinished(Exception):  # noqa: N818 - it is no error
+    """The first of several processes has found the run finished."""
+
+
 class Opened(NamedTuple):
     """A learner with its resolved configuration; its initial weights, unless it resumes."""
 
