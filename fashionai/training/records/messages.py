@@ -49,6 +49,8 @@ LEARNING = {
     "all": "all layers learn",
 }
 
+MIXED_APART = "%s: each of %d devices mixes its own images, one device would mix the whole batch"
+
 COLLAPSED = (
     "epoch %d: the network has collapsed: all validation images get the same class",
     "optimizer.lr may be too high or the classes imbalanced; the best epoch is kept",
@@ -111,6 +113,9 @@ def log_settings(
         log.info("side of the training images in pixels: %s", sides)
     if plan.is_reduced:
         log.info("a batch has %s: there are no more", counted(plan.batch_size, "image"))
+    mixing = [f"loss.{name}" for name in ("mixup", "cutmix") if getattr(config.loss, name)]
+    if mixing and plan.devices > 1:
+        _log_wrapped(MIXED_APART % (" and ".join(mixing), plan.devices))
     if config.schedule.warmup_epochs > config.epochs:
         log.info("schedule.warmup_epochs exceeds epochs: the rate never reaches optimizer.lr")
 

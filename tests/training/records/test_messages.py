@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -47,6 +48,27 @@ def test_the_steps_of_an_epoch_are_whole_numbers(
     with caplog.at_level(logging.INFO):
         log_settings(config, RunFolder(Path("runs/skirt")), plan, None)
     assert "; ".join(caplog.messages) == f"resnet50_v2, {text}"
+
+
+@pytest.mark.parametrize(
+    ("mixing", "devices", "names"),
+    [
+        (["loss.mixup=0.2"], 4, "loss.mixup"),
+        (["loss.mixup=0.2", "loss.cutmix=1"], 4, "loss.mixup and loss.cutmix"),
+        (["loss.mixup=0.2"], 1, None),
+        ([], 4, None),
+    ],
+)
+def test_mixing_on_several_devices_is_told(
+    caplog: pytest.LogCaptureFixture, mixing: list[str], devices: int, names: Optional[str]
+) -> None:
+    config = load_config("skirt", ["batch_size=8", *mixing])
+    plan = BatchPlan(config, make_samples(320), devices)
+    with caplog.at_level(logging.INFO):
+        log_settings(config, RunFolder(Path("runs/skirt")), plan, None)
+    told = " ".join(caplog.messages[1:])
+    expected = f"{names}: each of 4 devices mixes its own images, one device would mix the whole"
+    assert told == (f"{expected} batch" if names else "")
 
 
 def test_a_small_validation_split_is_told_except_within_a_cross_validation(
