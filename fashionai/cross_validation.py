@@ -60,6 +60,7 @@ from fashionai.tasks import columns_of
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.learners.engine_choice import check_engine, wanted_engine
 from fashionai.training.parallel import train_side_by_side
+from fashionai.training.records.messages import device_options
 from fashionai.training.records.observers import check_logs
 from fashionai.training.speed.estimate import duration
 from fashionai.training.speed.threads import choose_threads
@@ -262,9 +263,8 @@ class CrossValidation:
         return run
 
     def _resume_command(self) -> str:
-        gpus = ",".join(str(each.device_id) for each in self.contexts if each.device_type == "gpu")
         command = f"fashionai cross-validate --run {shlex.quote(str(self.path))} --resume"
-        return command + (f" --gpus {gpus}" if gpus else "")
+        return command + device_options(self.contexts)
 
     def _fold_config(self, config: Config, number: int) -> Config:
         return config.changed({"data.folds_file": str(self.folds_file), "data.fold": number})

@@ -16,6 +16,9 @@ CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 # The number of threads that compute, which MXNet reads when it is imported.
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 
+# The number of processes on this machine that share its cores, which torchrun sets.
+PROCESSES_VARIABLE = "LOCAL_WORLD_SIZE"
+
 DEFAULT_ZOO_URL = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
 
 DEFAULT_TORCHVISION_URL = "https://download.pytorch.org/models/"
@@ -24,7 +27,8 @@ DEFAULT_TORCHVISION_URL = "https://download.pytorch.org/models/"
 def usable_cores() -> int:
     """The number of cores that this process may use, within limits of taskset and containers.
 
-    Processes that torchrun has started on one machine share its cores.
+    Processes that torchrun has started on one machine share its cores, as do folds that are trained
+    at the same time.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(cores or 1, _container_cores()) // _processes_here())
@@ -48,8 +52,8 @@ def processor_name() -> str:
 
 
 def _processes_here() -> int:
-    """The number of processes that torchrun has started on this machine, at least 1."""
-    number = os.environ.get("LOCAL_WORLD_SIZE", "")
+    """The number of processes that share the cores of this machine, at least 1."""
+    number = os.environ.get(PROCESSES_VARIABLE, "")
     return max(1, int(number)) if number.isdecimal() and len(number) < 10 else 1
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional
 
 import click
 from click.shell_completion import CompletionItem
@@ -100,6 +100,15 @@ class _Commands(CommandGroup):
         module = f"fashionai.cli.{folder}.{cmd_name.replace('-', '_')}"
         command: click.Command = importlib.import_module(module).command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click ends the line of a terminal at Ctrl-C, in the first process."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if place_or_alone().is_first:
+                raise
+            raise click.Abort from None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands and options that begin with this text; no command is imported."""
@@ -202,7 +211,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         click.echo(for_terminal(text), err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        if place_or_alone().is_first:  # Ctrl-C interrupts all of them
+            click.echo("Interrupted.", err=True)
         if arguments is None:
             # After a second Ctrl-C, threads may still decode images: C++ code aborts the program
             # when such a thread wakes up while Python ends.

@@ -128,8 +128,8 @@ def open_parts(
 
     ``description`` identifies the prediction, and ``size`` is the number of images in a part. With
     ``resume`` parts of the same prediction are used, with ``discard`` those of any prediction are
-    removed. Raises ConfigError for parts that are there otherwise, RunError when another command
-    writes there.
+    removed, and with both those of other predictions. Raises ConfigError for parts that are there
+    otherwise, RunError when another command writes there.
     """
     parts = Parts(folder, description, place, size)
     with contextlib.ExitStack() as stack:
@@ -154,6 +154,8 @@ def _begin(
             f"{folder}: holds the results of an interrupted prediction, {_told(found, parts.size)}",
             "Go on with --resume, or discard them with --overwrite",
         )
+    if discard and _differences(folder, description):
+        resume = False
     folder.mkdir(parents=True, exist_ok=True)
     busy = RunError(f"{folder}: another command writes this prediction", "Wait until it ends")
     stack.enter_context(locked(folder / LOCK_FILE, busy))

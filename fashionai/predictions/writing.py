@@ -72,10 +72,9 @@ def open_parts_of(
     """The parts of a plan, beside ``out``; None where one process computes a single part.
 
     Errors as for open_parts, for ``resume`` and, to discard parts, ``overwrite``. Processes that
-    their launcher has started again go on.
+    their launcher has started again go on: ``overwrite`` then discards other predictions alone.
     """
-    if is_restarted():
-        resume, overwrite = True, False
+    resume = resume or is_restarted()
     place, whole_batch = current_place(), batch_size * len(contexts)
     folder = parts_folder(out)
     if place.count == 1 and not is_long(plan.requests, whole_batch):

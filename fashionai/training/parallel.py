@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 
 from fashionai.config import Config, save_config
 from fashionai.errors import RunStoppedError, TrainingError
+from fashionai.runtime import PROCESSES_VARIABLE
 from fashionai.training.interrupt import StopRequest
 
 # Processes that are asked to stop save their state.
@@ -30,13 +32,15 @@ def train_side_by_side(runs: Mapping[Path, Config], devices: Sequence[Any]) -> N
     """
     waiting, free = list(runs), list(range(len(devices)))
     running: Running = {}
+    at_once = min(len(waiting), len(free))
     with tempfile.TemporaryDirectory(prefix="fashionai-") as name, StopRequest() as stop:
         scratch = Path(name)
         try:
             while (waiting or running) and not stop.requested:
                 while waiting and free:
                     run, place = waiting.pop(0), free.pop(0)
-                    running[place] = run, _start(run, runs[run], devices[place], scratch)
+                    process = _start(run, runs[run], devices[place], scratch, at_once)
+                    running[place] = run, process
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 free += _ended(running, scratch)
         finally:
@@ -45,7 +49,10 @@ def train_side_by_side(runs: Mapping[Path, Config], devices: Sequence[Any]) -> N
             raise RunStoppedError(_saved(killed))
 
 
-def _start(run: Path, config: Config, device: Any, scratch: Path) -> subprocess.Popen[bytes]:
+def _start(
+    run: Path, config: Config, device: Any, scratch: Path, at_once: int
+) -> subprocess.Popen[bytes]:
+    """Start a training that shares the cores of this machine with others, ``at_once`` in all."""
     save_config(config, scratch / f"{run.name}.yaml")
     where = ["--device", "cpu"]
     if device.device_type == "gpu":
@@ -57,6 +64,7 @@ def _start(run: Path, config: Config, device: Any, scratch: Path) -> subprocess.
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, PROCESSES_VARIABLE: str(at_once)},
             # Ctrl-C reaches this process alone, which then stops the trainings in order.
             start_new_session=True,
         )

@@ -52,12 +52,14 @@ def train(
         if begun.is_finished:
             remove_free_lock(folder)
             log.info("%s: already finished, weights: %s", begun, begun.weights_file)
+            _tell_finished(config, device, gpus)
             return begun
     if overwrite:
         check_not_removed(folder.path, files_read(config))
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
     from fashionai.training.learners.engine_choice import wanted_engine
+    from fashionai.training.learners.opening import FirstHasFinished
     from fashionai.training.speed.threads import choose_threads
     from fashionai.training.trainer import Trainer
 
@@ -70,7 +72,10 @@ def train(
         options = [*(["--resume"] if resume else []), *(["--overwrite"] if overwrite else [])]
         _train_in_processes(config, folder, chosen.contexts, options)
         return Run(folder)
-    trainer = Trainer(config, chosen.contexts, begun)
+    try:
+        trainer = Trainer(config, chosen.contexts, begun)
+    except FirstHasFinished:
+        return Run(folder)
     if trainer.learner.writes:
         if overwrite:
             remove_run(folder.path)
@@ -162,10 +167,21 @@ def _check_restart(resume: bool) -> None:
         )
 
 
+def _tell_finished(config: Config, device: str, gpus: Sequence[int]) -> None:
+    """Tell other processes that the run is finished: their machines may not see its folder."""
+    if current_place().count == 1:
+        return
+    from fashionai.frameworks.choice import choose_devices
+    from fashionai.training.torch.opening import tell_finished
+
+    tell_finished(config, choose_devices("torch", device, gpus).contexts)
+
+
 def _train_in_processes(
     config: Config, folder: RunFolder, gpus: Sequence[Any], options: Sequence[str]
 ) -> None:
     """Train with one process for each of these GPUs; a folder that stays empty is removed."""
+    from fashionai.training.records.messages import GPUS_OF_PROCESSES
     from fashionai.training.torch.launch import launch
 
     with tempfile.TemporaryDirectory(prefix="fashionai-") as scratch:
@@ -173,9 +189,11 @@ def _train_in_processes(
         save_config(config, file)
         indices = ",".join(str(gpu.device_id) for gpu in gpus)
         arguments = ["train", "--config", str(file), "--run", str(folder), "--gpus", indices]
+        os.environ[GPUS_OF_PROCESSES] = indices
         try:
             launch([*arguments, *options], len(gpus))
         finally:
+            del os.environ[GPUS_OF_PROCESSES]
             with contextlib.suppress(OSError):
                 folder.path.rmdir()
 

@@ -116,8 +116,7 @@ class Trainer:
         self.val_samples = read_samples(config, "val")
         wants_test = config.evaluate_test != "never"
         self.test_samples = read_samples(config, "test") if wants_test else None
-        saved_size = None if state is None else read_batch_size(state)
-        place = contexts, resuming, saved_size
+        place = contexts, resuming, None if state is None else read_batch_size(state)
         self._phases = PhaseLearners(opener, config, self.train_samples, *place)
         self.learner, self.config = self._phases.learner, self._phases.config
         key = {**self.learner.resume_key(), "data": data_hash(config)}
@@ -128,7 +127,8 @@ class Trainer:
         self._header_logged = False
         self._has_state = False
         # Before a run that is to be overwritten is removed.
-        self.learner.check_same(what_must_be_same(self.config, self.progress.resume_key))
+        with self.learner.clear_errors():
+            self.learner.check_same(what_must_be_same(self.config, self.progress.resume_key))
 
     def fit(self, run: RunFolder) -> Mapping[str, Any]:
         """Train the remaining epochs into a run folder.

@@ -130,3 +130,17 @@ def test_a_text_that_is_taken_for_a_path_is_cut(
     assert stopped.value.code == 2
     assert message.startswith("Error: ")
     assert len(message) < 5_000
+
+
+@pytest.mark.parametrize(("rank", "told"), [("0", "\nInterrupted.\n"), ("1", "")])
+def test_ctrl_c_is_told_by_the_first_of_several_processes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str, told: str
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name, value in (("RANK", rank), ("WORLD_SIZE", "2"), ("LOCAL_RANK", rank)):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("fashionai.cli.importlib.import_module", interrupt)
+    assert fashionai("predict", "--out", "p.csv") == 130
+    assert capsys.readouterr().err == told

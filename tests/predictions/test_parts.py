@@ -123,6 +123,18 @@ def test_a_restart_goes_on(
     assert "2 parts of up to 4 images each are finished" in capsys.readouterr().out
 
 
+def test_a_restart_discards_another_prediction_where_that_was_asked_for(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    other = (*OPTIONS, "--batch-size", "4")
+    assert fashionai("predict", "--out", "p.csv", *other) == 2
+    assert "discard the parts with --overwrite" in capsys.readouterr().err
+    assert fashionai("predict", "--out", "p.csv", *other, "--overwrite") == 0
+    assert Path("p.csv").is_file()
+    assert not FOLDER.exists()
+
+
 def test_ctrl_c_tells_how_to_go_on(
     work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

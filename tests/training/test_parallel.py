@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from fashionai.config import Config, load_config
 from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.frameworks.devices import Device
 from fashionai.runs import Run, RunFolder
+from fashionai.runtime import usable_cores
 from fashionai.training.parallel import error_in, train_side_by_side
-from tests.support.commands import fashionai
+from tests.support.commands import ROOT, fashionai
 from tests.support.resuming import assert_same_end
 from tests.support.trained_runs import write_config
 
@@ -36,6 +38,21 @@ def test_three_runs_on_two_devices_end_as_alone(config: Config) -> None:
     train_side_by_side(runs, DEVICES)
     assert all(Run.open(run).is_finished for run in runs)
     assert_same_end(Path("runs/1"), Path("alone"))
+
+
+def test_runs_at_the_same_time_share_the_cores(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each training is replaced by a program that tells how many cores it would use."""
+    told = tmp_path / "told"
+    tell = "from fashionai.runtime import usable_cores; print(usable_cores())"
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{tell}' >> {told}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    train_side_by_side(dict.fromkeys([Path("a"), Path("b")], config), [*DEVICES, *DEVICES])
+    assert told.read_text().split() == [str(max(1, usable_cores() // 2))] * 2
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from fashionai.config import Config
 from fashionai.datasets.prepared.check import hash_files
 from fashionai.errors import TrainingError, counted
 from fashionai.files import content_hash
+from fashionai.frameworks.processes import place_or_alone
 from fashionai.models.views import Pending, mean_over_views
 from fashionai.pipeline.augment import EvaluationTransform, TrainingTransform, Transform
 from fashionai.pipeline.decode import PIXELS_VERSION
@@ -152,7 +153,7 @@ class FeatureStore:
             desc="features",
             unit=" images",
             leave=False,
-            disable=None,
+            disable=None if place_or_alone().is_first else True,  # one bar for all processes
         ) as bar:
             for index in missing:
                 blocks = self._compute(paths, views[index], bar, check)

@@ -17,7 +17,7 @@ from fashionai.training.batches.class_balance import balanced_order
 class BatchPlan:
     """Divides the training samples of every epoch into batches of ``batch_size``, one per step.
 
-    ``batch_size`` counts the samples on all devices and is the same in every step. It is
+    ``batch_size`` counts the samples on all ``devices`` and is the same in every step. It is
     ``accumulate`` times that of the configuration, if there are as many samples.
     Each epoch has its own order of N samples. Samples at its end that do not fill
     a batch come first in the next epoch (``data.last_batch=rollover``) or are left
@@ -33,6 +33,7 @@ class BatchPlan:
         self, config: Config, train: Samples, devices: int, batch_size: Optional[int] = None
     ) -> None:
         self._config, self._train, self._count = config, train, len(train.paths)
+        self.devices = devices
         if self._count < devices:
             raise TrainingError(
                 f"too few training images: found {self._count:,}, expected at least {devices:,}"

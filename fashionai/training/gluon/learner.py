@@ -69,6 +69,11 @@ class GluonLearner(Learner):
         are kept, even if only the output layer is trained.
         """
         super().__init__(config, train, contexts)
+        with self.clear_errors():
+            self._build(config, pretrained, pixels_only)
+
+    def _build(self, config: Config, pretrained: Optional[Path], pixels_only: bool) -> None:
+        """Put network, inputs and optimizer on the devices."""
         self.network = initial_network(config, self.columns[-1].stop, self.contexts, pretrained)
         if config.accumulate > 1:
             for parameter in self._learning():

@@ -189,18 +189,7 @@ class Learner(abc.ABC):
 
     def failure(self, error: Exception) -> TrainingError:
         """What to tell about one of framework_errors."""
-        return FrameworkError(
-            f"{self.framework} stopped: {first_line(error)}",
-            self._memory_hint(),
-        )
-
-    def _memory_hint(self) -> str:
-        """Settings that need less memory for the same updates, as far as batches can be smaller."""
-        size, count = self.config.batch_size, self.config.accumulate
-        if size == 1:
-            return "A smaller data.crop needs less memory"
-        smaller = f"batch_size={math.ceil(size / 2)} accumulate={2 * count}"
-        return f"Smaller batches need less memory: {smaller}"
+        return framework_failure(self.framework, self.config, error)
 
     def resume_key(self) -> dict[str, str]:
         """The devices that a training can be resumed on, and its threads, see Progress."""
@@ -337,3 +326,17 @@ class Learner(abc.ABC):
             return targets
         mixed = (1 - data.soft_share) * targets + data.soft_share * self._teacher[rows]
         return mixed.astype(np.float32)
+
+
+def framework_failure(framework: str, config: Config, error: Exception) -> FrameworkError:
+    """What to tell about an error of a framework in a training; most are of memory."""
+    return FrameworkError(f"{framework} stopped: {first_line(error)}", _memory_hint(config))
+
+
+def _memory_hint(config: Config) -> str:
+    """Settings that need less memory for the same updates, as far as batches can be smaller."""
+    size, count = config.batch_size, config.accumulate
+    if size == 1:
+        return "A smaller data.crop needs less memory"
+    smaller = f"batch_size={math.ceil(size / 2)} accumulate={2 * count}"
+    return f"Smaller batches need less memory: {smaller}"

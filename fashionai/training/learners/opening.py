@@ -14,7 +14,12 @@ from fashionai.models.catalogue import find_network
 from fashionai.training.batches.class_balance import class_weights
 from fashionai.training.learners.engine_choice import check_engine, resolve_engine
 from fashionai.training.learners.learner import SOFT_TARGETS, Learner
+from fashionai.training.learners.program import source_hash, torch_version
 from fashionai.weights.store import StartingWeights
+
+
+class FirstHasFinished(Exception):  # noqa: N818 - it is no error
+    """The first of several processes has found the run finished."""
 
 
 class Opened(NamedTuple):
@@ -47,6 +52,8 @@ def what_must_be_same(config: Config, resume_key: Mapping[str, str]) -> dict[str
     own = config.changed({"data.folder": "", "data.workers": None})
     return {
         "the version of fashionai": fashionai.__version__,
+        "the hash of fashionai's source files": source_hash(),
+        "the version of PyTorch": torch_version(),
         "the hash of the prepared folder": resume_key["data"],
         "the hash of data.soft_targets": resume_key.get(SOFT_TARGETS, ""),
         **shown_keys(own),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from fashionai.config.phases import Phase
 from fashionai.datasets.prepared.samples import Samples
 from fashionai.datasets.prepared.shared_images import SHARED, count_shared
 from fashionai.errors import counted
+from fashionai.frameworks.driver import compute_capabilities
 from fashionai.metrics import YES, advice_on_classes, advice_on_validation
 from fashionai.runs import RunFolder
 from fashionai.training.batches.plan import BatchPlan
@@ -38,11 +40,16 @@ log = logging.getLogger(__name__)
 # The width of a log line.
 COLUMNS = 80
 
+# The GPUs of all processes that fashionai train has started itself, as its option has them.
+GPUS_OF_PROCESSES = "FASHIONAI_GPUS_OF_PROCESSES"
+
 LEARNING = {
     "head": "the output layer learns",
     "last-stage": "the last stage learns too",
     "all": "all layers learn",
 }
+
+MIXED_APART = "%s: each of %d devices mixes its own images, one device would mix the whole batch"
 
 COLLAPSED = (
     "epoch %d: the network has collapsed: all validation images get the same class",
@@ -106,6 +113,9 @@ def log_settings(
         log.info("side of the training images in pixels: %s", sides)
     if plan.is_reduced:
         log.info("a batch has %s: there are no more", counted(plan.batch_size, "image"))
+    mixing = [f"loss.{name}" for name in ("mixup", "cutmix") if getattr(config.loss, name)]
+    if mixing and plan.devices > 1:
+        _log_wrapped(MIXED_APART % (" and ".join(mixing), plan.devices))
     if config.schedule.warmup_epochs > config.epochs:
         log.info("schedule.warmup_epochs exceeds epochs: the rate never reaches optimizer.lr")
 
@@ -172,10 +182,23 @@ def divergence_hint(config: Config) -> str:
 
 
 def resume_command(run: RunFolder, contexts: Sequence[Any], processes: int = 1) -> str:
-    """The command that resumes a run on the same devices, by as many processes."""
+    """The command that resumes a run on the same devices, by as many processes.
+
+    ``contexts`` are the devices of this process. Of processes that torchrun or SLURM has started,
+    none knows how: those of other machines and their GPUs are chosen there.
+    """
     command = f"fashionai train --run {shlex.quote(str(run))} --resume"
-    if processes > 1:
-        return f"torchrun --nproc-per-node {processes} -m -- {command}"
+    if processes == 1:
+        return command + device_options(contexts)
+    gpus = os.environ.get(GPUS_OF_PROCESSES)
+    if gpus:
+        return f"{command} --gpus {gpus}"
+    return f"the command that started all {processes} processes, with --resume"
+
+
+def device_options(contexts: Sequence[Any]) -> str:
+    """The options that choose these devices again; none for the CPU of a machine without GPUs."""
     gpus = [str(each.device_id) for each in contexts if each.device_type == "gpu"]
-    devices = f" --gpus {','.join(gpus)}" if gpus else ""
-    return command + devices
+    if gpus:
+        return f" --gpus {','.join(gpus)}"
+    return " --device cpu" if compute_capabilities() else ""

@@ -84,7 +84,12 @@ class TorchLearner(Learner):
         """
         self._processes = processes or Processes()
         super().__init__(config, train, contexts, self._processes.share, batch_size)
-        self._device = torch_device(contexts[0])
+        with self.clear_errors():
+            self._build(config, description, pixels_only)
+
+    def _build(self, config: Config, description: NetworkDescription, pixels_only: bool) -> None:
+        """Put network, inputs and optimizer on the device."""
+        self._device = torch_device(self.contexts[0])
         self._uploads = Uploads(self._device)
         set_precision(config.precision)
         # All batches of a training have one shape, so that cuDNN's choice by measurement pays off.

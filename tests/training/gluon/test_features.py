@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,21 @@ def test_half_precision_changes_no_feature_and_is_logged(
         files.append(kept(home))
         assert sum("in float32" in message for message in caplog.messages) == lines
     assert files[0] == files[1] != set()
+
+
+def test_only_the_first_of_several_processes_shows_progress(
+    home: Path,
+    weights: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for name, value in (("WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    for rank, bars in (("1", False), ("0", True)):
+        monkeypatch.setenv("RANK", rank)
+        kept_after(home, weights[0], PLAIN)
+        assert ("features: " in capsys.readouterr().err) == bars
 
 
 def test_what_does_not_fit_is_not_begun(

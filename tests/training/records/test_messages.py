@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -13,11 +14,19 @@ from fashionai.datasets.prepared.prepare import prepare, summary_notes
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.reading import read_own_folders
 from fashionai.fold_plan import FoldSettings, plan_folds
+from fashionai.frameworks.devices import Device
 from fashionai.metrics import advice_on_validation
 from fashionai.progress import no_bar
 from fashionai.runs import RunFolder
 from fashionai.training.batches.plan import BatchPlan
-from fashionai.training.records.messages import COLLAPSED, log_collapse, log_data, log_settings
+from fashionai.training.records import messages
+from fashionai.training.records.messages import (
+    COLLAPSED,
+    log_collapse,
+    log_data,
+    log_settings,
+    resume_command,
+)
 from tests.support.data_trees import put
 from tests.support.images import encode
 from tests.support.learners import make_samples
@@ -39,6 +48,27 @@ def test_the_steps_of_an_epoch_are_whole_numbers(
     with caplog.at_level(logging.INFO):
         log_settings(config, RunFolder(Path("runs/skirt")), plan, None)
     assert "; ".join(caplog.messages) == f"resnet50_v2, {text}"
+
+
+@pytest.mark.parametrize(
+    ("mixing", "devices", "names"),
+    [
+        (["loss.mixup=0.2"], 4, "loss.mixup"),
+        (["loss.mixup=0.2", "loss.cutmix=1"], 4, "loss.mixup and loss.cutmix"),
+        (["loss.mixup=0.2"], 1, None),
+        ([], 4, None),
+    ],
+)
+def test_mixing_on_several_devices_is_told(
+    caplog: pytest.LogCaptureFixture, mixing: list[str], devices: int, names: Optional[str]
+) -> None:
+    config = load_config("skirt", ["batch_size=8", *mixing])
+    plan = BatchPlan(config, make_samples(320), devices)
+    with caplog.at_level(logging.INFO):
+        log_settings(config, RunFolder(Path("runs/skirt")), plan, None)
+    told = " ".join(caplog.messages[1:])
+    expected = f"{names}: each of 4 devices mixes its own images, one device would mix the whole"
+    assert told == (f"{expected} batch" if names else "")
 
 
 def test_a_small_validation_split_is_told_except_within_a_cross_validation(
@@ -92,3 +122,23 @@ def test_one_class_of_validation_images_is_no_collapse(
         assert caplog.messages == []
         log_collapse(history, 9, val)
         assert caplog.messages == [COLLAPSED[0] % 3, COLLAPSED[1]]
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "started", "command"),
+    [
+        ("cpu", 1, None, "fashionai train --run 'my run' --resume --device cpu"),
+        ("gpu", 1, None, "fashionai train --run 'my run' --resume --gpus 4"),
+        ("gpu", 4, "4,5,6,7", "fashionai train --run 'my run' --resume --gpus 4,5,6,7"),
+        ("gpu", 8, None, "the command that started all 8 processes, with --resume"),
+    ],
+)
+def test_the_command_to_resume_chooses_the_same_devices(
+    monkeypatch: pytest.MonkeyPatch, device: str, processes: int, started: str, command: str
+) -> None:
+    """On a machine with GPUs; processes that torchrun has started know only their own one."""
+    monkeypatch.setattr(messages, "compute_capabilities", lambda: [(9, 0)] * 8)
+    if started is not None:
+        monkeypatch.setenv(messages.GPUS_OF_PROCESSES, started)
+    own = [Device(device, 4 if device == "gpu" else 0)]
+    assert resume_command(RunFolder(Path("my run")), own, processes) == command
