@@ -19,6 +19,7 @@ from fashionai.errors import ConfigError, TrainingError, first_line, shown
 from fashionai.frameworks.processes import Place, current_place, patience_seconds
 from fashionai.models.torch.layers import SharedSums
 from fashionai.training.batches.shares import WHOLE, Share
+from fashionai.training.torch.attempts import store_of_attempt
 
 # A process that does not answer for this many seconds has died or hangs.
 PATIENCE = 50.0
@@ -184,8 +185,11 @@ def _initialize(place: Place, device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)
         backend = "nccl"
+    rank, count = place.rank, place.count
     try:
-        dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=JOINING)
+        shared, _, _ = next(dist.rendezvous("env://", rank, count, timeout=JOINING))
+        store = store_of_attempt(shared, rank, count, JOINING)
+        dist.init_process_group(backend, rank=rank, world_size=count, store=store, timeout=JOINING)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"{place}: the processes do not find each other ({first_line(error)})"
