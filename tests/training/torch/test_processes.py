@@ -111,12 +111,22 @@ def other_data(folder: Path, tmp_path: Path) -> Path:
 
 def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> None:
     other = other_data(folder, tmp_path)
-    process = job(folder, 2, *start("other", 8), RANK_ONE_FOLDER=str(other))
+    process = job(folder, 2, *start("other", 8), RANK_ONE_ADDS=f"data.folder={other}")
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "rank 1 of 2" in output
     assert "the hash of the prepared folder is" in output
     assert not (folder / "runs/other/config.yaml").exists()
+
+
+def test_a_process_with_another_network_is_named(folder: Path) -> None:
+    """Before weights are exchanged, which do not fit each other."""
+    process = job(folder, 2, *start("larger", 8), RANK_ONE_ADDS="model.name=normalised")
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    (line,) = [line for line in output.splitlines() if line.startswith("Error:")]
+    assert "rank 1 of 2" in line
+    assert "model.name is normalised" in line
 
 
 def test_processes_share_features(folder: Path, tmp_path: Path) -> None:
@@ -135,7 +145,9 @@ def test_a_refused_training_overwrites_nothing(folder: Path, two: Path, tmp_path
     run = shutil.copytree(two, folder / "runs/kept")
     arguments = (*start("kept", 8), "--overwrite")
     other = other_data(folder, tmp_path)
-    output, _ = job(folder, 2, *arguments, RANK_ONE_FOLDER=str(other)).communicate(timeout=PATIENCE)
+    output, _ = job(folder, 2, *arguments, RANK_ONE_ADDS=f"data.folder={other}").communicate(
+        timeout=PATIENCE
+    )
     assert "the hash of the prepared folder is" in output
     assert_same_end(run, two)
 
