@@ -53,8 +53,15 @@ def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: 
     run = Path(arguments[arguments.index("--run") + 1]).name
     kill_at_first_state(folder, process, run, rank)
     killed = time.monotonic()
-    process.communicate(timeout=PATIENCE)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
+    told = [line for line in output.splitlines() if line.startswith("Error:")]
+    # The first process tells it. If it is killed itself, torchrun's own report does.
+    assert len(told) == (0 if rank == 0 else 1), output
+    assert all("rank 0 of" in line and "another process has ended" in line for line in told)
+    assert f"Signal 9 (SIGKILL) received by PID {(folder / f'pid-{rank}').read_text()}" in output
+    # torchrun asks the others to end, which cannot save anything.
+    assert "stopping" not in output
     return time.monotonic() - killed
 
 
@@ -98,7 +105,7 @@ def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
     process = job(folder, 2, *arguments)
     run = folder / "runs/stopped"
     await_file(run / "train.log", process)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=PATIENCE)
     assert (run / "last.states.npz").is_file(), output
     assert output.count("stopping after this step") == 1, output
