@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import zlib
 from dataclasses import dataclass
 
 from fashionai.errors import ConfigError
@@ -15,8 +16,11 @@ from fashionai.errors import ConfigError
 # torchrun's variables, which torch.distributed reads.
 RANK, COUNT, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
 ADDRESS, PORT = "MASTER_ADDR", "MASTER_PORT"
-# A port for the processes of a SLURM job, which differs between jobs on one machine.
-FIRST_SLURM_PORT, SLURM_PORTS = 20_000, 20_000
+# How many processes share the cores of this machine.
+LOCAL_COUNT = "LOCAL_WORLD_SIZE"
+# A port for the processes of a SLURM step, which differs between steps on one machine. From 32,768
+# on, Linux gives ports to connections.
+FIRST_SLURM_PORT, SLURM_PORTS = 10_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -107,21 +111,36 @@ def _translate_slurm() -> None:
     if tasks == "1":
         return
     hosts = os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_NODELIST", "")
-    job = re.sub(r"\D", "", os.environ.get("SLURM_JOB_ID", "0")) or "0"
+    step = f"{os.environ.get('SLURM_JOB_ID')}.{os.environ.get('SLURM_STEP_ID')}"
     for name, value in (
         (RANK, os.environ["SLURM_PROCID"]),
         (COUNT, tasks),
         (LOCAL_RANK, os.environ.get("SLURM_LOCALID", "")),
         (ADDRESS, first_host(hosts)),
-        (PORT, str(FIRST_SLURM_PORT + int(job) % SLURM_PORTS)),
+        (PORT, str(FIRST_SLURM_PORT + zlib.crc32(step.encode()) % SLURM_PORTS)),
+        (LOCAL_COUNT, str(_tasks_that_share_cores())),
     ):
         os.environ.setdefault(name, value)
 
 
+def _tasks_that_share_cores() -> int:
+    """How many tasks of a SLURM step may use the cores of this one; 1 if each has its own."""
+    cores = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    if cores.isdecimal() and len(os.sched_getaffinity(0)) < int(cores):
+        return 1
+    counts = os.environ.get("SLURM_STEP_TASKS_PER_NODE", "")
+    found = [
+        int(tasks)
+        for tasks, nodes in re.findall(r"(\d+)(?:\(x(\d+)\))?", counts)
+        for _ in range(int(nodes or 1))
+    ]
+    node = os.environ.get("SLURM_NODEID", "")
+    return found[int(node)] if node.isdecimal() and int(node) < len(found) else 1
+
+
 def first_host(hosts: str) -> str:
     """The first machine of a list as SLURM writes it: ``gpu1``, ``gpu[03-07,9],login``."""
-    match = re.match(r"([^,\[\]]+)(?:\[(\w+)[^\]]*\]([^,\[\]]*))?", hosts)
+    match = re.match(r"([^,\[\]]|\[\w[^\]]*\])+", hosts)
     if match is None:
         return "localhost"
-    name, number, rest = match.groups()
-    return name + (number or "") + (rest or "")
+    return re.sub(r"\[(\w+)[^\]]*\]", r"\1", match.group())

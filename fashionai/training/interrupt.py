@@ -10,7 +10,7 @@ import time
 from types import FrameType
 from typing import Any, Optional
 
-from fashionai.frameworks.processes import RANK
+from fashionai.frameworks.processes import place_or_alone
 
 # Signals so close together are one request: a terminal that closes may send two.
 SAME_REQUEST_SECONDS = 1.0
@@ -60,9 +60,18 @@ class StopRequest:
                 os._exit(128 + number)
             return
         self.requested, self._requested_at = True, time.monotonic()
-        if os.environ.get(RANK, "0") != "0":
-            return  # the first process tells it
+        if not _is_told(number):
+            return
         # A handler may interrupt a print: write to the terminal past Python's buffers. The
         # terminal, or the program that reads the output, may be gone.
         with contextlib.suppress(OSError):
             os.write(2, STOPPING)
+
+
+def _is_told(number: int) -> bool:
+    """Whether this process tells that it stops: of several ones, the first one tells Ctrl-C.
+
+    Launchers send SIGTERM as well when another process has failed: no state can be saved then.
+    """
+    place = place_or_alone()
+    return place.is_first and (place.count == 1 or number == signal.SIGINT)

@@ -38,9 +38,12 @@ def write_folder(made: Path, prepared: Path) -> Path:
     return made
 
 
-def job(folder: Path, processes: int, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def job(
+    folder: Path, processes: int, *arguments: str, restarts: int = 0, **environment: str
+) -> subprocess.Popen[str]:
     """Start a training in so many processes; one without torchrun."""
-    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "-m", "--"]
+    options = [f"--nproc-per-node={processes}", f"--max-restarts={restarts}"]
+    launcher = ["-m", "torch.distributed.run", *options, "-m", "--"]
     program = [*(launcher if processes > 1 else ["-m"]), "tests.support.plain_training"]
     path = f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     return subprocess.Popen(

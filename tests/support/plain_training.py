@@ -1,7 +1,7 @@
 """fashionai with a network ``plain`` that has no batch normalisation, in one of several processes.
 
-Writes the number of the process to ``pid-RANK`` in the current folder. $RANK_ONE_FOLDER, if set, is
-the prepared folder that rank 1 reads. $RANK_ONE_SAVES lets rank 1 want to save the state after
+Writes the number of the process to ``pid-RANK`` in the current folder. $RANK_ONE_ADDS, if set, is
+an argument of rank 1 alone. $RANK_ONE_SAVES lets rank 1 want to save the state after
 every step.
 """
 
@@ -56,8 +56,8 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     rank = os.environ.get("RANK", "0")
     Path(f"pid-{rank}").write_text(str(os.getpid()))
-    if rank == "1" and "RANK_ONE_FOLDER" in os.environ:
-        arguments.append(f"data.folder={os.environ['RANK_ONE_FOLDER']}")
+    if rank == "1" and "RANK_ONE_ADDS" in os.environ:
+        arguments.append(os.environ["RANK_ONE_ADDS"])
     if rank == "1" and "RANK_ONE_SAVES" in os.environ:
         trainer.SECONDS_BETWEEN_SAVES = 0.0
     main(arguments)

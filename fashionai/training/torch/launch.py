@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -15,6 +17,8 @@ from fashionai.errors import RunStoppedError, TrainingError
 
 # Exit codes of processes that have printed their error themselves.
 TOLD = (2, RunStoppedError.exit_code)
+# A process that is asked to stop saves its state after the next steps, which a validation delays.
+SECONDS_TO_STOP = 3600
 # The commands with --resume.
 RESUMABLE = ("train", "predict")
 
@@ -35,6 +39,7 @@ def launch(arguments: Sequence[str], count: int) -> None:
         run_id="fashionai",
         max_restarts=0,
         monitor_interval=0.5,
+        **time_to_stop(),
     )
     try:
         elastic_launch(config, sys.executable)("-m", "fashionai", *arguments)
@@ -48,6 +53,13 @@ def launch(arguments: Sequence[str], count: int) -> None:
         ) from None
     except SignalException as error:
         raise SystemExit(128 + int(error.sigval)) from None
+
+
+def time_to_stop() -> dict[str, Any]:
+    """The setting of the launcher for how long a stop may take; before torch 2.10 it has none."""
+    name = "shutdown_timeout"
+    known = name in {field.name for field in dataclasses.fields(LaunchConfig)}
+    return {name: SECONDS_TO_STOP} if known else {}
 
 
 def _silence(package: str) -> None:

@@ -114,6 +114,8 @@ class TorchLearner(Learner):
         self._agreed = [False, False]
         # The shapes of the batches for which steps were compiled.
         self._compiled_shapes: set[tuple[int, ...]] = set()
+        # Whether nothing but a step has been done since the last step.
+        self._follows_step = False
 
     @property
     def is_compiled(self) -> bool:
@@ -149,7 +151,7 @@ class TorchLearner(Learner):
         torch.manual_seed(self.step_seed(epoch, step) + self.share.index)
         self.network.trained.train()
         self._gradients.begin(len(passes))
-        with self._compiling(batch):
+        with self._patient(batch):
             first, *others = [self._pass(part) for (part,) in passes]
             updated = self._update(lr, momentum)
             sums = torch.cat([sum(others, first), self._wishes])
@@ -166,14 +168,18 @@ class TorchLearner(Learner):
         return StepResult(step, self.batch_plan.batch_size, read)
 
     @contextlib.contextmanager
-    def _compiling(self, batch: Batch) -> Iterator[None]:
-        """Wait longer for other processes in a step that compiles: the first one of a size."""
-        shape = batch.images.shape
-        if not self.config.compile or shape in self._compiled_shapes:
+    def _patient(self, batch: Batch) -> Iterator[None]:
+        """Wait longer for other processes in a step that others may reach or finish late.
+
+        That is the first one after other work, and one that compiles: the first one of a size.
+        """
+        compiles = self.config.compile and batch.images.shape not in self._compiled_shapes
+        self._compiled_shapes.add(batch.images.shape)
+        follows_step, self._follows_step = self._follows_step, True
+        if follows_step and not compiles:
             yield
             return
-        self._compiled_shapes.add(shape)
-        with self._processes.patient():
+        with self._processes.compiling() if compiles else self._processes.first_step():
             yield
             # The next step's sums, which are less patient, queue behind these ones on the device.
             self.wait()
@@ -259,7 +265,10 @@ class TorchLearner(Learner):
 
     def average_statistics(self) -> None:
         """Set the running statistics to their mean over processes."""
-        if not self._processes.is_alone:
+        self._follows_step = False
+        if self._processes.is_alone:
+            return
+        with self._processes.between_steps():
             for tensor in self.network.statistics.values():
                 mean = tensor.double()
                 self._processes.sum(mean)
@@ -293,7 +302,7 @@ class TorchLearner(Learner):
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that the next step depends on; see the class Learner."""
-        self._wishes[SAVE], self._agreed[SAVE] = 0, False
+        self._wishes[SAVE], self._agreed[SAVE], self._follows_step = 0, False, False
         arrays = {f"{PARAMETERS}{name}/0": each for name, each in self.network.arrays().items()}
         arrays |= self._statistics_of_all()
         for name, tensors in self.optimizer.state().items():

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Optional
 
 from fashionai.config import Config
-from fashionai.datasets.prepared.samples import Samples
+from fashionai.datasets.prepared.samples import Samples, data_hash
 from fashionai.errors import ConfigError
 from fashionai.frameworks.devices import Device
 from fashionai.models.description import NetworkDescription
 from fashionai.models.torch.forward import torch_device
 from fashionai.training.learners.learner import framework_failure
-from fashionai.training.learners.opening import FirstHasFinished
+from fashionai.training.learners.opening import FirstHasFinished, what_must_be_same
 from fashionai.training.torch.learner import TorchLearner
-from fashionai.training.torch.processes import Processes, join_processes
+from fashionai.training.torch.processes import join_processes
 
 # What the first process tells the others in place of a batch size.
 FINISHED = b"finished"
@@ -33,17 +34,22 @@ def open_torch(
 
     ``description`` has the initial weights, frozen as the configuration says. The first process's
     ``batch_size`` decides: others may not see the folder of a run that is resumed. Raises
-    FirstHasFinished where that run is finished, see tell_finished.
+    FirstHasFinished where that run is finished, see tell_finished, and ConfigError when the
+    processes of a training do not find each other or differ.
     """
     if len(contexts) > 1:
         raise ConfigError(
             f"PyTorch trains with one process for each device, this one has {len(contexts)}",
             "Use fashionai train --gpus, or torchrun",
         )
-    processes = _join(config, contexts)
-    size = processes.content_of_first(str(batch_size).encode() if batch_size else None)
-    if size == FINISHED:
-        raise FirstHasFinished
+    with _memory_errors_in_words(config):
+        processes = join_processes(torch_device(contexts[0]))
+        size = processes.content_of_first(str(batch_size).encode() if batch_size else None)
+        if size == FINISHED:
+            raise FirstHasFinished
+        if not processes.is_alone:
+            # Before they exchange the weights of networks that may differ.
+            processes.check_same(what_must_be_same(config, {"data": data_hash(config)}))
     return TorchLearner(
         config,
         train,
@@ -57,11 +63,14 @@ def open_torch(
 
 def tell_finished(config: Config, contexts: Sequence[Device]) -> None:
     """Let processes that do not see the finished run of the first one end as well."""
-    _join(config, contexts).content_of_first(FINISHED)
+    with _memory_errors_in_words(config):
+        join_processes(torch_device(contexts[0])).content_of_first(FINISHED)
 
 
-def _join(config: Config, contexts: Sequence[Device]) -> Processes:
+@contextlib.contextmanager
+def _memory_errors_in_words(config: Config) -> Iterator[None]:
+    """Turn the error of a GPU without free memory into one line."""
     try:
-        return join_processes(torch_device(contexts[0]))
-    except RuntimeError as error:  # a GPU has no memory left
+        yield
+    except RuntimeError as error:
         raise framework_failure(TorchLearner.framework, config, error) from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Optional
@@ -19,9 +21,15 @@ from fashionai.errors import ConfigError, TrainingError, first_line, shown
 from fashionai.frameworks.processes import Place, current_place, patience_seconds
 from fashionai.models.torch.layers import SharedSums
 from fashionai.training.batches.shares import WHOLE, Share
+from fashionai.training.torch.attempts import store_of_attempt
 
-# A process that does not answer for this many seconds has died or hangs.
-PATIENCE = 50.0
+# A process that does not answer for this many seconds within a step has died or hangs. torchrun
+# waits for half a minute more before it kills a process that hangs; all of it is to take less than
+# a minute.
+PATIENCE = 20.0
+# Before the first step and between epochs, one process may read or write files, or have slower
+# images to validate. After a short epoch it may take less time: see Processes.between_steps.
+LONGEST_BETWEEN_STEPS = 300.0
 # Machines may begin at different times.
 JOINING = timedelta(minutes=10)
 # A step that compiles may take this long: some processes find the result in a cache, others do not.
@@ -40,6 +48,8 @@ class Processes:
     def __init__(self, share: Share = WHOLE, device: str = "cpu") -> None:
         self.share, self._device = share, torch.device(device)
         self._turns = 0
+        # When the processes last met between steps, and the longest time between two meetings.
+        self._met, self._longest = time.monotonic(), LONGEST_BETWEEN_STEPS
 
     @property
     def is_alone(self) -> bool:
@@ -57,17 +67,22 @@ class Processes:
 
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
         """Give all processes the values of the first one."""
-        if not self.is_alone:
+        if self.is_alone:
+            return
+        with self.between_steps(), torch.no_grad():
             for tensor in tensors:
                 values = tensor.detach().contiguous()
                 dist.broadcast(values, 0)
-                with torch.no_grad():
-                    tensor.copy_(values)
+                tensor.copy_(values)
 
     def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
         """The content that the first process has, for every process."""
         if self.is_alone:
             return content
+        with self.between_steps():
+            return self._broadcast(content)
+
+    def _broadcast(self, content: Optional[bytes]) -> Optional[bytes]:
         sizes = torch.tensor([-1 if content is None else len(content)], device=self._device)
         dist.broadcast(sizes, 0)
         size = int(sizes)
@@ -82,10 +97,11 @@ class Processes:
         """The rows ``(N, C)`` of all processes one after the other, for every process."""
         if self.is_alone:
             return rows
-        counts = self._gather(torch.tensor([len(rows)], device=self._device))
-        padded = np.zeros((int(counts.max()), rows.shape[1]), rows.dtype)
-        padded[: len(rows)] = rows
-        found = self._gather(torch.from_numpy(padded).to(self._device)).cpu().numpy()
+        with self.between_steps():
+            counts = self._gather(torch.tensor([len(rows)], device=self._device))
+            padded = np.zeros((int(counts.max()), rows.shape[1]), rows.dtype)
+            padded[: len(rows)] = rows
+            found = self._gather(torch.from_numpy(padded).to(self._device)).cpu().numpy()
         return np.concatenate([part[: int(count)] for part, count in zip(found, counts)])
 
     def _gather(self, tensor: Tensor) -> Tensor:
@@ -99,7 +115,8 @@ class Processes:
         if self.is_alone:
             return
         everyone: list[tuple[str, dict[str, str]]] = [("", {})] * self.share.count
-        dist.all_gather_object(everyone, (str(current_place()), dict(values)))
+        with self.between_steps():
+            dist.all_gather_object(everyone, (str(current_place()), dict(values)))
         (first, expected), *others = everyone
         for place, found in others:
             for name in {**expected, **found}:
@@ -140,15 +157,36 @@ class Processes:
             store.set(everyone, DONE)
         _await_done(store, everyone)
 
-    @contextlib.contextmanager
-    def patient(self) -> Iterator[None]:
+    def compiling(self) -> contextlib.AbstractContextManager[None]:
         """While in this context, another process may take as long as compiling a step does."""
+        return self._patient(COMPILING)
+
+    @contextlib.contextmanager
+    def between_steps(self) -> Iterator[None]:
+        """While in this context, another process may take longer than in a step.
+
+        It may take as long as the steps or the validation of this epoch did in this process.
+        """
+        self._longest = max(self._longest, time.monotonic() - self._met)
+        with self._patient(_seconds(min(max(self._longest, PATIENCE), LONGEST_BETWEEN_STEPS))):
+            yield
+        self._met = time.monotonic()
+
+    @contextlib.contextmanager
+    def first_step(self) -> Iterator[None]:
+        """The same for the first step after other work: the files of an epoch are written."""
+        with self.between_steps():
+            yield
+        self._longest = 0.0
+
+    @contextlib.contextmanager
+    def _patient(self, patience: timedelta) -> Iterator[None]:
         if self.is_alone:
             yield
             return
-        _set_patience(COMPILING)
+        _set_patience(patience)
         yield
-        _set_patience(_patience())
+        _set_patience(_seconds(PATIENCE))
 
 
 def join_processes(device: torch.device) -> Processes:
@@ -161,7 +199,7 @@ def join_processes(device: torch.device) -> Processes:
         return Processes()
     if not dist.is_initialized():
         _initialize(place, device)
-    _set_patience(_patience())
+    _set_patience(_seconds(PATIENCE))
     return Processes(Share(place.rank, place.count), str(device))
 
 
@@ -184,12 +222,17 @@ def _initialize(place: Place, device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)
         backend = "nccl"
+    rank, count = place.rank, place.count
     try:
-        dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=JOINING)
+        shared, _, _ = next(dist.rendezvous("env://", rank, count, timeout=JOINING))
+        store = store_of_attempt(shared, rank, count, JOINING)
+        dist.init_process_group(backend, rank=rank, world_size=count, store=store, timeout=JOINING)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"{place}: the processes do not find each other ({first_line(error)})"
         ) from error
+    # Python's last collection takes seconds, and the launcher soon kills a process that is ending.
+    atexit.register(gc.freeze)
     if backend == "gloo":
         # NCCL's own end may wait for processes that are gone.
         atexit.register(_leave)
@@ -199,8 +242,8 @@ def _set_patience(patience: timedelta) -> None:
     dist.distributed_c10d._set_pg_timeout(patience, dist.group.WORLD)
 
 
-def _patience() -> timedelta:
-    return timedelta(seconds=patience_seconds(PATIENCE))
+def _seconds(default: float) -> timedelta:
+    return timedelta(seconds=patience_seconds(default))
 
 
 def _await_done(store: dist.Store, key: str) -> None:

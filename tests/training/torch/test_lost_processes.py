@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -31,19 +32,36 @@ def two(folder: Path) -> Path:
     return folder / "runs/two"
 
 
-def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: str) -> float:
-    """Kill one process of a training when the first state is saved; the seconds until all end."""
-    process = job(folder, processes, *arguments)
-    state = folder / arguments[arguments.index("--run") + 1] / "last.states.npz"
+def await_file(file: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a job has written a file."""
     deadline = time.monotonic() + PATIENCE
-    while not state.is_file():
+    while not file.is_file():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def kill_at_first_state(folder: Path, process: subprocess.Popen[str], run: str, rank: int) -> None:
+    """Kill one process of a training when the first state is saved."""
+    await_file(folder / f"runs/{run}/last.states.npz", process)
     os.kill(int((folder / f"pid-{rank}").read_text()), signal.SIGKILL)
+
+
+def kill_after_first_epoch(folder: Path, processes: int, rank: int, *arguments: str) -> float:
+    """Kill one process of a training when the first state is saved; the seconds until all end."""
+    process = job(folder, processes, *arguments)
+    run = Path(arguments[arguments.index("--run") + 1]).name
+    kill_at_first_state(folder, process, run, rank)
     killed = time.monotonic()
-    process.communicate(timeout=PATIENCE)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
+    told = [line for line in output.splitlines() if line.startswith("Error:")]
+    # The first process tells it. If it is killed itself, torchrun's own report does.
+    assert len(told) == (0 if rank == 0 else 1), output
+    assert all("rank 0 of" in line and "another process has ended" in line for line in told)
+    assert f"Signal 9 (SIGKILL) received by PID {(folder / f'pid-{rank}').read_text()}" in output
+    # torchrun asks the others to end, which cannot save anything.
+    assert "stopping" not in output
     return time.monotonic() - killed
 
 
@@ -72,16 +90,22 @@ def test_a_process_that_is_killed_ends_all_and_resuming_goes_on(
     assert_same_end(run, two)
 
 
+def test_processes_that_torchrun_starts_again_go_on(folder: Path, two: Path) -> None:
+    """Its store has the addresses of those that have ended."""
+    process = job(folder, 2, *start("restarted", 8), "--resume", restarts=1)
+    kill_at_first_state(folder, process, "restarted", 1)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert "resuming in epoch" in output
+    assert_same_end(folder / "runs/restarted", two)
+
+
 def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
     arguments = start("stopped", 8)
     process = job(folder, 2, *arguments)
     run = folder / "runs/stopped"
-    deadline = time.monotonic() + PATIENCE
-    while not (run / "train.log").is_file():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
+    await_file(run / "train.log", process)
+    process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=PATIENCE)
     assert (run / "last.states.npz").is_file(), output
     assert output.count("stopping after this step") == 1, output
@@ -103,12 +127,7 @@ def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path,
 
 def test_a_process_that_hangs_ends_all(folder: Path) -> None:
     process = job(folder, 2, *start("hangs", 8), FASHIONAI_PROCESS_TIMEOUT="5")
-    log = folder / "runs/hangs/train.log"
-    deadline = time.monotonic() + PATIENCE
-    while not log.is_file():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    await_file(folder / "runs/hangs/train.log", process)
     hanging = int((folder / "pid-1").read_text())
     os.kill(hanging, signal.SIGSTOP)
     stopped = time.monotonic()

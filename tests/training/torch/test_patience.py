@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from fashionai.frameworks.torch import import_torch
+from fashionai.training.torch.processes import PATIENCE as PATIENCE_IN_STEPS
 from fashionai.training.torch.processes import Processes, is_of_connection
 from tests.support.jobs import PATIENCE, free_port
 from tests.support.learners import make_batch, make_config, make_samples, open_one
 
 torch = import_torch()
+
+from torch.distributed.elastic.agent.server.local_elastic_agent import (  # noqa: E402
+    LocalElasticAgent,
+)
 
 BEGIN = """\
 import sys, time, torch
@@ -43,13 +50,13 @@ except (OSError, TrainingError) as error:
     time.sleep(1 if rank == 0 else 0)
 """
 SLOW_STEP = """
-with processes.patient():
+with processes.compiling():
     time.sleep(4 * rank)
     processes.sum(ones)
 print(int(ones))
 """
 SLOW_PROCESS = """
-with processes.patient():
+with processes.compiling():
     processes.sum(ones)
 time.sleep(4 * rank)
 try:
@@ -57,25 +64,58 @@ try:
 except RuntimeError as error:
     print(is_of_connection(error))
 """
+SLOW_VALIDATION = """
+from fashionai.training.torch import processes as module
+module.PATIENCE = 1.0
+processes = join_processes(torch.device("cpu"))
+
+def meet(seconds, slower):
+    time.sleep(seconds + slower * rank)
+    try:
+        return len(processes.rows_of_all(torch.ones(rank + 1, 2).numpy()))
+    except RuntimeError as error:
+        return is_of_connection(error)
+
+print(meet(0, 2))
+with processes.first_step():
+    processes.sum(ones)
+print(meet(4, 2))
+with processes.first_step():
+    processes.sum(ones)
+print(meet(0, 4))
+"""
 
 
-def outputs(program: str) -> list[str]:
+def outputs(program: str, patience: str = "1") -> list[str]:
     """What two processes print that wait for a second; each is on a machine of its own."""
     own = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
-    own |= {"MASTER_PORT": str(free_port()), "FASHIONAI_PROCESS_TIMEOUT": "1"}
+    own |= {"MASTER_PORT": str(free_port()), "FASHIONAI_PROCESS_TIMEOUT": patience}
+    ranks = [{"RANK": str(rank), "GROUP_RANK": str(rank)} for rank in range(2)]
+    return outputs_in(program, *({**own, **rank} for rank in ranks))
+
+
+def outputs_in(program: str, *environments: dict[str, str]) -> list[str]:
+    """What processes print that are started with these variables."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", BEGIN + program],
-            env={**os.environ, **own, "RANK": str(rank), "GROUP_RANK": str(rank)},
+            env={**os.environ, **own},
             stdout=subprocess.PIPE,
             text=True,
         )
-        for rank in range(2)
+        for own in environments
     ]
     found = [process.communicate(timeout=PATIENCE)[0].strip() for process in processes]
     # Python aborts now and then when it ends while threads of a connection run.
     assert [process.returncode for process in processes] == [0, 0]
     return found
+
+
+def test_tasks_of_slurm_find_each_other() -> None:
+    step = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost"}
+    step |= {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_ID": "0"}
+    tasks = [{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)} for rank in range(2)]
+    assert outputs_in("print(int(ones))", *({**step, **task} for task in tasks)) == ["2", "2"]
 
 
 def test_features_of_a_slow_machine_are_waited_for() -> None:
@@ -93,6 +133,18 @@ def test_a_step_that_compiles_is_waited_for() -> None:
     assert outputs(SLOW_STEP) == ["4", "4"]
 
 
+def test_a_slow_process_is_waited_for_after_a_long_epoch() -> None:
+    """Before the first step as well; a short epoch explains no long wait."""
+    assert outputs(SLOW_VALIDATION, patience="")[0].split() == ["3", "3", "True"]
+
+
+def test_a_process_that_hangs_in_a_step_ends_all_within_a_minute() -> None:
+    """torch's launcher kills it after a grace period; seconds remain for the end of the others."""
+    stop = inspect.signature(LocalElasticAgent._shutdown).parameters
+    grace = stop["timeout"].default if "timeout" in stop else 30
+    assert PATIENCE_IN_STEPS + grace <= 52
+
+
 class Recorded(Processes):
     """One process that notes what it does."""
 
@@ -104,8 +156,8 @@ class Recorded(Processes):
         self._calls.append("sum")
 
     @contextlib.contextmanager
-    def patient(self) -> Iterator[None]:
-        self._calls.append("patient")
+    def _patient(self, patience: timedelta) -> Iterator[None]:
+        self._calls.append(f"patient for {patience.total_seconds():.0f} s")
         yield
         self._calls.append("not patient")
 
@@ -122,7 +174,25 @@ def test_all_sums_of_a_step_that_compiles_end_before_patience_does(
     monkeypatch.setattr(learner, "wait", lambda: calls.append("wait"))
     for step in range(2):
         learner.step(make_batch(step, samples, 8), 0, step, 0.1, 0.9)
-    assert calls == ["patient", "sum", "wait", "not patient", "sum"]
+    assert calls == ["patient for 1800 s", "sum", "wait", "not patient", "sum"]
+
+
+@pytest.mark.parametrize("pause", ["state", "average_statistics"])
+def test_the_first_step_after_other_work_waits_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause: str
+) -> None:
+    """The first process writes files, while the others are in the next step already."""
+    samples = make_samples(8)
+    learner = open_one(make_config(tmp_path), samples, "torch")
+    calls: list[str] = []
+    monkeypatch.setattr(learner, "_processes", Recorded(calls))
+    for step in range(3):
+        learner.step(make_batch(step, samples, 8), 0, step, 0.1, 0.9)
+        if step == 1:
+            getattr(learner, pause)()
+    first, *others = calls
+    assert first == "patient for 300 s"
+    assert others == ["sum", "not patient", "sum", "patient for 20 s", "sum", "not patient"]
 
 
 def test_after_compiling_a_slow_process_counts_as_lost() -> None:

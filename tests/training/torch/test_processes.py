@@ -111,12 +111,22 @@ def other_data(folder: Path, tmp_path: Path) -> Path:
 
 def test_a_process_with_other_data_is_named(folder: Path, tmp_path: Path) -> None:
     other = other_data(folder, tmp_path)
-    process = job(folder, 2, *start("other", 8), RANK_ONE_FOLDER=str(other))
+    process = job(folder, 2, *start("other", 8), RANK_ONE_ADDS=f"data.folder={other}")
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "rank 1 of 2" in output
     assert "the hash of the prepared folder is" in output
     assert not (folder / "runs/other/config.yaml").exists()
+
+
+def test_a_process_with_another_network_is_named(folder: Path) -> None:
+    """Before weights are exchanged, which do not fit each other."""
+    process = job(folder, 2, *start("larger", 8), RANK_ONE_ADDS="model.name=normalised")
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    (line,) = [line for line in output.splitlines() if line.startswith("Error:")]
+    assert "rank 1 of 2" in line
+    assert "model.name is normalised" in line
 
 
 def test_processes_share_features(folder: Path, tmp_path: Path) -> None:
@@ -135,7 +145,9 @@ def test_a_refused_training_overwrites_nothing(folder: Path, two: Path, tmp_path
     run = shutil.copytree(two, folder / "runs/kept")
     arguments = (*start("kept", 8), "--overwrite")
     other = other_data(folder, tmp_path)
-    output, _ = job(folder, 2, *arguments, RANK_ONE_FOLDER=str(other)).communicate(timeout=PATIENCE)
+    output, _ = job(folder, 2, *arguments, RANK_ONE_ADDS=f"data.folder={other}").communicate(
+        timeout=PATIENCE
+    )
     assert "the hash of the prepared folder is" in output
     assert_same_end(run, two)
 
@@ -163,8 +175,22 @@ def test_shares_of_batches_make_up_the_whole() -> None:
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
+OF_TORCHRUN = (
+    *("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"),
+    "LOCAL_WORLD_SIZE",
+)
+SLURM = {
+    "SLURM_PROCID": "6",
+    "SLURM_STEP_NUM_TASKS": "8",
+    "SLURM_LOCALID": "2",
+    "SLURM_STEP_NODELIST": "gpu[03-04]",
+    "SLURM_JOB_ID": "123456",
+    "SLURM_STEP_ID": "0",
+}
+
+
 def place_in(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Place:
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+    for name in OF_TORCHRUN:
         monkeypatch.setenv(name, "")  # restored afterwards, also where SLURM's are translated
         monkeypatch.delenv(name)
     for name, value in environment.items():
@@ -176,19 +202,32 @@ def test_places_of_torchrun_and_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place_in(monkeypatch) == Place(0, 1, 0)
     given = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
     assert place_in(monkeypatch, **given) == Place(5, 8, 1)
-    slurm = {
-        "SLURM_PROCID": "6",
-        "SLURM_STEP_NUM_TASKS": "8",
-        "SLURM_LOCALID": "2",
-        "SLURM_STEP_NODELIST": "gpu[03-04]",
-        "SLURM_JOB_ID": "123456",
-    }
-    assert place_in(monkeypatch, **slurm) == Place(6, 8, 2)
-    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("gpu03", "23456")
-    assert place_in(monkeypatch, **{**slurm, "SLURM_STEP_NUM_TASKS": "1"}) == Place(0, 1, 0)
+    assert place_in(monkeypatch, **SLURM) == Place(6, 8, 2)
+    assert os.environ["MASTER_ADDR"] == "gpu03"
+    assert place_in(monkeypatch, **{**SLURM, "SLURM_STEP_NUM_TASKS": "1"}) == Place(0, 1, 0)
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
     script = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_ID": "123456"}
     assert place_in(monkeypatch, **script) == Place(0, 1, 0), "a batch script is one process"
+
+
+def test_steps_of_a_slurm_job_have_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = []
+    for step in range(3):
+        place_in(monkeypatch, **{**SLURM, "SLURM_STEP_ID": str(step)})
+        ports.append(int(os.environ["MASTER_PORT"]))
+    assert len(set(ports)) == 3
+    assert all(10_000 <= port < 30_000 for port in ports), "Linux gives higher ones to connections"
+
+
+@pytest.mark.parametrize(
+    ("cores", "node", "expected"), [(1, "0", 4), (1, "2", 3), (10_000, "0", 1)]
+)
+def test_slurm_tasks_that_are_not_bound_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, node: str, expected: int
+) -> None:
+    counts = {"SLURM_STEP_TASKS_PER_NODE": "4(x2),3", "SLURM_NODEID": node}
+    place_in(monkeypatch, **SLURM, **counts, SLURM_CPUS_ON_NODE=str(cores))
+    assert os.environ["LOCAL_WORLD_SIZE"] == str(expected)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +246,7 @@ def test_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch, environment: dic
         ("gpu1,gpu2", "gpu1"),
         ("gpu[03-07,9],login", "gpu03"),
         ("rack1-n[1,4].lan,x", "rack1-n1.lan"),
+        ("rack[1-2]node[03-05],x[1-2]", "rack1node03"),
         ("", "localhost"),
     ],
 )
