@@ -86,3 +86,9 @@ class GradientSums:
             self._sum_next()
         for work in self._begun:
             work.wait()
+
+
+def all_finite(parameters: Iterable[Tensor]) -> bool:
+    """Whether all gradients are finite; waits for them."""
+    sums = torch._foreach_norm([each.grad for each in parameters if each.grad is not None])
+    return bool(torch.isfinite(torch.stack(list(sums))).all())

@@ -46,7 +46,7 @@ from fashionai.training.steps.loss_scale import LossScale
 from fashionai.training.steps.schedules import momentum
 from fashionai.training.torch.average import WeightAverage, restored_afterwards
 from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
-from fashionai.training.torch.gradients import GradientSums
+from fashionai.training.torch.gradients import GradientSums, all_finite
 from fashionai.training.torch.networks import TrainedNetwork
 from fashionai.training.torch.optimizers import Optimizer
 from fashionai.training.torch.processes import Processes, is_of_connection
@@ -207,7 +207,7 @@ class TorchLearner(Learner):
         self._gradients.wait()
         if scale is not None:
             divisor *= scale.value
-            if not scale.accept(_all_finite(self.network.learning.values())):
+            if not scale.accept(all_finite(self.network.learning.values())):
                 return False
         self.optimizer.step(lr, momentum, divisor)
         return True
@@ -388,12 +388,6 @@ def _saved_copies(name: str, found: Set[str]) -> list[str]:
     while (key := f"{PARAMETERS}{name}/{len(keys)}") in found:
         keys.append(key)
     return keys
-
-
-def _all_finite(parameters: Iterable[Tensor]) -> bool:
-    """Whether all gradients are finite; waits for them."""
-    sums = torch._foreach_norm([each.grad for each in parameters if each.grad is not None])
-    return bool(torch.isfinite(torch.stack(list(sums))).all())
 
 
 def _array(tensor: Tensor) -> np.ndarray:
