@@ -9,7 +9,7 @@ import codecs
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, counted
 
 UTF_8 = "UTF-8"
 # In bytes. Label files are much smaller; a larger file is something else and could fill the memory.
@@ -42,7 +42,7 @@ def read_text(path: Path, expected: str, largest: int = LARGEST_TEXT) -> Text:
     """
     try:
         if path.stat().st_size > largest:
-            raise DataError(f"{path}: has over {largest:,} bytes, expected {expected}")
+            raise DataError(f"{path}: has over {counted(largest, 'byte')}, expected {expected}")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None

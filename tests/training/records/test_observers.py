@@ -24,6 +24,7 @@ def test_a_run_that_an_observer_ends_can_be_resumed(
     monkeypatch.chdir(prepared_skirts)
     config = load_config(write_config(tmp_path, epochs=2, batch_size=42))
     told: list[int] = []
+    beginnings: list[str] = []
 
     def end_after_one(rows: list[dict[str, float]]) -> None:
         told.append(len(rows))
@@ -31,13 +32,19 @@ def test_a_run_that_an_observer_ends_can_be_resumed(
 
     ended = create_run(tmp_path / "ended")
     with pytest.raises(EndOfRun, match="enough"):
-        Trainer(config, [mx.cpu()], observers=[EpochObserver(end_after_one)]).fit(ended)
+        Trainer(
+            config,
+            [mx.cpu()],
+            observers=[EpochObserver(end_after_one, lambda: beginnings.append("first"))],
+        ).fit(ended)
     assert told == [1]
     assert Run(ended).metrics["epochs"] == 1
     assert not Run(ended).is_finished
     assert not (ended.path / ".lock").exists()
 
-    Trainer(config, [mx.cpu()], Run(ended), observers=[EpochObserver(lambda rows: None)]).fit(ended)
+    quiet = EpochObserver(lambda rows: None, lambda: beginnings.append("again"))
+    Trainer(config, [mx.cpu()], Run(ended), observers=[quiet]).fit(ended)
+    assert beginnings == ["first", "again"]
     whole = create_run(tmp_path / "whole")
     Trainer(config, [mx.cpu()]).fit(whole)
     assert_same_end(RunFolder(ended.path).path, whole.path)

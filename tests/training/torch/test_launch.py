@@ -26,9 +26,11 @@ except TrainingError as error:
 """
 # Python runs this file when it starts.
 KILLED = """\
-import os, signal
+import os, signal, time
 if os.environ.get("RANK") == "1":
     os.kill(os.getpid(), signal.SIGKILL)
+if os.environ.get("RANK") == "0":
+    time.sleep(60)  # until the launcher ends it
 """
 
 
