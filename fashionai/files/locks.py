@@ -55,15 +55,9 @@ def is_locked(file: Path) -> bool:
         return False
     try:
         # Shared, so that several processes that ask do not take each other for the owner.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as error:
-        if error.errno not in WITHOUT_LOCKS:
-            raise
+        return _flock(descriptor, fcntl.LOCK_SH) is False
     finally:
         os.close(descriptor)
-    return False
 
 
 def _acquire(file: Path) -> Optional[int]:
@@ -92,17 +86,25 @@ def _lock(descriptor: int, file: Path) -> bool:
 
     True on a file system without locks, after a warning.
     """
+    taken = _flock(descriptor, fcntl.LOCK_EX)
+    if taken is None:
+        log.warning(
+            "%s: its file system has no locks: do not let two commands write there at once",
+            file.parent,
+        )
+    return taken is not False
+
+
+def _flock(descriptor: int, kind: int) -> Optional[bool]:
+    """Whether a lock of this kind could be taken; None on a file system without locks."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         if error.errno not in WITHOUT_LOCKS:
             raise
-        log.warning(
-            "%s: its file system has no locks: do not let two commands write there at once",
-            file.parent,
-        )
+        return None
     return True
 
 

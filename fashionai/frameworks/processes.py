@@ -12,12 +12,11 @@ import zlib
 from dataclasses import dataclass
 
 from fashionai.errors import ConfigError
+from fashionai.runtime import PROCESSES_VARIABLE
 
 # torchrun's variables, which torch.distributed reads.
 RANK, COUNT, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
 ADDRESS, PORT = "MASTER_ADDR", "MASTER_PORT"
-# How many processes share the cores of this machine.
-LOCAL_COUNT = "LOCAL_WORLD_SIZE"
 # A port for the processes of a SLURM step, which differs between steps on one machine. From 32,768
 # on, Linux gives ports to connections.
 FIRST_SLURM_PORT, SLURM_PORTS = 10_000, 20_000
@@ -118,7 +117,7 @@ def _translate_slurm() -> None:
         (LOCAL_RANK, os.environ.get("SLURM_LOCALID", "")),
         (ADDRESS, first_host(hosts)),
         (PORT, str(FIRST_SLURM_PORT + zlib.crc32(step.encode()) % SLURM_PORTS)),
-        (LOCAL_COUNT, str(_tasks_that_share_cores())),
+        (PROCESSES_VARIABLE, str(_tasks_that_share_cores())),
     ):
         os.environ.setdefault(name, value)
 

@@ -64,13 +64,10 @@ def trained(folder: Path, processes: int, *arguments: str, **environment: str) -
     """
     shared = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), **environment}
     shared.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
-    places = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
-    if processes == 1:
-        return _finished([job(folder, 1, *arguments, **environment)])
-    return _finished([job(folder, 1, *arguments, **shared, **place) for place in places])
-
-
-def _finished(started: Sequence[subprocess.Popen[str]]) -> str:
+    started = [
+        job(folder, 1, *arguments, **shared, RANK=str(rank), LOCAL_RANK=str(rank))
+        for rank in range(processes)
+    ]
     try:
         outputs = [process.communicate(timeout=PATIENCE)[0] for process in started]
     finally:

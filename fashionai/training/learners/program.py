@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import fashionai
 from fashionai.files import content_hash, file_hash
 
 
+@functools.cache  # it is asked for twice, and for every phase
 def source_hash() -> str:
     """The hash of the names and contents of this package's source files."""
     folder = Path(fashionai.__file__).parent
