@@ -10,7 +10,7 @@ from fashionai.errors import ConfigError, shown
 from fashionai.files.formats.yaml_files import dump_json
 from fashionai.models.catalogue import find_network
 from fashionai.models.networks.registry import WITH_DROP_PATH
-from fashionai.tuning.spaces.space import CROP, RESIZE, Choices, Parameter, Space, with_values
+from fashionai.tuning.spaces.space import Choices, Parameter, Space, try_values
 
 LONGEST_PROBLEM = 240
 
@@ -159,7 +159,7 @@ class ValueChecks:
     def _refused(self, values: Mapping[str, Any]) -> list[str]:
         """Why the configuration cannot have these values."""
         try:
-            return [*_wrong_network(self._base, self._changed(values))]
+            return [*_wrong_network(self._base, try_values(self._base, values))]
         except ConfigError as error:
             return _problems_of(error)
 
@@ -168,16 +168,11 @@ class ValueChecks:
         tried = dump_json(dict(values))
         if tried not in self._tried:
             try:
-                wrong = [*_wrong_drop_path(self._base, self._changed(values))]
+                wrong = [*_wrong_drop_path(self._base, try_values(self._base, values))]
             except ConfigError as error:
                 wrong = _problems_of(error)
             self._tried[tried] = wrong
         return self._tried[tried]
-
-    def _changed(self, values: Mapping[str, Any]) -> Config:
-        # A crop may be larger than data.resize_short, which changes with it.
-        follows = {RESIZE: None} if CROP in values else {}
-        return with_values(self._base, {**follows, **values})
 
 
 def _problems_of(error: ConfigError) -> list[str]:

@@ -15,15 +15,7 @@ from fashionai.config import Config, known_keys
 from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
 from fashionai.files.formats.yaml_files import dump_flow, dump_json, load_yaml
 from fashionai.tuning.spaces.checks import ValueChecks
-from fashionai.tuning.spaces.space import (
-    CROP,
-    RESIZE,
-    Choices,
-    Numbers,
-    Parameter,
-    Space,
-    with_values,
-)
+from fashionai.tuning.spaces.space import Choices, Numbers, Parameter, Space, try_values
 
 NUMBER_FIELDS = ("low", "high", "log", "step")
 FIELDS = (*NUMBER_FIELDS, "choices", "when")
@@ -147,7 +139,7 @@ class _Reader:
         if not isinstance(domain, Numbers) or not _are_whole(domain):
             return parameter
         try:
-            with_values(self._base, {**_with_crop(parameter.key), parameter.key: domain.low + 0.5})
+            try_values(self._base, {parameter.key: domain.low + 0.5})
         except ConfigError:
             whole = Numbers(int(domain.low), int(domain.high), domain.log, domain.step, True)
             return Parameter(parameter.key, whole, parameter.when)
@@ -238,11 +230,6 @@ def _has_choices(when: Mapping[str, Sequence[str]], parameters: Mapping[str, Par
         isinstance(domain, Choices) and {*names} <= domain.values.keys()
         for domain, names in domains
     )
-
-
-def _with_crop(key: str) -> dict[str, Any]:
-    """A crop may be larger than ``data.resize_short``, which changes with it."""
-    return {RESIZE: None} if key == CROP else {}
 
 
 def _hint(key: str) -> str:

@@ -123,6 +123,12 @@ def with_values(base: Config, values: Mapping[str, Any]) -> Config:
     return resolve_config(base.model_dump(), "the trial", overrides)
 
 
+def try_values(base: Config, values: Mapping[str, Any]) -> Config:
+    """As with_values, for a trial that need not say ``data.resize_short``, which follows a crop."""
+    follows = {RESIZE: None} if CROP in values else {}
+    return with_values(base, {**follows, **values})
+
+
 def value_in(config: Config, key: str) -> Any:
     """The value of a dotted key; None for a key that its schedule does not have."""
     node: Any = config.model_dump()
