@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.errors import InstallationError, first_line
+from fashionai.frameworks.allocation import keep_freed_memory
 from fashionai.frameworks.devices import Device, chosen_gpus
 from fashionai.runtime import compute_threads
 
@@ -42,7 +43,7 @@ def can_compile() -> bool:
 def import_torch() -> Any:
     """Import PyTorch and return the module; it computes with as many threads as MXNet would.
 
-    Raises InstallationError if it is not installed, too old or does not load.
+    From then on this process keeps the memory that it frees, see keep_freed_memory. Raises InstallationError if it is not installed, too old or does not load.
     """
     if not has_torch():
         raise InstallationError("PyTorch is not installed", INSTALL_HINT)
@@ -59,6 +60,7 @@ def import_torch() -> Any:
             f"PyTorch {torch.__version__} is installed, expected at least {expected}", INSTALL_HINT
         )
     torch.set_num_threads(compute_threads())
+    keep_freed_memory()
     return torch
 
 
