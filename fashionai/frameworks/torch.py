@@ -43,7 +43,8 @@ def can_compile() -> bool:
 def import_torch() -> Any:
     """Import PyTorch and return the module; it computes with as many threads as MXNet would.
 
-    From then on this process keeps the memory that it frees, see keep_freed_memory. Raises InstallationError if it is not installed, too old or does not load.
+    From then on this process keeps the memory that it frees, see keep_freed_memory. Raises
+    InstallationError if PyTorch is not installed, too old or does not load.
     """
     if not has_torch():
         raise InstallationError("PyTorch is not installed", INSTALL_HINT)

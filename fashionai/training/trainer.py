@@ -256,7 +256,7 @@ class Trainer:
         if len(self.config.phases) > 1:
             messages.log_phase(self._phases.phase)
         start = time.perf_counter()
-        self.learner.inputs.prepare(lambda: self._check(stop))
+        self.learner.inputs.prepare(stop.check)
         self.progress.seconds += time.perf_counter() - start
 
     def _train_epoch(self, stop: StopRequest) -> None:
@@ -279,11 +279,7 @@ class Trainer:
                 saved = time.monotonic()
         results.read_all()
         progress.seconds += self.clock.stop()
-        self._check(stop)
-
-    def _check(self, stop: StopRequest) -> None:
-        """Raise Stopped if all processes stop now."""
-        if self.learner.stops(stop.requested):
+        if learner.stops(stop.requested):
             raise Stopped
 
     def _rates(self, step: int) -> tuple[float, float]:
@@ -295,7 +291,7 @@ class Trainer:
     def _validate(self, stop: StopRequest) -> EpochRow:
         """Score the validation samples; returns the epoch's row of the history."""
         progress, plan = self.progress, self.learner.batch_plan
-        scores = self._scores(lambda: self._check(stop))
+        scores = self._scores(stop.check)
         if not math.isfinite(scores["val_log_loss"]):
             raise DivergedError(
                 f"the validation loss is {scores['val_log_loss']} after epoch {progress.epoch + 1}",
@@ -357,7 +353,7 @@ class Trainer:
         best = choose_best(self.progress.history, self.config.monitor)
         try:
             with self.learner.loaded(best_file(self.run, best.kind)):
-                self.progress.test = self.learner.scores(samples, lambda: self._check(stop))
+                self.progress.test = self.learner.scores(samples, stop.check)
         except Stopped:
             self.progress.history.pop()  # resuming validates the last epoch again
             raise

@@ -56,8 +56,10 @@ def job(
     )
 
 
-def trained(folder: Path, processes: int, *arguments: str, **environment: str) -> str:
-    """The output of a training that succeeds, of the first of its processes first.
+def ended(
+    folder: Path, processes: int, *arguments: str, **environment: str
+) -> list[tuple[int, str]]:
+    """The exit code and output of each process of a training.
 
     They are started one by one, as other launchers than torchrun do, because torchrun itself takes
     seconds to begin.
@@ -73,7 +75,13 @@ def trained(folder: Path, processes: int, *arguments: str, **environment: str) -
     finally:
         for process in started:
             process.kill()
-    assert [process.returncode for process in started] == [0] * len(started), outputs
+    return [(process.returncode, output) for process, output in zip(started, outputs)]
+
+
+def trained(folder: Path, processes: int, *arguments: str, **environment: str) -> str:
+    """The output of a training that succeeds, of the first of its processes first."""
+    codes, outputs = zip(*ended(folder, processes, *arguments, **environment))
+    assert set(codes) == {0}, outputs
     return "".join(outputs)
 
 

@@ -2,13 +2,15 @@
 
 Writes the number of the process to ``pid-RANK`` in the current folder. $RANK_ONE_ADDS, if set, is
 an argument of rank 1 alone. $RANK_ONE_SAVES lets rank 1 want to save the state after
-every step.
+every step. $INTERRUPTED, if set, is a rank that gets SIGINT when its first validation begins.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
 from fashionai.models.networks.small import TutorialNet
 from fashionai.training import trainer
+from fashionai.training.batches.inputs import PixelInputs
+from fashionai.training.torch import learner
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -51,6 +55,15 @@ def normalised(classes: int) -> Any:
     )
 
 
+class InterruptedInputs(PixelInputs):
+    """Images whose validation gets SIGINT."""
+
+    def evaluation(self, *arguments: Any) -> Iterator[Any]:
+        """Images, after the signal."""
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().evaluation(*arguments)
+
+
 if __name__ == "__main__":
     NETWORKS.update(plain=of_classes(plain), normalised=of_classes(normalised))
     arguments = sys.argv[1:]
@@ -60,4 +73,6 @@ if __name__ == "__main__":
         arguments.append(os.environ["RANK_ONE_ADDS"])
     if rank == "1" and "RANK_ONE_SAVES" in os.environ:
         trainer.SECONDS_BETWEEN_SAVES = 0.0
+    if rank == os.environ.get("INTERRUPTED"):
+        learner.PixelInputs = InterruptedInputs
     main(arguments)

@@ -124,7 +124,8 @@ class Learner(abc.ABC):
         """Probabilities ``(N, C) float64`` of batches ``(B, 1, ...)`` of ``inputs.evaluation``.
 
         They are those of all processes, whose batches follow each other in the order of their
-        shares. The columns of each task sum to 1.
+        shares. The columns of each task sum to 1. If the batches of one process raise Stopped, all
+        processes do.
         """
 
     @abc.abstractmethod
@@ -207,7 +208,7 @@ class Learner(abc.ABC):
         return self.share.index == 0
 
     def stops(self, requested: bool) -> bool:
-        """Whether all processes stop now; ``requested`` tells whether this one was asked to.
+        """Whether all stop after this step; ``requested`` tells whether this process was asked to.
 
         Several processes agree in the sums of their steps, which are read a few steps later.
         """
@@ -283,7 +284,7 @@ class Learner(abc.ABC):
 
         ``predicted_classes`` is the number of different classes that are predicted, of the
         task with the fewest: 1 means that training has collapsed. ``check`` is called
-        before each batch and may raise to stop.
+        before each batch and may raise Stopped, in any process.
         """
         own = samples.part(self.share.of_rows(len(samples.paths)))
         probabilities = samples.by_task(self.probabilities(self.inputs.evaluation(own, check)))

@@ -259,9 +259,9 @@ class TorchLearner(Learner):
             torch.cuda.synchronize(self._device)
 
     def probabilities(self, batches: Iterable[np.ndarray]) -> np.ndarray:
-        """Probabilities ``(N, C) float64``, of the rows of all processes."""
-        own = self.forward.probabilities(batches, self.pass_size)
-        return self._processes.rows_of_all(own)
+        """Probabilities of the rows of all processes; see the class Learner."""
+        compute, size = self.forward.probabilities, self.pass_size
+        return self._processes.rows_unless_stopped(lambda: compute(batches, size))
 
     def average_statistics(self) -> None:
         """Set the running statistics to their mean over processes."""

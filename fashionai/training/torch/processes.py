@@ -7,7 +7,7 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Optional
 
@@ -21,6 +21,7 @@ from fashionai.errors import ConfigError, TrainingError, first_line, shown
 from fashionai.frameworks.processes import Place, current_place, patience_seconds
 from fashionai.models.torch.layers import SharedSums
 from fashionai.training.batches.shares import WHOLE, Share
+from fashionai.training.interrupt import Stopped
 from fashionai.training.torch.attempts import store_of_attempt
 
 # A process that does not answer for this many seconds within a step has died or hangs. torchrun
@@ -39,7 +40,7 @@ LONG_PATIENCE = timedelta(hours=12)
 # Stands for the value of a key that another schedule or augmentation does not have.
 NOT_SET = "not set"
 # What is told about a block that is entered in turn.
-DONE, FAILED = "done", "failed"
+DONE, STOPPED, FAILED = "done", "stopped", "failed"
 
 
 class Processes:
@@ -104,6 +105,25 @@ class Processes:
             found = self._gather(torch.from_numpy(padded).to(self._device)).cpu().numpy()
         return np.concatenate([part[: int(count)] for part, count in zip(found, counts)])
 
+    def rows_unless_stopped(self, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """The rows ``(N, C)`` that ``compute`` gives in all processes, one after the other.
+
+        Raises Stopped in all processes if it does in one.
+        """
+        if self.is_alone:
+            return compute()
+        rows = None
+        with contextlib.suppress(Stopped):
+            rows = compute()
+        if rows is None:
+            # The others may not have been asked to stop, and compute all of their rows.
+            self._longest = LONGEST_BETWEEN_STEPS
+        with self.between_steps():
+            stopped = self._gather(torch.tensor([rows is None], device=self._device))
+        if rows is None or bool(stopped.any()):
+            raise Stopped
+        return self.rows_of_all(rows)
+
     def _gather(self, tensor: Tensor) -> Tensor:
         """The tensors of all processes, which have one shape, stacked."""
         found = [torch.empty_like(tensor) for _ in range(self.share.count)]
@@ -132,7 +152,7 @@ class Processes:
         """Let the first process of each machine finish the block before the others begin it.
 
         All processes leave together, because steps do not wait for a slow machine that long.
-        Raises TrainingError in all of them when the block of one raises.
+        When the block of one raises, all do: Stopped if it does, otherwise TrainingError.
         """
         if self.is_alone:
             yield
@@ -141,10 +161,14 @@ class Processes:
         self._turns += 1
         key = f"turn/{os.environ.get('GROUP_RANK', os.uname().nodename)}/{self._turns}"
         everyone, is_first = f"turn/all/{self._turns}", not current_place().local_rank
+        outcome = DONE
         try:
             if not is_first:
                 _await_done(store, key)
             yield
+        except Stopped:
+            outcome = STOPPED
+            store.set(f"{everyone}/stopped", STOPPED)
         except BaseException:
             # Else the others would wait as long as their patience lasts.
             with contextlib.suppress(RuntimeError):  # the store may have ended
@@ -152,9 +176,10 @@ class Processes:
                 store.set(everyone, FAILED)
             raise
         if is_first:
-            store.set(key, DONE)
+            store.set(key, outcome)
         if store.add(f"{everyone}/count", 1) == self.share.count:
-            store.set(everyone, DONE)
+            some_stopped = store.check([f"{everyone}/stopped"])
+            store.set(everyone, STOPPED if some_stopped else DONE)
         _await_done(store, everyone)
 
     def compiling(self) -> contextlib.AbstractContextManager[None]:
@@ -247,9 +272,12 @@ def _seconds(default: float) -> timedelta:
 
 
 def _await_done(store: dist.Store, key: str) -> None:
-    """Wait until a key of the store is set; TrainingError where another process has failed."""
+    """Wait until a key of the store is set; raises what has happened to another process."""
     store.wait([key], LONG_PATIENCE)
-    if store.get(key) == FAILED.encode():
+    outcome = store.get(key).decode()
+    if outcome == STOPPED:
+        raise Stopped
+    if outcome == FAILED:
         raise TrainingError(
             f"{current_place()}: another process has failed",
             "Start all of them again with --resume",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.jobs import PATIENCE, difference, job, start, trained, write_folder
+from tests.support.jobs import PATIENCE, difference, ended, job, start, trained, write_folder
 from tests.support.resuming import assert_same_end, history
 
 
@@ -113,6 +113,18 @@ def test_a_job_that_is_stopped_saves_its_state(folder: Path, two: Path) -> None:
     assert "Resume with: the command that started all 2 processes, with --resume" in output
     trained(folder, 2, *arguments, "--resume")
     assert_same_end(run, two)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_all_processes_stop_in_validation_when_one_is_asked_to(
+    folder: Path, two: Path, rank: int
+) -> None:
+    arguments = start(f"interrupted-{rank}", 8)
+    (first, output), (other, _) = ended(folder, 2, *arguments, INTERRUPTED=str(rank))
+    assert first == other == 130, output
+    assert "stopped in epoch 1 after step 5, the state is saved" in output
+    trained(folder, 2, *arguments, "--resume")
+    assert_same_end(folder / f"runs/interrupted-{rank}", two)
 
 
 def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path, one: Path) -> None:

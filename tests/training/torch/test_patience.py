@@ -49,6 +49,17 @@ except (OSError, TrainingError) as error:
     # The store of the connection lives in the first process.
     time.sleep(1 if rank == 0 else 0)
 """
+STOPPED_MACHINE = """
+from fashionai.training.interrupt import Stopped
+try:
+    with processes.in_turn():
+        time.sleep(0 if rank == STOPPED else 4)
+        if rank == STOPPED:
+            raise Stopped
+except Stopped:
+    processes.sum(ones)
+    print(int(ones))
+"""
 SLOW_STEP = """
 with processes.compiling():
     time.sleep(4 * rank)
@@ -127,6 +138,11 @@ def test_a_machine_that_fails_in_its_turn_is_not_waited_for(failing: int) -> Non
     found = outputs(FAILING_MACHINE.replace("FAILING", str(failing)))
     assert found[failing] == "the disk is full"
     assert "another process has failed. Start all of them again" in found[1 - failing]
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_all_machines_stop_together_when_one_does_in_its_turn(stopped: int) -> None:
+    assert outputs(STOPPED_MACHINE.replace("STOPPED", str(stopped))) == ["4", "4"]
 
 
 def test_a_step_that_compiles_is_waited_for() -> None:
