@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fashionai.config import Config
+from fashionai.training.learners.engine_choice import faster_on_cpu
 from fashionai.training.speed.estimate import MEASURED_BATCH, Speed
 from fashionai.training.speed.step_speed import measure_speed
 
@@ -23,7 +24,7 @@ def measure_network(
             "task": task,
             "data": {"folder": folder, "crop": crop},
             "model": {"name": network},
-            "engine": "gluon" if contexts[0].device_type == "cpu" else "auto",
+            "engine": faster_on_cpu(network) if contexts[0].device_type == "cpu" else "auto",
             "batch_size": max(1, min(MEASURED_BATCH, images // len(contexts))),
         }
     )

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs each benchmark whose result is missing or older than its script, then prints the table.
-# Takes an hour on 2 idle cores, 10 minutes with --quick.
+# Takes two hours on 2 idle cores, 10 minutes with --quick.
 #
 # usage: scripts/bench/all.sh [--quick]
 #   --quick   try every script on a few images; the figures mean nothing, and the next call with
@@ -31,9 +31,9 @@ fi
 mkdir -p "$results"
 
 failed=()
-for name in peak train_loop train_tutorial train_torchvision train_mobilenet loader ten_crop \
-  ten_crop_int8 accuracy_int8 transfer_int8 families forward_onnx export_onnx head_epoch memory \
-  prepare growth; do
+for name in peak train_loop train_tutorial train_torchvision train_mobilenet engines kept_memory \
+  loader ten_crop ten_crop_int8 accuracy_int8 transfer_int8 families forward_onnx export_onnx head_epoch \
+  memory prepare growth; do
   script=scripts/bench/$name.py
   if [[ ! $results/$name.json -nt $script ]]; then
     # The messages of libraries go to a file, which is shown when the script fails.

@@ -16,6 +16,8 @@ ORDER = (
     "train_tutorial",
     "train_torchvision",
     "train_mobilenet",
+    "engines",
+    "kept_memory",
     "loader",
     "ten_crop",
     "ten_crop_int8",
