@@ -7,6 +7,7 @@ probability of that class. prepare adds the images to the training split alone.
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +77,7 @@ def _parse(file: Path, fields: Sequence[str], task: Task, where: str) -> Labelle
             f"{where}: label is '{shown(label)}', which is no class of {task.name}",
             nearest(label, task.classes),
         )
+    path = posixpath.normpath(path.replace("\\", "/")) if path else ""
     if not path or not (file.parent / path).is_file():
         raise DataError(f"{where}: image {shown(str(file.parent / path))} does not exist")
     index = task.classes.index(label)
