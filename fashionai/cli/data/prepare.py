@@ -153,10 +153,12 @@ def command(
         if wrong:
             raise click.UsageError(message)
     from fashionai.datasets.prepared.prepare import prepare, summary_notes, summary_table
-    from fashionai.datasets.reading import OwnFiles, check_not_own, read_data_sets
+    from fashionai.datasets.reading import OwnFiles, check_apart, check_not_own, read_data_sets
 
     if not own:
         check_not_own(tasks, out)
+    if folders is not None:
+        check_apart(folders, out / tasks[0])
     listed = [] if classes is None else [name.strip() for name in classes.split(",")]
     own_files = OwnFiles(csv_file, images, folders, columns, listed)
     given = {name: share for name, share in shares.items() if share is not None}
