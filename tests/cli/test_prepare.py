@@ -200,3 +200,14 @@ def test_class_folders_do_not_hold_what_is_made_from_them(
     assert fashionai("prepare", "--task", "pets", *given) == 2
     assert "Error: --out: prepare would write to " in capsys.readouterr().err
     assert not list(Path().rglob("pets"))
+
+
+def test_options_without_effect_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    write_class_folders(Path("src"), {"train": 2, "val": 1})
+    prepare("pets", "--folders", "src", "--val-fraction", 0.5)
+    note = "--val-fraction has no effect: the data set gives the splits\n"
+    assert note in capsys.readouterr().out
+    prepare("pets", "--folders", "src")
+    assert note not in capsys.readouterr().out
+    assert fashionai("prepare", "--task", "pets", "--folders", "src", "--data", "data") == 2
+    assert "Error: --data goes without --csv and --folders" in capsys.readouterr().err
