@@ -64,7 +64,7 @@ def test_utf_16_without_a_mark_is_known_by_its_zeros(tmp_path: Path, codec: str)
         ("a.jpg,München\nb.jpg,Düsseldorf\n", "cp1252", "Windows-1252"),
         ("a.jpg,garçon\nb.jpg,été\n", "latin-1", "Windows-1252"),
         # Two accented letters have the bytes of a common Chinese character.
-        ("a.jpg,Größe\nb.jpg,Maß\n", "cp1252", "Windows-1252"),
+        ("a.jpg,Größe\nb.jpg,size\n", "cp1252", "Windows-1252"),
         ("a.jpg,créée\nb.jpg,agréé\nc.jpg,één\n", "cp1252", "Windows-1252"),
         ("a.jpg,スカート\nb.jpg,ねこ\n", "shift_jis", "Shift JIS"),
     ],
