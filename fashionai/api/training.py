@@ -12,7 +12,12 @@ from fashionai.config import Config, load_config, resolve_config
 from fashionai.datasets.prepared.prepare import Summary
 from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
 from fashionai.datasets.readers.tables.table_columns import COLUMN_ROLES
-from fashionai.datasets.reading import read_data_set, read_own_folders, read_own_table
+from fashionai.datasets.reading import (
+    check_apart,
+    read_data_set,
+    read_own_folders,
+    read_own_table,
+)
 from fashionai.datasets.records import DataSet
 from fashionai.errors import ConfigError
 from fashionai.families import find_known_task
@@ -87,6 +92,8 @@ def prepare(
         >>> fashionai.prepare("birds", table="labels.csv", images="photos").to_frame()
     """
     if isinstance(data_set, str):
+        if folders is not None:
+            check_apart(Path(folders), Path(out) / data_set)
         data_set = _read(data_set, Path(data), table, images, folders, columns or {}, classes)
     return prepare_data_set(
         data_set,

@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, counted, nearest, shown
-from fashionai.files.formats.csv_files import read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import rows_below, write_rows
 from fashionai.files.outputs import csv_kind
 from fashionai.tasks import Task
 
@@ -51,17 +51,12 @@ def read_corrections(file: Path, task: Task) -> list[PlacedCorrection]:
     Raises DataError, with file and line, for another header, an unknown action or class, a new
     label that is missing, superfluous or the old one, and for an image that is listed twice.
     """
-    rows = read_csv_rows(file)
-    header, where = next(rows, ([], str(file)))
-    if tuple(header) != COLUMNS:
-        found = shown(",".join(header))
-        raise DataError(f"{where}: found columns '{found}', expected {','.join(COLUMNS)}")
     placed: dict[str, PlacedCorrection] = {}
-    for fields, where in rows:
+    for fields, where in rows_below(file, COLUMNS):
         correction = _parse(fields, task, where)
         first = placed.setdefault(correction.path, PlacedCorrection(correction, where))
         if first.where != where:
-            raise DataError(f"{where}: {correction.path} is listed in {first.where} already")
+            raise DataError(f"{where}: {correction.path} is listed twice, first at {first.where}")
     return list(placed.values())
 
 
@@ -126,8 +121,6 @@ def _corrected_image(
 
 
 def _parse(fields: Sequence[str], task: Task, where: str) -> Correction:
-    if len(fields) != len(COLUMNS):
-        raise DataError(f"{where}: found '{shown(','.join(fields))}', expected {','.join(COLUMNS)}")
     correction = Correction(*fields)
     if correction.action not in ACTIONS:
         raise DataError(

@@ -7,6 +7,7 @@ probability of that class. prepare adds the images to the training split alone.
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import DataError, nearest, shown
-from fashionai.files.formats.csv_files import read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import rows_below, write_rows
 from fashionai.files.outputs import csv_kind
 from fashionai.tasks import Task
 
@@ -48,17 +49,12 @@ def read_pseudo_labels(file: Path, task: Task) -> list[LabelledImage]:
     Raises DataError, with file and line, for another header, an unknown class, a probability
     that is none, and an image that is missing or listed twice.
     """
-    rows = read_csv_rows(file)
-    header, where = next(rows, ([], str(file)))
-    if tuple(header) != COLUMNS:
-        found = shown(",".join(header))
-        raise DataError(f"{where}: found columns '{found}', expected {','.join(COLUMNS)}")
     images: dict[str, LabelledImage] = {}
-    for fields, where in rows:
+    for fields, where in rows_below(file, COLUMNS):
         image = _parse(file, fields, task, where)
         first = images.setdefault(image.source, image)
         if first.where != where:
-            raise DataError(f"{where}: {shown(fields[0])} is listed in {first.where} already")
+            raise DataError(f"{where}: {shown(fields[0])} is listed twice, first at {first.where}")
     return list(images.values())
 
 
@@ -68,14 +64,13 @@ def with_pseudo_labels(data_set: DataSet, file: Path) -> DataSet:
 
 
 def _parse(file: Path, fields: Sequence[str], task: Task, where: str) -> LabelledImage:
-    if len(fields) != len(COLUMNS):
-        raise DataError(f"{where}: found '{shown(','.join(fields))}', expected {','.join(COLUMNS)}")
     path, label, probability = fields
     if label not in task.classes:
         raise DataError(
             f"{where}: label is '{shown(label)}', which is no class of {task.name}",
             nearest(label, task.classes),
         )
+    path = posixpath.normpath(path.replace("\\", "/")) if path else ""
     if not path or not (file.parent / path).is_file():
         raise DataError(f"{where}: image {shown(str(file.parent / path))} does not exist")
     index = task.classes.index(label)

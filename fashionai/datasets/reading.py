@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from fashionai.datasets.readers.class_folders import read_class_folders
+from fashionai.datasets.readers.image_files import is_passed_over
 from fashionai.datasets.readers.reader import reader_of
 from fashionai.datasets.readers.table import read_table
 from fashionai.datasets.records import DataSet
@@ -66,6 +67,20 @@ def check_not_own(names: Sequence[str], prepared: Path) -> None:
                 f"--task: '{name}' is your own data set, prepared in {prepared / name}",
                 "Repeat the command that prepared it, with --csv or --folders, and add to it",
             )
+
+
+def check_apart(folders: Path, prepared: Path) -> None:
+    """Raise ConfigError when a task's folder would be among the class folders it is made from.
+
+    Its files would be read as the user's own images the next time.
+    """
+    outer, inner = folders.resolve(), prepared.resolve()
+    below = inner.relative_to(outer).parts if inner.is_relative_to(outer) else None
+    if below is not None and not any(map(is_passed_over, below)):
+        raise ConfigError(
+            f"--out: prepare would write to {prepared}, which lies in --folders {folders}",
+            f"Name a folder outside of {folders}",
+        )
 
 
 def _known_tasks(names: Sequence[str]) -> list[Task]:

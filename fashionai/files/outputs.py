@@ -25,12 +25,20 @@ from fashionai.files.formats.json_files import read_json
 PNG_SOFTWARE = "fashionai"
 PNG_METADATA = {"Software": PNG_SOFTWARE}
 
-REPLACE_HINT = "Name another file, or replace it with --overwrite"
+NAME_HINT = "Name another file"
+REPLACE_HINT = f"{NAME_HINT}, or replace it with --overwrite"
 
 
-# A run, a cross-validation, a search or a prepared task has one of these files. No result replaces
-# a file beside them that is not an earlier result, also not with --overwrite.
-MARKS_OF_OWN_FOLDERS = ("config.yaml", "cross_validation.yaml", "tune.yaml", "task.json")
+# A run, a cross-validation, a search or a prepared task, also an unfinished one, has these two
+# files. One alone may be the user's, such as a configuration. No result replaces a file beside them
+# that is not an earlier result, also not with --overwrite.
+MARKS_OF_OWN_FOLDERS = (
+    ("config.yaml", "classes.json"),
+    ("cross_validation.yaml", "config.base.yaml"),
+    ("tune.yaml", "config.base.yaml"),
+    ("task.json", "manifest.csv"),
+    ("task.json", "manifest.csv.partial"),
+)
 
 
 class Kind(NamedTuple):
@@ -140,14 +148,19 @@ def check_not_lost(
         raise ConfigError(f"{output}: is an image, so it is not overwritten")
     if kind.is_own(path):
         return
-    if any((path.parent / name).is_file() for name in MARKS_OF_OWN_FOLDERS):
+    if _is_in_own_folder(path):
         raise ConfigError(
             f"{output}: is a file of the run or prepared folder {path.parent}, "
             "so it is not overwritten",
-            "Name another file",
+            NAME_HINT if hint == REPLACE_HINT else hint,
         )
     if not overwrite:
         raise ConfigError(f"{output}: exists and is not {kind.name} of fashionai", hint)
+
+
+def _is_in_own_folder(path: Path) -> bool:
+    folder = path.parent
+    return any(all((folder / name).is_file() for name in pair) for pair in MARKS_OF_OWN_FOLDERS)
 
 
 def try_place(output: str, path: Path) -> None:

@@ -70,20 +70,29 @@ def test_nothing_is_computed_for_a_place_that_cannot_be_used(
 
 
 @pytest.mark.parametrize(
-    ("mark", "name"),
+    ("marks", "name"),
     [
-        ("config.yaml", "best.params"),
-        ("config.yaml", "config.yaml"),
-        ("cross_validation.yaml", "folds.csv"),
-        ("task.json", "manifest.csv"),
-        ("task.json", "task.json"),
+        ("config.yaml classes.json", "best.params"),
+        ("config.yaml classes.json", "config.yaml"),
+        ("cross_validation.yaml config.base.yaml", "folds.csv"),
+        ("tune.yaml config.base.yaml", "space.yaml"),
+        ("task.json manifest.csv", "manifest.csv"),
+        ("task.json manifest.csv.partial", "task.json"),
     ],
 )
 def test_files_of_runs_and_prepared_folders_are_never_replaced(
-    tmp_path: Path, mark: str, name: str
+    tmp_path: Path, marks: str, name: str
 ) -> None:
-    for file in {mark, name}:
+    for file in {*marks.split(), name}:
         (tmp_path / file).write_text("content")
     with pytest.raises(ConfigError, match="is a file of the run or prepared folder"):
         check_output("--out", tmp_path / name, PREDICTIONS, overwrite=True)
     check_output("--out", tmp_path / "new.csv", PREDICTIONS)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "tune.yaml", "task.json"])
+def test_a_users_file_is_replaced_though_runs_have_one_of_its_name(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("content")
+    check_output("--out", tmp_path / name, PREDICTIONS, overwrite=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fashionai.cli import main
+from tests.support.commands import fashionai
 from tests.support.data_trees import (
     put,
     write_cactus,
@@ -184,3 +185,29 @@ def test_covers() -> None:
     assert found == split_counts(
         train={"0_not-cat": 9, "1_cat": 9}, val={"0_not-cat": 1, "1_cat": 1}
     )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--folders .", "--folders ./data/../data", "--folders data/train_valid/pets", "--out src/x"],
+)
+def test_class_folders_do_not_hold_what_is_made_from_them(
+    arguments: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_class_folders(Path("src"), {"": 4})
+    Path("data").mkdir(exist_ok=True)
+    given = ["--folders", "src", *arguments.split()]
+    assert fashionai("prepare", "--task", "pets", *given) == 2
+    assert "Error: --out: prepare would write to " in capsys.readouterr().err
+    assert not list(Path().rglob("pets"))
+
+
+def test_options_without_effect_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    write_class_folders(Path("src"), {"train": 2, "val": 1})
+    prepare("pets", "--folders", "src", "--val-fraction", 0.5)
+    note = "--val-fraction has no effect: the data set gives the splits\n"
+    assert note in capsys.readouterr().out
+    prepare("pets", "--folders", "src")
+    assert note not in capsys.readouterr().out
+    assert fashionai("prepare", "--task", "pets", "--folders", "src", "--data", "data") == 2
+    assert "Error: --data goes without --csv and --folders" in capsys.readouterr().err

@@ -70,7 +70,8 @@ def test_of_two_rows_of_an_image_the_one_with_the_old_label_is_corrected(tmp_pat
         ("a.jpg,correct,owl,owl,,", "c.csv:2: old_label and new_label are both 'owl'"),
         ("a.jpg,drop,owl", "c.csv:2: found 'a.jpg,drop,owl', expected "
          "path,action,old_label,new_label,reason,date"),
-        ("a.jpg,drop,owl,,,\na.jpg,keep,owl,,,", "c.csv:3: a.jpg is listed in c.csv:2 already"),
+        ("a.jpg,drop,owl,,,\na.jpg,keep,owl,,,",
+         "c.csv:3: a.jpg is listed twice, first at c.csv:2"),
         ("d.jpg,drop,owl,,,", "c.csv:2: d.jpg is not an image of birds"),
         ("a.jpg,drop,tit,,,", "c.csv:2: a.jpg has the label 'owl', and old_label is 'tit'. "
          "The label file has changed since: remove this row"),

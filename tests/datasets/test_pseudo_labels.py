@@ -244,7 +244,9 @@ def test_a_label_with_marks_has_y_for_the_class(tmp_path: Path) -> None:
         ("a.png,owl,nan", "p.csv:2: probability is 'nan', expected a number from 0 to 1"),
         ("a.png,owl", "p.csv:2: found 'a.png,owl', expected path,label,probability"),
         ("b.png,owl,0.9", "p.csv:2: image b.png does not exist"),
-        ("a.png,owl,0.9\na.png,tit,0.9", "p.csv:3: a.png is listed in p.csv:2 already"),
+        ("a.png,owl,0.9\na.png,tit,0.9", "p.csv:3: a.png is listed twice, first at p.csv:2"),
+        (".\\c\\..\\a.png,owl,0.9\n./a.png,tit,0.9",
+         "p.csv:3: ./a.png is listed twice, first at p.csv:2"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(

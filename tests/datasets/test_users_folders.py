@@ -225,6 +225,25 @@ def test_an_empty_label_file_beside_another_set_is_refused(tmp_path: Path) -> No
         assert error_of(read_training_images, tmp_path, SKIRT).startswith(f"{web}: no rows"), number
 
 
+def test_label_files_that_are_not_found_are_told_and_broken_ones_refused(tmp_path: Path) -> None:
+    row = "Images/skirt_length_labels/1.jpg,skirt_length_labels,ynnnnn"
+    labels = write_skirts(tmp_path, row)
+    assert read_attribute_data_set(tmp_path, SKIRT).notes == [
+        f"labels read from {labels}; not found: "
+        "web/Annotations/skirt_length_labels.csv, train/Annotations/label.csv"
+    ]
+    for name in ("web/Annotations/skirt_length_labels.csv", "train/Annotations/label.csv"):
+        write_skirts(tmp_path, row, place=name)
+        put(tmp_path / name.split("/")[0] / "Images/skirt_length_labels/1.jpg")
+    assert read_attribute_data_set(tmp_path, SKIRT).notes == []
+    labels.unlink()
+    labels.symlink_to("gone.csv")
+    assert error_of(read_training_images, tmp_path, SKIRT) == f"{labels}: no such file"
+    labels.unlink()
+    labels.mkdir()
+    assert error_of(read_training_images, tmp_path, SKIRT).startswith(f"{labels}: cannot be read")
+
+
 def test_names_of_the_greatest_length_are_prepared(tmp_path: Path) -> None:
     longest = "x" * 246 + ".jpg"
     for name in ("cat", "裙" * 85):

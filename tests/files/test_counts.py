@@ -53,7 +53,7 @@ def prepared(tmp_path: Path) -> Path:
 def test_a_fold_of_many_digits(prepared: Path, tmp_path: Path) -> None:
     rows = [",".join(FOLDS_COLUMNS), *(f"pets,{name},{DIGITS}" for name in "ab")]
     (tmp_path / "folds.csv").write_text("\n".join(rows))
-    with pytest.raises(DataError, match=r"folds\.csv:2: found 'pets,a,11.*\.\.\.'"):
+    with pytest.raises(DataError, match=r"folds\.csv:2: fold is '11.*\.\.\.'"):
         read_folds(tmp_path / "folds.csv", read_split(prepared, "train"))
 
 

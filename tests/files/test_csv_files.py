@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from fashionai.errors import FashionAIError
-from fashionai.files.formats.csv_files import csv_text, lines_of, read_csv_rows, write_rows
+from fashionai.errors import FashionAIError, shown
+from fashionai.files.formats.csv_files import (
+    csv_text,
+    lines_of,
+    read_csv_rows,
+    rows_below,
+    write_rows,
+)
+from tests.support.data_trees import put
+from tests.support.errors import error_of
 
 
 def test_places_count_lines_of_the_file(tmp_path: Path) -> None:
@@ -46,3 +54,12 @@ def test_what_is_no_csv_is_an_error_that_names_the_file(tmp_path: Path, content:
         list(read_csv_rows(path))
     with pytest.raises(FashionAIError, match=r"b\.csv: no such file"):
         list(read_csv_rows(tmp_path / "b.csv"))
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_file_that_a_spreadsheet_saved_in_another_way_is_known(tmp_path: Path, mark: str) -> None:
+    path = put(tmp_path / "a.csv", f"path{mark}label\na.jpg{mark}owl\n")
+    assert error_of(lambda: list(rows_below(path, ("path", "label")))) == (
+        f"{path}:1: found columns 'path{shown(mark)}label', expected path,label. "
+        "Save it with commas between the fields"
+    )

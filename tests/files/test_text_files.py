@@ -46,6 +46,12 @@ def test_the_word_for_skirt_alone_is_not_taken_for_a_rare_letter(tmp_path: Path)
         assert read_text(path, "rows") == (text, "UTF-8")
 
 
+@pytest.mark.parametrize("label", ["A领", "V领", "A型", "a类", "a红", "b电", "领a", "T恤", "a2红b"])
+def test_single_chinese_characters_beside_letters_are_chinese(tmp_path: Path, label: str) -> None:
+    text = f"path,label\n1.jpg,{label}\n2.jpg,x\n"
+    assert read_text(write(tmp_path, text.encode("gbk")), "rows") == (text, "GB18030")
+
+
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
 def test_utf_16_without_a_mark_is_known_by_its_zeros(tmp_path: Path, codec: str) -> None:
     path = write(tmp_path, "path,label\na.jpg,x\n".encode(codec))
@@ -57,6 +63,9 @@ def test_utf_16_without_a_mark_is_known_by_its_zeros(tmp_path: Path, codec: str)
     [
         ("a.jpg,München\nb.jpg,Düsseldorf\n", "cp1252", "Windows-1252"),
         ("a.jpg,garçon\nb.jpg,été\n", "latin-1", "Windows-1252"),
+        # Two accented letters have the bytes of a common Chinese character.
+        ("a.jpg,Größe\nb.jpg,size\n", "cp1252", "Windows-1252"),
+        ("a.jpg,créée\nb.jpg,agréé\nc.jpg,één\n", "cp1252", "Windows-1252"),
         ("a.jpg,スカート\nb.jpg,ねこ\n", "shift_jis", "Shift JIS"),
     ],
 )

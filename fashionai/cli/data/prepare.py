@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from fashionai.cli.arguments.options import column_options, images_option
 from fashionai.cli.terminal.next_steps import after_prepare
@@ -140,7 +141,9 @@ def command(
         "group_column": group_column,
     }
     own = csv_file is not None or folders is not None
+    source = click.get_current_context().get_parameter_source("data")
     for wrong, message in (
+        (own and source is ParameterSource.COMMANDLINE, "--data goes without --csv and --folders"),
         (csv_file and folders, "--csv and --folders exclude each other"),
         (not csv_file and images, "--images goes with --csv"),
         (not csv_file and any(columns.values()), "--path-column and the like go with --csv"),
@@ -153,10 +156,12 @@ def command(
         if wrong:
             raise click.UsageError(message)
     from fashionai.datasets.prepared.prepare import prepare, summary_notes, summary_table
-    from fashionai.datasets.reading import OwnFiles, check_not_own, read_data_sets
+    from fashionai.datasets.reading import OwnFiles, check_apart, check_not_own, read_data_sets
 
     if not own:
         check_not_own(tasks, out)
+    if folders is not None:
+        check_apart(folders, out / tasks[0])
     listed = [] if classes is None else [name.strip() for name in classes.split(",")]
     own_files = OwnFiles(csv_file, images, folders, columns, listed)
     given = {name: share for name, share in shares.items() if share is not None}

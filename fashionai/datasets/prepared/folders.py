@@ -42,7 +42,9 @@ from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
 from fashionai.tasks import TASK_FILE, Task, prepared_tasks, task_from_json, task_to_json
 
+# The images that could not be used; missing without any.
 REJECTED = "rejected.csv"
+REJECTED_HEADER = ("source", "label", "where", "reason")
 # The corrections that the labels in the manifest include; missing without any.
 APPLIED_CORRECTIONS = "applied_corrections.csv"
 

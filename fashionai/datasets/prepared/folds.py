@@ -12,7 +12,7 @@ from fashionai.datasets.prepared.folders import PreparedSplit
 from fashionai.datasets.prepared.split import group_by_content
 from fashionai.errors import DataError, shown
 from fashionai.files.counts import parse_count
-from fashionai.files.formats.csv_files import read_csv_rows, write_rows
+from fashionai.files.formats.csv_files import rows_below, write_rows
 
 FOLDS_COLUMNS = ("task", "file", "fold")
 
@@ -63,19 +63,14 @@ def read_folds(path: Path, split: PreparedSplit) -> np.ndarray:
     exactly those of ``split``, because the folds were made for another preparation.
     """
     folds: dict[str, int] = {}
-    for number, (fields, where) in enumerate(read_csv_rows(path)):
-        if number == 0:
-            if tuple(fields) != FOLDS_COLUMNS:
-                raise DataError(
-                    f"{where}: found '{shown(','.join(fields))}', expected task,file,fold"
-                )
-        elif len(fields) != len(FOLDS_COLUMNS) or not parse_count(fields[2]):
-            found = shown(",".join(fields))
-            raise DataError(f"{where}: found '{found}', expected task,file,fold")
-        elif fields[0] == split.task.name:
-            if fields[1] in folds:
-                raise DataError(f"{where}: {fields[1]} is listed twice")
-            folds[fields[1]] = int(fields[2])
+    for (task, file, fold), where in rows_below(path, FOLDS_COLUMNS):
+        number = parse_count(fold)
+        if not number:
+            raise DataError(f"{where}: fold is '{shown(fold)}', expected a number from 1")
+        if task == split.task.name:
+            if file in folds:
+                raise DataError(f"{where}: {file} is listed twice")
+            folds[file] = number
     names = [image.name for image in split.paths]
     different = sorted(set(names) ^ folds.keys())
     if different:

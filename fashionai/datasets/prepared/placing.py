@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from fashionai.datasets.records import LabelledImage
+from fashionai.errors import DataError
 from fashionai.files import atomic_path
 
 
@@ -14,16 +15,19 @@ def put(image: LabelledImage, target: Path, mode: str) -> bool:
     """Put one image in place; return False when it was in place already."""
     if is_in_place(image, target, mode):
         return False
-    if image.path is None:
+    if mode == "symlink" and image.path is not None:
+        source, place = image.path.resolve(), target.parent.resolve()
+        if source == place / target.name:
+            raise DataError(f"{target}: is the image itself, so it cannot become a link to it")
+        target.unlink(missing_ok=True)
+        target.symlink_to(os.path.relpath(source, place))
+    elif mode == "copy" or image.path is None or not _hard_link(image.path, target):
+        # What is there, which may be the image itself, stays until the copy is complete.
         with atomic_path(target, durable=False) as temporary:
-            temporary.write_bytes(image.read())
-        return True
-    target.unlink(missing_ok=True)
-    if mode == "symlink":
-        target.symlink_to(os.path.relpath(image.path.resolve(), target.parent.resolve()))
-    elif mode == "copy" or not _hard_link(image.path, target):
-        with atomic_path(target, durable=False) as temporary:
-            shutil.copyfile(image.path, temporary)
+            if image.path is None:
+                temporary.write_bytes(image.read())
+            else:
+                shutil.copyfile(image.path, temporary)
     return True
 
 
@@ -52,7 +56,11 @@ def _same_file(source: Path, target: Path) -> bool:
 
 
 def _hard_link(source: Path, target: Path) -> bool:
-    """Make a hard link; return False where the file systems do not allow it."""
+    """Make a hard link; return False where the file systems do not allow it.
+
+    ``target`` is no link to ``source`` yet, so to remove it loses no image.
+    """
+    target.unlink(missing_ok=True)
     try:
         # A hard link to a symbolic link would itself be a symbolic link. Only links are resolved,
         # because resolving a path takes longer than linking it.

@@ -29,12 +29,14 @@ from fashionai.datasets.prepared.check import Checked, check_images, conflicting
 from fashionai.datasets.prepared.folders import (
     APPLIED_CORRECTIONS,
     REJECTED,
+    REJECTED_HEADER,
     FileChanges,
     count_pseudo_labels,
     plan_folders,
     write_folders,
 )
 from fashionai.datasets.prepared.manifest import MANIFEST
+from fashionai.datasets.prepared.place import check_place
 from fashionai.datasets.prepared.pseudo import (
     PseudoLabels,
     compare,
@@ -47,7 +49,6 @@ from fashionai.errors import ConfigError, DataError, counted, os_errors_as_data_
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.formats.csv_files import readable_rows, write_rows
 from fashionai.files.locks import LOCK_FILE, locked
-from fashionai.files.outputs import check_is_no_file
 from fashionai.metrics import advice_on_classes
 from fashionai.pipeline.decode import Trait
 from fashionai.progress import ProgressBar
@@ -145,9 +146,10 @@ def prepare(
     ``pseudo_labels`` is a file of predicted classes of other images, which are added to train;
     they do not change how the labelled images are split. Those that are labelled or dropped by
     corrections stay out, and where near-duplicates are kept in one split those that look like one.
-    Raises ConfigError for a ``val_fraction`` out of range, and DataError for images that cannot be
-    used, corrections that do not fit the labels, a folder that holds files of the user or that
-    another process prepares, and for disk errors.
+    Raises ConfigError for a ``val_fraction`` out of range and for a file of the user's that a
+    result would replace, and DataError for images that cannot be used or that lie in the class
+    folders to write, corrections that do not fit the labels, a folder that holds files of the user
+    or that another process prepares, and for disk errors.
     """
     check_choice("near_duplicates", near_duplicates, NEAR_DUPLICATES)
     placed = [] if corrections is None else read_corrections(corrections, data_set.task)
@@ -155,15 +157,18 @@ def prepare(
     data_set = corrected(data_set, placed)
     if pseudo_labels is not None:
         data_set = with_pseudo_labels(data_set, pseudo_labels)
+    is_given = val_fraction is not None
     if val_fraction is None:
         val_fraction = data_set.val_fraction
     if not 0 <= val_fraction < 1:
         raise ConfigError(
             f"val_fraction: found {val_fraction}, expected a number from 0 to below 1"
         )
+    if is_given and all(image.split for image in data_set.images):
+        unused = "--val-fraction has no effect: the data set gives the splits"
+        data_set = data_set._replace(notes=[*data_set.notes, unused])
     folder = out / data_set.task.name
-    for place in (out, folder):
-        check_is_no_file(place)
+    check_place(folder, [*data_set.images, *unwanted])
     out.mkdir(parents=True, exist_ok=True)
     busy = DataError(f"{folder}: is being prepared by another process", "Wait until it has ended")
     with locked(out / f".{folder.name}{LOCK_FILE}", busy):
@@ -296,9 +301,8 @@ def _write_rejected(path: Path, rejected: Sequence[tuple[LabelledImage, str]]) -
     if not rejected:
         path.unlink(missing_ok=True)
         return
-    header = ("source", "label", "where", "reason")
     rows = ((image.source, image.label, image.where, reason) for image, reason in rejected)
-    write_rows(path, [header, *rows])
+    write_rows(path, [REJECTED_HEADER, *rows])
 
 
 def _describe_rejected(rejected: Sequence[tuple[LabelledImage, str]], listing: Path) -> str:

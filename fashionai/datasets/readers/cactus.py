@@ -137,7 +137,8 @@ def _find_images(data: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[str
 def _find_members(path: Path, part: str, rows: Sequence[IdRow]) -> list[tuple[str, ImageFile]]:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    # NotImplementedError: the archive is for a later version of zip.
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as an archive: {error}") from None
     with archive:
         members = _index_members(archive, path, part)

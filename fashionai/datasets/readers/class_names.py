@@ -61,7 +61,8 @@ def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tup
     """Return the given classes in their order or, without any, those of sorted_classes.
 
     Raises ConfigError when a class is given twice, and DataError, with ``where``, for fewer
-    than two classes and for names with line breaks, which prediction files and tables do not show.
+    than two classes and for names that are empty or have line breaks, which prediction files and
+    tables do not show.
     """
     doubled = next((name for name in given if given.count(name) > 1), None)
     if doubled is not None:
@@ -70,6 +71,8 @@ def order_classes(found: Iterable[str], given: Sequence[str], where: str) -> tup
     if len(classes) < 2:
         raise DataError(f"{where}: found {_listed(classes)}, expected at least two classes")
     for name in classes:
+        if not name:
+            raise DataError(f"{where}: found a class with only blanks for a name, expected a name")
         if len(name.splitlines()) > 1:
             raise DataError(f"{where}: found class '{shown(name)}', expected a name on one line")
     return classes

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,7 @@ from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.readers.tables.csv_dialect import is_existing_file
 from fashionai.datasets.readers.tables.header import note_on_header
 from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, LabelRow
-from fashionai.errors import ConfigError, DataError, counted, shown
+from fashionai.errors import ConfigError, DataError, counted, list_names, shown
 from fashionai.families import FASHIONAI_TASKS, find_known_task, known_task
 from fashionai.files.formats import csv_files
 from fashionai.metrics import MARK_LETTERS
@@ -69,7 +70,7 @@ def read_training_images(data: Path, task: Task) -> list[LabelledImage]:
     Raises DataError when there is no set or no row of the task, for a malformed label of any
     task, and for missing images.
     """
-    label_files = [data / name for name in TRAINING_LABELS if (data / name).is_file()]
+    label_files = _label_files(data)
     if not label_files:
         raise DataError(
             f"{data}: no label file found",
@@ -291,12 +292,25 @@ def _notes_on_header(path: Path) -> list[str]:
     return [note_on_header(path, first[0], True)]
 
 
+def _label_files(data: Path) -> list[Path]:
+    """Return the label files that exist; a folder or broken link of such a name fails when read."""
+    return [data / name for name in TRAINING_LABELS if os.path.lexists(data / name)]
+
+
+def _notes_on_label_files(data: Path) -> list[str]:
+    """Return a line for the user when some of the label files were not found."""
+    files = _label_files(data)
+    missing = [name for name in TRAINING_LABELS if data / name not in files]
+    if not missing:
+        return []
+    return [f"labels read from {list_names(map(str, files))}; not found: {', '.join(missing)}"]
+
+
 def _guesses(data: Path) -> list[str]:
     """Return lines for the user about headers and encodings of the label files."""
-    files = [data / name for name in TRAINING_LABELS if (data / name).is_file()]
     return [
         note
-        for file in files
+        for file in _label_files(data)
         for note in (*csv_files.note_on_encoding(file), *_notes_on_header(file))
     ]
 
@@ -304,7 +318,7 @@ def _guesses(data: Path) -> list[str]:
 def read_attribute_data_set(data: Path, task: Task) -> DataSet:
     """Read the training sets below ``data`` for one task; errors as for read_training_images."""
     images = read_training_images(data, task)
-    return DataSet(task, images, notes=[], guesses=_guesses(data))
+    return DataSet(task, images, _notes_on_label_files(data), guesses=_guesses(data))
 
 
 READER = Reader(

@@ -47,6 +47,26 @@ def read_csv_rows(path: Path, largest: int = LARGEST_TEXT) -> Iterator[tuple[lis
         raise DataError(f"{path}:{line}: not valid CSV: {shown(str(error))}") from None
 
 
+def rows_below(path: Path, columns: Sequence[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield what read_csv_rows does for the rows of a file of this project, whose header is known.
+
+    Raises DataError for another header, and for a row of more or fewer fields than ``columns``.
+    """
+    expected = ",".join(columns)
+    rows = read_csv_rows(path)
+    header, where = next(rows, ([], str(path)))
+    if header != [*columns]:
+        is_of_spreadsheet = any(header == [mark.join(columns)] for mark in ";\t")
+        raise DataError(
+            f"{where}: found columns '{shown(','.join(header))}', expected {expected}",
+            "Save it with commas between the fields" if is_of_spreadsheet else "",
+        )
+    for fields, where in rows:
+        if len(fields) != len(columns):
+            raise DataError(f"{where}: found '{shown(','.join(fields))}', expected {expected}")
+        yield fields, where
+
+
 def lines_of(text: str) -> Iterator[str]:
     """The lines of a text, as ``io.StringIO(text, newline="")`` has them in four times the memory.
 

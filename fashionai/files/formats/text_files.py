@@ -6,6 +6,7 @@ The encoding is recognized. Any other encoding than UTF-8 is a guess that caller
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -21,6 +22,13 @@ SAMPLE = 4096
 RARE_LETTERS = frozenset(map(chr, range(0x220, 0x250)))
 # The share of characters in common Chinese use (GB2312) that makes a text Chinese.
 COMMON_SHARE = 0.9
+# Two accented letters, as in "Größe", have the bytes of a Chinese character. A word of a Western
+# language has few of them together, beside ASCII letters, and capitals only at its beginning. The
+# first byte of the 3,755 most common Chinese characters is no small letter.
+WORD = re.compile(r"[A-Za-z\u0080-\uffff]+")
+WESTERN_WORD = re.compile(
+    r"(?=.*[A-Za-z])(?!.*[ß-öø-ÿ]{4})[A-Za-z]?[a-zß-öø-ÿ]*",
+)
 
 
 class Text(NamedTuple):
@@ -96,10 +104,20 @@ def _looks_chinese(data: bytes) -> bool:
     accented letters of Western encodings, single between ASCII letters, rarely give.
     """
     foreign = _foreign_letters(data, "gb18030")
-    if not foreign or b"\0" in data:
+    if not foreign or b"\0" in data or _looks_western(data):
         return False
     common = sum(letter.encode("gb2312", "ignore") != b"" for letter in foreign)
     return common >= COMMON_SHARE * len(foreign)
+
+
+def _looks_western(data: bytes) -> bool:
+    """Return whether Windows-1252 gives Western words alone."""
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    words = (match.group() for match in WORD.finditer(text))
+    return all(word.isascii() or WESTERN_WORD.fullmatch(word) for word in words)
 
 
 def _hint(data: bytes) -> str:

@@ -20,6 +20,7 @@ from fashionai.datasets.prepared.folders import (
     write_folders,
 )
 from fashionai.datasets.prepared.manifest import MANIFEST
+from fashionai.datasets.prepared.placing import put
 from fashionai.datasets.prepared.split import split_records
 from fashionai.datasets.records import LabelledImage
 from fashionai.families import FASHION_MNIST, find_task
@@ -276,6 +277,17 @@ def test_a_foreign_folder_is_refused_before_anything_was_prepared(tmp_path, plan
         "train/cats": None,
         "train/cats/1.jpg": b"mine",
     }
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_image_is_never_removed_to_make_room_for_itself(tmp_path, planned, mode) -> None:
+    image = planned[0].image
+    before = image.path.read_bytes()
+    if mode == "symlink":
+        assert "is the image itself" in error_of(put, image, image.path, mode)
+    else:
+        put(image, image.path, mode)
+    assert image.path.read_bytes() == before
 
 
 @pytest.mark.parametrize("mode", MODES)

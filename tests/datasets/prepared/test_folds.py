@@ -185,11 +185,11 @@ def test_a_fold_of_nothing_or_of_everything_is_refused(
 @pytest.mark.parametrize(
     ("line", "text", "message"),
     [
-        (1, "task,image,fold", ":1: found 'task,image,fold', expected task,file,fold"),
-        (1, "", ":1: found 'skirt_length_labels,{first},1', expected task,file,fold"),
-        (2, "skirt_length_labels,{first},0", ":2: found 'skirt_length_labels,{first},0', expected"),
-        (2, "skirt_length_labels,{first},-1", ":2: found 'skirt_length_labels,{first},-1'"),
-        (2, "skirt_length_labels,{first},one", ":2: found 'skirt_length_labels,{first},one'"),
+        (1, "task,image,fold", ":1: found columns 'task,image,fold', expected task,file,fold"),
+        (1, "", ":1: found columns 'skirt_length_labels,{first},1', expected task,file,fold"),
+        (2, "skirt_length_labels,{first},0", ":2: fold is '0', expected a number from 1"),
+        (2, "skirt_length_labels,{first},-1", ":2: fold is '-1', expected"),
+        (2, "skirt_length_labels,{first},one", ":2: fold is 'one', expected"),
         (2, "skirt_length_labels,{first}", ":2: found 'skirt_length_labels,{first}'"),
         (3, "skirt_length_labels,{first},2", ":3: {first} is listed twice"),
         (2, "", ": skirt_length_labels: {first} has no fold. The folder was prepared again"),

@@ -22,14 +22,14 @@ from fashionai.datasets.prepared.prepare import (
     summary_notes,
     summary_table,
 )
-from fashionai.datasets.reading import read_data_set
+from fashionai.datasets.reading import read_data_set, read_own_folders
 from fashionai.datasets.records import DataSet, LabelledImage
-from fashionai.errors import DataError
+from fashionai.errors import ConfigError, DataError
 from fashionai.families import FASHION_MNIST, find_task
 from fashionai.files.locks import locked
 from fashionai.tasks import Task
 from tests.support.commands import fashionai
-from tests.support.data_trees import tree, write_fashionai_data, write_idx_set
+from tests.support.data_trees import put, tree, write_fashionai_data, write_idx_set
 from tests.support.images import encode
 
 SKIRT = find_task("skirt")
@@ -352,3 +352,37 @@ def test_what_killed_writes_have_left_is_removed(fashionai_data: Path, tmp_path:
     left.write_text("half")
     assert fashionai("prepare", *arguments) == 0
     assert not left.exists()
+
+
+def own_images(folder: Path) -> dict[str, bytes]:
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        put(folder / "ab"[number % 2] / f"{number}.jpg", encode(number, rng))
+    return tree(folder)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_images_in_the_folder_that_is_written_are_refused_and_kept(
+    tmp_path: Path, link: bool
+) -> None:
+    own_images(tmp_path / "src")
+    out = tmp_path / "out"
+    prepare(read_own_folders("pets", tmp_path / "src", ()), out, mode="copy", progress=quiet)
+    before, data_set = tree(out), read_own_folders("pets", out / "pets", ())
+    if link:
+        (tmp_path / "link.jpg").symlink_to(data_set.images[0].path)
+        images = [data_set.images[0]._replace(path=tmp_path / "link.jpg")]
+        data_set = data_set._replace(images=images)
+    with pytest.raises(DataError, match=r"lies in .*pets, the folder that prepare writes"):
+        prepare(data_set, out, mode="copy", progress=quiet)
+    assert tree(out) == before
+
+
+@pytest.mark.parametrize("name", ["rejected.csv", "applied_corrections.csv", "task.json"])
+def test_files_of_the_users_own_are_not_replaced(tmp_path: Path, name: str) -> None:
+    own_images(tmp_path / "src")
+    put(tmp_path / "out/pets" / name, b'{"mine": 1}')
+    data_set = read_own_folders("pets", tmp_path / "src", ())
+    with pytest.raises(ConfigError, match=rf"{name}: exists and is not .*Move it"):
+        prepare(data_set, tmp_path / "out", progress=quiet)
+    assert tree(tmp_path / "out/pets") == {name: b'{"mine": 1}'}

@@ -29,12 +29,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_class_folders(folder / "pets", classes=("cat", "dog"))
     write_class_folders(folder / "birds", classes=("owl", "robin", "tit"))
     for name, *options in (
-        ("skirt",),
-        ("fashion-mnist",),
+        ("skirt", "--data", folder / "data"),
+        ("fashion-mnist", "--data", folder / "data"),
         ("pets", "--folders", folder / "pets"),
         ("birds", "--folders", folder / "birds"),
     ):
-        place = ["--data", folder / "data", "--out", folder / "data/train_valid"]
+        place = ["--out", folder / "data/train_valid"]
         main(["prepare", "--task", name, *map(str, [*options, *place])])
     return folder
 

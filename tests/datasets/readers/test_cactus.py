@@ -218,3 +218,11 @@ def test_an_archive_that_ends_early_is_refused(tmp_path: Path, keep: int) -> Non
     path = archive_of(tmp_path, *GOOD)
     path.write_bytes(path.read_bytes()[:keep])
     assert error_of(read_cactus, tmp_path).startswith(f"{path}: cannot be read as an archive: ")
+
+
+def test_an_archive_for_a_later_version_of_zip_is_refused(tmp_path: Path) -> None:
+    path = archive_of(tmp_path, *GOOD)
+    change(path, 6, 200)
+    assert error_of(read_cactus, tmp_path) == (
+        f"{path}: cannot be read as an archive: zip file version 20.0"
+    )

@@ -132,6 +132,13 @@ def test_classes_that_differ_in_capitals_alone_are_logged(tmp_path: Path) -> Non
     ]
 
 
+def test_a_class_has_a_name(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.jpg", "  /1.jpg")
+    assert error_of(read_class_folders, "t", tmp_path) == (
+        f"{tmp_path}: found a class with only blanks for a name, expected a name"
+    )
+
+
 def test_train_may_be_a_class(tmp_path: Path) -> None:
     make(tmp_path, "bus/1.jpg", "car/1.jpg", "train/1.jpg")
     assert read_class_folders("t", tmp_path).task.classes == ("bus", "car", "train")
