@@ -191,7 +191,7 @@ def test_files_that_are_equally_good_have_equal_weights() -> None:
 def test_labels_on_which_the_score_has_no_value_choose_nothing() -> None:
     joined, labels = make_case(0, files=2, rows=5, tasks=1)
     alike = {key: row._replace(marks=np.array([YES, 0])) for key, row in labels.items()}
-    with pytest.raises(FashionAIError, match="^l: ROC AUC has no value on these labels"):
+    with pytest.raises(FashionAIError, match=r"^l: ROC AUC has no value on these labels"):
         search_weights(joined, alike, ("p", "l"), "roc_auc")
 
 
