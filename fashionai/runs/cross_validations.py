@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from fashionai.errors import FashionAIError, RunError
 from fashionai.files.default_folders import RUNS_FOLDER
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 class ListedCrossValidation(NamedTuple):
     """A cross-validation: its folder, tasks, folds, and how many of them are finished.
 
-    ``scores`` are the means over folds by name; they are empty until all folds are predicted.
+    ``scores`` are those of mean_scores; they are empty until all folds are predicted.
     """
 
     path: Path
     tasks: list[Task]
     folds: int
     finished: int
-    scores: Mapping[str, float]
+    scores: Mapping[str, Optional[float]]
 
 
 def find_cross_validations(folder: Path = RUNS_FOLDER) -> list[ListedCrossValidation]:
@@ -47,8 +47,11 @@ def _read(path: Path) -> ListedCrossValidation:
     return ListedCrossValidation(path, learnt_tasks(runs), len(runs), finished, mean_scores(path))
 
 
-def mean_scores(path: Path) -> dict[str, float]:
-    """The mean scores in scores.json; empty when it is not written yet."""
+def mean_scores(path: Path) -> dict[str, Optional[float]]:
+    """The mean scores over folds in scores.json by name; empty when it is not written yet.
+
+    None is a score without a value, such as the ROC AUC of a fold with a single class.
+    """
     file = path / SCORES_FILE
     try:
         scores = read_json(file)
@@ -57,6 +60,8 @@ def mean_scores(path: Path) -> dict[str, float]:
     except ValueError as error:
         raise RunError(f"{file}: not valid JSON: {error}") from None
     mean = scores.get("mean") if isinstance(scores, dict) else None
-    if not isinstance(mean, dict) or not all(type(each) in (int, float) for each in mean.values()):
+    if not isinstance(mean, dict) or not all(
+        each is None or type(each) in (int, float) for each in mean.values()
+    ):
         raise RunError(f"{file}: does not hold the scores of a cross-validation")
     return mean
