@@ -27,6 +27,8 @@ from fashionai.models.freezing import STATISTICS
 from fashionai.predictions.predict import check_task
 from fashionai.progress import Advance, ProgressBar, no_bar
 from fashionai.runs import (
+    GREEDY,
+    UNIFORM,
     Run,
     RunFolder,
     check_free,
@@ -44,7 +46,6 @@ from fashionai.training.records.history import rank, scores_in_row
 
 log = logging.getLogger(__name__)
 
-GREEDY, UNIFORM = METHODS = ("greedy", "uniform")
 # After so many batches, less than 1 % of statistics with the usual momentum of 0.9 is left.
 STATISTICS_STEPS = 50
 # What decides the images and the network's input, and thus whether scores can be compared.

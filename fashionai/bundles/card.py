@@ -17,9 +17,8 @@ from fashionai.errors import DataError, counted
 from fashionai.files.formats.json_files import read_json
 from fashionai.metrics import FEW_VALIDATION_IMAGES, true_classes
 from fashionai.predictions.scaling import Calibration
-from fashionai.runs import Run, RunFolder
+from fashionai.runs import GREEDY, Run, RunFolder
 from fashionai.scoring.evaluate import TaskEvaluation
-from fashionai.soup import GREEDY
 from fashionai.tasks import Task
 from fashionai.weights.licences import NON_COMMERCIAL, shown_licence
 
@@ -123,7 +122,7 @@ def _scores(run: Run, evaluations: Mapping[str, Sequence[TaskEvaluation]]) -> li
 
 def _choice(run: Run) -> str:
     """Whether the weights were chosen on the validation split, and what that means."""
-    if run.metrics.get("monitor") == LAST and run.metrics.get("soup", {}).get("method") != GREEDY:
+    if run.metrics.get("monitor") == LAST and run.averaging != GREEDY:
         return "The weights are those of the last epoch: nothing was chosen on the split val;"
     return (
         "The weights were chosen on the split val, whose scores are therefore too good by a little;"

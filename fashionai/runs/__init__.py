@@ -29,6 +29,8 @@ from fashionai.runs.folders import (
     remove_weights,
 )
 from fashionai.runs.run import (
+    GREEDY,
+    UNIFORM,
     Run,
     best_finished_runs,
     check_consistent_classes,
@@ -44,11 +46,13 @@ __all__ = [
     "BASE_CONFIG_FILE",
     "CROSS_VALIDATION_FILE",
     "FOLDS_FILE",
+    "GREEDY",
     "MOST_FOLDS",
     "OUT_OF_FOLD_FILE",
     "SCORES_FILE",
     "SPACE_FILE",
     "STUDY_FILE",
+    "UNIFORM",
     "ListedCrossValidation",
     "Run",
     "RunFolder",
