@@ -7,7 +7,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ from fashionai.runs import (
     open_runs,
     remove_run,
 )
-from fashionai.runs.recorded_weights import INITIAL_WEIGHTS, WEIGHTS_HASHES
+from fashionai.runs.recorded_weights import BEGINNING, INITIAL_WEIGHTS, WEIGHTS_HASHES
 from fashionai.tasks import tasks_to_json
 from fashionai.training.learners.learner import Learner
 from fashionai.training.learners.opening import open_learner
@@ -296,7 +296,6 @@ def _metrics(soup: Soup, first: Run, method: str) -> dict[str, Any]:
     taken = [each.run for each in soup.ingredients if each.taken]
     one_task = len(first.tasks) == 1
     weights = soup.folder.best_parameters
-    recorded: Optional[str] = first.metrics.get(INITIAL_WEIGHTS)
     return {
         "finished": True,
         "epochs": sum(int(run.metrics.get("epochs", 0)) for run in taken),
@@ -310,7 +309,7 @@ def _metrics(soup: Soup, first: Run, method: str) -> dict[str, Any]:
         },
         "seconds": sum(run.metrics.get("seconds", 0.0) for run in taken),
         WEIGHTS_HASHES: {weights.name: file_hash(weights)},
-        **({} if recorded is None else {INITIAL_WEIGHTS: recorded}),
+        **{name: first.metrics[name] for name in BEGINNING if name in first.metrics},
         "data_hash": data_hash(first.config),
         "soup": {"method": method, "runs": dict(_described(soup.ingredients))},
     }

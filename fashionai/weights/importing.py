@@ -51,6 +51,7 @@ def import_weights(
     std: Sequence[float],
     published: Optional[PublishedWeights] = None,
     crop_fraction: Optional[float] = None,
+    licence: str = "",
     bgr: bool = False,
 ) -> Weights:
     """Put a .params file or a PyTorch checkpoint into the cache for a network.
@@ -59,8 +60,8 @@ def import_weights(
     replaced. ``mean`` and ``std``, one number per channel for values in [0, 1],
     normalise the input. ``published`` are the published weights that the file holds, if
     that is known: the record takes the other properties from them, else ``crop_fraction``
-    alone. With ``bgr`` the file, ``mean`` and ``std`` have the channel order BGR, and all
-    are reversed: networks of the cache take RGB. The caller must hold
+    and ``licence`` alone. With ``bgr`` the file, ``mean`` and ``std`` have the channel order
+    BGR, and all are reversed: networks of the cache take RGB. The caller must hold
     write_lock(model). Raises WeightsError, which names the parameter, for a file that
     does not fit, and ConfigError for an unknown network.
     """
@@ -83,6 +84,7 @@ def import_weights(
             ) from None
         digits = content_hash(temporary.read_bytes())
         record_file(target).unlink(missing_ok=True)
+    own = {"crop_fraction": crop_fraction, "licence": licence}
     record = Record(
         model=model,
         source=source,
@@ -91,7 +93,7 @@ def import_weights(
         std=tuple(std),
         classes=classes,
         fingerprint=tuple(numbers),
-        **({"crop_fraction": crop_fraction} if published is None else _properties(published)),
+        **(_properties(published) if published is not None else own),
     )
     write_text(record_file(target), record.model_dump_json(indent=2) + "\n")
     return Weights(target, record)
