@@ -2,6 +2,7 @@
 
 from fashionai.runs.cross_validations import (
     ListedCrossValidation,
+    check_is_cross_validation,
     find_cross_validations,
     mean_scores,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "best_finished_runs",
     "check_consistent_classes",
     "check_free",
+    "check_is_cross_validation",
     "check_not_busy",
     "check_removable",
     "create_run",

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from fashionai.errors import FashionAIError, RunError
+from fashionai.errors import FashionAIError, RunError, closest
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.formats.json_files import read_json
-from fashionai.runs.folders import CROSS_VALIDATION_FILE, SCORES_FILE, find_folds
+from fashionai.runs.folders import CROSS_VALIDATION_FILE, SCORES_FILE, RunFolder, find_folds
 from fashionai.runs.run import Run, learnt_tasks
 from fashionai.tasks import Task
 
@@ -39,6 +39,22 @@ def find_cross_validations(folder: Path = RUNS_FOLDER) -> list[ListedCrossValida
         except FashionAIError as error:
             log.warning("left out: %s", error)
     return found
+
+
+def check_is_cross_validation(path: Path, hint_of_run: str = "") -> None:
+    """RunError for a folder of anything else, with the nearest cross-validation beside it.
+
+    ``hint_of_run`` is the hint for the folder of a run.
+    """
+    if find_folds(path):
+        return
+    problem = "not a cross-validation" if path.exists() else "does not exist"
+    if RunFolder(path).has_begun:
+        raise RunError(f"--folds {path}: {problem}", hint_of_run)
+    others = (file.parent.name for file in path.parent.glob(f"*/{CROSS_VALIDATION_FILE}"))
+    meant = closest(path.name, others)
+    hint = f"Did you mean '{path.with_name(meant)}'?" if meant else ""
+    raise RunError(f"--folds {path}: {problem}", hint)
 
 
 def _read(path: Path) -> ListedCrossValidation:
