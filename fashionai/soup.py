@@ -7,7 +7,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from fashionai.models.freezing import STATISTICS
 from fashionai.predictions.predict import check_task
 from fashionai.progress import Advance, ProgressBar, no_bar
 from fashionai.runs import (
+    GREEDY,
+    UNIFORM,
     Run,
     RunFolder,
     check_free,
@@ -36,7 +38,7 @@ from fashionai.runs import (
     open_runs,
     remove_run,
 )
-from fashionai.runs.recorded_weights import INITIAL_WEIGHTS, WEIGHTS_HASHES
+from fashionai.runs.recorded_weights import BEGINNING, INITIAL_WEIGHTS, WEIGHTS_HASHES
 from fashionai.tasks import tasks_to_json
 from fashionai.training.learners.learner import Learner
 from fashionai.training.learners.opening import open_learner
@@ -44,7 +46,6 @@ from fashionai.training.records.history import rank, scores_in_row
 
 log = logging.getLogger(__name__)
 
-GREEDY, UNIFORM = METHODS = ("greedy", "uniform")
 # After so many batches, less than 1 % of statistics with the usual momentum of 0.9 is left.
 STATISTICS_STEPS = 50
 # What decides the images and the network's input, and thus whether scores can be compared.
@@ -295,7 +296,6 @@ def _metrics(soup: Soup, first: Run, method: str) -> dict[str, Any]:
     taken = [each.run for each in soup.ingredients if each.taken]
     one_task = len(first.tasks) == 1
     weights = soup.folder.best_parameters
-    recorded: Optional[str] = first.metrics.get(INITIAL_WEIGHTS)
     return {
         "finished": True,
         "epochs": sum(int(run.metrics.get("epochs", 0)) for run in taken),
@@ -309,7 +309,7 @@ def _metrics(soup: Soup, first: Run, method: str) -> dict[str, Any]:
         },
         "seconds": sum(run.metrics.get("seconds", 0.0) for run in taken),
         WEIGHTS_HASHES: {weights.name: file_hash(weights)},
-        **({} if recorded is None else {INITIAL_WEIGHTS: recorded}),
+        **{name: first.metrics[name] for name in BEGINNING if name in first.metrics},
         "data_hash": data_hash(first.config),
         "soup": {"method": method, "runs": dict(_described(soup.ingredients))},
     }

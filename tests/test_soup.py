@@ -17,7 +17,7 @@ from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.zoo import build_network
 from fashionai.reporting.live import live_table
 from fashionai.runs import Run, RunFolder, create_run
-from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
+from fashionai.runs.recorded_weights import INITIAL_SOURCE, INITIAL_WEIGHTS
 from fashionai.soup import (
     STATISTICS,
     check_averageable,
@@ -176,6 +176,7 @@ def test_every_command_takes_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert line.split()[1:4] == ["finished", "2", "runs"]
     assert fashionai("evaluate", "--run", out, "--crops", "1") == 0
     scores = metrics_of(Path(out))["best"]
+    assert metrics_of(Path(out))[INITIAL_SOURCE] == "runs/base/best.params"
     assert f"{scores['accuracy']:.4f}" in capsys.readouterr().out
     assert fashionai("predict", "--run", out, "--split", "val", "--out", "soup.csv") == 0
     assert "the mean of 2 runs" in capsys.readouterr().out

@@ -16,7 +16,8 @@ CHECKSUMS_FILE = "checksums.sha256"
 MODEL_FILE, DESCRIPTION_FILE = "model.onnx", "model.json"
 PROGRAM_FILE, CARD_FILE, EXPECTED_FILE = "predict.py", "model_card.md", "samples/expected.jsonl"
 REQUIRED = (MODEL_FILE, DESCRIPTION_FILE, PROGRAM_FILE, CARD_FILE, EXPECTED_FILE)
-SAMPLE_NAME = re.compile(r"samples/\d+\.png")
+# A file system has room for each name, and a command line for all of them.
+SAMPLE_NAME = re.compile(r"samples/[0-9]{1,3}\.png")
 
 # Zip files store no earlier date.
 DATE = (1980, 1, 1, 0, 0, 0)

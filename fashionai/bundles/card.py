@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Optional
 
 import numpy as np
@@ -17,11 +16,10 @@ from fashionai.errors import DataError, counted
 from fashionai.files.formats.json_files import read_json
 from fashionai.metrics import FEW_VALIDATION_IMAGES, true_classes
 from fashionai.predictions.scaling import Calibration
-from fashionai.runs import Run, RunFolder
+from fashionai.runs import GREEDY, Run
 from fashionai.scoring.evaluate import TaskEvaluation
-from fashionai.soup import GREEDY
 from fashionai.tasks import Task
-from fashionai.weights.licences import NON_COMMERCIAL, shown_licence
+from fashionai.weights.licences import NON_COMMERCIAL, origin_of, shown_licence
 
 SCORES = {
     "map": "mAP",
@@ -30,8 +28,6 @@ SCORES = {
     "mrr": "MRR",
     "log_loss": "log loss",
 }
-# The beginnings of lines of train.log, see fashionai.training.records.messages.
-SOURCE, LICENCE = "pretrained weights: ", "licence of the weights: "
 
 
 def samples_by_split(run: Run) -> dict[str, Samples]:
@@ -123,7 +119,7 @@ def _scores(run: Run, evaluations: Mapping[str, Sequence[TaskEvaluation]]) -> li
 
 def _choice(run: Run) -> str:
     """Whether the weights were chosen on the validation split, and what that means."""
-    if run.metrics.get("monitor") == LAST and run.metrics.get("soup", {}).get("method") != GREEDY:
+    if run.metrics.get("monitor") == LAST and run.averaging != GREEDY:
         return "The weights are those of the last epoch: nothing was chosen on the split val;"
     return (
         "The weights were chosen on the split val, whose scores are therefore too good by a little;"
@@ -185,28 +181,15 @@ def _licences(run: Run, stored: int) -> list[str]:
 
 
 def _licence_of_weights(run: Run) -> Iterator[str]:
-    """What train.log says about the weights that the training began with."""
+    """What is known about the weights that the training began with."""
     if run.config.model.pretrained is False:
         yield "Weights: trained from random ones, so that no other licence limits their use."
         return
-    log = _log_of_training(run)
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    source, licence = (
-        next((line.partition(begin)[2] for line in reversed(lines) if begin in line), "")
-        for begin in (SOURCE, LICENCE)
-    )
+    source, licence = origin_of(run)
     yield f"Weights: trained further from {source or 'pretrained weights of unknown source'}."
     yield f"Licence of these pretrained weights: {shown_licence(licence)}."
     if NON_COMMERCIAL in f"{licence}-":
         yield "That licence allows no commercial use."
-
-
-def _log_of_training(run: Run) -> Path:
-    """The train.log of a run; for an average of runs, which began alike, that of one of them."""
-    averaged = [
-        path for path, each in run.metrics.get("soup", {}).get("runs", {}).items() if each["taken"]
-    ]
-    return RunFolder(averaged[0]).log_file if averaged else run.folder.log_file
 
 
 def _row(*cells: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import subprocess
 import sys
 import tempfile
@@ -13,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fashionai.bundles.archive import EXPECTED_FILE, PROGRAM_FILE, unpack
+from fashionai.bundles.archive import EXPECTED_FILE, PROGRAM_FILE, SAMPLE_NAME, unpack
 from fashionai.engines.agreement import TOLERANCE
-from fashionai.errors import DataError, InstallationError, WeightsError
+from fashionai.errors import DataError, InstallationError, WeightsError, shown_value
+from fashionai.files.formats.json_files import parse_json
 
 PROGRAM = Path(__file__).with_name("predict.py")
 # Opening the model and computing four crops takes seconds, also for a large network.
@@ -45,6 +45,11 @@ def verify(file: Path) -> Verified:
     """
     members = unpack(file)
     expected = _probabilities(file, members[EXPECTED_FILE].decode("utf-8", "replace"))
+    for image in expected:
+        if image not in members or not SAMPLE_NAME.fullmatch(image):
+            raise DataError(
+                f"{file}: {EXPECTED_FILE} names {shown_value(image)}, expected an image of samples/"
+            )
     if importlib.util.find_spec("onnxruntime") is None:
         raise InstallationError(
             "onnxruntime is not installed", "Run: pip install 'fashionai[onnx]'"
@@ -89,7 +94,7 @@ def _run(members: Mapping[str, bytes], images: list[str], file: Path) -> str:
 def _probabilities(file: Path, lines: str) -> dict[str, dict[tuple[str, str], float]]:
     """The probabilities of each image by task and class, from lines of JSON."""
     try:
-        read: list[Any] = [json.loads(line) for line in lines.splitlines()]
+        read: list[Any] = [parse_json(line) for line in lines.splitlines()]
         return {
             each["image"]: {
                 (task, name): float(value)
@@ -98,7 +103,7 @@ def _probabilities(file: Path, lines: str) -> dict[str, dict[tuple[str, str], fl
             }
             for each in read
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise DataError(f"{file}: {EXPECTED_FILE} does not hold probabilities") from None
 
 

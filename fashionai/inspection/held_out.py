@@ -8,9 +8,8 @@ from typing import Any
 
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.samples import read_samples
-from fashionai.errors import RunError
 from fashionai.progress import ProgressBar, no_bar
-from fashionai.runs import OUT_OF_FOLD_FILE, Run, RunFolder, find_folds
+from fashionai.runs import OUT_OF_FOLD_FILE, Run, check_is_cross_validation
 from fashionai.scoring.out_of_fold import probabilities_of, read_out_of_fold
 from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.splits import rows_of_samples
@@ -40,10 +39,7 @@ def predicted_out_of_fold(path: Path, task: Task, folder: Path) -> LabelledPredi
     ``path`` is the folder of the cross-validation, ``folder`` that of the prepared task. Raises
     RunError when it is none or is not finished, and DataError when it has predicted other images.
     """
-    if not find_folds(path):
-        is_run = RunFolder(path).has_begun
-        hint = f"Give --run {shlex.quote(str(path))}" if is_run else ""
-        raise RunError(f"--folds {path}: not a cross-validation", hint)
+    check_is_cross_validation(path, f"Give --run {shlex.quote(str(path))}")
     prepared, predicted = read_split(folder, "train", "val"), read_out_of_fold(path)
     names = str(path / OUT_OF_FOLD_FILE), str(folder)
     probabilities = probabilities_of(task, prepared.sources, predicted, names)

@@ -106,8 +106,8 @@ def _lines_of(make: Callable[[T], list[Line]], place: T) -> list[Line]:
 
 def _run_line(run: Run) -> list[Line]:
     if run.averaged_runs:  # it has no epochs of its own
-        score = run.metrics["best"]["map"]
-        return [(False, str(run), [FINISHED, run.epochs_done, f"{score:.4f}", "", ""])]
+        score = _cell(run.metrics["best"].get("map"))
+        return [(False, str(run), [FINISHED, run.epochs_done, score, "", ""])]
     return [_line(str(run), _training(run))]
 
 
@@ -116,14 +116,13 @@ def _fold_lines(path: Path) -> list[Line]:
     folds = [Run(folder) for folder in find_folds(path)]
     trainings = [_training(fold) for fold in folds]
     states = [each.state for each in trainings]
-    score = mean_scores(path).get("map")
     running, done = states.count(RUNNING), sum(each.done for each in trainings)
     epochs = max(each.epochs for each in trainings) * len(folds)
     seconds = sum(sum(each.history.seconds) for each in trainings)
     cells = [
         f"{states.count(FINISHED)}/{counted(len(folds), 'fold')}",
         f"{done}/{epochs}",
-        "-" if score is None else f"{score:.4f}",
+        _cell(mean_scores(path).get("map")),
         duration((epochs - done) * seconds / done / running) if running and done else "",
         "",
     ]
@@ -153,8 +152,12 @@ def _line(name: str, training: Training) -> Line:
     left = ""
     if state == RUNNING and scores:
         left = duration((epochs - len(scores)) * sum(seconds) / len(scores))
-    score = "-" if kept is None or math.isnan(kept) else f"{kept:.4f}"
-    return state == RUNNING, name, [state, f"{len(scores)}/{epochs}", score, left, curve(scores)]
+    cells = [state, f"{len(scores)}/{epochs}", _cell(kept), left, curve(scores)]
+    return state == RUNNING, name, cells
+
+
+def _cell(score: Optional[float]) -> str:
+    return "-" if score is None or math.isnan(score) else f"{score:.4f}"
 
 
 def _history(run: RunFolder) -> History:

@@ -67,7 +67,7 @@ class Decisions:
     def decide(self, path: str, label: str, action: str, new_label: str, reason: str) -> None:
         """Save a decision about an image with this label in the prepared folder.
 
-        ``new_label`` is empty unless ``action`` is CORRECT. ConfigError for an unknown action or
+        ``new_label`` counts only if ``action`` is CORRECT. ConfigError for an unknown action or
         class, OSError if the file cannot be written; nothing is decided then.
         """
         if action not in ACTIONS:
@@ -79,11 +79,11 @@ class Decisions:
         original = self._originals.get(path, label)
         wanted = {CORRECT: new_label, KEEP: label}.get(action, "")
         if wanted:
-            action, new_label = (KEEP, "") if wanted == original else (CORRECT, wanted)
+            action, wanted = (KEEP, "") if wanted == original else (CORRECT, wanted)
         day = self._today().isoformat()
         with self._lock:
             before = self._rows.get(path)
-            self._set(path, Correction(path, action, original, new_label, reason, day))
+            self._set(path, Correction(path, action, original, wanted, reason, day))
             self._undoable.append((path, before))
 
     def undo(self) -> Optional[str]:

@@ -2,6 +2,7 @@
 
 from fashionai.runs.cross_validations import (
     ListedCrossValidation,
+    check_is_cross_validation,
     find_cross_validations,
     mean_scores,
 )
@@ -29,6 +30,8 @@ from fashionai.runs.folders import (
     remove_weights,
 )
 from fashionai.runs.run import (
+    GREEDY,
+    UNIFORM,
     Run,
     best_finished_runs,
     check_consistent_classes,
@@ -44,17 +47,20 @@ __all__ = [
     "BASE_CONFIG_FILE",
     "CROSS_VALIDATION_FILE",
     "FOLDS_FILE",
+    "GREEDY",
     "MOST_FOLDS",
     "OUT_OF_FOLD_FILE",
     "SCORES_FILE",
     "SPACE_FILE",
     "STUDY_FILE",
+    "UNIFORM",
     "ListedCrossValidation",
     "Run",
     "RunFolder",
     "best_finished_runs",
     "check_consistent_classes",
     "check_free",
+    "check_is_cross_validation",
     "check_not_busy",
     "check_removable",
     "create_run",

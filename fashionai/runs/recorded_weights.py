@@ -14,6 +14,9 @@ from fashionai.files import file_hash
 WEIGHTS_HASHES, COMING_HASHES = "weights_sha256", "coming_weights_sha256"
 # Key of metrics.json: the SHA-256 of the weights that the training began with, see hash_arrays.
 INITIAL_WEIGHTS = "initial_weights_sha256"
+# Keys of metrics.json: what StartingWeights says about these weights. Random ones have neither.
+INITIAL_SOURCE, INITIAL_LICENCE = "initial_weights_source", "initial_weights_licence"
+BEGINNING = (INITIAL_WEIGHTS, INITIAL_SOURCE, INITIAL_LICENCE)
 # How often weights that do not match are read: a training may be replacing them.
 READINGS = 3
 

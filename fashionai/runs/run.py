@@ -21,6 +21,8 @@ from fashionai.tasks import Task, columns_of, tasks_from_json
 
 log = logging.getLogger(__name__)
 
+# How a soup takes runs: those that do not lower its validation score, or all of them.
+GREEDY, UNIFORM = "greedy", "uniform"
 # What the messages of DivergedError have in common.
 DIVERGED = re.compile(r"loss is -?(nan|inf) (at|after) epoch ")
 
@@ -159,6 +161,11 @@ class Run:
     def averaged_runs(self) -> int:
         """The number of runs whose weights were averaged into this one; 0 for one of training."""
         return int(self.metrics.get("averaged_runs") or 0)
+
+    @property
+    def averaging(self) -> str:
+        """How the averaged runs were taken, GREEDY or UNIFORM; empty for a run of training."""
+        return str(self.metrics.get("soup", {}).get("method", ""))
 
     @property
     def weights_origin(self) -> str:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.errors import ConfigError
+from fashionai.errors import ConfigError, DataError
 from fashionai.metrics import (
     LOWER_IS_BETTER,
+    SCORE_NAMES,
     SCORES,
     overall_scores,
     task_scores,
@@ -99,10 +100,11 @@ def search_weights(
     Each step adds the file to the average that improves the score ``by`` most, a mean over
     tasks; a file may be added several times (Caruana et al., "Ensemble selection from
     libraries of models", ICML 2004). The best of all these averages and of equal weights is
-    chosen. On these rows it is at least as good as the best single file.
+    chosen: equal weights if nothing is better. On these rows it is at least as good as the best
+    single file.
 
     ``names`` are the files of the predictions and of the labels. Raises DataError for rows
-    without a label.
+    without a label, and for labels on which the score has no value.
     """
     found = [all_labels_of(part.task, part.images, labels, names) for part in joined]
     # Images of a held-out background belong to no class and are not scored.
@@ -121,7 +123,12 @@ def search_weights(
         # Of equally good files, max takes the one that was named first.
         counts = max((counts + one for one in alone), key=goodness)
         means.append(counts)
-    chosen = max([*means, equal], key=goodness)
+    chosen = max([equal, *means], key=goodness)
+    if goodness(chosen) == -math.inf:
+        raise DataError(
+            f"{names[1]}: {SCORE_NAMES[by]} has no value on these labels",
+            "Choose another score with --by, such as --by accuracy",
+        )
     return WeightSearch(
         (chosen // np.gcd.reduce(chosen)).tolist(),
         sum(len(marks) for _, marks in tasks),

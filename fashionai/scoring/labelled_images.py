@@ -180,13 +180,16 @@ def known_classes(run: Run, files: Sequence[Path], labels: LabelFiles) -> list[d
 
 
 def _prepared_marks(run: Run) -> Iterator[tuple[Task, Path, np.ndarray]]:
-    """The tasks, files and marks of all splits of a run's prepared folders that can be read."""
+    """The tasks, files and marks of a run's prepared images, as far as they are there."""
     for split in SPLITS:
         with contextlib.suppress(FashionAIError):
             samples = read_samples(run.config, split)
             for head, task in enumerate(samples.tasks):
                 files = [samples.paths[row] for row in samples.of_task(head)]
-                yield from zip(itertools.repeat(task), files, samples.marks_of(head))
+                for file, marks in zip(files, samples.marks_of(head)):
+                    with contextlib.suppress(OSError):  # a link may lead to nothing
+                        file.stat()
+                        yield task, file, marks
 
 
 def _read(path: Path, tasks: Sequence[Task], files: LabelFiles) -> Iterator[LabelledRow]:

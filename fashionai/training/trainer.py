@@ -21,9 +21,8 @@ from fashionai.errors import DivergedError, RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.atomic import NO_ROOM
-from fashionai.files.formats.array_lists import hash_arrays
 from fashionai.runs import Run, RunFolder, locked_run
-from fashionai.runs.recorded_weights import INITIAL_WEIGHTS
+from fashionai.runs.recorded_weights import BEGINNING
 from fashionai.tasks import tasks_to_json
 from fashionai.training.batches.distillation import read_teacher
 from fashionai.training.interrupt import Stopped, StopRequest
@@ -121,7 +120,7 @@ class Trainer:
         self.learner, self.config = self._phases.learner, self._phases.config
         key = {**self.learner.resume_key(), "data": data_hash(config)}
         if self.learner.writes and not resuming:
-            key[INITIAL_WEIGHTS] = hash_arrays(self.learner.parameters())
+            key.update(self._phases.beginning())
         self.progress = Progress(resume_key=key)
         self.clock = EpochClock(self._log_estimate, shows=self.learner.writes)
         self._header_logged = False
@@ -373,7 +372,7 @@ class Trainer:
             progress.history,
             key["data"],
             progress.test,
-            initial_weights=key.get(INITIAL_WEIGHTS),
+            beginning={name: key[name] for name in BEGINNING if name in key},
         )
         self._observers.observe(progress.history)
 

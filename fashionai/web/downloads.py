@@ -111,38 +111,47 @@ def _read_body(response: requests.Response, most_bytes: int, progress: Advance) 
     status = response.status_code
     if status != requests.codes.ok:
         raise TryError(f"HTTP {status}", may_pass(status), retry_after(response))
-    unpack = _unpacker(response.headers.get("Content-Encoding", "identity").strip().lower())
+    unpacker = _Unpacker(response.headers.get("Content-Encoding", "identity").strip().lower())
     body = bytearray()
     received = 0
     while part := response.raw.read(PART_BYTES, decode_content=False):
         received += len(part)
         progress(len(part))
-        body += unpack(part, most_bytes + 1 - len(body))
+        body += unpacker.unpack(part, most_bytes + 1 - len(body))
         if max(received, len(body)) > most_bytes:
             raise TryError(f"more than {most_bytes / 2**20:g} MB")
-    if response.raw.length_remaining:  # urllib3 before 2.0 does not raise an error for this
+    # urllib3 before 2.0 raises no error for a body that is shorter than announced.
+    if response.raw.length_remaining or not unpacker.is_at_end:
         raise TryError(BROKEN, again=True)
     return bytes(body)
 
 
-def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    """A function that decompresses a part of the body to at most a given number of bytes.
+class _Unpacker:
+    """Decompresses a body, of each part at most a given number of bytes.
 
     urllib3's own decompression has no such limit.
     """
-    if encoding == "identity":
-        return lambda part, most: part
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise TryError("unsupported content encoding, expected gzip, deflate or none")
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # detects gzip or zlib headers
 
-    def unpack(part: bytes, most: int) -> bytes:
+    def __init__(self, encoding: str) -> None:
+        if encoding not in ("identity", "gzip", "x-gzip", "deflate"):
+            raise TryError("unsupported content encoding, expected gzip, deflate or none")
+        self._encoding = encoding
+        # Detects gzip or zlib headers.
+        self._stream = None if encoding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+    def unpack(self, part: bytes, most: int) -> bytes:
+        """The content of the next part of the body, or its beginning."""
+        if self._stream is None:
+            return part
         try:
-            return unpacker.decompress(part, most)
+            return self._stream.decompress(part, most)
         except zlib.error:
-            raise TryError(f"the content is not compressed as {encoding}") from None
+            raise TryError(f"the content is not compressed as {self._encoding}") from None
 
-    return unpack
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the parts so far can be the whole body: one compressed stream, to its end."""
+        return self._stream is None or (self._stream.eof and not self._stream.unused_data)
 
 
 class _Connections(HTTPAdapter):

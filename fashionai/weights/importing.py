@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -28,12 +29,14 @@ from fashionai.weights.store import (
     Record,
     Weights,
     check_content,
+    read_cache,
     record_file,
     repair_hint,
     weights_file,
 )
 
 mx = import_mxnet()
+log = logging.getLogger(__name__)
 
 # The first bytes of a .params file of MXNet.
 PARAMS_MAGIC = (0x112).to_bytes(8, "little")
@@ -51,22 +54,24 @@ def import_weights(
     std: Sequence[float],
     published: Optional[PublishedWeights] = None,
     crop_fraction: Optional[float] = None,
+    licence: str = "",
     bgr: bool = False,
 ) -> Weights:
     """Put a .params file or a PyTorch checkpoint into the cache for a network.
 
     ``source`` names the origin of the file; cached weights of the same source are
-    replaced. ``mean`` and ``std``, one number per channel for values in [0, 1],
-    normalise the input. ``published`` are the published weights that the file holds, if
-    that is known: the record takes the other properties from them, else ``crop_fraction``
-    alone. With ``bgr`` the file, ``mean`` and ``std`` have the channel order BGR, and all
-    are reversed: networks of the cache take RGB. The caller must hold
-    write_lock(model). Raises WeightsError, which names the parameter, for a file that
-    does not fit, and ConfigError for an unknown network.
+    replaced, with a warning if they are others. ``mean`` and ``std``, one number per
+    channel for values in [0, 1], normalise the input. ``published`` are the published
+    weights that the file holds, if that is known: the record takes the other properties
+    from them, else ``crop_fraction`` and ``licence`` alone. With ``bgr`` the file, ``mean``
+    and ``std`` have the channel order BGR, and all are reversed: networks of the cache take
+    RGB. The caller must hold write_lock(model). Raises WeightsError, which names the
+    parameter, for a file that does not fit, and ConfigError for an unknown network.
     """
     target = weights_file(model, source)
     if same_file(file, target):
         raise WeightsError(f"{file}: is the stored file itself, so it is not imported")
+    replaced = next((each for each in read_cache(model).whole if each.file == target), None)
     reference = build_network(model, IMAGENET_CLASSES, input_pixels(model))
     parameters = _read_parameters(model, file, reference)
     classes = _count_classes(reference, parameters)
@@ -83,6 +88,7 @@ def import_weights(
             ) from None
         digits = content_hash(temporary.read_bytes())
         record_file(target).unlink(missing_ok=True)
+    own = {"crop_fraction": crop_fraction, "licence": licence}
     record = Record(
         model=model,
         source=source,
@@ -91,9 +97,11 @@ def import_weights(
         std=tuple(std),
         classes=classes,
         fingerprint=tuple(numbers),
-        **({"crop_fraction": crop_fraction} if published is None else _properties(published)),
+        **(_properties(published) if published is not None else own),
     )
     write_text(record_file(target), record.model_dump_json(indent=2) + "\n")
+    if replaced is not None and replaced.record.sha256 != digits:
+        log.warning("%s: replaces other weights of %s", model, source)
     return Weights(target, record)
 
 

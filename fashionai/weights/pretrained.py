@@ -15,8 +15,6 @@ from fashionai.models.catalogue import Network
 from fashionai.models.networks.registry import WITH_DROP_PATH
 from fashionai.normalization import (
     IMAGENET_CROP_FRACTION,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Channels,
 )
 from fashionai.progress import Advance, no_progress
@@ -29,6 +27,7 @@ from fashionai.weights.availability import (
 )
 from fashionai.weights.downloading import Digest, download, has_digest
 from fashionai.weights.importing import import_weights, verify_weights
+from fashionai.weights.licences import origin_of
 from fashionai.weights.sources import SOURCES, WeightsSource, Zoo, sources_to_try
 from fashionai.weights.store import (
     FILE_SOURCE_PREFIX,
@@ -55,9 +54,7 @@ def starting_weights(config: Config) -> StartingWeights:
         return find_weights(model.name, model.drop_path)
     file = Path(model.pretrained)
     cached = weights_of(file)
-    return (
-        StartingWeights(file, str(file), *_input_of(file)) if cached is None else _checked(cached)
-    )
+    return _weights_in(file) if cached is None else _checked(cached)
 
 
 def find_weights(model: str, drop_path: float = 0.0) -> StartingWeights:
@@ -147,7 +144,8 @@ def import_file(
     ``mean`` and ``std`` default to those of the published weights whose name is part
     of the file name. Otherwise they default, for checkpoints, to those of the first
     published weights of the network; for .params files, to those of the run that
-    contains the file, whose crop fraction is kept too; and else to those of ImageNet.
+    contains the file, whose crop fraction and licence are kept too; and else to those of
+    ImageNet.
     """
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
@@ -165,11 +163,11 @@ def _import_file(
     """import_file for a caller that holds write_lock(model)."""
     named = [weights for weights in PUBLISHED_WEIGHTS if weights.name in file.name]
     similar = named or ([] if file.suffix == ".params" else published_weights(model))
-    fraction: Optional[float] = None
+    fraction, licence = None, ""
     if similar:
         default_mean, default_std = similar[0].mean, similar[0].std
     else:
-        default_mean, default_std, fraction = _input_of(file)
+        _, _, default_mean, default_std, fraction, licence = _weights_in(file)
     if bgr:  # The defaults are in RGB order.
         default_mean, default_std = default_mean[::-1], default_std[::-1]
     return import_weights(
@@ -180,23 +178,25 @@ def _import_file(
         std=std or default_std,
         published=named[0] if named else None,
         crop_fraction=fraction,
+        licence=licence,
         bgr=bgr,
     )
 
 
-def _input_of(file: Path) -> tuple[Channels, Channels, float]:
-    """Mean, standard deviation and crop fraction of the run that contains a .params file.
+def _weights_in(file: Path) -> StartingWeights:
+    """The weights in a file outside of the cache.
 
-    Those of ImageNet for other files.
+    A .params file of a run has the run's mean, standard deviation and crop fraction, and the
+    licence of the weights that the run began with.
 
     Raises RunError for weights that are not those that the run recorded.
     """
     run = Run(RunFolder(file.parent))
-    if file.suffix == ".params" and run.folder.has_begun:
-        run.check_hash(file)
-        data = run.config.data
-        return (*data.normalization, data.crop_fraction)
-    return IMAGENET_MEAN, IMAGENET_STD, IMAGENET_CROP_FRACTION
+    if file.suffix != ".params" or not run.folder.has_begun:
+        return StartingWeights(file, str(file))
+    run.check_hash(file)
+    data, licence = run.config.data, origin_of(run).licence
+    return StartingWeights(file, str(file), *data.normalization, data.crop_fraction, licence)
 
 
 def _distinct_name(file: Path) -> str:

@@ -340,6 +340,29 @@ def test_a_probability_that_is_no_number_is_found_wherever_it_is(
         verify(tmp_path / "other.zip")
 
 
+@pytest.mark.parametrize(
+    "image", ["5", "null", r'"a\u0000b"', r'"\ud800"', '"/etc/passwd"', '"model.json"']
+)
+def test_only_images_of_the_bundle_are_computed(bundle: Path, tmp_path: Path, image: str) -> None:
+    members = unpack(bundle)
+    lines = members["samples/expected.jsonl"].decode().replace('"samples/1.png"', image)
+    file = tmp_path / "other.zip"
+    file.write_bytes(pack({**members, "samples/expected.jsonl": lines.encode()}))
+    with pytest.raises(
+        DataError, match=r"expected\.jsonl names .*, expected an image of samples/$"
+    ):
+        verify(file)
+
+
+@pytest.mark.parametrize("value", ["1" * 400, "[" * 100_000])
+def test_what_is_no_probability_is_named(bundle: Path, tmp_path: Path, value: str) -> None:
+    line = f'{{"image": "samples/1.png", "tasks": {{"a": {{"b": {value}}}}}}}'
+    file = tmp_path / "other.zip"
+    file.write_bytes(pack({**unpack(bundle), "samples/expected.jsonl": line.encode()}))
+    with pytest.raises(DataError, match="does not hold probabilities"):
+        verify(file)
+
+
 def test_a_program_of_another_version_is_not_run(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -147,6 +147,9 @@ def test_folds_that_do_not_fit_are_refused(
     assert "is not finished yet. Finish" in capsys.readouterr().err
     assert inspect("--folds", tmp_path) == 2
     assert "not a cross-validation" in capsys.readouterr().err
+    assert inspect("--folds", "runs/bird-folds") == 2
+    told = "--folds runs/bird-folds: does not exist. Did you mean 'runs/birds-folds'?"
+    assert told in " ".join(capsys.readouterr().err.split())
     assert inspect("--folds", folds, "--run", "runs/birds") == 2
 
 

@@ -91,6 +91,17 @@ def test_pictures_are_written_with_labels_of_the_prepared_folder(
     assert (out / names[3]).read_bytes() == content
 
 
+def test_a_prepared_link_to_a_missing_image_stops_no_other(run: Run, tmp_path: Path) -> None:
+    (task,) = run.tasks
+    missing, own, *_ = sorted(Path(f"data/train_valid/{TASK}/train").glob("*/*.jpg"))
+    moved = missing.rename(tmp_path / "moved.jpg")
+    missing.symlink_to(tmp_path / "nothing.jpg")
+    try:
+        assert known_classes(run, [own], LabelFiles([])) == [{task: 0}]
+    finally:
+        moved.replace(missing)
+
+
 def test_labels_may_be_given(run: Run, tmp_path: Path) -> None:
     (task,) = run.tasks
     images = images_to_predict(Path())[:2]

@@ -159,6 +159,18 @@ def test_a_finished_cross_validation_has_its_mean_score(folds: Path) -> None:
     assert [each.split()[1] for each in lines] == ["finished", "finished"]
 
 
+def test_scores_without_a_value_are_a_dash(folds: Path) -> None:
+    (folds / "scores.json").write_text('{"mean": {"map": null}}')
+    metrics = json.loads((folds / "fold-1/metrics.json").read_text())
+    metrics.update(best={"map": None}, averaged_runs=2)
+    soup = shutil.copytree(folds / "fold-1", folds.parent / "soup")
+    (soup / "metrics.json").write_text(json.dumps(metrics))
+    lines = live_table(folds.parent).splitlines()
+    assert lines[1].split()[1:] == ["1/3", "folds", "11/24", "-"]
+    assert lines[-1].split()[1] == "finished"
+    assert lines[-1].split()[-1] == "-"
+
+
 def test_a_damaged_cross_validation_hides_no_runs(folds: Path) -> None:
     shutil.copytree(folds / "fold-1", folds.parent / "alone")
     (folds / "cross_validation.yaml").write_text("folds: many\n")

@@ -102,7 +102,7 @@ def test_cross_validations_are_listed_among_the_runs_of_their_task(tmp_path: Pat
         put(tmp_path / name / "cross_validation.yaml", "folds: 2\n")
         for number, is_finished in enumerate(finished, start=1):
             make_run(tmp_path / name, f"fold-{number}", ["skirt"], 0.7, is_finished)
-    put(tmp_path / "whole/scores.json", '{"mean": {"map": 0.8, "accuracy": 0.6}}')
+    put(tmp_path / "whole/scores.json", '{"mean": {"map": 0.8, "accuracy": 0.6, "roc_auc": null}}')
     put(tmp_path / "bad/cross_validation.yaml", "folds: many\n")
     found = find_cross_validations(tmp_path)
     lines = run_table(find_sound_runs(tmp_path), found).splitlines()

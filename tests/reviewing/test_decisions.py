@@ -42,7 +42,8 @@ def test_another_session_continues_and_does_not_undo_the_earlier_one(tmp_path: P
     later = decisions(tmp_path)
     assert later.undo() is None
     later.decide("b.jpg", "tit", "keep", "", "")
-    assert list(decisions(tmp_path).rows) == ["a.jpg", "b.jpg"]
+    later.decide("c.jpg", "tit", "drop", "owl", "")
+    assert list(decisions(tmp_path).rows) == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 def test_the_old_label_stays_that_of_the_label_files_after_preparing(tmp_path: Path) -> None:

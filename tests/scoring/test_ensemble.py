@@ -182,10 +182,17 @@ def test_weights_of_two_files_come_close_to_the_best_of_all_weights(seed: int) -
     assert naive_score(case, found.weights, "log_loss") <= best + 5e-4
 
 
-def test_the_first_file_that_is_chosen_is_the_best_and_ties_go_to_the_first() -> None:
+def test_files_that_are_equally_good_have_equal_weights() -> None:
     joined, labels = make_case(0, files=1)
     same = [part._replace(probabilities=np.repeat(part.probabilities, 3, 0)) for part in joined]
-    assert search_weights(same, labels, ("p", "l")).weights == [1, 0, 0]
+    assert search_weights(same, labels, ("p", "l")).weights == [1, 1, 1]
+
+
+def test_labels_on_which_the_score_has_no_value_choose_nothing() -> None:
+    joined, labels = make_case(0, files=2, rows=5, tasks=1)
+    alike = {key: row._replace(marks=np.array([YES, 0])) for key, row in labels.items()}
+    with pytest.raises(FashionAIError, match=r"^l: ROC AUC has no value on these labels"):
+        search_weights(joined, alike, ("p", "l"), "roc_auc")
 
 
 def test_the_best_mean_of_all_steps_is_chosen_not_the_last() -> None:

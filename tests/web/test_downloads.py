@@ -193,6 +193,14 @@ def test_packing_that_cannot_be_unpacked_is_refused(server: ImageServer) -> None
     assert reason(server.url + "/false", LOCAL) == "the content is not compressed as gzip"
 
 
+def test_a_packed_body_without_its_end_is_tried_again(server: ImageServer) -> None:
+    """The length that is announced is that of the part."""
+    whole = gzip.compress(BODY)
+    for number, body in enumerate((whole[: len(whole) // 2], whole[:-1], whole + whole)):
+        server.pages[f"/{number}"] = content(body, **{"Content-Encoding": "gzip"})
+        assert reason(f"{server.url}/{number}", LOCAL) == "the connection broke off"
+
+
 def test_a_body_shorter_than_announced_is_tried_again(server: ImageServer) -> None:
     server.pages["/a"] = in_turn(respond(200, {}, BODY[:-1], length=len(BODY)), content(BODY))
     assert fetch(server.url + "/a", DownloadLimits(allow_private=True, retries=1)) == BODY

@@ -109,9 +109,13 @@ def test_fingerprints_differ_with_the_weights() -> None:
 
 
 def test_what_is_imported_again_replaces_and_the_newest_counts(
-    tmp_path: Path, home: Path, parameters: dict[str, np.ndarray]
+    tmp_path: Path,
+    home: Path,
+    parameters: dict[str, np.ndarray],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     first = import_file(write_parameters(tmp_path / "a.params", parameters), MODEL)
+    import_file(tmp_path / "a.params", MODEL)
     import_file(write_parameters(tmp_path / "b.params", parameters), MODEL)
     assert [weights.record.source for weights in cached_weights(MODEL)] == [
         "file/b.params",
@@ -120,7 +124,9 @@ def test_what_is_imported_again_replaces_and_the_newest_counts(
     os.utime(first.file.with_suffix(".json"), (2e9, 2e9))
     assert cached_weights(MODEL)[0].file == first.file
     changed = {name: value * np.float32(1.1) for name, value in parameters.items()}
+    assert not caplog.messages
     again = import_file(write_parameters(tmp_path / "a.params", changed), MODEL)
+    assert caplog.messages == [f"{MODEL}: replaces other weights of file/a.params"]
     assert again.file == first.file
     assert again.record.fingerprint != first.record.fingerprint
     assert len(kept(home)) == 4

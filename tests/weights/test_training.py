@@ -16,9 +16,10 @@ from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
 from fashionai.files import content_hash
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.runs import create_run
+from fashionai.runs import Run, create_run
 from fashionai.training.trainer import Trainer
 from fashionai.weights.availability import package_index, pip_networks
+from fashionai.weights.licences import origin_of
 from fashionai.weights.pretrained import find_weights, import_file
 from tests.support.commands import fashionai
 from tests.support.data_trees import write_fashionai_data
@@ -128,6 +129,11 @@ def test_the_crop_fraction_and_the_licence_of_the_weights_reach_the_run(
     further = ["--run", "further", "epochs=1", "model.pretrained=r/best.params"]
     assert fashionai("train", "--config", "c.yaml", *further) == 0
     assert load_config(Path("further/config.yaml")).data.resize_short == 40
+    # And their licence.
+    Path("r/train.log").unlink()
+    for run, source in (("r", "file/a.params"), ("further", "r/best.params")):
+        assert origin_of(Run.open(run)) == (source, "CC-BY-NC-4.0")
+    assert import_file(Path("further/best.params"), MODEL).record.licence == "CC-BY-NC-4.0"
 
 
 def test_a_record_of_an_earlier_version_is_read(weights: Path) -> None:

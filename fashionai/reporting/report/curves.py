@@ -144,8 +144,10 @@ def reliability_plot(result: Result) -> Plot:
     rows, confidence, accuracy = calibration_bins(probabilities, truth)
     error = result.evaluation.calibration_error
     known, edges = np.flatnonzero(rows).tolist(), np.linspace(0, 1, len(rows) + 1)
-    gap = float(confidence[known] @ rows[known] - accuracy[known] @ rows[known])
+    gap = float((confidence[known] - accuracy[known]) @ rows[known]) / max(1, int(rows.sum()))
     tends = "too sure" if gap > 0 else "not sure enough"
+    if not round(gap, 4):
+        tends = "as sure as it should be"
     summary = f"Expected calibration error {error:.4f}; on the whole, the run is {tends}."
     cells = [
         [

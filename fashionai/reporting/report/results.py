@@ -108,7 +108,10 @@ def collect_results(
             continue
         threshold = source.threshold
         if isinstance(threshold, str):
-            threshold = threshold_of_run(subject.runs[0], contexts, progress, **options)
+            names = [task.name for task in subject.tasks if task in wanted]
+            threshold = threshold_of_run(
+                subject.runs[0], contexts, progress, task_names=names, **options
+            )
             if not source.files:
                 warn_of_chosen_threshold(split_of(subject, source.split))
         if source.files:

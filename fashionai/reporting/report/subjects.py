@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from fashionai.config import LAST
 from fashionai.errors import ConfigError, counted
-from fashionai.runs import Run, find_folds, open_runs
+from fashionai.runs import GREEDY, Run, find_folds, open_runs
 from fashionai.tasks import Task
 from fashionai.training.records.history import score_name
 
@@ -42,7 +42,8 @@ class Subject(NamedTuple):
             )
         (run,) = self.runs
         if run.averaged_runs:
-            return f"The weights are {run.weights_origin}, chosen by validation scores."
+            chosen = ", chosen by validation scores" if run.averaging == GREEDY else ""
+            return f"The weights are {run.weights_origin}{chosen}."
         unfinished = "" if run.is_finished else " The run is unfinished."
         monitor = str(run.metrics.get("monitor", "map"))
         chosen = (

@@ -82,7 +82,10 @@ def write_report(
         data=[listing.value for listing in listings],
         training=[(subject, training_plots(subject)) for subject in subjects],
         data_sets=[_data_set_values(task) for task in tasks],
-        reproductions=[(each.name, reproduction(each, source, crops)) for each in subjects],
+        reproductions=[
+            (each.name, reproduction(each, source, crops, _tasks_of(each, tasks)))
+            for each in subjects
+        ],
         environment=environment(),
         command=command,
         counted=counted,
@@ -91,6 +94,12 @@ def write_report(
     with atomic_path(out) as temporary:
         # Names of files that are not UTF-8 get escapes, which JSON has as well.
         temporary.write_bytes(page.encode("utf-8", "backslashreplace"))
+
+
+def _tasks_of(subject: Subject, tasks: Sequence[TaskResults]) -> list[str]:
+    """The names of the tasks that the report shows of a run."""
+    shown = [(each.task.name, result.subject) for each in tasks for result in each.results]
+    return [name for name, each in shown if each.path == subject.path]
 
 
 def overall(tasks: Sequence[TaskResults]) -> list[OverallScore]:

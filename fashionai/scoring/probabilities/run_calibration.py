@@ -20,7 +20,13 @@ from fashionai.predictions.formats import as_written
 from fashionai.predictions.predict import check_task, learnt_task
 from fashionai.predictions.scaling import Calibration, Scaling, write_content
 from fashionai.progress import ProgressBar, no_bar
-from fashionai.runs import CROSS_VALIDATION_FILE, Run, check_not_busy, locked_run
+from fashionai.runs import (
+    CROSS_VALIDATION_FILE,
+    Run,
+    check_is_cross_validation,
+    check_not_busy,
+    locked_run,
+)
 from fashionai.scoring.out_of_fold import finished_folds, rows_of_folds
 from fashionai.scoring.probabilities.calibration import (
     CalibrationFigures,
@@ -163,9 +169,8 @@ def _warn_of_differences(run: Run, folder: Path, config: Config) -> None:
 
 
 def _crops_of_folds(folder: Path) -> int:
+    check_is_cross_validation(folder)
     file = folder / CROSS_VALIDATION_FILE
-    if not file.is_file():
-        raise RunError(f"{folder}: not a cross-validation ({file.name} not found)")
     crops = load_yaml(file).get("crops")
     if crops not in CROP_COUNTS:
         raise RunError(f"{file}: crops is {crops}, expected one of {CROP_COUNTS}")

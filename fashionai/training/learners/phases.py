@@ -7,6 +7,8 @@ from typing import Any, Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
+from fashionai.files.formats.array_lists import hash_arrays
+from fashionai.runs.recorded_weights import INITIAL_LICENCE, INITIAL_SOURCE, INITIAL_WEIGHTS
 from fashionai.training.learners.opening import Opener
 
 
@@ -34,6 +36,14 @@ class PhaseLearners:
         )
         self.learner, self.weights = opened.learner, opened.weights
         self.config = opened.config.changed(given)
+
+    def beginning(self) -> dict[str, str]:
+        """What a run records of the weights that the first learner begins with, see BEGINNING."""
+        found = {INITIAL_WEIGHTS: hash_arrays(self.learner.parameters())}
+        if self.weights is not None and self.weights.source:
+            found[INITIAL_SOURCE] = self.weights.source
+            found[INITIAL_LICENCE] = self.weights.licence
+        return found
 
     def enter(self, epoch: int) -> bool:
         """Open the learner of the phase that an epoch, from 0, belongs to.

@@ -21,7 +21,6 @@ from fashionai.metrics import LOWER_IS_BETTER, SCORE_NAMES
 from fashionai.runs import RunFolder, read_metrics
 from fashionai.runs.recorded_weights import (
     COMING_HASHES,
-    INITIAL_WEIGHTS,
     WEIGHTS_HASHES,
     recorded_hashes,
 )
@@ -152,18 +151,16 @@ def write_history(
     rows: list[EpochRow],
     data_hash: str,
     test: Optional[dict[str, float]] = None,
-    initial_weights: Optional[str] = None,
+    beginning: Optional[Mapping[str, str]] = None,
 ) -> None:
     """Write history.csv and metrics.json from the rows of all epochs so far.
 
-    ``data_hash`` identifies the data that the run is trained on, and ``initial_weights`` what
-    it began with, if that is known. ``test`` holds the scores of the best weights on the test
-    split, if they are known.
+    ``data_hash`` identifies the data that the run is trained on. ``beginning`` has what is known
+    of the weights that it began with, by the keys of BEGINNING. ``test`` holds the scores of the
+    best weights on the test split, if they are known.
     """
     write_rows(run.history_file, [list(rows[0]), *(row.values() for row in rows)])
-    metrics = {**_metrics(run, config, tasks, rows), "data_hash": data_hash}
-    if initial_weights is not None:
-        metrics[INITIAL_WEIGHTS] = initial_weights
+    metrics = {**_metrics(run, config, tasks, rows), "data_hash": data_hash, **(beginning or {})}
     write_json(run.metrics_file, {**metrics, "test": test} if test else metrics)
 
 

@@ -32,7 +32,7 @@ from fashionai.training.records.history import (
     score_name,
     stopped_early,
 )
-from fashionai.weights.licences import licence_lines
+from fashionai.weights.licences import SOURCE_LINE, licence_lines
 from fashionai.weights.store import StartingWeights
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def log_settings(
     network = config.model.name + (" on PyTorch" if config.engine == "torch" else "")
     log.info("%s, %s per epoch -> %s", network, steps, run)
     if weights is not None and weights.file is not None:
-        log.info("pretrained weights: %s", weights.source)
+        log.info("%s%s", SOURCE_LINE, weights.source)
         for line in licence_lines(weights.licence):
             log.info("%s", line)
         expected = [list(weights.mean), list(weights.std)]

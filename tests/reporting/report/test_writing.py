@@ -61,6 +61,12 @@ def test_names_that_are_no_utf_8_keep_their_bytes(tmp_path: Path) -> None:
     assert sorted(data["name"]) == sorted(images)
 
 
+def test_differences_without_a_value_are_a_dash(tmp_path: Path) -> None:
+    """One image is of one class, which has no ROC AUC."""
+    results = make_results(tmp_path, Task("one", (), ("a", "b"), "table"), 1, [0.7, 0.5])
+    assert "nan</td>" not in write_page(tmp_path / "report.html", results).read_text()
+
+
 @pytest.mark.parametrize(("runs", "means"), [(1, [""]), (2, ["run-0", "run-1"])])
 def test_means_over_tasks(tmp_path: Path, runs: int, means: list[str]) -> None:
     tasks = [
