@@ -162,7 +162,7 @@ def test_a_training_that_ends_early_says_how_and_is_the_same_mlflow_run_when_res
 
     def stopped(self: Trainer, stop: StopRequest) -> None:
         os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does
-        self._check(stop)
+        stop.check()
 
     def failing(self: Trainer, stop: StopRequest) -> None:
         raise TrainingError("the disk is full")
