@@ -123,6 +123,16 @@ def test_predictions_are_those_of_the_table_that_the_command_writes(inside: Path
     assert frame["probability"].tolist() == frame[CLASSES].max(axis=1).tolist()
 
 
+@pytest.mark.parametrize("name", ["class", "task", "image", "probability"])
+def test_a_class_with_the_name_of_a_column_is_refused(inside: Path, name: str) -> None:
+    shutil.copytree("runs/birds", f"runs/{name}")
+    classes = Path(f"runs/{name}/classes.json")
+    classes.write_text(classes.read_text().replace("owl", name))
+    with pytest.raises(ConfigError, match=f"birds has a class '{name}'"):
+        fashionai.predict("images", f"runs/{name}")
+    shutil.rmtree(f"runs/{name}")
+
+
 def test_several_images_and_runs_are_listed(inside: Path) -> None:
     images = pd.Series(["images/0001.jpg", "images/0000.jpg"])
     frame = fashionai.predict(images, [Path("runs/birds")], crops=1)
@@ -147,6 +157,34 @@ def test_a_prediction_file_is_scored_by_labels(inside: Path) -> None:
     assert by_file.iloc[0].drop("rows").tolist() == pytest.approx(
         by_run.iloc[0].drop("rows").tolist()
     )
+
+
+def test_a_threshold_decides_what_is_detected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images, cat = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"], np.array([0.9, 0.6, 0.4, 0.2])
+    labels = pd.DataFrame({"path": images, "label": ["cat", "cat", "dog", "dog"]})
+    written = pd.DataFrame({"path": images, "class": np.where(cat > 0.5, "cat", "dog")})
+    written["probability"] = np.maximum(cat, 1 - cat)
+    frame = written.assign(cat=cat, dog=1 - cat)
+    frame.to_csv("frame.csv", index=False)
+    labels.to_csv("truth.csv", index=False)
+    options = ("--threshold", "0.3", "--json", "scores.json")
+    assert command("evaluate", "--predictions", "frame.csv", "--labels", "truth.csv", *options) == 0
+    (expected,) = json.loads(Path("scores.json").read_text())["tasks"].values()
+    (scores,) = fashionai.evaluate(frame, labels=labels, threshold=0.3).to_dict("records")
+    found = {name: scores[f"detection_{name}"] for name in expected["answers"]}
+    assert found == expected["answers"]
+    assert found["accuracy"] == 0.75
+
+
+def test_labels_are_read_once(inside: Path) -> None:
+    """Not twice, of which a generator would give nothing the second time."""
+    few = pd.read_csv("labels.csv", dtype=str)[:5]
+    few.assign(path="images/" + few["path"]).to_csv("few.csv", index=False)
+    generated = (Path(name) for name in ["few.csv"])
+    assert fashionai.evaluate("runs/birds", labels=generated, crops=1).loc["birds", "rows"] == 5
 
 
 def test_predictions_of_a_frame_are_scored_as_their_file_is(inside: Path) -> None:
@@ -237,6 +275,16 @@ def test_errors_do_not_name_temporary_files(tmp_path: Path) -> None:
         (lambda: fashionai.evaluate("runs/birds", "vaal"), "split: found 'vaal'. Did you mean"),
         (lambda: fashionai.evaluate(pd.DataFrame()), "a DataFrame of predictions needs labels"),
         (lambda: fashionai.evaluate("a.csv", labels=[3]), "expected a file or a DataFrame, found"),
+        *(
+            (
+                lambda value=value: fashionai.evaluate("runs/birds", threshold=value),
+                f"threshold: found {value!r}, expected a number from 0 to 1",
+            )
+            for value in (5, -1, float("nan"), "auto")
+        ),
+        (lambda: fashionai.evaluate("runs/birds", labels=[]), "labels: found an empty list"),
+        (lambda: fashionai.evaluate("runs/birds", skip_bad=True), "skip_bad needs labels"),
+        (lambda: fashionai.predict("images", []), "run: found an empty list"),
         (lambda: fashionai.train(5), "config: expected keys with values, found 5"),
         (
             lambda: fashionai.train("runs/birds/config.yaml", run="labels.csv/run"),

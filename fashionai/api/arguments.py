@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Union, cast
 
@@ -77,4 +77,12 @@ def listed(value: Any) -> list[Any]:
     if value is None:
         return []
     is_one = isinstance(value, (str, Path, Run)) or is_frame(value)
-    return [value] if is_one else list(value)
+    return [value] if is_one or not isinstance(value, Iterable) else list(value)
+
+
+def one_or_more(name: str, value: Any) -> list[Any]:
+    """As listed, and ConfigError for a list that is empty: only None stands for the default."""
+    found = listed(value)
+    if value is not None and not found:
+        raise ConfigError(f"{name}: found an empty list, expected one or more")
+    return found
