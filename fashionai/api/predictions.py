@@ -9,7 +9,16 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fashionai.api.arguments import RunLike, check_roles, errors_for_scripts, listed, one_or_more
+from fashionai.api.arguments import (
+    RunLike,
+    check_roles,
+    errors_for_scripts,
+    gpu_indices,
+    listed,
+    one_or_more,
+    prediction_options,
+    side,
+)
 from fashionai.errors import ConfigError, shown_value
 from fashionai.files.formats.frames import as_file, is_frame
 from fashionai.files.paths import PathLike
@@ -83,20 +92,20 @@ def predict(
     from fashionai.predictions.run_choice import Candidates
     from fashionai.web.downloads import DownloadLimits
 
-    runs = choose_runs(Candidates.open(one_or_more("run", run), image_size))
+    options = prediction_options(crops, batch_size, engine)
+    indices = gpu_indices(device, gpus)
+    runs = choose_runs(Candidates.open(one_or_more("run", run), side(image_size)))
     _check_class_names(runs)
     results = classify(
         [str(image) for image in listed(images)],
         runs,
-        contexts(device, listed(gpus), framework_of(engine)),
+        contexts(device, indices, framework_of(engine)),
         top=ALL_CLASSES,
         limits=DownloadLimits(),
         rng=np.random.default_rng(),
         progress=no_bar,
-        crops=crops,
-        batch_size=batch_size,
-        engine=engine,
         leave_out=_log_left_out if skip_bad else None,
+        **options,
     )
     tasks = list(dict.fromkeys(task for _, ranked in results for task in ranked))
     classes = dict.fromkeys(name for task in tasks for name in task.classes)
@@ -206,21 +215,16 @@ def evaluate(
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(as_file(each)) for each in given_labels]
         if not given_labels or not is_file:
-            predicting: dict[str, Any] = {
-                "crops": crops,
-                "batch_size": batch_size,
-                "engine": engine,
-            }
             evaluations = _evaluate_run(
-                _opened(what).at_crop(image_size),
+                _opened(what).at_crop(side(image_size)),
                 (files, by_role, folder),
                 names,
                 split,
                 threshold,
                 device,
-                gpus,
+                gpu_indices(device, gpus),
                 skip_bad=skip_bad,
-                **predicting,
+                **prediction_options(crops, batch_size, engine),
             )
         elif split is not None or image_size is not None or skip_bad:
             raise ConfigError("evaluate: split, image_size and skip_bad go with a run")
@@ -269,7 +273,7 @@ def _evaluate_run(
     from fashionai.scoring.rows.labels import LabelFiles
     from fashionai.scoring.splits import evaluate_run
 
-    devices = contexts(device, listed(gpus), framework_of(predicting["engine"]))
+    devices = contexts(device, gpus, framework_of(predicting["engine"]))
     files = LabelFiles(*labels)
     if not files.paths:
         return evaluate_run(

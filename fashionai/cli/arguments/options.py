@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 from fashionai.engines.registry import AUTO, ENGINES, framework_of
 from fashionai.errors import ConfigError
 from fashionai.files.default_folders import PREPARED_FOLDER
+from fashionai.frameworks.devices import DEVICES
 from fashionai.normalization import LARGEST_SIDE, SMALLEST_SIDE
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 
@@ -107,7 +108,7 @@ def device_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "gpu"]),
+        type=click.Choice(DEVICES),
         default="auto",
         help="Device to compute on; auto uses the GPUs if there are any.",
     )(command)
