@@ -19,3 +19,13 @@ class NumberRange(click.FloatRange):
         if math.isnan(number):
             self.fail(f"found '{value}', expected a number", param, ctx)
         return number
+
+
+def parse_numbers(text: str) -> list[float]:
+    """The numbers in a text such as ``0.6,0.4``; ValueError for anything else.
+
+    Python also reads ``0_6`` and the digits of other scripts, which nobody means here.
+    """
+    if "_" in text or not text.isascii():
+        raise ValueError("expected digits from 0 to 9")
+    return [float(part) for part in text.split(",")]
