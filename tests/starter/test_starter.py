@@ -368,6 +368,20 @@ def test_a_name_that_no_configuration_can_hold_is_refused(
     assert not list(inside.rglob("*.yaml"))
 
 
+@pytest.mark.parametrize("name", ["birds", "birds2"])
+def test_a_prepared_folder_that_was_renamed_is_named(
+    inside: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table(Path("own"), CLASSES, per_class=10)
+    source = ["--csv", "own/labels.csv", "--images", "own/images"]
+    assert fashionai("prepare", "--task", "birds", *source) == 0
+    Path("data/train_valid/birds").rename("data/train_valid/birds2")
+    assert fashionai("init", name) == 2
+    assert capsys.readouterr().err == (
+        "Error: data/train_valid/birds2: was prepared as 'birds'. Rename the folder back\n"
+    )
+
+
 def test_an_existing_file_is_kept_by_default(
     fashionai_data: Path, inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
