@@ -122,7 +122,7 @@ class CrossValidation:
             write_folds(self.folds_file, *folds)
             write_text(self.settings_file, dump_yaml(stored))
 
-    def prepare_resume(
+    def check_resume(
         self,
         config: Optional[Config],
         overrides: Sequence[str],
@@ -130,8 +130,8 @@ class CrossValidation:
     ) -> Config:
         """Check that configuration, settings and data are the same as at the beginning.
 
-        Returns the configuration. The number of decoding threads may differ; the new number is
-        saved. Raises RunError for any other difference.
+        Returns the configuration, in which the number of decoding threads may differ. Raises
+        RunError for any other difference.
         """
         if not self.has_begun:
             raise RunError(
@@ -147,9 +147,12 @@ class CrossValidation:
             if value is not None and value != stored.get(name):
                 different.append(f"{name}: {stored.get(name)}, not {value}")
         check_same_beginning(self.path, different, stored.get("data"), wanted)
-        with self._locked():
-            save_config(wanted, self.config_file)
         return wanted
+
+    def resume(self, config: Config) -> None:
+        """Save the configuration to go on with, after every check: a refusal changes no file."""
+        with self._locked():
+            save_config(config, self.config_file)
 
     def run(self, progress: ProgressBar, *, batch_size: int = 16) -> OutOfFoldScores:
         """Train the folds that are not finished, predict and score the held-out images.
@@ -332,10 +335,11 @@ def open_cross_validation(
         path = RUNS_FOLDER / f"{config.run_name}-folds"
     cross_validation = CrossValidation(path)
     if config is None or (resume and cross_validation.has_begun):
-        saved = cross_validation.prepare_resume(config, overrides, given)
+        config = cross_validation.check_resume(config, overrides, given)
         runs = find_folds(path)
-        choose_threads(saved, runs, device, gpus, trainings=len(runs))
-        cross_validation.contexts = choose_devices(wanted_engine(saved), device, gpus).contexts
+        choose_threads(config, runs, device, gpus, trainings=len(runs))
+        cross_validation.contexts = choose_devices(wanted_engine(config), device, gpus).contexts
+        cross_validation.resume(config)
         return cross_validation
     if config.data.fold is not None:
         raise ConfigError("data.fold: cross-validate makes its own folds", "Leave this key out")

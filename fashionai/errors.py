@@ -18,6 +18,8 @@ SHORTEST_BEGINNING = 2
 # How similar a name must be, of 1, with the same first letter and with another: typos seldom touch
 # the first letter.
 SAME_FIRST_LETTER, OTHER_FIRST_LETTER = 0.6, 0.75
+# The choices that a hint names.
+MOST_CHOICES = 12
 # Controls, such as those of colours; formats, such as those that turn the direction of writing;
 # halves of characters; separators of lines and paragraphs.
 UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -127,17 +129,23 @@ def _plural(noun: str) -> str:
     return f"{noun}es" if noun.endswith(("s", "x", "sh", "tch")) else f"{noun}s"
 
 
-def list_names(names: Iterable[str]) -> str:
-    """The names as text: the first three, and the number of the others."""
+def list_names(names: Iterable[str], most: int = 3) -> str:
+    """The names as text: the first ``most``, and the number of the others."""
     names = list(names)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def choose_from(choices: Iterable[str]) -> str:
+    """A hint at the choices. Of the columns of a wide table only the first are named."""
+    return f"Choose from: {list_names(choices, MOST_CHOICES)}"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """A hint that names the most similar choice, or all choices if none is similar."""
+    """A hint that names the most similar choice, or the choices if none is similar."""
     choices = list(choices)
     found = closest(name, choices)
-    return f"Did you mean '{found}'?" if found else f"Choose from: {', '.join(choices)}"
+    return f"Did you mean '{found}'?" if found else choose_from(choices)
 
 
 def closest(name: str, choices: Iterable[str]) -> Optional[str]:

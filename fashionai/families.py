@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from fashionai.errors import ConfigError, closest, shown
+from fashionai.errors import ConfigError, choose_from, closest, shown
 from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.files.paths import PathLike
 from fashionai.tasks import Task, prepared_tasks
@@ -161,7 +161,7 @@ def find_task(name: str, folder: PathLike = PREPARED_FOLDER) -> Task:
         The task with its classes.
 
     Raises:
-        ConfigError: An unknown name; the message has the nearest name or all short names.
+        ConfigError: An unknown name; the message has the nearest name or short names.
         DataError: The description of a prepared task is damaged.
 
     Example:
@@ -181,8 +181,8 @@ def find_known_task(name: str, others: Sequence[Task] = ()) -> Task:
         if name == task.name or name in task.aliases:
             return task
     meant = closest(name, [choice for task in tasks for choice in (*task.aliases, task.name)])
-    short_names = ", ".join(dict.fromkeys(task.short_name for task in tasks))
-    hint = f"Did you mean '{meant}'?" if meant else f"Choose from: {short_names}"
+    short_names = dict.fromkeys(task.short_name for task in tasks)
+    hint = f"Did you mean '{meant}'?" if meant else choose_from(short_names)
     raise ConfigError(f"unknown task '{shown(name)}'", hint)
 
 

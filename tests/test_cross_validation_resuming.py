@@ -67,6 +67,13 @@ def test_resume_refuses_other_settings(
     )
 
 
+def test_a_refused_resume_changes_no_configuration(work: Path) -> None:
+    before = contents(work)
+    arguments = ["data.workers=7", "--gpus", "99"]
+    assert fashionai("cross-validate", "--run", work, "--resume", *arguments) == 2
+    assert contents(work) == before
+
+
 def test_resume_refuses_a_fold_that_was_trained_in_another_way(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fashionai.errors import closest, counted, printable, shown, shown_value
+from fashionai.errors import closest, counted, nearest, printable, shown, shown_value
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,14 @@ def test_of_large_values_a_part_is_shown() -> None:
     nested.append(nested)
     for value in ("x" * 10**6, list(range(10**5)), {i: i for i in range(10**5)}, nested):
         assert len(shown_value(value)) <= 200
+
+
+def test_of_many_choices_a_part_is_shown() -> None:
+    assert nearest("x", ["a", "b"]) == "Choose from: a, b"
+    twelve = ", ".join(f"pixel{number}" for number in range(12))
+    assert nearest("label", [f"pixel{number}" for number in range(784)]) == (
+        f"Choose from: {twelve} and 772 more"
+    )
 
 
 def test_a_count_agrees_with_its_noun() -> None:

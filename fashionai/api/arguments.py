@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
-from typing import Any, TypeVar, Union, cast
+from typing import Any, Optional, TypeVar, Union, cast
 
+from fashionai.datasets.names import check_choice
+from fashionai.engines.registry import AUTO, ENGINES
 from fashionai.errors import (
     ConfigError,
     FashionAIError,
@@ -18,6 +23,9 @@ from fashionai.errors import (
 )
 from fashionai.files.formats.frames import is_frame
 from fashionai.files.paths import PathLike
+from fashionai.frameworks.devices import DEVICES
+from fashionai.normalization import LARGEST_SIDE, SMALLEST_SIDE
+from fashionai.pipeline.crop_counts import CROP_COUNTS
 from fashionai.runs import Run
 
 RunLike = Union[PathLike, Run]
@@ -77,4 +85,66 @@ def listed(value: Any) -> list[Any]:
     if value is None:
         return []
     is_one = isinstance(value, (str, Path, Run)) or is_frame(value)
-    return [value] if is_one else list(value)
+    return [value] if is_one or not isinstance(value, Iterable) else list(value)
+
+
+def one_or_more(name: str, value: Any) -> list[Any]:
+    """As listed, and ConfigError for a list that is empty: only None stands for the default."""
+    found = listed(value)
+    if value is not None and not found:
+        raise ConfigError(f"{name}: found an empty list, expected one or more")
+    return found
+
+
+def side(image_size: Any) -> Optional[int]:
+    """The side of views in pixels, None for the default; ConfigError for what is none."""
+    if image_size is None:
+        return None
+    return whole_number("image_size", image_size, SMALLEST_SIDE, LARGEST_SIDE)
+
+
+def prediction_options(crops: Any, batch_size: Any, engine: Any) -> dict[str, Any]:
+    """The options of fashionai.predictions.predict.predict; ConfigError for a wrong one."""
+    if crops not in CROP_COUNTS:
+        raise ConfigError(f"crops: found {shown_value(crops)}, expected one of {CROP_COUNTS}")
+    check_choice("engine", str(engine), [AUTO, *ENGINES])
+    return {
+        "crops": crops,
+        "batch_size": whole_number("batch_size", batch_size, 1),
+        "engine": engine,
+    }
+
+
+def gpu_indices(device: Any, gpus: Any) -> list[int]:
+    """The indices of GPUs; ConfigError for a wrong one, and for a device that does not exist."""
+    check_choice("device", str(device), DEVICES)
+    indices = [whole_number("gpus", index, 0) for index in listed(gpus)]
+    if len(set(indices)) < len(indices):
+        raise ConfigError(f"gpus: found {indices}, expected distinct indices")
+    return indices
+
+
+def whole_number(name: str, value: Any, lowest: int, highest: Optional[int] = None) -> int:
+    """The value of an argument as an int; ConfigError unless it is a whole number in the range."""
+    is_whole = isinstance(value, Integral)
+    if not is_whole or value < lowest or (highest is not None and value > highest):
+        limits = f"from {lowest}" if highest is None else f"from {lowest} to {highest}"
+        raise ConfigError(f"{name}: found {shown_value(value)}, expected a whole number {limits}")
+    return int(value)
+
+
+def as_json(name: str, value: Any) -> Any:
+    """The values of an argument as JSON has them: paths become text, NumPy's numbers Python's."""
+    try:
+        return json.loads(json.dumps(value, default=functools.partial(_plain, name)))
+    except (TypeError, ValueError, RecursionError) as error:  # a key that is a tuple; a cycle
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    found = f"found {shown_value(value)}, a {type(value).__name__}"
+    raise ConfigError(f"{name}: {found}; expected text, numbers, lists and keys with values")

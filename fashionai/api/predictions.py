@@ -5,17 +5,27 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fashionai.api.arguments import RunLike, check_roles, errors_for_scripts, listed
-from fashionai.errors import ConfigError
+from fashionai.api.arguments import (
+    RunLike,
+    check_roles,
+    errors_for_scripts,
+    gpu_indices,
+    listed,
+    one_or_more,
+    prediction_options,
+    side,
+)
+from fashionai.errors import ConfigError, shown_value
 from fashionai.files.formats.frames import as_file, is_frame
 from fashionai.files.paths import PathLike
 from fashionai.progress import no_bar
 from fashionai.runs import Run
 from fashionai.scoring.bootstrap import RESAMPLES
-from fashionai.tasks import NAMELESS
+from fashionai.tasks import NAMELESS, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +36,8 @@ log = logging.getLogger(__name__)
 
 # What the columns of a table of labels can hold, see evaluate.
 LABEL_ROLES = ("path", "label", "split")
+# The columns of a table of predictions before those of the classes.
+COLUMNS = ("image", "task", "class", "probability")
 # More classes than a task has: all of them are given.
 ALL_CLASSES = 10**9
 
@@ -64,6 +76,7 @@ def predict(
         are NaN.
 
     Raises:
+        ConfigError: A wrong argument, or a class with the name of one of the first four columns.
         DataError: No images, or an image that is missing, damaged or given twice.
         RunError: No finished run, or a run without weights.
 
@@ -79,18 +92,20 @@ def predict(
     from fashionai.predictions.run_choice import Candidates
     from fashionai.web.downloads import DownloadLimits
 
+    options = prediction_options(crops, batch_size, engine)
+    indices = gpu_indices(device, gpus)
+    runs = choose_runs(Candidates.open(one_or_more("run", run), side(image_size)))
+    _check_class_names(runs)
     results = classify(
         [str(image) for image in listed(images)],
-        choose_runs(Candidates.open(listed(run), image_size)),
-        contexts(device, list(gpus), framework_of(engine)),
+        runs,
+        contexts(device, indices, framework_of(engine)),
         top=ALL_CLASSES,
         limits=DownloadLimits(),
         rng=np.random.default_rng(),
         progress=no_bar,
-        crops=crops,
-        batch_size=batch_size,
-        engine=engine,
         leave_out=_log_left_out if skip_bad else None,
+        **options,
     )
     tasks = list(dict.fromkeys(task for _, ranked in results for task in ranked))
     classes = dict.fromkeys(name for task in tasks for name in task.classes)
@@ -99,7 +114,19 @@ def predict(
         for image, by_task in results
         for task, ranked in by_task.items()
     ]
-    return pd.DataFrame(rows, columns=["image", "task", "class", "probability", *classes])
+    return pd.DataFrame(rows, columns=[*COLUMNS, *classes])
+
+
+def _check_class_names(tasks: Iterable[Task]) -> None:
+    """ConfigError for a class whose column would have the name of another column."""
+    for task in tasks:
+        for name in task.classes:
+            if name in COLUMNS:
+                raise ConfigError(
+                    f"predict: {task.name} has a class '{name}', and a column of the table has "
+                    "this name",
+                    "Use fashionai.predict_images, which returns arrays",
+                )
 
 
 def _log_left_out(image: str, reason: str) -> None:
@@ -152,14 +179,16 @@ def evaluate(
     Returns:
         One row per task, with ``rows``, ``map``, ``accuracy`` and the other scores, with
         ``calibration_error`` (the expected one, of 15 bins), and with the ends of the scores' 95 %
-        confidence intervals in ``map_low``, ``map_high`` and so on. The index has the names of the
-        tasks in the labels. Where the labels name no task, it has the name in the column ``task``
-        of the predictions. Without this column a DataFrame's task is called ``task``, or
-        ``predictions`` if that is not given, and a file's task has the name of the file without
-        its suffix.
+        confidence intervals in ``map_low``, ``map_high`` and so on. With a threshold also
+        ``detection_threshold``, and with the labels that it decides ``detection_precision``,
+        ``detection_recall`` and ``detection_accuracy``. The index has the names of the tasks in the
+        labels. Where the labels name no task, it has the name in the column ``task`` of the
+        predictions. Without this column a DataFrame's task is called ``task``, or ``predictions``
+        if that is not given, and a file's task has the name of the file without its suffix.
 
     Raises:
-        ConfigError: A file or DataFrame without ``labels``, or a task that the run has not learnt.
+        ConfigError: A wrong argument, a file or DataFrame without ``labels``, or a task that the
+            run has not learnt.
         DataError: Rows that are missing, extra or malformed, or a split that is not prepared.
         RunError: A run without weights.
 
@@ -168,36 +197,34 @@ def evaluate(
     """
     from fashionai.scoring.evaluate import evaluate_file
 
+    _check_threshold(threshold)
+    given_labels = one_or_more("labels", labels)
     is_file = is_frame(what) or (isinstance(what, (str, Path)) and not Path(what).is_dir())
-    needing = {"task": task if is_file else None, "images": images, "columns": columns}
-    if labels is None:
+    needing: dict[str, Any] = {"images": images, "columns": columns, "skip_bad": skip_bad or None}
+    needing["task"] = task if is_file else None
+    if not given_labels:
         given = [name for name, value in needing.items() if value is not None]
         given += ["a DataFrame of predictions"] if is_frame(what) else []
         if given:
             raise ConfigError(f"evaluate: {given[0]} needs labels")
     by_role = dict(columns or {})
     check_roles(by_role, LABEL_ROLES)
-    if not is_file and images is None and any(map(is_frame, listed(labels))):
+    if not is_file and images is None and any(map(is_frame, given_labels)):
         raise ConfigError("evaluate: a run needs images, the folder of the paths in a DataFrame")
     folder, names = None if images is None else Path(images), [] if task is None else [task]
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(as_file(each)) for each in listed(labels)]
-        if labels is None or not is_file:
-            predicting: dict[str, Any] = {
-                "crops": crops,
-                "batch_size": batch_size,
-                "engine": engine,
-            }
+        files = [stack.enter_context(as_file(each)) for each in given_labels]
+        if not given_labels or not is_file:
             evaluations = _evaluate_run(
-                _opened(what).at_crop(image_size),
+                _opened(what).at_crop(side(image_size)),
                 (files, by_role, folder),
                 names,
                 split,
                 threshold,
                 device,
-                gpus,
+                gpu_indices(device, gpus),
                 skip_bad=skip_bad,
-                **predicting,
+                **prediction_options(crops, batch_size, engine),
             )
         elif split is not None or image_size is not None or skip_bad:
             raise ConfigError("evaluate: split, image_size and skip_bad go with a run")
@@ -214,6 +241,13 @@ def evaluate(
                 resamples=RESAMPLES,
             )
     return _scores_frame(evaluations)
+
+
+def _check_threshold(value: Any) -> None:
+    """ConfigError for a threshold that is no probability."""
+    if value is not None and not (isinstance(value, Real) and 0 <= float(value) <= 1):
+        found = shown_value(value)
+        raise ConfigError(f"threshold: found {found}, expected a number from 0 to 1")
 
 
 def _opened(run: Any) -> Run:
@@ -239,7 +273,7 @@ def _evaluate_run(
     from fashionai.scoring.rows.labels import LabelFiles
     from fashionai.scoring.splits import evaluate_run
 
-    devices = contexts(device, list(gpus), framework_of(predicting["engine"]))
+    devices = contexts(device, gpus, framework_of(predicting["engine"]))
     files = LabelFiles(*labels)
     if not files.paths:
         return evaluate_run(
@@ -264,7 +298,7 @@ def _evaluate_run(
 
 
 def _scores_frame(evaluations: Iterable[TaskEvaluation]) -> pd.DataFrame:
-    """A row per task: its scores, then the ends of their confidence intervals."""
+    """A row per task: its scores, the ends of their confidence intervals, what is detected."""
     import pandas as pd
 
     rows = []
@@ -275,5 +309,7 @@ def _scores_frame(evaluations: Iterable[TaskEvaluation]) -> pd.DataFrame:
             for end, value in interval._asdict().items()
         }
         scores = {**each.scores, "calibration_error": each.calibration_error, **ends}
-        rows.append({"task": each.name, "rows": each.rows, **scores})
+        figures = each.figures._asdict() if each.figures else {}
+        detected = {f"detection_{name}": value for name, value in figures.items()}
+        rows.append({"task": each.name, "rows": each.rows, **scores, **detected})
     return pd.DataFrame(rows).set_index("task")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fashionai.api.arguments import check_roles, errors_for_scripts
+from fashionai.api.arguments import (
+    as_json,
+    check_roles,
+    errors_for_scripts,
+    gpu_indices,
+    listed,
+)
 from fashionai.config import Config, load_config, resolve_config
 from fashionai.datasets.prepared.prepare import Summary
 from fashionai.datasets.prepared.prepare import prepare as prepare_data_set
@@ -95,6 +100,15 @@ def prepare(
         if folders is not None:
             check_apart(Path(folders), Path(out) / data_set)
         data_set = _read(data_set, Path(data), table, images, folders, columns or {}, classes)
+    else:
+        _check_read_alone(
+            data=None if Path(data) == DATA_FOLDER else data,
+            table=table,
+            images=images,
+            folders=folders,
+            columns=columns or None,
+            classes=[*classes] or None,
+        )
     return prepare_data_set(
         data_set,
         Path(out),
@@ -107,6 +121,15 @@ def prepare(
         pseudo_labels=None if pseudo_labels is None else Path(pseudo_labels),
         progress=progress,
     )
+
+
+def _check_read_alone(**given: Any) -> None:
+    """ConfigError for an argument that says how to read what has been read already."""
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(
+                f"prepare: {name} goes with the name of a task, and `data_set` has been read"
+            )
 
 
 def _read(
@@ -125,6 +148,8 @@ def _read(
         raise ConfigError("prepare: a DataFrame needs images, the folder of its paths")
     if table is None and columns:
         raise ConfigError("prepare: columns go with a table")
+    if table is None and folders is None and len(classes):
+        raise ConfigError("prepare: classes go with a table or with folders")
     if folders is not None:
         return read_own_folders(name, Path(folders), classes)
     if table is None:
@@ -200,7 +225,7 @@ def train(
         _resolve(config, overrides),
         Path(run) if run is not None else None,
         device,
-        gpus,
+        gpu_indices(device, gpus),
         resume=resume,
     )
 
@@ -212,8 +237,10 @@ def _resolve(
     """The configuration with the overrides applied, all errors at once."""
     if isinstance(overrides, Mapping):
         # The values of overrides are YAML, which includes JSON.
-        overrides = [f"{key}={dump_json(value)}" for key, value in overrides.items()]
+        values = as_json("overrides", overrides)
+        overrides = [f"{key}={dump_json(value)}" for key, value in values.items()]
+    overrides = [str(override) for override in listed(overrides)]
     if isinstance(config, (str, Path)):
         return load_config(Path(config), overrides)
-    tree = config.model_dump() if isinstance(config, Config) else json.loads(json.dumps(config))
+    tree = config.model_dump() if isinstance(config, Config) else as_json("config", config)
     return resolve_config(tree, "config", overrides)

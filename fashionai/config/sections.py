@@ -29,7 +29,7 @@ SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
 CLASS_WEIGHTS = ("none", "balanced", "effective")
 
 # A share of the epochs, and the side in pixels from then on.
-SizeFrom = Annotated[list[Union[int, float]], Field(min_length=2, max_length=2)]
+SizeFrom = Annotated[list[float], Field(min_length=2, max_length=2)]
 _PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
@@ -136,15 +136,15 @@ class DataConfig(Section):
 
     @field_validator("sizes")
     @classmethod
-    def _sizes_in_order(cls, value: list[list[Union[int, float]]]) -> list[list[Union[int, float]]]:
+    def _sizes_in_order(cls, value: list[list[float]]) -> list[list[float]]:
         shares = [share for share, _ in value]
         if value and (shares[0] != 0 or shares != sorted(set(shares)) or shares[-1] >= 1):
             raise ValueError(f"expected shares that rise from 0 and are below 1, found {shares}")
         for _, side in value:
-            if type(side) is not int or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+            if side % 1 or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
                 expected = f"whole numbers from {SMALLEST_SIDE} to {LARGEST_SIDE}"
-                raise ValueError(f"expected sides that are {expected}, found {side}")
-        return value
+                raise ValueError(f"expected sides that are {expected}, found {side:g}")
+        return [[share, int(side)] for share, side in value]
 
     @property
     def normalization(self) -> tuple[Sequence[float], Sequence[float]]:

@@ -89,8 +89,9 @@ def check_labels(splits: Splits, mend: str) -> Iterator[Finding]:
     """Whether labels have to do with the images, task by task.
 
     A linear classifier is fitted to thumbnails and validated on others, with the labels and with
-    permutations of them. Labels that were mixed up do no better than permutations; nor may those
-    of differences that thumbnails do not show, so that this is a warning.
+    permutations of them. Labels that were mixed up do no better than permutations. Correct labels
+    may do no better either, if thumbnails are too small to show the differences; so this is only
+    a warning.
     """
     for head, task in enumerate(splits.train.tasks):
         chosen = _spread(len(splits.train.of_task(head)), MOST_LABELLED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ OTHER_FILES = 10_000_000
 
 def check_run_folder(folder: Path) -> Finding:
     """Whether files can be written there, and no other process trains there."""
-    mend = f"chmod u+w {_nearest(folder)}, or give --run another folder"
+    mend = f"chmod u+w {shlex.quote(str(_nearest(folder)))}, or give --run another folder"
     try:
         try_folder("--run", folder)
         if folder.exists():
@@ -37,7 +38,8 @@ def check_disk(folder: Path, needed: int) -> Finding:
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free at {place}, the run needs {needed / 1e9:.2f} GB"
     if free < needed:
-        return Finding("disk", ERROR, found, f"du -sh {folder.parent}/*; remove what is not needed")
+        mend = f"du -sh {shlex.quote(str(folder.parent))}/*; remove what is not needed"
+        return Finding("disk", ERROR, found, mend)
     return Finding("disk", OK, found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Union
 
@@ -16,3 +17,8 @@ def similar_path(path: Path) -> str:
     folder = path.parent
     found = closest(path.name, [each.name for each in folder.iterdir()] if folder.is_dir() else [])
     return f"Did you mean '{path.with_name(found)}'?" if found else ""
+
+
+def argument_in_comment(path: PathLike) -> str:
+    """A path as the argument of a command in a comment: quoted for a shell, and on one line."""
+    return " ".join(shlex.quote(str(path)).splitlines())

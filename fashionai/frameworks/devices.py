@@ -9,6 +9,8 @@ from fashionai.errors import InstallationError
 
 # The frameworks: MXNet and PyTorch.
 AUTO, GLUON, TORCH = "auto", "gluon", "torch"
+# What device can be, see choose_devices.
+DEVICES = (AUTO, "cpu", "gpu")
 
 
 class Device(NamedTuple):

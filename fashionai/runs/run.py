@@ -194,13 +194,14 @@ class Run:
         _ = self.config, self.tasks
         if not self.weights_file.is_file():
             if self.metrics and not self.folder.states_file.is_file():
+                config = shlex.quote(str(self.folder.config_file))
                 raise RunError(
                     f"{self}: its weights were removed",
-                    f"Train it anew: fashionai train --config {self.folder.config_file}",
+                    f"Train it anew: fashionai train --config {config}",
                 )
             raise RunError(
                 f"{self}: no {self.weights_file.name} yet",
-                f"Train it first: fashionai train --run {self} --resume",
+                f"Train it first: fashionai train --run {shlex.quote(str(self))} --resume",
             )
 
     def check_weights(self) -> str:
@@ -277,9 +278,10 @@ def open_runs(runs: Sequence[Union[PathLike, Run]]) -> list[Run]:
         folds = find_folds(Path(each))
         for fold in folds:
             if not Run(fold).is_finished:
+                place = shlex.quote(str(each))
                 raise RunError(
                     f"{fold}: this fold is not finished",
-                    f"Resume with: fashionai cross-validate --run {each} --resume",
+                    f"Resume with: fashionai cross-validate --run {place} --resume",
                 )
         found += folds or [RunFolder(each)]
     distinct = {each.path.resolve(): each for each in found}

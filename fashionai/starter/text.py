@@ -13,6 +13,7 @@ from fashionai.config import LAST
 from fashionai.errors import counted
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.formats.yaml_files import dump_flow, dump_json, parse_scalar
+from fashionai.files.paths import argument_in_comment
 from fashionai.metrics import advice_on_validation
 from fashionai.starter.plans import (
     MEMORY_GIGABYTES,
@@ -82,13 +83,8 @@ def starter_tree(survey: Survey, plan: Plan, folder: Path) -> dict[str, Any]:
     }
 
 
-def path_text(path: Path) -> str:
-    """A path as a comment has it: on one line."""
-    return " ".join(str(path).split())
-
-
 def _header(survey: Survey, plan: Plan, path: Path) -> list[str]:
-    name, config = survey.task.short_name, path_text(path)
+    name, config = survey.task.short_name, argument_in_comment(path)
     run = RUNS_FOLDER / name
     uncertain = textwrap.wrap(_sentence(advice_on_validation(survey.val_images)), MOST_COLUMNS)
     estimated = [] if plan.seconds is None else [f"Estimated time on this machine: {_time(plan)}."]
@@ -140,7 +136,7 @@ def _notes(survey: Survey, plan: Plan, path: Path) -> dict[str, Note]:
             (
                 f"The learning rate is {recipe.lr} for a batch size of {recipe.largest_batch} and "
                 "proportional to it;",
-                f"fashionai find-lr --config {path_text(path)} tests others.",
+                f"fashionai find-lr --config {argument_in_comment(path)} tests others.",
             )
         ),
         "monitor": Note((), "few validation images choose an epoch by chance"),

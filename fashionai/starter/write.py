@@ -14,6 +14,7 @@ from fashionai.datasets.prepared.folders import find_prepared
 from fashionai.errors import ConfigError
 from fashionai.files import write_json, write_text
 from fashionai.files.default_folders import CONFIGS_FOLDER
+from fashionai.files.names import is_writable_as_text
 from fashionai.files.outputs import Kind, check_not_lost, try_place
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.driver import compute_capabilities
@@ -97,9 +98,16 @@ def write_starter(
 def make_starter(name: str, folder: Path, path: Path, wishes: Wishes = NO_WISHES) -> Starter:
     """The configuration for a task that is prepared in ``folder``, to be written to ``path``.
 
-    Raises DataError for a task that is not prepared, and ConfigError for wrong overrides.
+    Raises DataError for a task that is not prepared, and ConfigError for wrong overrides and for a
+    name that is not UTF-8.
     """
     # Before anything is measured.
+    for place in (folder, path):
+        if not is_writable_as_text(str(place)):
+            raise ConfigError(
+                f"{place}: the name is not UTF-8, expected one that a configuration can hold",
+                "Rename it",
+            )
     if wishes.model is not None:
         find_network(wishes.model)
     survey = survey_task(find_prepared(name, folder), folder, np.random.default_rng(0))

@@ -13,6 +13,7 @@ from fashionai.files import write_text
 from fashionai.files.formats.csv_files import write_rows
 from fashionai.files.formats.yaml_files import dump_yaml
 from fashionai.files.names import with_escaped_bytes
+from fashionai.files.paths import argument_in_comment
 from fashionai.tuning.best_file import ALL_TRIALS, FIRST_LINE, search_of
 from fashionai.tuning.outcome import other_trade_offs
 from fashionai.tuning.plot import draw_search
@@ -78,7 +79,7 @@ def _history(study: Study, trials: Sequence[Trial]) -> list[str]:
         best = f"trade-off with the best {long_name(objectives[0])}"
     return [
         "",
-        f"  fashionai train --config {' '.join(str(study.best_file).split())}",
+        f"  fashionai train --config {argument_in_comment(study.best_file)}",
         "",
         f"The {best} of {counted(len(trials), 'trial')}, scored on {scored}.",
         f"Trial 0 is the configuration that the search began with; {ALL_TRIALS}{study.path}.",

@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 
-from fashionai.cli import COMMANDS, main
+from fashionai.cli import COMMANDS, main, root
+from fashionai.cli.arguments.thresholds import Threshold
 from tests.support.commands import ROOT, fashionai, run_cli
 
 
@@ -68,6 +70,21 @@ def test_every_command_explains_itself_in_80_columns(command: str, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert f"Example{'' if command == 'demo' else 's'}:" in done.stdout
+
+
+def test_no_option_takes_nan_for_a_number() -> None:
+    """A range of Click does, and a limit that is NaN holds nothing back."""
+    commands = [root.get_command(click.Context(root), name) for name in COMMANDS]
+    numbers = [
+        parameter
+        for command in commands
+        for parameter in command.params
+        if isinstance(parameter.type, (click.types.FloatParamType, Threshold))
+    ]
+    assert len(numbers) > 10
+    for number in numbers:
+        with pytest.raises(click.BadParameter, match="found 'nan', expected a number"):
+            number.type.convert("nan", number, None)
 
 
 @pytest.mark.parametrize("name", ["list", "fetch", "import", "verify", "where"])

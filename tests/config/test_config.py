@@ -79,6 +79,14 @@ def test_all_errors_are_reported_together_with_the_nearest_names(problems) -> No
             "task: skirt\ndata: {sizes: [[0, 128], [0.5, 4]]}",
             "data.sizes: expected sides that are whole numbers from 8 to ",
         ),
+        (
+            "task: skirt\ndata: {sizes: [[0, abc]]}",
+            "data.sizes.0.1: input should be a valid number, found 'abc'",
+        ),
+        (
+            "task: skirt\ndata: {sizes: [[0, 128.5]]}",
+            "data.sizes: expected sides that are whole numbers from 8 to 4096, found 128.5",
+        ),
         ("task: skirt\ntrainable: {had: 2}", "trainable: found 'had'. Did you mean 'head'?"),
         (
             "task: skirt\ntrainable: {head: 2.0, all: 18}",

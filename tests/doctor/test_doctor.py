@@ -89,10 +89,12 @@ def examined_machine(
 def test_lines_fit_a_terminal_and_name_the_command(
     skirts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fashionai("doctor", "--config", "small.yaml", "optimizer.lr=1e6") == 1
+    diverging = ["optimizer.lr=1e6", "data.mean=[0.5, 0.5, 0.5]"]
+    assert fashionai("doctor", "--config", "small.yaml", *diverging) == 1
     output = capsys.readouterr().out
     assert max(len(line) for line in output.splitlines() if "->" not in line) <= 80
-    assert "-> fashionai find-lr --config small.yaml optimizer.lr=1e6\n" in output
+    command = "fashionai find-lr --config small.yaml optimizer.lr=1e6 'data.mean=[0.5, 0.5, 0.5]'"
+    assert f"-> {command}\n" in output
     assert output.endswith("\nNot safe to start: see the errors above\n")
 
 
@@ -222,8 +224,8 @@ def test_a_full_disk(
     assert code == 1
     assert checks["disk"]["verdict"] == ERROR
     assert checks["disk"]["mend"].startswith("du -sh ./*")
-    finding = check_disk(tmp_path / "runs" / "new", 10**9)
-    assert finding.mend.startswith(f"du -sh {tmp_path}/runs/*")
+    finding = check_disk(tmp_path / "my runs" / "new", 10**9)
+    assert finding.mend.startswith(f"du -sh '{tmp_path}/my runs'/*")
 
 
 def test_the_bytes_of_a_run_are_those_of_a_real_one(trained: Path) -> None:

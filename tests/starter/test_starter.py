@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any, Optional
 
@@ -327,12 +328,18 @@ def test_a_task_of_ones_own_is_begun_and_trained(
         assert fashionai(*arguments) == 0
 
 
-def test_editors_find_the_schema_beside_the_configuration(inside: Path) -> None:
+def test_editors_find_the_schema_beside_the_configuration(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_table(Path("own"), CLASSES, per_class=10)
     source = ["--csv", "own/labels.csv", "--images", "own/images"]
     assert fashionai("prepare", "--task", "birds", *source) == 0
     assert fashionai("init", "birds", "--out", "a folder/mine.yaml") == 0
     path = Path("a folder/mine.yaml")
+    # A shell takes the commands as they are.
+    command = "fashionai train --config 'a folder/mine.yaml'"
+    assert f"#   {command}\n" in path.read_text()
+    assert f"Train with: {command}\n" in capsys.readouterr().out
     first = path.read_text().splitlines()[0]
     # As yaml-language-server reads it: a path that is relative to the file.
     schema = path.parent / first.partition("# yaml-language-server: $schema=")[2]
@@ -344,6 +351,35 @@ def test_editors_find_the_schema_beside_the_configuration(inside: Path) -> None:
     assert schema.read_text() == "{}"
     assert fashionai("init", "birds", "--out", "a folder/other.yaml") == 0
     assert json.loads(schema.read_text()) == config_schema()
+
+
+@pytest.mark.parametrize("arguments", [["--folder", "a\udce9"], ["--out", "b\udce9.yaml"]])
+def test_a_name_that_no_configuration_can_hold_is_refused(
+    inside: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table(Path("own"), CLASSES, per_class=10)
+    source = ["--csv", "own/labels.csv", "--images", "own/images"]
+    assert fashionai("prepare", "--task", "birds", *source) == 0
+    shutil.copytree("data/train_valid", "a\udce9")
+    assert fashionai("init", "birds", *arguments) == 2
+    assert "the name is not UTF-8, expected one that a configuration can hold" in (
+        capsys.readouterr().err
+    )
+    assert not list(inside.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", ["birds", "birds2"])
+def test_a_prepared_folder_that_was_renamed_is_named(
+    inside: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table(Path("own"), CLASSES, per_class=10)
+    source = ["--csv", "own/labels.csv", "--images", "own/images"]
+    assert fashionai("prepare", "--task", "birds", *source) == 0
+    Path("data/train_valid/birds").rename("data/train_valid/birds2")
+    assert fashionai("init", name) == 2
+    assert capsys.readouterr().err == (
+        "Error: data/train_valid/birds2: was prepared as 'birds'. Rename the folder back\n"
+    )
 
 
 def test_an_existing_file_is_kept_by_default(

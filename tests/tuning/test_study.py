@@ -150,7 +150,7 @@ def test_the_best_configuration_is_written_to_a_name_that_is_not_utf8() -> None:
     command = ("tune", "--config", CONFIG, "--space", "space.yaml", "--trials", "1")
     assert fashionai(*command, "--out", mine, "--overwrite") == 0
     assert load_config(mine).task == "skirt"
-    assert "fashionai train --config mine\\xb9.yaml" in mine.read_text(encoding="utf-8")
+    assert "fashionai train --config 'mine\\xb9.yaml'" in mine.read_text(encoding="utf-8")
 
 
 def test_the_file_may_be_replaced_as_it_was_when_it_was_checked() -> None:

@@ -13,7 +13,9 @@ from click.shell_completion import CompletionItem
 
 from fashionai.engines.registry import AUTO, ENGINES, framework_of
 from fashionai.errors import ConfigError
+from fashionai.files.counts import parse_count
 from fashionai.files.default_folders import PREPARED_FOLDER
+from fashionai.frameworks.devices import DEVICES
 from fashionai.normalization import LARGEST_SIDE, SMALLEST_SIDE
 from fashionai.pipeline.crop_counts import CROP_COUNTS, DEFAULT_CROPS
 
@@ -107,7 +109,7 @@ def device_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "gpu"]),
+        type=click.Choice(DEVICES),
         default="auto",
         help="Device to compute on; auto uses the GPUs if there are any.",
     )(command)
@@ -130,11 +132,9 @@ def with_engine(overrides: Sequence[str], engine: Optional[str]) -> list[str]:
 
 def parse_gpus(text: str) -> list[int]:
     """The GPU indices in a text such as ``0,1``; ConfigError for anything else."""
-    try:
-        indices = [int(part) for part in text.split(",")] if text else []
-    except ValueError:
-        indices = [-1]
-    if any(index < 0 for index in indices) or len(set(indices)) != len(indices):
+    found = [parse_count(part) for part in text.split(",")] if text else []
+    indices = [index for index in found if index is not None]
+    if len(set(indices)) != len(found):
         raise ConfigError(f"--gpus: found '{text}', expected distinct indices such as 0,1")
     return indices
 

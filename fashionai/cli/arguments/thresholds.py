@@ -7,6 +7,8 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 import click
 
+from fashionai.cli.arguments.numbers import NumberRange
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 AUTO_THRESHOLD = "auto"
@@ -29,7 +31,7 @@ class Threshold(click.ParamType):
         return self.fail(f"found '{value}', expected a number from 0 to 1, or auto", param, ctx)
 
 
-class Probability(click.FloatRange):
+class Probability(NumberRange):
     """A number from 0 to 1; the error for auto says which command finds it."""
 
     def __init__(self) -> None:
@@ -42,7 +44,7 @@ class Probability(click.FloatRange):
         if isinstance(value, str) and value.lower() == AUTO_THRESHOLD:
             found = f"found '{value}', expected a number from 0 to 1"
             self.fail(f"{found}: fashionai evaluate --threshold auto finds it", param, ctx)
-        return float(super().convert(value, param, ctx))
+        return super().convert(value, param, ctx)
 
 
 def threshold_option(auto: str) -> Callable[[Command], Command]:

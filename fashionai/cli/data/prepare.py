@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional, TypeVar
 import click
 from click.core import ParameterSource
 
+from fashionai.cli.arguments.numbers import NumberRange
 from fashionai.cli.arguments.options import column_options, images_option
 from fashionai.cli.terminal.next_steps import after_prepare
 from fashionai.cli.terminal.progress import progress_bar
@@ -43,7 +44,7 @@ GOES_WITH = {
 def family_options(function: Function) -> Function:
     """Add the options that single families have."""
     for option in OPTIONS:
-        share = click.FloatRange(0, 1, max_open=True)
+        share = NumberRange(0, 1, max_open=True)
         function = click.option(option.flag, option.name, type=share, help=option.help)(function)
     return function
 
@@ -66,7 +67,7 @@ def family_options(function: Function) -> Function:
 )
 @click.option(
     "--val-fraction",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=NumberRange(0, 1, max_open=True),
     help="Share of the rows for validation.  [default: that of the data set, usually 0.1]",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random split.")

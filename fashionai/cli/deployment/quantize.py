@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fashionai.cli.arguments.numbers import NumberRange
 from fashionai.cli.arguments.options import batch_size_option, renamed_option, run_option
 from fashionai.cli.terminal.next_steps import after_quantize
 from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
@@ -43,7 +44,7 @@ Examples:
 @renamed_option("--images", "--calibration-images")
 @click.option(
     "--max-loss",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     default=0.01,
     help="How much accuracy and mAP may decrease on validation, as a fraction: 0.01 is one "
     "percentage point.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fashionai.cli.arguments.numbers import NumberRange
 from fashionai.cli.arguments.options import (
     PredictionSettings,
     calibrated_option,
@@ -44,13 +45,13 @@ Examples:
 )
 @click.option(
     "--max-mb",
-    type=click.FloatRange(0, MOST_WAITING_BYTES // 10**6, min_open=True),
+    type=NumberRange(0, MOST_WAITING_BYTES // 10**6, min_open=True),
     default=32,
     help="Largest body of a request, in MB.",
 )
 @click.option(
     "--max-megapixels",
-    type=click.FloatRange(0, 178, min_open=True),
+    type=NumberRange(0, 178, min_open=True),
     default=50,
     help="Largest image, in million pixels.",
 )
@@ -65,7 +66,7 @@ Examples:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, 3600, min_open=True),
+    type=NumberRange(0, 3600, min_open=True),
     default=30,
     help="Seconds after which a request is given up with status 503.",
 )

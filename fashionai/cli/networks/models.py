@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.cli.arguments.numbers import NumberRange
+
 if TYPE_CHECKING:
     from fashionai.reporting.networks import Order
 
@@ -31,12 +33,12 @@ Examples:
 )
 @click.option(
     "--max-params",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="At most this many million parameters.",
 )
 @click.option(
     "--max-gflops",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="At most this many billion multiply-accumulates per image.",
 )
 @click.option(

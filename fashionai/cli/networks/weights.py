@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.cli.arguments.numbers import parse_numbers
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.terminal.progress import log_to_terminal, progress_bar
 from fashionai.errors import counted
@@ -67,7 +68,7 @@ class RGBValues(click.ParamType):
     ) -> tuple[float, ...]:
         """Parse the numbers; a click error for anything else."""
         try:
-            numbers = tuple(float(part) for part in value.split(","))
+            numbers = tuple(parse_numbers(value))
         except ValueError:
             numbers = ()
         if len(numbers) != 3:

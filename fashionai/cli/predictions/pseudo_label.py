@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
+from fashionai.cli.arguments.numbers import NumberRange
 from fashionai.cli.arguments.options import (
     OutputFile,
     PredictionSettings,
@@ -52,7 +53,7 @@ Examples:
 @runs_option
 @click.option(
     "--min-probability",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.95,
     help="Probability that the predicted class must have.",
 )

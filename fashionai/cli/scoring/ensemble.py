@@ -8,6 +8,7 @@ from typing import Optional
 
 import click
 
+from fashionai.cli.arguments.numbers import parse_numbers
 from fashionai.cli.arguments.options import GivenLabels, OutputFile, labels_option, overwrite_option
 from fashionai.cli.terminal.progress import log_to_terminal
 from fashionai.errors import ConfigError, counted
@@ -116,6 +117,6 @@ def _check_arguments(
 
 def _parse_weights(text: Optional[str]) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")] if text is not None else []
+        return parse_numbers(text) if text is not None else []
     except ValueError:
         raise ConfigError(f"--weights: found '{text}', expected numbers such as 0.6,0.4") from None

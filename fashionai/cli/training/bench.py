@@ -7,6 +7,7 @@ from typing import Optional
 
 import click
 
+from fashionai.cli.arguments.numbers import NumberRange
 from fashionai.cli.arguments.options import config_option, device_options, parse_gpus
 from fashionai.errors import counted
 
@@ -29,7 +30,7 @@ TASK = "skirt"
 @config_option(note="  [default: all defaults, on drawn images]")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, 3600, min_open=True),
+    type=NumberRange(0, 3600, min_open=True),
     default=2.0,
     help="Minimum seconds per part, which is measured at least three times.",
 )

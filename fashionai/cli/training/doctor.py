@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -65,7 +66,7 @@ def command(
         from fashionai.config import load_config
 
         config = load_config(config_file, overrides)
-        name = " ".join([str(config_file), *overrides])
+        name = shlex.join([str(config_file), *overrides])
         run = run_path or RUNS_FOLDER / config.run_name
         found = examine(Plan(config, name, run, device, chosen_gpus))
     findings = []

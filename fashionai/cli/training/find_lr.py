@@ -8,6 +8,7 @@ from typing import Optional
 
 import click
 
+from fashionai.cli.arguments.numbers import NumberRange
 from fashionai.cli.arguments.options import (
     config_option,
     device_options,
@@ -42,13 +43,13 @@ COLUMNS = ("learning_rate", "loss", "smoothed_loss")
 )
 @click.option(
     "--lowest",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, min_open=True),
     default=1e-6,
     help="Learning rate of the first step.",
 )
 @click.option(
     "--highest",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, min_open=True),
     default=10.0,
     help="Learning rate of the last step.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -77,7 +78,7 @@ def command(
     click.echo(f"{path}: written")
     for line in _chosen(starter, seconds):
         click.echo(line)
-    click.echo(f"Train with: fashionai train --config {path}")
+    click.echo(f"Train with: fashionai train --config {shlex.quote(str(path))}")
 
 
 def _chosen(starter: Starter, seconds: Optional[float]) -> list[str]:

@@ -40,7 +40,7 @@ from fashionai.files.default_folders import DATA_FOLDER, DEMO_FOLDER, PREPARED_F
 from fashionai.files.names import SYSTEM_FILES, fitting
 from fashionai.metrics import YES, marks_from_classes
 from fashionai.progress import Advance, no_progress
-from fashionai.tasks import TASK_FILE, Task, prepared_tasks, task_from_json, task_to_json
+from fashionai.tasks import TASK_FILE, Task, task_from_json, task_to_json
 
 # The images that could not be used; missing without any.
 REJECTED = "rejected.csv"
@@ -228,15 +228,22 @@ def read_task(folder: Path) -> Task:
 def find_prepared(name: str, folder: Path) -> Task:
     """Return the task of that name or alias that is prepared in ``folder``.
 
-    Raises DataError, with the nearest name or the command to run, when it is not prepared.
+    Raises DataError when it is not prepared, with the nearest name or the command to run, and for
+    a folder that was renamed.
     """
-    known = {each: task for task in prepared_tasks(folder) for each in (task.name, *task.aliases)}
+    found = [(file.parent, task_from_json(file)) for file in sorted(folder.glob(f"*/{TASK_FILE}"))]
+    known = {each: task for _, task in found for each in (task.name, *task.aliases)}
     task = known.get(name)
-    meant = closest(name, known)
-    if task is None and known_task(name) is None and meant is not None:
-        raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")
     # The error for a folder that is not prepared, or not completely, says how to prepare it.
-    return read_task(folder / (task.name if task else full_names([name])[0]))
+    if task is not None and (folder / task.name).is_dir():
+        return read_task(folder / task.name)
+    for place, renamed in found:
+        if renamed == task or place.name == name:
+            raise DataError(f"{place}: was prepared as '{renamed.name}'", "Rename the folder back")
+    meant = closest(name, known)
+    if known_task(name) is None and meant is not None:
+        raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")
+    return read_task(folder / full_names([name])[0])
 
 
 def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from fashionai.errors import RunError, first_line
@@ -42,7 +43,7 @@ def load_quantized(run: Run) -> Graph:
     Raises RunError when there is none, when it was made from other weights than the run has now,
     and when its files are damaged.
     """
-    folder, command = run.folder, f"fashionai quantize --run {run}"
+    folder, command = run.folder, f"fashionai quantize --run {shlex.quote(str(run))}"
     if run.crop not in (None, run.config_with(()).data.crop):
         raise RunError(
             f"{run}: engine int8 computes only crops of the size that the run was trained with",

@@ -46,10 +46,10 @@ _CORE_SCHEMA = {
         list("-+.0123456789"),
     ),
 }
-# Half a character, as a name that is not UTF-8 has; and the end of text for the file system.
 # What YAML allows only as an escape.
 _NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _BREAK = re.compile("[\x85\u2028\u2029]")
+# Half a character, as a name that is not UTF-8 has; and the end of text for the file system.
 _NO_TEXT = re.compile("[\ud800-\udfff\0]")
 
 
