@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 # Networks that PyTorch trains at least 1.15 times as fast as MXNet on CPUs: docs/performance.md.
 FASTER_WITH_TORCH = re.compile(
-    r"^(mobilenetv[23]|efficientnet|convnext|resnest|resnext|se_res|senet)"
+    r"^(mobilenetv2_(0\.5|0\.75|1\.0)|mobilenetv3|efficientnet|convnext|resnest|resnext|se_res|senet)"
 )
 # Importing PyTorch takes 3 s and saves 0.01 s of one thread or more per image of 224 pixels. With
 # this number of images it saves 10 s or more.

@@ -59,7 +59,7 @@ def test_networks_that_pytorch_trains_faster_are_trained_by_it(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"model.name": "mobilenetv2_0.25"},
+        {"model.name": "mobilenetv2_1.0"},
         {"model.name": "efficientnet_lite0"},
         {"model.name": "resnext50_32x4d"},
         {"model.name": "se_resnext50_32x4d"},
@@ -76,6 +76,7 @@ def test_families_that_pytorch_trains_faster(config: Config, changed: dict[str, 
     [
         {"model.name": "resnet50_v2"},
         {"model.name": "mobilenet1.0"},
+        {"model.name": "mobilenetv2_0.25"},
         {"model.name": "vit_tiny"},
         {"precision": "float16"},
         {"data.crop": 112},  # a quarter of the pixels
