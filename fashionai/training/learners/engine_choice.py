@@ -16,7 +16,7 @@ from fashionai.runtime import compute_threads
 
 log = logging.getLogger(__name__)
 
-# Networks that PyTorch trains at least 1.15 times as fast as MXNet on CPUs: docs/performance.md.
+# Networks that PyTorch trains at least 1.1 times as fast as MXNet on CPUs: docs/performance.md.
 FASTER_WITH_TORCH = re.compile(
     r"^(mobilenetv2_(0\.5|0\.75|1\.0)|mobilenetv3|efficientnet|convnext|resnest|resnext|se_res|senet)"
 )
