@@ -70,7 +70,10 @@ def _parse(file: Path, fields: Sequence[str], task: Task, where: str) -> Labelle
             f"{where}: label is '{shown(label)}', which is no class of {task.name}",
             nearest(label, task.classes),
         )
-    path = posixpath.normpath(path.replace("\\", "/")) if path else ""
+    # A backslash separates folders, unless a file has it in its name.
+    if not (file.parent / path).is_file():
+        path = path.replace("\\", "/")
+    path = posixpath.normpath(path) if path else ""
     if not path or not (file.parent / path).is_file():
         raise DataError(f"{where}: image {shown(str(file.parent / path))} does not exist")
     index = task.classes.index(label)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional
 
 from fashionai.errors import ConfigError, DataError
-from fashionai.files.formats.csv_files import first_rows
+from fashionai.files.formats.csv_files import first_rows, is_of_spreadsheet
 from fashionai.files.formats.image_signatures import HEAD, PNG_MAGIC, identify_format
 from fashionai.files.formats.json_files import read_json
 
@@ -53,8 +53,13 @@ class Kind(NamedTuple):
 
 
 def csv_kind(name: str, header: Sequence[str]) -> Kind:
-    """Tables with this header."""
-    return Kind(name, lambda path: first_rows(path, 1) == [list(header)])
+    """Tables with this header, also those that a spreadsheet has saved with its separators."""
+
+    def matches(path: Path) -> bool:
+        rows = first_rows(path, 1)
+        return rows == [list(header)] or (bool(rows) and is_of_spreadsheet(rows[0], header))
+
+    return Kind(name, matches)
 
 
 def json_kind(name: str, is_own: Callable[[Any], bool]) -> Kind:

@@ -10,7 +10,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 # The largest value: mallopt takes an int and keeps a size_t.
 NEVER = -1
 # With these a user sets the same options (mallopt(3), and the manual of glibc).
-SETTINGS = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
+VARIABLES = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")
+TUNABLES = ("glibc.malloc.mmap_max", "glibc.malloc.trim_threshold")
 
 
 def keep_freed_memory() -> None:
@@ -21,7 +22,8 @@ def keep_freed_memory() -> None:
     time, which took up to half of a training step, see docs/performance.md. The options of a
     user who has set them in the environment stay as they are.
     """
-    if any(name in os.environ for name in SETTINGS):
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    if any(name in os.environ for name in VARIABLES) or any(name in tunables for name in TUNABLES):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

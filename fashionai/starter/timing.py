@@ -15,16 +15,29 @@ log = logging.getLogger(__name__)
 
 
 def measure_network(
-    task: str, folder: str, network: str, crop: int, images: int, contexts: Sequence[Any]
+    task: str,
+    folder: str,
+    network: str,
+    crop: int,
+    images: int,
+    contexts: Sequence[Any],
+    engine: str = "auto",
 ) -> Speed:
-    """The speed of a network with random weights, on some of the ``images`` of a task."""
+    """The speed of a network with random weights, on some of the ``images`` of a task.
+
+    On the CPU ``engine`` computes, where it is auto the one that long trainings take.
+    """
     log.info("measuring the speed of %s for crops of %d pixels", network, crop)
+    if contexts[0].device_type != "cpu":
+        engine = "auto"
+    elif engine == "auto":
+        engine = faster_on_cpu(network)
     config = Config.model_validate(
         {
             "task": task,
             "data": {"folder": folder, "crop": crop},
             "model": {"name": network},
-            "engine": faster_on_cpu(network) if contexts[0].device_type == "cpu" else "auto",
+            "engine": engine,
             "batch_size": max(1, min(MEASURED_BATCH, images // len(contexts))),
         }
     )

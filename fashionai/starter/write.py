@@ -129,9 +129,9 @@ def plan_starter(
 
     plan = recommend(survey, machine, wishes.model)
     # Wrong overrides are refused before anything is measured.
-    resolve(plan)
+    engine = resolve(plan).engine
     if wishes.seconds is not None:
-        measure, keeps_epochs = _measure(survey, folder), "epochs" in wishes.keys
+        measure, keeps_epochs = _measure(survey, folder, engine), "epochs" in wishes.keys
         plan = fit_time(
             survey, machine, wishes.model, wishes.seconds, measure, resolve, keeps_epochs
         )
@@ -148,11 +148,11 @@ def _obtainable(survey: Survey, wishes: Wishes) -> Obtainable:
     return NOTHING if survey.short_side <= SMALL_SIDE else find_obtainable()
 
 
-def _measure(survey: Survey, folder: Path) -> Any:
+def _measure(survey: Survey, folder: Path, engine: str) -> Any:
     devices = choose_devices().contexts[:1]
 
     def measure(network: str, crop: int) -> Speed:
         task = survey.task.short_name
-        return measure_network(task, str(folder), network, crop, survey.images, devices)
+        return measure_network(task, str(folder), network, crop, survey.images, devices, engine)
 
     return measure

@@ -26,6 +26,8 @@ from fashionai.web.http import BROKEN, HEADERS, MOST_REDIRECTS, PART_BYTES
 from fashionai.web.retries import TryError, may_pass, retry, retry_after
 
 SCHEMES = ("http", "https")
+# zlib's number for headers of gzip and of zlib; the first bytes of a member of gzip.
+ANY_HEADER, GZIP_MAGIC = zlib.MAX_WBITS | 32, b"\x1f\x8b"
 CONNECT_SECONDS, READ_SECONDS = 10, 30
 FIRST_PAUSE_SECONDS = 0.5
 IMAGE_HEADERS = {**HEADERS, "Accept": "image/*,*/*;q=0.5"}
@@ -136,22 +138,26 @@ class _Unpacker:
         if encoding not in ("identity", "gzip", "x-gzip", "deflate"):
             raise TryError("unsupported content encoding, expected gzip, deflate or none")
         self._encoding = encoding
-        # Detects gzip or zlib headers.
-        self._stream = None if encoding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self._stream = None if encoding == "identity" else zlib.decompressobj(ANY_HEADER)
 
     def unpack(self, part: bytes, most: int) -> bytes:
         """The content of the next part of the body, or its beginning."""
         if self._stream is None:
             return part
         try:
-            return self._stream.decompress(part, most)
+            content = self._stream.decompress(part, most)
+            # gzip may have several members (RFC 1952, 2.2).
+            while len(content) < most and (rest := self._stream.unused_data)[:2] == GZIP_MAGIC:
+                self._stream = zlib.decompressobj(ANY_HEADER)
+                content += self._stream.decompress(rest, most - len(content))
+            return content
         except zlib.error:
             raise TryError(f"the content is not compressed as {self._encoding}") from None
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the parts so far can be the whole body: one compressed stream, to its end."""
-        return self._stream is None or (self._stream.eof and not self._stream.unused_data)
+        """Whether the parts so far can be the whole body: what is compressed has its end."""
+        return self._stream is None or self._stream.eof
 
 
 class _Connections(HTTPAdapter):

@@ -205,7 +205,7 @@ def test_class_folders_do_not_hold_what_is_made_from_them(
 def test_options_without_effect_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     write_class_folders(Path("src"), {"train": 2, "val": 1})
     prepare("pets", "--folders", "src", "--val-fraction", 0.5)
-    note = "--val-fraction has no effect: the data set gives the splits\n"
+    note = "the validation fraction has no effect: the data set gives the splits\n"
     assert note in capsys.readouterr().out
     prepare("pets", "--folders", "src")
     assert note not in capsys.readouterr().out

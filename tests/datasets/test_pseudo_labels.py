@@ -235,6 +235,13 @@ def test_a_label_with_marks_has_y_for_the_class(tmp_path: Path) -> None:
     assert (image.label, image.class_index, image.split) == ("nnynnn", 2, "train")
 
 
+def test_a_file_may_have_a_backslash_in_its_name(tmp_path: Path) -> None:
+    save(tmp_path / "c\\a.png", picture(0))
+    put(tmp_path / "p.csv", f"{HEADER}c\\a.png,owl,0.96\n")
+    (image,) = read_pseudo_labels(tmp_path / "p.csv", TASK)
+    assert image.path == tmp_path / "c\\a.png"
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -66,6 +66,8 @@ def test_utf_16_without_a_mark_is_known_by_its_zeros(tmp_path: Path, codec: str)
         # Two accented letters have the bytes of a common Chinese character.
         ("a.jpg,Größe\nb.jpg,size\n", "cp1252", "Windows-1252"),
         ("a.jpg,créée\nb.jpg,agréé\nc.jpg,één\n", "cp1252", "Windows-1252"),
+        ("a.jpg,ESTAÇÃO\nb.jpg,SITUAÇÕES\n", "cp1252", "Windows-1252"),
+        ("a.jpg,CRÉÉE\nb.jpg,KLEIDERGRÖßE\nc.jpg,GrößeXL\n", "cp1252", "Windows-1252"),
         ("a.jpg,スカート\nb.jpg,ねこ\n", "shift_jis", "Shift JIS"),
     ],
 )

@@ -196,9 +196,16 @@ def test_packing_that_cannot_be_unpacked_is_refused(server: ImageServer) -> None
 def test_a_packed_body_without_its_end_is_tried_again(server: ImageServer) -> None:
     """The length that is announced is that of the part."""
     whole = gzip.compress(BODY)
-    for number, body in enumerate((whole[: len(whole) // 2], whole[:-1], whole + whole)):
+    for number, body in enumerate((whole[: len(whole) // 2], whole[:-1], whole + whole[:-1])):
         server.pages[f"/{number}"] = content(body, **{"Content-Encoding": "gzip"})
         assert reason(f"{server.url}/{number}", LOCAL) == "the connection broke off"
+
+
+def test_a_packed_body_may_have_several_members_and_padding(server: ImageServer) -> None:
+    whole = gzip.compress(BODY)
+    for path, body, expected in (("/two", whole + whole, BODY + BODY), ("/0", whole + b"\0", BODY)):
+        server.pages[path] = content(body, **{"Content-Encoding": "gzip"})
+        assert fetch(server.url + path, LOCAL) == expected
 
 
 def test_a_body_shorter_than_announced_is_tried_again(server: ImageServer) -> None:

@@ -132,7 +132,7 @@ def with_engine(overrides: Sequence[str], engine: Optional[str]) -> list[str]:
 
 def parse_gpus(text: str) -> list[int]:
     """The GPU indices in a text such as ``0,1``; ConfigError for anything else."""
-    found = [parse_count(part) for part in text.split(",")] if text else []
+    found = [parse_count(part.strip()) for part in text.split(",")] if text else []
     indices = [index for index in found if index is not None]
     if len(set(indices)) != len(found):
         raise ConfigError(f"--gpus: found '{text}', expected distinct indices such as 0,1")

@@ -239,7 +239,9 @@ def find_prepared(name: str, folder: Path) -> Task:
         return read_task(folder / task.name)
     for place, renamed in found:
         if renamed == task or place.name == name:
-            raise DataError(f"{place}: was prepared as '{renamed.name}'", "Rename the folder back")
+            is_copy = (folder / renamed.name).is_dir()
+            hint = f"Name the task '{renamed.name}'" if is_copy else "Rename the folder back"
+            raise DataError(f"{place}: was prepared as '{renamed.name}'", hint)
     meant = closest(name, known)
     if known_task(name) is None and meant is not None:
         raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")

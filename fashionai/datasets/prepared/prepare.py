@@ -165,7 +165,7 @@ def prepare(
             f"val_fraction: found {val_fraction}, expected a number from 0 to below 1"
         )
     if is_given and all(image.split for image in data_set.images):
-        unused = "--val-fraction has no effect: the data set gives the splits"
+        unused = "the validation fraction has no effect: the data set gives the splits"
         data_set = data_set._replace(notes=[*data_set.notes, unused])
     folder = out / data_set.task.name
     check_place(folder, [*data_set.images, *unwanted])

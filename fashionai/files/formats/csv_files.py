@@ -56,15 +56,19 @@ def rows_below(path: Path, columns: Sequence[str]) -> Iterator[tuple[list[str], 
     rows = read_csv_rows(path)
     header, where = next(rows, ([], str(path)))
     if header != [*columns]:
-        is_of_spreadsheet = any(header == [mark.join(columns)] for mark in ";\t")
         raise DataError(
             f"{where}: found columns '{shown(','.join(header))}', expected {expected}",
-            "Save it with commas between the fields" if is_of_spreadsheet else "",
+            "Save it with commas between the fields" if is_of_spreadsheet(header, columns) else "",
         )
     for fields, where in rows:
         if len(fields) != len(columns):
             raise DataError(f"{where}: found '{shown(','.join(fields))}', expected {expected}")
         yield fields, where
+
+
+def is_of_spreadsheet(header: Sequence[str], columns: Sequence[str]) -> bool:
+    """Whether a spreadsheet has saved a header with its own separators, read with commas."""
+    return any(header == [mark.join(columns)] for mark in ";\t")
 
 
 def lines_of(text: str) -> Iterator[str]:

@@ -23,11 +23,13 @@ RARE_LETTERS = frozenset(map(chr, range(0x220, 0x250)))
 # The share of characters in common Chinese use (GB2312) that makes a text Chinese.
 COMMON_SHARE = 0.9
 # Two accented letters, as in "Größe", have the bytes of a Chinese character. A word of a Western
-# language has few of them together, beside ASCII letters, and capitals only at its beginning. The
-# first byte of the 3,755 most common Chinese characters is no small letter.
+# language has few of them together, beside ASCII letters. In small letters it may begin and end
+# with them: the first byte of the 3,755 most common Chinese characters is no small letter. In
+# capitals, such as "SITUAÇÃO", it must not, and it has three ASCII letters: "A型" has two capitals.
 WORD = re.compile(r"[A-Za-z\u0080-\uffff]+")
 WESTERN_WORD = re.compile(
-    r"(?=.*[A-Za-z])(?!.*[ß-öø-ÿ]{4})[A-Za-z]?[a-zß-öø-ÿ]*",
+    r"(?=.*[A-Za-z])(?!.*[ß-öø-ÿ]{4})[A-Za-z]?[a-zß-öø-ÿ]*"
+    r"|(?=(?:[^A-Za-z]*[A-Za-z]){3})[A-Za-z]+(?:[À-ÖØ-öø-ÿ]{1,3}[A-Za-z]+)+"
 )
 
 

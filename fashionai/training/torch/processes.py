@@ -115,10 +115,9 @@ class Processes:
         rows = None
         with contextlib.suppress(Stopped):
             rows = compute()
-        if rows is None:
-            # The others may not have been asked to stop, and compute all of their rows.
-            self._longest = LONGEST_BETWEEN_STEPS
-        with self.between_steps():
+        # The others may not have been asked to stop, and compute all of their rows.
+        waiting = self._patient(LONG_PATIENCE) if rows is None else self.between_steps()
+        with waiting:
             stopped = self._gather(torch.tensor([rows is None], device=self._device))
         if rows is None or bool(stopped.any()):
             raise Stopped

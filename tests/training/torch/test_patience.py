@@ -60,6 +60,20 @@ except Stopped:
     processes.sum(ones)
     print(int(ones))
 """
+STOPPED_VALIDATION = """
+from fashionai.training.interrupt import Stopped
+
+def compute():
+    if rank == 1:
+        raise Stopped
+    time.sleep(4)
+    return torch.ones(2, 2).numpy()
+
+try:
+    processes.rows_unless_stopped(compute)
+except Stopped:
+    print("stopped")
+"""
 SLOW_STEP = """
 with processes.compiling():
     time.sleep(4 * rank)
@@ -143,6 +157,10 @@ def test_a_machine_that_fails_in_its_turn_is_not_waited_for(failing: int) -> Non
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_all_machines_stop_together_when_one_does_in_its_turn(stopped: int) -> None:
     assert outputs(STOPPED_MACHINE.replace("STOPPED", str(stopped))) == ["4", "4"]
+
+
+def test_a_process_that_stops_in_validation_waits_for_the_others() -> None:
+    assert outputs(STOPPED_VALIDATION) == ["stopped", "stopped"]
 
 
 def test_a_step_that_compiles_is_waited_for() -> None:
