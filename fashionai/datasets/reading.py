@@ -78,8 +78,8 @@ def check_apart(folders: Path, prepared: Path) -> None:
     below = inner.relative_to(outer).parts if inner.is_relative_to(outer) else None
     if below is not None and not any(map(is_passed_over, below)):
         raise ConfigError(
-            f"--out: prepare would write to {prepared}, which lies in --folders {folders}",
-            f"Name a folder outside of {folders}",
+            f"--out: {prepared} lies in '{folders}', the folder of --folders",
+            "Name a folder outside of it",
         )
 
 

@@ -198,7 +198,7 @@ def test_class_folders_do_not_hold_what_is_made_from_them(
     Path("data").mkdir(exist_ok=True)
     given = ["--folders", "src", *arguments.split()]
     assert fashionai("prepare", "--task", "pets", *given) == 2
-    assert "Error: --out: prepare would write to " in capsys.readouterr().err
+    assert ", the folder of --folders. Name a folder outside of it" in capsys.readouterr().err
     assert not list(Path().rglob("pets"))
 
 
