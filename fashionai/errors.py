@@ -18,8 +18,9 @@ SHORTEST_BEGINNING = 2
 # How similar a name must be, of 1, with the same first letter and with another: typos seldom touch
 # the first letter.
 SAME_FIRST_LETTER, OTHER_FIRST_LETTER = 0.6, 0.75
-# The choices that a hint names.
-MOST_CHOICES = 12
+# How many choices a hint names of a long list, such as the columns of a wide table. Lists that are
+# not longer than the other number, such as those of all augmentations, are named whole.
+FIRST_CHOICES, SHORT_LIST = 12, 20
 # Controls, such as those of colours; formats, such as those that turn the direction of writing;
 # halves of characters; separators of lines and paragraphs.
 UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -137,8 +138,10 @@ def list_names(names: Iterable[str], most: int = 3) -> str:
 
 
 def choose_from(choices: Iterable[str]) -> str:
-    """A hint at the choices. Of the columns of a wide table only the first are named."""
-    return f"Choose from: {list_names(choices, MOST_CHOICES)}"
+    """A hint at the choices; of a long list the first ones."""
+    choices = list(choices)
+    most = FIRST_CHOICES if len(choices) > SHORT_LIST else SHORT_LIST
+    return f"Choose from: {list_names(choices, most)}"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

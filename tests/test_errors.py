@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fashionai.config.augmentations import AUGMENTATIONS
 from fashionai.errors import closest, counted, nearest, printable, shown, shown_value
 
 
@@ -40,6 +41,10 @@ def test_of_many_choices_a_part_is_shown() -> None:
     assert nearest("label", [f"pixel{number}" for number in range(784)]) == (
         f"Choose from: {twelve} and 772 more"
     )
+
+
+def test_the_lists_of_this_project_are_shown_whole() -> None:
+    assert nearest("0", AUGMENTATIONS) == f"Choose from: {', '.join(AUGMENTATIONS)}"
 
 
 def test_a_count_agrees_with_its_noun() -> None:

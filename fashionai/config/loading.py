@@ -18,7 +18,7 @@ from fashionai.config.models import Config
 from fashionai.config.schedules import SCHEDULE_MODELS, SCHEDULES
 from fashionai.config.section import Section
 from fashionai.config.sections import DataConfig
-from fashionai.errors import ConfigError, counted, nearest, shown, shown_value
+from fashionai.errors import ConfigError, choose_from, counted, nearest, shown, shown_value
 from fashionai.families import find_known_task, full_names, known_task, known_tasks
 from fashionai.files import write_text
 from fashionai.files.formats.yaml_files import dump_yaml, is_text, load_yaml, parse_scalar
@@ -224,13 +224,13 @@ def _describe(details: ErrorDetails) -> str:
         return _unknown_key(key, place[at] if at < len(place) else "")
     key = shown(key)
     if kind == "missing":
-        names = ", ".join(task.short_name for task in known_tasks())
-        return f"{key}: missing. Choose from: {names}"  # only task has no default
+        names = (task.short_name for task in known_tasks())
+        return f"{key}: missing. {choose_from(names)}"  # only task has no default
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         choices = SCHEDULES if place[0] == "schedule" else AUGMENTATIONS
         name = details.get("ctx", {}).get("tag")
         if name is None:
-            return f"{key}.name: missing. Choose from: {', '.join(choices)}"
+            return f"{key}.name: missing. {choose_from(choices)}"
         return f"{key}.name: found '{shown(name)}'. {nearest(name, choices)}"
     if kind in ("model_type", "model_attributes_type"):
         return f"{key}: expected keys with values, found {shown_value(found)}"

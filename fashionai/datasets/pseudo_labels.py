@@ -71,16 +71,15 @@ def _parse(file: Path, fields: Sequence[str], task: Task, where: str) -> Labelle
             nearest(label, task.classes),
         )
     # A backslash separates folders, unless a file has it in its name.
-    if not (file.parent / path).is_file():
-        path = path.replace("\\", "/")
-    path = posixpath.normpath(path) if path else ""
-    if not path or not (file.parent / path).is_file():
-        raise DataError(f"{where}: image {shown(str(file.parent / path))} does not exist")
+    spellings = [posixpath.normpath(each) for each in (path, path.replace("\\", "/"))]
+    found = next((each for each in spellings if (file.parent / each).is_file()), None)
+    if found is None:
+        raise DataError(f"{where}: image {shown(str(file.parent / spellings[-1]))} does not exist")
     index = task.classes.index(label)
     relabel = reader_of(task).relabel
     return LabelledImage(
-        source=f"{SOURCE_FOLDER}/{path}",
-        path=file.parent / path,
+        source=f"{SOURCE_FOLDER}/{found}",
+        path=file.parent / found,
         content=None,
         class_index=index,
         label=label if relabel is None else relabel("n" * len(task.classes), index),

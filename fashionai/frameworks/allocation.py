@@ -19,8 +19,8 @@ def keep_freed_memory() -> None:
 
     Otherwise glibc returns blocks of more than 32 MiB to the system at once. PyTorch allocates the
     maps of a step anew in each step on the CPU; the system then finds and clears their pages each
-    time, which took up to half of a training step, see docs/performance.md. The options of a
-    user who has set them in the environment stay as they are.
+    time, which took up to three quarters of a training step, see docs/performance.md. The options
+    of a user who has set them in the environment stay as they are.
     """
     tunables = os.environ.get("GLIBC_TUNABLES", "")
     if any(name in os.environ for name in VARIABLES) or any(name in tunables for name in TUNABLES):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from fashionai.config import Config
 from fashionai.conversion.published import PUBLISHED_WEIGHTS, published_weights
-from fashionai.errors import WeightsError, nearest
+from fashionai.errors import WeightsError, choose_from, nearest
 from fashionai.models.catalogue import Network
 from fashionai.models.networks.registry import WITH_DROP_PATH
 from fashionai.normalization import (
@@ -102,9 +102,9 @@ def fetch_from(source: WeightsSource, model: str, progress: Advance) -> Weights:
     """
     _check_published(model)
     if not source.offers(model):
-        others = ", ".join(other.name for other in SOURCES if other.offers(model))
+        others = (other.name for other in SOURCES if other.offers(model))
         raise WeightsError(
-            f"{source.name} does not publish weights of {model}", f"Choose from: {others}"
+            f"{source.name} does not publish weights of {model}", choose_from(others)
         )
     with write_lock(model):
         return _fetch_from(source, model, progress)
