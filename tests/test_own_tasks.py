@@ -140,7 +140,7 @@ def test_it_is_cross_validated(capsys: pytest.CaptureFixture[str]) -> None:
         (
             "xyzzy",
             "Choose from: birds, skirt, coat, collar, lapel, neck, neckline, pant, sleeve, "
-            "fashion-mnist, logos, cactus and 1 more. For your own images: "
+            "fashion-mnist, logos, cactus, covers. For your own images: "
             "fashionai prepare --task xyzzy --csv FILE",
         ),
     ],
