@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # As in the processes that tests start, since results are compared bit for bit; and several
 # processes of pytest share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell starts jobs in the background with Ctrl-C ignored, which programs hand on to theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
