@@ -29,10 +29,12 @@ UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 class FashionAIError(Exception):
     """The base class of all errors that a user can correct.
 
-    ``message`` says what was found and where, ``hint`` what to do about it.
+    ``message`` says what was found and where, ``hint`` what to do about it. ``is_told`` tells
+    that another process has printed the error on the terminal already.
     """
 
     exit_code = 2
+    is_told = False
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -162,6 +162,14 @@ def _run(arguments: Optional[Sequence[str]]) -> None:
         raise DataError(f"standard output: cannot be written: {LOST_OUTPUT[0].strerror}")
 
 
+def _tell(error: FashionAIError) -> None:
+    """Print an error, or that a training has stopped: all of its processes stop together."""
+    if not isinstance(error, RunStoppedError):
+        click.echo(_error_text(error), err=True)
+    elif place_or_alone().is_first:
+        click.echo(for_terminal(printable(str(error))), err=True)
+
+
 def _error_text(error: FashionAIError) -> str:
     """The error on one line; on a terminal a long line has the hint on a line of its own."""
     begin = f"Error: {_speaker(error.message)}"
@@ -197,12 +205,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     except click.ClickException as error:
         click.echo(_usage_error_text(error), err=True)
         sys.exit(error.exit_code)
-    except RunStoppedError as error:
-        if place_or_alone().is_first:  # all processes stop together
-            click.echo(for_terminal(printable(str(error))), err=True)
-        sys.exit(error.exit_code)
     except FashionAIError as error:
-        click.echo(_error_text(error), err=True)
+        if not error.is_told:
+            _tell(error)
         sys.exit(error.exit_code)
     except OSError as error:
         # Full disks, missing permissions and the like: a traceback would explain nothing.

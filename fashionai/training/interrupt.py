@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 from types import FrameType
@@ -14,6 +16,9 @@ from fashionai.frameworks.processes import place_or_alone
 
 # Signals so close together are one request: a terminal that closes may send two.
 SAME_REQUEST_SECONDS = 1.0
+# The id of the process that has started this one, which is to stop when that ends.
+PARENT_VARIABLE = "FASHIONAI_PARENT"
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 STOPPING = b"\nstopping after this step and saving the state (again: stop without saving)\n"
 
 
@@ -66,6 +71,19 @@ class StopRequest:
         # terminal, or the program that reads the output, may be gone.
         with contextlib.suppress(OSError):
             os.write(2, STOPPING)
+
+
+def stop_with_parent() -> None:
+    """Let this process get SIGTERM when the one ends that has started it with PARENT_VARIABLE.
+
+    A process that is killed cannot stop those that it has started. Linux only.
+    """
+    parent = os.environ.pop(PARENT_VARIABLE, "")
+    if not parent or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if str(os.getppid()) != parent:  # it has ended before this was set
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _is_told(number: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from fashionai.config import Config, save_config
 from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.runtime import PROCESSES_VARIABLE
-from fashionai.training.interrupt import StopRequest
+from fashionai.training.interrupt import PARENT_VARIABLE, StopRequest
 
 # Processes that are asked to stop save their state.
 SECONDS_TO_STOP = 60.0
@@ -64,7 +64,11 @@ def _start(
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, PROCESSES_VARIABLE: str(at_once)},
+            env={
+                **os.environ,
+                PROCESSES_VARIABLE: str(at_once),
+                PARENT_VARIABLE: str(os.getpid()),
+            },
             # Ctrl-C reaches this process alone, which then stops the trainings in order.
             start_new_session=True,
         )

@@ -188,6 +188,7 @@ class Trainer:
         if self._has_state:
             log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         self._train_epochs(stop)
+        self.learner.leave()
         messages.log_end(self.config, self.progress.history, self.run)
 
     def _train_epochs(self, stop: StopRequest) -> None:
@@ -379,6 +380,7 @@ class Trainer:
     def _stop(self) -> NoReturn:
         """Save the state within an epoch and raise RunStoppedError."""
         save_state(self.run.states_file, self.learner, self.progress)
+        self.learner.leave()
         raise RunStoppedError(
             f"stopped in epoch {self.progress.epoch + 1} after step {self.progress.step}, "
             "the state is saved",

@@ -3,6 +3,8 @@
 Writes the number of the process to ``pid-RANK`` in the current folder. $RANK_ONE_ADDS, if set, is
 an argument of rank 1 alone. $RANK_ONE_SAVES lets rank 1 want to save the state after
 every step. $INTERRUPTED, if set, is a rank that gets SIGINT when its first validation begins.
+$SLOW_FILE, if set, is a file of states that takes rank 0 two seconds to write; rank 1 tells whether
+it is there when rank 1 ends.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from fashionai.models.networks.registry import NETWORKS
 from fashionai.models.networks.small import TutorialNet
 from fashionai.training import trainer
 from fashionai.training.batches.inputs import PixelInputs
+from fashionai.training.records import checkpoint
 from fashionai.training.torch import learner
 
 mx = import_mxnet()
@@ -64,6 +68,15 @@ class InterruptedInputs(PixelInputs):
         return super().evaluation(*arguments)
 
 
+write_arrays = checkpoint._write_arrays
+
+
+def write_slowly(path: Path, arrays: Any) -> None:
+    """Write a file of states on a slow drive."""
+    time.sleep(2)
+    write_arrays(path, arrays)
+
+
 if __name__ == "__main__":
     NETWORKS.update(plain=of_classes(plain), normalised=of_classes(normalised))
     arguments = sys.argv[1:]
@@ -75,4 +88,11 @@ if __name__ == "__main__":
         trainer.SECONDS_BETWEEN_SAVES = 0.0
     if rank == os.environ.get("INTERRUPTED"):
         learner.PixelInputs = InterruptedInputs
-    main(arguments)
+    slow_file = os.environ.get("SLOW_FILE")
+    if rank == "0" and slow_file:
+        checkpoint._write_arrays = write_slowly
+    try:
+        main(arguments)
+    finally:
+        if rank == "1" and slow_file:
+            print("the state is there:", Path(slow_file).is_file())

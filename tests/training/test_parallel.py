@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from fashionai.config import Config, load_config
 from fashionai.errors import RunStoppedError, TrainingError
+from fashionai.files.locks import LOCK_FILE
 from fashionai.frameworks.devices import Device
 from fashionai.runs import Run, RunFolder
 from fashionai.runtime import usable_cores
 from fashionai.training.parallel import error_in, train_side_by_side
 from tests.support.commands import ROOT, fashionai
+from tests.support.jobs import PATIENCE
 from tests.support.resuming import assert_same_end
 from tests.support.trained_runs import write_config
 
 DEVICES = [Device("cpu", 0), Device("cpu", 1)]
+# Ends at once when its training has saved its first state.
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from fashionai.config import load_config
+from fashionai.frameworks.devices import Device
+from fashionai.training.parallel import train_side_by_side
+
+def end() -> None:
+    while not (run / "last.states.npz").exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+run = Path("left")
+run.mkdir()
+threading.Thread(target=end).start()
+train_side_by_side({run: load_config(Path("small.yaml"), ["epochs=5000"])}, [Device("cpu", 0)])
+"""
 
 
 @pytest.fixture
@@ -93,3 +115,15 @@ def test_a_run_that_fails_is_named_and_the_others_are_stopped(config: Config) ->
         train_side_by_side(runs, DEVICES)
     assert not (Path("good") / ".lock").exists()
     assert not Run(RunFolder(Path("good"))).is_finished
+
+
+def test_trainings_stop_when_the_process_is_killed_that_has_started_them(config: Config) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED], timeout=PATIENCE)
+    assert killed.returncode == -signal.SIGKILL
+    run = RunFolder(Path("left"))
+    deadline = time.monotonic() + PATIENCE
+    # A training that ends in order removes its lock.
+    while (run.path / LOCK_FILE).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not Run(run).is_finished

@@ -66,8 +66,10 @@ def command(
     from fashionai.errors import RunError
     from fashionai.frameworks.processes import current_place
     from fashionai.runs import Run, RunFolder
+    from fashionai.training.interrupt import stop_with_parent
     from fashionai.training.start import train
 
+    stop_with_parent()
     if config_file is None and run_path is not None and not run_path.exists():
         raise RunError(f"{run_path}: does not exist", "Give --config FILE to start it")
     if config_file is None:

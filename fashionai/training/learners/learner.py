@@ -228,6 +228,9 @@ class Learner(abc.ABC):
     def check_same(self, values: Mapping[str, str]) -> None:  # noqa: B027 - one has no others
         """Raise ConfigError unless all processes have these values, named by what they are."""
 
+    def leave(self) -> None:  # noqa: B027 - one has no others
+        """Wait until all processes have called this, and disconnect: they share no more work."""
+
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """Yield this process's share of an epoch's batches, without the first ``skip`` ones."""
         draws = self.share.of_draws(self.batch_plan.draws(epoch), self.batch_plan.batch_size)

@@ -13,10 +13,10 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from fashionai.errors import RunStoppedError, TrainingError
+from fashionai.errors import FashionAIError, RunStoppedError, TrainingError
 
 # Exit codes of processes that have printed their error themselves.
-TOLD = (2, RunStoppedError.exit_code)
+TOLD = {2: TrainingError, RunStoppedError.exit_code: RunStoppedError}
 # A process that is asked to stop saves its state after the next steps, which a validation delays.
 SECONDS_TO_STOP = 3600
 # The commands with --resume.
@@ -26,8 +26,8 @@ RESUMABLE = ("train", "predict")
 def launch(arguments: Sequence[str], count: int) -> None:
     """Run ``python -m fashionai`` with these arguments in ``count`` processes.
 
-    Raises SystemExit when one of them failed or was stopped and has said so itself, with its exit
-    code, and TrainingError when one was killed; the others are ended then.
+    Raises TrainingError when one of them failed or was killed, the others are ended then, and
+    RunStoppedError when they were stopped. An error that the process has printed itself is told.
     """
     _silence("torch.distributed.elastic")
     config = LaunchConfig(
@@ -46,13 +46,15 @@ def launch(arguments: Sequence[str], count: int) -> None:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode in TOLD:
-            raise SystemExit(failure.exitcode) from None
+            text = f"rank {rank} of {count} has ended, and has printed why on the terminal"
+            raise _told(TOLD[failure.exitcode](text)) from None
         raise TrainingError(
             f"rank {rank} of {count} {_ending(failure.exitcode)}, the others were ended",
             "Go on with --resume" if arguments[0] in RESUMABLE else "",
         ) from None
     except SignalException as error:
-        raise SystemExit(128 + int(error.sigval)) from None
+        text = f"{count} processes were stopped by {signal.Signals(error.sigval).name}"
+        raise _told(RunStoppedError(text)) from None
 
 
 def time_to_stop() -> dict[str, Any]:
@@ -60,6 +62,11 @@ def time_to_stop() -> dict[str, Any]:
     name = "shutdown_timeout"
     known = name in {field.name for field in dataclasses.fields(LaunchConfig)}
     return {name: SECONDS_TO_STOP} if known else {}
+
+
+def _told(error: FashionAIError) -> FashionAIError:
+    error.is_told = True
+    return error
 
 
 def _silence(package: str) -> None:
@@ -71,6 +78,9 @@ def _silence(package: str) -> None:
 
 def _ending(code: int) -> str:
     """How a process ended, for a message."""
+    if code == -signal.SIGABRT:
+        # NCCL gives a process no chance to say so itself.
+        return "was killed by SIGABRT, perhaps because another process does not answer"
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
-from fashionai.errors import TrainingError, first_line
+from fashionai.errors import TrainingError
 from fashionai.files.formats.array_archives import ArrayArchive
 from fashionai.frameworks.devices import Device
-from fashionai.frameworks.processes import current_place
 from fashionai.models.description import NetworkDescription
 from fashionai.models.parameter_files import check_fit, read_parameters
 from fashionai.models.torch.forward import (
@@ -49,7 +48,7 @@ from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
 from fashionai.training.torch.gradients import GradientSums, all_finite
 from fashionai.training.torch.networks import TrainedNetwork
 from fashionai.training.torch.optimizers import Optimizer
-from fashionai.training.torch.processes import Processes, is_of_connection
+from fashionai.training.torch.processes import Processes, is_of_connection, lost_process
 from fashionai.training.torch.steps import CompiledSteps, StepComputation
 
 # The positions of what several processes agree on.
@@ -216,11 +215,7 @@ class TorchLearner(Learner):
         """What to tell about an error of PyTorch, which may be that another process is gone."""
         if self._processes.is_alone or not is_of_connection(error):
             return super().failure(error)
-        reason, _, _ = first_line(error).rpartition("] ")[2].partition(". ")
-        return TrainingError(
-            f"{current_place()}: another process has ended or does not answer ({reason})",
-            "Start all of them again with --resume",
-        )
+        return lost_process(error)
 
     def resume_key(self) -> dict[str, str]:
         """The devices, and the batch that another number of processes can divide."""
@@ -244,6 +239,10 @@ class TorchLearner(Learner):
         if wanted:
             self._wishes[question] = 1
         return self._agreed[question]
+
+    def leave(self) -> None:
+        """Wait for the other processes, and disconnect; see the class Learner."""
+        self._processes.leave()
 
     def content_of_first(self, content: Optional[bytes]) -> Optional[bytes]:
         """The content of a file that the first process has read."""

@@ -15,7 +15,7 @@ from fashionai.models.torch.forward import torch_device
 from fashionai.training.learners.learner import framework_failure
 from fashionai.training.learners.opening import FirstHasFinished, what_must_be_same
 from fashionai.training.torch.learner import TorchLearner
-from fashionai.training.torch.processes import join_processes
+from fashionai.training.torch.processes import is_of_connection, join_processes, lost_process
 
 # What the first process tells the others in place of a batch size.
 FINISHED = b"finished"
@@ -42,7 +42,7 @@ def open_torch(
             f"PyTorch trains with one process for each device, this one has {len(contexts)}",
             "Use fashionai train --gpus, or torchrun",
         )
-    with _memory_errors_in_words(config):
+    with _errors_in_words(config):
         processes = join_processes(torch_device(contexts[0]))
         size = processes.content_of_first(str(batch_size).encode() if batch_size else None)
         if size == FINISHED:
@@ -63,14 +63,16 @@ def open_torch(
 
 def tell_finished(config: Config, contexts: Sequence[Device]) -> None:
     """Let processes that do not see the finished run of the first one end as well."""
-    with _memory_errors_in_words(config):
+    with _errors_in_words(config):
         join_processes(torch_device(contexts[0])).content_of_first(FINISHED)
 
 
 @contextlib.contextmanager
-def _memory_errors_in_words(config: Config) -> Iterator[None]:
-    """Turn the error of a GPU without free memory into one line."""
+def _errors_in_words(config: Config) -> Iterator[None]:
+    """Turn errors into one line: of a GPU without free memory, and of processes that have ended."""
     try:
         yield
     except RuntimeError as error:
+        if is_of_connection(error):
+            raise lost_process(error) from error
         raise framework_failure(TorchLearner.framework, config, error) from error

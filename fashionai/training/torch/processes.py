@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,6 +42,15 @@ LONG_PATIENCE = timedelta(hours=12)
 NOT_SET = "not set"
 # What is told about a block that is entered in turn.
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
+# Numbers of blocks that are entered in turn: the store keeps what was told about earlier ones.
+_TURNS = itertools.count(1)
+# PyTorch's settings of NCCL. A process that waits in vain marks the store, which outlasts a
+# restart: the processes of the next attempt would find the mark and abort themselves after 8
+# minutes. Before it ends, it would also wait for a minute while records are written.
+NCCL_SETTINGS = {
+    "TORCH_NCCL_DUMP_ON_TIMEOUT": "0",
+    "TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC": "500",
+}
 
 
 class Processes:
@@ -48,7 +58,6 @@ class Processes:
 
     def __init__(self, share: Share = WHOLE, device: str = "cpu") -> None:
         self.share, self._device = share, torch.device(device)
-        self._turns = 0
         # When the processes last met between steps, and the longest time between two meetings.
         self._met, self._longest = time.monotonic(), LONGEST_BETWEEN_STEPS
 
@@ -157,9 +166,9 @@ class Processes:
             yield
             return
         store = dist.distributed_c10d._get_default_store()
-        self._turns += 1
-        key = f"turn/{os.environ.get('GROUP_RANK', os.uname().nodename)}/{self._turns}"
-        everyone, is_first = f"turn/all/{self._turns}", not current_place().local_rank
+        turn = next(_TURNS)
+        key = f"turn/{os.environ.get('GROUP_RANK', os.uname().nodename)}/{turn}"
+        everyone, is_first = f"turn/all/{turn}", not current_place().local_rank
         outcome = DONE
         try:
             if not is_first:
@@ -180,6 +189,17 @@ class Processes:
             some_stopped = store.check([f"{everyone}/stopped"])
             store.set(everyone, STOPPED if some_stopped else DONE)
         _await_done(store, everyone)
+
+    def leave(self) -> None:
+        """Disconnect from the others at the end, when all processes have finished.
+
+        A launcher may end all of them as soon as one has ended, while another writes files.
+        """
+        if self.is_alone:
+            return
+        with self._patient(LONG_PATIENCE):
+            self._gather(torch.zeros(1, device=self._device)).cpu()
+        _leave()
 
     def compiling(self) -> contextlib.AbstractContextManager[None]:
         """While in this context, another process may take as long as compiling a step does."""
@@ -228,7 +248,7 @@ def join_processes(device: torch.device) -> Processes:
 
 
 def _leave() -> None:
-    """End the threads of the connection: Python aborts when it ends while they run."""
+    """End the connection and its threads: Python aborts when it ends while they run."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -241,11 +261,22 @@ def is_of_connection(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
+def lost_process(error: Exception) -> TrainingError:
+    """What to tell about an error of the connection."""
+    reason, _, _ = first_line(error).rpartition("] ")[2].partition(". ")
+    return TrainingError(
+        f"{current_place()}: another process has ended or does not answer ({reason})",
+        "Start all of them again with --resume",
+    )
+
+
 def _initialize(place: Place, device: torch.device) -> None:
     backend = "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
         backend = "nccl"
+        for name, value in NCCL_SETTINGS.items():
+            os.environ.setdefault(name, value)
     rank, count = place.rank, place.count
     try:
         shared, _, _ = next(dist.rendezvous("env://", rank, count, timeout=JOINING))

@@ -17,12 +17,12 @@ from torch.distributed.launcher.api import LaunchConfig  # noqa: E402
 
 PROGRAM = """\
 import sys
-from fashionai.errors import TrainingError
+from fashionai.errors import FashionAIError
 from fashionai.training.torch.launch import launch
 try:
     launch(sys.argv[1:], 2)
-except TrainingError as error:
-    sys.exit(f"Error: {error}")
+except FashionAIError as error:
+    sys.exit(error.exit_code if error.is_told else f"Error: {error}")
 """
 # Python runs this file when it starts.
 KILLED = """\

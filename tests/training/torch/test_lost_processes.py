@@ -124,6 +124,16 @@ def test_all_processes_stop_in_validation_when_one_is_asked_to(folder: Path, two
     assert_same_end(folder / "runs/interrupted", two)
 
 
+def test_no_process_ends_before_the_first_one_has_saved_the_state(folder: Path) -> None:
+    """SLURM ends all processes as soon as one has ended."""
+    run = folder / "runs/slow"
+    (first, _), (other, output) = ended(
+        folder, 2, *start("slow", 8), INTERRUPTED="1", SLOW_FILE=str(run / "last.states.npz")
+    )
+    assert first == other == 130, output
+    assert "the state is there: True" in output
+
+
 def test_another_number_of_processes_goes_on_with_the_same_batches(folder: Path, one: Path) -> None:
     arguments = start("grown", 8)
     run = folder / "runs/grown"

@@ -49,6 +49,14 @@ except (OSError, TrainingError) as error:
     # The store of the connection lives in the first process.
     time.sleep(1 if rank == 0 else 0)
 """
+TWO_TRAININGS = """
+for training in range(2):
+    processes = join_processes(torch.device("cpu"))
+    with processes.in_turn():
+        time.sleep(0 if rank else 1)
+        print(time.monotonic())
+    processes.leave()
+"""
 STOPPED_MACHINE = """
 from fashionai.training.interrupt import Stopped
 try:
@@ -73,6 +81,20 @@ try:
     processes.rows_unless_stopped(compute)
 except Stopped:
     print("stopped")
+"""
+GONE = """
+import os
+from fashionai.errors import TrainingError
+from fashionai.frameworks.devices import Device
+from fashionai.training.torch.opening import tell_finished
+from tests.support.learners import make_config
+
+if rank == 0:
+    os._exit(0)
+try:
+    tell_finished(make_config(), [Device("cpu", 0)])
+except TrainingError as error:
+    print(error)
 """
 SLOW_STEP = """
 with processes.compiling():
@@ -113,10 +135,16 @@ print(meet(0, 4))
 
 def outputs(program: str, patience: str = "1") -> list[str]:
     """What two processes print that wait for a second; each is on a machine of its own."""
-    own = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
-    own |= {"MASTER_PORT": str(free_port()), "FASHIONAI_PROCESS_TIMEOUT": patience}
-    ranks = [{"RANK": str(rank), "GROUP_RANK": str(rank)} for rank in range(2)]
-    return outputs_in(program, *({**own, **rank} for rank in ranks))
+    own = {"LOCAL_RANK": "0", "FASHIONAI_PROCESS_TIMEOUT": patience}
+    machines = [{"GROUP_RANK": str(rank)} for rank in range(2)]
+    ranks = processes_of_one_machine()
+    return outputs_in(program, *({**rank, **own, **here} for rank, here in zip(ranks, machines)))
+
+
+def processes_of_one_machine() -> list[dict[str, str]]:
+    """The variables of two processes."""
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
 
 
 def outputs_in(program: str, *environments: dict[str, str]) -> list[str]:
@@ -145,6 +173,21 @@ def test_tasks_of_slurm_find_each_other() -> None:
 
 def test_features_of_a_slow_machine_are_waited_for() -> None:
     assert outputs(SLOW_MACHINE) == ["4", "4"]
+
+
+def test_a_process_that_has_gone_before_the_training_begins_is_no_want_of_memory() -> None:
+    _, told = outputs(GONE)
+    assert "another process has ended or does not answer" in told
+    assert "memory" not in told
+
+
+def test_each_training_of_a_program_has_turns_of_its_own() -> None:
+    """The processes are on one machine: the second one begins when the first has finished."""
+    first, second = (
+        [float(time) for time in found.split()]
+        for found in outputs_in(TWO_TRAININGS, *processes_of_one_machine())
+    )
+    assert first[0] < second[0] < first[1] < second[1]
 
 
 @pytest.mark.parametrize("failing", [0, 1])
