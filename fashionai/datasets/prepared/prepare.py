@@ -157,15 +157,16 @@ def prepare(
     data_set = corrected(data_set, placed)
     if pseudo_labels is not None:
         data_set = with_pseudo_labels(data_set, pseudo_labels)
-    is_given = val_fraction is not None
+    choices = [("the validation fraction", val_fraction is not None), ("the seed", seed != 0)]
+    given = [name for name, is_given in choices if is_given]
     if val_fraction is None:
         val_fraction = data_set.val_fraction
     if not 0 <= val_fraction < 1:
         raise ConfigError(
             f"val_fraction: found {val_fraction}, expected a number from 0 to below 1"
         )
-    if is_given and all(image.split for image in data_set.images):
-        unused = "the validation fraction has no effect: the data set gives the splits"
+    if given and all(image.split for image in data_set.images):
+        unused = f"no effect of {' and '.join(given)}: the data set gives the splits"
         data_set = data_set._replace(notes=[*data_set.notes, unused])
     folder = out / data_set.task.name
     check_place(folder, [*data_set.images, *unwanted])
