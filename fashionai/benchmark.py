@@ -38,6 +38,7 @@ from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.batches.inputs import FeatureInputs
 from fashionai.training.learners.engine_choice import check_engine, wanted_engine
+from fashionai.training.speed.estimate import SAFE_LR, at_its_end
 from fashionai.training.speed.step_speed import images_per_second, measure_steps, open_random
 from fashionai.training.trainer import Trainer
 
@@ -48,8 +49,6 @@ VALIDATION_IMAGES = 16
 DRAWN_WIDTH = 512
 # Views per forward pass of an engine: four images with ten crops.
 VIEWS = 40
-# A learning rate at which random weights do not diverge.
-SAFE_LR = 1e-6
 
 T = TypeVar("T")
 
@@ -108,15 +107,13 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
         train_images += len(images) - held_out
         splits = ["val"] * held_out + ["train"] * (len(images) - held_out)
         write_folders(folder / name, task, plan_folders(images, splits), "symlink")
-    return config.changed(
+    return at_its_end(config).changed(
         {
             "data.folder": str(folder),
             "data.folds_file": None,
             "data.fold": None,
             "model.pretrained": False,
             "optimizer.lr": SAFE_LR,
-            "trainable": config.phases[-1].trainable,
-            "data.sizes": [],
             "epochs": 2,
             "batch_size": max(1, min(config.batch_size, train_images // devices)),
             "accumulate": 1,

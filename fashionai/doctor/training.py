@@ -20,6 +20,7 @@ from fashionai.training.speed.estimate import (
     MEASURED_BATCH,
     SAFE_LR,
     Speed,
+    at_its_end,
     estimate_lines,
     training_seconds,
 )
@@ -51,7 +52,7 @@ def check_steps(
     """
     try:
         # Weights that diverge would say nothing about the time.
-        measured = _at_its_end(config).changed({"optimizer.lr": SAFE_LR})
+        measured = at_its_end(config).changed({"optimizer.lr": SAFE_LR})
         learner = _open(measured, splits.train, contexts, has_weights)
         seconds = 1 / measure_epochs(learner)
     except FashionAIError as error:
@@ -106,14 +107,9 @@ def check_overfit(
     return Finding("one batch", OK, found)
 
 
-def _at_its_end(config: Config) -> Config:
-    """The configuration of the last phase alone, for images of the full size."""
-    return config.in_phase(config.phases[-1]).changed({"data.sizes": []})
-
-
 def _of_one_batch(config: Config, devices: int) -> Config:
     """The configuration for one small batch without what makes its loss harder to lower."""
-    return _at_its_end(config).changed(
+    return at_its_end(config).changed(
         {
             "epochs": 1,
             "accumulate": 1,

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Optional
 
 from fashionai.config import Config
+from fashionai.config.sections import OptimizerConfig
 from fashionai.models.catalogue import Network, find_network, relative_cost
 from fashionai.starter.recipes import FEW_IMAGES, SCRATCH, Recipe, pretrained_recipes
 from fashionai.starter.survey import Survey
+from fashionai.starter.wishes import Wishes
 from fashionai.training.speed.estimate import Speed, training_seconds
 from fashionai.weights.availability import Obtainable
 
@@ -50,7 +52,8 @@ class Machine(NamedTuple):
 class Plan(NamedTuple):
     """The choices of a configuration, with the reason for each.
 
-    ``seconds`` is the estimated time where one was asked for, else None.
+    ``accumulate`` is the number of batches per update. ``seconds`` is the estimated time where one
+    was asked for, else None.
     """
 
     network: str
@@ -60,6 +63,7 @@ class Plan(NamedTuple):
     crop_reason: str
     batch_size: int
     epochs: int
+    accumulate: int
     seconds: Optional[float] = None
 
     @property
@@ -69,38 +73,39 @@ class Plan(NamedTuple):
 
     @property
     def lr(self) -> float:
-        """The learning rate for the batch size."""
-        return self.recipe.lr * self.batch_size / self.recipe.largest_batch
+        """The learning rate for the images per update."""
+        recipe = self.recipe
+        if recipe.lr is None:
+            return OptimizerConfig().lr
+        return recipe.lr * self.batch_size * self.accumulate / recipe.largest_batch
 
 
-def recommend(survey: Survey, machine: Machine, model: Optional[str]) -> Plan:
-    """The plan for a task where no time was given; ``model`` is a network that was asked for."""
-    network, reason, recipe = _choose_network(survey, machine, model)
-    return _plan(survey, network, reason, recipe, *choose_crop(survey.short_side, network))
+def recommend(survey: Survey, machine: Machine, wishes: Wishes) -> Plan:
+    """The plan for a task where no time was given."""
+    network, reason, recipe = _choose_network(survey, machine, wishes)
+    return _plan(survey, network, reason, recipe, *_crops(survey, network, wishes)[0], wishes)
 
 
 def fit_time(
     survey: Survey,
     machine: Machine,
-    model: Optional[str],
+    wishes: Wishes,
     seconds: float,
     measure: Measure,
     resolve: Callable[[Plan], Config],
-    keeps_epochs: bool,
 ) -> Plan:
     """The best plan that takes at most ``seconds``, by the estimate; else the fastest one.
 
-    ``resolve`` returns the configuration of a plan, with the overrides that were given;
-    ``keeps_epochs`` tells that they give the number of epochs.
+    ``resolve`` returns the configuration of a plan, with the overrides of ``wishes``.
     """
     speeds = _Speeds(measure)
-    first = resolve(recommend(survey, machine, model))
+    first = resolve(recommend(survey, machine, wishes))
     speeds.measured(first.model.name, first.data.crop)
     plans = []
-    for plan in _alternatives(survey, machine, model):
+    for plan in _alternatives(survey, machine, wishes):
         config = resolve(plan)
         name, crop = config.model.name, config.data.crop
-        fewest = config.epochs if keeps_epochs else min(plan.recipe.fewest, config.epochs)
+        fewest = wishes.epochs or min(plan.recipe.fewest, config.epochs)
         best = _shortened(plan, config, speeds.highest(name, crop), survey, seconds, fewest)
         if _seconds_of(best) > seconds and name not in speeds:
             continue  # To measure a network that is far too slow takes long.
@@ -173,52 +178,96 @@ def _shortened(
     return plan._replace(epochs=epochs, seconds=estimated)
 
 
-def _alternatives(survey: Survey, machine: Machine, model: Optional[str]) -> Iterator[Plan]:
+def _alternatives(survey: Survey, machine: Machine, wishes: Wishes) -> Iterator[Plan]:
     """Plans, the one that is expected to score best where time does not matter first."""
-    network, reason, recipe = _choose_network(survey, machine, model)
-    largest, crop_reason = choose_crop(survey.short_side, network)
-    networks = [(network, reason)]
-    recipes: Sequence[Recipe] = [recipe]
+    network, reason, recipe = _choose_network(survey, machine, wishes)
+    networks, recipes = [(network, reason)], [recipe]
     if recipe.pretrained:
-        recipes = pretrained_recipes(survey)
-    if recipe.pretrained and model is None:
+        recipes = _pretrained_recipes(survey, wishes)
+    # A file of weights is of one network.
+    chooses = wishes.model is None and not isinstance(wishes.pretrained, str)
+    if recipe.pretrained and chooses and machine.obtainable.networks:
         networks = [(each.name, machine.obtainable.how) for each in machine.obtainable.networks]
-    for crop in (largest, *(each for each in SMALLER_CROPS if each < largest)):
-        why = crop_reason if crop == largest else f"The crop fits the time; {largest} is better."
+    for crop, why in _crops(survey, network, wishes):
         for recipe in recipes:
             for network, reason in networks:
-                yield _plan(survey, network, reason, recipe, crop, why)
+                yield _plan(survey, network, reason, recipe, crop, why, wishes)
+
+
+def _crops(survey: Survey, network: str, wishes: Wishes) -> list[tuple[int, str]]:
+    """The sides of crops to choose from, with their reasons."""
+    largest, reason = choose_crop(survey.short_side, network)
+    if wishes.crop is not None:
+        return [(wishes.crop, "")]
+    smaller = [each for each in SMALLER_CROPS if each < largest]
+    why = f"The crop fits the time; {largest} is better."
+    return [(largest, reason), *((each, why) for each in smaller)]
 
 
 def _plan(
-    survey: Survey, network: str, reason: str, recipe: Recipe, crop: int, crop_reason: str
+    survey: Survey,
+    network: str,
+    reason: str,
+    recipe: Recipe,
+    crop: int,
+    crop_reason: str,
+    wishes: Wishes,
 ) -> Plan:
     epochs = min(max(round(recipe.images_in_all / survey.images), recipe.fewest), recipe.most)
     batch = _choose_batch(survey.images, recipe.largest_batch, _memory(network, recipe, crop))
-    return Plan(network, reason, recipe, crop, crop_reason, batch, epochs)
+    return Plan(
+        network,
+        reason,
+        recipe.with_optimizer(wishes.optimizer),
+        crop,
+        crop_reason,
+        wishes.batch_size or batch,
+        wishes.epochs or epochs,
+        wishes.accumulate,
+    )
 
 
-def _choose_network(
-    survey: Survey, machine: Machine, model: Optional[str]
-) -> tuple[str, str, Recipe]:
+def _choose_network(survey: Survey, machine: Machine, wishes: Wishes) -> tuple[str, str, Recipe]:
     """Return the name of the network, the reason, and the recommended recipe.
 
     Raises ConfigError for a model that is unknown.
     """
-    networks = machine.obtainable.networks
-    from_weights, *_ = pretrained_recipes(survey)
-    if model is not None:
-        found = find_network(model) in networks
-        where = f"; {machine.obtainable.how}" if machine.obtainable.how else ""
-        if not found:
-            where = "; no pretrained weights of it are at hand, so that it begins with random ones"
-        return model, f"the network that was asked for{where}", from_weights if found else SCRATCH
-    if survey.short_side <= SMALL_SIDE:
+    networks = () if wishes.pretrained is False else machine.obtainable.networks
+    how, (from_weights, *_) = machine.obtainable.how, _pretrained_recipes(survey, wishes)
+    if wishes.model is not None:
+        found = find_network(wishes.model) in networks
+        recipe = from_weights if found or wishes.pretrained else SCRATCH
+        return wishes.model, _reason_of_asked(found, how, wishes), recipe
+    if takes_small_network(survey, wishes):
         return SMALL_NETWORK, f"made for images of up to {SMALL_SIDE} pixels", SCRATCH
-    if not networks:
-        return "resnet18_v2", "there are no pretrained weights of any network here", SCRATCH
-    chosen = _most_accurate(networks, _most_operations(survey, machine))
-    return chosen.name, machine.obtainable.how, from_weights
+    if networks:
+        chosen = _most_accurate(networks, _most_operations(survey, machine))
+        return chosen.name, how, from_weights
+    if wishes.pretrained is False:
+        return "resnet18_v2", "it learns well from random weights", SCRATCH
+    recipe = from_weights if wishes.pretrained else SCRATCH
+    return "resnet18_v2", "there are no pretrained weights of any network here", recipe
+
+
+def _reason_of_asked(found: bool, how: str, wishes: Wishes) -> str:
+    """The reason for a network that was asked for; ``found`` tells that its weights can be had."""
+    where = f"; {how}" if found and how else ""
+    if not found and wishes.pretrained is None:
+        where = "; no pretrained weights of it are at hand, so that it begins with random ones"
+    return f"the network that was asked for{where}"
+
+
+def takes_small_network(survey: Survey, wishes: Wishes) -> bool:
+    """Whether small images get the network for them, of which there are no pretrained weights."""
+    return survey.short_side <= SMALL_SIDE and not wishes.pretrained
+
+
+def _pretrained_recipes(survey: Survey, wishes: Wishes) -> list[Recipe]:
+    """The recipes for pretrained weights: the one of the layers that learn, if there is one."""
+    recipes = [*pretrained_recipes(survey)]
+    if wishes.trainable is None:
+        return recipes
+    return [each for each in recipes if each.trainable == wishes.trainable] or recipes[:1]
 
 
 def _most_operations(survey: Survey, machine: Machine) -> float:

@@ -6,7 +6,7 @@ A new recipe is one entry of FOR_FEW_IMAGES or FOR_MANY_IMAGES.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from fashionai.starter.survey import Survey
 
@@ -17,17 +17,17 @@ FEW_IMAGES = 2_000
 class Recipe(NamedTuple):
     """The settings that depend on where the weights come from and on what learns.
 
-    ``lr`` is the learning rate for the batch size ``largest_batch``, ``optimizer`` has the other
-    keys of the optimizer. Training shows ``images_in_all`` images, in ``fewest`` to ``most``
-    epochs. ``reason`` follows ``trainable`` in a comment. ``keeps_features`` tells that the network
-    computes each image only once, so that an epoch costs nearly nothing.
+    ``lr`` is the learning rate for the batch size ``largest_batch``, None where it is not known;
+    ``optimizer`` has the other keys of the optimizer. Training shows ``images_in_all`` images, in
+    ``fewest`` to ``most`` epochs. ``reason`` follows ``trainable`` in a comment. ``keeps_features``
+    tells that the network computes each image only once, so that an epoch costs nearly nothing.
     """
 
     pretrained: bool
     trainable: Any
     reason: str
     largest_batch: int
-    lr: float
+    lr: Optional[float]
     optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
     images_in_all: int
@@ -38,6 +38,16 @@ class Recipe(NamedTuple):
         {"name": "mirror", "p": 0.5},
     )
     keeps_features: bool = False
+
+    def with_optimizer(self, name: Optional[str]) -> Recipe:
+        """The recipe with an optimizer that was asked for, which may need another rate and decay.
+
+        NAG takes those of SGD.
+        """
+        own = self.optimizer["name"]
+        if name in (None, own) or {name, own} == {"sgd", "nag"}:
+            return self
+        return self._replace(optimizer={"name": name}, lr=None)
 
 
 SCRATCH = Recipe(

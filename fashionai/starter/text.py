@@ -22,6 +22,7 @@ from fashionai.starter.plans import (
     Plan,
 )
 from fashionai.starter.survey import Survey
+from fashionai.starter.wishes import Wishes
 from fashionai.training.speed.estimate import duration
 
 # The ratio of the largest class to the smallest from which the loss is weighted.
@@ -46,21 +47,29 @@ GIVEN = Note((), "as given to fashionai init")
 
 
 def starter_text(
-    survey: Survey, plan: Plan, tree: Mapping[str, Any], path: Path, given: Sequence[str]
+    survey: Survey, plan: Plan, tree: Mapping[str, Any], path: Path, wishes: Wishes
 ) -> str:
     """The text of a configuration ``tree``, to be written to ``path``.
 
-    ``given`` are the dotted keys that were given as overrides, whose values have no reason.
+    What ``wishes`` give has no reason.
     """
-    notes = {**_notes(survey, plan, path), **dict.fromkeys(map(_line_of, given), GIVEN)}
+    notes = {**_notes(survey, plan), **_notes_on_wishes(wishes)}
+    if wishes.given("optimizer.lr") is None:
+        beside = notes.get("optimizer", Note()).beside
+        notes["optimizer"] = Note(_about_rate(plan, path), beside)
     header = _header(survey, plan, path)
     lines = [*(f"# {line}".rstrip() for line in header), "", *_lines(tree, notes)]
     return "\n".join(lines) + "\n"
 
 
-def starter_tree(survey: Survey, plan: Plan, folder: Path) -> dict[str, Any]:
-    """The keys and values of a plan, for a task that is prepared in ``folder``."""
+def starter_tree(survey: Survey, plan: Plan, folder: Path, wishes: Wishes) -> dict[str, Any]:
+    """The keys and values of a plan, for a task that is prepared in ``folder``.
+
+    Those of ``wishes`` are not in it, but what does not go with them is left out.
+    """
     recipe = plan.recipe
+    weights = _ratio(survey) >= IMBALANCED_RATIO and not wishes.balances
+    keeps_last = advice_on_validation(survey.val_images) and not wishes.stops_early
     return {
         "task": survey.task.short_name,
         "model": {"name": plan.network, "pretrained": recipe.pretrained},
@@ -78,8 +87,8 @@ def starter_tree(survey: Survey, plan: Plan, folder: Path) -> dict[str, Any]:
             **recipe.optimizer,
         },
         "schedule": dict(recipe.schedule),
-        "loss": {"class_weights": "balanced" if _ratio(survey) >= IMBALANCED_RATIO else "none"},
-        **({"monitor": LAST} if advice_on_validation(survey.val_images) else {}),
+        "loss": {"class_weights": "balanced" if weights else "none"},
+        **({"monitor": LAST} if keeps_last else {}),
     }
 
 
@@ -113,7 +122,17 @@ def _time(plan: Plan) -> str:
     return f"about {duration(plan.seconds or 0)}"
 
 
-def _notes(survey: Survey, plan: Plan, path: Path) -> dict[str, Note]:
+def _notes_on_wishes(wishes: Wishes) -> dict[str, Note]:
+    """The notes on what is given, and on what follows from that."""
+    notes = {}
+    if wishes.epochs is not None:
+        notes["epochs"] = Note((), "those of trainable")
+    if wishes.balances:
+        notes["loss.class_weights"] = Note((), "data.sampler balances the classes")
+    return {**notes, **dict.fromkeys(map(_line_of, wishes.keys), GIVEN)}
+
+
+def _notes(survey: Survey, plan: Plan) -> dict[str, Note]:
     recipe = plan.recipe
     learns = "ImageNet weights" if recipe.pretrained else "random weights"
     size = f"The median short side of {survey.measured} training images is {survey.short_side}"
@@ -132,18 +151,21 @@ def _notes(survey: Survey, plan: Plan, path: Path) -> dict[str, Note]:
             )
         ),
         "batch_size": Note(_about_batch(plan)),
-        "optimizer": Note(
-            (
-                f"The learning rate is {recipe.lr} for a batch size of {recipe.largest_batch} and "
-                "proportional to it;",
-                f"fashionai find-lr --config {argument_in_comment(path)} tests others.",
-            )
-        ),
         "monitor": Note((), "few validation images choose an epoch by chance"),
         "loss.class_weights": Note(
             (_balance(survey),), f"balanced when largest/smallest is {IMBALANCED_RATIO} or more"
         ),
     }
+
+
+def _about_rate(plan: Plan, path: Path) -> list[str]:
+    recipe, name = plan.recipe, plan.recipe.optimizer["name"]
+    size = "batch size" if plan.accumulate == 1 else "batch size times accumulate"
+    rate = f"The learning rate is {recipe.lr} for a {size} of {recipe.largest_batch} and"
+    lines = [f"{rate} proportional to it;"]
+    if recipe.lr is None:
+        lines = [f"No learning rate of {name} is known for these images: this is the default;"]
+    return [*lines, f"fashionai find-lr --config {argument_in_comment(path)} tests others."]
 
 
 def _about_batch(plan: Plan) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -19,10 +18,11 @@ from fashionai.files.outputs import Kind, check_not_lost, try_place
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.driver import compute_capabilities
 from fashionai.models.catalogue import find_network
-from fashionai.starter.plans import SMALL_SIDE, Machine, Plan, fit_time, recommend
+from fashionai.starter.plans import Machine, Plan, fit_time, recommend, takes_small_network
 from fashionai.starter.survey import Survey, survey_task
 from fashionai.starter.text import SCHEMA_FILE, starter_text, starter_tree
 from fashionai.starter.timing import measure_network
+from fashionai.starter.wishes import NO_WISHES, Wishes
 from fashionai.training.speed.estimate import Speed
 from fashionai.weights.availability import (
     NOTHING,
@@ -32,30 +32,8 @@ from fashionai.weights.availability import (
     where_weights_are,
 )
 
-MODEL_KEY = "model.name="
 # People change configurations, so none is replaced without being told.
 CONFIGURATION = Kind("a configuration", lambda path: False)
-
-
-class Wishes(NamedTuple):
-    """What the user asks for: overrides ``key=value``, and the most seconds of a training."""
-
-    overrides: Sequence[str] = ()
-    seconds: Optional[float] = None
-
-    @property
-    def model(self) -> Optional[str]:
-        """The network that the overrides name."""
-        names = [text[len(MODEL_KEY) :] for text in self.overrides if text.startswith(MODEL_KEY)]
-        return names[-1] if names else None
-
-    @property
-    def keys(self) -> list[str]:
-        """The dotted keys of the overrides."""
-        return [override.partition("=")[0] for override in self.overrides]
-
-
-NO_WISHES = Wishes()
 
 
 class Starter(NamedTuple):
@@ -122,30 +100,30 @@ def plan_starter(
     """The configuration for the figures of a task and a machine; errors as for make_starter."""
 
     def tree_of(plan: Plan) -> dict[str, Any]:
-        return with_overrides(starter_tree(survey, plan, folder), "init", wishes.overrides)
+        return with_overrides(starter_tree(survey, plan, folder, wishes), "init", wishes.overrides)
 
     def resolve(plan: Plan) -> Config:
         return resolve_config(tree_of(plan), "init", (), [survey.task])
 
-    plan = recommend(survey, machine, wishes.model)
+    plan = recommend(survey, machine, wishes)
     # Wrong overrides are refused before anything is measured.
     engine = resolve(plan).engine
     if wishes.seconds is not None:
-        measure, keeps_epochs = _measure(survey, folder, engine), "epochs" in wishes.keys
-        plan = fit_time(
-            survey, machine, wishes.model, wishes.seconds, measure, resolve, keeps_epochs
-        )
+        measure = _measure(survey, folder, engine)
+        plan = fit_time(survey, machine, wishes, wishes.seconds, measure, resolve)
     tree = tree_of(plan)
-    return Starter(survey, plan, tree, starter_text(survey, plan, tree, path, wishes.keys))
+    return Starter(survey, plan, tree, starter_text(survey, plan, tree, path, wishes))
 
 
 def _obtainable(survey: Survey, wishes: Wishes) -> Obtainable:
     """The networks to choose from; nobody is asked where there is no choice."""
+    if wishes.pretrained is False:
+        return NOTHING
     if wishes.model is not None:
         if has_weights(wishes.model):
             return Obtainable((find_network(wishes.model),), where_weights_are(wishes.model))
         return NOTHING
-    return NOTHING if survey.short_side <= SMALL_SIDE else find_obtainable()
+    return NOTHING if takes_small_network(survey, wishes) else find_obtainable()
 
 
 def _measure(survey: Survey, folder: Path, engine: str) -> Any:

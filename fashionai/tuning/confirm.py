@@ -1,7 +1,7 @@
 """How much of the gain of a search is luck: the best trial is trained anew, beside the untuned one.
 
 The best of many trials is also the luckiest on the images that chose it. New seeds, and images
-that chose nothing, tell what is left.
+that chose neither the trial nor the epoch, tell what is left.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import re
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -27,11 +27,10 @@ from fashionai.fold_plan import FoldSettings, plan_folds
 from fashionai.progress import ProgressBar
 from fashionai.reporting.tables import WIDTH
 from fashionai.runs import FOLDS_FILE, Run, RunFolder, remove_free_lock, remove_weights
-from fashionai.training.records.history import read_rows
+from fashionai.training.records.history import EpochRow, rank, read_rows, weight_kinds
 from fashionai.tuning.search import (
     SECONDS_BETWEEN_LOOKS,
     error_of_study,
-    score_of,
     train_run,
 )
 from fashionai.tuning.study import Study
@@ -140,17 +139,17 @@ def _confirmation(
     study: Study, best: Trial, jobs: Sequence[tuple[RunFolder, Config]], on_folds: bool
 ) -> Confirmation:
     """What the finished trainings say."""
-    scores = [_score(study, *job) for job in jobs]
+    tuned, untuned = _scores(study, jobs[::2]), _scores(study, jobs[1::2])
     images = 0 if on_folds else len(read_samples(study.config, "test").paths)
     at = list(study.settings.objectives).index(study.score)
     values = best.values[at], study.storage.trials()[0].values[at]
-    return Confirmation(study.score, on_folds, images, scores[::2], scores[1::2], values)
+    return Confirmation(study.score, on_folds, images, tuned, untuned, values)
 
 
 def confirmation_lines(found: Confirmation, trials: int) -> list[str]:
     """What the new trainings say, in lines of 80 columns."""
     name, count = long_name(found.objective), len(found.tuned)
-    where = counted(count, "fresh fold")
+    where = f"{counted(count, 'fresh fold')}, each at the epoch that is best on the others"
     if not found.on_folds:
         where = f"{counted(found.images, 'test image')}, {counted(count, 'new seed')} each"
     in_search = (
@@ -171,15 +170,7 @@ def confirmation_lines(found: Confirmation, trials: int) -> list[str]:
 
 def _conclusion(found: Confirmation, interval: Optional[tuple[float, float]], trials: int) -> str:
     """How much of the gain may be luck, in sentences."""
-    lost = found.expected - found.gain
-    text = f"The gain is not smaller than in the search of {counted(trials, 'trial')}."
-    if found.gain <= 0 < found.expected:
-        text = "Nothing of the gain in the search is left."
-    elif lost > 0 and found.expected > 0:
-        text = (
-            f"About {lost / found.expected:.0%} of the gain in the search was luck: the best of "
-            f"{counted(trials, 'trial')} is also the luckiest."
-        )
+    text = _compared_with_search(found, trials)
     if interval is None:
         return f"{text} One training of each does not tell how much scores differ by chance."
     if interval[0] <= 0 <= interval[1]:
@@ -187,7 +178,24 @@ def _conclusion(found: Confirmation, interval: Optional[tuple[float, float]], tr
         return f"{text} The interval contains 0: {trainings} of each do not tell which is better."
     if interval[1] < 0:
         return f"{text} The tuned configuration is worse than the untuned one."
-    return f"{text} The rest is more than the chance of {'folds' if found.on_folds else 'seeds'}."
+    chance = f"more than the chance of {'folds' if found.on_folds else 'seeds'}"
+    return f"{text} The confirmed gain is {chance}."
+
+
+def _compared_with_search(found: Confirmation, trials: int) -> str:
+    """What is left of the gain in the search, in a sentence."""
+    if found.expected <= 0:
+        name = long_name(found.objective)
+        return f"The search chose this trial for its other objective, not for a better {name}."
+    if found.gain <= 0:
+        return "Nothing of the gain in the search is left."
+    lost = found.expected - found.gain
+    if lost <= 0:
+        return f"The gain is not smaller than in the search of {counted(trials, 'trial')}."
+    return (
+        f"About {lost / found.expected:.0%} of the gain in the search was luck: the best of "
+        f"{counted(trials, 'trial')} is also the luckiest."
+    )
 
 
 def _has_test(config: Config) -> bool:
@@ -268,12 +276,44 @@ def _lock_name(folder: RunFolder) -> str:
     return f"{folder.path.parent.name}-{folder.path.name}"
 
 
-def _score(study: Study, folder: RunFolder, config: Config) -> float:
-    """The score of a finished training: on the test split, or on its fold."""
+def _scores(study: Study, jobs: Sequence[tuple[RunFolder, Config]]) -> list[float]:
+    """The scores of a configuration's finished trainings: on the test split, or on their folds."""
+    config = jobs[0][1]
     if config.data.fold is not None:
-        return score_of(read_rows(folder), config, study.score)
-    test: Mapping[str, float] = Run(folder).metrics["test"]
-    return float(test[study.score])
+        histories = [read_rows(folder) for folder, _ in jobs]
+        return scores_on_folds(histories, config.epochs, config.monitor, study.score)
+    return [float(Run(folder).metrics["test"][study.score]) for folder, _ in jobs]
+
+
+def scores_on_folds(
+    histories: Sequence[Sequence[EpochRow]], epochs: int, monitor: str, score: str
+) -> list[float]:
+    """The score of each fold at the epoch, and of the weights, that are best on the other folds.
+
+    The epoch that is best on the fold itself would be chosen by the images that it is scored on,
+    and noisy scores would gain from that. A fold that has stopped early keeps its last scores.
+    """
+    whole = [[*rows, *[rows[-1]] * (epochs - len(rows))] for rows in histories]
+    scores = []
+    for at, rows in enumerate(whole):
+        epoch, kind = _best_on_average([*whole[:at], *whole[at + 1 :]], monitor)
+        scores.append(rows[epoch][f"{kind}_{score}"])
+    return scores
+
+
+def _best_on_average(histories: Sequence[Sequence[EpochRow]], monitor: str) -> tuple[int, str]:
+    """The epoch, from 0, and the weights that rank best in the mean of several folds."""
+    candidates = [
+        (epoch, kind)
+        for kind in weight_kinds(histories[0][0])
+        for epoch in range(len(histories[0]))
+    ]
+
+    def mean_rank(candidate: tuple[int, str]) -> list[float]:
+        epoch, kind = candidate
+        return np.mean([rank(rows[epoch], monitor, kind) for rows in histories], axis=0).tolist()
+
+    return max(candidates, key=mean_rank)
 
 
 def _variance_of_mean(values: np.ndarray) -> float:

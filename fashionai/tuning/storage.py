@@ -165,7 +165,8 @@ class Storage:
         """The shares of these parameters in whether a trial is among the best, the largest first.
 
         By PED-ANOVA (arXiv:2304.10255) of the first objective, of each parameter over the finished
-        trials that have it. Parameters that too few have are left out.
+        trials that have it. Parameters that too few have, or that all have with the same value, are
+        left out.
         """
         optuna = self._optuna
         finished = self._study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
@@ -175,7 +176,9 @@ class Storage:
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=SHARE_OF_BEST)
         found: dict[str, float] = {}
         for key in keys:
-            if sum(key in each.params for each in finished) >= FEWEST_FOR_IMPORTANCE:
+            values = [each.params[key] for each in finished if key in each.params]
+            # PED-ANOVA takes the noise of its densities for the importance of a constant.
+            if len(values) >= FEWEST_FOR_IMPORTANCE and len({*values}) > 1:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # that low targets are good, as they are here
                     found |= evaluator.evaluate(

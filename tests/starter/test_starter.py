@@ -16,7 +16,8 @@ from fashionai.starter.plans import Machine, Plan, fit_time
 from fashionai.starter.recipes import HEAD_FIRST, SCRATCH, WHOLE
 from fashionai.starter.survey import Survey
 from fashionai.starter.text import starter_tree
-from fashionai.starter.write import Wishes, plan_starter
+from fashionai.starter.wishes import Wishes
+from fashionai.starter.write import plan_starter
 from fashionai.tasks import Task
 from fashionai.training.speed.estimate import Speed, training_seconds
 from fashionai.weights.availability import NOTHING, Obtainable
@@ -113,6 +114,102 @@ def test_overrides_reach_the_file_and_are_marked(tmp_path: Path) -> None:
         chosen(tmp_path, 300, 9, 9, 9, overrides=("epochz=2",))
 
 
+def text_of(folder: Path) -> str:
+    return (folder / "birds.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rate"),
+    [
+        (("batch_size=16",), 0.1 * 16 / 128),
+        (("batch_size=16", "accumulate=4"), 0.1 * 64 / 128),
+        (("batch_size=16", "optimizer.name=nag", "optimizer.weight_decay=0"), 0.1 * 16 / 128),
+        (("batch_size=16", "optimizer.lr=0.3"), 0.3),
+        (("batch_size=16", "optimizer={name: sgd, lr: 0.3}"), 0.3),
+    ],
+)
+def test_the_learning_rate_follows_the_batch_size_that_is_given(
+    tmp_path: Path, overrides: tuple[str, ...], rate: float
+) -> None:
+    config = chosen(tmp_path, 30, 900, 900, 900, overrides=overrides)
+    assert (config.batch_size, config.optimizer.lr) == (16, pytest.approx(rate))
+    assert ("# The learning rate is 0.1 for a batch size" in text_of(tmp_path)) is (rate != 0.3)
+
+
+def test_an_optimizer_of_another_kind_does_not_get_the_rate_of_sgd(tmp_path: Path) -> None:
+    default = Config(task="skirt").optimizer
+    for short_side, name in ((30, "adam"), (300, "sgd")):  # instead of SGD and AdamW
+        config = chosen(tmp_path, short_side, 9, 9, 9, overrides=(f"optimizer.name={name}",))
+        assert config.optimizer == default.model_copy(update={"name": name})
+        assert f"# No learning rate of {name} is known" in text_of(tmp_path)
+
+
+@pytest.mark.parametrize("short_side", [30, 200])
+def test_without_pretrained_weights_every_layer_learns_from_random_ones(
+    tmp_path: Path, short_side: int
+) -> None:
+    without = Machine(False, NOTHING)
+    expected = chosen(tmp_path, short_side, 9, 9, 9, machine=without)
+    config = chosen(tmp_path, short_side, 9, 9, 9, overrides=("model.pretrained=false",))
+    assert config == expected
+    assert config.trainable == "all"
+    assert "on this machine" not in text_of(tmp_path)
+    both = ("model.name=resnet18_v2", "model.pretrained=false")
+    config = chosen(tmp_path, short_side, 9, 9, 9, overrides=both)
+    assert config.optimizer == expected.optimizer
+    assert "weights of it" not in text_of(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["true", "mine.params"])
+def test_pretrained_weights_that_are_asked_for_are_fine_tuned(tmp_path: Path, value: str) -> None:
+    usual = chosen(tmp_path, 300, 9, 9, 9)
+    for override, machine in (("log=[]", CPU), ("model.name=senet_154e", Machine(False, NOTHING))):
+        overrides = (f"model.pretrained={value}", override)
+        config = chosen(tmp_path, 30, 9, 9, 9, machine=machine, overrides=overrides)
+        assert str(config.model.pretrained).lower() == value
+        assert config.model.name != "small_cnn"
+        assert (config.optimizer, config.trainable) == (usual.optimizer, usual.trainable)
+        assert "random" not in text_of(tmp_path).partition("data:")[0]
+
+
+def test_the_recipe_is_that_of_the_layers_that_are_asked_for(tmp_path: Path) -> None:
+    config = chosen(tmp_path, 300, 100, 100, 100, overrides=("trainable=head",))
+    # docs/training.md, "Frozen layers"
+    assert (config.optimizer.name, config.optimizer.lr, config.data.augment) == ("adamw", 0.002, [])
+    assert config.epochs == 40
+    usual = chosen(tmp_path, 300, 100, 100, 100)
+    config = chosen(tmp_path, 300, 100, 100, 100, overrides=("trainable=all",))
+    assert config == usual.changed({"trainable": "all"})
+    config = chosen(tmp_path, 300, 100, 100, 100, overrides=("trainable={head: 2, all: 5}",))
+    assert config.epochs == 7
+    assert re.search(r"epochs: 7 +# those of trainable\n", text_of(tmp_path))
+
+
+def test_a_larger_crop_that_is_given_gets_a_smaller_batch(tmp_path: Path) -> None:
+    usual = chosen(tmp_path, 512, *[30_000] * 3, machine=GPU)
+    config = chosen(tmp_path, 512, *[30_000] * 3, machine=GPU, overrides=("data.crop=448",))
+    # Four times as many pixels in the same memory.
+    assert (config.data.crop, config.batch_size) == (448, usual.batch_size / 4)
+    assert config.optimizer.lr == pytest.approx(usual.optimizer.lr / 4)
+
+
+def test_what_does_not_go_with_an_override_is_left_out(tmp_path: Path) -> None:
+    assert chosen(tmp_path, 30, 90, 9, 9).monitor == "last"
+    overrides = ("early_stopping.patience=3", "data.sampler=balanced")
+    config = chosen(tmp_path, 30, 90, 9, 9, overrides=overrides)
+    assert (config.monitor, config.loss.class_weights) == ("map", "none")
+    assert "# data.sampler balances the classes\n" in text_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["batch_size=many", "data.crop=[8]", "model.name=5", "epochs=-1", "trainable={a: b}"],
+)
+def test_wrong_values_are_refused_with_their_key(tmp_path: Path, override: str) -> None:
+    with pytest.raises(ConfigError, match=override.partition("=")[0].replace(".", r"\.")):
+        chosen(tmp_path, 300, 9, 9, 9, overrides=(override,))
+
+
 def test_few_validation_images_recommend_cross_validation(tmp_path: Path) -> None:
     for images, is_told in ((99, True), (100, False)):
         config = chosen(tmp_path, 30, 9, 9, 9, val_images=images)
@@ -190,9 +287,10 @@ def plan_within(
     seconds: float, *overrides: str, measured: Optional[list[str]] = None, images: int = 900
 ) -> tuple[Plan, Config]:
     survey = Survey(BIRDS, np.array([images // 3] * 3), images // 9, 300, 20)
+    wishes = Wishes(overrides)
 
     def resolve(plan: Plan) -> Config:
-        tree = starter_tree(survey, plan, Path("data/train_valid"))
+        tree = starter_tree(survey, plan, Path("data/train_valid"), wishes)
         return Config.model_validate(with_overrides(tree, "init", overrides))
 
     def measure(name: str, crop: int) -> Speed:
@@ -201,7 +299,7 @@ def plan_within(
         step, forward = SPEEDS[name]
         return Speed(step, forward).at_crop(crop / 224)
 
-    plan = fit_time(survey, CPU, None, seconds, measure, resolve, bool(overrides))
+    plan = fit_time(survey, CPU, wishes, seconds, measure, resolve)
     return plan, resolve(plan)
 
 
@@ -209,6 +307,25 @@ def test_epochs_that_were_given_stay(tmp_path: Path) -> None:
     plan, config = plan_within(20_000, "epochs=40")
     assert (plan.network, plan.recipe, config.epochs) == ("mobilenetv2_1.0", HEAD_FIRST, 40)
     assert plan.seconds == pytest.approx(370 + 12 * 0.5 + 28 * (900 * 0.4 + 100 * 0.1))
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [("data.crop=160", "data.crop", 160), ("trainable=head", "trainable", "head")],
+)
+@pytest.mark.parametrize("seconds", [1, 100, 3_000, 20_000])
+def test_what_is_given_is_not_changed_to_fit_the_time(
+    override: str, key: str, value: object, seconds: float
+) -> None:
+    plan, config = plan_within(seconds, override)
+    assert {"data.crop": plan.crop, "trainable": plan.recipe.trainable}[key] == value
+    assert config == config.changed({key: value})
+    assert config.epochs == plan.epochs
+
+
+def test_epochs_of_phases_stay() -> None:
+    _, config = plan_within(1, "trainable={head: 2, all: 5}")
+    assert config.epochs == 7
 
 
 def test_features_cost_their_forward_passes() -> None:

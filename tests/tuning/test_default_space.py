@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,27 @@ def test_networks_and_layers_that_learn_decide_the_parameters() -> None:
     # Features are computed once: what changes the images or the network would end that.
     head = keys_of(config_of(trainable="head"))
     assert not {"loss.mixup", "data.augment", "model.drop_path"} & {*head}
+
+
+@pytest.mark.parametrize(
+    ("policy", "others"),
+    [
+        ("mirror", ["trivial_augment", "rand_augment-5", "rand_augment-10"]),
+        ("trivial_augment", ["rand_augment-5", "rand_augment-10"]),
+        ({"name": "rand_augment", "magnitude": 5}, ["trivial_augment", "rand_augment-10"]),
+        (
+            {"name": "rand_augment", "magnitude": 6},
+            ["trivial_augment", "rand_augment-5", "rand_augment-10"],
+        ),
+    ],
+)
+def test_no_two_augmentations_are_the_same(policy: object, others: list[str]) -> None:
+    config = config_of(**{"data.augment": ["random_crop", policy]})
+    space = default_space(config, (), 2.0)
+    names = [*space["data.augment"].domain.values]
+    assert names == ["configured", *others]
+    configs = [space.config_of(config, {"data.augment": name}) for name in names]
+    assert not any(one == other for one, other in itertools.combinations(configs, 2))
 
 
 def test_parameters_of_one_family_exist_with_its_networks_alone() -> None:

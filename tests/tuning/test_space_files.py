@@ -195,6 +195,30 @@ def test_a_section_with_keys_that_all_trials_share_is_refused(space_of) -> None:
     assert "optimizer" in space_of("optimizer: [{name: adam, lr: 0.001}]\n")
 
 
+def test_long_choices_that_begin_alike_are_different_ones(space_of, base) -> None:
+    steps = "{name: random_resized_crop, area: [0.25, 1.0], ratio: [0.75, 1.333]}, mirror"
+    space = space_of(
+        f"data.augment: [[{steps}, trivial_augment], [{steps}, rand_augment]]\n"
+        f"loss.mixup: {{low: 0.1, high: 0.4, when: {{data.augment: [[{steps}, rand_augment]]}}}}\n"
+    )
+    names = [*space["data.augment"].domain.values]
+    configs = [space.config_of(base, {"data.augment": name}) for name in names]
+    assert [config.data.augment[-1].name for config in configs] == [
+        "trivial_augment",
+        "rand_augment",
+    ]
+    active = [space["loss.mixup"].is_active({"data.augment": name}) for name in names]
+    assert active == [False, True]
+    assert [*space_of(dump_space(space))] == [*space]
+    with pytest.raises(ConfigError, match="choices: a value is given twice"):
+        space_of(f"data.augment: [[{steps}], [{steps}]]\n")
+
+
+def test_the_problem_of_a_long_choice_is_told_whole(space_of) -> None:
+    with pytest.raises(ConfigError, match=r"\.\.\.: data\.augment\.99\.name: found 'miror'"):
+        space_of(f"data.augment: [[{'mirror, ' * 99}miror]]\n")
+
+
 @pytest.mark.parametrize("text", ["", "[1]", "a: {b: [}"])
 def test_a_file_without_keys_is_refused(space_of, text: str) -> None:
     with pytest.raises(ConfigError, match=r"space\.yaml"):

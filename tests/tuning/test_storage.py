@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fashionai.errors import InstallationError
@@ -79,6 +80,17 @@ def test_few_trials_tell_nothing_about_importance(tmp_path: Path) -> None:
     number = found.add({"optimizer.lr": 0.1}, SPACE)
     found.finish(number, [0.5])
     assert found.importance(["optimizer.lr", "batch_size"]) == {}
+
+
+@pytest.mark.parametrize("draw", range(5))
+def test_parameters_that_all_trials_share_have_no_importance(tmp_path: Path, draw: int) -> None:
+    space = Space([Parameter("data.crop", Numbers(224, 256, step=32)), *SPACE])
+    found, rng = open_storage(tmp_path), np.random.default_rng(draw)
+    for rate in rng.uniform(0.001, 1.0, 8).tolist():
+        number = found.add({"data.crop": 224, "optimizer.lr": rate}, space)
+        found.finish(number, [rng.random()])
+    assert found.importance(["data.crop", "optimizer.lr"]) == {"optimizer.lr": pytest.approx(1)}
+    assert found.importance(["data.crop"]) == {}
 
 
 @pytest.mark.parametrize(

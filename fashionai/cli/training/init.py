@@ -69,7 +69,8 @@ def command(
     The schema file .fashionai.schema.json is written beside it. Editors that
     know YAML schemas use it to complete and check the keys.
     """
-    from fashionai.starter.write import MODEL_KEY, Wishes, write_starter
+    from fashionai.starter.wishes import MODEL_KEY, Wishes
+    from fashionai.starter.write import write_starter
 
     log_to_terminal("fashionai.starter")
     if model is not None:

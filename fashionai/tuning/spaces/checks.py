@@ -12,7 +12,8 @@ from fashionai.models.catalogue import find_network
 from fashionai.models.networks.registry import WITH_DROP_PATH
 from fashionai.tuning.spaces.space import Choices, Parameter, Space, try_values
 
-LONGEST_PROBLEM = 240
+# The characters of a message, and of each name in it: names are values, such as long lists.
+LONGEST_PROBLEM, LONGEST_NAME = 240, 60
 
 # The names of the choices that parameters may have, by key.
 Names = dict[str, list[str]]
@@ -96,7 +97,8 @@ class ValueChecks:
         suitable = [name for name in names if name not in refused]
         way_out = f". Add when: {{{other.key}: [{', '.join(suitable)}]}}" if suitable else ""
         problem = next(iter(refused.values())).rstrip(".")
-        without = f"does not go with {other.key} {', '.join(refused)} ({problem}){way_out}"
+        of_others = ", ".join(shown(name, LONGEST_NAME) for name in refused)
+        without = f"does not go with {other.key} {of_others} ({problem}){way_out}"
         return shown(f"{one.key}: {without}", LONGEST_PROBLEM)
 
     def _refused_without(
@@ -182,7 +184,7 @@ def _problems_of(error: ConfigError) -> list[str]:
 
 def _about(key: str, name: str, problem: str) -> str:
     """A problem of a value that begins with its key."""
-    about = "" if problem.startswith(f"{key}:") else f"{key} {name}: "
+    about = "" if problem.startswith(f"{key}:") else f"{key} {shown(name, LONGEST_NAME)}: "
     return shown(f"{about}{problem}", LONGEST_PROBLEM)
 
 

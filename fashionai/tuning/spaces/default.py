@@ -10,7 +10,7 @@ from fashionai.config import Config
 from fashionai.models.catalogue import find_network, relative_cost
 from fashionai.models.networks.registry import WITH_DROP_PATH
 from fashionai.tuning.spaces.files import choices_of
-from fashionai.tuning.spaces.space import CROP, Choices, Numbers, Parameter, Space
+from fashionai.tuning.spaces.space import CROP, Choices, Numbers, Parameter, Space, with_values
 
 # Rates are searched up to so many times, and down to this part of, the user's.
 FACTOR = 10
@@ -91,12 +91,16 @@ def _around(value: float) -> Numbers:
 
 
 def _augmentations(config: Config) -> Choices:
-    """The configuration's list, and the list with each policy in place of its own one."""
+    """The configuration's list, and the list with each other policy in place of its own one."""
     configured = config.model_dump()["data"]["augment"]
     plain = [step for step in configured if step["name"] not in (*_policy_names(), "aug_mix")]
-    named = {"configured": configured}
-    named |= {name: [*plain, policy] for name, policy in POLICIES.items()}
-    return Choices(named)
+    lists = {name: [*plain, policy] for name, policy in POLICIES.items()}
+    others = {
+        name: steps
+        for name, steps in lists.items()
+        if with_values(config, {"data.augment": steps}) != config
+    }
+    return Choices({"configured": configured, **others})
 
 
 def _policy_names() -> set[str]:

@@ -25,8 +25,6 @@ NOT_TUNED = (
     *("data.folder", "data.folds_file", "data.fold", "data.workers"),
 )
 EXAMPLE = "a list of choices, or low and high such as {low: 0.001, high: 0.1, log: true}"
-# Longer values have no use as names.
-LONGEST_NAME = 60
 
 
 def read_space(path: Path, base: Config, *, is_checked: bool = False) -> Space:
@@ -60,8 +58,7 @@ def choices_of(values: list[Any]) -> Choices:
 
 def name_of(value: Any) -> str:
     """The name of a choice: its value as YAML has it."""
-    text = value if isinstance(value, str) else dump_flow(value)
-    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
+    return value if isinstance(value, str) else dump_flow(value)
 
 
 def _lines(parameter: Parameter) -> Iterator[str]:

@@ -8,7 +8,13 @@ import pytest
 
 from fashionai.config import Config
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.training.speed.estimate import duration, estimate_lines, lighter_networks
+from fashionai.training.speed.estimate import (
+    at_its_end,
+    config_to_measure,
+    duration,
+    estimate_lines,
+    lighter_networks,
+)
 from fashionai.weights.availability import pip_networks
 from fashionai.weights.pretrained import import_file
 from tests.support.networks import make_parameters, write_parameters
@@ -48,6 +54,15 @@ def test_forty_epochs_of_resnet50_without_a_gpu_are_estimated_at_days() -> None:
     assert lines[2].split() == ["trainable=head", "about", "1", "h", "39", "min"]
     assert max(map(len, lines[1:])) <= 80
     assert any(line.startswith("  data.resize_short=144 data.crop=128 ") for line in lines)
+
+
+def test_the_end_of_a_training_is_its_last_phase_at_the_full_size() -> None:
+    config = Config(task="skirt", epochs=4, trainable={"head": 3, "all": 1})
+    end = at_its_end(config.changed({"data.sizes": [[0, 112], [0.5, 224]]}))
+    assert end == config.changed({"trainable": "all", "data.feature_views": 1})
+    alone = Config(task="skirt", optimizer={"lr": 0.1})
+    assert at_its_end(alone) == alone
+    assert config_to_measure(alone).optimizer.lr <= 1e-6
 
 
 def test_only_networks_whose_weights_can_be_had_are_named(tmp_path: Path) -> None:
