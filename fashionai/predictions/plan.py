@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -337,7 +338,8 @@ def _check_same_training_images(runs: Sequence[Run], split: str) -> None:
         }
         for key, is_same in same.items():
             if not is_same:
+                one = shlex.quote(str(first))
                 raise RunError(
                     f"{first} and {run} were trained on different images (data.{key})",
-                    f"Predict the test split, or one run: --run {first} --split {split}",
+                    f"Predict the test split, or one run: --run {one} --split {split}",
                 )
