@@ -243,6 +243,13 @@ def test_splits_of_a_parent(work: Path, tmp_path: Path, capsys: pytest.CaptureFi
             f"--run runs/both/fold-1 --split {split}\n"
         )
     assert not (tmp_path / "split.csv").exists()
+    folds = [
+        shutil.copytree(work / f"fold-{number}", f"runs/of both/{number}") for number in (1, 2)
+    ]
+    named = [argument for fold in folds for argument in ("--run", fold)]
+    assert fashionai("predict", *named, "--out", tmp_path / "split.csv", "--split", "val") == 2
+    assert capsys.readouterr().err.endswith("--run 'runs/of both/1' --split val\n")
+    shutil.rmtree("runs/of both")
     assert fashionai("predict", *arguments, "--split", "test") == 0
     assert len(read_predictions(tmp_path / "split.csv")) == 12
     # One fold under two names, and its folder written in another way.

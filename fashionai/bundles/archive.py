@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fashionai.errors import DataError, counted, shown
+from fashionai.export.file_names import DESCRIPTION_FILE, MODEL_FILE
 from fashionai.files import content_hash
 
 CHECKSUMS_FILE = "checksums.sha256"
 # The members of every bundle.
-MODEL_FILE, DESCRIPTION_FILE = "model.onnx", "model.json"
 PROGRAM_FILE, CARD_FILE, EXPECTED_FILE = "predict.py", "model_card.md", "samples/expected.jsonl"
 REQUIRED = (MODEL_FILE, DESCRIPTION_FILE, PROGRAM_FILE, CARD_FILE, EXPECTED_FILE)
+# The program that this version puts into a bundle.
+PROGRAM = Path(__file__).with_name(PROGRAM_FILE)
 # A file system has room for each name, and a command line for all of them.
 SAMPLE_NAME = re.compile(r"samples/[0-9]{1,3}\.png")
 

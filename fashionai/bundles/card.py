@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Optional
 
@@ -28,6 +29,8 @@ SCORES = {
     "mrr": "MRR",
     "log_loss": "log loss",
 }
+# What Markdown would not show as it is; & and _ are text unless they begin or end something.
+MARKUP = re.compile(r"[\\|<*`\[\]~]|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])")
 
 
 def samples_by_split(run: Run) -> dict[str, Samples]:
@@ -186,7 +189,8 @@ def _licence_of_weights(run: Run) -> Iterator[str]:
         yield "Weights: trained from random ones, so that no other licence limits their use."
         return
     source, licence = origin_of(run)
-    yield f"Weights: trained further from {source or 'pretrained weights of unknown source'}."
+    known = _plain(source) or "pretrained weights of unknown source"
+    yield f"Weights: trained further from {known}."
     yield f"Licence of these pretrained weights: {shown_licence(licence)}."
     if NON_COMMERCIAL in f"{licence}-":
         yield "That licence allows no commercial use."
@@ -200,6 +204,6 @@ def _rule(numbers: int) -> str:
     return _row("---", *["---:"] * numbers)
 
 
-def _plain(name: str) -> str:
-    """The name of a class as a cell of a table."""
-    return name.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+def _plain(text: str) -> str:
+    """A text of the user's, such as the name of a class, that Markdown shows as it is."""
+    return MARKUP.sub(r"\\\g<0>", " ".join(text.splitlines()))

@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fashionai.bundles.archive import EXPECTED_FILE, PROGRAM_FILE, SAMPLE_NAME, unpack
+from fashionai.bundles.archive import EXPECTED_FILE, PROGRAM, PROGRAM_FILE, SAMPLE_NAME, unpack
 from fashionai.engines.agreement import TOLERANCE
 from fashionai.errors import DataError, InstallationError, WeightsError, shown_value
 from fashionai.files.formats.json_files import parse_json
 
-PROGRAM = Path(__file__).with_name("predict.py")
 # Opening the model and computing four crops takes seconds, also for a large network.
 MOST_SECONDS = 300
 
@@ -45,11 +44,13 @@ def verify(file: Path) -> Verified:
     """
     members = unpack(file)
     expected = _probabilities(file, members[EXPECTED_FILE].decode("utf-8", "replace"))
-    for image in expected:
+    for image, probabilities in expected.items():
         if image not in members or not SAMPLE_NAME.fullmatch(image):
             raise DataError(
                 f"{file}: {EXPECTED_FILE} names {shown_value(image)}, expected an image of samples/"
             )
+        if not probabilities:
+            raise DataError(f"{file}: {EXPECTED_FILE} has no probabilities of {image}")
     if importlib.util.find_spec("onnxruntime") is None:
         raise InstallationError(
             "onnxruntime is not installed", "Run: pip install 'fashionai[onnx]'"

@@ -19,6 +19,7 @@ from fashionai.engines.onnx_model import onnx_model
 from fashionai.engines.onnx_runtime import OnnxEngine
 from fashionai.errors import ConfigError
 from fashionai.export.agreement_check import Exported, check_on_validation_images
+from fashionai.export.file_names import DESCRIPTION_FILE, MODEL_FILE
 from fashionai.export.model_files import model_description
 from fashionai.export.onnx import onnx_description
 from fashionai.files import as_json, atomic_path
@@ -41,7 +42,6 @@ mx = import_mxnet()
 BUNDLES = Kind("a bundle", archive.is_bundle)
 # The images that are stored to verify a bundle with, each of another class.
 MOST_SAMPLES = 4
-PROGRAM = Path(__file__).with_name("predict.py")
 SUFFIX = ".zip"
 
 
@@ -92,9 +92,9 @@ def _members(run: Run, model: bytes, calibration: RunCalibration) -> dict[str, b
     card = model_card(run, samples, evaluations, len(stored) - 1, applied)
     described = {**onnx_description(run), **_description_of(applied)}
     return {
-        archive.MODEL_FILE: model,
-        archive.DESCRIPTION_FILE: as_json(model_description(run, described)).encode(),
-        archive.PROGRAM_FILE: PROGRAM.read_bytes(),
+        MODEL_FILE: model,
+        DESCRIPTION_FILE: as_json(model_description(run, described)).encode(),
+        archive.PROGRAM_FILE: archive.PROGRAM.read_bytes(),
         archive.CARD_FILE: card.encode("utf-8", "replace"),
         **stored,
     }

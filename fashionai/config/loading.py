@@ -6,7 +6,7 @@ import copy
 import functools
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, get_args, get_type_hints
 
@@ -125,8 +125,19 @@ def differing_keys(one: Config, other: Config) -> list[str]:
 
 
 def shown_keys(config: Config) -> dict[str, str]:
-    """The value of every dotted key as text."""
-    return {key: _as_yaml(value) for key, value in _flatten(config.model_dump()).items()}
+    """The value of every dotted key as text; a mapping, such as weights by class, is one value."""
+    return {key: _as_yaml(value) for key, value in _values_of(config)}
+
+
+def _values_of(section: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a section and of those below it, by their dotted keys."""
+    plain = section.model_dump()
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _values_of(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", plain[name]
 
 
 def _as_yaml(value: Any) -> str:

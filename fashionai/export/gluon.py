@@ -11,8 +11,8 @@ import numpy as np
 
 from fashionai.engines.pixel_graph import pixel_graph
 from fashionai.export.agreement_check import Exported, check_on_validation_images
+from fashionai.export.file_names import GLUON_FILES
 from fashionai.export.model_files import (
-    GLUON_FILES,
     check_folder,
     pixel_graph_description,
     write_model,

@@ -9,6 +9,7 @@ from typing import Any
 
 from fashionai.engines.pixel_graph import OUTPUT
 from fashionai.errors import RunError
+from fashionai.export.file_names import DESCRIPTION_FILE, FILES
 from fashionai.files import as_json, atomic_path
 from fashionai.files.abandoned import abandoned_files
 from fashionai.files.formats.json_files import read_json
@@ -16,12 +17,6 @@ from fashionai.files.outputs import try_folder
 from fashionai.pipeline.pixel_values import BACKGROUND
 from fashionai.runs import Run
 
-DESCRIPTION_FILE = "model.json"
-ONNX_FILES = ("model.onnx",)
-GLUON_FILES = ("model-symbol.json", "model-0000.params")
-SAFETENSORS_FILES = ("model.safetensors",)
-# The files beside model.json, by what its key "format" says. That of safetensors has no such key.
-FILES = {"onnx": ONNX_FILES, "gluon": GLUON_FILES, None: SAFETENSORS_FILES}
 # What model_description adds to every description.
 COMMON_KEYS = {"classes", "columns", "background", "resize_short", "interpolation", "crop"}
 

@@ -8,8 +8,8 @@ from typing import Any
 from fashionai.engines.onnx_model import IMAGES, onnx_model
 from fashionai.engines.onnx_runtime import ENVIRONMENT, OnnxEngine
 from fashionai.export.agreement_check import Exported, check_on_validation_images
+from fashionai.export.file_names import ONNX_FILES
 from fashionai.export.model_files import (
-    ONNX_FILES,
     check_folder,
     pixel_graph_description,
     write_model,

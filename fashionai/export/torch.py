@@ -13,7 +13,8 @@ from fashionai.engines.agreement import Agreement, agreement, noise_images
 from fashionai.engines.gluon import load_network
 from fashionai.errors import WeightsError
 from fashionai.export.agreement_check import Exported, check_agreement
-from fashionai.export.model_files import SAFETENSORS_FILES, check_folder, write_model
+from fashionai.export.file_names import SAFETENSORS_FILES
+from fashionai.export.model_files import check_folder, write_model
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.models.forward import Forward
 from fashionai.models.parameter_files import read_parameters

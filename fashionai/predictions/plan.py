@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from fashionai.datasets.prepared.samples import read_samples, warn_of_changed_da
 from fashionai.datasets.questions import read_images_to_predict
 from fashionai.datasets.readers.reader import reader_of, readers
 from fashionai.datasets.records import ImageList, ImageToPredict
-from fashionai.errors import DataError, RunError
+from fashionai.errors import ConfigError, DataError, RunError
 from fashionai.families import expand_tasks
 from fashionai.files.default_folders import PREPARED_FOLDER
 from fashionai.files.outputs import check_output
@@ -122,8 +123,7 @@ def plan_file(
 def plan_wanted(wanted: WantedFile, *, overwrite: bool = False) -> Plan:
     """As plan_file, for an ``out`` that was checked already."""
     candidates = Candidates.open(wanted.run_paths, wanted.crop)
-    known = [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)]
-    tasks = expand_tasks(wanted.task_names, known)
+    tasks = _tasks_named(wanted.task_names, candidates)
     options: dict[str, Any] = {"as_table": wanted.as_table, "threshold": wanted.threshold}
     if wanted.split is not None:
         return plan_split(wanted.split, tasks, candidates, **options)
@@ -133,6 +133,14 @@ def plan_wanted(wanted: WantedFile, *, overwrite: bool = False) -> Plan:
         check_output("--out", wanted.out, PREDICTIONS, [file], overwrite)
     options.update(path_column=wanted.path_column, images_folder=wanted.images)
     return plan_questions(file, wanted.data, tasks, candidates, **options)
+
+
+def _tasks_named(names: Sequence[str], candidates: Candidates) -> list[Task]:
+    """The tasks of these names; those that are prepared are read only for other names."""
+    try:
+        return expand_tasks(names, candidates.tasks)
+    except ConfigError:
+        return expand_tasks(names, [*candidates.tasks, *prepared_tasks(PREPARED_FOLDER)])
 
 
 def question_file(data: Path, tasks: Sequence[Task]) -> Path:
@@ -330,7 +338,8 @@ def _check_same_training_images(runs: Sequence[Run], split: str) -> None:
         }
         for key, is_same in same.items():
             if not is_same:
+                one = shlex.quote(str(first))
                 raise RunError(
                     f"{first} and {run} were trained on different images (data.{key})",
-                    f"Predict the test split, or one run: --run {first} --split {split}",
+                    f"Predict the test split, or one run: --run {one} --split {split}",
                 )

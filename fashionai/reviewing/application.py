@@ -56,8 +56,12 @@ class Review:
             "review.html",
             title=f"Review of {self._images.task.short_name}",
             file=str(self._decisions.file),
-            classes=self._images.task.labels,
-            setup={"count": len(self._items), "page": PAGE, **self._progress()},
+            setup={
+                "count": len(self._items),
+                "page": PAGE,
+                "classes": self._images.task.labels,
+                **self._progress(),
+            },
         )
         return HTMLResponse(text)
 

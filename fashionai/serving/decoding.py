@@ -142,7 +142,12 @@ class _Decoder:
         if not connection.poll(SECONDS_TO_START):
             self.stop()
             raise ImageError(UNAVAILABLE, f"no decoder within {SECONDS_TO_START} s; try again")
-        self._is_ready = connection.recv_bytes() == READY
+        try:
+            self._is_ready = connection.recv_bytes() == READY
+        except (EOFError, OSError):
+            # The image has not reached it.
+            self.stop()
+            raise ImageError(UNAVAILABLE, "a decoder ended while it started; try again") from None
 
     def _start(self) -> None:
         self._is_ready = False
@@ -157,8 +162,10 @@ class _Decoder:
 
 def _work(connection: Connection, wanted: Wanted) -> None:
     """Answer each image that arrives, until the pipe ends with the server."""
-    # Ctrl-C reaches all processes of a terminal; the server still needs this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches all processes of a terminal, and systemd sends SIGTERM to all of a service. The
+    # server, which stops as well, still needs this one for the requests that have begun.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # Decoders write warnings about damaged images there.
     os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_ERROR)
     with contextlib.suppress(EOFError, OSError):

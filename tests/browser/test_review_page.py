@@ -27,12 +27,16 @@ CLASSES = ("owl", "tit & <b>wren</b>", "\u05d9\u05e0\u05e9\u05d5\u05e3")
 
 @pytest.fixture(scope="module")
 def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("birds")
+    return prepare_birds(tmp_path_factory.mktemp("birds"), CLASSES)
+
+
+def prepare_birds(folder: Path, classes: tuple[str, ...]) -> Path:
+    """Thirty images of three classes in turn as a prepared folder."""
     rows = [("path", "label")]
     for number in range(30):
         image = cv2.imencode(".png", photograph(60 + number, 80))[1].tobytes()
         put(folder / f"images/{number:02d}.png", image)
-        rows.append((f"{number:02d}.png", CLASSES[number % 3]))
+        rows.append((f"{number:02d}.png", classes[number % 3]))
     with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows(rows)
     run_in(folder, ["prepare", "--task", "birds", "--csv", "labels.csv", "--images", "images"])
@@ -127,3 +131,22 @@ def test_class_names_are_text(page: Page, address: str) -> None:
     expect(page.locator("#one strong")).to_have_text(CLASSES[1])
     assert page.locator("#one b").count() == 0
     assert page.locator("#classes option").all_inner_texts() == list(CLASSES)
+
+
+@pytest.mark.parametrize("name", ["tit  wren", "tit\nwren", "tit\r\nwren"])
+def test_a_class_is_chosen_whatever_blanks_its_name_has(
+    page: Page, tmp_path: Path, name: str
+) -> None:
+    folder = prepare_birds(tmp_path, ("owl", name, "wren"))
+    images = read_images(folder)
+    decisions = Decisions(tmp_path / "c.csv", images.task, folder, lambda: date(2030, 1, 2))
+    suspects = [Finding("label", "00.png", "train", "owl", name, "0.0200", "0.9100")]
+    review = Review(images, items_of_findings(images, suspects), decisions)
+    with running(create_app(review, "t0ken")) as origin:
+        page.goto(f"{origin}/t0ken/")
+        # The class that is suggested is chosen in the list.
+        page.keyboard.press("c")
+        expect(page.locator("#classes")).to_have_js_property("value", name)
+        page.keyboard.press("Enter")
+        expect(page.locator("#progress")).to_have_text("1 of 1 decided.")
+    assert saved(tmp_path) == [("00.png", "correct", name)]

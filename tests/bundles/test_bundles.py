@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import importlib.util
 import json
 import re
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -241,6 +243,21 @@ def test_the_model_card_counts_pseudo_labels_apart(
     assert "| all | 79 | 5 | 12 |" in card
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["<b>x", "a*b*", "_cat_", "no_cat", "`x`", "[a](b)", "~~x~~", "&lt;", "A & B", "a|b", "\\<"],
+)
+def test_the_model_card_shows_names_of_classes_as_they_are(run: Run, name: str) -> None:
+    """As a program shows it that knows Markdown as GitHub does."""
+    markdown = pytest.importorskip("markdown_it").MarkdownIt("gfm-like", {"linkify": False})
+    other = Run.open(run.path)
+    (task,) = run.tasks
+    classes = (name, *task.classes[1:])
+    other.__dict__.update(config=run.config, tasks=[replace(task, classes=classes)])
+    shown = markdown.render(model_card(other, samples_by_split(run), {}, 0, None))
+    assert f"<td>{html.escape(name)}</td>" in shown
+
+
 def test_the_model_card_tells_what_was_chosen_and_promises_only_what_many_images_show(
     run: Run, tmp_path: Path
 ) -> None:
@@ -360,6 +377,18 @@ def test_what_is_no_probability_is_named(bundle: Path, tmp_path: Path, value: st
     file = tmp_path / "other.zip"
     file.write_bytes(pack({**unpack(bundle), "samples/expected.jsonl": line.encode()}))
     with pytest.raises(DataError, match="does not hold probabilities"):
+        verify(file)
+
+
+def test_a_bundle_without_tasks_is_named(bundle: Path, tmp_path: Path) -> None:
+    """Its sums are right, and its program computes what it says: nothing."""
+    members = unpack(bundle)
+    description = {**json.loads(members["model.json"]), "columns": {}}
+    members["model.json"] = json.dumps(description).encode()
+    members["samples/expected.jsonl"] = b'{"image": "samples/1.png", "tasks": {}}'
+    file = tmp_path / "other.zip"
+    file.write_bytes(pack(members))
+    with pytest.raises(DataError, match=r"expected\.jsonl has no probabilities of samples/1\.png$"):
         verify(file)
 
 

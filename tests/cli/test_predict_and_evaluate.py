@@ -96,6 +96,20 @@ def test_a_task_without_a_run_stops_before_anything_is_computed(
     assert not (tmp_path / "none.csv").exists()
 
 
+def test_a_prepared_task_that_is_damaged_stops_no_prediction_of_others(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    damaged = tmp_path / "data/train_valid/broken/task.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    images = trained / "data/rank/Images/skirt_length_labels"
+    arguments = ["--run", trained / "runs/skirt", "--questions", images, "--crops", "1"]
+    assert fashionai("predict", *arguments, "--out", "all.csv") == 0
+    assert fashionai("predict", *arguments, "--task", "skirt", "--out", "skirts.csv") == 0
+    assert Path("all.csv").read_bytes() == Path("skirts.csv").read_bytes()
+
+
 def test_the_best_finished_run_is_taken_and_unfinished_ones_are_not(
     trained: Path, tmp_path: Path
 ) -> None:

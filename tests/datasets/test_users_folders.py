@@ -95,13 +95,14 @@ def test_class_folders_know_images_without_suffix(tmp_path: Path) -> None:
 
 
 def test_test_images_without_classes_are_left_out_and_logged(tmp_path: Path) -> None:
+    folder = tmp_path / "my pets"
     for name in ("train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg", "test/2.jpg"):
-        put(tmp_path / name)
-    data_set = read_class_folders("pets", tmp_path)
+        put(folder / name)
+    data_set = read_class_folders("pets", folder)
     assert [image.source for image in data_set.images] == ["train/cat/1.jpg", "train/dog/1.jpg"]
     note = (
-        f"{tmp_path}/test: 2 images without classes are left out; "
-        f"predict with: fashionai predict --questions {tmp_path}/test"
+        f"{folder}/test: 2 images without classes are left out; "
+        f"predict with: fashionai predict --questions '{folder}/test' --out FILE"
     )
     assert note in data_set.notes
 

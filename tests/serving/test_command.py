@@ -70,6 +70,7 @@ def process(trained_cnn: Path) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
     )
     yield process
     process.kill()
@@ -80,7 +81,10 @@ def process(trained_cnn: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_server_that_is_stopped_under_load_answers_or_refuses_every_request(
     process: subprocess.Popen[str], photographs: list[Path], number: int
 ) -> None:
-    """No request gets a broken answer, and the process ends with success."""
+    """No request gets a broken answer, and the process ends with success.
+
+    The signal reaches its decoders too, as Ctrl-C in a terminal and the SIGTERM of systemd do.
+    """
     assert process.stdout is not None
     address = address_in(process.stdout.readline() + process.stdout.readline())
     image, outcomes, answered = photographs[0].read_bytes(), [], threading.Semaphore(0)
@@ -101,7 +105,7 @@ def test_a_server_that_is_stopped_under_load_answers_or_refuses_every_request(
         client.start()
     for _ in range(24):
         assert answered.acquire(timeout=60)
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     for client in clients:
         client.join(timeout=60)
     assert process.wait(timeout=60) == 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,35 @@ def test_a_decoder_that_dies_costs_one_answer(
     with contextlib.suppress(ImageError):
         decoders.views(image)
     np.testing.assert_array_equal(decoders.views(image), make_views(image, wanted))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_decoder_outlives_the_signals_that_stop_a_server(
+    decoders: Decoders, photographs: list[Path], number: int
+) -> None:
+    """A terminal and systemd send them to all processes; the server ends its decoders itself."""
+    image = photographs[0].read_bytes()
+    decoders.views(image)
+    (process,) = decoders.processes()
+    os.kill(process, number)
+    decoders.views(image)
+    assert list(decoders.processes()) == [process]
+
+
+def test_an_image_is_not_blamed_for_a_decoder_that_ends_while_it_starts(
+    wanted: Wanted, photographs: list[Path]
+) -> None:
+    starting = Decoders(wanted, 1)
+    (process,) = starting.processes()
+    with ThreadPoolExecutor(1) as threads:
+        os.kill(process, signal.SIGSTOP)  # or it might be ready too early
+        answer = threads.submit(starting.views, photographs[0].read_bytes())
+        time.sleep(0.2)
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(ImageError, match="ended while it started") as error:
+            answer.result(timeout=60)
+    assert error.value.status == 503
+    starting.close()
 
 
 @pytest.mark.parametrize("name", ["fused", "onnx", "torch"])

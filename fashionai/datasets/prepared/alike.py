@@ -88,15 +88,20 @@ def were_grouped(manifest: Path) -> bool:
     return any(name.startswith(LIKE) for row in rows for name in row[at : at + 1])
 
 
+def inspect_command(task: Task, out: Path) -> str:
+    """The command that inspects a task that is prepared in ``out``."""
+    folder = "" if out == PREPARED_FOLDER else f" --folder {shlex.quote(str(out))}"
+    return f"fashionai inspect --task {task.short_name}{folder}"
+
+
 def notes_on_alike(alike: Optional[Alike], task: Task, out: Path) -> list[str]:
     """What the user should know about the near-duplicates of a task that is prepared in ``out``."""
     if alike is None or not alike.images:
         return []
-    folder = "" if out == PREPARED_FOLDER else f" --folder {shlex.quote(str(out))}"
     notes = [
         f"{counted(alike.images, 'near-duplicate')} of an earlier image: "
         f"{alike.across_splits:,} in another split, {alike.across_classes:,} with another class",
-        f"To list them: fashionai inspect --task {task.short_name}{folder}",
+        f"To list them: {inspect_command(task, out)}",
     ]
     if alike.across_splits and alike.is_prescribed:
         notes.append("To keep them in one split: change some of the splits that the data set gives")

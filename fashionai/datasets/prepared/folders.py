@@ -7,6 +7,7 @@ A prepared folder holds ``{train,val,test}/<index>_<class-name>/<file>``, ``mani
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
@@ -199,15 +200,15 @@ def prepare_command(folder: Path) -> str:
     A folder train_valid is prepared from the data folder that it lies in, as PREPARED_FOLDER is.
     """
     data, out_name = folder.parent.parent, folder.parent.name
-    out = "" if folder.parent == PREPARED_FOLDER else f" --out {folder.parent}"
+    out = "" if folder.parent == PREPARED_FOLDER else f" --out {shlex.quote(str(folder.parent))}"
     if not known_task(folder.name):
         source = " --csv FILE; or give --folders DIR instead of --csv"
     elif out_name == PREPARED_FOLDER.name and data != DATA_FOLDER:
-        source = f" --data {data}"
+        source = f" --data {shlex.quote(str(data))}"
     else:
         source = ""
     demo = "fashionai demo && " if data == DEMO_FOLDER and not data.exists() else ""
-    return f"{demo}fashionai prepare --task {folder.name}{out}{source}"
+    return f"{demo}fashionai prepare --task {shlex.quote(folder.name)}{out}{source}"
 
 
 def read_task(folder: Path) -> Task:

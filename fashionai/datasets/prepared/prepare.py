@@ -22,6 +22,7 @@ from fashionai.datasets.prepared.alike import (
     Alike,
     count_alike,
     in_one_group,
+    inspect_command,
     notes_on_alike,
     were_grouped,
 )
@@ -345,7 +346,8 @@ def summary_notes(summary: Summary) -> list[str]:
         labels = ", ".join(f"{i.source} ({summary.task.labels[i.class_index]})" for i in group)
         notes.append(f"identical images with different classes: {labels}")
     if summary.conflicts:
-        notes.append(f"to choose their classes: fashionai inspect --task {summary.task.short_name}")
+        command = inspect_command(summary.task, summary.folder.parent)
+        notes.append(f"to choose their classes: {command}")
     for index in summary.unsplit_classes:
         name = summary.task.classes[index]
         only_split = "train" if summary.counts[index, "train"] else "val"

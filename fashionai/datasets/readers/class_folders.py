@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -147,7 +148,8 @@ def _leave_out_unlabelled(places: dict[str, Path]) -> list[str]:
     count = len(content.images)
     without = "without a class is" if count == 1 else "without classes are"
     images = f"{counted(count, 'image')} {without}"
-    return [f"{folder}: {images} left out; predict with: fashionai predict --questions {folder}"]
+    command = f"fashionai predict --questions {shlex.quote(str(folder))} --out FILE"
+    return [f"{folder}: {images} left out; predict with: {command}"]
 
 
 def _read_tree(folder: Path, given: Sequence[str]) -> ClassTree:

@@ -12,6 +12,9 @@ function make(name, properties, ...children) {
   return element;
 }
 
+// Without a value of its own, an option would have its text without double blanks and line breaks.
+classes.append(...setup.classes.map((name) => make("option", { value: name }, name)));
+
 async function ask(path, body) {
   const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const response = await fetch(path, options);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shlex
 import time
 from pathlib import Path
 
@@ -395,3 +396,13 @@ def test_the_command_for_a_folder_of_another_data_folder_names_that_one(tmp_path
     assert error_of(read_task, out / "skirt_length_labels").endswith(
         f"Run: fashionai prepare --task skirt_length_labels --out {out} --data {tmp_path}"
     )
+
+
+def test_a_command_is_read_by_a_shell_as_it_is_meant(tmp_path: Path) -> None:
+    out = tmp_path / "my data/train_valid"
+    _, _, command = error_of(read_task, out / "skirt_length_labels").partition("Run: ")
+    places = ["--out", str(out), "--data", str(out.parent)]
+    assert shlex.split(command) == (
+        ["fashionai", "prepare", "--task", "skirt_length_labels", *places]
+    )
+    assert "--task 'my skirts' --out" in error_of(read_task, out / "my skirts")

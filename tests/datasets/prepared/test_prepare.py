@@ -147,6 +147,7 @@ def test_equal_images_share_a_split_and_conflicts_are_listed(fashionai_data, tmp
         f"base/Images/{SKIRT.name}/twin.jpg (Invisible), "
         f"base/Images/{SKIRT.name}/other.jpg (Floor)"
     ) in notes
+    assert f"classes: fashionai inspect --task skirt --folder {tmp_path / 'out'}" in notes
 
 
 def test_names_that_collide_between_sets_are_both_kept(fashionai_data, tmp_path) -> None:
