@@ -49,11 +49,13 @@ from fashionai.runs import (
     SCORES_FILE,
     Run,
     RunFolder,
+    beginning,
     deciding_differences,
     find_folds,
     learnt_tasks,
     locked_run,
     remove_free_lock,
+    remove_mark_of_beginning,
     remove_run,
 )
 from fashionai.tasks import columns_of
@@ -117,7 +119,7 @@ class CrossValidation:
     def begin(self, config: Config, settings: FoldSettings, folds: Folds) -> None:
         """Write the configuration, the folds and then the settings, which mark it as begun."""
         stored = {**settings._asdict(), "data": data_hash(config)}
-        with self._locked():
+        with self._locked(), beginning(self.path):
             save_config(config, self.config_file)
             write_folds(self.folds_file, *folds)
             write_text(self.settings_file, dump_yaml(stored))
@@ -152,6 +154,7 @@ class CrossValidation:
     def resume(self, config: Config) -> None:
         """Save the configuration to go on with, after every check: a refusal changes no file."""
         with self._locked():
+            remove_mark_of_beginning(self.path)
             save_config(config, self.config_file)
 
     def run(self, progress: ProgressBar, *, batch_size: int = 16) -> OutOfFoldScores:

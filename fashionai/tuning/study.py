@@ -32,9 +32,11 @@ from fashionai.runs import (
     SPACE_FILE,
     STUDY_FILE,
     RunFolder,
+    beginning,
     check_removable,
     deciding_differences,
     has_not_begun,
+    remove_mark_of_beginning,
     remove_run,
 )
 from fashionai.training.learners.engine_choice import wanted_engine
@@ -243,15 +245,16 @@ def _write_beginning(
     with study.locked():
         if (study.path / STUDY_FILE).is_file():
             return False
-        save_config(study.config, study.path / BASE_CONFIG_FILE)
-        write_text(study.path / SPACE_FILE, dump_space(space))
-        if folds is not None:
-            write_folds(study.path / FOLDS_FILE, *folds)
         stored = {**study.settings._asdict(), "data": data_hash(study.config)}
         stored |= _latest(study)
         if replaced is not None:
             stored[REPLACES] = replaced
-        write_text(study.path / STUDY_FILE, dump_yaml(stored))
+        with beginning(study.path):
+            save_config(study.config, study.path / BASE_CONFIG_FILE)
+            write_text(study.path / SPACE_FILE, dump_space(space))
+            if folds is not None:
+                write_folds(study.path / FOLDS_FILE, *folds)
+            write_text(study.path / STUDY_FILE, dump_yaml(stored))
     return True
 
 
@@ -320,6 +323,7 @@ def _latest(study: Study) -> dict[str, Any]:
 def _keep_latest(study: Study) -> None:
     """Write the options that a study is resumed with into tune.yaml, for the next time."""
     with study.locked():
+        remove_mark_of_beginning(study.path)
         stored = load_yaml(study.path / STUDY_FILE)
         latest = {**stored, **_latest(study)}
         if latest != stored:

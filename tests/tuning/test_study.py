@@ -70,6 +70,21 @@ def test_overwriting_keeps_the_weights_that_a_search_starts_from(is_choice: bool
     assert weights.read_bytes() == b"weights"
 
 
+def test_a_space_of_the_users_own_is_not_replaced() -> None:
+    STUDY.mkdir(parents=True)
+    own = STUDY / "space.yaml"
+    own.write_text("# My notes\noptimizer.lr: [0.02]\n")
+    given = Given(CONFIG, space_file=own, trials=3)
+    for options, told in (
+        ({"resume": True}, "holds other files than those of a search"),
+        ({"overwrite": True}, "not a run"),
+    ):
+        with pytest.raises(RunError, match=told):
+            begin(given, no_progress_allowed, **options)
+    assert begin(given).path == Path("runs/skirt-tune-2")
+    assert own.read_text() == "# My notes\noptimizer.lr: [0.02]\n"
+
+
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [
