@@ -67,8 +67,9 @@ from fashionai.training.records.observers import check_logs
 from fashionai.training.speed.estimate import duration
 from fashionai.training.speed.threads import choose_threads
 from fashionai.training.start import (
-    check_not_removed,
+    check_overwrite,
     check_same_beginning,
+    config_read,
     files_read,
     new_folder,
     train_or_resume,
@@ -350,7 +351,8 @@ def open_cross_validation(
     if settings.folds > MOST_FOLDS:
         raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
     if overwrite:
-        check_not_removed(path, files_read(config))
+        files = [*config_read(config_file, cross_validation.config_file), *files_read(config)]
+        check_overwrite(path, files)
     config = choose_threads(config, (), device, gpus, trainings=settings.folds)
     config, contexts = with_devices(config, device, gpus)
     config = with_input_of_weights(config)

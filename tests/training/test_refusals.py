@@ -19,7 +19,7 @@ from fashionai.errors import RunError, RunStoppedError
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run, remove_run
-from fashionai.training.start import check_not_removed
+from fashionai.training.start import check_overwrite
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai, run_here
 from tests.support.resuming import Moment, parameters, stop_in_step
@@ -114,7 +114,7 @@ def test_what_a_link_in_the_run_leads_to_is_not_lost(
 def test_a_folder_beside_the_run_is_not_lost(stopped: RunFolder) -> None:
     Path("runs/stopped-data").symlink_to(Path("data/train_valid").absolute())
     for folder in ("runs/stopped-data", f"{stopped}/../stopped-data"):
-        check_not_removed(stopped.path, [("data.folder", folder)])
+        check_overwrite(stopped.path, [("data.folder", folder)])
 
 
 def test_last_parameters_are_those_of_the_last_finished_epoch(stopped: RunFolder) -> None:
