@@ -49,11 +49,13 @@ from fashionai.runs import (
     SCORES_FILE,
     Run,
     RunFolder,
+    beginning,
     deciding_differences,
     find_folds,
     learnt_tasks,
     locked_run,
     remove_free_lock,
+    remove_mark_of_beginning,
     remove_run,
 )
 from fashionai.tasks import columns_of
@@ -65,8 +67,9 @@ from fashionai.training.records.observers import check_logs
 from fashionai.training.speed.estimate import duration
 from fashionai.training.speed.threads import choose_threads
 from fashionai.training.start import (
-    check_not_removed,
+    check_overwrite,
     check_same_beginning,
+    config_read,
     files_read,
     new_folder,
     train_or_resume,
@@ -117,7 +120,7 @@ class CrossValidation:
     def begin(self, config: Config, settings: FoldSettings, folds: Folds) -> None:
         """Write the configuration, the folds and then the settings, which mark it as begun."""
         stored = {**settings._asdict(), "data": data_hash(config)}
-        with self._locked():
+        with self._locked(), beginning(self.path):
             save_config(config, self.config_file)
             write_folds(self.folds_file, *folds)
             write_text(self.settings_file, dump_yaml(stored))
@@ -152,6 +155,7 @@ class CrossValidation:
     def resume(self, config: Config) -> None:
         """Save the configuration to go on with, after every check: a refusal changes no file."""
         with self._locked():
+            remove_mark_of_beginning(self.path)
             save_config(config, self.config_file)
 
     def run(self, progress: ProgressBar, *, batch_size: int = 16) -> OutOfFoldScores:
@@ -347,7 +351,8 @@ def open_cross_validation(
     if settings.folds > MOST_FOLDS:
         raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
     if overwrite:
-        check_not_removed(path, files_read(config))
+        files = [*config_read(config_file, cross_validation.config_file), *files_read(config)]
+        check_overwrite(path, files)
     config = choose_threads(config, (), device, gpus, trainings=settings.folds)
     config, contexts = with_devices(config, device, gpus)
     config = with_input_of_weights(config)

@@ -32,6 +32,7 @@ from fashionai.runs import (
     Run,
     RunFolder,
     check_free,
+    check_removable,
     create_run,
     holds_run,
     locked_run,
@@ -183,6 +184,8 @@ def _check_place(out: Path, runs: Sequence[Run], overwrite: bool) -> None:
         check_free(out, "--out")
     elif not overwrite:
         raise RunError(f"{out}: holds a run already", "Name another --out, or give --overwrite")
+    else:
+        check_removable(out)
 
 
 def _for_scoring(runs: Sequence[Run]) -> Config:

@@ -107,6 +107,48 @@ def test_files_that_are_read_are_not_overwritten(
     assert tree(inside / "runs") == before
 
 
+@pytest.mark.parametrize("command", ["train", "cross-validate"])
+def test_the_configuration_that_is_read_is_not_overwritten(
+    inside: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = SMALL[2:] if command == "cross-validate" else []
+    place, link = Path(f"runs/{command}-own"), Path("link.yaml")
+    shutil.copytree("runs/pants", place)
+    shutil.copy("runs/pants/fold-1/config.yaml", place / "config.yaml")
+    shutil.copy("runs/pants/fold-1/classes.json", place / "classes.json")
+    mine, own = place / "mine.yaml", place / "config.yaml"
+    if command == "cross-validate":
+        own = place / "config.base.yaml"
+    shutil.copy("pant.yaml", mine)
+    own.write_text(f"# My notes\n{own.read_text()}")
+    link.symlink_to(mine)
+    before = tree(place)
+    for file in (mine, link, own):
+        start = [command, "--config", file, "--run", place, "--overwrite", *small]
+        assert fashionai(*start) == 2
+        assert capsys.readouterr().err.splitlines()[-1] == (
+            f"Error: --config: {file} is lost when --overwrite deletes {place}. "
+            "Name another --run, or copy it elsewhere"
+        )
+    assert tree(place) == before
+    link.unlink()
+    shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("command", ["train", "cross-validate"])
+def test_what_is_begun_anew_with_its_own_configuration_keeps_it(inside: Path, command: str) -> None:
+    small = SMALL[2:] if command == "cross-validate" else []
+    place = Path(f"runs/{command}-again")
+    own = place / ("config.base.yaml" if command == "cross-validate" else "config.yaml")
+    assert fashionai(command, "--config", "pant.yaml", "--run", place, *small) == 0
+    before = own.read_bytes()
+    (place / "old").touch()
+    assert fashionai(command, "--config", own, "--run", place, "--overwrite", *small) == 0
+    assert own.read_bytes() == before
+    assert not (place / "old").exists()
+    shutil.rmtree(place)
+
+
 @pytest.mark.parametrize(("arguments", "message"), REFUSED)
 def test_what_cannot_be_trained_makes_no_folder(
     inside: Path, arguments: list[object], message: str, capsys: pytest.CaptureFixture[str]

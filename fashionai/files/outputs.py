@@ -29,13 +29,17 @@ NAME_HINT = "Name another file"
 REPLACE_HINT = f"{NAME_HINT}, or replace it with --overwrite"
 
 
-# A run, a cross-validation, a search or a prepared task, also an unfinished one, has these two
-# files. One alone may be the user's, such as a configuration. No result replaces a file beside them
-# that is not an earlier result, also not with --overwrite.
-MARKS_OF_OWN_FOLDERS = (
+# A run, a cross-validation or a search has these two files, also an unfinished one. One alone may
+# be the user's, such as a configuration.
+MARKS_OF_RUNS = (
     ("config.yaml", "classes.json"),
     ("cross_validation.yaml", "config.base.yaml"),
     ("tune.yaml", "config.base.yaml"),
+)
+# The same with prepared tasks. No result replaces a file beside them that is not an earlier result,
+# also not with --overwrite.
+MARKS_OF_OWN_FOLDERS = (
+    *MARKS_OF_RUNS,
     ("task.json", "manifest.csv"),
     ("task.json", "manifest.csv.partial"),
 )
@@ -153,7 +157,7 @@ def check_not_lost(
         raise ConfigError(f"{output}: is an image, so it is not overwritten")
     if kind.is_own(path):
         return
-    if _is_in_own_folder(path):
+    if has_marks(path.parent, MARKS_OF_OWN_FOLDERS):
         raise ConfigError(
             f"{output}: is a file of the run or prepared folder {path.parent}, "
             "so it is not overwritten",
@@ -163,9 +167,9 @@ def check_not_lost(
         raise ConfigError(f"{output}: exists and is not {kind.name} of fashionai", hint)
 
 
-def _is_in_own_folder(path: Path) -> bool:
-    folder = path.parent
-    return any(all((folder / name).is_file() for name in pair) for pair in MARKS_OF_OWN_FOLDERS)
+def has_marks(folder: Path, marks: Iterable[tuple[str, str]]) -> bool:
+    """Whether a folder has both files of any of these pairs."""
+    return any(all((folder / name).is_file() for name in pair) for pair in marks)
 
 
 def try_place(output: str, path: Path) -> None:

@@ -11,7 +11,14 @@ from typing import NamedTuple, Optional, TypeVar
 from fashionai.errors import FashionAIError, RunError, counted
 from fashionai.files.locks import LOCK_FILE, is_locked
 from fashionai.reporting.tables import Column, aligned_table
-from fashionai.runs import CROSS_VALIDATION_FILE, Run, RunFolder, find_folds, find_runs, mean_scores
+from fashionai.runs import (
+    Run,
+    RunFolder,
+    find_cross_validation_folders,
+    find_folds,
+    find_runs,
+    mean_scores,
+)
 from fashionai.training.records.history import read_rows
 from fashionai.training.speed.estimate import duration
 
@@ -89,8 +96,8 @@ def live_table(folder: Path) -> str:
     time left is that of the remaining epochs, each as long as those before on average.
     """
     groups = [_lines_of(_run_line, run) for run in find_runs(folder)]
-    for file in sorted(folder.glob(f"*/{CROSS_VALIDATION_FILE}")):
-        groups.append(_lines_of(_fold_lines, file.parent))
+    for path in find_cross_validation_folders(folder):
+        groups.append(_lines_of(_fold_lines, path))
     # A group is where its running line would be, and keeps the order of its lines.
     groups.sort(key=lambda lines: (not any(running for running, _, _ in lines), lines[0][1]))
     rows = [(name, cells) for lines in groups for _, name, cells in lines]

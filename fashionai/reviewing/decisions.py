@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -30,7 +31,8 @@ class Decisions:
     several threads.
 
     Args:
-        file: File of corrections, which need not exist yet.
+        file: File of corrections, which need not exist yet. A symbolic link stands for its target,
+            which several projects may share.
         task: The task.
         folder: The prepared folder of the task.
         today: Gives the date of a decision.
@@ -44,7 +46,9 @@ class Decisions:
         self, file: Path, task: Task, folder: Path, today: Callable[[], date] = date.today
     ) -> None:
         output = f"--corrections {file}"
-        if file.resolve() == (folder / APPLIED_CORRECTIONS).resolve():
+        # Writing replaces links. Unlike Path.resolve, this takes links that lead to themselves.
+        file = Path(os.path.realpath(file))
+        if file == (folder / APPLIED_CORRECTIONS).resolve():
             raise ConfigError(
                 f"{output}: prepare writes this file", "Copy it, and name the copy to go on with it"
             )

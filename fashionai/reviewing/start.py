@@ -44,8 +44,8 @@ def review(files: ReviewFiles, port: int, announce: Callable[[str], None]) -> No
     images = read_images(files.folder / task.name)
     items = _items(images, files.suspects)
     decisions = Decisions(files.corrections, task, files.folder / task.name)
-    files.corrections.parent.mkdir(parents=True, exist_ok=True)
-    lock = files.corrections.with_name(f".{files.corrections.name}.lock")
+    decisions.file.parent.mkdir(parents=True, exist_ok=True)
+    lock = decisions.file.with_name(f".{decisions.file.name}.lock")
     busy = DataError(f"{files.corrections}: another review writes it", "End that one first")
     token = secrets.token_urlsafe(16)
     with locked(lock, busy), listen(LOOPBACK, port) as listening:

@@ -10,7 +10,13 @@ from typing import NamedTuple, Optional
 from fashionai.errors import FashionAIError, RunError, closest
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.formats.json_files import read_json
-from fashionai.runs.folders import CROSS_VALIDATION_FILE, SCORES_FILE, RunFolder, find_folds
+from fashionai.runs.folders import (
+    CROSS_VALIDATION_FILE,
+    SCORES_FILE,
+    RunFolder,
+    find_folders_of,
+    find_folds,
+)
 from fashionai.runs.run import Run, learnt_tasks
 from fashionai.tasks import Task
 
@@ -30,12 +36,17 @@ class ListedCrossValidation(NamedTuple):
     scores: Mapping[str, Optional[float]]
 
 
+def find_cross_validation_folders(folder: Path) -> list[Path]:
+    """The folders of the cross-validations directly below a folder, by name."""
+    return find_folders_of(f"*/{CROSS_VALIDATION_FILE}", folder)
+
+
 def find_cross_validations(folder: Path = RUNS_FOLDER) -> list[ListedCrossValidation]:
     """The cross-validations directly below a folder; a warning names each that is damaged."""
     found = []
-    for file in sorted(folder.glob(f"*/{CROSS_VALIDATION_FILE}")):
+    for path in find_cross_validation_folders(folder):
         try:
-            found.append(_read(file.parent))
+            found.append(_read(path))
         except FashionAIError as error:
             log.warning("left out: %s", error)
     return found
@@ -51,7 +62,7 @@ def check_is_cross_validation(path: Path, hint_of_run: str = "") -> None:
     problem = "not a cross-validation" if path.exists() else "does not exist"
     if RunFolder(path).has_begun:
         raise RunError(f"--folds {path}: {problem}", hint_of_run)
-    others = (file.parent.name for file in path.parent.glob(f"*/{CROSS_VALIDATION_FILE}"))
+    others = (other.name for other in find_cross_validation_folders(path.parent))
     meant = closest(path.name, others)
     hint = f"Did you mean '{path.with_name(meant)}'?" if meant else ""
     raise RunError(f"--folds {path}: {problem}", hint)

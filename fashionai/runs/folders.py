@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
+import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -15,8 +18,10 @@ from fashionai.files.abandoned import is_temporary
 from fashionai.files.formats.json_files import read_json
 from fashionai.files.formats.yaml_files import load_yaml
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
-from fashionai.files.outputs import check_is_no_file
+from fashionai.files.outputs import MARKS_OF_RUNS, check_is_no_file, has_marks
 from fashionai.files.paths import PathLike
+
+log = logging.getLogger(__name__)
 
 # The settings of a cross-validation. The folder with this file also has one run per fold.
 CROSS_VALIDATION_FILE = "cross_validation.yaml"
@@ -31,11 +36,13 @@ OUT_OF_FOLD_FILE = "out_of_fold.csv"
 
 SPACE_FILE = "space.yaml"
 
+# An empty file that lies in a folder while the files below are written.
+BEGINNING_FILE = ".beginning"
 # Files that are written before config.yaml, cross_validation.yaml or tune.yaml, which mark a run, a
-# cross-validation or a search as begun.
-WRITTEN_BEFORE_BEGINNING = (LOCK_FILE, "classes.json", BASE_CONFIG_FILE, FOLDS_FILE, SPACE_FILE)
-# The suffix of a run's folder while it is deleted.
-REMOVED_SUFFIX = ".removed"
+# cross-validation or a search as begun. Without BEGINNING_FILE beside them they are the user's.
+WRITTEN_BEFORE_BEGINNING = ("classes.json", BASE_CONFIG_FILE, FOLDS_FILE, SPACE_FILE)
+# The name of a run's folder while it is deleted.
+REMOVED = re.compile(r"\..+\.[0-9a-f]{16}\.removed", re.DOTALL)
 
 
 class RunFolder:
@@ -124,11 +131,38 @@ def find_folds(path: Path) -> list[RunFolder]:
     return [RunFolder(path / f"fold-{number}") for number in range(1, folds + 1)]
 
 
+def find_folders_of(pattern: str, folder: Path) -> list[Path]:
+    """The folders of the files that match a pattern below a folder, by name.
+
+    Those that are being deleted, or whose deletion was interrupted, are left out.
+    """
+    found = sorted(file.relative_to(folder) for file in folder.glob(pattern))
+    return [folder / file.parent for file in found if not REMOVED.fullmatch(file.parts[0])]
+
+
 @contextlib.contextmanager
 def locked_run(run: RunFolder) -> Iterator[None]:
     """Hold the lock of a run while its files change; RunError when another process holds it."""
     with locked(run.path / LOCK_FILE, _busy(run.path)):
         yield
+
+
+@contextlib.contextmanager
+def beginning(path: Path) -> Iterator[None]:
+    """Mark a folder while WRITTEN_BEFORE_BEGINNING and the file that marks it as begun are written.
+
+    The mark stays after a kill or an error: it tells these files from the user's. The caller
+    holds the lock of the folder.
+    """
+    mark = path / BEGINNING_FILE
+    mark.touch()
+    yield
+    mark.unlink(missing_ok=True)
+
+
+def remove_mark_of_beginning(path: Path) -> None:
+    """Remove the mark from a folder that has begun, where a kill has left it."""
+    (path / BEGINNING_FILE).unlink(missing_ok=True)
 
 
 def remove_free_lock(run: RunFolder) -> None:
@@ -211,15 +245,25 @@ def remove_run(path: Path) -> None:
         for lock in path.glob(f".*{LOCK_FILE}"):  # of trials, also before their runs begin
             stack.enter_context(locked(lock, _busy(path)))
         # Renamed first: if this process is killed, no incomplete run is left under the name.
-        removed = path.with_name(f".{path.name}.{secrets.token_hex(8)}{REMOVED_SUFFIX}")
+        removed = path.with_name(f".{path.name}.{secrets.token_hex(8)}.removed")
         path.rename(removed)
-    shutil.rmtree(removed)
+    # Another process may delete it at the same time, see _finish_removals.
+    shutil.rmtree(removed, ignore_errors=True)
+    if removed.exists():
+        log.warning("%s: could not be deleted completely; you may delete it", removed)
 
 
 def check_removable(path: Path) -> None:
     """RunError for a folder of something else than a run, a cross-validation or a search."""
-    if path.exists() and not (path.is_dir() and (holds_run(path) or has_not_begun(path))):
-        raise RunError(f"{path}: not a run (no config.yaml), so it is not overwritten")
+    if path.is_symlink():
+        target = os.path.realpath(path)
+        raise RunError(f"{path}: is a link, so it is not overwritten", f"Name {target}")
+    if not path.exists() or has_marks(path, MARKS_OF_RUNS):
+        return
+    if not path.is_dir() or not has_not_begun(path):
+        raise RunError(
+            f"{path}: not a run (config.yaml and classes.json not found), so it is not overwritten"
+        )
 
 
 def remove_weights(run: RunFolder) -> None:
@@ -238,9 +282,13 @@ def holds_run(path: Path) -> bool:
 
 
 def has_not_begun(path: Path) -> bool:
-    """Whether a folder is empty or holds only files that are written before a run begins."""
-    names = (entry.name for entry in path.iterdir())
-    return all(name in WRITTEN_BEFORE_BEGINNING or is_temporary(name) for name in names)
+    """Whether a folder is empty, or holds only files that were written before a run begins."""
+    names = {entry.name for entry in path.iterdir() if not is_temporary(entry.name)}
+    names -= {LOCK_FILE, BEGINNING_FILE}
+    # The mark last: another process may begin meanwhile, and makes it first.
+    return not names or (
+        names.issubset(WRITTEN_BEFORE_BEGINNING) and (path / BEGINNING_FILE).is_file()
+    )
 
 
 def _is_free(path: Path) -> bool:
@@ -250,5 +298,6 @@ def _is_free(path: Path) -> bool:
 
 def _finish_removals(folder: Path) -> None:
     """Delete the folders of runs whose removal was interrupted."""
-    for removed in folder.glob(f".*{REMOVED_SUFFIX}"):
-        shutil.rmtree(removed, ignore_errors=True)
+    for path in folder.glob(".*"):
+        if REMOVED.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)

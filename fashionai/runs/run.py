@@ -15,7 +15,13 @@ from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import FashionAIError, RunError, closest, counted
 from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.paths import PathLike
-from fashionai.runs.folders import FOLDS_FILE, RunFolder, find_folds, read_metrics
+from fashionai.runs.folders import (
+    FOLDS_FILE,
+    RunFolder,
+    find_folders_of,
+    find_folds,
+    read_metrics,
+)
 from fashionai.runs.recorded_weights import check_recorded
 from fashionai.tasks import Task, columns_of, tasks_from_json
 
@@ -290,7 +296,7 @@ def open_runs(runs: Sequence[Union[PathLike, Run]]) -> list[Run]:
 
 def find_runs(folder: Path = RUNS_FOLDER) -> list[Run]:
     """All runs directly below a folder, by name; their files are read when they are needed."""
-    return [Run(RunFolder(file.parent)) for file in sorted(folder.glob("*/config.yaml"))]
+    return [Run(RunFolder(path)) for path in find_folders_of("*/config.yaml", folder)]
 
 
 def find_sound_runs(folder: Path = RUNS_FOLDER) -> list[Run]:

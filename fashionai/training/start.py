@@ -12,12 +12,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from fashionai.config import Config, save_config
+from fashionai.config import Config, is_saved_config, save_config
 from fashionai.datasets.prepared.samples import data_hash
 from fashionai.errors import ConfigError, RunError
 from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.outputs import same_file
 from fashionai.frameworks.processes import current_place, is_restarted
-from fashionai.runs import Run, RunFolder, create_run, holds_run, remove_free_lock, remove_run
+from fashionai.packaged_configs import find_config
+from fashionai.runs import (
+    Run,
+    RunFolder,
+    check_removable,
+    create_run,
+    holds_run,
+    remove_free_lock,
+    remove_run,
+)
 from fashionai.training.records.observers import HistoryObserver
 
 log = logging.getLogger(__name__)
@@ -34,6 +44,7 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    config_file: Optional[Path] = None,
 ) -> Run:
     """Train into the folder ``path``, by default runs/TASK, and return the run.
 
@@ -41,7 +52,8 @@ def train(
     With ``overwrite`` it is deleted, after everything has been checked. Otherwise a folder that
     is taken leads to another name. Raises errors of Trainer and Trainer.fit, RunError for a
     run that was begun with another configuration, and ConfigError for several processes that were
-    started again without ``resume`` and for files in the folder to delete that the training reads.
+    started again without ``resume`` and for files in the folder to delete that the training reads,
+    such as ``config_file``, the file that ``config`` was read from.
     """
     _check_restart(resume)
     folder = RunFolder(path or RUNS_FOLDER / config.run_name)
@@ -55,7 +67,8 @@ def train(
             _tell_finished(config, device, gpus)
             return begun
     if overwrite:
-        check_not_removed(folder.path, files_read(config))
+        files = [*config_read(config_file, folder.config_file), *files_read(config)]
+        check_overwrite(folder.path, files)
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
     from fashionai.training.learners.engine_choice import wanted_engine
@@ -138,11 +151,26 @@ def files_read(config: Config) -> list[tuple[str, Any]]:
     return [(key, operator.attrgetter(key)(config)) for key in FILE_KEYS]
 
 
-def check_not_removed(path: Path, files: Iterable[tuple[str, Any]]) -> None:
-    """Raise ConfigError where the removal of the folder ``path`` would lose one of these files.
+def config_read(file: Optional[Path], written: Path) -> list[tuple[str, Any]]:
+    """The file of --config as files_read has files; none where nothing of it can be lost.
 
-    ``files`` are keys of the configuration with their values; values that are no text name none.
+    ``written`` is the file that gets the configuration. Where it is the same one, and has the
+    configuration as the program writes it, the values of the old file are all in the new one.
     """
+    if file is None:
+        return []
+    file = find_config(file)
+    is_kept = same_file(file, written) and is_saved_config(file)
+    return [] if is_kept else [("--config", str(file))]
+
+
+def check_overwrite(path: Path, files: Iterable[tuple[str, Any]]) -> None:
+    """Raise RunError or ConfigError where the folder ``path`` is not to be deleted.
+
+    It holds no run, see check_removable, or one of these files is lost. ``files`` are keys of the
+    configuration or options with their values; values that are no text name none.
+    """
+    check_removable(path)
     for key, value in files:
         if isinstance(value, str) and _is_reached_through(path, Path(value)):
             raise ConfigError(

@@ -21,7 +21,7 @@ from fashionai.errors import DivergedError, RunStoppedError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.abandoned import remove_temporary_files
 from fashionai.files.atomic import NO_ROOM
-from fashionai.runs import Run, RunFolder, locked_run
+from fashionai.runs import Run, RunFolder, beginning, locked_run
 from fashionai.runs.recorded_weights import BEGINNING
 from fashionai.tasks import tasks_to_json
 from fashionai.training.batches.distillation import read_teacher
@@ -245,8 +245,9 @@ class Trainer:
         remove_temporary_files(run.path)
         # A server that does not answer leaves a folder that has not begun.
         self._observers.begin(run, self.config)
-        write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
-        save_config(self.config, run.config_file)
+        with beginning(run.path):
+            write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
+            save_config(self.config, run.config_file)
         if progress.history:
             # Within an epoch the weights are no longer those of the last finished one.
             self._write_results(last_parameters=progress.step == 0)

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from fashionai.errors import RunError, shown_value
 from fashionai.files import write_text
 from fashionai.files.formats.yaml_files import dump_yaml, load_yaml
 from fashionai.files.locks import LOCK_FILE, locked
-from fashionai.files.outputs import try_folder
+from fashionai.files.outputs import same_file, try_folder
 from fashionai.fold_plan import Folds, FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.devices import TORCH, framework_of_devices
@@ -32,17 +32,19 @@ from fashionai.runs import (
     SPACE_FILE,
     STUDY_FILE,
     RunFolder,
-    check_removable,
+    beginning,
     deciding_differences,
     has_not_begun,
+    remove_mark_of_beginning,
     remove_run,
 )
 from fashionai.training.learners.engine_choice import wanted_engine
 from fashionai.training.speed.threads import choose_threads
 from fashionai.training.start import (
     FILE_KEYS,
-    check_not_removed,
+    check_overwrite,
     check_same_beginning,
+    config_read,
     files_read,
     new_folder,
 )
@@ -60,7 +62,7 @@ from fashionai.tuning.settings import (
 )
 from fashionai.tuning.spaces.files import dump_space, read_space
 from fashionai.tuning.spaces.planned import not_a_search, planned_space, study_folder
-from fashionai.tuning.spaces.space import Choices, Parameter, Params, Space
+from fashionai.tuning.spaces.space import Choices, Params, Space
 from fashionai.tuning.storage import Storage, check_installed
 from fashionai.tuning.timing import trial_seconds, warn_of_a_long_trial
 
@@ -204,10 +206,10 @@ def open_study(
     best_file = _checked_file(given.best_file or default_file(config), given, overwrite)
     replaced = replaceable(best_file) if overwrite else None
     # Before anything is measured:
-    _check_folder(path, resume, overwrite)
-    own_space = () if given.space_file is None else read_space(given.space_file, config)
+    _check_folder(path, resume)
+    own_space = Space(()) if given.space_file is None else read_space(given.space_file, config)
     if overwrite:
-        check_not_removed(path, _files_read(config, own_space))
+        check_overwrite(path, _files_read(path, given, config, own_space))
     config = choose_threads(config, [], device, gpus)
     config, contexts = with_devices(config, device, gpus)
     contexts = _of_one_process(contexts)
@@ -243,34 +245,46 @@ def _write_beginning(
     with study.locked():
         if (study.path / STUDY_FILE).is_file():
             return False
-        save_config(study.config, study.path / BASE_CONFIG_FILE)
-        write_text(study.path / SPACE_FILE, dump_space(space))
-        if folds is not None:
-            write_folds(study.path / FOLDS_FILE, *folds)
         stored = {**study.settings._asdict(), "data": data_hash(study.config)}
         stored |= _latest(study)
         if replaced is not None:
             stored[REPLACES] = replaced
-        write_text(study.path / STUDY_FILE, dump_yaml(stored))
+        with beginning(study.path):
+            save_config(study.config, study.path / BASE_CONFIG_FILE)
+            write_text(study.path / SPACE_FILE, dump_space(space))
+            if folds is not None:
+                write_folds(study.path / FOLDS_FILE, *folds)
+            write_text(study.path / STUDY_FILE, dump_yaml(stored))
     return True
 
 
-def _check_folder(path: Path, resume: bool, overwrite: bool) -> None:
+def _check_folder(path: Path, resume: bool) -> None:
     """DataError or RunError for a folder that a study cannot be written to."""
     try_folder("--run", path)
-    if overwrite:
-        check_removable(path)
     # In this order: another process may begin the study in between.
-    elif resume and path.exists() and not (has_not_begun(path) or (path / STUDY_FILE).is_file()):
+    if resume and path.exists() and not (has_not_begun(path) or (path / STUDY_FILE).is_file()):
         raise RunError(f"{path}: holds other files than those of a search", "Name another --run")
 
 
-def _files_read(config: Config, space: Iterable[Parameter]) -> list[tuple[str, Any]]:
-    """The keys that name files or folders which trials read, with each of their values."""
+def _files_read(path: Path, given: Given, config: Config, space: Space) -> list[tuple[str, Any]]:
+    """The options and keys that name files or folders which a search in ``path`` reads.
+
+    With each of their values. ``space`` is that of --space, which is left out where it is the
+    space.yaml of the folder as the program writes it: the new one has the same content.
+    """
     domains = [(each.key, each.domain) for each in space if each.key in FILE_KEYS]
     choices = [(key, domain) for key, domain in domains if isinstance(domain, Choices)]
     values = [(key, value) for key, domain in choices for value in domain.values.values()]
-    return [*files_read(config), *values]
+    options = config_read(given.config_file, path / BASE_CONFIG_FILE)
+    file = given.space_file
+    if file is not None and not (same_file(file, path / SPACE_FILE) and _is_saved(space, file)):
+        options.append(("--space", str(file)))
+    return [*options, *files_read(config), *values]
+
+
+def _is_saved(space: Space, file: Path) -> bool:
+    """Whether a file has a search space as _write_beginning writes it."""
+    return file.read_bytes() == dump_space(space).encode("utf-8", "surrogatepass")
 
 
 def _resumed(
@@ -320,6 +334,7 @@ def _latest(study: Study) -> dict[str, Any]:
 def _keep_latest(study: Study) -> None:
     """Write the options that a study is resumed with into tune.yaml, for the next time."""
     with study.locked():
+        remove_mark_of_beginning(study.path)
         stored = load_yaml(study.path / STUDY_FILE)
         latest = {**stored, **_latest(study)}
         if latest != stored:

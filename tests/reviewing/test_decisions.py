@@ -57,6 +57,18 @@ def test_the_old_label_stays_that_of_the_label_files_after_preparing(tmp_path: P
     assert made.rows["a.jpg"][:4] == ("a.jpg", "keep", "owl", "")
 
 
+def test_decisions_are_saved_in_the_target_of_a_link(tmp_path: Path) -> None:
+    """As where several people share one file of corrections."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "c.csv").symlink_to("shared/c.csv")
+    decisions(tmp_path).decide("a.jpg", "owl", "drop", "", "")
+    decisions(tmp_path).decide("b.jpg", "tit", "drop", "", "")
+    assert (tmp_path / "c.csv").is_symlink()
+    rows = "a.jpg,drop,owl,,,2030-01-02\nb.jpg,drop,tit,,,2030-01-02\n"
+    assert (tmp_path / "shared/c.csv").read_text() == f"{HEADER}{rows}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.csv", "shared"]
+
+
 def test_the_file_that_prepare_writes_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "prepared/applied_corrections.csv"
     with pytest.raises(ConfigError, match=r"prepare writes this file\. Copy it"):

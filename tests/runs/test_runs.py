@@ -13,6 +13,7 @@ from fashionai.families import find_task
 from fashionai.files import write_json
 from fashionai.files.locks import locked
 from fashionai.runs import (
+    BASE_CONFIG_FILE,
     STUDY_FILE,
     Run,
     RunFolder,
@@ -115,7 +116,8 @@ def test_a_search_in_use_is_not_removed(tmp_path: Path, lock: str) -> None:
     study = tmp_path / "study"
     make_run(study / "trial-0", "skirt", 0.8)
     make_run(study / "confirm/trial-1-seed-0", "skirt", 0.8)
-    (study / STUDY_FILE).write_text("")
+    for name in (STUDY_FILE, BASE_CONFIG_FILE):
+        (study / name).write_text("")
     with locked(study / lock, RunError("busy")):
         with pytest.raises(RunError, match=r"study.*: is being trained by another process"):
             remove_run(study)

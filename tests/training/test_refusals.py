@@ -19,7 +19,7 @@ from fashionai.errors import RunError, RunStoppedError
 from fashionai.files.locks import LOCK_FILE, locked
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.runs import Run, RunFolder, create_run, remove_run
-from fashionai.training.start import check_not_removed
+from fashionai.training.start import check_overwrite
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai, run_here
 from tests.support.resuming import Moment, parameters, stop_in_step
@@ -114,7 +114,7 @@ def test_what_a_link_in_the_run_leads_to_is_not_lost(
 def test_a_folder_beside_the_run_is_not_lost(stopped: RunFolder) -> None:
     Path("runs/stopped-data").symlink_to(Path("data/train_valid").absolute())
     for folder in ("runs/stopped-data", f"{stopped}/../stopped-data"):
-        check_not_removed(stopped.path, [("data.folder", folder)])
+        check_overwrite(stopped.path, [("data.folder", folder)])
 
 
 def test_last_parameters_are_those_of_the_last_finished_epoch(stopped: RunFolder) -> None:
@@ -203,12 +203,11 @@ def test_closed_streams_are_no_reason_to_stop(work: Path, closed: str) -> None:
     assert json.loads(Path("runs/closed/metrics.json").read_text())["epochs"] == 1
 
 
-def test_what_a_kill_leaves_of_a_beginning_is_taken_up_again(tmp_path: Path) -> None:
+def test_what_a_kill_leaves_of_a_beginning_may_be_overwritten(tmp_path: Path) -> None:
     remains = tmp_path / "runs/skirt"
     remains.mkdir(parents=True)
-    for name in (LOCK_FILE, "classes.json", ".config.yaml.0123456789abcdef.tmp"):
+    for name in (LOCK_FILE, ".beginning", "classes.json", ".config.yaml.0123456789abcdef.tmp"):
         (remains / name).write_text("")
-    assert create_run(remains).path == remains
     remove_run(remains)
     assert not remains.exists()
 
@@ -229,16 +228,6 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_run(tmp_path: Path) -
     (removed / "best.params").write_text("half")
     create_run(tmp_path / "runs/skirt")
     assert not removed.exists()
-
-
-def test_a_resume_of_a_killed_beginning_trains_there(work: Path) -> None:
-    run = Path("runs/begun")
-    run.mkdir(parents=True)
-    (run / "classes.json").write_text("{")
-    done = run_here("train", "--config", "small.yaml", "--run", run, "--resume", cwd=work)
-    assert done.returncode == 0, done.stderr
-    assert Run.open(run).is_finished
-    assert [path.name for path in Path("runs").iterdir()] == ["begun"]
 
 
 def test_the_lock_that_a_kill_leaves_in_a_finished_run_is_removed(work: Path) -> None:

@@ -70,6 +70,44 @@ def test_overwriting_keeps_the_weights_that_a_search_starts_from(is_choice: bool
     assert weights.read_bytes() == b"weights"
 
 
+def test_overwriting_keeps_the_files_that_a_search_reads() -> None:
+    """The files of the search itself are read, and written again with the same content."""
+    begin()
+    base, space = STUDY / "config.base.yaml", STUDY / "space.yaml"
+    contents = base.read_bytes(), space.read_bytes()
+    (STUDY / "old").touch()
+    begin(Given(base, space_file=space, trials=3), overwrite=True)
+    assert (base.read_bytes(), space.read_bytes()) == contents
+    assert not (STUDY / "old").exists()
+    own = Path(shutil.copy(space, STUDY / "own.yaml"))
+    with pytest.raises(ConfigError, match=f"--space: {own} is lost when --overwrite deletes"):
+        begin(Given(base, space_file=own, trials=3), overwrite=True)
+    space.write_text(f"# My notes\n{space.read_text()}")
+    with pytest.raises(ConfigError, match=f"--space: {space} is lost when --overwrite deletes"):
+        begin(Given(base, space_file=space, trials=3), overwrite=True)
+    base.write_text(f"# My notes\n{base.read_text()}")
+    with pytest.raises(ConfigError, match=f"--config: {base} is lost when --overwrite deletes"):
+        begin(Given(base, space_file=Path("space.yaml"), trials=3), overwrite=True)
+    assert own.is_file()
+    assert space.read_text().startswith("# My notes")
+    assert base.read_text().startswith("# My notes")
+
+
+def test_a_space_of_the_users_own_is_not_replaced() -> None:
+    STUDY.mkdir(parents=True)
+    own = STUDY / "space.yaml"
+    own.write_text("# My notes\noptimizer.lr: [0.02]\n")
+    given = Given(CONFIG, space_file=own, trials=3)
+    for options, told in (
+        ({"resume": True}, "holds other files than those of a search"),
+        ({"overwrite": True}, "not a run"),
+    ):
+        with pytest.raises(RunError, match=told):
+            begin(given, no_progress_allowed, **options)
+    assert begin(given).path == Path("runs/skirt-tune-2")
+    assert own.read_text() == "# My notes\noptimizer.lr: [0.02]\n"
+
+
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [

@@ -36,16 +36,16 @@ def command(folder: Path, watch: bool) -> None:
         return
     from fashionai.errors import RunError
     from fashionai.reporting.tables import run_table
-    from fashionai.runs import find_cross_validations, find_sound_runs
+    from fashionai.runs import find_cross_validations, find_folders_of, find_sound_runs
 
     log_to_terminal()
     runs = find_sound_runs(folder)
     cross_validations = find_cross_validations(folder)
     if not runs and not cross_validations:
-        deeper = sorted({file.parent.parent for file in folder.glob("*/*/config.yaml")})
+        deeper = find_folders_of("*/*/config.yaml", folder)
         hint = "Give another folder, or train a run"
         if deeper:
-            hint = f"Did you mean {deeper[0]}?"
+            hint = f"Did you mean {deeper[0].parent}?"
         raise RunError(f"{folder}: no runs found", hint)
     click.echo(run_table(runs, cross_validations))
 

@@ -78,7 +78,15 @@ def command(
         config = load_config(config_file, overrides)
     if current_place().is_first:
         log_to_terminal()
-    run = train(config, run_path, device, chosen_gpus, resume=resume, overwrite=overwrite)
+    run = train(
+        config,
+        run_path,
+        device,
+        chosen_gpus,
+        resume=resume,
+        overwrite=overwrite,
+        config_file=config_file,
+    )
     # Where training is shared by processes, the command that has started them prints this.
     if current_place().count == 1:
         click.echo(after_train(run.path))
