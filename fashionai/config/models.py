@@ -64,8 +64,8 @@ class Config(Section):
         "float32",
         description="`tf32` (engine torch): TensorFloat-32, on GPUs. `bfloat16` (engine torch) "
         "and `float16` (on GPUs, with dynamic loss scaling): mixed precision. Parameters, batch "
-        "normalisation and loss stay float32, as do the saved weights and all of `trainable: "
-        "head`.",
+        "normalisation and loss stay float32, as do the saved weights, kept features and an output "
+        "layer that learns from them.",
     )
     sync_batch_norm: bool = Field(
         False,
