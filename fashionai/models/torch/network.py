@@ -62,6 +62,7 @@ class GraphNetwork(nn.Module):
         self.graph = fx.GraphModule({**builder.tensors, **builder.attached}, graph, "Graph")
         self._attributes = builder.attributes
         self._statistics = builder.statistics
+        self._is_shared = shared is not None
         # The number of values per channel of each batch normalisation, by shape of the input.
         self._counts: dict[tuple[int, ...], list[int]] = {}
 
@@ -127,7 +128,8 @@ class GraphNetwork(nn.Module):
             return [getattr(self.graph, getattr(layer, field)).data for layer in updated]
 
         means, variances = tensors("batch_mean"), tensors("batch_variance")
-        torch._foreach_mul_(variances, [(count - 1) / count for count in counts])
+        if not self._is_shared:  # else they are divided by the number of values already
+            torch._foreach_mul_(variances, [(count - 1) / count for count in counts])
         running, batch = tensors("mean") + tensors("variance"), means + variances
         torch._foreach_mul_(running, updated[0].momentum)
         torch._foreach_add_(running, batch, alpha=1 - updated[0].momentum)
