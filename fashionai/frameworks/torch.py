@@ -84,6 +84,18 @@ def torch_devices(device: str = "auto", gpus: Sequence[int] = ()) -> list[Device
     return [Device("gpu", index) for index in chosen]
 
 
+def why_no_gpu() -> tuple[str, str]:
+    """Why PyTorch uses none of the GPUs that the driver has, and what to do."""
+    if not has_torch():
+        return "PyTorch is not installed", INSTALL_HINT
+    torch = import_torch()
+    if torch.version.cuda is None:
+        reason = f"the installed PyTorch {torch.__version__} is a CPU build"
+        return reason, "Install its CUDA build with ./scripts/setup.sh --torch"
+    reason = f"PyTorch {torch.__version__} finds none with CUDA {torch.version.cuda}"
+    return reason, "Check nvidia-smi, which may show a driver that is too old for this CUDA"
+
+
 def check_has_code(torch: Any, index: int) -> None:
     """Raise InstallationError unless PyTorch holds code that this GPU can run.
 
