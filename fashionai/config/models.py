@@ -92,7 +92,8 @@ class Config(Section):
         description="Validation score that chooses the best epoch: `map`, `accuracy`, "
         "`balanced_accuracy`, `basic_precision`, `mrr`, `roc_auc` or `log_loss`. With several "
         "tasks also that of one task, for instance `skirt.map`. `last` keeps the last epoch, "
-        "whatever it scores: few validation images choose an epoch by chance.",
+        "with `ema` its averaged weights, whatever they score: few validation images choose an "
+        "epoch by chance.",
     )
     evaluate_test: Literal["never", "end", "every-epoch"] = Field(
         "never",

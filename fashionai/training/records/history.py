@@ -67,8 +67,14 @@ def find_best(rows: Sequence[EpochRow], monitor: str, kind: str = "val") -> Best
 
 
 def choose_best(rows: Sequence[EpochRow], monitor: str) -> BestEpoch:
-    """The better of the best plain and the best averaged weights; the plain ones if equal."""
-    candidates = [find_best(rows, monitor, kind) for kind in weight_kinds(rows[0])]
+    """The better of the best plain and the best averaged weights; the plain ones if equal.
+
+    With ``last`` no score chooses: it is the averaged weights where there are any.
+    """
+    kinds = weight_kinds(rows[0])
+    if monitor == LAST:
+        return find_best(rows, monitor, kinds[-1])
+    candidates = [find_best(rows, monitor, kind) for kind in kinds]
     return max(candidates, key=lambda best: rank(best.row, monitor, best.kind))
 
 
