@@ -71,14 +71,6 @@ class GraphNetwork(nn.Module):
         result: Tensor = self.graph(inputs, self.training)
         return result
 
-    def compile(self, *arguments: Any, **options: Any) -> None:
-        """Let torch.compile, with these arguments, compile the code when it is first called.
-
-        The code of each network is compiled on its own. Code that all networks share, as
-        forward, would soon reach PyTorch's limit of the number of variants.
-        """
-        self.graph.compile(*arguments, **options)
-
     def named(self) -> dict[str, Tensor]:
         """The parameters and running statistics themselves, by name in parameter files."""
         return {name: getattr(self.graph, field) for name, field in self._attributes.items()}

@@ -120,11 +120,6 @@ class TorchLearner(Learner):
         self._follows_step = False
 
     @property
-    def is_compiled(self) -> bool:
-        """Whether steps so far were computed by what torch.compile made."""
-        return isinstance(self._steps, CompiledSteps) and self._steps.works
-
-    @property
     def _on_features(self) -> bool:
         return self.network.backbone is not None
 

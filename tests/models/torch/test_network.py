@@ -405,7 +405,7 @@ def test_compiled_code_has_no_breaks_and_the_same_statistics(name: str, count: i
     # PyTorch compiles the same code at most eight times.
     for _ in range(count):
         plain, compiled = graph_network(description), graph_network(description)
-        compiled.compile(fullgraph=True, backend=backend)
+        compiled.graph.compile(fullgraph=True, backend=backend)
         expected, actual = step(plain, images), step(compiled, images)
     assert len(compilations) == count
     for name, gradient in expected.items():
