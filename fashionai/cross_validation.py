@@ -90,7 +90,7 @@ class CrossValidation:
     Args:
         path: Folder of the cross-validation. ``fashionai.cross_validation.open_cross_validation``
             begins or resumes one.
-        contexts: Devices to train and predict on.
+        contexts: Devices to train and predict on, by default those that choose_devices gives.
 
     Example:
         >>> cross_validation = fashionai.CrossValidation("runs/skirt-folds")
@@ -174,6 +174,7 @@ class CrossValidation:
         from fashionai.scoring.out_of_fold import score_folds
 
         config, crops = self._read_config(), self.crops
+        self.contexts = self.contexts or choose_devices(wanted_engine(config)).contexts
         count = len(self._begun_runs)
         configs = [self._fold_config(config, number) for number in range(1, count + 1)]
         runs = self._train_folds(configs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import signal
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fashionai.cross_validation import CrossValidation
+from fashionai.progress import no_bar
 from fashionai.runs import Run, RunFolder
 from tests.support.commands import fashionai
 from tests.support.cross_validations import FOLDS
@@ -46,6 +49,15 @@ def test_a_finished_one_goes_on_to_the_same_end(
     assert b"workers: 1" in found.pop("config.base.yaml")
     assert found == {name: expected[name] for name in found}
     assert not (moved / "fold-1/.lock").exists()
+
+
+def test_in_python_the_devices_need_not_be_named(work: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(work, copy)
+    (copy / "scores.json").unlink()
+    scores = CrossValidation(copy).run(no_bar)
+    assert scores.to_json() == json.loads((work / "scores.json").read_text())
+    assert contents(copy) == contents(work)
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ class Config(Section):
         "float32",
         description="`tf32` (engine torch): TensorFloat-32, on GPUs. `bfloat16` (engine torch) "
         "and `float16` (on GPUs, with dynamic loss scaling): mixed precision. Parameters, batch "
-        "normalisation and loss stay float32, as do the saved weights and all of `trainable: "
-        "head`.",
+        "normalisation and loss stay float32, as do the saved weights, kept features and an output "
+        "layer that learns from them.",
     )
     sync_batch_norm: bool = Field(
         False,
@@ -92,7 +92,8 @@ class Config(Section):
         description="Validation score that chooses the best epoch: `map`, `accuracy`, "
         "`balanced_accuracy`, `basic_precision`, `mrr`, `roc_auc` or `log_loss`. With several "
         "tasks also that of one task, for instance `skirt.map`. `last` keeps the last epoch, "
-        "whatever it scores: few validation images choose an epoch by chance.",
+        "with `ema` its averaged weights, whatever they score: few validation images choose an "
+        "epoch by chance.",
     )
     evaluate_test: Literal["never", "end", "every-epoch"] = Field(
         "never",

@@ -12,11 +12,9 @@ from fashionai.engines.guarded import GuardedEngine
 from fashionai.engines.protocol import Engine
 from fashionai.engines.registry import ENGINES, engines_on
 from fashionai.errors import ConfigError, WeightsError, first_line, nearest
-from fashionai.frameworks.devices import TORCH, Device, framework_of_devices
-from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.frameworks.devices import TORCH, framework_of_devices
+from fashionai.frameworks.mxnet import own_contexts
 from fashionai.runs import Run
-
-mx = import_mxnet()
 
 
 def open_engine(run: Run, contexts: Sequence[Any], name: str) -> Engine:
@@ -45,9 +43,7 @@ def open_engine(run: Run, contexts: Sequence[Any], name: str) -> Engine:
             "Use --engine torch or --device cpu",
         )
     entry = ENGINES[name]
-    mxnet_contexts = contexts
-    if isinstance(contexts[0], Device):
-        mxnet_contexts = [mx.cpu()]
+    mxnet_contexts = own_contexts(contexts)
     own = contexts if name == TORCH else mxnet_contexts
     engine: Engine = pkgutil.resolve_name(entry.opener)(run, own)
     if entry.is_exact and name != "gluon":

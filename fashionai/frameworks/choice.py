@@ -12,7 +12,7 @@ from fashionai.frameworks import mxnet
 from fashionai.frameworks.devices import AUTO, GLUON, TORCH, Device
 from fashionai.frameworks.driver import compute_capabilities
 from fashionai.frameworks.processes import Place, current_place
-from fashionai.frameworks.torch import INSTALL_HINT, has_torch, import_torch, torch_devices
+from fashionai.frameworks.torch import has_torch, import_torch, torch_devices, why_no_gpu
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,22 @@ def choose_devices(engine: str = AUTO, device: str = AUTO, gpus: Sequence[int] =
     ``engine`` is ``auto``, ``gluon`` or ``torch``; ``device`` is ``auto`` (GPUs if there are
     any, else the CPU), ``cpu`` or ``gpu``; ``gpus`` are indices of GPUs, all by default. With
     ``auto`` MXNet is taken for GPUs that it can use, and PyTorch for GPUs that it alone can
-    use, which is logged. Raises InstallationError for a GPU that cannot be used.
+    use, which is logged, as is why this machine's GPUs are left out. Raises InstallationError for
+    a GPU that cannot be used.
     """
     place = current_place()
     if place.count > 1:
-        return Chosen(TORCH, [_device_of(place, engine, device, gpus)])
+        chosen = Chosen(TORCH, [_device_of(place, engine, device, gpus)])
+    else:
+        chosen = _choose(engine, device, gpus)
+    leaves_out = device == AUTO and chosen.contexts[0].device_type == "cpu"
+    if leaves_out and compute_capabilities():
+        log.info("no GPU is used: %s. %s", *_why_no_gpu(chosen.engine))
+    return chosen
+
+
+def _choose(engine: str, device: str, gpus: Sequence[int]) -> Chosen:
+    """choose_devices for one process."""
     if engine == TORCH:
         return Chosen(TORCH, torch_devices(device, gpus))
     reason = "" if engine == GLUON or device == "cpu" else _why_not_mxnet(gpus)
@@ -47,8 +58,8 @@ def choose_devices(engine: str = AUTO, device: str = AUTO, gpus: Sequence[int] =
         log.info("engine torch: %s", reason)
         return Chosen(TORCH, torch_devices(device, gpus))
     if device == "gpu" or gpus:
-        raise InstallationError(reason, f"{INSTALL_HINT}, or give --device cpu")
-    log.info("no GPU is used: %s. %s", reason, INSTALL_HINT)
+        missing, hint = why_no_gpu()
+        raise InstallationError(f"{reason}, and {missing}", f"{hint}, or give --device cpu")
     return Chosen(engine, mxnet.contexts("cpu"))
 
 
@@ -124,6 +135,14 @@ def contexts(device: str = AUTO, gpus: Sequence[int] = (), engine: str = AUTO) -
     return choose_devices(engine, device, gpus).contexts
 
 
+def _why_no_gpu(engine: str) -> tuple[str, str]:
+    """Why ``engine`` uses none of this machine's GPUs, and what to do; with ``auto`` of both."""
+    if engine == GLUON:
+        return _why_not_mxnet(()), "Give --engine torch, or run ./scripts/setup.sh --gpu"
+    reason, hint = why_no_gpu()
+    return reason if engine == TORCH else f"{_why_not_mxnet(())}, and {reason}", hint
+
+
 def _why_not_mxnet(gpus: Sequence[int]) -> str:
     """Why MXNet cannot use these GPUs; an empty text if it can, or if there are none."""
     capabilities = compute_capabilities()
@@ -135,4 +154,4 @@ def _why_not_mxnet(gpus: Sequence[int]) -> str:
         mxnet.check_compute_capability(list(gpus) or range(len(capabilities)), capabilities)
     except InstallationError as error:
         return error.message
-    return ""
+    return "" if mxnet.import_mxnet().context.num_gpus() else "the installed MXNet finds no GPU"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionai.errors import InstallationError, first_line
-from fashionai.frameworks.devices import chosen_gpus
+from fashionai.frameworks.devices import Device, chosen_gpus
 from fashionai.frameworks.driver import LIBRARY, compute_capabilities
 from fashionai.runtime import THREADS_VARIABLE, usable_cores
 
@@ -134,6 +134,13 @@ def contexts(device: str = "auto", gpus: Sequence[int] = ()) -> list[Any]:
         return [mx.cpu()]
     check_compute_capability(chosen, compute_capabilities())
     return [mx.gpu(index) for index in chosen]
+
+
+def own_contexts(devices: Sequence[Any]) -> list[Any]:
+    """MXNet's contexts as they are, and its CPU in place of PyTorch's devices."""
+    if isinstance(devices[0], Device):
+        return [import_mxnet().cpu()]
+    return list(devices)
 
 
 def check_compute_capability(gpus: Sequence[int], capabilities: Sequence[tuple[int, int]]) -> None:

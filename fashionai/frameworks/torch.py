@@ -5,12 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import os
-import shutil
-import sys
-import sysconfig
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from fashionai.errors import InstallationError, first_line
@@ -26,17 +21,6 @@ INSTALL_HINT = "Run ./scripts/setup.sh --torch, or pip install 'fashionai[torch]
 def has_torch() -> bool:
     """Whether PyTorch is installed; it is not imported."""
     return importlib.util.find_spec("torch") is not None
-
-
-def can_compile() -> bool:
-    """Whether there is what torch.compile needs on the CPU: a C++ compiler and Python's headers.
-
-    The compiler is the one that PyTorch calls.
-    """
-    usual = "clang++" if sys.platform == "darwin" else "g++"
-    compiler = shutil.which(os.environ.get("CXX", usual))
-    headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
-    return compiler is not None and headers.is_file()
 
 
 @functools.cache
@@ -82,6 +66,18 @@ def torch_devices(device: str = "auto", gpus: Sequence[int] = ()) -> list[Device
     for index in chosen:
         check_has_code(torch, index)
     return [Device("gpu", index) for index in chosen]
+
+
+def why_no_gpu() -> tuple[str, str]:
+    """Why PyTorch uses none of the GPUs that the driver has, and what to do."""
+    if not has_torch():
+        return "PyTorch is not installed", INSTALL_HINT
+    torch = import_torch()
+    if torch.version.cuda is None:
+        reason = f"the installed PyTorch {torch.__version__} is a CPU build"
+        return reason, "Install its CUDA build with ./scripts/setup.sh --torch"
+    reason = f"PyTorch {torch.__version__} finds none with CUDA {torch.version.cuda}"
+    return reason, "Check nvidia-smi, which may show a driver that is too old for this CUDA"
 
 
 def check_has_code(torch: Any, index: int) -> None:

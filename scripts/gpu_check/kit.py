@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from gpu_check.descriptions import load_description, save_description
 from gpu_check.plan import PLANS, Plan
 
-VERSION = 1
+VERSION = 2
 CLASSES = tuple("abcdefgh")
 TASK = "skirt_length_labels"
 # Values of each parameter that are compared, at equal distances.
@@ -106,8 +106,6 @@ def load_network(kit: Kit, name: str) -> Any:
 
     Raises KitError where they are not those of the machine that prepared the kit.
     """
-    from fashionai.models.description import load_description
-
     description = load_description(kit.network(name))
     shapes = {key: values.shape for key, values in description.parameters.items()}
     parameters = random_parameters(shapes, kit.facts()["seed"])
@@ -118,22 +116,8 @@ def load_network(kit: Kit, name: str) -> Any:
 
 def save_network(kit: Kit, name: str, description: Any) -> None:
     """Write a description without its weights, which zeros replace: they take no space."""
-    from fashionai.models.description import save_description
-
     empty = {key: np.zeros_like(values) for key, values in description.parameters.items()}
-    file = kit.network(name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_description(file, dataclasses.replace(description, parameters=empty))
-    compress(file)
-
-
-def compress(file: Path) -> None:
-    """Compress the members of an .npz file."""
-    with zipfile.ZipFile(file) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
+    save_description(kit.network(name), dataclasses.replace(description, parameters=empty))
 
 
 def compared_values(values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from gpu_check.descriptions import save_description
 from gpu_check.kit import (
     CLASSES,
     TASK,
@@ -134,7 +135,6 @@ def _store_demo(kit: Kit, plan: Plan) -> dict[str, float]:
     say(f"demo of {plan.demo_images} images, trained with MXNet for {plan.demo_epochs} epochs")
     from fashionai.config import load_config
     from fashionai.demo.data_set import write_demo
-    from fashionai.models.description import save_description
     from fashionai.runs import create_run
     from fashionai.training.learners.opening import Opened
     from fashionai.training.trainer import Trainer

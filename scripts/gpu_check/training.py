@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gpu_check.descriptions import load_description
 from gpu_check.plan import training_values
 from gpu_check.worker import Context
 
@@ -12,7 +13,6 @@ from gpu_check.worker import Context
 def demo_trainer(context: Context, resume_from: Any = None, **changes: Any) -> Any:
     """A Trainer of the demo whose network is that of the kit; ``changes`` are dotted keys."""
     from fashionai.config import load_config
-    from fashionai.models.description import load_description
     from fashionai.training.learners.opening import Opened
     from fashionai.training.torch.opening import open_torch
     from fashionai.training.trainer import Trainer

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Optional
+
 import pytest
 
 from fashionai.errors import InstallationError
 from fashionai.frameworks import choice
+from fashionai.frameworks import torch as torch_module
 from fashionai.frameworks.choice import Chosen, choose_devices, contexts
 from fashionai.frameworks.devices import Device, framework_of_devices
 from fashionai.frameworks.mxnet import import_mxnet
@@ -27,20 +30,20 @@ def have(
     gpu_build: bool,
     torch: bool,
     torch_sees: bool = True,
+    torch_cuda: Optional[str] = "13.0",
 ) -> None:
     """A machine with GPUs, a build of MXNet, and PyTorch or not."""
     have_gpus(monkeypatch, *(gpus if gpu_build else []))
     monkeypatch.setattr(choice, "compute_capabilities", lambda: gpus)
-    have_torch(monkeypatch, gpus if torch_sees else [], HOPPER)
-    monkeypatch.setattr(choice, "has_torch", lambda: torch)
+    have_torch(monkeypatch, gpus if torch_sees else [], HOPPER, torch_cuda)
+    for module in (choice, torch_module):
+        monkeypatch.setattr(module, "has_torch", lambda: torch)
     monkeypatch.setattr(choice, "import_torch", choice_torch)
 
 
 def choice_torch() -> object:
     """The PyTorch that have_torch has put in place."""
-    from fashionai.frameworks import torch
-
-    return torch.import_torch()
+    return torch_module.import_torch()
 
 
 def test_mxnet_has_every_gpu_that_it_can_use(
@@ -89,20 +92,75 @@ def test_gpus_that_nothing_can_use_are_named(
     have(monkeypatch, [H100], gpu_build=True, torch=False)
     assert choose_devices() == Chosen("auto", ["cpu(0)"])
     (line,) = caplog.messages
-    assert line.startswith(f"no GPU is used: {TOO_NEW}. Run ./scripts/setup.sh --torch")
+    reason = f"{TOO_NEW}, and PyTorch is not installed. Run ./scripts/setup.sh --torch"
+    assert line.startswith(f"no GPU is used: {reason}")
     for arguments in (("auto", "gpu"), ("auto", "auto", [0])):
         with pytest.raises(InstallationError) as error:
             choose_devices(*arguments)
         message = message_of(error)
-        assert message.startswith(f"{TOO_NEW}. Run ./scripts/setup.sh --torch")
+        assert message.startswith(reason)
         assert message.endswith("or give --device cpu")
     with pytest.raises(InstallationError, match=r"but mxnet-cu112 1\.9\.1 supports only"):
         choose_devices("gluon", "gpu")
 
 
-def test_a_pytorch_that_sees_no_gpu_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    have(monkeypatch, [H100], gpu_build=False, torch=True, torch_sees=False)
-    assert choose_devices() == Chosen("auto", ["cpu(0)"])
+CPU_BUILD = "the installed PyTorch 2.9.1 is a CPU build. Install its CUDA build"
+
+
+@pytest.mark.parametrize(
+    ("engine", "torch_cuda", "reason"),
+    [
+        ("auto", None, f"the installed MXNet is a CPU build, and {CPU_BUILD}"),
+        (
+            "auto",
+            "13.0",
+            "the installed MXNet is a CPU build, and PyTorch 2.9.1 finds none with CUDA 13.0. "
+            "Check nvidia-smi",
+        ),
+        ("torch", None, CPU_BUILD),
+        ("torch", "12.6", "PyTorch 2.9.1 finds none with CUDA 12.6. Check nvidia-smi"),
+        ("gluon", "13.0", "the installed MXNet is a CPU build. Give --engine torch"),
+    ],
+)
+def test_why_a_gpu_is_left_out_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    engine: str,
+    torch_cuda: Optional[str],
+    reason: str,
+) -> None:
+    caplog.set_level("INFO", "fashionai")
+    options: dict[str, Any] = {
+        "gpu_build": False,
+        "torch": True,
+        "torch_sees": False,
+        "torch_cuda": torch_cuda,
+    }
+    have(monkeypatch, [AMPERE], **options)
+    (device,) = choose_devices(engine).contexts
+    assert str(device) == "cpu(0)"
+    (line,) = caplog.messages
+    assert line.startswith(f"no GPU is used: {reason}")
+    caplog.clear()
+    choose_devices(engine, "cpu")
+    assert not caplog.messages
+    if engine == "auto":
+        with pytest.raises(InstallationError) as error:
+            choose_devices(engine, "gpu")
+        assert message_of(error).startswith(reason)
+
+
+def test_a_gpu_build_that_finds_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fashionai")
+    have(monkeypatch, [AMPERE], gpu_build=True, torch=True)
+    choice.mxnet.import_mxnet().context.num_gpus = lambda: 0
+    assert choose_devices() == Chosen("torch", [Device("gpu", 0)])
+    assert choose_devices("gluon") == Chosen("gluon", ["cpu(0)"])
+    reason = "the installed MXNet finds no GPU"
+    assert caplog.messages[0] == f"engine torch: {reason}"
+    assert caplog.messages[1].startswith(f"no GPU is used: {reason}. Give --engine torch")
 
 
 def test_without_gpus_nothing_is_said(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -15,7 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fashionai.models.describe import describe
+from fashionai.models.freezing import freeze
 from tests.support.commands import ROOT
+from tests.support.graphs import random_network
 
 SCRIPT = ROOT / "scripts/check_gpu.sh"
 
@@ -102,7 +106,7 @@ def test_parts_that_fail_say_why_and_others_run(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "out/check_gpu.json").read_text())
     failed = [row for row in report["rows"] if row["passed"] is False]
     assert [row["part"] for row in failed] == ["parity"]
-    assert failed[0]["note"].endswith("networks/mobilenet0.25.npz: no such file")
+    assert failed[0]["note"].endswith("networks/mobilenet0.25.npz'")
     assert "\n" not in failed[0]["note"]
     assert {row["part"] for row in report["rows"]} == {"parity", "environment"}
 
@@ -194,6 +198,25 @@ def test_random_weights_are_the_same_everywhere() -> None:
     assert np.abs(values["weight"]).max() <= np.sqrt(6 / 27)
     assert [values[name][0] for name in list(shapes)[1:]] == [1, 1, 0]
     assert hash_of(values).startswith("f9588862fe4f")
+
+
+@pytest.mark.parametrize("trainable", ["all", "head"])
+def test_a_description_survives_its_file(tmp_path: Path, trainable: str) -> None:
+    from gpu_check.descriptions import load_description, save_description
+
+    network, crop = random_network("resnet18_v2")
+    freeze(network, trainable, crop)
+    expected = describe(network, crop)
+    assert (expected.features is None) == (trainable == "all")
+    save_description(tmp_path / "deeper/network.npz", expected)
+    found = load_description(tmp_path / "deeper/network.npz")
+    for field in dataclasses.fields(expected):
+        if field.name != "parameters":
+            assert getattr(found, field.name) == getattr(expected, field.name), field.name
+    assert list(found.parameters) == list(expected.parameters)
+    for name, values in expected.parameters.items():
+        assert found.parameters[name].dtype == np.float32
+        np.testing.assert_array_equal(found.parameters[name], values)
 
 
 def test_the_largest_batch_follows_from_the_memory_of_smaller_ones() -> None:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -19,6 +19,15 @@ from fashionai.frameworks.driver import LIBRARY, Gpu
 
 # Architectures that a build of PyTorch holds code for.
 HOPPER = ["sm_80", "sm_86", "sm_90"]
+
+
+class NamedContext(str):
+    """A context of MXNet as it prints it."""
+
+    @property
+    def device_type(self) -> str:
+        """Its type, as MXNet's contexts tell it."""
+        return self.partition("(")[0]
 
 
 def run_python(program: str, **environment: str) -> str:
@@ -45,8 +54,8 @@ def have_gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -
     """Make MXNet find GPUs of these compute capabilities, and name contexts as it prints them."""
     fake = SimpleNamespace(
         context=SimpleNamespace(num_gpus=lambda: len(capabilities)),
-        cpu=lambda index=0: f"cpu({index})",
-        gpu=lambda index=0: f"gpu({index})",
+        cpu=lambda index=0: NamedContext(f"cpu({index})"),
+        gpu=lambda index=0: NamedContext(f"gpu({index})"),
     )
     install(monkeypatch, "mxnet-cu112" if capabilities else "mxnet")
     monkeypatch.setattr(mxnet, "import_mxnet", lambda: fake)
@@ -88,16 +97,23 @@ def have_driver(monkeypatch: pytest.MonkeyPatch, *gpus: Gpu) -> None:
 
 
 def have_torch(
-    monkeypatch: pytest.MonkeyPatch, capabilities: list[tuple[int, int]], built: list[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: list[tuple[int, int]],
+    built: list[str],
+    cuda_version: Optional[str] = "13.0",
 ) -> None:
-    """A PyTorch with code for these architectures, on a machine with these GPUs."""
+    """A PyTorch with code for these architectures, on a machine with these GPUs.
+
+    Builds for the CPU have no ``cuda_version``.
+    """
     cuda = SimpleNamespace(
         is_available=lambda: bool(capabilities),
         device_count=lambda: len(capabilities),
         get_device_capability=lambda index: capabilities[index],
         get_arch_list=lambda: built,
     )
-    fake = SimpleNamespace(cuda=cuda, __version__="2.9.1")
+    version = SimpleNamespace(cuda=cuda_version)
+    fake = SimpleNamespace(cuda=cuda, version=version, __version__="2.9.1")
     monkeypatch.setattr(torch_module, "import_torch", lambda: fake)
 
 

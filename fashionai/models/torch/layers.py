@@ -78,7 +78,7 @@ def batch_norm(
     ``batch`` is a mean and a variance, which must be 0. In training they are set to the
     statistics of the batch, the variance divided by the number of values less one. Without
     ``batch`` the running statistics are used in training, too. With ``shared`` the statistics
-    are those of the batches of all processes.
+    are those of the batches of all processes, the variance divided by the number of values.
     """
     if axis != 1:
         x = x.movedim(axis, 1)
@@ -113,20 +113,15 @@ def _normalise_shared(
     eps: float,
     shared: SharedSums,
 ) -> Tensor:
-    """Normalise with the mean and variance over the batches of all processes.
-
-    The variance in ``batch`` is such that the correction for one process's number of values,
-    which the caller applies, gives the variance of all.
-    """
+    """Normalise with the mean and variance over the batches of all processes."""
     axes = [0, *range(2, x.ndim)]
-    values = x.numel() // x.shape[1]
     mean = shared.add(x.float().mean(axes)) / shared.processes
     shape = (1, -1, *[1] * (x.ndim - 2))
     centred = x.float() - mean.reshape(shape)
     variance = shared.add(centred.square().mean(axes)) / shared.processes
     with torch.no_grad():
         batch[0].copy_(mean)
-        batch[1].copy_(variance * (values / max(1, values - 1)))
+        batch[1].copy_(variance)
     scale = torch.rsqrt(variance + eps)
     scale = scale if gamma is None else scale * gamma
     return (centred * scale.reshape(shape) + beta.reshape(shape)).to(x.dtype)

@@ -62,6 +62,7 @@ class GraphNetwork(nn.Module):
         self.graph = fx.GraphModule({**builder.tensors, **builder.attached}, graph, "Graph")
         self._attributes = builder.attributes
         self._statistics = builder.statistics
+        self._is_shared = shared is not None
         # The number of values per channel of each batch normalisation, by shape of the input.
         self._counts: dict[tuple[int, ...], list[int]] = {}
 
@@ -69,14 +70,6 @@ class GraphNetwork(nn.Module):
         """The output of the network or part for a batch of its input."""
         result: Tensor = self.graph(inputs, self.training)
         return result
-
-    def compile(self, *arguments: Any, **options: Any) -> None:
-        """Let torch.compile, with these arguments, compile the code when it is first called.
-
-        The code of each network is compiled on its own. Code that all networks share, as
-        forward, would soon reach PyTorch's limit of the number of variants.
-        """
-        self.graph.compile(*arguments, **options)
 
     def named(self) -> dict[str, Tensor]:
         """The parameters and running statistics themselves, by name in parameter files."""
@@ -127,7 +120,8 @@ class GraphNetwork(nn.Module):
             return [getattr(self.graph, getattr(layer, field)).data for layer in updated]
 
         means, variances = tensors("batch_mean"), tensors("batch_variance")
-        torch._foreach_mul_(variances, [(count - 1) / count for count in counts])
+        if not self._is_shared:  # else they are divided by the number of values already
+            torch._foreach_mul_(variances, [(count - 1) / count for count in counts])
         running, batch = tensors("mean") + tensors("variance"), means + variances
         torch._foreach_mul_(running, updated[0].momentum)
         torch._foreach_add_(running, batch, alpha=1 - updated[0].momentum)

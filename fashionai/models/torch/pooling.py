@@ -46,11 +46,8 @@ def average_pooling(
         _padded(x, kernel, stride, pad, sides, 0.0), kernel, stride, divisor_override=1
     )
     down, right = (
-        torch.tensor(counts, dtype=x.dtype, device=x.device)
-        for counts in (
-            _counts(x.shape[2 + axis], kernel[axis], stride[axis], pad[axis], side, include_pad)
-            for axis, side in enumerate(sides)
-        )
+        _counts(x, axis, kernel[axis], stride[axis], pad[axis], side, include_pad)
+        for axis, side in enumerate(sides)
     )
     return sums / (down[:, None] * right)
 
@@ -111,12 +108,15 @@ def _padded(
 
 
 def _counts(
-    side: int, kernel: int, stride: int, pad: int, outputs: int, include_pad: bool
-) -> list[float]:
-    """The number of values that each window counts along one axis, at least 1."""
-    counts = []
-    for output in range(outputs):
-        begin = output * stride - pad
-        end = min(begin + kernel, side + pad)
-        counts.append(end - begin if include_pad else min(end, side) - max(begin, 0))
-    return [float(max(count, 1)) for count in counts]
+    x: Tensor, axis: int, kernel: int, stride: int, pad: int, outputs: int, include_pad: bool
+) -> Tensor:
+    """The number of values that each window counts along one axis of the maps, at least 1.
+
+    It is computed on their device: a GPU would have to wait for a list from the CPU.
+    """
+    side = x.shape[2 + axis]
+    begins = torch.arange(outputs, device=x.device) * stride - pad
+    ends = (begins + kernel).clamp(max=side + pad)
+    if not include_pad:
+        begins, ends = begins.clamp(min=0), ends.clamp(max=side)
+    return (ends - begins).clamp(min=1).to(x.dtype)

@@ -76,12 +76,15 @@ def slice_axis(x: Tensor, *, axis: int, begin: int, end: Optional[int]) -> Tenso
 def _slice(
     x: Tensor, axis: int, first: Optional[int], last: Optional[int], every: Optional[int]
 ) -> Tensor:
-    if (first, last, every or 1) == (None, None, 1):
+    """Python's slice, without indices on the CPU, for which a GPU would have to wait."""
+    step = every or 1
+    if step < 0:
+        # x[i:j:-k] is x[::-1][~i:~j:k]: ~i counts from the other end.
+        x, step = x.flip(axis), -step
+        first, last = (None if bound is None else ~bound for bound in (first, last))
+    if (first, last, step) == (None, None, 1):
         return x
-    if (every or 1) > 0:
-        return x[(slice(None),) * axis + (slice(first, last, every),)]
-    indices = range(*slice(first, last, every).indices(x.shape[axis]))
-    return x.index_select(axis, torch.tensor(list(indices), device=x.device))
+    return x[(slice(None),) * axis + (slice(first, last, step),)]
 
 
 def pad(x: Tensor, *, mode: str, widths: tuple[int, ...], value: float) -> Tensor:

@@ -46,7 +46,8 @@ def read_teacher(data: DataConfig, samples: Samples) -> Optional[np.ndarray]:
         teacher[own, columns] = samples.marks[own, columns] == YES
         keys = [key for key, is_taught in zip(keys, taught) if is_taught]
         teacher[chosen, columns] = _probabilities(file, task, rows, keys)
-    softened = teacher ** (1 / data.soft_temperature)
+    # Divided by the largest one: not all powers of a row then are too small for a number.
+    softened = (teacher / teacher.max(axis=1, keepdims=True)) ** (1 / data.soft_temperature)
     distributions: np.ndarray = softened / softened.sum(axis=1, keepdims=True)
     return distributions
 

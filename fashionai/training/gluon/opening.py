@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from fashionai.config import Config
 from fashionai.datasets.prepared.samples import Samples
-from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.frameworks.mxnet import import_mxnet, own_contexts
 from fashionai.models.describe import describe
 from fashionai.models.description import NetworkDescription
 from fashionai.tasks import columns_of
@@ -27,10 +27,11 @@ def open_gluon(
     *,
     pixels_only: bool = False,
 ) -> Opened:
-    """Open a GluonLearner on MXNet contexts; see open_learner."""
+    """Open a GluonLearner on MXNet contexts, or PyTorch's CPU; see open_learner."""
     config, weights = _with_weights(config, resuming)
     pretrained = None if weights is None else weights.file
-    learner = GluonLearner(config, train, contexts, pretrained, pixels_only=pixels_only)
+    own = own_contexts(contexts)
+    learner = GluonLearner(config, train, own, pretrained, pixels_only=pixels_only)
     return Opened(learner, config, weights)
 
 

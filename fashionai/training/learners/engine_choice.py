@@ -47,6 +47,11 @@ def _needs_torch(config: Config) -> str:
 def check_engine(config: Config, contexts: Sequence[Any]) -> None:
     """Raise ConfigError for settings that the framework or the devices cannot compute."""
     check_framework(config)
+    if config.engine == GLUON and framework_of_devices(contexts) == TORCH:
+        raise ConfigError(
+            f"engine: gluon (MXNet) cannot compute on PyTorch's {contexts[0]}",
+            "Give engine=torch, or MXNet's devices: contexts(engine='gluon')",
+        )
     if config.precision in GPUS_ONLY and contexts[0].device_type != "gpu":
         raise ConfigError(
             f"precision: {config.precision} needs a GPU, found {contexts[0]}",

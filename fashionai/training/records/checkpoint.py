@@ -24,16 +24,12 @@ from fashionai.files.formats.array_archives import ArrayArchive, DamagedArchiveE
 from fashionai.files.formats.json_files import parse_json
 from fashionai.runs import Run, RunFolder
 from fashionai.training.learners.learner import BATCH_SIZE, SOFT_TARGETS, THREADS, Learner
+from fashionai.training.records.history import missing_columns
 
 log = logging.getLogger(__name__)
 
 # The name of the progress in the file. The other names are those of Learner.state.
 PROGRESS = "progress"
-# The key of Progress.resume_key in the JSON.
-STORED_RESUME_KEY = "basis"
-
-# Keys that states of earlier versions lack.
-LATER_KEYS = ("test", STORED_RESUME_KEY)
 # Larger counts are damage, and more than a float holds.
 LARGEST_COUNT = 2**53
 
@@ -66,16 +62,14 @@ class Progress:
 
     def to_json(self) -> str:
         """All fields as JSON."""
-        fields = dataclasses.asdict(self)
-        fields[STORED_RESUME_KEY] = fields.pop("resume_key")
-        return json.dumps(fields)
+        return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Progress:
         """The inverse of to_json; ValueError for any other text."""
         fields = parse_json(text)
         _check_progress(fields)
-        return cls(resume_key=fields.pop(STORED_RESUME_KEY, {}), **fields)
+        return cls(**fields)
 
 
 def _is_number(value: object) -> bool:
@@ -96,7 +90,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("loss_sum", "seconds"), _is_number),
     "history": lambda rows: isinstance(rows, list) and all(map(_are_numbers, rows)),
     "test": _are_numbers,
-    STORED_RESUME_KEY: lambda key: isinstance(key, dict),
+    "resume_key": lambda key: isinstance(key, dict),
 }
 
 
@@ -104,11 +98,14 @@ def _check_progress(fields: Any) -> None:
     """Raise ValueError unless the JSON of a progress has all keys, with values of their types."""
     if not isinstance(fields, dict):
         raise ValueError("the progress has no keys")
-    missing = _CHECKS.keys() - fields.keys() - set(LATER_KEYS)
+    missing = _CHECKS.keys() - fields.keys()
     wrong = [key for key, value in fields.items() if key not in _CHECKS or not _CHECKS[key](value)]
     if missing or wrong:
         keys = ", ".join(map(shown, [*sorted(missing), *wrong][:12]))
         raise ValueError(f"the progress has wrong or missing keys: {keys}")
+    lacking = missing_columns(fields["history"])
+    if lacking:
+        raise ValueError(f"an epoch of its history lacks {', '.join(lacking)}")
 
 
 def save_state(path: Path, learner: Learner, progress: Progress) -> None:
@@ -143,7 +140,7 @@ def load_state(
     ``content`` is that of the file ``path``, if it was read already. ``learner`` must not have
     made a step yet. ``first_epoch`` is the first one of its phase (see Config.phases): a state at
     its beginning may be of the phase before. Raises RunError when the file is damaged, belongs to
-    another network, or was saved with another ``resume_key``.
+    another network or version, or was saved with another ``resume_key``.
     """
     refusals: tuple[type[Exception], ...] = (OSError, ValueError)
     try:
@@ -160,7 +157,8 @@ def load_state(
                 raise DamagedArchiveError(f"{min(left)} is of another training")
     except refusals + learner.framework_errors as error:
         raise RunError(
-            f"{path}: damaged or of another network, cannot resume from it ({error})",
+            f"{path}: damaged, or of another network or version of fashionai, cannot resume from "
+            f"it ({error})",
             "Start anew with --overwrite or another --run",
         ) from None
     return progress

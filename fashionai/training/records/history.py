@@ -31,6 +31,13 @@ EPOCH_HEADER = "  epoch  train loss  validation loss  accuracy     mAP  images/s
 # The columns of history.csv and their values in one epoch.
 EpochRow = dict[str, float]
 
+# What each row has beside the scores, and each kind of weights beside those of SCORE_NAMES.
+COLUMNS = (
+    *("epoch", "learning_rate", "train_loss", "train_accuracy"),
+    *("images_per_second", "seconds"),
+)
+PREDICTED_CLASSES = "predicted_classes"
+
 # Fewer validation images than these often get the same class by chance.
 FEW_IMAGES = 20
 # With fewer images chance gives all of them one class again and again.
@@ -50,6 +57,15 @@ def scores_in_row(kind: str, scores: Mapping[str, float]) -> EpochRow:
     return {f"{kind}_{name}": score for name, score in scores.items()}
 
 
+def missing_columns(rows: Sequence[EpochRow]) -> list[str]:
+    """The columns that some row lacks, as rows of earlier versions lack later scores."""
+    names = {name for row in rows for name in row}
+    kinds = [kind for kind in ("ema", "test") if any(name.startswith(f"{kind}_") for name in names)]
+    scores = [f"{kind}_{name}" for kind in ("val", *kinds) for name in SCORE_NAMES]
+    expected = [*COLUMNS, *scores, f"val_{PREDICTED_CLASSES}"]
+    return [name for name in expected if any(name not in row for row in rows)]
+
+
 def score_name(monitor: str) -> str:
     """The name of a monitored score: ``mAP``, or ``skirt mAP`` for one task of several."""
     task, _, score = monitor.rpartition(".")
@@ -67,8 +83,14 @@ def find_best(rows: Sequence[EpochRow], monitor: str, kind: str = "val") -> Best
 
 
 def choose_best(rows: Sequence[EpochRow], monitor: str) -> BestEpoch:
-    """The better of the best plain and the best averaged weights; the plain ones if equal."""
-    candidates = [find_best(rows, monitor, kind) for kind in weight_kinds(rows[0])]
+    """The better of the best plain and the best averaged weights; the plain ones if equal.
+
+    With ``last`` no score chooses: it is the averaged weights where there are any.
+    """
+    kinds = weight_kinds(rows[0])
+    if monitor == LAST:
+        return find_best(rows, monitor, kinds[-1])
+    candidates = [find_best(rows, monitor, kind) for kind in kinds]
     return max(candidates, key=lambda best: rank(best.row, monitor, best.kind))
 
 
@@ -136,7 +158,7 @@ def just_collapsed(rows: Sequence[EpochRow], epochs: int, images: int = FEW_IMAG
     """
     if images < FEWEST_IMAGES:
         return False
-    collapsed = [row["val_predicted_classes"] == 1 for row in rows]
+    collapsed = [row[f"val_{PREDICTED_CLASSES}"] == 1 for row in rows]
     if images < FEW_IMAGES:
         return all(collapsed[-3:]) and len(rows) >= 3 and not any(collapsed[-4:-3])
     if len(rows) == 1:

@@ -90,18 +90,20 @@ class TorchLearner(Learner):
         """Put network, inputs and optimizer on the device."""
         self._device = torch_device(self.contexts[0])
         self._uploads = Uploads(self._device)
-        set_precision(config.precision)
         # All batches of a training have one shape, so that cuDNN's choice by measurement pays off.
         torch.backends.cudnn.benchmark = True
         wants_features = config.trainable == "head" and not pixels_only
         reason = why_not_constant(config, description) if wants_features else ""
         shared = self._processes.shared_sums() if config.sync_batch_norm else None
         keeps = wants_features and not reason
+        # Other trainings, of any precision, read the features that this one keeps.
+        precision = "float32" if keeps else config.precision
+        set_precision(precision)
         self.network = TrainedNetwork(description, self._device, keeps, shared)
         self._processes.copy_first(self.network.tensors.values())
         pixels = Normalize(*config.data.normalization).to(self._device)
         self.inputs = self._open_inputs(pixels, reason)
-        self._build_steps(nn.Identity() if self._on_features else pixels)
+        self._build_steps(nn.Identity() if keeps else pixels, precision)
         first = momentum(config, 0, self.batch_plan.steps_per_epoch)
         factors = description.rates, description.decays
         self.optimizer = Optimizer(config.optimizer, self.network.learning, *factors, first)
@@ -117,11 +119,6 @@ class TorchLearner(Learner):
         self._follows_step = False
 
     @property
-    def is_compiled(self) -> bool:
-        """Whether steps so far were computed by what torch.compile made."""
-        return isinstance(self._steps, CompiledSteps) and self._steps.works
-
-    @property
     def _on_features(self) -> bool:
         return self.network.backbone is not None
 
@@ -133,11 +130,9 @@ class TorchLearner(Learner):
         store, in_turn = FeatureStore(config, backbone), self._processes.in_turn
         return FeatureInputs(config, self.train, sizes, store, in_turn)
 
-    def _build_steps(self, normalize: nn.Module) -> None:
+    def _build_steps(self, normalize: nn.Module, precision: str) -> None:
         """The computations of training and of evaluation, and the scale of float16."""
         config, network = self.config, self.network.trained
-        # The output layer alone is computed in float32, whatever the precision.
-        precision = "float32" if self._on_features else config.precision
         gamma = config.loss.focal_gamma
         steps = StepComputation(network, normalize, self.columns, precision, gamma)
         self._steps: Any = CompiledSteps(steps) if config.compile else steps

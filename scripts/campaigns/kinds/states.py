@@ -15,9 +15,11 @@ from commands import attempt
 from damage import damaged, odd_json
 
 from fashionai.frameworks.mxnet import import_mxnet
+from fashionai.metrics import SCORE_NAMES
 from fashionai.training.gluon.ema import WeightAverage
 from fashionai.training.gluon.learner import GluonLearner
 from fashionai.training.records.checkpoint import load_state
+from fashionai.training.records.history import COLUMNS, PREDICTED_CLASSES, scores_in_row
 from fashionai.training.steps.loss_scale import LossScale
 
 mx = import_mxnet()
@@ -28,9 +30,11 @@ STATISTICS = {"1.running_mean": (4,), "1.running_var": (4,)}
 # By Gluon's order of parameters, which is that of their names. Statistics have no state.
 INDICES = {"1.beta": 0, "1.gamma": 1, "0.bias": 4, "0.weight": 5}
 STATES = {"sgd": 1, "adam": 2}
+ROW = dict.fromkeys([*COLUMNS, f"val_{PREDICTED_CLASSES}"], 1.0)
 PROGRESS = {
     **{"epoch": 1, "step": 5, "loss_sum": 40.5, "correct": 21, "seen": 40, "seconds": 0.25},
-    **{"history": [{"epoch": 1, "val_map": 0.75}], "test": {}, "basis": KEY},
+    **{"history": [ROW | scores_in_row("val", dict.fromkeys(SCORE_NAMES, 0.75))], "test": {}},
+    "resume_key": KEY,
 }
 
 

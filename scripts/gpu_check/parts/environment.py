@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ OTHERS = ("numpy", "cv2", "PIL", "pydantic", "yaml", "torchvision", "triton")
 
 def run(context: Context) -> None:
     """Add a row per fact."""
-    from fashionai.frameworks.torch import can_compile, import_torch
+    from fashionai.frameworks.torch import import_torch
     from fashionai.runtime import processor_name, usable_cores
 
     torch = import_torch()
@@ -23,7 +24,7 @@ def run(context: Context) -> None:
     for name in OTHERS:
         context.add(name, _version(name))
     context.add("cores", usable_cores(), note=processor_name())
-    context.add("C++ compiler", can_compile())
+    context.add("C++ compiler", shutil.which(os.environ.get("CXX", "g++")) or "none")
     (device,) = context.devices()
     if not context.on_gpu:
         context.add("card", processor_name(), note="no GPU is used")

@@ -61,6 +61,20 @@ def test_rows_are_joined_by_image_and_task(tmp_path: Path, temperature: float) -
     assert read_teacher(DataConfig(), samples) is None
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 1e-320])
+def test_low_temperatures_leave_the_most_probable_classes(
+    tmp_path: Path, temperature: float
+) -> None:
+    """0.2 ** 1000 is less than the smallest number; equal probabilities stay equal."""
+    samples, file = make_rows([0, 2, 1], [ONE]), tmp_path / "teacher.csv"
+    file.write_text(
+        "path,class,probability,a,b,c\n0,a,0.4,0.4,0.3,0.3\n1,b,0.4,0.2,0.4,0.4\n2,c,1,0,0,1\n"
+    )
+    data = DataConfig(soft_targets=str(file), soft_temperature=temperature)
+    teacher = read_teacher(data, samples)
+    np.testing.assert_allclose(teacher, [[1, 0, 0], [0, 0.5, 0.5], [0, 0, 1]], atol=1e-12)
+
+
 def test_tables_of_one_task(tmp_path: Path) -> None:
     samples, file = make_rows([0, 2, 1], [ONE]), tmp_path / "teacher.csv"
     file.write_text(

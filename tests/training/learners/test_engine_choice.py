@@ -1,4 +1,4 @@
-"""Which framework ``engine: auto`` is on the CPU, and precisions that cannot be computed."""
+"""Which framework ``engine: auto`` is on the CPU, and what the frameworks cannot compute."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from fashionai.training.learners.engine_choice import (
     check_engine,
     resolve_engine,
 )
+from fashionai.training.learners.opening import open_learner
+from tests.support.learners import make_batch, make_config, make_samples
 
 mx = import_mxnet()
 
@@ -115,11 +117,18 @@ ERRORS = [
     ("gluon", "float16", CPU, "float16 needs a GPU, found cpu(0). Give precision=float32"),
     ("torch", "float16", CPU, "float16 needs a GPU, found cpu(0). Give precision=float32"),
     ("torch", "tf32", CPU, "tf32 needs a GPU, found cpu(0). Give precision=float32"),
+    (
+        "gluon",
+        "float32",
+        GPU,
+        "engine: gluon (MXNet) cannot compute on PyTorch's gpu(0). Give engine=torch, or MXNet's "
+        "devices",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("engine", "precision", "devices", "message"), ERRORS)
-def test_precisions_that_cannot_be_computed(
+def test_what_cannot_be_computed(
     config: Config, engine: str, precision: str, devices: list[Device], message: str
 ) -> None:
     config = config.changed({"engine": engine, "precision": precision})
@@ -134,7 +143,18 @@ def test_precisions_that_can_be_computed(config: Config) -> None:
         ("torch", "bfloat16", CPU),
         ("torch", "bfloat16", GPU),
         ("torch", "float16", GPU),
-        ("gluon", "float16", GPU),
+        ("gluon", "float16", [mx.gpu(0)]),
         ("gluon", "float32", CPU),
     ):
         check_engine(config.changed({"engine": engine, "precision": precision}), devices)
+
+
+@pytest.mark.parametrize("engine", ["auto", "gluon"])
+def test_mxnet_computes_on_the_cpu_that_pytorch_names(tmp_path: Path, engine: str) -> None:
+    config, samples = make_config(tmp_path, f"engine={engine}"), make_samples(24)
+    batch, losses = make_batch(0, samples, 8), []
+    for devices in (CPU, [mx.cpu()]):
+        learner = open_learner(config, samples, devices).learner
+        assert learner.framework == "MXNet"
+        losses.append(learner.step(batch, 0, 0, 0.01, 0.9).read()[0])
+    assert losses[0] == losses[1] > 0

@@ -26,14 +26,19 @@ from tests.support.torch_files import Calling
 
 mx = import_mxnet()
 
+SCORES = ("map", "accuracy", "basic_precision", "mrr", "balanced_accuracy", "roc_auc", "log_loss")
+ROW = {
+    **{"epoch": 1, "learning_rate": 0.1, "train_loss": 1.5, "train_accuracy": 0.5},
+    **{f"val_{name}": 0.75 for name in (*SCORES, "predicted_classes")},
+    **{"images_per_second": 30.5, "seconds": 1.25},
+}
 STORED = """\
 {"epoch": 1, "step": 5, "loss_sum": 40.5, "correct": 21, "seen": 40, "seconds": 0.25,
-"history": [{"epoch": 1, "val_map": 0.75}], "basis": {"devices": "1 cpu", "data": "0f"},
-"test": {}}
-"""
+"history": [ROW], "resume_key": {"devices": "1 cpu", "data": "0f"}, "test": {}}
+""".replace("ROW", json.dumps(ROW))
 
 
-def test_progress_is_read_and_written_under_the_keys_of_existing_runs() -> None:
+def test_progress_is_read_and_written_under_the_keys_of_existing_states() -> None:
     progress = Progress.from_json(STORED)
     assert progress.resume_key == {"devices": "1 cpu", "data": "0f"}
     assert (progress.epoch, progress.step, progress.history[0]["val_map"]) == (1, 5, 0.75)
@@ -52,7 +57,13 @@ def test_other_text_is_refused(text: str) -> None:
         *(("epoch", value) for value in (None, "1", -1, 1.5, True, 10**400, [])),
         *(("step", None), ("loss_sum", "nan"), ("seconds", {}), ("correct", 0.5)),
         *(("history", {}), ("history", [1]), ("history", [{"epoch": None}])),
-        *(("basis", []), ("basis", "x"), ("test", None), ("test", {"map": "x"}), ("more", 1)),
+        *(
+            ("resume_key", []),
+            ("resume_key", "x"),
+            ("test", None),
+            ("test", {"map": "x"}),
+            ("more", 1),
+        ),
     ],
 )
 def test_a_progress_with_a_value_of_another_type(key: str, value: object) -> None:
@@ -61,7 +72,7 @@ def test_a_progress_with_a_value_of_another_type(key: str, value: object) -> Non
         Progress.from_json(json.dumps({**json.loads(STORED), key: value}))
 
 
-@pytest.mark.parametrize("key", ["epoch", "step", "loss_sum", "correct", "seen", "history"])
+@pytest.mark.parametrize("key", sorted(json.loads(STORED)))
 def test_a_progress_without_a_key(key: str) -> None:
     fields = json.loads(STORED)
     del fields[key]
@@ -69,10 +80,22 @@ def test_a_progress_without_a_key(key: str) -> None:
         Progress.from_json(json.dumps(fields))
 
 
-def test_states_of_earlier_versions_have_no_scores_of_the_test_split() -> None:
-    fields = json.loads(STORED)
-    del fields["test"]
-    assert Progress.from_json(json.dumps(fields)).test == {}
+@pytest.mark.parametrize("score", ["roc_auc", "balanced_accuracy", "predicted_classes"])
+def test_a_history_of_an_earlier_version_with_fewer_scores(score: str) -> None:
+    later = {**ROW, "epoch": 2}
+    del later[f"val_{score}"]
+    with pytest.raises(ValueError, match=f"an epoch of its history lacks val_{score}$"):
+        Progress.from_json(json.dumps({**json.loads(STORED), "history": [ROW, later]}))
+
+
+@pytest.mark.parametrize("kind", ["ema", "test"])
+def test_a_history_with_too_few_scores_of_other_weights_or_images(kind: str) -> None:
+    row = {**ROW, **{f"{kind}_{name}": 0.5 for name in SCORES}}
+    fields = {**json.loads(STORED), "history": [row]}
+    assert Progress.from_json(json.dumps(fields)).history == [row]
+    del row[f"{kind}_mrr"]
+    with pytest.raises(ValueError, match=f"lacks {kind}_mrr$"):
+        Progress.from_json(json.dumps(fields))
 
 
 KEY = {"devices": "1 cpu", "data": "0f"}
@@ -161,8 +184,19 @@ def test_an_array_that_does_not_fit_is_refused(state: Path, name: str, other: st
             arrays[f"{name}0"] = values
 
     rewrite(state, change)
-    with pytest.raises(RunError, match="damaged or of another network"):
+    with pytest.raises(RunError, match="damaged, or of another network or version"):
         load_state(state, make_learner(), KEY)
+
+
+def test_a_state_of_another_version_is_one_line(state: Path) -> None:
+    """Of one that stored the key under another name."""
+    progress = {**json.loads(STORED), "basis": {}}
+    del progress["resume_key"]
+    rewrite(state, lambda arrays: arrays.update(progress=np.array(json.dumps(progress))))
+    message = r"version of fashionai, .*wrong or missing keys: resume_key, basis\)\. Start anew"
+    with pytest.raises(RunError, match=message) as error:
+        load_state(state, make_learner(), KEY)
+    assert "\n" not in str(error.value)
 
 
 def test_arrays_of_a_larger_network_are_refused(state: Path) -> None:
@@ -181,7 +215,7 @@ def test_a_loss_scale_that_cannot_be_is_refused(state: Path, values: list[float]
 @pytest.mark.parametrize("content", [b"", b"PK\5\6" + bytes(18), b"text"])
 def test_a_file_that_is_no_state(state: Path, content: bytes) -> None:
     state.write_bytes(content)
-    with pytest.raises(RunError, match="damaged or of another network"):
+    with pytest.raises(RunError, match="damaged, or of another network or version"):
         load_state(state, make_learner(), KEY)
 
 
@@ -195,7 +229,7 @@ def test_a_state_file_that_would_run_code(tmp_path: Path) -> None:
     with zipfile.ZipFile(state, "w") as archive:
         archive.writestr(f"{checkpoint.PROGRESS}.npy", member.getvalue())
     learner: Any = SimpleNamespace(framework_errors=())
-    with pytest.raises(RunError, match="damaged or of another network"):
+    with pytest.raises(RunError, match="damaged, or of another network or version"):
         load_state(state, learner, {})
     assert not mark.exists()
     # The attack works where pickles are loaded.

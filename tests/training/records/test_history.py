@@ -102,11 +102,12 @@ def test_last_keeps_the_last_epoch_whatever_it_scores() -> None:
     assert choose_best(rows, "last").row is rows[2]
 
 
-def test_with_last_the_smaller_loss_chooses_between_plain_and_averaged_weights() -> None:
+@pytest.mark.parametrize("losses", [(0.1, 0.2), (0.2, 0.1)])
+def test_with_last_no_score_chooses_between_plain_and_averaged_weights(losses) -> None:
     rows = make_rows([0.9, 0.1], [0.3, 0.5])
-    for kind, other in (("val", "ema"), ("ema", "val")):
-        rows[1] |= {f"{kind}_log_loss": 0.1, f"{other}_log_loss": 0.2}
-        assert choose_best(rows, "last").kind == kind
+    rows[1] |= dict(zip(("val_log_loss", "ema_log_loss"), losses))
+    assert choose_best(rows, "last") == ("ema", rows[1], 0.5)
+    assert choose_best(make_rows([0.9, 0.1]), "last").kind == "val"
 
 
 def epochs_trained(val: list[float], ema: list[float] | None = None, **config: Any) -> int:

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from fashionai.errors import RunError
+from fashionai.frameworks.devices import Device
 from fashionai.frameworks.torch import import_torch
 from fashionai.models.networks.options import of_classes
 from fashionai.models.networks.registry import NETWORKS
+from fashionai.training.gluon.opening import describe_network
 from fashionai.training.learners.learner import Learner
 from fashionai.training.records.checkpoint import Progress, load_state, save_state
+from fashionai.training.torch.learner import TorchLearner
 from tests.support.learners import (
     Pair,
     assert_close,
@@ -222,3 +225,18 @@ def test_bfloat16_learns_and_saves_float32(tmp_path: Path) -> None:
     assert {values.dtype for values in arrays.values()} == {np.dtype(np.float32)}
     with learner.loaded(tmp_path / "best.params"):
         assert_close(parameters, learner.parameters(), 0)
+
+
+def test_kept_features_are_computed_in_float32(tmp_path: Path) -> None:
+    """Other trainings read them, whatever their precision; the phases after it have their own."""
+    samples = make_samples(ROWS)
+    config = make_config(tmp_path, "trainable={head: 0.5, all: 0.5}", "data.augment=[]")
+    for phase, allowed in ((config.phases[1], True), (config.phases[0], False)):
+        # On the CPU, where open_learner refuses this precision, the switches are the same.
+        wanted = config.in_phase(phase).changed({"engine": "torch"})
+        description = describe_network(wanted, samples, True)[2]
+        tf32 = wanted.changed({"precision": "tf32"})
+        for pixels_only in (True, False):
+            TorchLearner(tf32, samples, [Device("cpu")], description, pixels_only=pixels_only)
+            switches = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+            assert switches == (allowed or pixels_only,) * 2

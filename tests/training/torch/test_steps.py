@@ -13,12 +13,13 @@ import pytest
 from fashionai.config import load_config
 from fashionai.errors import RunStoppedError
 from fashionai.frameworks.devices import Device
-from fashionai.frameworks.torch import can_compile, import_torch
+from fashionai.frameworks.torch import import_torch
 from fashionai.runs import Run, create_run
 from fashionai.training.torch import steps as steps_module
 from fashionai.training.torch.steps import CompiledSteps, StepComputation
 from fashionai.training.trainer import Trainer
 from tests.support.commands import run_cli
+from tests.support.installed import can_compile
 from tests.support.resuming import Moment, assert_same_end, stop_in_step
 from tests.support.trained_runs import write_config
 
@@ -122,10 +123,11 @@ def test_without_a_compiler_it_is_trained_all_the_same(prepared: Path, cache: Pa
 @pytest.mark.compiled
 @pytest.mark.skipif(not can_compile(), reason="needs a C++ compiler and Python's headers")
 def test_compiled_training_resumes_with_the_same_bits(
-    prepared: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And learns what is learnt without compiling, with mixing and averages."""
     monkeypatch.chdir(prepared)
+    caplog.set_level("INFO", "fashionai")
     file = write_config(prepared, epochs=3, batch_size=16)
     overrides = ["engine=torch", "ema=0.9", "loss.mixup=0.4", "optimizer.lr=0.01"]
     plain_config = load_config(file, overrides)
@@ -135,7 +137,7 @@ def test_compiled_training_resumes_with_the_same_bits(
     trainers = [Trainer(plain_config, device), Trainer(config, device)]
     for trainer, folder in zip(trainers, (begun, whole)):
         trainer.fit(folder)
-    assert trainers[1].learner.is_compiled
+    assert "torch.compile failed" not in caplog.text
     histories = [trainer.progress.history for trainer in trainers]
     for expected, row in zip(*histories):
         assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=0.02)
