@@ -16,7 +16,6 @@ from fashionai.config import Config, load_config
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.errors import RunStoppedError, TrainingError
 from fashionai.frameworks.mxnet import import_mxnet
-from fashionai.models.zoo import build_network
 from fashionai.pipeline.augment import TrainingTransform
 from fashionai.pipeline.decode import PIXELS_VERSION
 from fashionai.pipeline.loader import Draws, Loader
@@ -26,6 +25,7 @@ from fashionai.training.batches.inputs import FeatureInputs, PixelInputs
 from fashionai.training.gluon.learner import GluonLearner
 from fashionai.training.trainer import Trainer
 from tests.support.commands import fashionai
+from tests.support.networks import write_lively_weights
 from tests.support.resuming import (
     Moment,
     assert_same_end,
@@ -49,24 +49,13 @@ def home(tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path / "home"
 
 
-def write_weights(file: Path, network: str, seed: int) -> Path:
-    """Random weights with the statistics that belong to them: else features die out."""
-    mx.random.seed(seed)
-    made = build_network(network, 6, 32)
-    rng = np.random.default_rng(seed)
-    for _ in range(40):
-        with mx.autograd.record():
-            answer = made(mx.nd.array(rng.normal(size=(8, 3, 32, 32))))
-        answer.backward()
-    made.save_parameters(str(file))
-    return file
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two files of weights of mobilenet0.25."""
     folder = tmp_path_factory.mktemp("weights")
-    return [write_weights(folder / f"{seed}.params", "mobilenet0.25", seed) for seed in range(2)]
+    return [
+        write_lively_weights(folder / f"{seed}.params", "mobilenet0.25", seed) for seed in range(2)
+    ]
 
 
 def make_config(*overrides: str) -> Config:
@@ -116,7 +105,7 @@ def train(config: Config, name: str, devices: int, live: bool) -> Trainer:
 def test_it_learns_what_it_would_learn_behind_the_live_layers(
     home: Path, tmp_path: Path, network: str, devices: int, options: Sequence[str]
 ) -> None:
-    file = write_weights(tmp_path / "w.params", network, seed=0)
+    file = write_lively_weights(tmp_path / "w.params", network, seed=0)
     overrides = [f"model.name={network}", f"model.pretrained={file}", PLAIN, "epochs=4"]
     config = make_config(*overrides, "optimizer.lr=0.01", *options)
     live, cached = (train(config, f"{network}-{live}", devices, live) for live in (True, False))
