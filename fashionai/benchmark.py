@@ -38,7 +38,7 @@ from fashionai.runtime import usable_cores
 from fashionai.tasks import Task
 from fashionai.training.batches.inputs import FeatureInputs
 from fashionai.training.learners.engine_choice import check_engine, wanted_engine
-from fashionai.training.speed.estimate import SAFE_LR, at_its_end
+from fashionai.training.speed.estimate import SAFE_LR, config_of_last_phase
 from fashionai.training.speed.step_speed import images_per_second, measure_steps, open_random
 from fashionai.training.trainer import Trainer
 
@@ -107,7 +107,7 @@ def _sampled(config: Config, folder: Path, drawn: bool, devices: int) -> Config:
         train_images += len(images) - held_out
         splits = ["val"] * held_out + ["train"] * (len(images) - held_out)
         write_folders(folder / name, task, plan_folders(images, splits), "symlink")
-    return at_its_end(config).changed(
+    return config_of_last_phase(config).changed(
         {
             "data.folder": str(folder),
             "data.folds_file": None,

@@ -69,8 +69,8 @@ from fashionai.training.speed.threads import choose_threads
 from fashionai.training.start import (
     check_overwrite,
     check_same_beginning,
-    config_read,
-    files_read,
+    config_input,
+    input_files,
     new_folder,
     train_or_resume,
 )
@@ -352,8 +352,7 @@ def open_cross_validation(
     if settings.folds > MOST_FOLDS:
         raise ConfigError(f"--folds {settings.folds}: expected at most {MOST_FOLDS}")
     if overwrite:
-        files = [*config_read(config_file, cross_validation.config_file), *files_read(config)]
-        check_overwrite(path, files)
+        check_overwrite(path, [*config_input(config_file), *input_files(config)])
     config = choose_threads(config, (), device, gpus, trainings=settings.folds)
     config, contexts = with_devices(config, device, gpus)
     config = with_input_of_weights(config)

@@ -7,7 +7,6 @@ configuration files.
 from fashionai.config.loading import (
     differing_keys,
     dump_config,
-    is_saved_config,
     known_keys,
     load_config,
     resolve_config,
@@ -25,7 +24,6 @@ __all__ = [
     "OptimizerConfig",
     "differing_keys",
     "dump_config",
-    "is_saved_config",
     "known_keys",
     "load_config",
     "reported_score",

@@ -114,15 +114,6 @@ def dump_config(config: Config) -> str:
     return dump_yaml(config.model_dump())
 
 
-def is_saved_config(file: Path) -> bool:
-    """Whether a configuration is as save_config writes it: with all keys and without comments."""
-    try:
-        written = dump_config(load_config(file))
-    except ConfigError:  # overrides have replaced what is wrong
-        return False
-    return file.read_bytes() == written.encode("utf-8", "surrogatepass")
-
-
 def differing_keys(one: Config, other: Config) -> list[str]:
     """Dotted keys whose values differ, each as ``key: a, not b``."""
     first, second = _flatten(one.model_dump()), _flatten(other.model_dump())

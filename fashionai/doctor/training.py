@@ -20,7 +20,7 @@ from fashionai.training.speed.estimate import (
     MEASURED_BATCH,
     SAFE_LR,
     Speed,
-    at_its_end,
+    config_of_last_phase,
     estimate_lines,
     training_seconds,
 )
@@ -52,7 +52,7 @@ def check_steps(
     """
     try:
         # Weights that diverge would say nothing about the time.
-        measured = at_its_end(config).changed({"optimizer.lr": SAFE_LR})
+        measured = config_of_last_phase(config).changed({"optimizer.lr": SAFE_LR})
         learner = _open(measured, splits.train, contexts, has_weights)
         seconds = 1 / measure_epochs(learner)
     except FashionAIError as error:
@@ -109,7 +109,7 @@ def check_overfit(
 
 def _of_one_batch(config: Config, devices: int) -> Config:
     """The configuration for one small batch without what makes its loss harder to lower."""
-    return at_its_end(config).changed(
+    return config_of_last_phase(config).changed(
         {
             "epochs": 1,
             "accumulate": 1,

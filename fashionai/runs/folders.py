@@ -35,12 +35,17 @@ SCORES_FILE = "scores.json"
 OUT_OF_FOLD_FILE = "out_of_fold.csv"
 
 SPACE_FILE = "space.yaml"
+# What is written for other programs, see fashionai.tracking.
+TENSORBOARD_FOLDER, MLFLOW_FILE = "tensorboard", "mlflow.json"
 
 # An empty file that lies in a folder while the files below are written.
 BEGINNING_FILE = ".beginning"
 # Files that are written before config.yaml, cross_validation.yaml or tune.yaml, which mark a run, a
 # cross-validation or a search as begun. Without BEGINNING_FILE beside them they are the user's.
-WRITTEN_BEFORE_BEGINNING = ("classes.json", BASE_CONFIG_FILE, FOLDS_FILE, SPACE_FILE)
+WRITTEN_BEFORE_BEGINNING = (
+    *("classes.json", BASE_CONFIG_FILE, FOLDS_FILE, SPACE_FILE),
+    *(TENSORBOARD_FOLDER, MLFLOW_FILE),
+)
 # The name of a run's folder while it is deleted.
 REMOVED = re.compile(r"\..+\.[0-9a-f]{16}\.removed", re.DOTALL)
 
@@ -262,7 +267,7 @@ def check_removable(path: Path) -> None:
         return
     if not path.is_dir() or not has_not_begun(path):
         raise RunError(
-            f"{path}: not a run (config.yaml and classes.json not found), so it is not overwritten"
+            f"{path}: not a run (expected config.yaml and classes.json), so it is not overwritten"
         )
 
 

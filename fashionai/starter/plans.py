@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 
 from fashionai.config import Config
 from fashionai.config.sections import OptimizerConfig
+from fashionai.errors import ConfigError
 from fashionai.models.catalogue import Network, find_network, relative_cost
 from fashionai.starter.recipes import FEW_IMAGES, SCRATCH, Recipe, pretrained_recipes
 from fashionai.starter.survey import Survey
@@ -70,6 +71,11 @@ class Plan(NamedTuple):
     def memory(self) -> float:
         """The megabytes that a batch takes per image, features nearly none."""
         return _memory(self.network, self.recipe, self.crop)
+
+    @property
+    def largest_batch(self) -> int:
+        """The largest batch size that the recipe allows: its own is that of an update."""
+        return max(1, self.recipe.largest_batch // self.accumulate)
 
     @property
     def lr(self) -> float:
@@ -214,23 +220,26 @@ def _plan(
     wishes: Wishes,
 ) -> Plan:
     epochs = min(max(round(recipe.images_in_all / survey.images), recipe.fewest), recipe.most)
-    batch = _choose_batch(survey.images, recipe.largest_batch, _memory(network, recipe, crop))
-    return Plan(
+    plan = Plan(
         network,
         reason,
         recipe.with_optimizer(wishes.optimizer),
         crop,
         crop_reason,
-        wishes.batch_size or batch,
+        wishes.batch_size or 1,
         wishes.epochs or epochs,
         wishes.accumulate,
     )
+    if wishes.batch_size:
+        return plan
+    images = survey.images // plan.accumulate  # of each batch of an update
+    return plan._replace(batch_size=_choose_batch(images, plan.largest_batch, plan.memory))
 
 
 def _choose_network(survey: Survey, machine: Machine, wishes: Wishes) -> tuple[str, str, Recipe]:
     """Return the name of the network, the reason, and the recommended recipe.
 
-    Raises ConfigError for a model that is unknown.
+    Raises ConfigError for a model that is unknown, and for a file of weights without a model.
     """
     networks = () if wishes.pretrained is False else machine.obtainable.networks
     how, (from_weights, *_) = machine.obtainable.how, _pretrained_recipes(survey, wishes)
@@ -238,6 +247,11 @@ def _choose_network(survey: Survey, machine: Machine, wishes: Wishes) -> tuple[s
         found = find_network(wishes.model) in networks
         recipe = from_weights if found or wishes.pretrained else SCRATCH
         return wishes.model, _reason_of_asked(found, how, wishes), recipe
+    if isinstance(wishes.pretrained, str):
+        raise ConfigError(
+            f"model.pretrained: {wishes.pretrained} has the weights of one network",
+            "Name it with --model",
+        )
     if takes_small_network(survey, wishes):
         return SMALL_NETWORK, f"made for images of up to {SMALL_SIDE} pixels", SCRATCH
     if networks:

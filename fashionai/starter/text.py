@@ -171,9 +171,9 @@ def _about_rate(plan: Plan, path: Path) -> list[str]:
 def _about_batch(plan: Plan) -> list[str]:
     steps = f"an epoch has {STEPS_PER_EPOCH} steps, but not below {SMALLEST_BATCH}."
     if plan.recipe.keeps_features:
-        return [f"Per device: {plan.recipe.largest_batch}, halved until {steps}"]
+        return [f"Per device: {plan.largest_batch}, halved until {steps}"]
     return [
-        f"Per device: {plan.recipe.largest_batch}, halved until it takes at most "
+        f"Per device: {plan.largest_batch}, halved until it takes at most "
         f"{MEMORY_GIGABYTES} GB and",
         f"{steps} It takes up to {plan.memory:.2g} MB per image,",
         f"{_size(plan.memory * plan.batch_size)} in all. If memory runs out, halve it and the "

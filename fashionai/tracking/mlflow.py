@@ -22,15 +22,13 @@ from fashionai.config import Config, shown_keys
 from fashionai.errors import RunError, TrainingError
 from fashionai.files import write_json
 from fashionai.files.formats.json_files import read_json
-from fashionai.runs import Run, RunFolder
+from fashionai.runs import MLFLOW_FILE, Run, RunFolder
 from fashionai.tracking.pictures import pictures
 from fashionai.tracking.scalars import curves_of
 from fashionai.training.records.history import EpochRow
 
 log = logging.getLogger(__name__)
 
-# Which MLflow run a run is: its id and the address of its server.
-FILE = "mlflow.json"
 EXPERIMENT = "fashionai"
 # Without a server: a database in the current folder, where `mlflow ui` finds it.
 DATABASE = "mlflow.db"
@@ -49,12 +47,13 @@ class MlflowLog:
     """Writes one MLflow run for a run, and goes on with it when the run is resumed.
 
     Which epochs the MLflow run has is read when a training begins: only others are written. A
-    server that fails later neither ends nor delays the training; the next epoch tries again.
+    server that fails later does not end the training, and delays an epoch by some seconds at most;
+    the next epoch tries again.
     """
 
     def begin(self, run: RunFolder, config: Config) -> None:
         """Find the MLflow run of a run that is resumed, or begin one."""
-        self._run, self._config, self._file = run, config, run.path / FILE
+        self._run, self._config, self._file = run, config, run.path / MLFLOW_FILE
         self._rows: Sequence[EpochRow] = []
         # The steps of each curve that the MLflow run has; read when the curve is first written.
         self._steps: dict[str, set[int]] = {}
@@ -100,7 +99,16 @@ class MlflowLog:
             raise RunError(
                 f"{self._file}: damaged", "Delete it to begin another MLflow run"
             ) from None
-        address = _given_address() or known
+        given = _given_address() or known
+        try:
+            self._go_on_at(given)
+        except MlflowException:
+            if _without_credentials(given) == known:
+                raise
+            # The address that is set may be that of other work.
+            self._go_on_at(known)
+
+    def _go_on_at(self, address: str) -> None:
         self._client = MlflowClient(tracking_uri=address)
         self._client.update_run(self._id, status="RUNNING")
         self._write_file(address)
@@ -142,16 +150,25 @@ class MlflowLog:
     def finish(self, devices: Sequence[Any]) -> None:
         """Write what is missing, end the MLflow run, and write the pictures."""
         try:
-            with _retrying(RETRIES), tempfile.TemporaryDirectory(prefix="fashionai-") as scratch:
+            with _retrying(RETRIES):
                 self._write_missing()
                 self._client.set_terminated(self._id, status="FINISHED")
-                for name, picture in pictures(self._config, Run(self._run), devices):
-                    file = Path(scratch) / f"{name.replace('/', '-')}.png"
-                    cv2.imwrite(str(file), picture[..., ::-1])
-                    self._client.log_artifact(self._id, str(file))
+        except MlflowException as error:
+            log.warning("MLflow did not take the end of the training: %s", _first_line(error))
+            return
+        with tempfile.TemporaryDirectory(prefix="fashionai-") as scratch:
+            for name, picture in pictures(self._config, Run(self._run), devices):
+                file = Path(scratch) / f"{name.replace('/', '-')}.png"
+                cv2.imwrite(str(file), picture[..., ::-1])
+                self._write_picture(file)
+
+    def _write_picture(self, file: Path) -> None:
+        try:
+            with _retrying(RETRIES):
+                self._client.log_artifact(self._id, str(file))
         # A server that refuses a picture is an error of requests, which is an OSError.
         except (MlflowException, OSError) as error:
-            log.warning("MLflow did not take the end of the training: %s", _first_line(error))
+            log.warning("MLflow did not take %s: %s", file.name, _first_line(error))
 
     def end_early(self, *, failed: bool) -> None:
         """End the MLflow run; a training that is resumed goes on with it."""

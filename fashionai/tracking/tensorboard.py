@@ -13,12 +13,11 @@ from tensorboardX.proto.event_pb2 import Event
 
 from fashionai.config import Config
 from fashionai.files.formats.yaml_files import dump_yaml
-from fashionai.runs import Run, RunFolder
+from fashionai.runs import TENSORBOARD_FOLDER, Run, RunFolder
 from fashionai.tracking.pictures import pictures
 from fashionai.tracking.scalars import curves_of
 from fashionai.training.records.history import EpochRow
 
-FOLDER = "tensorboard"
 EVENT_FILES = "events.out.tfevents.*"
 
 
@@ -33,7 +32,7 @@ class TensorBoardLog:
     def begin(self, run: RunFolder, config: Config) -> None:
         """Begin the file anew, with the configuration."""
         self._run, self._config, self._done = run, config, 0
-        folder = run.path / FOLDER
+        folder = run.path / TENSORBOARD_FOLDER
         for earlier in folder.glob(EVENT_FILES):
             earlier.unlink()
         folder.mkdir(exist_ok=True)

@@ -65,6 +65,8 @@ class StopRequest:
                 os._exit(128 + number)
             return
         self.requested, self._requested_at = True, time.monotonic()
+        # The one that asks may end next, which would be taken for a second request.
+        _on_end_of_parent(0)
         if not _is_told(number):
             return
         # A handler may interrupt a print: write to the terminal past Python's buffers. The
@@ -79,11 +81,17 @@ def stop_with_parent() -> None:
     A process that is killed cannot stop those that it has started. Linux only.
     """
     parent = os.environ.pop(PARENT_VARIABLE, "")
-    if not parent or sys.platform != "linux":
+    if not parent:
         return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    _on_end_of_parent(signal.SIGTERM)
     if str(os.getppid()) != parent:  # it has ended before this was set
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _on_end_of_parent(number: int) -> None:
+    """Let this process get a signal when its parent ends; none for 0."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def _is_told(number: int) -> bool:

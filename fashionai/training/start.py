@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from fashionai.config import Config, is_saved_config, save_config
+from fashionai.config import Config, save_config
 from fashionai.datasets.prepared.samples import data_hash
 from fashionai.errors import ConfigError, RunError
 from fashionai.files.default_folders import RUNS_FOLDER
-from fashionai.files.outputs import same_file
+from fashionai.files.outputs import MARKS_OF_RUNS, has_marks
 from fashionai.frameworks.processes import current_place, is_restarted
 from fashionai.packaged_configs import find_config
 from fashionai.runs import (
@@ -24,7 +24,6 @@ from fashionai.runs import (
     RunFolder,
     check_removable,
     create_run,
-    holds_run,
     remove_free_lock,
     remove_run,
 )
@@ -67,7 +66,7 @@ def train(
             _tell_finished(config, device, gpus)
             return begun
     if overwrite:
-        files = [*config_read(config_file, folder.config_file), *files_read(config)]
+        files = [*config_input(config_file), *input_files(config)]
         check_overwrite(folder.path, files)
     # Imported here: they import a framework, which takes seconds.
     from fashionai.frameworks.choice import choose_devices
@@ -146,22 +145,14 @@ def check_same_beginning(
         )
 
 
-def files_read(config: Config) -> list[tuple[str, Any]]:
+def input_files(config: Config) -> list[tuple[str, Any]]:
     """The keys that name files or folders which a training reads, with their values."""
     return [(key, operator.attrgetter(key)(config)) for key in FILE_KEYS]
 
 
-def config_read(file: Optional[Path], written: Path) -> list[tuple[str, Any]]:
-    """The file of --config as files_read has files; none where nothing of it can be lost.
-
-    ``written`` is the file that gets the configuration. Where it is the same one, and has the
-    configuration as the program writes it, the values of the old file are all in the new one.
-    """
-    if file is None:
-        return []
-    file = find_config(file)
-    is_kept = same_file(file, written) and is_saved_config(file)
-    return [] if is_kept else [("--config", str(file))]
+def config_input(file: Optional[Path]) -> list[tuple[str, Any]]:
+    """The file of --config, in the form of input_files; empty without one."""
+    return [] if file is None else [("--config", str(find_config(file)))]
 
 
 def check_overwrite(path: Path, files: Iterable[tuple[str, Any]]) -> None:
@@ -230,6 +221,7 @@ def new_folder(wanted: Path, exactly: bool) -> RunFolder:
     """A new run folder, see create_run; logs a name that is not the wanted one."""
     folder = create_run(wanted, exactly)
     if folder.path != wanted:
-        advice = f" (use --resume or --overwrite for {wanted})" if holds_run(wanted) else ""
+        is_run = has_marks(wanted, MARKS_OF_RUNS)
+        advice = f" (use --resume or --overwrite for {wanted})" if is_run else ""
         log.info("%s exists, so this is %s%s", wanted, folder, advice)
     return folder

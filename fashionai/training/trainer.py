@@ -243,9 +243,9 @@ class Trainer:
         """
         run, progress = self.run, self.progress
         remove_temporary_files(run.path)
-        # A server that does not answer leaves a folder that has not begun.
-        self._observers.begin(run, self.config)
         with beginning(run.path):
+            # A server that does not answer leaves a folder that has not begun.
+            self._observers.begin(run, self.config)
             write_json(run.classes_file, tasks_to_json(self.val_samples.tasks))
             save_config(self.config, run.config_file)
         if progress.history:

@@ -88,6 +88,20 @@ class Storage:
         """All trials, by number."""
         return [_as_trial(each) for each in self._study.get_trials(deepcopy=False)]
 
+    def check_space(self, space: Space, file: Path) -> None:
+        """RunError for trials of another search space than this one, which ``file`` holds."""
+        distributions = {each.key: _distribution(self._optuna, each) for each in space}
+        check = self._optuna.distributions.check_distribution_compatibility
+        for trial in self._study.get_trials(deepcopy=False):
+            for key, found in trial.distributions.items():
+                try:
+                    check(found, distributions[key])
+                except (KeyError, ValueError):
+                    raise RunError(
+                        f"{file}: {key} has other values than in trial {trial.number}",
+                        "Restore the file, or begin another search with --run",
+                    ) from None
+
     def add(self, params: Params, space: Space) -> int:
         """Store a trial with these parameters as running; returns its number."""
         distributions = {key: _distribution(self._optuna, space[key]) for key in params}

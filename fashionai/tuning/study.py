@@ -21,7 +21,7 @@ from fashionai.errors import RunError, shown_value
 from fashionai.files import write_text
 from fashionai.files.formats.yaml_files import dump_yaml, load_yaml
 from fashionai.files.locks import LOCK_FILE, locked
-from fashionai.files.outputs import same_file, try_folder
+from fashionai.files.outputs import try_folder
 from fashionai.fold_plan import Folds, FoldSettings, plan_folds
 from fashionai.frameworks.choice import choose_devices
 from fashionai.frameworks.devices import TORCH, framework_of_devices
@@ -44,8 +44,8 @@ from fashionai.training.start import (
     FILE_KEYS,
     check_overwrite,
     check_same_beginning,
-    config_read,
-    files_read,
+    config_input,
+    input_files,
     new_folder,
 )
 from fashionai.tuning.best_file import check_file, default_file, name_to_keep, replaceable
@@ -106,11 +106,13 @@ class Study:
 
     @cached_property
     def storage(self) -> Storage:
-        """The trials; RunError for a damaged file."""
+        """The trials; RunError for a damaged file, and for trials of another search space."""
         objectives, folds, sampler, pruner = self.settings
         steps = self.config.epochs * (folds or 1)
         file, seed = self.path / TRIALS_FILE, self.config.seed
-        return Storage(file, objectives, sampler, pruner, steps, seed)
+        storage = Storage(file, objectives, sampler, pruner, steps, seed)
+        storage.check_space(self.space, self.path / SPACE_FILE)
+        return storage
 
     @property
     def score(self) -> str:
@@ -209,7 +211,7 @@ def open_study(
     _check_folder(path, resume)
     own_space = Space(()) if given.space_file is None else read_space(given.space_file, config)
     if overwrite:
-        check_overwrite(path, _files_read(path, given, config, own_space))
+        check_overwrite(path, _input_files(given, config, own_space))
     config = choose_threads(config, [], device, gpus)
     config, contexts = with_devices(config, device, gpus)
     contexts = _of_one_process(contexts)
@@ -266,25 +268,16 @@ def _check_folder(path: Path, resume: bool) -> None:
         raise RunError(f"{path}: holds other files than those of a search", "Name another --run")
 
 
-def _files_read(path: Path, given: Given, config: Config, space: Space) -> list[tuple[str, Any]]:
-    """The options and keys that name files or folders which a search in ``path`` reads.
+def _input_files(given: Given, config: Config, space: Space) -> list[tuple[str, Any]]:
+    """The options and keys that name files or folders which a search reads, with their values.
 
-    With each of their values. ``space`` is that of --space, which is left out where it is the
-    space.yaml of the folder as the program writes it: the new one has the same content.
+    ``space`` is that of --space: each of its choices may name one.
     """
     domains = [(each.key, each.domain) for each in space if each.key in FILE_KEYS]
     choices = [(key, domain) for key, domain in domains if isinstance(domain, Choices)]
     values = [(key, value) for key, domain in choices for value in domain.values.values()]
-    options = config_read(given.config_file, path / BASE_CONFIG_FILE)
-    file = given.space_file
-    if file is not None and not (same_file(file, path / SPACE_FILE) and _is_saved(space, file)):
-        options.append(("--space", str(file)))
-    return [*options, *files_read(config), *values]
-
-
-def _is_saved(space: Space, file: Path) -> bool:
-    """Whether a file has a search space as _write_beginning writes it."""
-    return file.read_bytes() == dump_space(space).encode("utf-8", "surrogatepass")
+    spaces = [] if given.space_file is None else [("--space", str(given.space_file))]
+    return [*config_input(given.config_file), *spaces, *input_files(config), *values]
 
 
 def _resumed(

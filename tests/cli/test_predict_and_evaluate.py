@@ -96,7 +96,7 @@ def test_a_task_without_a_run_stops_before_anything_is_computed(
     assert not (tmp_path / "none.csv").exists()
 
 
-def test_a_prepared_task_that_is_damaged_stops_no_prediction_of_others(
+def test_a_prepared_task_that_is_damaged_stops_no_work_with_others(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -108,6 +108,9 @@ def test_a_prepared_task_that_is_damaged_stops_no_prediction_of_others(
     assert fashionai("predict", *arguments, "--out", "all.csv") == 0
     assert fashionai("predict", *arguments, "--task", "skirt", "--out", "skirts.csv") == 0
     assert Path("all.csv").read_bytes() == Path("skirts.csv").read_bytes()
+    folder = tmp_path / "data/train_valid"
+    (folder / "skirt_length_labels").symlink_to(trained / "data/train_valid/skirt_length_labels")
+    assert fashionai("init", "skirt", "model.name=small_cnn", "model.pretrained=false") == 0
 
 
 def test_the_best_finished_run_is_taken_and_unfinished_ones_are_not(

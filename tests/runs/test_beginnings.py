@@ -53,16 +53,31 @@ def work(prepared_skirts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     Path("space.yaml").write_text("optimizer.lr: [0.02]\n")
 
 
+def killed(command: list[str], *operation: str) -> set[str]:
+    """The names of what a command has written that is killed before an operation on a file."""
+    program = [sys.executable, "-c", PROGRAM, *operation, *command]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return {file.name for file in Path("runs/new").iterdir()}
+
+
+@pytest.mark.parametrize("logs", ["tensorboard", "mlflow"])
+def test_what_other_programs_get_first_is_no_file_of_the_users_own(logs: str) -> None:
+    pytest.importorskip({"tensorboard": "tensorboardX"}.get(logs, logs))
+    command = [*command_line("train"), f"log=[{logs}]"]
+    written = killed(command, "os.rename", "classes.json")
+    assert written & {"tensorboard", "mlflow.json"}
+    assert fashionai(*command, "--resume") == 0
+    assert [path.name for path in Path("runs").iterdir()] == ["new"]
+
+
 @pytest.mark.parametrize("has_begun", [False, True])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_a_kill_leaves_of_a_beginning_is_used(name: str, has_begun: bool) -> None:
     mark, written = COMMANDS[name]
     operation = ["os.remove", ".beginning"] if has_begun else ["os.rename", mark]
-    program = [sys.executable, "-c", PROGRAM, *operation, *command_line(name)]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert written | {".beginning"} <= killed(command_line(name), *operation)
     folder = Path("runs/new")
-    assert written | {".beginning"} <= {file.name for file in folder.iterdir()}
     assert holds_run(folder) == has_begun
     assert fashionai(*command_line(name), "--resume") == 0
     assert [path.name for path in folder.parent.iterdir()] == ["new"]

@@ -127,7 +127,7 @@ def test_files_of_the_users_own_are_not_taken_for_a_beginning(tmp_path: Path, na
     assert create_run(place).path == tmp_path / "runs/skirt-2"
     with pytest.raises(RunError, match="holds other files than those of a run"):
         create_run(place, exactly=True)
-    with pytest.raises(RunError, match=r"skirt: not a run \(config\.yaml and classes\.json not"):
+    with pytest.raises(RunError, match=r"skirt: not a run \(expected config\.yaml and"):
         remove_run(place)
     assert tree(place) == before
 

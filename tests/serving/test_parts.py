@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from fashionai.errors import RunError
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.predictions.predict import predict_images
 from fashionai.runs import Run
-from fashionai.serving import batching
+from fashionai.serving import batching, decoding
 from fashionai.serving.batching import Batcher
 from fashionai.serving.decoding import Decoders, ImageError, Wanted, make_views
 from tests.support.networks import make_run
@@ -78,14 +78,19 @@ def test_a_decoder_outlives_the_signals_that_stop_a_server(
 
 
 def test_an_image_is_not_blamed_for_a_decoder_that_ends_while_it_starts(
-    wanted: Wanted, photographs: list[Path]
+    wanted: Wanted, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starting = Decoders(wanted, 1)
     (process,) = starting.processes()
     with ThreadPoolExecutor(1) as threads:
         os.kill(process, signal.SIGSTOP)  # or it might be ready too early
+        # While it is stopped, it can be neither ready nor replaced.
+        begun, wait = Event(), decoding._Decoder._wait_until_ready
+        monkeypatch.setattr(
+            decoding._Decoder, "_wait_until_ready", lambda *place: (begun.set(), wait(*place))
+        )
         answer = threads.submit(starting.views, photographs[0].read_bytes())
-        time.sleep(0.2)
+        assert begun.wait(60)
         os.kill(process, signal.SIGKILL)
         with pytest.raises(ImageError, match="ended while it started") as error:
             answer.result(timeout=60)

@@ -136,6 +136,19 @@ def test_the_learning_rate_follows_the_batch_size_that_is_given(
     assert ("# The learning rate is 0.1 for a batch size" in text_of(tmp_path)) is (rate != 0.3)
 
 
+def test_the_recipe_decides_the_images_of_an_update(tmp_path: Path) -> None:
+    usual = chosen(tmp_path, 30, 900, 900, 900)
+    config = chosen(tmp_path, 30, 900, 900, 900, overrides=("accumulate=4",))
+    assert config.batch_size * config.accumulate == usual.batch_size == 128
+    assert config.optimizer.lr == pytest.approx(usual.optimizer.lr)
+    assert "# Per device: 32, halved until" in text_of(tmp_path)
+
+
+def test_weights_of_an_unknown_network_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mine\.params has the weights of one network. Name it"):
+        chosen(tmp_path, 300, 9, 9, 9, overrides=("model.pretrained=mine.params",))
+
+
 def test_an_optimizer_of_another_kind_does_not_get_the_rate_of_sgd(tmp_path: Path) -> None:
     default = Config(task="skirt").optimizer
     for short_side, name in ((30, "adam"), (300, "sgd")):  # instead of SGD and AdamW
@@ -163,7 +176,9 @@ def test_without_pretrained_weights_every_layer_learns_from_random_ones(
 @pytest.mark.parametrize("value", ["true", "mine.params"])
 def test_pretrained_weights_that_are_asked_for_are_fine_tuned(tmp_path: Path, value: str) -> None:
     usual = chosen(tmp_path, 300, 9, 9, 9)
-    for override, machine in (("log=[]", CPU), ("model.name=senet_154e", Machine(False, NOTHING))):
+    of_a_network = ("model.name=senet_154e", Machine(False, NOTHING))
+    places = [of_a_network] if value == "mine.params" else [("log=[]", CPU), of_a_network]
+    for override, machine in places:
         overrides = (f"model.pretrained={value}", override)
         config = chosen(tmp_path, 30, 9, 9, 9, machine=machine, overrides=overrides)
         assert str(config.model.pretrained).lower() == value

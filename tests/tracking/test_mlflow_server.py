@@ -139,6 +139,17 @@ def test_a_training_that_begins_or_finishes_tries_again_twice(
     assert len(server.requests) == 3
 
 
+def test_a_run_goes_on_at_its_own_server_where_another_one_is_set(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
+    server.status = ""
+    begun(tmp_path)
+    assert server.status == "RUNNING"
+    assert f"127.0.0.1:{server.server_port}" in (tmp_path / "mlflow.json").read_text()
+
+
 def test_a_picture_that_is_refused_does_not_fail_the_training(
     server: Server,
     tmp_path: Path,
@@ -148,7 +159,7 @@ def test_a_picture_that_is_refused_does_not_fail_the_training(
     picture = np.zeros((9, 9, 3), np.uint8)
     monkeypatch.setattr(tracking, "pictures", lambda *_: [("preview", picture)])
     begun(tmp_path).finish([])
-    assert "MLflow did not take the end of the training: 403" in caplog.text
+    assert "MLflow did not take preview.png: 403" in caplog.text
     assert server.status == "FINISHED"
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,34 @@ from tests.support.jobs import PATIENCE
 from tests.support.resuming import assert_same_end
 from tests.support.trained_runs import write_config
 
+# Asks a process to stop, as a stopped cross-validation does, and is killed while that one saves.
+ASKED = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from fashionai.training.interrupt import PARENT_VARIABLE
+
+STOPPED = '''
+import sys, time
+from pathlib import Path
+from fashionai.training.interrupt import StopRequest, stop_with_parent
+
+stop_with_parent()
+with StopRequest() as stop:
+    Path(sys.argv[1]).touch()
+    while not stop.requested:
+        time.sleep(0.01)
+    time.sleep(2.5)
+    Path(sys.argv[2]).touch()
+'''
+asked, saved = sys.argv[1:]
+environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+child = subprocess.Popen([sys.executable, "-c", STOPPED, asked, saved], env=environment)
+while not Path(asked).exists():
+    time.sleep(0.01)
+child.terminate()
+time.sleep(1.5)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 DEVICES = [Device("cpu", 0), Device("cpu", 1)]
 # Ends at once when its training has saved its first state.
 KILLED = """
@@ -43,6 +72,13 @@ run.mkdir()
 threading.Thread(target=end).start()
 train_side_by_side({run: load_config(Path("small.yaml"), ["epochs=5000"])}, [Device("cpu", 0)])
 """
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -121,9 +157,15 @@ def test_trainings_stop_when_the_process_is_killed_that_has_started_them(config:
     killed = subprocess.run([sys.executable, "-c", KILLED], timeout=PATIENCE)
     assert killed.returncode == -signal.SIGKILL
     run = RunFolder(Path("left"))
-    deadline = time.monotonic() + PATIENCE
     # A training that ends in order removes its lock.
-    while (run.path / LOCK_FILE).exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not (run.path / LOCK_FILE).exists())
     assert not Run(run).is_finished
+
+
+def test_a_parent_that_ends_after_it_has_asked_to_stop_is_no_second_request(
+    config: Config, tmp_path: Path
+) -> None:
+    """It would end the training at once, while the state is being saved."""
+    program = [sys.executable, "-c", ASKED, str(tmp_path / "asked"), str(tmp_path / "saved")]
+    assert subprocess.run(program, timeout=PATIENCE).returncode == -signal.SIGKILL
+    wait_until((tmp_path / "saved").exists)

@@ -26,6 +26,7 @@ from fashionai.tuning.search import search
 from fashionai.tuning.settings import Given
 from fashionai.tuning.study import Study, open_study
 from tests.support.commands import fashionai
+from tests.support.data_trees import tree
 from tests.support.trained_runs import write_config
 
 CONFIG, STUDY = Path("small.yaml"), Path("runs/skirt-tune")
@@ -71,26 +72,25 @@ def test_overwriting_keeps_the_weights_that_a_search_starts_from(is_choice: bool
 
 
 def test_overwriting_keeps_the_files_that_a_search_reads() -> None:
-    """The files of the search itself are read, and written again with the same content."""
     begin()
     base, space = STUDY / "config.base.yaml", STUDY / "space.yaml"
-    contents = base.read_bytes(), space.read_bytes()
-    (STUDY / "old").touch()
-    begin(Given(base, space_file=space, trials=3), overwrite=True)
-    assert (base.read_bytes(), space.read_bytes()) == contents
-    assert not (STUDY / "old").exists()
-    own = Path(shutil.copy(space, STUDY / "own.yaml"))
-    with pytest.raises(ConfigError, match=f"--space: {own} is lost when --overwrite deletes"):
-        begin(Given(base, space_file=own, trials=3), overwrite=True)
-    space.write_text(f"# My notes\n{space.read_text()}")
+    before = tree(STUDY)
     with pytest.raises(ConfigError, match=f"--space: {space} is lost when --overwrite deletes"):
-        begin(Given(base, space_file=space, trials=3), overwrite=True)
-    base.write_text(f"# My notes\n{base.read_text()}")
+        begin(Given(CONFIG, space_file=space, trials=3), overwrite=True)
     with pytest.raises(ConfigError, match=f"--config: {base} is lost when --overwrite deletes"):
         begin(Given(base, space_file=Path("space.yaml"), trials=3), overwrite=True)
-    assert own.is_file()
-    assert space.read_text().startswith("# My notes")
-    assert base.read_text().startswith("# My notes")
+    assert tree(STUDY) == before
+
+
+@pytest.mark.parametrize(
+    "changed", ["optimizer.lr: [0.02, 0.03]", "optimizer.momentum: [0.8]"], ids=["value", "key"]
+)
+def test_trials_of_another_space_are_told(changed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    begin().storage.add({"optimizer.lr": "0.02"}, begin(resume=True).space)
+    (STUDY / "space.yaml").write_text(f"{changed}\n")
+    assert fashionai("tune", "--run", STUDY, "--resume") == 2
+    told = f"{STUDY}/space.yaml: optimizer.lr has other values than in trial 0. Restore the file"
+    assert told in capsys.readouterr().err
 
 
 def test_a_space_of_the_users_own_is_not_replaced() -> None:

@@ -232,21 +232,26 @@ def find_prepared(name: str, folder: Path) -> Task:
     Raises DataError when it is not prepared, with the nearest name or the command to run, and for
     a folder that was renamed.
     """
+    own = folder / full_names([name])[0]
+    with contextlib.suppress(DataError):  # told below
+        task = read_task(own)
+        if task.name == own.name:
+            return task
     found = [(file.parent, task_from_json(file)) for file in sorted(folder.glob(f"*/{TASK_FILE}"))]
     known = {each: task for _, task in found for each in (task.name, *task.aliases)}
-    task = known.get(name)
+    wanted = known.get(name)
     # The error for a folder that is not prepared, or not completely, says how to prepare it.
-    if task is not None and (folder / task.name).is_dir():
-        return read_task(folder / task.name)
+    if wanted is not None and (folder / wanted.name).is_dir():
+        return read_task(folder / wanted.name)
     for place, renamed in found:
-        if renamed == task or place.name == name:
+        if renamed == wanted or place.name == name:
             is_copy = (folder / renamed.name).is_dir()
             hint = f"Name the task '{renamed.name}'" if is_copy else "Rename the folder back"
             raise DataError(f"{place}: was prepared as '{renamed.name}'", hint)
     meant = closest(name, known)
     if known_task(name) is None and meant is not None:
         raise DataError(f"{folder}: no task '{name}' is prepared there", f"Did you mean '{meant}'?")
-    return read_task(folder / full_names([name])[0])
+    return read_task(own)
 
 
 def _marks(task: Task, indices: np.ndarray, labels: Sequence[str]) -> np.ndarray:

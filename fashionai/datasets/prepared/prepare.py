@@ -167,7 +167,8 @@ def prepare(
             f"val_fraction: found {val_fraction}, expected a number from 0 to below 1"
         )
     if given and all(image.split for image in data_set.images):
-        unused = f"no effect of {' and '.join(given)}: the data set gives the splits"
+        verb = "is" if len(given) == 1 else "are"
+        unused = f"{' and '.join(given)} {verb} not used: the data set gives the splits"
         data_set = data_set._replace(notes=[*data_set.notes, unused])
     folder = out / data_set.task.name
     check_place(folder, [*data_set.images, *unwanted])

@@ -50,14 +50,14 @@ class Speed(NamedTuple):
         return Speed(self.step * ratio**2, self.forward * ratio**2)
 
 
-def at_its_end(config: Config) -> Config:
+def config_of_last_phase(config: Config) -> Config:
     """The configuration of the last phase alone, for images of the full size: they take most."""
     return config.in_phase(config.phases[-1]).changed({"data.sizes": []})
 
 
 def config_to_measure(config: Config) -> Config:
     """A configuration whose steps, from random weights, are measured in place of another's."""
-    return at_its_end(config).changed(
+    return config_of_last_phase(config).changed(
         {
             "epochs": 1,
             "batch_size": min(config.batch_size, MEASURED_BATCH),

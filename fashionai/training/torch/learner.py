@@ -48,7 +48,7 @@ from fashionai.training.torch.backbone import TorchBackbone, why_not_constant
 from fashionai.training.torch.gradients import GradientSums, all_finite
 from fashionai.training.torch.networks import TrainedNetwork
 from fashionai.training.torch.optimizers import Optimizer
-from fashionai.training.torch.processes import Processes, is_of_connection, lost_process
+from fashionai.training.torch.processes import Processes, is_of_connection, lost_process_error
 from fashionai.training.torch.steps import CompiledSteps, StepComputation
 
 # The positions of what several processes agree on.
@@ -210,7 +210,7 @@ class TorchLearner(Learner):
         """What to tell about an error of PyTorch, which may be that another process is gone."""
         if self._processes.is_alone or not is_of_connection(error):
             return super().failure(error)
-        return lost_process(error)
+        return lost_process_error(error)
 
     def resume_key(self) -> dict[str, str]:
         """The devices, and the batch that another number of processes can divide."""

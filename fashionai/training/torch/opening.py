@@ -15,7 +15,7 @@ from fashionai.models.torch.forward import torch_device
 from fashionai.training.learners.learner import framework_failure
 from fashionai.training.learners.opening import FirstHasFinished, what_must_be_same
 from fashionai.training.torch.learner import TorchLearner
-from fashionai.training.torch.processes import is_of_connection, join_processes, lost_process
+from fashionai.training.torch.processes import is_of_connection, join_processes, lost_process_error
 
 # What the first process tells the others in place of a batch size.
 FINISHED = b"finished"
@@ -74,5 +74,5 @@ def _errors_in_words(config: Config) -> Iterator[None]:
         yield
     except RuntimeError as error:
         if is_of_connection(error):
-            raise lost_process(error) from error
+            raise lost_process_error(error) from error
         raise framework_failure(TorchLearner.framework, config, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import gc
 import itertools
 import os
@@ -197,7 +198,7 @@ class Processes:
         """
         if self.is_alone:
             return
-        with self._patient(LONG_PATIENCE):
+        with self._patient(_seconds(LONGEST_BETWEEN_STEPS)):
             self._gather(torch.zeros(1, device=self._device)).cpu()
         _leave()
 
@@ -261,7 +262,7 @@ def is_of_connection(error: Exception) -> bool:
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
-def lost_process(error: Exception) -> TrainingError:
+def lost_process_error(error: Exception) -> TrainingError:
     """What to tell about an error of the connection."""
     reason, _, _ = first_line(error).rpartition("] ")[2].partition(". ")
     return TrainingError(
@@ -279,8 +280,7 @@ def _initialize(place: Place, device: torch.device) -> None:
             os.environ.setdefault(name, value)
     rank, count = place.rank, place.count
     try:
-        shared, _, _ = next(dist.rendezvous("env://", rank, count, timeout=JOINING))
-        store = store_of_attempt(shared, rank, count, JOINING)
+        store = store_of_attempt(_shared_store(rank, count), rank, count, JOINING)
         dist.init_process_group(backend, rank=rank, world_size=count, store=store, timeout=JOINING)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
@@ -291,6 +291,16 @@ def _initialize(place: Place, device: torch.device) -> None:
     if backend == "gloo":
         # NCCL's own end may wait for processes that are gone.
         atexit.register(_leave)
+
+
+@functools.cache
+def _shared_store(rank: int, count: int) -> dist.Store:
+    """The store that the launcher names; kept, because it may be the first process's own.
+
+    A process that joins a second time would else find the one that is just ending.
+    """
+    store, _, _ = next(dist.rendezvous("env://", rank, count, timeout=JOINING))
+    return store
 
 
 def _set_patience(patience: timedelta) -> None:

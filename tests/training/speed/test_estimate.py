@@ -9,7 +9,7 @@ import pytest
 from fashionai.config import Config
 from fashionai.frameworks.mxnet import import_mxnet
 from fashionai.training.speed.estimate import (
-    at_its_end,
+    config_of_last_phase,
     config_to_measure,
     duration,
     estimate_lines,
@@ -58,10 +58,10 @@ def test_forty_epochs_of_resnet50_without_a_gpu_are_estimated_at_days() -> None:
 
 def test_the_end_of_a_training_is_its_last_phase_at_the_full_size() -> None:
     config = Config(task="skirt", epochs=4, trainable={"head": 3, "all": 1})
-    end = at_its_end(config.changed({"data.sizes": [[0, 112], [0.5, 224]]}))
+    end = config_of_last_phase(config.changed({"data.sizes": [[0, 112], [0.5, 224]]}))
     assert end == config.changed({"trainable": "all", "data.feature_views": 1})
     alone = Config(task="skirt", optimizer={"lr": 0.1})
-    assert at_its_end(alone) == alone
+    assert config_of_last_phase(alone) == alone
     assert config_to_measure(alone).optimizer.lr <= 1e-6
 
 
