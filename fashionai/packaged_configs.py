@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from fashionai.errors import ConfigError, nearest
+from fashionai.errors import ConfigError, closest, nearest
 from fashionai.files.paths import PathLike
 
 
@@ -25,8 +25,7 @@ def find_config(path: PathLike) -> Path:
 
     A text without a folder and without a suffix is a name, unless there is a file of that
     name. Everything else is a path and is returned unchanged. Raises ConfigError for an
-    unknown name. It is also raised for a missing file with the name of a packaged
-    configuration if its folder has no YAML files.
+    unknown name, and for a missing file that has the name of a packaged configuration.
     """
     path = Path(path)
     packaged = packaged_configs()
@@ -35,8 +34,12 @@ def find_config(path: PathLike) -> Path:
     if len(path.parts) == 1 and path.name in packaged:
         return packaged[path.name]
     if path.suffix or len(path.parts) != 1 or path.is_dir():
-        if path.stem in packaged and not path.exists() and not any(path.parent.glob("*.yaml")):
+        if path.stem in packaged and not path.exists():
             hint = f"The packaged configuration is called '{path.stem}'"
+            similar = closest(path.name, [each.name for each in path.parent.glob("*.yaml")])
+            if similar is not None:
+                near = path.with_name(similar)
+                hint = f"Did you mean '{near}', or the packaged configuration '{path.stem}'?"
             raise ConfigError(f"{path}: no such file", hint)
         return path
     raise ConfigError(

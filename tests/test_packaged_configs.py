@@ -66,7 +66,10 @@ def test_a_missing_file_of_a_packaged_name_leads_to_the_name() -> None:
         "configs/skirt.yaml: no such file. The packaged configuration is called 'skirt'"
     )
     Path("skirts.yaml").write_text("task: skirt\n")
-    assert refusal("skirt.yaml") == "skirt.yaml: no such file. Did you mean 'skirts.yaml'?"
+    assert refusal("skirt.yaml") == (
+        "skirt.yaml: no such file. Did you mean 'skirts.yaml', or the packaged configuration "
+        "'skirt'?"
+    )
 
 
 def test_errors_call_the_configuration_by_its_name() -> None:

@@ -20,6 +20,7 @@ from click.shell_completion import CompletionItem
 from fashionai import __version__
 from fashionai.cli.groups import CommandGroup
 from fashionai.cli.terminal.streams import LOST_OUTPUT, make_streams_safe
+from fashionai.cli.terminal.usage_hints import usage_hint
 from fashionai.cli.terminal.wrapping import WIDTH, for_terminal
 from fashionai.errors import (
     ConfigError,
@@ -181,10 +182,10 @@ def _error_text(error: FashionAIError) -> str:
 
 
 def _usage_error_text(error: click.ClickException) -> str:
-    """What click prints about an error: for wrong arguments also the usage."""
+    """What click prints about an error, for wrong arguments also the usage; and a hint of ours."""
     shown_by_click = io.StringIO()
     error.show(shown_by_click)
-    return for_terminal(shown_by_click.getvalue().rstrip("\n"))
+    return for_terminal(f"{shown_by_click.getvalue()}{usage_hint(error)}".rstrip("\n"))
 
 
 def _speaker(message: str) -> str:

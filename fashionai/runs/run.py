@@ -13,8 +13,9 @@ from typing import Any, Optional, Union
 
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import FashionAIError, RunError, closest, counted
-from fashionai.files.default_folders import RUNS_FOLDER
+from fashionai.files.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
 from fashionai.files.paths import PathLike
+from fashionai.packaged_configs import packaged_configs
 from fashionai.runs.folders import (
     FOLDS_FILE,
     RunFolder,
@@ -335,6 +336,13 @@ def check_consistent_classes(tasks: Sequence[Task]) -> None:
         )
 
 
+def _config_name(task: Task) -> str:
+    """What --config takes for a task: the packaged configuration, or the file that init writes."""
+    packaged = task.short_name.replace("-", "_")
+    own = CONFIGS_FOLDER / f"{task.short_name}.yaml"
+    return packaged if packaged in packaged_configs() else shlex.quote(str(own))
+
+
 def best_finished_runs(tasks: Sequence[Task], candidates: Sequence[Run]) -> dict[Task, list[Run]]:
     """For each task the finished candidate with the best validation mAP, in a list of one.
 
@@ -353,7 +361,7 @@ def best_finished_runs(tasks: Sequence[Task], candidates: Sequence[Run]) -> dict
     if without:
         started = f" (unfinished: {', '.join(map(str, unfinished))})" if unfinished else ""
         begun = [run for run in unfinished if without[0] in run.tasks]
-        new = f"Train one with fashionai train --config configs/{without[0].short_name}.yaml"
+        new = f"Train one with fashionai train --config {_config_name(without[0])}"
         raise RunError(
             f"{RUNS_FOLDER}: no finished run of {', '.join(task.name for task in without)}"
             f"{started}",

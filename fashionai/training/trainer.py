@@ -189,7 +189,7 @@ class Trainer:
             log.info("resuming in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         self._train_epochs(stop)
         self.learner.leave()
-        messages.log_end(self.config, self.progress.history, self.run)
+        messages.log_end(self.config, self.progress.history, self.run, self.val_samples)
 
     def _train_epochs(self, stop: StopRequest) -> None:
         """Train the remaining epochs, or until the user stops the training."""

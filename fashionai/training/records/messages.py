@@ -24,6 +24,7 @@ from fashionai.runs import RunFolder
 from fashionai.training.batches.plan import BatchPlan
 from fashionai.training.records.history import (
     EPOCH_HEADER,
+    PREDICTED_CLASSES,
     EpochRow,
     best_file,
     choose_best,
@@ -53,8 +54,9 @@ MIXED_APART = "%s: each of %d devices mixes its own images, one device would mix
 
 COLLAPSED = (
     "epoch %d: the network has collapsed: all validation images get the same class",
-    "optimizer.lr may be too high or the classes imbalanced; the best epoch is kept",
+    "optimizer.lr may be too high or the classes imbalanced",
 )
+USELESS = "all validation images get the same class: these weights have learnt too little"
 
 
 def log_data(config: Config, train: Samples, val: Samples) -> None:
@@ -139,12 +141,16 @@ def log_collapse(history: Sequence[EpochRow], epochs: int, val: Samples) -> None
     Nothing is logged where the validation images of a task are all of one class.
     """
     by_task = [(val.marks_of(head) == YES) for head in range(len(val.tasks))]
-    if any(np.count_nonzero(marks.any(axis=0)) == 1 for marks in by_task):
-        return
-    if just_collapsed(history, epochs, min(map(len, by_task))):
+    if not _has_one_class(val) and just_collapsed(history, epochs, min(map(len, by_task))):
         problem, advice = COLLAPSED
         log.info(problem, history[-1]["epoch"])
         log.info("%s", advice)
+
+
+def _has_one_class(val: Samples) -> bool:
+    """Whether the validation images of a task are all of one class."""
+    heads = range(len(val.tasks))
+    return any(np.count_nonzero((val.marks_of(head) == YES).any(axis=0)) == 1 for head in heads)
 
 
 def log_test(epoch: float, scores: Mapping[str, float]) -> None:
@@ -157,8 +163,11 @@ def log_test(epoch: float, scores: Mapping[str, float]) -> None:
     )
 
 
-def log_end(config: Config, history: Sequence[EpochRow], run: RunFolder) -> None:
-    """Log why the run has ended, its best epoch, and the file with the best weights."""
+def log_end(config: Config, history: Sequence[EpochRow], run: RunFolder, val: Samples) -> None:
+    """Log why the run has ended, its best epoch, and the file with the best weights.
+
+    Also whether these give all validation images ``val`` one class though they have several.
+    """
     if stopped_early(config, history):
         log.info("stopped early: %s has not improved", score_name(config.monitor))
     best = choose_best(history, config.monitor)
@@ -171,6 +180,8 @@ def log_end(config: Config, history: Sequence[EpochRow], run: RunFolder) -> None
         best.score,
         best_file(run, best.kind),
     )
+    if best.row[f"val_{PREDICTED_CLASSES}"] == 1 and not _has_one_class(val):
+        log.info("%s", USELESS)
 
 
 def divergence_hint(config: Config) -> str:

@@ -159,7 +159,8 @@ def _lighter_settings(
     """Settings that may take less time, and the estimated seconds of a whole training with each."""
     images = train_images, val_images, config.epochs
     on_features = config.changed({"trainable": "head"})
-    if keeps_features(on_features):
+    # The features of random weights tell nothing.
+    if config.model.pretrained and keeps_features(on_features):
         yield "trainable=head", training_seconds(on_features, speed, *images)
     name, crop = config.model.name, config.data.crop
     whole, cost = training_seconds(config, speed, *images), relative_cost(name, crop)

@@ -22,8 +22,10 @@ from fashionai.training.batches.plan import BatchPlan
 from fashionai.training.records import messages
 from fashionai.training.records.messages import (
     COLLAPSED,
+    USELESS,
     log_collapse,
     log_data,
+    log_end,
     log_settings,
     resume_command,
 )
@@ -122,6 +124,27 @@ def test_one_class_of_validation_images_is_no_collapse(
         assert caplog.messages == []
         log_collapse(history, 9, val)
         assert caplog.messages == [COLLAPSED[0] % 3, COLLAPSED[1]]
+
+
+@pytest.mark.parametrize(("monitor", "kept"), [("map", 1), ("last", 2)])
+def test_weights_that_know_one_class_alone_are_told_at_the_end(
+    prepared_skirts: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    monitor: str,
+    kept: int,
+) -> None:
+    monkeypatch.chdir(prepared_skirts)
+    config = load_config("skirt").changed({"monitor": monitor})
+    val = read_samples(config, "val")
+    rows = [
+        {"epoch": epoch, "val_map": score, "val_log_loss": 1.0, "val_predicted_classes": classes}
+        for epoch, score, classes in ((1, 0.4, 1), (2, 0.3, 3))
+    ]
+    with caplog.at_level(logging.INFO):
+        log_end(config, rows, RunFolder("runs/a"), val)
+    assert f"epoch {kept}, validation mAP" in caplog.messages[0]
+    assert caplog.messages[1:] == ([USELESS] if kept == 1 else [])
 
 
 @pytest.mark.parametrize(
