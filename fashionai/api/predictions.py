@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -59,7 +60,7 @@ def predict(
 
     Args:
         images: A file, a folder (all images in it and below), an http or https address, or
-            several of these.
+            several of these, such as a list or the column of a DataFrame.
         run: One run or several, whose probabilities are averaged task by task. By default,
             for each task the finished run below ``runs`` with the best validation mAP.
         crops: Views per image: 1, 5 or 10.
@@ -92,12 +93,13 @@ def predict(
     from fashionai.predictions.run_choice import Candidates
     from fashionai.web.downloads import DownloadLimits
 
+    given = _images(images)
     options = prediction_options(crops, batch_size, engine)
     indices = gpu_indices(device, gpus)
     runs = choose_runs(Candidates.open(one_or_more("run", run), side(image_size)))
     _check_class_names(runs)
     results = classify(
-        [str(image) for image in listed(images)],
+        given,
         runs,
         contexts(device, indices, framework_of(engine)),
         top=ALL_CLASSES,
@@ -115,6 +117,21 @@ def predict(
         for task, ranked in by_task.items()
     ]
     return pd.DataFrame(rows, columns=[*COLUMNS, *classes])
+
+
+def _images(images: Any) -> list[str]:
+    """The images to predict as text; ConfigError for anything but paths and addresses."""
+    given = listed(images)
+    for image in given:
+        if is_frame(image):
+            raise ConfigError(
+                "images: found a DataFrame, expected paths or addresses",
+                "Give the column that has them, such as table['path']",
+            )
+        if not isinstance(image, (str, os.PathLike)):
+            found = shown_value(image)
+            raise ConfigError(f"images: found {found}, expected paths or addresses")
+    return [str(image) for image in given]
 
 
 def _check_class_names(tasks: Iterable[Task]) -> None:

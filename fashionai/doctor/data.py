@@ -14,7 +14,8 @@ from fashionai.datasets.prepared.check import on_all_cores
 from fashionai.datasets.prepared.folders import prepare_command
 from fashionai.datasets.prepared.samples import Samples, read_samples
 from fashionai.doctor.findings import ERROR, OK, WARNING, Finding, of_error
-from fashionai.errors import DataError, FashionAIError, counted
+from fashionai.errors import DataError, FashionAIError, counted, list_names
+from fashionai.fold_plan import FoldSettings
 from fashionai.metrics import advice_on_validation, true_classes
 from fashionai.pipeline.crops import resize_short
 from fashionai.pipeline.decode import read_image
@@ -72,12 +73,17 @@ def check_validation(splits: Splits, config_name: str) -> Iterator[Finding]:
         missing = [name for name, count in zip(task.classes, counts) if not count]
         mend = f"fashionai cross-validate --config {config_name}"
         if missing:
-            advice = f"no validation images of {', '.join(missing[:3])}"
-            known = true_classes(splits.train.marks_of(head))
-            empty = [name for name in missing if task.classes.index(name) not in known]
+            advice = f"no validation images of {list_names(missing)}"
+            known = true_classes(splits.train.marks_of(head)).tolist()
+            in_training = {name: known.count(task.classes.index(name)) for name in missing}
+            empty = [name for name, count in in_training.items() if not count]
             if empty:
-                advice += f", and no training images of {', '.join(empty[:3])}"
-                mend = "Remove classes that have no images, and prepare again"
+                advice += f", and no training images of {list_names(empty)}"
+            # Some fold would have no image of them to train on, or to validate.
+            few = [name for name, count in in_training.items() if count < FoldSettings().folds]
+            if few:
+                leave_out = f"leave {'the class' if len(few) == 1 else 'these classes'} out"
+                mend = f"Add images of {list_names(few)}, or {leave_out}, and prepare again"
         if advice:
             yield Finding("validation", WARNING, f"{task.name}: {advice}", mend)
         else:

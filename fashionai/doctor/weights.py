@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fashionai.config import Config
-from fashionai.doctor.findings import ERROR, OK, Finding, of_error
+from fashionai.doctor.findings import ERROR, OK, WARNING, Finding, of_error
 from fashionai.errors import FashionAIError
-from fashionai.weights.availability import WITHOUT_WEIGHTS, cached_networks, has_weights
+from fashionai.weights.availability import WITHOUT_WEIGHTS, cached_networks, where_weights_are
 from fashionai.weights.licences import licence_lines
 from fashionai.weights.pretrained import starting_weights
 from fashionai.weights.store import find_local_file
@@ -40,5 +40,9 @@ def _missing(name: str, pretrained: object, config_name: str) -> Finding:
     without = f"fashionai train --config {config_name} {WITHOUT_WEIGHTS}"
     if pretrained is not True:
         return Finding("pretrained", ERROR, f"{pretrained}: does not exist", without)
-    mend = f"fashionai weights fetch {name}" if has_weights(name) else without
-    return Finding("pretrained", ERROR, f"{name}: no pretrained weights on this machine", mend)
+    found, published = f"{name}: no pretrained weights on this machine", where_weights_are(name)
+    if not published:
+        return Finding("pretrained", ERROR, found, without)
+    # Whether the source answers is known only after the download.
+    found = f"{found}; train downloads them first: {published}"
+    return Finding("pretrained", WARNING, found, f"fashionai weights fetch {name}")

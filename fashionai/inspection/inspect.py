@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fashionai.inspection.confident_learning import find_suspects
 from fashionai.inspection.findings import IDENTICAL, LABEL, NEAR_DUPLICATE, Finding
 from fashionai.inspection.images import TaskImages, compare_images
-from fashionai.metrics import MAYBE, true_classes
+from fashionai.metrics import MAYBE, balanced_accuracy, confusion_matrix, true_classes
 from fashionai.progress import ProgressBar
 from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
+
+# Chance alone exceeds its mean by so many standard errors in 2 % of cases.
+STANDARD_ERRORS = 2
+ROUNDING = 1e-9
 
 
 def inspect_labels(images: TaskImages, held_out: LabelledPredictions) -> list[Finding]:
@@ -35,6 +41,23 @@ def inspect_labels(images: TaskImages, held_out: LabelledPredictions) -> list[Fi
             )
         )
     return findings
+
+
+def are_informative(held_out: LabelledPredictions) -> bool:
+    """Whether predictions tell classes apart: suspects by others say nothing about the labels.
+
+    Predictions that do not depend on the images have an expected recall per class of the share of
+    images that are predicted as this class, so that the mean recall is known, and its standard
+    error. The same class for all images has exactly this mean. Unlike accuracy, the mean recall of
+    imbalanced classes is high only for predictions that know all of them.
+    """
+    confusion = confusion_matrix(held_out.probabilities, held_out.marks)
+    rows = confusion.sum(axis=1)
+    present = rows > 0
+    shares = confusion.sum(axis=0)[present] / len(held_out.marks)
+    error = np.sqrt((shares * (1 - shares) / rows[present]).sum()) / present.sum()
+    by_chance = shares.mean() + STANDARD_ERRORS * error
+    return balanced_accuracy(held_out.probabilities, held_out.marks) > by_chance + ROUNDING
 
 
 def inspect_images(images: TaskImages, progress: ProgressBar) -> list[Finding]:

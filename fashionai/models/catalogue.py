@@ -6,6 +6,7 @@ them and compare.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
@@ -206,14 +207,15 @@ def find_network(name: str) -> Network:
 def find_networks(names: Sequence[str] = ()) -> list[Network]:
     """The networks that have these names or begin with them; without ``names`` all networks.
 
-    Raises ConfigError, with the nearest name, if a name matches no network.
+    Raises ConfigError, with the nearest name or common beginning of names, if a name matches no
+    network.
     """
     found: dict[Network, None] = {}
     for name in names:
         exact = [network for network in CATALOGUE if network.name == name]
         matches = exact or [network for network in CATALOGUE if network.name.startswith(name)]
         if not matches or not name:
-            raise _unknown_network(name)
+            raise _unknown_network(name, _beginnings())
         found.update(dict.fromkeys(matches))
     return list(found) if names else list(CATALOGUE)
 
@@ -240,8 +242,16 @@ def closest_network(name: str, choices: Sequence[str]) -> Optional[str]:
     return by_stem[found]
 
 
-def _unknown_network(name: str) -> ConfigError:
-    meant = closest_network(name, [network.name for network in CATALOGUE])
+def _beginnings() -> list[str]:
+    """What the names of networks of a family begin with, such as mobilenet and mobilenetv2."""
+    stems = dict.fromkeys(network.name.partition("_")[0] for network in CATALOGUE)
+    families = (re.sub(r"v?[0-9].*", "", stem) for stem in stems)
+    return list(dict.fromkeys([*families, *stems]))
+
+
+def _unknown_network(name: str, beginnings: Sequence[str] = ()) -> ConfigError:
+    names = [network.name for network in CATALOGUE]
+    meant = closest(name, [*names, *beginnings]) if beginnings else closest_network(name, names)
     return ConfigError(
         f"unknown network '{name}'",
         f"Did you mean '{meant}'?" if meant else "Run fashionai models for a list of all networks",

@@ -28,12 +28,13 @@ class ReviewFiles(NamedTuple):
     corrections: Path
 
 
-def review(files: ReviewFiles, port: int, announce: Callable[[str], None]) -> None:
+def review(files: ReviewFiles, port: int, announce: Callable[[str], None]) -> int:
     """Serve the page until SIGINT or SIGTERM; port 0 takes a free one.
 
-    ``announce`` is called with lines for the user. Raises InstallationError without the packages,
-    DataError for a task that is not prepared, for damaged or empty findings and while another
-    review writes the decisions, and ConfigError for a port in use.
+    ``announce`` is called with lines for the user. Returns the number of decisions.
+    Raises InstallationError without the packages, DataError for a task that is not prepared, for
+    damaged or empty findings and while another review writes the decisions, and ConfigError for a
+    port in use.
     """
     check_installed()
     # They import what check_installed has looked for.
@@ -54,10 +55,11 @@ def review(files: ReviewFiles, port: int, announce: Callable[[str], None]) -> No
         announce(f"Decisions are saved in {files.corrections}. Ctrl-C ends the review.")
         app = create_app(Review(images, items, decisions), token)
         run_until_stopped(app, listening, seconds_to_stop=3)
-    if files.corrections.exists():
-        announce(f"{files.corrections}: {counted(len(decisions.rows), 'decision')}")
-    else:
+    if not files.corrections.exists():
         announce(f"No decisions, so {files.corrections} was not written")
+        return 0
+    announce(f"{files.corrections}: {counted(len(decisions.rows), 'decision')}")
+    return len(decisions.rows)
 
 
 def _items(images: TaskImages, suspects: Optional[Path]) -> Sequence[Item]:

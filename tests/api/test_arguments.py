@@ -142,6 +142,14 @@ def test_errors_do_not_name_temporary_files(tmp_path: Path) -> None:
             lambda: fashionai.train({"epochs": {1}}),
             r"config: found \{1\}, a set; expected text, numbers, lists and keys with values",
         ),
+        (
+            lambda: fashionai.predict(pd.DataFrame({"path": ["a.jpg"]}), "runs/birds"),
+            r"^images: found a DataFrame, expected paths or addresses",
+        ),
+        (
+            lambda: fashionai.predict(["a.jpg", 5], "runs/birds"),
+            "images: found 5, expected paths or addresses",
+        ),
         (lambda: fashionai.train(5), "config: expected keys with values, found 5"),
         (
             lambda: fashionai.train("runs/birds/config.yaml", run="labels.csv/run"),

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 from fashionai.inspection.findings import Finding, read_findings
+from fashionai.inspection.images import TaskImages
+from fashionai.inspection.inspect import are_informative, inspect_labels
+from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
+from fashionai.tasks import Task
 from tests.support.commands import fashionai, run_in
 from tests.support.data_trees import put
 from tests.support.images import photograph
@@ -154,11 +158,6 @@ def test_folds_that_do_not_fit_are_refused(
 
 
 def test_suggestions_that_annotators_accept_are_no_findings() -> None:
-    from fashionai.inspection.images import TaskImages
-    from fashionai.inspection.inspect import inspect_labels
-    from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
-    from fashionai.tasks import Task
-
     marks = np.array([[2, 0], [2, 1], [0, 2], [2, 0], [0, 2]], np.int8)
     probabilities = np.array([[0.1, 0.9], [0.1, 0.9], [0.2, 0.8], [0.9, 0.1], [0.1, 0.9]])
     paths = [Path(f"train/0_a/{number}.png") for number in range(5)]
@@ -167,3 +166,35 @@ def test_suggestions_that_annotators_accept_are_no_findings() -> None:
     held_out = LabelledPredictions(task, names, paths, marks, probabilities)
     found = inspect_labels(images, held_out)
     assert [each.path for each in found] == ["0.png"]
+
+
+def test_suspects_by_a_network_that_knows_nothing_are_told_so(
+    birds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = shutil.copytree(birds / "runs/birds-folds", tmp_path / "folds")
+    file = folds / "out_of_fold.csv"
+    images = [line.split(",")[0] for line in file.read_text().splitlines()[1:]]
+    file.write_text("\n".join([HEADER, *(f"{image},owl,0.4,0.4,0.3,0.3" for image in images)]))
+    assert inspect("--folds", folds, "--out", tmp_path / "findings.csv") == 0
+    text = capsys.readouterr().out
+    # Of 31 labels 11 are owl.
+    assert "suspect labels: 20 of 31 images" in text
+    assert "no better than the largest class for all images" in text
+    assert f"... and 10 more; all are in {tmp_path / 'findings.csv'}" in text
+
+
+def test_random_predictions_are_rarely_informative_and_good_ones_always() -> None:
+    rng = np.random.default_rng(0)
+    task = Task("t", (), ("a", "b", "c"), "table")
+    random, good = [], []
+    for _ in range(200):
+        # Imbalanced, so that predictions of the first class alone have an accuracy of 0.8.
+        labels = rng.choice(3, 100, p=[0.8, 0.1, 0.1])
+        marks = np.where(np.eye(3)[labels] > 0, 2, 0).astype(np.int8)
+        predicted = rng.random((100, 3)) * [1.5, 1, 1]
+        names = [""] * 100
+        random.append(are_informative(LabelledPredictions(task, names, names, marks, predicted)))
+        predicted = predicted + np.eye(3)[labels]
+        good.append(are_informative(LabelledPredictions(task, names, names, marks, predicted)))
+    assert np.mean(random) <= 0.06
+    assert all(good)

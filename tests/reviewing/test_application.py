@@ -117,4 +117,4 @@ def test_the_command_says_its_address_and_ends_politely(owls: Path) -> None:
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
-    assert rest.endswith("corrections.csv: 1 decision\n")
+    assert "corrections.csv: 1 decision\nNext: " in rest

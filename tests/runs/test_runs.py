@@ -221,6 +221,24 @@ def test_a_folder_that_has_to_be_the_wanted_one_is_refused_when_it_is_taken(tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "other"]
 
 
+def test_searches_are_named_with_the_command_that_lists_their_trials(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "runs/my search/trial-0", "skirt", 0.5)
+    Path("runs/my search/tune.yaml").write_text("{}")
+    command = "Trials of a search: fashionai runs 'runs/my search'\n"
+    assert fashionai("runs") == 0
+    assert capsys.readouterr().out == command
+    make_run(tmp_path / "runs/a", "skirt", 0.5)
+    assert fashionai("runs") == 0
+    printed = capsys.readouterr().out
+    assert "runs/a" in printed
+    assert printed.endswith(command)
+    assert fashionai("runs", "runs/my search") == 0
+    assert "trial-0" in capsys.readouterr().out
+
+
 def test_a_damaged_run_does_not_hide_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,10 @@ HOW_TO_GET_SUSPECTS = (
     "suspect labels: give --run RUN for the validation images, or --folds DIR of\n"
     "fashionai cross-validate for all training and validation images"
 )
+UNINFORMATIVE = (
+    "warning: the predictions are no better than the largest class for all images:\n"
+    "these suspects mean nothing; train a better run first"
+)
 
 
 @click.command(epilog=EPILOG)
@@ -86,7 +90,7 @@ def command(
     from fashionai.files.outputs import check_output
     from fashionai.inspection.findings import FINDINGS, write_findings
     from fashionai.inspection.images import read_images
-    from fashionai.inspection.inspect import inspect_images, inspect_labels
+    from fashionai.inspection.inspect import are_informative, inspect_images, inspect_labels
 
     if out is not None:
         check_output("--out", out, FINDINGS, overwrite=overwrite)
@@ -101,13 +105,13 @@ def command(
     if held_out is None:
         click.echo(f"\n{HOW_TO_GET_SUSPECTS}")
     else:
-        _print_suspects(suspects, len(held_out.files))
+        _print_suspects(suspects, held_out, out)
     pairs = inspect_images(images, progress_bar)
-    _print_pairs(pairs)
+    _print_pairs(pairs, out)
     if out is not None:
         write_findings(out, [*suspects, *pairs])
         click.echo(f"\n{out}: {counted(len(suspects) + len(pairs), 'finding')}")
-        if suspects or pairs:
+        if pairs or (suspects and held_out is not None and are_informative(held_out)):
             click.echo(after_inspect(task, folder, out))
 
 
@@ -144,12 +148,18 @@ def _splits(splits: Sequence[str]) -> str:
     return ", ".join(f"{count:,} in {split}" for split, count in Counter(splits).items())
 
 
-def _print_suspects(suspects: Sequence[Finding], images: int) -> None:
+def _print_suspects(
+    suspects: Sequence[Finding], held_out: LabelledPredictions, out: Optional[Path]
+) -> None:
+    from fashionai.inspection.inspect import are_informative
     from fashionai.reporting.tables import aligned_table
     from fashionai.text_width import keep_end
 
-    click.echo(f"\nsuspect labels: {len(suspects):,} of {counted(images, 'image')}")
+    images = counted(len(held_out.files), "image")
+    click.echo(f"\nsuspect labels: {len(suspects):,} of {images}")
     if suspects:
+        if not are_informative(held_out):
+            click.echo(UNINFORMATIVE)
         width = max(len(name) for each in suspects for name in (each.label, each.suggested))
         width = min(width, MOST_OF_A_NAME) + 2
         columns = [("label", width), ("p", 6), ("suggested", max(width, 11)), ("p", 6)]
@@ -166,10 +176,10 @@ def _print_suspects(suspects: Sequence[Finding], images: int) -> None:
             for each in suspects[:SHOWN]
         ]
         click.echo(aligned_table("image", columns, rows))
-        _print_rest(len(suspects))
+        _print_rest(len(suspects), out)
 
 
-def _print_pairs(pairs: Sequence[Finding]) -> None:
+def _print_pairs(pairs: Sequence[Finding], out: Optional[Path]) -> None:
     from fashionai.inspection.findings import IDENTICAL
 
     labels = sum(pair.across_labels for pair in pairs)
@@ -182,7 +192,7 @@ def _print_pairs(pairs: Sequence[Finding]) -> None:
         similarity = "same" if pair.kind == IDENTICAL else _rounded(pair.similarity)
         click.echo(f"  {similarity}  {pair.path} ({pair.split}, {pair.label})")
         click.echo(f"        {pair.other_path} ({pair.other_split}, {pair.other_label})")
-    _print_rest(len(pairs))
+    _print_rest(len(pairs), out)
 
 
 def _rounded(number: str) -> str:
@@ -190,6 +200,7 @@ def _rounded(number: str) -> str:
     return f"{float(number):.2f}"
 
 
-def _print_rest(findings: int) -> None:
+def _print_rest(findings: int, out: Optional[Path]) -> None:
     if findings > SHOWN:
-        click.echo(f"... and {findings - SHOWN:,} more; --out writes all")
+        place = "--out writes all" if out is None else f"all are in {out}"
+        click.echo(f"... and {findings - SHOWN:,} more; {place}")

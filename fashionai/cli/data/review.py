@@ -8,6 +8,7 @@ from typing import Optional
 import click
 
 from fashionai.cli.arguments.options import prepared_task_options
+from fashionai.cli.terminal.next_steps import after_review
 from fashionai.files.default_folders import PREPARED_FOLDER
 
 EPILOG = """
@@ -52,7 +53,10 @@ def command(
     saved at once. The label files are never changed: fashionai prepare
     --corrections applies the decisions. Ctrl-C ends the review.
     """
+    from fashionai.datasets.prepared.folders import find_prepared
     from fashionai.reviewing.start import ReviewFiles, review
 
     files = ReviewFiles(task_name, folder or PREPARED_FOLDER, suspects, corrections)
-    review(files, port, click.echo)
+    if review(files, port, click.echo):
+        task = find_prepared(task_name, files.folder)
+        click.echo(after_review(task, files.folder, corrections))

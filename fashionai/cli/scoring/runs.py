@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 
 import click
@@ -30,24 +31,34 @@ def command(folder: Path, watch: bool) -> None:
     """List the runs in FOLDER and their validation scores, the best first.
 
     FOLDER defaults to runs/. A cross-validation has the mean scores of its folds.
+    For a search it names the command that lists the trials.
     """
     if watch:
         _watch(folder)
         return
     from fashionai.errors import RunError
     from fashionai.reporting.tables import run_table
-    from fashionai.runs import find_cross_validations, find_folders_of, find_sound_runs
+    from fashionai.runs import (
+        STUDY_FILE,
+        find_cross_validations,
+        find_folders_of,
+        find_sound_runs,
+    )
 
     log_to_terminal()
     runs = find_sound_runs(folder)
     cross_validations = find_cross_validations(folder)
-    if not runs and not cross_validations:
+    searches = find_folders_of(f"*/{STUDY_FILE}", folder)
+    if not runs and not cross_validations and not searches:
         deeper = find_folders_of("*/*/config.yaml", folder)
         hint = "Give another folder, or train a run"
         if deeper:
             hint = f"Did you mean {deeper[0].parent}?"
         raise RunError(f"{folder}: no runs found", hint)
-    click.echo(run_table(runs, cross_validations))
+    if runs or cross_validations:
+        click.echo(run_table(runs, cross_validations))
+    for search in searches:
+        click.echo(f"Trials of a search: fashionai runs {shlex.quote(str(search))}")
 
 
 def _watch(folder: Path) -> None:

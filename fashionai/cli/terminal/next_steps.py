@@ -70,14 +70,23 @@ def after_quantize(run: Path) -> str:
 
 
 def after_pseudo_label(task: Task, prepared: Path, file: Path) -> str:
-    """The command that adds pseudo-labels to the training images of a task.
+    """The command that adds pseudo-labels to the training images of a task."""
+    return _prepare_again(task, prepared, f"--pseudo-labels {_quoted(file)}")
+
+
+def after_review(task: Task, prepared: Path, corrections: Path) -> str:
+    """The command that applies the decisions of a review to a task."""
+    return _prepare_again(task, prepared, f"--corrections {_quoted(corrections)}")
+
+
+def _prepare_again(task: Task, prepared: Path, added: str) -> str:
+    """The command that prepares a task again with one more option.
 
     Where the place of its label files is not known, it is what to add to the command that
     prepared the folder ``prepared``.
     """
-    name, added = task.short_name, f"--pseudo-labels {_quoted(file)}"
     if known_task(task.name) and prepared == PREPARED_FOLDER:
-        return f"Next: fashionai prepare --task {name} {added}"
+        return f"Next: fashionai prepare --task {task.short_name} {added}"
     return f"Next: add {added} to the command that prepared {prepared / task.name}"
 
 

@@ -67,6 +67,18 @@ def test_differences_without_a_value_are_a_dash(tmp_path: Path) -> None:
     assert "nan</td>" not in write_page(tmp_path / "report.html", results).read_text()
 
 
+def test_differences_and_the_ends_of_their_intervals_have_signs(tmp_path: Path) -> None:
+    results = make_results(tmp_path, Task("one", (), ("a", "b"), "table"), 40, [0.6, 0.9])
+    page = write_page(tmp_path / "report.html", results).read_text()
+    table = page.partition("<caption>Differences of the scores</caption>")[2].partition("</table>")[
+        0
+    ]
+    cells = re.findall(r"<td[^>]*>([^<]*[0-9][^<]*)</td>", table)
+    numbers = [number for cell in cells for number in cell.split(" to ")]
+    assert len(numbers) == 3 * table.count('<th scope="row">') > 0
+    assert all(re.fullmatch(r"[+-][0-9]+\.[0-9]{4}", number) for number in numbers)
+
+
 @pytest.mark.parametrize(("runs", "means"), [(1, [""]), (2, ["run-0", "run-1"])])
 def test_means_over_tasks(tmp_path: Path, runs: int, means: list[str]) -> None:
     tasks = [
