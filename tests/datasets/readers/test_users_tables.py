@@ -47,6 +47,17 @@ def test_an_unusual_header_is_read_and_logged(tmp_path: Path) -> None:
     ]
 
 
+def test_columns_of_splits_and_groups_are_logged(tmp_path: Path) -> None:
+    rows = ["file,label,part,who", "a.jpg,cat,train,x", "b.jpg,dog,val,y", "c.jpg,dog,train,x"]
+    both = read(tmp_path, *rows, split_column="part", group_column="who").guesses[-1]
+    columns = "paths in column 1 'file', labels in column 2 'label'"
+    assert (
+        both == f"{tmp_path}/t.csv: {columns}, splits in column 3 'part', groups in column 4 'who'"
+    )
+    only_groups = read(tmp_path, *rows, group_column="4").guesses[-1]
+    assert only_groups == f"{tmp_path}/t.csv: {columns}, groups in column 4 'who'"
+
+
 def test_a_missing_header_is_logged(tmp_path: Path) -> None:
     data_set = read(tmp_path, "a.jpg;cat", "b.jpg;dog")
     assert data_set.guesses == [
