@@ -18,7 +18,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.readers.image_files import ImageFiles, is_image_name
+from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.readers.tables.csv_dialect import is_existing_file
 from fashionai.datasets.readers.tables.header import note_on_header
@@ -26,6 +26,7 @@ from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, L
 from fashionai.errors import ConfigError, DataError, counted, list_names, shown
 from fashionai.families import FASHIONAI_TASKS, find_known_task, known_task
 from fashionai.files.formats import csv_files
+from fashionai.files.names import is_image_name
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
 
