@@ -38,13 +38,13 @@ MARKS_OF_RUNS = (
     ("cross_validation.yaml", "config.base.yaml"),
     ("tune.yaml", "config.base.yaml"),
 )
-# The same with prepared tasks. No result replaces a file beside them that is not an earlier result,
-# also not with --overwrite.
-MARKS_OF_OWN_FOLDERS = (
-    *MARKS_OF_RUNS,
+MARKS_OF_PREPARED_TASKS = (
     ("task.json", "manifest.csv"),
     ("task.json", "manifest.csv.partial"),
 )
+# The same with prepared tasks. No result replaces a file beside them that is not an earlier result,
+# also not with --overwrite.
+MARKS_OF_OWN_FOLDERS = (*MARKS_OF_RUNS, *MARKS_OF_PREPARED_TASKS)
 
 
 class Kind(NamedTuple):
