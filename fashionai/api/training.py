@@ -76,7 +76,8 @@ def prepare(
             set, usually 0.1.
         seed: Seed of the split.
         mode: ``hardlink``, ``copy`` or ``symlink``.
-        skip_bad: Leave out images that cannot be decoded instead of stopping.
+        skip_bad: Leave out images that cannot be decoded, and missing images of a table, instead
+            of stopping.
         near_duplicates: What to do about images that look almost the same: ``report`` their
             number, ``group`` them in one split, or ``ignore`` them.
         corrections: CSV file of corrected labels, as ``fashionai review`` writes it.
@@ -99,7 +100,9 @@ def prepare(
     if isinstance(data_set, str):
         if folders is not None:
             check_apart(Path(folders), Path(out) / data_set)
-        data_set = _read(data_set, Path(data), table, images, folders, columns or {}, classes)
+        data_set = _read(
+            data_set, Path(data), table, images, folders, columns or {}, classes, skip_bad
+        )
     else:
         _check_read_alone(
             data=None if Path(data) == DATA_FOLDER else data,
@@ -140,6 +143,7 @@ def _read(
     folders: Optional[PathLike],
     columns: Mapping[str, str],
     classes: Sequence[str],
+    skip_missing: bool,
 ) -> DataSet:
     """Read the data set that the arguments of prepare specify."""
     if (table is None and images is not None) or (table is not None and folders is not None):
@@ -158,7 +162,8 @@ def _read(
     by_role = {f"{role}_column": column for role, column in columns.items()}
     folder = None if images is None else Path(images)
     with as_file(table) as file:
-        data_set = read_own_table(name, file, folder, classes, **by_role)
+        options = {**by_role, "skip_missing": skip_missing}
+        data_set = read_own_table(name, file, folder, classes, **options)
     # What was guessed about a DataFrame's file is of no use to anyone.
     return data_set if isinstance(table, (str, Path)) else data_set._replace(guesses=())
 

@@ -14,7 +14,6 @@ from typing import NamedTuple, Optional
 
 from fashionai.datasets.readers.image_files import (
     ImageFiles,
-    is_image_name,
     list_folder,
     list_images_of_folder,
     note_on_other_files,
@@ -39,6 +38,7 @@ from fashionai.datasets.readers.tables.header import is_header, note_on_header
 from fashionai.datasets.records import ImageToPredict
 from fashionai.errors import ConfigError, DataError, shown
 from fashionai.files.formats import csv_files
+from fashionai.files.names import is_image_name
 from fashionai.files.paths import similar_path
 from fashionai.tasks import Task
 

@@ -32,7 +32,7 @@ class OwnFiles(NamedTuple):
     Either ``csv`` is given, with ``images`` unless that is its own folder, or ``folders``, or
     nothing. ``columns`` are the
     keyword arguments of read_table that name columns. ``classes`` are the classes in order;
-    without any, the names that are found are sorted.
+    without any, the names that are found are sorted. ``skip_missing`` is that of read_table.
     """
 
     csv: Optional[Path]
@@ -40,6 +40,7 @@ class OwnFiles(NamedTuple):
     folders: Optional[Path]
     columns: Mapping[str, Optional[str]]
     classes: Sequence[str]
+    skip_missing: bool = False
 
 
 def read_data_sets(
@@ -53,7 +54,8 @@ def read_data_sets(
     be used.
     """
     if own.csv is not None:
-        return [read_own_table(names[0], own.csv, own.images, own.classes, **own.columns)]
+        arguments = {**own.columns, "skip_missing": own.skip_missing}
+        return [read_own_table(names[0], own.csv, own.images, own.classes, **arguments)]
     if own.folders is not None:
         return [read_own_folders(names[0], own.folders, own.classes)]
     return [read_data_set(task, data, **options) for task in _known_tasks(names)]
@@ -124,9 +126,9 @@ def read_data_set(task: Task, data: PathLike, **options: float) -> DataSet:
 
 @os_errors_as_data_errors()
 def read_own_table(
-    name: str, file: Path, images: Optional[Path], classes: Sequence[str], **columns: Any
+    name: str, file: Path, images: Optional[Path], classes: Sequence[str], **options: Any
 ) -> DataSet:
-    """Read a CSV file as a new task; ``columns`` and errors are those of read_table.
+    """Read a CSV file as a new task; ``options`` and errors are those of read_table.
 
     Without ``images``, paths are relative to the file's own folder. Raises ConfigError for the
     name of a known task and for a class without a name, and DataError for a folder.
@@ -138,7 +140,7 @@ def read_own_table(
             f"--csv: {file} is a folder, expected a CSV file",
             f"Class folders are prepared with --folders {shlex.quote(str(file))}",
         )
-    return read_table(name, file, images, classes=classes, **columns)
+    return read_table(name, file, images, classes=classes, **options)
 
 
 @os_errors_as_data_errors()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional, Union, overload
@@ -17,7 +19,8 @@ class LabelledImage(NamedTuple):
 
     ``source`` is the path of the image relative to the data folder, as the manifest and
     messages name it. The image is the file ``path``; an image that lies inside a larger file
-    has no ``path``, and ``content`` holds its encoded bytes. ``class_index`` is the position in
+    has no ``path``, and ``content`` holds its encoded bytes. A missing image has neither: prepare
+    rejects it. ``class_index`` is the position in
     ``task.labels``, ``label`` the text in the label file, and ``where`` its place (file:line)
     for errors. ``split`` is the split that the data set prescribes; None lets prepare choose
     train or val. Images with the same non-empty ``group`` stay in one split. ``probability``, from
@@ -38,7 +41,8 @@ class LabelledImage(NamedTuple):
         """Return the encoded image; OSError when its file cannot be read."""
         if self.content is not None:
             return self.content
-        assert self.path is not None
+        if self.path is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return self.path.read_bytes()
 
     @property

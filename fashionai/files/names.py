@@ -8,6 +8,13 @@ import unicodedata
 # What systems leave in folders by themselves. Such files and folders are never the user's data.
 SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r")
 SYSTEM_FOLDERS = ("__MACOSX", "@eaDir")
+# Includes formats that cannot be decoded: the check of the images then reports such a file,
+# which is better than to skip it silently.
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic", ".heif", ".hif", ".jxl", ".apng", ".svg"),
+    *(".psd", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2"),
+)
 # In bytes: what common file systems accept as the name of a file or folder.
 LONGEST_NAME = 255
 
@@ -56,3 +63,8 @@ def fitting(stem: str, ending: str = "") -> str:
         # A letter of several bytes may not be cut in the middle.
         stem = encoded[:room].decode("utf-8", "ignore")
     return stem + ending
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a file name has an image suffix, in upper or lower case."""
+    return name.lower().endswith(IMAGE_SUFFIXES)

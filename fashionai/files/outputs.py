@@ -2,7 +2,8 @@
 
 An output is refused when it is one of the inputs (also by another name or link), an image, or an
 existing file that is no earlier result of the same kind. Earlier results are recognized by their
-first row, their keys or a mark in the picture. Then the place is tried.
+first row, their keys or a mark in the picture. A result that is no picture is not named like one.
+Then the place is tried.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fashionai.errors import ConfigError, DataError
 from fashionai.files.formats.csv_files import first_rows, is_of_spreadsheet
 from fashionai.files.formats.image_signatures import HEAD, PNG_MAGIC, identify_format
 from fashionai.files.formats.json_files import read_json
+from fashionai.files.names import is_image_name
 
 # The text chunk that marks pictures of this project.
 PNG_SOFTWARE = "fashionai"
@@ -36,13 +38,13 @@ MARKS_OF_RUNS = (
     ("cross_validation.yaml", "config.base.yaml"),
     ("tune.yaml", "config.base.yaml"),
 )
-# The same with prepared tasks. No result replaces a file beside them that is not an earlier result,
-# also not with --overwrite.
-MARKS_OF_OWN_FOLDERS = (
-    *MARKS_OF_RUNS,
+MARKS_OF_PREPARED_TASKS = (
     ("task.json", "manifest.csv"),
     ("task.json", "manifest.csv.partial"),
 )
+# The same with prepared tasks. No result replaces a file beside them that is not an earlier result,
+# also not with --overwrite.
+MARKS_OF_OWN_FOLDERS = (*MARKS_OF_RUNS, *MARKS_OF_PREPARED_TASKS)
 
 
 class Kind(NamedTuple):
@@ -140,7 +142,20 @@ def _identity(path: Path) -> Optional[tuple[int, int]]:
 def check_not_lost(
     output: str, path: Path, kind: Kind, overwrite: bool, hint: str = REPLACE_HINT
 ) -> None:
-    """ConfigError when ``path`` exists and is not to be overwritten; ``output`` begins messages."""
+    """ConfigError when ``path`` exists and is not to be overwritten; ``output`` begins messages.
+
+    The name of an image is refused for other results: commands would read them as images.
+    """
+    _check_existing(output, path, kind, overwrite, hint)
+    if not kind.is_picture and is_image_name(path.name):
+        raise ConfigError(
+            f"{output}: has the suffix of an image, expected another one for {kind.name}",
+            NAME_HINT,
+        )
+
+
+def _check_existing(output: str, path: Path, kind: Kind, overwrite: bool, hint: str) -> None:
+    """ConfigError when ``path`` exists and is not to be overwritten."""
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -15,10 +15,16 @@ from typing import Any
 
 from fashionai.errors import RunError, shown_value
 from fashionai.files.abandoned import is_temporary
+from fashionai.files.default_folders import RUNS_FOLDER
 from fashionai.files.formats.json_files import read_json
 from fashionai.files.formats.yaml_files import load_yaml
 from fashionai.files.locks import LOCK_FILE, is_locked, locked
-from fashionai.files.outputs import MARKS_OF_RUNS, check_is_no_file, has_marks
+from fashionai.files.outputs import (
+    MARKS_OF_PREPARED_TASKS,
+    MARKS_OF_RUNS,
+    check_is_no_file,
+    has_marks,
+)
 from fashionai.files.paths import PathLike
 
 log = logging.getLogger(__name__)
@@ -194,7 +200,8 @@ def create_run(wanted: PathLike, exactly: bool = False) -> RunFolder:
 
     Raises:
         DataError: The path is that of a file.
-        RunError: With ``exactly``, another process trains in the folder, or it holds other files.
+        RunError: It is the folder of a prepared task; or with ``exactly``, another process trains
+            in the folder, or it holds other files.
         OSError: The folder cannot be made.
 
     Example:
@@ -202,6 +209,7 @@ def create_run(wanted: PathLike, exactly: bool = False) -> RunFolder:
     """
     wanted = Path(wanted)
     check_is_no_file(wanted)
+    _check_is_not_prepared(wanted)
     wanted.parent.mkdir(parents=True, exist_ok=True)
     _finish_removals(wanted.parent)
     for number in itertools.count(1):
@@ -215,6 +223,15 @@ def create_run(wanted: PathLike, exactly: bool = False) -> RunFolder:
                 continue
         return RunFolder(candidate)
     raise AssertionError("there is always a next number")
+
+
+def _check_is_not_prepared(path: Path) -> None:
+    """Raise RunError for the folder of a prepared task, beside which no run is made."""
+    if has_marks(path, MARKS_OF_PREPARED_TASKS):
+        raise RunError(
+            f"{path}: is the folder of a prepared task, expected that of a run",
+            f"Name another --run, such as {RUNS_FOLDER / path.name}",
+        )
 
 
 def check_not_busy(run: RunFolder) -> None:

@@ -233,6 +233,12 @@ def test_label_files_that_are_not_found_are_told_and_broken_ones_refused(tmp_pat
         f"labels read from {labels}; not found: "
         "web/Annotations/skirt_length_labels.csv, train/Annotations/label.csv"
     ]
+    put(tmp_path / "base/Images/pant_length_labels/1.jpg")
+    pant = "Images/pant_length_labels/1.jpg,pant_length_labels,ynnnnn"
+    write_skirts(tmp_path, row, pant)
+    assert read_attribute_data_set(tmp_path, find_task("pant")).notes == [
+        f"labels read from {labels}; not found: train/Annotations/label.csv"
+    ]
     for name in ("web/Annotations/skirt_length_labels.csv", "train/Annotations/label.csv"):
         write_skirts(tmp_path, row, place=name)
         put(tmp_path / name.split("/")[0] / "Images/skirt_length_labels/1.jpg")

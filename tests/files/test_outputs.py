@@ -97,6 +97,16 @@ def test_an_image_is_never_replaced_by_a_table(suffix: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["x.png", "y/X.JPEG", ".tif"])
+@pytest.mark.parametrize("kind", [TABLE, NUMBERS])
+def test_other_results_are_not_named_like_images(name: str, kind: outputs.Kind) -> None:
+    message = f"--out {name}: has the suffix of an image, expected another one for {kind.name}"
+    assert refusal(Path(name), kind, overwrite=True) == f"{message}. Name another file"
+    check_output("--out", Path(name), PICTURES)
+    for other in ("x.csv", "x.txt", "x", "png", "x.png.csv"):
+        check_output("--out", Path(other), kind)
+
+
 @pytest.mark.parametrize(
     "start", [b"GIF89a", b"II+\0", b"8BPS", b"\0\0\0\x18ftypheis", b"\xff\x0a", b"P2\n1 1\n"]
 )

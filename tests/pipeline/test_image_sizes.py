@@ -80,6 +80,16 @@ def test_of_a_very_long_image_the_middle_is_used() -> None:
     assert decode(wide, 256, "a").shape == (8, 8 * LONGEST_RATIO, 3)
 
 
+def test_images_of_many_pixels_are_noted_but_for_jpegs() -> None:
+    """A JPEG is decoded at a reduced scale, so its size costs little."""
+    assert inspect_image(tall_png(5000, 5000)).traits == set()
+    assert inspect_image(tall_png(5001, 5000)).traits == {Trait.HUGE}
+    tiff = encode(picture((5001, 5000)), "TIFF")
+    assert Trait.HUGE in inspect_image(tiff).traits
+    jpeg = encode(picture((5001, 5000)), "JPEG")
+    assert Trait.HUGE not in inspect_image(jpeg).traits
+
+
 def test_the_views_of_the_longest_image_take_little_memory() -> None:
     """In a process of its own: less than 200 MB beside the 24 MB of its pixels."""
     program = """

@@ -7,6 +7,9 @@ from pathlib import Path
 from fashionai.datasets.readers.table import read_table
 from tests.support.data_trees import put
 
+# The end of messages about missing images.
+SKIP = "--skip-bad leaves out missing images"
+
 
 def write(folder: Path, *rows: str, images: str = "a.jpg b.jpg c.jpg d.jpg") -> tuple[Path, Path]:
     """A table of these rows, and a folder of these images."""

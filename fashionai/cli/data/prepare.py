@@ -89,7 +89,11 @@ def family_options(function: Function) -> Function:
     "--classes", metavar="A,B,C", help="Order of the classes.  [default: sorted by name or number]"
 )
 @family_options
-@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be decoded.")
+@click.option(
+    "--skip-bad",
+    is_flag=True,
+    help="Leave out images that cannot be decoded, and missing images of --csv.",
+)
 @click.option(
     "--near-duplicates",
     type=click.Choice(NEAR_DUPLICATES),
@@ -132,7 +136,7 @@ def command(
 ) -> None:
     """Reorganize label files and images into per-class folders.
 
-    Every image is decoded once. Images that cannot be decoded are listed in
+    Every image is decoded once. Images that cannot be used are listed in
     rejected.csv. Running prepare again repairs missing files.
     """
     columns = {
@@ -164,7 +168,7 @@ def command(
     if folders is not None:
         check_apart(folders, out / tasks[0])
     listed = [] if classes is None else [name.strip() for name in classes.split(",")]
-    own_files = OwnFiles(csv_file, images, folders, columns, listed)
+    own_files = OwnFiles(csv_file, images, folders, columns, listed, skip_bad)
     given = {name: share for name, share in shares.items() if share is not None}
     data_sets = read_data_sets(tasks, data, given, own_files)
     for number, data_set in enumerate(data_sets):

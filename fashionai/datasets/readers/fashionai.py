@@ -18,7 +18,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from fashionai.datasets.readers.image_files import ImageFiles, is_image_name
+from fashionai.datasets.readers.image_files import ImageFiles
 from fashionai.datasets.readers.reader import QuestionFile, Reader
 from fashionai.datasets.readers.tables.csv_dialect import is_existing_file
 from fashionai.datasets.readers.tables.header import note_on_header
@@ -26,6 +26,7 @@ from fashionai.datasets.records import DataSet, ImageToPredict, LabelledImage, L
 from fashionai.errors import ConfigError, DataError, counted, list_names, shown
 from fashionai.families import FASHIONAI_TASKS, find_known_task, known_task
 from fashionai.files.formats import csv_files
+from fashionai.files.names import is_image_name
 from fashionai.metrics import MARK_LETTERS
 from fashionai.tasks import Task
 
@@ -297,10 +298,12 @@ def _label_files(data: Path) -> list[Path]:
     return [data / name for name in TRAINING_LABELS if os.path.lexists(data / name)]
 
 
-def _notes_on_label_files(data: Path) -> list[str]:
-    """Return a line for the user when some of the label files were not found."""
+def _notes_on_label_files(data: Path, task: Task) -> list[str]:
+    """Return a line for the user when some of the label files of a task were not found."""
     files = _label_files(data)
-    missing = [name for name in TRAINING_LABELS if data / name not in files]
+    # A file that is named for a task has no rows of others.
+    own = [name for name in TRAINING_LABELS if known_task(Path(name).stem) in (None, task)]
+    missing = [name for name in own if data / name not in files]
     if not missing:
         return []
     return [f"labels read from {list_names(map(str, files))}; not found: {', '.join(missing)}"]
@@ -318,7 +321,7 @@ def _guesses(data: Path) -> list[str]:
 def read_attribute_data_set(data: Path, task: Task) -> DataSet:
     """Read the training sets below ``data`` for one task; errors as for read_training_images."""
     images = read_training_images(data, task)
-    return DataSet(task, images, _notes_on_label_files(data), guesses=_guesses(data))
+    return DataSet(task, images, _notes_on_label_files(data, task), guesses=_guesses(data))
 
 
 READER = Reader(

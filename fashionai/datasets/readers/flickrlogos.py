@@ -12,18 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fashionai.datasets.readers.image_files import (
-    ImageFiles,
-    is_image_name,
-    list_folder,
-    safe_relative_path,
-)
+from fashionai.datasets.readers.image_files import ImageFiles, list_folder, safe_relative_path
 from fashionai.datasets.readers.reader import Reader
 from fashionai.datasets.records import DataSet, LabelledImage
 from fashionai.errors import ConfigError, DataError, counted, nearest, shown
 from fashionai.families import LOGOS
 from fashionai.files.formats import csv_files
 from fashionai.files.formats.text_files import read_text
+from fashionai.files.names import is_image_name
 from fashionai.tasks import Task
 
 NO_LOGO = LOGOS.background

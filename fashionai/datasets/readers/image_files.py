@@ -13,19 +13,13 @@ from fashionai.errors import DataError, counted, shown
 from fashionai.files.names import (
     SYSTEM_FOLDERS,
     comparable,
+    is_image_name,
     is_writable_as_text,
     with_escaped_bytes,
 )
 from fashionai.pipeline.decode import is_image
 from fashionai.web.urls import is_url
 
-# Includes formats that cannot be decoded: the check of the images then reports such a file,
-# which is better than to skip it silently.
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".gif", ".avif", ".heic", ".heif", ".hif", ".jxl", ".apng", ".svg"),
-    *(".psd", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2"),
-)
 # The suffix of a file of another kind, such as ".h5", ".ai" and ".jpg~". Other dots belong to the
 # name, as in "5.2 metres".
 SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*~?|~")
@@ -158,11 +152,6 @@ class ImageFiles:
                     stems.setdefault(comparable(name.rpartition(".")[0]), []).append(name)
             self._by_stem[folder] = stems
         return self._by_stem[folder]
-
-
-def is_image_name(name: str) -> bool:
-    """Return whether a file name has an image suffix, in upper or lower case."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def lacks_suffix(name: str) -> bool:

@@ -25,6 +25,9 @@ from fashionai.errors import DataError, shown
 from fashionai.files.names import comparable
 from fashionai.tasks import Task
 
+# More missing images are due to a wrong folder, not to single files that were lost.
+MOST_MISSING = 0.9
+
 
 class TableRow(NamedTuple):
     """One row of the table; ``image`` is a path relative to the folder of the images."""
@@ -34,6 +37,7 @@ class TableRow(NamedTuple):
     split: Optional[str]
     group: str
     where: str
+    exists: bool
 
 
 def read_table(
@@ -46,6 +50,7 @@ def read_table(
     split_column: Optional[str] = None,
     group_column: Optional[str] = None,
     classes: Sequence[str] = (),
+    skip_missing: bool = False,
 ) -> DataSet:
     """Read the images of a table, in the order of its rows, as a new task.
 
@@ -53,8 +58,9 @@ def read_table(
     and labels need not be given: with a header they are found by usual names, and without one
     the first of two columns holds the paths. Paths are relative to ``images_folder``, without it
     to the file's own folder, and may lack their suffix. The classes are in the order of
-    ``classes`` or else sorted. Raises ConfigError for columns that are not found, and DataError
-    with file and line for rows that cannot be used.
+    ``classes`` or else sorted. With ``skip_missing`` images that do not exist have neither path nor
+    content, unless more than MOST_MISSING are missing. Raises ConfigError for columns that are not
+    found, and DataError with file and line for rows that cannot be used.
     """
     files = ImageFiles(images_folder or csv_file.parent)
     given = {"path": path_column, "label": label_column}
@@ -64,15 +70,9 @@ def read_table(
     table = open_table(csv_file, given, names_known)
     columns = table.columns
     rows, missing, repeated = _distinct_rows(table, files)
-    if missing and images_folder is None:
-        raise files.missing_of_user(missing)
-    if missing:
-        error = files.missing(missing)
-        beside = csv_file.parent / missing[0][0]
-        found = is_existing_file(missing[0][0], ImageFiles(csv_file.parent))
-        raise DataError(
-            error.message, f"Leave out --images: {beside} exists" if found else error.hint
-        )
+    can_skip = sum(not row.exists for row in rows) <= MOST_MISSING * len(rows)
+    if missing and not (skip_missing and can_skip):
+        raise _missing_error(missing, files, csv_file, images_folder, can_skip)
     if not rows:
         raise DataError(f"{csv_file}: no rows")
     _check_splits(rows)
@@ -89,6 +89,25 @@ def read_table(
     if images_folder is None:
         guesses.append(f"{csv_file}: paths are relative to its folder; --images names another one")
     return DataSet(task, images, notes, guesses=guesses)
+
+
+def _missing_error(
+    missing: Sequence[tuple[str, str]],
+    files: ImageFiles,
+    csv_file: Path,
+    images_folder: Optional[Path],
+    can_skip: bool,
+) -> DataError:
+    """The error for missing images, which are pairs of path and place, with what may help."""
+    error = files.missing(missing)
+    if error.hint:
+        return error
+    beside = csv_file.parent / missing[0][0]
+    if images_folder is not None and is_existing_file(missing[0][0], ImageFiles(csv_file.parent)):
+        return DataError(error.message, f"Leave out --images: {beside} exists")
+    if can_skip:
+        return DataError(error.message, "--skip-bad leaves out missing images")
+    return error if images_folder is not None else files.missing_of_user(missing)
 
 
 def _distinct_rows(
@@ -108,10 +127,10 @@ def _distinct_rows(
         image = files.find(path, where)
         if image is None:
             missing.append((path, where))
-            continue
         group = "" if columns.group is None else fields[columns.group]
-        row = TableRow(image, label, table.split(fields, where), group, where)
-        first = rows.setdefault(image, row)
+        split = table.split(fields, where)
+        row = TableRow(image or path, label, split, group, where, image is not None)
+        first = rows.setdefault(row.image, row)
         if first is not row:
             _check_repeated(row, first)
             repeated += 1
@@ -164,7 +183,7 @@ def _records(
     return [
         LabelledImage(
             source=row.image,
-            path=images_folder / row.image,
+            path=images_folder / row.image if row.exists else None,
             content=None,
             class_index=indices[names[row.label]],
             label=row.label,

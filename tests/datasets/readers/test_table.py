@@ -12,7 +12,7 @@ from fashionai.datasets.readers.table import read_table
 from fashionai.errors import ConfigError
 from tests.support.data_trees import put
 from tests.support.errors import error_of
-from tests.support.tables import pairs, read, write
+from tests.support.tables import SKIP, pairs, read, write
 
 OPTIONS = "Name them with --path-column and --label-column"
 LABEL_OPTION = "Name it with --label-column"
@@ -55,7 +55,7 @@ def test_ids_are_completed_with_the_suffix_of_the_only_image(tmp_path: Path) -> 
         ("sub/9.webp", "b"),
     ]
     assert error_of(read, tmp_path, *rows, "x,a") == (
-        f"{tmp_path}/t.csv:5: image {tmp_path}/images/x does not exist"
+        f"{tmp_path}/t.csv:5: image {tmp_path}/images/x does not exist. {SKIP}"
     )
     put(tmp_path / "images/8.bmp")
     assert error_of(read, tmp_path, *rows) == (
@@ -136,10 +136,14 @@ def test_a_repeated_row_counts_once(tmp_path: Path) -> None:
 REFUSED = {
     "empty label": (["a.jpg,x", "b.jpg,"], ":2: empty label"),
     "empty path": (["a.jpg,x", ",y"], ":2: no image path, expected a path below it"),
-    "one missing": (["a.jpg,x", "e.jpg,y"], ":2: image {images}/e.jpg does not exist"),
+    "one missing": (
+        ["a.jpg,x", "e.jpg,y"],
+        ":2: image {images}/e.jpg does not exist. " + SKIP,
+    ),
+    "all missing": (["e.jpg,x", "f.jpg,y"], ":1: image {images}/e.jpg does not exist (and 1 more)"),
     "missing": (
         ["file,label", "a.jpg,x", "e.jpg,y", "x/f.jpg,y", "g.jpg,y"],
-        ":3: image {images}/e.jpg does not exist (and 2 more)",
+        ":3: image {images}/e.jpg does not exist (and 2 more). " + SKIP,
     ),
     "missing by case": (
         ["a.jpg,x", "B.JPG,y"],

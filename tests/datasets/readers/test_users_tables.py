@@ -12,7 +12,7 @@ from fashionai.datasets.readers.table import read_table
 from fashionai.errors import ConfigError, DataError
 from tests.support.data_trees import put
 from tests.support.errors import error_of
-from tests.support.tables import pairs, read, write
+from tests.support.tables import SKIP, pairs, read, write
 
 NUMBERS = {"path_column": "1", "label_column": "2"}
 
@@ -23,7 +23,7 @@ def test_the_first_of_several_ids_is_not_taken_for_a_header(tmp_path: Path, colu
     rows = [f"000{number},{'cat' if number % 2 else 'dog'}" for number in range(1, 6)]
     images = "0002.jpg 0003.jpg 0004.jpg 0005.jpg"
     assert error_of(read, tmp_path, *rows, images=images, **columns) == (
-        f"{tmp_path}/t.csv:1: image {tmp_path}/images/0001 does not exist"
+        f"{tmp_path}/t.csv:1: image {tmp_path}/images/0001 does not exist. {SKIP}"
     )
     # Not even where the label is seen for the first time.
     rows[0] = "0001,owl"
@@ -33,7 +33,7 @@ def test_the_first_of_several_ids_is_not_taken_for_a_header(tmp_path: Path, colu
 def test_a_first_row_whose_label_returns_is_not_a_header(tmp_path: Path) -> None:
     rows = ["first,cat", "a,cat", "b,dog"]
     assert error_of(read, tmp_path, *rows) == (
-        f"{tmp_path}/t.csv:1: image {tmp_path}/images/first does not exist"
+        f"{tmp_path}/t.csv:1: image {tmp_path}/images/first does not exist. {SKIP}"
     )
 
 
@@ -45,6 +45,17 @@ def test_an_unusual_header_is_read_and_logged(tmp_path: Path) -> None:
         f"{tmp_path}/t.csv: the first row is the header: 'photo', 'species'",
         f"{tmp_path}/t.csv: paths in column 1 'photo', labels in column 2 'species'",
     ]
+
+
+def test_columns_of_splits_and_groups_are_logged(tmp_path: Path) -> None:
+    rows = ["file,label,part,who", "a.jpg,cat,train,x", "b.jpg,dog,val,y", "c.jpg,dog,train,x"]
+    both = read(tmp_path, *rows, split_column="part", group_column="who").guesses[-1]
+    columns = "paths in column 1 'file', labels in column 2 'label'"
+    assert (
+        both == f"{tmp_path}/t.csv: {columns}, splits in column 3 'part', groups in column 4 'who'"
+    )
+    only_groups = read(tmp_path, *rows, group_column="4").guesses[-1]
+    assert only_groups == f"{tmp_path}/t.csv: {columns}, groups in column 4 'who'"
 
 
 def test_a_missing_header_is_logged(tmp_path: Path) -> None:

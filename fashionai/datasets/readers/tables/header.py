@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Optional
 
-from fashionai.datasets.readers.image_files import is_image_name
 from fashionai.datasets.readers.tables.csv_dialect import (
     LABEL_COLUMN_NAMES,
     PATH_COLUMN_NAMES,
     listed,
     normalized_name,
 )
+from fashionai.files.names import is_image_name
 
 
 def is_header(

@@ -111,7 +111,7 @@ def open_table(csv_file: Path, given: Mapping[str, Optional[str]], known: KnownN
 def _note_on_columns(
     csv_file: Path, first: Sequence[str], columns: TableColumns, meaning: str
 ) -> str:
-    """Return a line for the user about which columns hold the paths and the labels."""
+    """Return a line for the user about which columns hold what."""
 
     def named(position: int) -> str:
         name = f" '{shown(first[position])}'" if columns.has_header else ""
@@ -123,7 +123,11 @@ def _note_on_columns(
         labels = f"one-hot labels in {counted(len(columns.classes), 'column')}: " + listed(
             list(columns.classes.values())
         )
-    return f"{csv_file}: paths in {named(columns.path)}, {labels}"
+    parts = [f"paths in {named(columns.path)}", labels]
+    for content, position in (("splits", columns.split), ("groups", columns.group)):
+        if position is not None:
+            parts.append(f"{content} in {named(position)}")
+    return f"{csv_file}: {', '.join(parts)}"
 
 
 def _find_columns(
