@@ -227,13 +227,13 @@ def test_labels_of_the_same_file_names_in_other_folders_are_told(
 ) -> None:
     predict(tmp_path / "p.csv", PETS, [f"{number}.jpg" for number in range(5, 9)])
     message = (
-        r"p\.csv has no path of .*l\.csv, but 2 file names of other folders: 7\.jpg instead of "
+        r"p\.csv has no path of .*l\.csv, but 2 paths with the same file name, such as 7\.jpg for "
         r"cats/7\.jpg\. Give predict as --questions the folder"
     )
     (tmp_path / "l.csv").write_text("path,label\ncats/7.jpg,cat\ndogs/5.jpg,dog\nb.jpg,cow\n")
     with pytest.raises(FashionAIError, match=message):
         evaluate_file(tmp_path / "p.csv", [tmp_path / "l.csv"])
-    with pytest.raises(FashionAIError, match=r"5\.jpg instead of zoo/5\.jpg"):
+    with pytest.raises(FashionAIError, match=r"5\.jpg for zoo/5\.jpg"):
         evaluate_file(tmp_path / "p.csv", [pets])
 
 

@@ -118,9 +118,10 @@ def check_paths(predicted: Sequence[str], labelled: Sequence[str], names: tuple[
     by_name = {posixpath.basename(path): path for path in reversed(predicted)}
     alike = [path for path in labelled if posixpath.basename(path) in by_name]
     if alike and set(predicted).isdisjoint(labelled):
+        count, example = counted(len(alike), "path"), by_name[posixpath.basename(alike[0])]
         raise DataError(
-            f"{names[0]} has no path of {names[1]}, but {counted(len(alike), 'file name')} of "
-            f"other folders: {by_name[posixpath.basename(alike[0])]} instead of {alike[0]}",
+            f"{names[0]} has no path of {names[1]}, but {count} with the same file name, such as "
+            f"{example} for {alike[0]}",
             f"Give predict as --questions the folder that the paths of {names[1]} are relative to",
         )
 
