@@ -45,6 +45,18 @@ def test_commands_warn_of_a_folder_that_has_changed(own: Path) -> None:
     assert all("has changed" not in output(own, *command) for command in COMMANDS)
 
 
+def test_a_report_tells_a_folder_that_has_changed(own: Path) -> None:
+    """Beside the images that it counts and the commands that train again."""
+    page = own / "report.html"
+    for seed, said in ((3, True), (0, False)):
+        prepare(own, seed)
+        output(own, "report", "runs-cnn/skirt", "--crops", "1", "--out", str(page), "--overwrite")
+        text = page.read_text()
+        since = "has changed since <bdi>runs-cnn/skirt</bdi> was trained"
+        assert (since in text) is said
+        assert ("but on other images: the prepared folder has changed" in text) is said
+
+
 def test_a_run_that_does_not_know_its_data_gives_no_warning(own: Path) -> None:
     file = own / "runs-cnn/skirt/metrics.json"
     metrics = json.loads(file.read_text())

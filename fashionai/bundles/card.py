@@ -12,7 +12,7 @@ import numpy as np
 import fashionai
 from fashionai.config import LAST
 from fashionai.datasets.names import PSEUDO_LABELS, SPLITS
-from fashionai.datasets.prepared.samples import Samples, read_samples
+from fashionai.datasets.prepared.samples import Samples, data_has_changed, read_samples
 from fashionai.errors import DataError, counted
 from fashionai.files.formats.json_files import read_json
 from fashionai.metrics import FEW_VALIDATION_IMAGES, true_classes
@@ -29,6 +29,10 @@ SCORES = {
     "mrr": "MRR",
     "log_loss": "log loss",
 }
+CHANGED = (
+    "- The prepared folder has changed since the training: the images below are those that it has "
+    "now. Some of val and test may have been trained on, which makes the scores too high."
+)
 # What Markdown would not show as it is; & and _ are text unless they begin or end something.
 MARKUP = re.compile(r"[\\|<*`\[\]~]|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])")
 
@@ -75,6 +79,7 @@ def _head(run: Run) -> list[str]:
         f"{fashionai.__version__}; the weights are those of {run.weights_origin}",
         f"- SHA-256 of the weights: {run.check_weights()}",
         f"- Hash of the data: {metrics.get('data_hash', 'unknown')}",
+        *([CHANGED] if data_has_changed(run) else []),
         "",
         "`predict.py` prints the probability of each class of an image. `model.json` has the "
         "classes and how images are prepared; `checksums.sha256` has the SHA-256 of each file.",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from fashionai.datasets.names import SPLITS
-from fashionai.datasets.prepared.check import hash_files
+from fashionai.datasets.prepared.check import find_copies
 from fashionai.datasets.prepared.folders import read_split
 from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.pseudo_labels import PseudoLabel
@@ -116,14 +116,8 @@ def _known(
 ) -> np.ndarray:
     """Which confident images have the bytes of an image in the runs' prepared folders."""
     rows = np.flatnonzero(confident)
-    sizes = {images[row].stat().st_size for row in rows}
-    # Only a file of the same size can be equal.
-    labelled = [path for path in _prepared(runs, task) if path.stat().st_size in sizes]
-    with progress("comparing images", len(rows) + len(labelled)) as advance:
-        contents = hash_files([images[row] for row in rows], advance)
-        seen = set(hash_files(labelled, advance))
     known = np.zeros(len(images), bool)
-    known[rows] = [content in seen for content in contents]
+    known[rows] = find_copies([images[row] for row in rows], _prepared(runs, task), progress)
     return known
 
 

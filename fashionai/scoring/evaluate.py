@@ -34,13 +34,14 @@ from fashionai.scoring.probabilities.calibration import (
     calibration_figures,
     expected_calibration_error,
 )
-from fashionai.scoring.rows.joining import join_rows, match_rows
+from fashionai.scoring.rows.joining import check_paths, join_rows, match_rows
 from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.rows.labels import (
     LabelFiles,
     LabelledRow,
     Labels,
     all_labels_of,
+    of_predicted_splits,
     read_labels,
     task_in,
 )
@@ -126,7 +127,8 @@ def evaluate_task(
     if threshold is not None:
         _check_background(task, marks)
     scored = probabilities[of_class], marks[of_class]
-    resampled = resampled_scores(*scored, _random_stream(task), resamples) if resamples else {}
+    stream = _random_stream(task, scored[1])
+    resampled = resampled_scores(*scored, stream, resamples) if resamples else {}
     counted = np.ones_like(of_class) if threshold is not None else of_class
     truth = true_labels(task, marks)[counted]
     predicted = predicted_labels(task, probabilities[counted], threshold)
@@ -146,9 +148,13 @@ def evaluate_rows(
     ]
 
 
-def _random_stream(task: Task) -> np.random.Generator:
-    """The same stream each time, and another one for each task: their rows are independent."""
-    return np.random.default_rng(zlib.crc32(task.name.encode("utf-8", "surrogateescape")))
+def _random_stream(task: Task, marks: np.ndarray) -> np.random.Generator:
+    """The same stream for the same rows each time, whatever the task is called.
+
+    Tasks of other classes or labels have other streams: their rows are independent.
+    """
+    classes = "\n".join(task.classes).encode("utf-8", "surrogateescape")
+    return np.random.default_rng(zlib.crc32(classes + marks.astype(np.int8).tobytes()))
 
 
 def _check_background(task: Task, marks: np.ndarray) -> None:
@@ -244,6 +250,8 @@ def rows_of_file(
     tasks = list({row.task: None for row in predicted})
     labelled = read_labels(files, tasks, wanted, [row.image for row in predicted])
     name = predicted[0].task_name or name or predictions.stem
+    if not any(row.task.name for row in labelled.values()):
+        _check_only_task(name, task_names, names)
     labelled = {key: _named(row, name) for key, row in labelled.items()}
     predicted = _choose_rows(predicted, labelled, names, questions, task_names)
     found = []
@@ -265,6 +273,16 @@ def _wanted_tasks(in_file: str, task_names: Sequence[str], path: Path) -> Sequen
     if in_file and wanted and in_file not in wanted:
         raise DataError(f"{path}: has rows of {in_file}, and none of {', '.join(wanted)}")
     return [in_file] if in_file else wanted
+
+
+def _check_only_task(name: str, task_names: Sequence[str], names: tuple[str, str]) -> None:
+    """ConfigError for other names than this one, which a table gets whose labels name no task."""
+    wanted = full_names(task_names)
+    if wanted and name not in wanted:
+        raise ConfigError(
+            f"--task {task_names[0]}: neither {names[0]} nor {names[1]} names its task",
+            "A table has one task: leave --task out",
+        )
 
 
 def _named(row: LabelledRow, name: str) -> LabelledRow:
@@ -315,7 +333,9 @@ def _choose_rows(
         raise DataError(f"{names[0]}: no rows of {', '.join(task.name for task in tasks)}")
     if questions is not None:
         truth = _rows_in_questions(truth, questions, file_format)
-    truth = _of_predicted_splits(truth, predicted, file_format)
+    images = [row.key(file_format)[0] for row in truth]
+    check_paths([row.key[0] for row in predicted], images, names)
+    truth = of_predicted_splits(truth, predicted, file_format)
     _check_same_tasks(predicted, truth, file_format, names)
     match_rows([row.key for row in predicted], [row.key(file_format) for row in truth], names)
     return predicted
@@ -366,19 +386,3 @@ def _check_same_tasks(
             f"which {names[1]} has",
             f"Give --task {common[0].short_name} to score only some tasks",
         )
-
-
-def _of_predicted_splits(
-    truth: Sequence[LabelledRow], predicted: Sequence[FileRow], file_format: Format
-) -> list[LabelledRow]:
-    """All rows of labels without splits, and of others the parts that have predicted rows.
-
-    A part is the images of a task's classes of one split, or its images of a held-out background.
-    """
-    keys = {row.key for row in predicted}
-    parts = {_part(row) for row in truth if row.key(file_format) in keys}
-    return [row for row in truth if not row.split or _part(row) in parts]
-
-
-def _part(row: LabelledRow) -> tuple[str, str, bool]:
-    return row.task.name, row.split, row.is_background

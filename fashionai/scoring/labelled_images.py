@@ -13,6 +13,7 @@ import numpy as np
 
 from fashionai.datasets.label_folders import holds_class_folders
 from fashionai.datasets.names import SPLITS
+from fashionai.datasets.prepared.check import find_copies
 from fashionai.datasets.prepared.manifest import MANIFEST
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.datasets.readers.image_files import ImageFiles
@@ -30,7 +31,7 @@ from fashionai.predictions.soundness import LeaveOut, check_images
 from fashionai.progress import ProgressBar
 from fashionai.runs import Run
 from fashionai.scoring.evaluate import TaskEvaluation
-from fashionai.scoring.probabilities.calibrated import RunCalibration, identity
+from fashionai.scoring.probabilities.calibrated import RunCalibration
 from fashionai.scoring.rows.joining import check_same_classes
 from fashionai.scoring.rows.labelled_predictions import LabelledPredictions
 from fashionai.scoring.rows.labels import (
@@ -79,14 +80,14 @@ def evaluate_on_labels(
     for tasks that the run has not learnt and for several splits without a choice, DataError for bad
     labels and images.
     """
-    calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
     rows = read_labelled_images(run, wanted)
-    _warn_of_training_images(run, rows, wanted.files.names)
-    calibration.warn_of_fitted_images([row.file for row in rows])
     tasks = list(dict.fromkeys(row.task for row in rows))
     if threshold is not None:
         for task in tasks:
             check_threshold(task)
+    calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
+    _warn_of_training_images(run, rows, wanted.files.names, progress)
+    calibration.warn_of_fitted_images([row.file for row in rows])
     images = {str(row.file): row.file for row in rows if row.file is not None}
     bad = check_images(images, progress, leave_out)
     rows = [row for row in rows if str(row.file) not in bad]
@@ -120,11 +121,14 @@ def _labelled(
     )
 
 
-def _warn_of_training_images(run: Run, rows: Sequence[LabelledRow], names: str) -> None:
-    """Tell how many images the run was trained on, as far as prepared links to them show it."""
+def _warn_of_training_images(
+    run: Run, rows: Sequence[LabelledRow], names: str, progress: ProgressBar
+) -> None:
+    """Tell how many images the run was trained on: those with the bytes of a training image."""
+    files = [row.file for row in rows if isinstance(row.file, Path)]
     try:
-        trained = {identity(path) for path in read_samples(run.config, "train", pseudo=True).paths}
-        count = sum(identity(row.file) in trained for row in rows if isinstance(row.file, Path))
+        trained = read_samples(run.config, "train", pseudo=True).paths
+        count = sum(find_copies(files, trained, progress))
     except (FashionAIError, OSError):
         # Images that are missing are named when all of them are opened.
         return
@@ -172,11 +176,11 @@ def known_classes(run: Run, files: Sequence[Path], labels: LabelFiles) -> list[d
         found = [(row.task, row.file, row.marks) for row in rows if isinstance(row.file, Path)]
     else:
         found = list(_prepared_marks(run))
-    known: dict[tuple[int, int], dict[Task, int]] = {identity(file): {} for file in files}
+    known: dict[tuple[int, int], dict[Task, int]] = {_identity(file): {} for file in files}
     for task, file, marks in found:
-        if marks.any() and identity(file) in known:
-            known[identity(file)][task] = int(marks.argmax())
-    return [known[identity(file)] for file in files]
+        if marks.any() and _identity(file) in known:
+            known[_identity(file)][task] = int(marks.argmax())
+    return [known[_identity(file)] for file in files]
 
 
 def _prepared_marks(run: Run) -> Iterator[tuple[Task, Path, np.ndarray]]:
@@ -270,3 +274,9 @@ def _of_split(
             f"Give --split, such as --split {found[-1]}",
         )
     return rows
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    """What a file has in common with all links to it."""
+    status = file.stat()
+    return status.st_dev, status.st_ino

@@ -52,12 +52,12 @@ def evaluate_run(
     read_calibration. Logs a warning when the folders have changed since the run was trained, and
     when the calibration was fitted on the split.
     """
-    calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
-    calibration.warn_of_fitted_split(split)
     tasks = tasks_of_run(run, task_names)
     if threshold is not None:
         for task in tasks:
             check_threshold(task)
+    calibration = RunCalibration.of(run, options.get("crops", DEFAULT_CROPS), calibrated)
+    calibration.warn_of_fitted_split(split)
     background = threshold is not None
     names = [task.name for task in tasks]
     samples = read_samples(run.config, split, names, background=background)

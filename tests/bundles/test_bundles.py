@@ -222,6 +222,7 @@ def test_the_model_card_states_the_data_the_scores_and_the_licence(run: Run, bun
     assert f"| skirt_length_labels | val | 12 | mAP | {ends} |" in card
     assert "trained from random ones" in card
     assert run.check_weights() in card
+    assert "has changed" not in card
 
 
 def test_the_model_card_counts_pseudo_labels_apart(
@@ -241,6 +242,7 @@ def test_the_model_card_counts_pseudo_labels_apart(
     assert f"| {first} | 9 | 5 | 2 |" in card
     assert f"| {second} | 14 | 0 | 2 |" in card
     assert "| all | 79 | 5 | 12 |" in card
+    assert "The prepared folder has changed since the training" in card
 
 
 @pytest.mark.parametrize(

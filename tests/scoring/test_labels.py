@@ -215,5 +215,42 @@ def test_a_table_without_a_task_is_scored_by_the_name_of_its_file(tmp_path: Path
     for names in ((), ("birds",)):
         (scored,) = evaluate_file(predictions, [truth], task_names=names)
         assert scored.name == "birds"
-    with pytest.raises(FashionAIError, match=r"unknown task 'bird'\. Did you mean 'birds'\?"):
+    message = (
+        r"--task bird: neither .*birds\.csv nor .*truth\.csv names its task\. .*leave --task out"
+    )
+    with pytest.raises(FashionAIError, match=message):
         evaluate_file(predictions, [truth], task_names=["bird"])
+
+
+def test_labels_of_the_same_file_names_in_other_folders_are_told(
+    pets: Path, tmp_path: Path
+) -> None:
+    predict(tmp_path / "p.csv", PETS, [f"{number}.jpg" for number in range(5, 9)])
+    message = (
+        r"p\.csv has no path of .*l\.csv, but 2 paths with the same file name, such as 7\.jpg for "
+        r"cats/7\.jpg\. Give predict as --questions the folder"
+    )
+    (tmp_path / "l.csv").write_text("path,label\ncats/7.jpg,cat\ndogs/5.jpg,dog\nb.jpg,cow\n")
+    with pytest.raises(FashionAIError, match=message):
+        evaluate_file(tmp_path / "p.csv", [tmp_path / "l.csv"])
+    with pytest.raises(FashionAIError, match=r"5\.jpg for zoo/5\.jpg"):
+        evaluate_file(tmp_path / "p.csv", [pets])
+
+
+def test_intervals_do_not_depend_on_the_name_of_the_task(tmp_path: Path) -> None:
+    """Tasks of the same labels that have other classes are resampled independently."""
+    images = [f"zoo/{number}.jpg" for number in range(9)]
+    values = np.random.default_rng(0).dirichlet(np.ones(3), 9)
+    (tmp_path / "labels.csv").write_text(
+        "\n".join(["path,label", *(f"{image},{at % 3}" for at, image in enumerate(images))])
+    )
+
+    def accuracies(name: str, classes: tuple[str, ...]) -> list[float]:
+        task, file = Task(name, (), classes, "own"), tmp_path / f"{name}.csv"
+        write_predictions(file, [PredictedRow(*row) for row in zip(images, [task] * 9, values)])
+        (found,) = evaluate_file(file, [tmp_path / "labels.csv"], resamples=50)
+        assert found.name == name
+        return list(found.resampled["accuracy"])
+
+    assert accuracies("a", ("x", "y", "z")) == accuracies("b", ("x", "y", "z"))
+    assert accuracies("a", ("x", "y", "z")) != accuracies("a", ("u", "v", "w"))

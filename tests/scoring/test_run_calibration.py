@@ -123,6 +123,9 @@ def test_scores_of_labels_warn_of_the_images_it_was_fitted_on(
     assert "its calibration was fitted on 12 of these 12 images" in capsys.readouterr().err
     assert fashionai("evaluate", *common, *labels, "train") == 0
     assert "its calibration was fitted on" not in capsys.readouterr().err
+    shutil.copytree(f"data/train_valid/{TASK}", "copied")
+    assert fashionai("evaluate", *common, "--labels", "copied", "--split", "val") == 0
+    assert "its calibration was fitted on 12 of these 12 images" in capsys.readouterr().err
 
 
 def test_it_is_stale_after_the_weights_have_changed(
@@ -146,6 +149,10 @@ def test_it_is_stale_after_the_weights_have_changed(
     assert "calibrated figures are left out: runs/skirt: calibrated for other weights" in (
         capsys.readouterr().err
     )
+    for labels in ([], ["--labels", f"data/train_valid/{TASK}", "--split", "val"]):
+        assert fashionai("evaluate", *common, *labels, "--threshold", 0.3) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"--threshold: {TASK} learns 6 classes" in line
     assert run.folder.calibration_file.read_bytes() == content
 
 

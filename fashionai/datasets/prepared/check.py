@@ -15,7 +15,7 @@ from fashionai.datasets.records import LabelledImage
 from fashionai.errors import DataError
 from fashionai.files import content_hash
 from fashionai.pipeline.decode import Trait, inspect_image
-from fashionai.progress import Advance, no_progress
+from fashionai.progress import Advance, ProgressBar, no_bar, no_progress
 from fashionai.runtime import usable_cores
 
 Item = TypeVar("Item")
@@ -63,6 +63,26 @@ def _hash_file(path: Path) -> str:
         return content_hash(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def find_copies(
+    files: Sequence[Path], others: Sequence[Path], progress: ProgressBar = no_bar
+) -> list[bool]:
+    """Return, for every file, whether one of the others has the same bytes.
+
+    Only files of a size that both sides have are read. Raises OSError for a file that is missing,
+    and DataError for one that cannot be read.
+    """
+    sizes, other_sizes = ([path.stat().st_size for path in each] for each in (files, others))
+    common = set(sizes) & set(other_sizes)
+    candidates = [path for path, size in zip(files, sizes) if size in common]
+    possible = [path for path, size in zip(others, other_sizes) if size in common]
+    if not candidates:
+        return [False] * len(files)
+    with progress("comparing images", len(candidates) + len(possible)) as advance:
+        seen = set(hash_files(possible, advance))
+        contents = dict(zip(candidates, hash_files(candidates, advance)))
+    return [contents.get(path) in seen for path in files]
 
 
 def conflicting_groups(

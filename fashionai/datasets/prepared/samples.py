@@ -107,18 +107,25 @@ def data_hash(config: Config) -> str:
     return content_hash("".join(content_hash(file.read_bytes()) for file in files).encode())
 
 
-def warn_of_changed_data(run: Run) -> None:
-    """Log a warning when the prepared folder is no longer the one that the run was trained on.
+def data_has_changed(run: Run) -> bool:
+    """Whether the prepared folder is known to be no longer the one that the run was trained on.
 
-    A run whose metrics.json has no hash of its data, and a folder that cannot be read, give none.
+    It is not known of a run whose metrics.json has no hash of its data, and of a folder that
+    cannot be read.
     """
     trained_on = run.metrics.get("data_hash")
     with contextlib.suppress(OSError):
-        if trained_on is not None and trained_on != data_hash(run.config):
-            log.warning(
-                "%s may have been trained on some of these images: the prepared folder has changed",
-                run,
-            )
+        return trained_on is not None and trained_on != data_hash(run.config)
+    return False
+
+
+def warn_of_changed_data(run: Run) -> None:
+    """Log a warning if the prepared folder is not the one that the run was trained on."""
+    if data_has_changed(run):
+        log.warning(
+            "%s may have been trained on some of these images: the prepared folder has changed",
+            run,
+        )
 
 
 def _read_task(

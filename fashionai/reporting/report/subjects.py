@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from fashionai.config import LAST
+from fashionai.datasets.prepared.samples import data_has_changed
 from fashionai.errors import ConfigError, counted
 from fashionai.runs import GREEDY, Run, find_folds, open_runs
 from fashionai.tasks import Task
@@ -31,6 +32,11 @@ class Subject(NamedTuple):
     def tasks(self) -> Sequence[Task]:
         """The tasks that were learnt."""
         return self.runs[0].tasks
+
+    @property
+    def data_has_changed(self) -> bool:
+        """Whether the prepared folder is known to have changed since the training."""
+        return any(data_has_changed(run) for run in self.runs)
 
     @property
     def progress(self) -> str:

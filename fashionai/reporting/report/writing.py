@@ -83,8 +83,7 @@ def write_report(
         training=[(subject, training_plots(subject)) for subject in subjects],
         data_sets=[_data_set_values(task) for task in tasks],
         reproductions=[
-            (each.name, reproduction(each, source, crops, _tasks_of(each, tasks)))
-            for each in subjects
+            (each, reproduction(each, source, crops, _tasks_of(each, tasks))) for each in subjects
         ],
         environment=environment(),
         command=command,
@@ -173,7 +172,9 @@ def _data_set_values(task: TaskResults) -> dict[str, Any]:
     """The prepared folder of the first run of a task."""
     folder = Path(task.results[0].subject.runs[0].config.data.folder) / task.task.name
     found = describe_data_set(folder, task.task)
-    return {"task": task.task, "found": found, "sizes": _size_plot(found)}
+    subjects = [result.subject for result in task.results]
+    changed = [each.name for each in subjects if each.data_has_changed]
+    return {"task": task.task, "found": found, "sizes": _size_plot(found), "changed": changed}
 
 
 def _size_plot(found: DataSet) -> Optional[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from fashionai.datasets.prepared.check import find_copies
 from fashionai.datasets.prepared.samples import read_samples
 from fashionai.errors import FashionAIError, counted
 from fashionai.pipeline.decode import ImageFile
@@ -68,13 +69,13 @@ class RunCalibration(NamedTuple):
             self._warn("the images of this split")
 
     def warn_of_fitted_images(self, files: Sequence[Optional[ImageFile]]) -> None:
-        """Warn if the calibration was fitted on some of these images, as links to them show."""
+        """Warn if the calibration was fitted on some of these images, or on copies of them."""
         if self.calibration is None:
             return
         try:
             splits = [read_samples(self.run.config, each) for each in self.calibration.splits]
-            fitted = {identity(path) for samples in splits for path in samples.paths}
-            count = sum(identity(file) in fitted for file in files if isinstance(file, Path))
+            fitted = [path for samples in splits for path in samples.paths]
+            count = sum(find_copies([each for each in files if isinstance(each, Path)], fitted))
         except (FashionAIError, OSError):
             return  # images that are missing are named elsewhere
         if count:
@@ -89,9 +90,3 @@ class RunCalibration(NamedTuple):
             images,
             self.calibration.rows,
         )
-
-
-def identity(file: Path) -> tuple[int, int]:
-    """What a file has in common with all links to it."""
-    status = file.stat()
-    return status.st_dev, status.st_ino

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.errors import DataError
+from fashionai.errors import DataError, counted
 from fashionai.predictions.formats import PredictedRow, RowKey, read_predictions
 from fashionai.tasks import Task
 
@@ -107,6 +108,22 @@ def match_rows(
     extra.sort(key=positions.__getitem__)
     raise_for_rows(extra, names[1], f"has no {expected_are} for", names[0])
     return [positions[row] for row in expected]
+
+
+def check_paths(predicted: Sequence[str], labelled: Sequence[str], names: tuple[str, str]) -> None:
+    """DataError where two files have the names of images in common but not one of their paths.
+
+    ``names`` are the files of the predictions and of the labels.
+    """
+    by_name = {posixpath.basename(path): path for path in reversed(predicted)}
+    alike = [path for path in labelled if posixpath.basename(path) in by_name]
+    if alike and set(predicted).isdisjoint(labelled):
+        count, example = counted(len(alike), "path"), by_name[posixpath.basename(alike[0])]
+        raise DataError(
+            f"{names[0]} has no path of {names[1]}, but {count} with the same file name, such as "
+            f"{example} for {alike[0]}",
+            f"Give predict as --questions the folder that the paths of {names[1]} are relative to",
+        )
 
 
 def raise_for_rows(rows: Sequence[RowKey], file: str, problem: str, other: str) -> None:

@@ -21,7 +21,7 @@ from fashionai.families import full_names
 from fashionai.files.names import composed
 from fashionai.metrics import NO, YES
 from fashionai.pipeline.decode import ImageFile
-from fashionai.predictions.formats import TABLE, Format, RowKey, format_of, row_key
+from fashionai.predictions.formats import TABLE, FileRow, Format, RowKey, format_of, row_key
 from fashionai.scoring.rows.image_names import ImageNames
 from fashionai.scoring.rows.joining import JoinedTask, check_same_classes, raise_for_rows
 from fashionai.tasks import Task
@@ -181,6 +181,22 @@ def all_labels_of(
     unknown = [(image, task.name) for image in images if row_key(image, task) not in labels]
     raise_for_rows(unknown, names[1], "has no label for", names[0])
     return labels_of(task, images, labels, names)
+
+
+def of_predicted_splits(
+    truth: Sequence[LabelledRow], predicted: Sequence[FileRow], file_format: Format
+) -> list[LabelledRow]:
+    """All rows of labels without splits, and of others the parts that have predicted rows.
+
+    A part is the images of a task's classes of one split, or its images of a held-out background.
+    """
+    keys = {row.key for row in predicted}
+    parts = {_part(row) for row in truth if row.key(file_format) in keys}
+    return [row for row in truth if not row.split or _part(row) in parts]
+
+
+def _part(row: LabelledRow) -> tuple[str, str, bool]:
+    return row.task.name, row.split, row.is_background
 
 
 def _in_file_of(

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashionai.datasets.prepared.check import check_images, conflicting_groups
+from fashionai.datasets.prepared.check import check_images, conflicting_groups, find_copies
 from fashionai.datasets.records import LabelledImage
 from fashionai.pipeline.decode import find_damage
 
@@ -200,6 +200,18 @@ def test_what_cannot_be_read_is_a_reason_not_an_exception(tmp_path: Path) -> Non
         "cannot be read: Is a directory",
         "cannot be read: No such file or directory",
     ]
+
+
+def test_copies_have_the_same_bytes(tmp_path: Path) -> None:
+    contents = {"a": b"12", "b": b"21", "c": b"123", "d": b"12", "e": b"", "f": b"21"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    files, others = ([tmp_path / name for name in names] for names in ("abce", "dce"))
+    kept = {contents[path.name] for path in others}
+    assert find_copies(files, others) == [contents[path.name] in kept for path in files]
+    assert find_copies(files, []) == [False] * 4
+    with pytest.raises(FileNotFoundError):
+        find_copies(files, [tmp_path / "missing"])
 
 
 def test_an_interruption_does_not_wait_for_all_other_images(tmp_path: Path) -> None:
