@@ -1,4 +1,4 @@
-"""The bundle that the tests of this folder share."""
+"""The run and the bundle that the tests of this folder share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fashionai.runs import Run
 from tests.support.commands import fashionai
 
 
@@ -17,3 +18,11 @@ def bundle(trained: Path, trained_cnn: Path, tmp_path_factory: pytest.TempPathFa
         arguments = ("--run", trained_cnn, "--format", "bundle", "--out", file)
         assert fashionai("export", *arguments) == 0
     return file
+
+
+@pytest.fixture(scope="module")
+def run(trained_cnn: Path, trained: Path) -> Run:
+    run = Run.open(trained_cnn)
+    folder = str(trained / "data/train_valid")
+    run.__dict__["config"] = run.config.changed({"data.folder": folder})
+    return run

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,7 +19,6 @@ from tests.support.graphs import (
     description_of,
     random_images,
     random_network,
-    random_values,
     randomise,
     weights_of,
 )
@@ -286,50 +283,6 @@ def test_statistics_recover_from_a_batch_that_is_not_finite() -> None:
     ours(torch.from_numpy(images))
     ours.update_statistics(images.shape)
     assert all(np.isfinite(each).all() for each in ours.arrays().values())
-
-
-class Meeting:
-    """Adds the tensors of threads that stand for processes."""
-
-    def __init__(self, count: int) -> None:
-        self._barrier, self._tensors = threading.Barrier(count, timeout=60), [None] * count
-
-    def of(self, index: int):
-        def add(tensor):
-            self._tensors[index] = tensor
-            self._barrier.wait()
-            result = sum(self._tensors)
-            self._barrier.wait()
-            return result
-
-        from fashionai.models.torch.layers import SharedSums
-
-        return SharedSums(add, len(self._tensors))
-
-
-@pytest.mark.parametrize("pooled", [True, False])
-def test_statistics_of_processes_with_one_image_each_are_those_of_all_images(pooled: bool) -> None:
-    """Of pooled maps each process has one value per channel, whose own variance is 0."""
-    symbol = mx.sym.var("data")
-    if pooled:
-        symbol = mx.sym.Pooling(symbol, global_pool=True, pool_type="avg")
-    symbol = mx.sym.BatchNorm(symbol, name="norm")
-    images = random_images(8, count=3)
-    values = random_values(symbol, images.shape)
-    expected = by_mxnet(symbol, values, images).statistics
-    meeting, description = Meeting(len(images)), description_of(symbol, values)
-    networks = [graph_network(description, shared=meeting.of(i)).train() for i in range(3)]
-
-    def compute(index: int) -> None:
-        part = images[index : index + 1]
-        networks[index](torch.from_numpy(part))
-        networks[index].update_statistics(part.shape)
-
-    with ThreadPoolExecutor(len(images)) as pool:
-        list(pool.map(compute, range(len(images))))
-    for network in networks:
-        for name, each in expected.items():
-            close(network.named()[name].numpy(), each, 1e-5)
 
 
 # The first keeps its layers in itself, the output layer of the others is a convolution.
