@@ -52,9 +52,9 @@ def test_a_report_tells_a_folder_that_has_changed(own: Path) -> None:
         prepare(own, seed)
         output(own, "report", "runs-cnn/skirt", "--crops", "1", "--out", str(page), "--overwrite")
         text = page.read_text()
-        since = "has changed since <bdi>runs-cnn/skirt</bdi> was trained"
+        since = "data of <bdi>runs-cnn/skirt</bdi> have changed since the training"
         assert (since in text) is said
-        assert ("but on other images: the prepared folder has changed" in text) is said
+        assert ("but on other images: the prepared data have changed" in text) is said
 
 
 def test_a_run_that_does_not_know_its_data_gives_no_warning(own: Path) -> None:

@@ -76,8 +76,8 @@ def prepare(
             set, usually 0.1.
         seed: Seed of the split.
         mode: ``hardlink``, ``copy`` or ``symlink``.
-        skip_bad: Leave out images that cannot be decoded, and missing images of a table, instead
-            of stopping.
+        skip_bad: Leave out images that cannot be decoded instead of stopping, and images of a
+            table that are missing, unless nearly all are.
         near_duplicates: What to do about images that look almost the same: ``report`` their
             number, ``group`` them in one split, or ``ignore`` them.
         corrections: CSV file of corrected labels, as ``fashionai review`` writes it.
@@ -164,8 +164,14 @@ def _read(
     with as_file(table) as file:
         options = {**by_role, "skip_missing": skip_missing}
         data_set = read_own_table(name, file, folder, classes, **options)
-    # What was guessed about a DataFrame's file is of no use to anyone.
-    return data_set if isinstance(table, (str, Path)) else data_set._replace(guesses=())
+    if isinstance(table, (str, Path)):
+        return data_set
+    # The file of a DataFrame was a temporary one: guesses about it are of no use to anyone.
+    images_of_table = [
+        image._replace(where=image.where.replace(str(file), "DataFrame"))
+        for image in data_set.images
+    ]
+    return data_set._replace(images=images_of_table, guesses=())
 
 
 @errors_for_scripts

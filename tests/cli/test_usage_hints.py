@@ -15,6 +15,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("my runs/a").mkdir(parents=True)
     Path("my runs/a/config.yaml").touch()
     Path("photos").mkdir()
+    Path("runs").symlink_to("my runs")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["train", "--name", "adam"], ""),  # of several sections
         (["evaluate", "--epochs", "3"], ""),
         (["evaluate", "my runs/a"], "Name a run with --run 'my runs/a'"),
+        (["evaluate", "my runs/a", "photos"], ""),
+        (["evaluate", "runs/a", "photos"], "Name a run with --run runs/a"),
         (["evaluate", "photos"], ""),
+        (["evaluate", *("photos/" + 90 * "x",) * 60], ""),
+        (["train", "--model", "resnet18_v1"], "model.name=VALUE"),
         (["tasks", "my runs/a"], ""),
     ],
 )

@@ -179,7 +179,7 @@ def test_suspects_by_a_network_that_knows_nothing_are_told_so(
     text = capsys.readouterr().out
     # Of 31 labels 11 are owl.
     assert "suspect labels: 20 of 31 images" in text
-    assert "no better than the largest class for all images" in text
+    assert "not clearly better than chance" in text
     assert f"... and 10 more; all are in {tmp_path / 'findings.csv'}" in text
 
 

@@ -226,7 +226,11 @@ def test_searches_are_named_with_the_command_that_lists_their_trials(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_run(tmp_path / "runs/my search/trial-0", "skirt", 0.5)
-    Path("runs/my search/tune.yaml").write_text("{}")
+    for search in ("my search", "begun", "notes"):
+        Path("runs", search).mkdir(exist_ok=True)
+        Path("runs", search, "tune.yaml").write_text("{}")
+    for search in ("my search", "begun"):
+        Path("runs", search, "config.base.yaml").write_text("task: skirt\n")
     command = "Trials of a search: fashionai runs 'runs/my search'\n"
     assert fashionai("runs") == 0
     assert capsys.readouterr().out == command

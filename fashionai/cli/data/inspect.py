@@ -43,8 +43,8 @@ HOW_TO_GET_SUSPECTS = (
     "fashionai cross-validate for all training and validation images"
 )
 UNINFORMATIVE = (
-    "warning: the predictions are no better than the largest class for all images:\n"
-    "these suspects mean nothing; train a better run first"
+    "warning: the predictions are not clearly better than chance, so these suspects may\n"
+    "mean nothing. Train a better run, or take more images with --folds"
 )
 
 

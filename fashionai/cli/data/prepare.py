@@ -92,7 +92,8 @@ def family_options(function: Function) -> Function:
 @click.option(
     "--skip-bad",
     is_flag=True,
-    help="Leave out images that cannot be decoded, and missing images of --csv.",
+    help="Leave out images that cannot be decoded, and images of --csv that are missing, unless "
+    "nearly all are.",
 )
 @click.option(
     "--near-duplicates",

@@ -39,6 +39,7 @@ def command(folder: Path, watch: bool) -> None:
     from fashionai.errors import RunError
     from fashionai.reporting.tables import run_table
     from fashionai.runs import (
+        BASE_CONFIG_FILE,
         STUDY_FILE,
         find_cross_validations,
         find_folders_of,
@@ -48,7 +49,11 @@ def command(folder: Path, watch: bool) -> None:
     log_to_terminal()
     runs = find_sound_runs(folder)
     cross_validations = find_cross_validations(folder)
-    searches = find_folders_of(f"*/{STUDY_FILE}", folder)
+    searches = [
+        path
+        for path in find_folders_of(f"*/{STUDY_FILE}", folder)
+        if (path / BASE_CONFIG_FILE).is_file() and find_folders_of("*/config.yaml", path)
+    ]
     if not runs and not cross_validations and not searches:
         deeper = find_folders_of("*/*/config.yaml", folder)
         hint = "Give another folder, or train a run"

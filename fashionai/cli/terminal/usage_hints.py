@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from pathlib import Path
@@ -30,13 +31,17 @@ def _key(option: str) -> str:
 
     name = option.lstrip("-").replace("-", "_")
     known = known_keys()
-    keys = [name] if name in known else [key for key in known if key.endswith(f".{name}")]
+    keys = [key for key in (name, f"{name}.name") if key in known][:1]
+    keys = keys or [key for key in known if key.endswith(f".{name}")]
     return f"Give a key of the configuration as {keys[0]}=VALUE" if len(keys) == 1 else ""
 
 
 def _run(words: str) -> str:
-    """A hint at --run for the folder of a run or of several."""
-    path = Path(words)
+    """A hint at --run for arguments of which the first ones name a run."""
     marks = ("config.yaml", "cross_validation.yaml")
-    is_run = any((path / mark).is_file() for mark in marks)
-    return f"Name a run with --run {shlex.quote(words)}" if is_run else ""
+    # The names of runs may have blanks, which also are between arguments.
+    for path in (words, words.partition(" ")[0]):
+        with contextlib.suppress(OSError, ValueError):  # many names are no path
+            if any(Path(path, mark).is_file() for mark in marks):
+                return f"Name a run with --run {shlex.quote(path)}"
+    return ""

@@ -13,9 +13,9 @@ from typing import Any
 from fashionai.datasets.corrections import CORRECTIONS
 from fashionai.datasets.names import SPLITS
 from fashionai.datasets.prepared.folders import APPLIED_CORRECTIONS, REJECTED, REJECTED_HEADER
-from fashionai.datasets.prepared.manifest import class_folders
+from fashionai.datasets.prepared.manifest import MANIFEST, class_folders, read_manifest
 from fashionai.datasets.records import LabelledImage
-from fashionai.errors import DataError
+from fashionai.errors import DataError, counted
 from fashionai.files.outputs import check_is_no_file, check_not_lost, csv_kind, json_kind
 from fashionai.tasks import TASK_FILE
 
@@ -36,7 +36,9 @@ def check_place(folder: Path, images: Iterable[LabelledImage]) -> None:
     """Raise FashionAIError when to prepare these images in a task's folder would lose files."""
     for place in (folder.parent, folder):
         check_is_no_file(place)
+    images = list(images)
     _check_apart(folder, images)
+    _check_still_there(folder, images)
     for name, kind in KINDS.items():
         path = folder / name
         check_not_lost(str(path), path, kind, False, "Move it, or choose another --task or --out")
@@ -56,3 +58,17 @@ def _check_apart(folder: Path, images: Iterable[LabelledImage]) -> None:
                 f"image {path} lies in {folder}, the folder that prepare writes",
                 "Choose another --task or --out",
             )
+
+
+def _check_still_there(folder: Path, images: Iterable[LabelledImage]) -> None:
+    """Raise DataError for a missing image that was prepared: the prepared file may be the last."""
+    missing = {image.source for image in images if image.path is None and image.content is None}
+    if not missing or not (folder / MANIFEST).is_file():
+        return
+    lost = [row for row in read_manifest(folder / MANIFEST) if row["source"] in missing]
+    if lost:
+        raise DataError(
+            f"{folder}: {counted(len(lost), 'prepared image')} would be deleted, because the "
+            f"source does not exist any more, such as {lost[0]['source']}",
+            "Restore the sources, take the rows out of the CSV file, or choose another --out",
+        )

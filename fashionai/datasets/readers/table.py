@@ -72,7 +72,11 @@ def read_table(
     rows, missing, repeated = _distinct_rows(table, files)
     can_skip = sum(not row.exists for row in rows) <= MOST_MISSING * len(rows)
     if missing and not (skip_missing and can_skip):
-        raise _missing_error(missing, files, csv_file, images_folder, can_skip)
+        error = _missing_error(missing, files, csv_file, images_folder, can_skip)
+        if skip_missing:
+            text = f"More than {100 * MOST_MISSING:.0f} % are missing, so that none is left out"
+            error = DataError(error.message, f"{text}. {error.hint}".rstrip(". "))
+        raise error
     if not rows:
         raise DataError(f"{csv_file}: no rows")
     _check_splits(rows)

@@ -172,9 +172,7 @@ def _data_set_values(task: TaskResults) -> dict[str, Any]:
     """The prepared folder of the first run of a task."""
     folder = Path(task.results[0].subject.runs[0].config.data.folder) / task.task.name
     found = describe_data_set(folder, task.task)
-    subjects = [result.subject for result in task.results]
-    changed = [each.name for each in subjects if each.data_has_changed]
-    return {"task": task.task, "found": found, "sizes": _size_plot(found), "changed": changed}
+    return {"task": task.task, "found": found, "sizes": _size_plot(found)}
 
 
 def _size_plot(found: DataSet) -> Optional[Any]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashionai.errors import DataError, counted
+from fashionai.errors import DataError
 from fashionai.predictions.formats import PredictedRow, RowKey, read_predictions
 from fashionai.tasks import Task
 
@@ -111,18 +111,24 @@ def match_rows(
 
 
 def check_paths(predicted: Sequence[str], labelled: Sequence[str], names: tuple[str, str]) -> None:
-    """DataError where two files have the names of images in common but not one of their paths.
+    """DataError where the paths of two files differ in their folders alone.
 
-    ``names`` are the files of the predictions and of the labels.
+    ``names`` are the files of the predictions and of the labels. No path is in both, but each
+    image of the one has the name of a single image of the other.
     """
-    by_name = {posixpath.basename(path): path for path in reversed(predicted)}
-    alike = [path for path in labelled if posixpath.basename(path) in by_name]
-    if alike and set(predicted).isdisjoint(labelled):
-        count, example = counted(len(alike), "path"), by_name[posixpath.basename(alike[0])]
+    if not set(predicted).isdisjoint(labelled):
+        return
+    ours = {posixpath.basename(path): path for path in predicted}
+    theirs = {posixpath.basename(path): path for path in labelled}
+    are_distinct = len(ours) == len({*predicted}) and len(theirs) == len({*labelled})
+    common = ours.keys() & theirs.keys()
+    if common and are_distinct and len(common) == min(len(ours), len(theirs)):
+        example = next(name for name in ours if name in common)
         raise DataError(
-            f"{names[0]} has no path of {names[1]}, but {count} with the same file name, such as "
-            f"{example} for {alike[0]}",
-            f"Give predict as --questions the folder that the paths of {names[1]} are relative to",
+            f"{names[0]} has the images of {names[1]} in another folder: {ours[example]}, not "
+            f"{theirs[example]}",
+            "Predict again with --questions FOLDER, the folder that the paths of "
+            f"{names[1]} are relative to",
         )
 
 

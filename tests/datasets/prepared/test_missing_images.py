@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.commands import fashionai
-from tests.support.data_trees import put
+from tests.support.data_trees import put, tree
 from tests.support.images import encode
 
 
@@ -27,6 +27,8 @@ def test_missing_images_are_left_out_but_not_nearly_all(
     command = ["prepare", "--task", "birds", "--csv", labels, "--out", tmp_path / "out"]
     assert fashionai(*command, "--skip-bad") == 2
     missing = f"{labels}:2: image {tmp_path}/0.png does not exist (and 9 more)"
+    assert f"{missing}. More than 90 % are missing" in capsys.readouterr().err
+    assert fashionai(*command) == 2
     assert f"{missing}. Paths are relative to" in capsys.readouterr().err
     rng = np.random.default_rng(0)
     for name in names[3:]:
@@ -42,3 +44,10 @@ def test_missing_images_are_left_out_but_not_nearly_all(
     ]
     reason = "cannot be read: No such file or directory"
     assert rejected == [(f"{at}.png", f"{labels}:{at + 2}", reason) for at in range(3)]
+    # The prepared files of images whose sources are deleted later may be the last ones.
+    (tmp_path / names[3]).unlink()
+    before = tree(folder)
+    assert fashionai(*command, "--skip-bad") == 2
+    lost = f"{folder}: 1 prepared image would be deleted, because the source does not exist"
+    assert f"Error: {lost} any more, such as 3.png" in capsys.readouterr().err
+    assert tree(folder) == before

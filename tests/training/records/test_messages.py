@@ -126,25 +126,36 @@ def test_one_class_of_validation_images_is_no_collapse(
         assert caplog.messages == [COLLAPSED[0] % 3, COLLAPSED[1]]
 
 
-@pytest.mark.parametrize(("monitor", "kept"), [("map", 1), ("last", 2)])
+@pytest.mark.parametrize(
+    ("monitor", "ema", "split", "told"),
+    [
+        ("map", {}, "train", True),
+        ("last", {}, "train", False),
+        ("map", {}, "val", False),  # 12 images
+        ("map", {"ema_map": 0.5, "ema_predicted_classes": 3}, "train", False),
+        ("last", {"ema_map": 0.5, "ema_predicted_classes": 1}, "train", True),
+    ],
+)
 def test_weights_that_know_one_class_alone_are_told_at_the_end(
     prepared_skirts: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     monitor: str,
-    kept: int,
+    ema: dict[str, float],
+    split: str,
+    told: bool,
 ) -> None:
     monkeypatch.chdir(prepared_skirts)
     config = load_config("skirt").changed({"monitor": monitor})
-    val = read_samples(config, "val")
     rows = [
-        {"epoch": epoch, "val_map": score, "val_log_loss": 1.0, "val_predicted_classes": classes}
-        for epoch, score, classes in ((1, 0.4, 1), (2, 0.3, 3))
+        {"epoch": 1, "val_map": 0.4, "val_log_loss": 1.0, "val_predicted_classes": 1, **ema},
+        {"epoch": 2, "val_map": 0.3, "val_log_loss": 1.0, "val_predicted_classes": 3, **ema},
     ]
+    rows = [{**row, "ema_log_loss": 1.0} for row in rows] if ema else rows
     with caplog.at_level(logging.INFO):
-        log_end(config, rows, RunFolder("runs/a"), val)
-    assert f"epoch {kept}, validation mAP" in caplog.messages[0]
-    assert caplog.messages[1:] == ([USELESS] if kept == 1 else [])
+        log_end(config, rows, RunFolder("runs/a"), read_samples(config, split))
+    assert "validation mAP" in caplog.messages[0]
+    assert caplog.messages[1:] == ([USELESS] if told else [])
 
 
 @pytest.mark.parametrize(
