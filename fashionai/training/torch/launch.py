@@ -13,7 +13,7 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from fashionai.errors import FashionAIError, RunStoppedError, TrainingError
+from fashionai.errors import FashionAIError, RunStoppedError, TrainingError, counted
 
 # Exit codes of processes that have printed their error themselves.
 TOLD = {2: TrainingError, RunStoppedError.exit_code: RunStoppedError}
@@ -53,7 +53,7 @@ def launch(arguments: Sequence[str], count: int) -> None:
             "Go on with --resume" if arguments[0] in RESUMABLE else "",
         ) from None
     except SignalException as error:
-        text = f"{count} processes were stopped by {signal.Signals(error.sigval).name}"
+        text = f"stopped by {signal.Signals(error.sigval).name}, with {counted(count, 'process')}"
         raise _told(RunStoppedError(text)) from None
 
 
