@@ -133,7 +133,7 @@ def test_class_names_are_text(page: Page, address: str) -> None:
     assert page.locator("#classes option").all_inner_texts() == list(CLASSES)
 
 
-@pytest.mark.parametrize("name", ["tit  wren", "tit\nwren", "tit\r\nwren"])
+@pytest.mark.parametrize("name", ["tit  wren", "tit\twren"])
 def test_a_class_is_chosen_whatever_blanks_its_name_has(
     page: Page, tmp_path: Path, name: str
 ) -> None:
