@@ -219,3 +219,12 @@ def short_name(name: str) -> str:
     """Return the short name of a known task; other names stay as they are."""
     task = known_task(name)
     return task.short_name if task else name
+
+
+def packaged_config_of(task: Task) -> Optional[str]:
+    """The name of the packaged configuration of a task; None for tasks that have none."""
+    # Imported here: few commands need it.
+    from fashionai.packaged_configs import packaged_configs
+
+    name = task.short_name.replace("-", "_")
+    return name if known_task(task.name) and name in packaged_configs() else None

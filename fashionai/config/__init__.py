@@ -12,6 +12,7 @@ from fashionai.config.loading import (
     resolve_config,
     save_config,
     shown_keys,
+    value_at,
     with_overrides,
 )
 from fashionai.config.models import LAST, Config, reported_score
@@ -31,5 +32,6 @@ __all__ = [
     "save_config",
     "short_side",
     "shown_keys",
+    "value_at",
     "with_overrides",
 ]

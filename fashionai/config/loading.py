@@ -114,6 +114,14 @@ def dump_config(config: Config) -> str:
     return dump_yaml(config.model_dump())
 
 
+def value_at(tree: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key in nested mappings; None for a key that they do not have."""
+    node: Any = tree
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
 def differing_keys(one: Config, other: Config) -> list[str]:
     """Dotted keys whose values differ, each as ``key: a, not b``."""
     first, second = _flatten(one.model_dump()), _flatten(other.model_dump())

@@ -165,10 +165,9 @@ def beginning(path: Path) -> Iterator[None]:
     The mark stays after a kill or an error: it tells these files from the user's. The caller
     holds the lock of the folder.
     """
-    mark = path / BEGINNING_FILE
-    mark.touch()
+    (path / BEGINNING_FILE).touch()
     yield
-    mark.unlink(missing_ok=True)
+    remove_mark_of_beginning(path)
 
 
 def remove_mark_of_beginning(path: Path) -> None:

@@ -13,10 +13,9 @@ from typing import Any, Optional, Union
 
 from fashionai.config import Config, differing_keys, load_config
 from fashionai.errors import FashionAIError, RunError, closest, counted
-from fashionai.families import known_task
+from fashionai.families import packaged_config_of
 from fashionai.files.default_folders import CONFIGS_FOLDER, RUNS_FOLDER
 from fashionai.files.paths import PathLike
-from fashionai.packaged_configs import packaged_configs
 from fashionai.runs.folders import (
     FOLDS_FILE,
     RunFolder,
@@ -339,10 +338,8 @@ def check_consistent_classes(tasks: Sequence[Task]) -> None:
 
 def _config_name(task: Task) -> str:
     """What --config takes for a task: the packaged configuration, or the file that init writes."""
-    packaged = task.short_name.replace("-", "_")
     own = CONFIGS_FOLDER / f"{task.short_name}.yaml"
-    is_packaged = known_task(task.name) is not None and packaged in packaged_configs()
-    return packaged if is_packaged else shlex.quote(str(own))
+    return packaged_config_of(task) or shlex.quote(str(own))
 
 
 def best_finished_runs(tasks: Sequence[Task], candidates: Sequence[Run]) -> dict[Task, list[Run]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
-from fashionai.config import with_overrides
+from fashionai.config import value_at, with_overrides
 
 MODEL_KEY = "model.name="
 
@@ -82,10 +82,7 @@ class Wishes(NamedTuple):
 
     def given(self, key: str) -> Any:
         """The value of a dotted key; None where it is not given. ConfigError for no override."""
-        node: Any = with_overrides({}, "init", self.overrides)
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, Mapping) else None
-        return node
+        return value_at(with_overrides({}, "init", self.overrides), key)
 
     def _text(self, key: str) -> Optional[str]:
         value = self.given(key)

@@ -100,18 +100,19 @@ def command(
     images = read_images(folder / task.name)
     held_out = _held_out(task, folder, run_path, folds_path, settings)
     suspects = [] if held_out is None else inspect_labels(images, held_out)
+    informative = held_out is not None and are_informative(held_out)
     count = counted(len(images.paths), "image")
     click.echo(f"{task.short_name}: {count}, {_splits(images.splits)}")
     if held_out is None:
         click.echo(f"\n{HOW_TO_GET_SUSPECTS}")
     else:
-        _print_suspects(suspects, held_out, out)
+        _print_suspects(suspects, len(held_out.files), informative, out)
     pairs = inspect_images(images, progress_bar)
     _print_pairs(pairs, out)
     if out is not None:
         write_findings(out, [*suspects, *pairs])
         click.echo(f"\n{out}: {counted(len(suspects) + len(pairs), 'finding')}")
-        if pairs or (suspects and held_out is not None and are_informative(held_out)):
+        if pairs or (suspects and informative):
             click.echo(after_inspect(task, folder, out))
 
 
@@ -149,16 +150,14 @@ def _splits(splits: Sequence[str]) -> str:
 
 
 def _print_suspects(
-    suspects: Sequence[Finding], held_out: LabelledPredictions, out: Optional[Path]
+    suspects: Sequence[Finding], images: int, informative: bool, out: Optional[Path]
 ) -> None:
-    from fashionai.inspection.inspect import are_informative
     from fashionai.reporting.tables import aligned_table
     from fashionai.text_width import keep_end
 
-    images = counted(len(held_out.files), "image")
-    click.echo(f"\nsuspect labels: {len(suspects):,} of {images}")
+    click.echo(f"\nsuspect labels: {len(suspects):,} of {counted(images, 'image')}")
     if suspects:
-        if not are_informative(held_out):
+        if not informative:
             click.echo(UNINFORMATIVE)
         width = max(len(name) for each in suspects for name in (each.label, each.suggested))
         width = min(width, MOST_OF_A_NAME) + 2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from fashionai.families import known_task
+from fashionai.families import known_task, packaged_config_of
 from fashionai.files.default_folders import CONFIGS_FOLDER, DEMO_FOLDER, PREPARED_FOLDER
 from fashionai.pipeline.crop_counts import DEFAULT_CROPS
 from fashionai.tasks import Task
@@ -24,18 +24,15 @@ def after_demo(folder: Path) -> str:
 
 def after_prepare(tasks: Sequence[Task], out: Path) -> str:
     """The command that trains the first of the prepared tasks, or writes its configuration."""
-    from fashionai.packaged_configs import packaged_configs
-
     task = tasks[0]
     name = task.short_name
     others = "; the other tasks likewise" if len(tasks) > 1 else ""
     if out == DEMO_PREPARED:
         chosen = "" if name == DEMO_TASK else f" task={name}"
         return f"Next: fashionai train --config demo{chosen}{others}"
-    own, packaged = CONFIGS_FOLDER / f"{name}.yaml", name.replace("-", "_")
-    is_packaged = known_task(task.name) is not None and packaged in packaged_configs()
-    if is_packaged or own.is_file():
-        config = packaged if is_packaged else _quoted(own)
+    own, packaged = CONFIGS_FOLDER / f"{name}.yaml", packaged_config_of(task)
+    if packaged is not None or own.is_file():
+        config = packaged or _quoted(own)
         folder = "" if out == PREPARED_FOLDER else f" {_quoted(f'data.folder={out}')}"
         return f"Next: fashionai train --config {config}{folder}{others}"
     folder = "" if out == PREPARED_FOLDER else f" --folder {_quoted(out)}"

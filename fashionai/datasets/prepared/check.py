@@ -70,19 +70,26 @@ def find_copies(
 ) -> list[bool]:
     """Return, for every file, whether one of the others has the same bytes.
 
-    Only files of a size that both sides have are read. Raises OSError for a file that is missing,
-    and DataError for one that cannot be read.
+    Links to one of the others are not read, and of the rest only files of a size that both sides
+    have. Raises OSError for a file that is missing, and DataError for one that cannot be read.
     """
-    sizes, other_sizes = ([path.stat().st_size for path in each] for each in (files, others))
-    common = set(sizes) & set(other_sizes)
-    candidates = [path for path, size in zip(files, sizes) if size in common]
-    possible = [path for path, size in zip(others, other_sizes) if size in common]
+    ours, theirs = ([path.stat() for path in each] for each in (files, others))
+    known = {(each.st_dev, each.st_ino) for each in theirs}
+    linked = [(each.st_dev, each.st_ino) in known for each in ours]
+    common = {each.st_size for each, is_link in zip(ours, linked) if not is_link}
+    common &= {each.st_size for each in theirs}
+    candidates = [
+        path
+        for path, each, is_link in zip(files, ours, linked)
+        if each.st_size in common and not is_link
+    ]
     if not candidates:
-        return [False] * len(files)
+        return linked
+    possible = [path for path, each in zip(others, theirs) if each.st_size in common]
     with progress("comparing images", len(candidates) + len(possible)) as advance:
         seen = set(hash_files(possible, advance))
         contents = dict(zip(candidates, hash_files(candidates, advance)))
-    return [contents.get(path) in seen for path in files]
+    return [is_link or contents.get(path) in seen for path, is_link in zip(files, linked)]
 
 
 def conflicting_groups(

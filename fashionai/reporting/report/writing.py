@@ -85,6 +85,7 @@ def write_report(
         reproductions=[
             (each, reproduction(each, source, crops, _tasks_of(each, tasks))) for each in subjects
         ],
+        changed=[subject for subject in subjects if subject.data_has_changed],
         environment=environment(),
         command=command,
         counted=counted,

@@ -141,11 +141,15 @@ def log_collapse(history: Sequence[EpochRow], epochs: int, val: Samples) -> None
 
     Nothing is logged where the validation images of a task are all of one class.
     """
-    by_task = [(val.marks_of(head) == YES) for head in range(len(val.tasks))]
-    if not _has_one_class(val) and just_collapsed(history, epochs, min(map(len, by_task))):
+    if not _has_one_class(val) and just_collapsed(history, epochs, _fewest_images(val)):
         problem, advice = COLLAPSED
         log.info(problem, history[-1]["epoch"])
         log.info("%s", advice)
+
+
+def _fewest_images(val: Samples) -> int:
+    """The number of validation images of the task with the fewest."""
+    return min(len(val.of_task(head)) for head in range(len(val.tasks)))
 
 
 def _has_one_class(val: Samples) -> bool:
@@ -183,8 +187,7 @@ def log_end(config: Config, history: Sequence[EpochRow], run: RunFolder, val: Sa
     )
     has_collapsed = best.row.get(f"{best.kind}_{PREDICTED_CLASSES}") == 1
     # A few images often get the same class by chance.
-    fewest = min(len(val.of_task(head)) for head in range(len(val.tasks)))
-    if has_collapsed and fewest >= FEW_IMAGES and not _has_one_class(val):
+    if has_collapsed and _fewest_images(val) >= FEW_IMAGES and not _has_one_class(val):
         log.info("%s", USELESS)
 
 

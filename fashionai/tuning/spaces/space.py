@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
-from fashionai.config import Config, resolve_config, short_side
+from fashionai.config import Config, resolve_config, short_side, value_at
 from fashionai.errors import ConfigError
 from fashionai.files.formats.yaml_files import dump_json
 
@@ -131,10 +131,7 @@ def try_values(base: Config, values: Mapping[str, Any]) -> Config:
 
 def value_in(config: Config, key: str) -> Any:
     """The value of a dotted key; None for a key that its schedule does not have."""
-    node: Any = config.model_dump()
-    for part in key.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return node
+    return value_at(config.model_dump(), key)
 
 
 def _find(parameter: Parameter, config: Config) -> Optional[Value]:

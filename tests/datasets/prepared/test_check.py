@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import random
 import struct
 import threading
@@ -212,6 +213,19 @@ def test_copies_have_the_same_bytes(tmp_path: Path) -> None:
     assert find_copies(files, []) == [False] * 4
     with pytest.raises(FileNotFoundError):
         find_copies(files, [tmp_path / "missing"])
+
+
+def test_links_are_copies_that_need_not_be_read(tmp_path: Path) -> None:
+    """Prepared folders hold links to the files of the user."""
+    file, link = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    file.write_bytes(SOUND["jpeg"])
+    os.link(file, link)
+    (tmp_path / "c.jpg").symlink_to(file)
+
+    def read(description: str, total: int, unit: str = "images") -> None:
+        pytest.fail("a file is read")
+
+    assert find_copies([link, tmp_path / "c.jpg"], [file], read) == [True, True]
 
 
 def test_an_interruption_does_not_wait_for_all_other_images(tmp_path: Path) -> None:
